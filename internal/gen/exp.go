@@ -1,0 +1,97 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// An exponential evaluates e^x·2^-c on registers:
+//
+//	t = x·log2(e) + magic            the low bits of t are n - c + bias
+//	n = t - magic                    n = x·log2(e) rounded to an integer
+//	r = x - n·ln2Hi - n·ln2Lo        |r| ≤ ln(2)/2, and a little more
+//	p = 1 + r + r²·(c2 + c3·r + …)   = e^r
+//	s = low bits of t as exponent    = 2^(n-c)
+//
+// The pivot c is part of magic, 1.5·2^23 + 127 - c for float32 and
+// 1.5·2^52 + 1023 - c for float64.
+type exponential struct {
+	*vec
+	magic      op // a register
+	log2e      op // a register
+	minusLn2Hi op
+	minusLn2Lo op
+	highest    op
+	rest       []op // the coefficients from the second highest down to 1, 1
+}
+
+// newExponential brings the constants into registers on AVX-512, and all but
+// one leaves in memory on AVX2.
+func newExponential(v *vec, magic op) *exponential {
+	constant := func(x float64) op { return v.constant(x) }
+	if v.wide() && !v.double() {
+		constant = func(x float64) op { return v.inRegister(v.constant(x)) }
+	}
+	e := &exponential{vec: v, magic: magic}
+	var c []float64 // c[i] belongs to r^(i+2)
+	if v.double() {
+		e.log2e = v.inRegister(v.constant(coef.Log2E64))
+		e.minusLn2Hi, e.minusLn2Lo = constant(-coef.Ln2Hi64), constant(-coef.Ln2Lo64)
+		c = coef.Exp64[:]
+	} else {
+		e.log2e = v.inRegister(v.constant(coef.Log2E32))
+		e.minusLn2Hi, e.minusLn2Lo = constant(-coef.Ln2Hi32), constant(-coef.Ln2Lo32)
+		for _, x := range coef.Exp32 {
+			c = append(c, float64(x))
+		}
+	}
+	e.highest = constant(c[len(c)-1])
+	for i := len(c) - 2; i >= 0; i-- {
+		e.rest = append(e.rest, constant(c[i]))
+	}
+	one := constant(1)
+	e.rest = append(e.rest, one, one)
+	return e
+}
+
+// inRegister loads a constant into a new register.
+func (v *vec) inRegister(m operand.Mem) vreg {
+	r := v.reg()
+	v.move(m, r)
+	return r
+}
+
+// evaluate returns p and s with e^x·2^-c = p·s for every x, whose registers it
+// overwrites. The steps of the different x are interleaved.
+func (e *exponential) evaluate(x []vreg) (p, s []vreg) {
+	t := make([]vreg, len(x))
+	n := make([]vreg, len(x))
+	for i := range x {
+		t[i], n[i] = e.reg(), e.reg()
+		e.move(x[i], t[i])
+		e.fmaMul(e.log2e, e.magic, t[i])
+	}
+	for i := range x {
+		e.sub(t[i], e.magic, n[i])
+	}
+	for i := range x {
+		e.fmaAcc(n[i], e.minusLn2Hi, x[i])
+	}
+	for i := range x {
+		e.fmaAcc(n[i], e.minusLn2Lo, x[i])
+	}
+	p = n
+	for i := range x {
+		e.move(e.highest, p[i])
+	}
+	for _, c := range e.rest {
+		for i := range x {
+			e.fmaMul(x[i], c, p[i])
+		}
+	}
+	for i := range x {
+		e.shiftToExponent(t[i], t[i])
+	}
+	return p, t
+}

@@ -1,0 +1,112 @@
+// Package gen generates the assembly kernels and the Go declarations of them.
+//
+// A kernel is written once, against the vector type of x86.go, and emitted for
+// every element type and instruction set.
+package gen
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+// Files returns the generated files of the root package by name.
+func Files() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, f := range []struct {
+		asm, stubs string
+		kernels    func(*file)
+	}{
+		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
+	} {
+		if err := generate(files, f.asm, f.stubs, f.kernels); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.asm, err)
+		}
+	}
+	return files, nil
+}
+
+// coreKernels emits the kernels of log-sum-exp and softmax.
+func coreKernels(f *file) {
+	for _, e := range elems {
+		for _, t := range tiers {
+			v := &vec{f, t, e}
+			sumExp(v)
+			scaleExp(v, false)
+			scaleExp(v, true)
+			maximum(v)
+		}
+	}
+}
+
+// prefetchAhead is the distance in bytes at which kernels that read from
+// memory prefetch.
+const prefetchAhead = 4096
+
+// generate adds an amd64 assembly file and its declarations to files.
+func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) error {
+	f := &file{Context: build.NewContext(), constants: map[string]operand.Mem{}}
+	f.ConstraintExpr("!purego")
+	kernels(f)
+	result, err := f.Result()
+	if err != nil {
+		return err
+	}
+	if err := pass.Compile.Execute(result); err != nil {
+		return err
+	}
+	config := printer.Config{Name: "internal/gen", Pkg: "zlpr"}
+	if files[asm], err = printer.NewGoAsm(config).Print(result); err != nil {
+		return err
+	}
+	files[stubs], err = printer.NewStubs(config).Print(result)
+	return err
+}
+
+// A file is an assembly file in the making.
+type file struct {
+	*build.Context
+	constants map[string]operand.Mem
+	labels    int
+}
+
+// kernel begins the function name+bits+tier, for example sumExp32AVX512.
+func (v *vec) kernel(name, signature string, doc ...string) {
+	name += v.bits + v.tier.name
+	v.Function(name)
+	v.Attributes(attr.NOSPLIT)
+	v.Pragma("noescape")
+	v.SignatureExpr("func(" + signature + ")")
+	doc[0] = name + " " + doc[0]
+	v.Doc(doc...)
+}
+
+// data returns the place of the file's constant of that name; fill appends
+// its contents when it is new.
+func (f *file) data(name string, fill func()) operand.Mem {
+	if m, ok := f.constants[name]; ok {
+		return m
+	}
+	m := f.StaticGlobal(name)
+	f.DataAttributes(attr.RODATA | attr.NOPTR)
+	fill()
+	f.constants[name] = m
+	return m
+}
+
+// newLabel returns a label that is unique in the file.
+func (f *file) newLabel(name string) string {
+	f.labels++
+	return fmt.Sprintf("%s%d", name, f.labels)
+}
+
+// param loads an argument into a new general register.
+func (f *file) param(name string) gpreg {
+	r := f.GP64().(gpreg)
+	f.Load(f.Param(name), r)
+	return r
+}

@@ -1,0 +1,134 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// maximum emits the maximum of each row.
+func maximum(v *vec) {
+	v.kernel("maximum", "max *"+v.goType+", x *"+v.goType+", stride, rows, n int",
+		"writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for",
+		"an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.",
+	)
+	out := v.param("max")
+	x, stride := v.param("x"), v.stride("stride")
+	l := newRowLoop(v)
+	infinity := v.inRegister(v.constant(math.Inf(-1)))
+	acc, nan := v.reg(), v.newMask()
+
+	l.run(func() {
+		v.move(infinity, acc)
+		v.clearMask(nan)
+	}, func(off reg.Register, pairs []pair) {
+		for _, t := range terms(pairs) {
+			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			r, k := v.reg(), v.newMask()
+			if t.mask == nil {
+				v.move(mem, r)
+			} else {
+				v.loadOver(t.mask, mem, infinity, r)
+			}
+			// acc stays where x is NaN.
+			v.max(r, acc, acc)
+			v.compare(unordered, r, r, k)
+			v.orMask(k, nan)
+		}
+	}, func() {
+		v.ADDQ(stride, x)
+		v.reduceMax(acc)
+		v.storeLow(acc, at(out, 0))
+		number := v.newLabel("number")
+		v.jumpIfEmpty(nan, number)
+		canonical := v.GP64()
+		if v.double() {
+			v.MOVQ(operand.U64(math.Float64bits(math.NaN())&^1), canonical)
+			v.MOVQ(canonical, at(out, 0))
+		} else {
+			v.MOVL(operand.U32(math.Float32bits(float32(math.NaN()))), canonical.As32())
+			v.MOVL(canonical.As32(), at(out, 0))
+		}
+		v.Label(number)
+		v.ADDQ(operand.U8(v.size), out)
+	})
+}
+
+// loadOver is d = the elements at mem in the lanes of k, those of a elsewhere.
+func (v *vec) loadOver(k mask, mem operand.Mem, a, d vreg) {
+	if v.wide() {
+		v.move(a, d)
+		v.either(v.VMOVUPS, v.VMOVUPD, mem, k, d)
+		return
+	}
+	k = v.inReg(k)
+	v.load(k, mem, d)
+	if v.double() {
+		v.VBLENDVPD(k, d, a, d)
+	} else {
+		v.VBLENDVPS(k, d, a, d)
+	}
+}
+
+// clearMask empties k.
+func (v *vec) clearMask(k mask) {
+	if v.wide() {
+		v.KXORW(k, k, k)
+	} else {
+		v.VXORPS(k, k, k)
+	}
+}
+
+// orMask adds the lanes of k to d.
+func (v *vec) orMask(k, d mask) {
+	if v.wide() {
+		v.KORW(k, d, d)
+	} else {
+		v.VORPS(k, d, d)
+	}
+}
+
+// jumpIfEmpty jumps where no lane is in k.
+func (v *vec) jumpIfEmpty(k mask, label string) {
+	if v.wide() {
+		v.KORTESTW(k, k)
+	} else {
+		v.VPTEST(k, k)
+	}
+	v.JZ(operand.LabelRef(label))
+}
+
+// reduceMax brings the maximum of the lanes of a, none of them NaN, to its
+// lowest lane.
+func (v *vec) reduceMax(a vreg) {
+	for a.Size() > 16 {
+		h := v.XMM()
+		if a.Size() == 64 {
+			h = v.YMM()
+		}
+		v.high(a, h)
+		if a.Size() == 64 {
+			a = a.AsY().(vreg)
+		} else {
+			a = a.AsX().(vreg)
+		}
+		v.max(a, h, a)
+	}
+	h := v.XMM()
+	v.VUNPCKHPD(a, a, h)
+	v.max(a, h, a)
+	if !v.double() {
+		v.VMOVSHDUP(a, h)
+		v.max(a, h, a)
+	}
+}
+
+// storeLow writes the lowest lane of a.
+func (v *vec) storeLow(a vreg, mem operand.Mem) {
+	if v.double() {
+		v.VMOVSD(a.AsX(), mem)
+	} else {
+		v.VMOVSS(a.AsX(), mem)
+	}
+}

@@ -1,0 +1,60 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// scaleExp emits the store of exponentials times a factor. With streaming
+// stores every row of dst begins at a multiple of 64 bytes.
+func scaleExp(v *vec, streaming bool) {
+	name, how := "scaleExp", "writes"
+	if streaming {
+		name, how = "scaleExpStream", "streams"
+	}
+	v.kernel(name, "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType+", pStep int",
+		how+" dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,",
+		"with {magic of c, low, factor} = p[i·pStep].",
+	)
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	x, stride := v.param("x"), v.stride("stride")
+	p, pStep := v.param("p"), v.stride("pStep")
+	// Three elements each: p += 3·pStep.
+	v.LEAQ(operand.Mem{Base: pStep, Index: pStep, Scale: 2}, pStep)
+	l := newRowLoop(v)
+	magic, low, factor := v.reg(), v.reg(), v.reg()
+	e := newExponential(v, magic)
+
+	l.run(func() {
+		v.broadcast(at(p, 0), magic)
+		v.broadcast(at(p, v.size), low)
+		v.broadcast(at(p, 2*v.size), factor)
+	}, func(off reg.Register, pairs []pair) {
+		var y []vreg
+		var normal []mask
+		for _, t := range terms(pairs) {
+			r, in := v.reg(), v.newMask()
+			v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+			v.compare(greaterOrEqual, r, low, in)
+			y, normal = append(y, r), append(normal, in)
+		}
+		p, s := e.evaluate(y)
+		for i, t := range terms(pairs) {
+			v.mul(p[i], s[i], p[i])
+			v.mulKeep(normal[i], p[i], factor, p[i])
+			mem := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			if streaming && t.mask == nil {
+				v.stream(p[i], mem)
+			} else {
+				v.store(t.mask, p[i], mem)
+			}
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(stride, x)
+		v.ADDQ(pStep, p)
+		if streaming {
+			v.SFENCE()
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// sumExp emits the sum of exponentials.
+func sumExp(v *vec) {
+	out := "sum *float64, "
+	if v.double() {
+		out = "sum, err *float64, "
+	}
+	v.kernel("sumExp", out+"x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType,
+		"writes the sum over j < n of e^y·2^-c, y = min(max(x[i·stride+j], low), high),",
+		"to sum[i] for every row i, with p = {magic of c, low, high}.",
+	)
+	sum := v.param("sum")
+	var errs gpreg
+	if v.double() {
+		errs = v.param("err")
+	}
+	x, stride := v.param("x"), v.stride("stride")
+	p := v.param("p")
+	l := newRowLoop(v)
+	magic, low, high := v.reg(), v.reg(), v.reg()
+	v.broadcast(at(p, 0), magic)
+	v.broadcast(at(p, v.size), low)
+	v.broadcast(at(p, 2*v.size), high)
+	e := newExponential(v, magic)
+	acc := newAccumulator(v)
+
+	l.run(acc.clear,
+		func(off reg.Register, pairs []pair) {
+			var y []vreg
+			for _, t := range terms(pairs) {
+				mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				r := v.reg()
+				if t.mask == nil {
+					v.max(low, mem, r)
+					if t.reg*v.bytes%64 == 0 {
+						mem.Disp += prefetchAhead
+						v.PREFETCHT0(mem)
+					}
+				} else {
+					v.load(t.mask, mem, r)
+					v.max(low, r, r)
+				}
+				v.min(high, r, r)
+				y = append(y, r)
+			}
+			p, s := e.evaluate(y)
+			acc.add(pairs, p, s)
+		},
+		func() {
+			v.ADDQ(stride, x)
+			acc.store(sum, errs)
+		})
+}
+
+// An accumulator sums the terms of a row, lane by lane: the two terms of a
+// pair first.
+//
+// float32: the pair's sum is added to one of 16 float64 lanes.
+//
+// float64: it is added to one of 8 lanes exactly, the errors to 8 lanes of
+// their own.
+type accumulator struct {
+	*vec
+	sum []vreg // in the order of the lanes
+	err []vreg
+}
+
+func newAccumulator(v *vec) *accumulator {
+	a := &accumulator{vec: v}
+	n := 2 * v.regs() // float32: 16 float64 lanes
+	if v.double() {
+		n = v.regs()
+	}
+	for range n {
+		a.sum = append(a.sum, v.reg())
+		if v.double() {
+			a.err = append(a.err, v.reg())
+		}
+	}
+	return a
+}
+
+func (a *accumulator) clear() {
+	for _, r := range append(a.sum, a.err...) {
+		a.zero(r)
+	}
+}
+
+// add adds the terms p·s of the pairs.
+func (a *accumulator) add(pairs []pair, p, s []vreg) {
+	for _, q := range pairs {
+		sum := p[0]
+		a.mulKeep(q[0].mask, p[0], s[0], sum)
+		if len(q) == 2 {
+			a.addProduct(q[1].mask, p[1], s[1], sum)
+		}
+		p, s = p[len(q):], s[len(q):]
+		lane := q[0].reg % a.regs()
+		if a.double() {
+			a.twoSum(a.sum[lane], a.err[lane], sum)
+			continue
+		}
+		low, high := a.widen(sum)
+		for i, r := range []vreg{low, high} {
+			a.VADDPD(r, a.sum[2*lane+i], a.sum[2*lane+i])
+		}
+	}
+}
+
+// twoSum is sum + err' = sum + x exactly, err += err', for sum ≥ 0 and x ≥ 0:
+//
+//	t = sum + x;  err += min(sum, x) - (t - max(sum, x));  sum = t
+func (a *accumulator) twoSum(sum, err, x vreg) {
+	t, u := a.like(sum), a.like(sum)
+	a.VADDPD(x, sum, t)
+	a.VMAXPD(x, sum, u)
+	a.VMINPD(x, sum, x)
+	a.VSUBPD(u, t, u)
+	a.VSUBPD(u, x, x)
+	a.VADDPD(x, err, err)
+	a.VMOVAPD(t, sum)
+}
+
+// store combines the lanes and writes the row's sum, and for float64 the
+// errors: those of two lanes are added, then that of their sums.
+func (a *accumulator) store(sum, errs gpreg) {
+	if a.double() {
+		r := a.eight([][]vreg{a.sum, a.err}, func(x, y []vreg) {
+			a.VADDPD(y[1], x[1], x[1])
+			a.twoSum(x[0], x[1], y[0])
+		})
+		a.VMOVSD(r[0], at(sum, 0))
+		a.VMOVSD(r[1], at(errs, 0))
+		a.ADDQ(operand.U8(8), errs)
+	} else {
+		// Lane l gets lane l + 8.
+		half := len(a.sum) / 2
+		for i := range half {
+			a.VADDPD(a.sum[half+i], a.sum[i], a.sum[i])
+		}
+		r := a.eight([][]vreg{a.sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+		a.VMOVSD(r[0], at(sum, 0))
+	}
+	a.ADDQ(operand.U8(8), sum)
+}
