@@ -81,3 +81,69 @@ func maximum64(max []float64, x []float64, stride, rows, n int) {
 		maximum64Generic(max, x, stride, rows, n)
 	}
 }
+
+func log64(dst, x []float64) {
+	switch activeTier {
+	case tierAVX512:
+		log64AVX512(&dst[0], &x[0], len(x))
+	case tierAVX2:
+		log64AVX2(&dst[0], &x[0], len(x))
+	default:
+		log64Generic(dst, x)
+	}
+}
+
+func log1p64(dst, x []float64) {
+	switch activeTier {
+	case tierAVX512:
+		log1p64AVX512(&dst[0], &x[0], len(x))
+	case tierAVX2:
+		log1p64AVX2(&dst[0], &x[0], len(x))
+	default:
+		log1p64Generic(dst, x)
+	}
+}
+
+func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
+	switch activeTier {
+	case tierAVX512:
+		scaleExpStream32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
+	case tierAVX2:
+		scaleExpStream32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
+	default:
+		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)
+	}
+}
+
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
+	switch activeTier {
+	case tierAVX512:
+		offset32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+	case tierAVX2:
+		offset32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+	default:
+		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+	}
+}
+
+func scaleExpStream64(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
+	switch activeTier {
+	case tierAVX512:
+		scaleExpStream64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
+	case tierAVX2:
+		scaleExpStream64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
+	default:
+		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep)
+	}
+}
+
+func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
+	switch activeTier {
+	case tierAVX512:
+		offset64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+	case tierAVX2:
+		offset64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+	default:
+		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+	}
+}

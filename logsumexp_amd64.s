@@ -12,21 +12,21 @@ TEXT ·sumExp32AVX2(SB), NOSPLIT, $0-48
 	MOVQ         stride+16(FP), DX
 	SHLQ         $0x02, DX
 	MOVQ         p+40(FP), BX
-	MOVQ         rows+24(FP), SI
-	MOVQ         n+32(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x05, R8
-	ANDQ         $0x1f, DI
-	LEAQ         tail<>+0(SB), R9
-	MOVQ         DI, R10
-	SHLQ         $0x02, R10
-	SUBQ         R10, R9
+	MOVQ         n+32(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x05, DI
+	ANDQ         $0x1f, SI
+	LEAQ         tail<>+0(SB), R8
+	MOVQ         SI, R9
+	SHLQ         $0x02, R9
+	SUBQ         R9, R8
+	MOVQ         rows+24(FP), R9
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ        SI, SI
-	JZ           last8
+	TESTQ        R9, R9
+	JZ           last2
 
 row1:
 	VXORPS Y4, Y4, Y4
@@ -34,11 +34,11 @@ row1:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	XORQ   BX, BX
-	MOVQ   R8, R10
+	MOVQ   DI, R10
 	TESTQ  R10, R10
-	JZ     rest5
+	JZ     rest6
 
-group4:
+group5:
 	VMAXPS       (CX)(BX*1), Y1, Y8
 	PREFETCHT0   4096(CX)(BX*1)
 	VMINPS       Y8, Y2, Y8
@@ -117,18 +117,18 @@ group4:
 	VADDPD       Y8, Y7, Y7
 	ADDQ         $0x80, BX
 	DECQ         R10
-	JNZ          group4
+	JNZ          group5
 
-rest5:
-	TESTQ        DI, DI
-	JZ           done7
-	CMPQ         DI, $0x10
-	JBE          half6
-	VMOVUPS      128(R9), Y8
+rest6:
+	TESTQ        SI, SI
+	JZ           done8
+	CMPQ         SI, $0x10
+	JBE          half7
+	VMOVUPS      128(R8), Y8
 	VMASKMOVPS   (CX)(BX*1), Y8, Y8
 	VMAXPS       Y8, Y1, Y8
 	VMINPS       Y8, Y2, Y8
-	VMOVUPS      192(R9), Y9
+	VMOVUPS      192(R8), Y9
 	VMASKMOVPS   64(CX)(BX*1), Y9, Y9
 	VMAXPS       Y9, Y1, Y9
 	VMINPS       Y9, Y2, Y9
@@ -159,20 +159,20 @@ rest5:
 	VPSLLD       $0x17, Y10, Y10
 	VPSLLD       $0x17, Y12, Y12
 	VMULPS       Y10, Y11, Y11
-	VANDPS       128(R9), Y11, Y11
+	VANDPS       128(R8), Y11, Y11
 	VMULPS       Y12, Y13, Y8
-	VANDPS       192(R9), Y8, Y8
+	VANDPS       192(R8), Y8, Y8
 	VADDPS       Y8, Y11, Y11
 	VEXTRACTF128 $0x01, Y11, X8
 	VCVTPS2PD    X11, Y9
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y8, Y5, Y5
-	VMOVUPS      160(R9), Y8
+	VMOVUPS      160(R8), Y8
 	VMASKMOVPS   32(CX)(BX*1), Y8, Y8
 	VMAXPS       Y8, Y1, Y8
 	VMINPS       Y8, Y2, Y8
-	VMOVUPS      224(R9), Y9
+	VMOVUPS      224(R8), Y9
 	VMASKMOVPS   96(CX)(BX*1), Y9, Y9
 	VMAXPS       Y9, Y1, Y9
 	VMINPS       Y9, Y2, Y9
@@ -203,19 +203,19 @@ rest5:
 	VPSLLD       $0x17, Y10, Y10
 	VPSLLD       $0x17, Y12, Y12
 	VMULPS       Y10, Y11, Y11
-	VANDPS       160(R9), Y11, Y11
+	VANDPS       160(R8), Y11, Y11
 	VMULPS       Y12, Y13, Y8
-	VANDPS       224(R9), Y8, Y8
+	VANDPS       224(R8), Y8, Y8
 	VADDPS       Y8, Y11, Y11
 	VEXTRACTF128 $0x01, Y11, X8
 	VCVTPS2PD    X11, Y9
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y8, Y7, Y7
-	JMP          done7
+	JMP          done8
 
-half6:
-	VMOVUPS      128(R9), Y8
+half7:
+	VMOVUPS      128(R8), Y8
 	VMASKMOVPS   (CX)(BX*1), Y8, Y8
 	VMAXPS       Y8, Y1, Y8
 	VMINPS       Y8, Y2, Y8
@@ -233,13 +233,13 @@ half6:
 	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y10, Y10
-	VANDPS       128(R9), Y10, Y10
+	VANDPS       128(R8), Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X8
 	VCVTPS2PD    X10, Y9
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y8, Y5, Y5
-	VMOVUPS      160(R9), Y8
+	VMOVUPS      160(R8), Y8
 	VMASKMOVPS   32(CX)(BX*1), Y8, Y8
 	VMAXPS       Y8, Y1, Y8
 	VMINPS       Y8, Y2, Y8
@@ -257,14 +257,14 @@ half6:
 	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y10, Y10
-	VANDPS       160(R9), Y10, Y10
+	VANDPS       160(R8), Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X8
 	VCVTPS2PD    X10, Y9
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y8, Y7, Y7
 
-done7:
+done8:
 	ADDQ         DX, CX
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y7, Y5, Y5
@@ -275,10 +275,10 @@ done7:
 	VADDPD       X5, X4, X4
 	VMOVSD       X4, (AX)
 	ADDQ         $0x08, AX
-	DECQ         SI
+	DECQ         R9
 	JNZ          row1
 
-last8:
+last2:
 	VZEROUPPER
 	RET
 
@@ -491,29 +491,29 @@ TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x02, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x05, R10
-	ANDQ    $0x1f, R9
-	LEAQ    tail<>+0(SB), R11
-	MOVQ    R9, R12
-	SHLQ    $0x02, R12
-	SUBQ    R12, R11
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x05, R9
+	ANDQ    $0x1f, R8
+	LEAQ    tail<>+0(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	MOVQ    rows+32(FP), R11
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ   R8, R8
-	JZ      last16
+	TESTQ   R11, R11
+	JZ      last10
 
 row9:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	XORQ         R12, R12
-	MOVQ         R10, R13
+	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest13
+	JZ           rest14
 
-group12:
+group13:
 	VMOVUPS     (DX)(R12*1), Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     64(DX)(R12*1), Y6
@@ -592,17 +592,17 @@ group12:
 	VMOVUPS     Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group12
+	JNZ         group13
 
-rest13:
-	TESTQ       R9, R9
-	JZ          done15
-	CMPQ        R9, $0x10
-	JBE         half14
-	VMOVUPS     128(R11), Y4
+rest14:
+	TESTQ       R8, R8
+	JZ          done16
+	CMPQ        R8, $0x10
+	JBE         half15
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     192(R11), Y6
+	VMOVUPS     192(R10), Y6
 	VMASKMOVPS  64(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y8
@@ -634,17 +634,17 @@ rest13:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVUPS     128(R11), Y4
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  Y9, Y4, (AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVUPS     192(R11), Y4
+	VMOVUPS     192(R10), Y4
 	VMASKMOVPS  Y11, Y4, 64(AX)(R12*1)
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     224(R11), Y6
+	VMOVUPS     224(R10), Y6
 	VMASKMOVPS  96(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y1
 	VMOVUPS     Y4, Y7
@@ -676,17 +676,17 @@ rest13:
 	VMULPS      Y7, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  Y8, Y4, 32(AX)(R12*1)
 	VMULPS      Y9, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     224(R11), Y1
+	VMOVUPS     224(R10), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
-	JMP         done15
+	JMP         done16
 
-half14:
-	VMOVUPS     128(R11), Y4
+half15:
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     Y4, Y6
@@ -705,9 +705,9 @@ half14:
 	VMULPS      Y6, Y7, Y7
 	VMULPS      Y2, Y7, Y7
 	VANDPS      Y5, Y7, Y7
-	VMOVUPS     128(R11), Y4
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  Y7, Y4, (AX)(R12*1)
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y1
 	VMOVUPS     Y4, Y5
@@ -726,17 +726,17 @@ half14:
 	VMULPS      Y5, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     160(R11), Y1
+	VMOVUPS     160(R10), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
-done15:
+done16:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R8
+	DECQ R11
 	JNZ  row9
 
-last16:
+last10:
 	VZEROUPPER
 	RET
 
@@ -753,29 +753,29 @@ TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x02, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x05, R10
-	ANDQ    $0x1f, R9
-	LEAQ    tail<>+0(SB), R11
-	MOVQ    R9, R12
-	SHLQ    $0x02, R12
-	SUBQ    R12, R11
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x05, R9
+	ANDQ    $0x1f, R8
+	LEAQ    tail<>+0(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	MOVQ    rows+32(FP), R11
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ   R8, R8
-	JZ      last24
+	TESTQ   R11, R11
+	JZ      last18
 
 row17:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	XORQ         R12, R12
-	MOVQ         R10, R13
+	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest21
+	JZ           rest22
 
-group20:
+group21:
 	VMOVUPS     (DX)(R12*1), Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     64(DX)(R12*1), Y6
@@ -854,17 +854,17 @@ group20:
 	VMOVNTPS    Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group20
+	JNZ         group21
 
-rest21:
-	TESTQ       R9, R9
-	JZ          done23
-	CMPQ        R9, $0x10
-	JBE         half22
-	VMOVUPS     128(R11), Y4
+rest22:
+	TESTQ       R8, R8
+	JZ          done24
+	CMPQ        R8, $0x10
+	JBE         half23
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     192(R11), Y6
+	VMOVUPS     192(R10), Y6
 	VMASKMOVPS  64(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y8
@@ -896,17 +896,17 @@ rest21:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVUPS     128(R11), Y4
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  Y9, Y4, (AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVUPS     192(R11), Y4
+	VMOVUPS     192(R10), Y4
 	VMASKMOVPS  Y11, Y4, 64(AX)(R12*1)
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     224(R11), Y6
+	VMOVUPS     224(R10), Y6
 	VMASKMOVPS  96(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y1
 	VMOVUPS     Y4, Y7
@@ -938,17 +938,17 @@ rest21:
 	VMULPS      Y7, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  Y8, Y4, 32(AX)(R12*1)
 	VMULPS      Y9, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     224(R11), Y1
+	VMOVUPS     224(R10), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
-	JMP         done23
+	JMP         done24
 
-half22:
-	VMOVUPS     128(R11), Y4
+half23:
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     Y4, Y6
@@ -967,9 +967,9 @@ half22:
 	VMULPS      Y6, Y7, Y7
 	VMULPS      Y2, Y7, Y7
 	VANDPS      Y5, Y7, Y7
-	VMOVUPS     128(R11), Y4
+	VMOVUPS     128(R10), Y4
 	VMASKMOVPS  Y7, Y4, (AX)(R12*1)
-	VMOVUPS     160(R11), Y4
+	VMOVUPS     160(R10), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y1
 	VMOVUPS     Y4, Y5
@@ -988,18 +988,18 @@ half22:
 	VMULPS      Y5, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     160(R11), Y1
+	VMOVUPS     160(R10), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
-done23:
+done24:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R8
+	DECQ R11
 	JNZ  row17
 
-last24:
+last18:
 	VZEROUPPER
 	RET
 
@@ -1010,28 +1010,28 @@ TEXT ·maximum32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    x+8(FP), CX
 	MOVQ    stride+16(FP), DX
 	SHLQ    $0x02, DX
-	MOVQ    rows+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    SI, DI
-	SHRQ    $0x05, DI
-	ANDQ    $0x1f, SI
-	LEAQ    tail<>+0(SB), R8
-	MOVQ    SI, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R8
+	MOVQ    n+32(FP), BX
+	MOVQ    BX, SI
+	SHRQ    $0x05, SI
+	ANDQ    $0x1f, BX
+	LEAQ    tail<>+0(SB), DI
+	MOVQ    BX, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	MOVQ    rows+24(FP), R8
 	VMOVUPS f32_ff800000<>+0(SB), Y0
-	TESTQ   BX, BX
-	JZ      last32
+	TESTQ   R8, R8
+	JZ      last26
 
 row25:
 	VMOVUPS Y0, Y1
 	VXORPS  Y2, Y2, Y2
 	XORQ    R9, R9
-	MOVQ    DI, R10
+	MOVQ    SI, R10
 	TESTQ   R10, R10
-	JZ      rest29
+	JZ      rest30
 
-group28:
+group29:
 	VMOVUPS (CX)(R9*1), Y3
 	VMAXPS  Y1, Y3, Y1
 	VCMPPS  $0x03, Y3, Y3, Y3
@@ -1050,54 +1050,54 @@ group28:
 	VORPS   Y3, Y2, Y2
 	ADDQ    $0x80, R9
 	DECQ    R10
-	JNZ     group28
+	JNZ     group29
 
-rest29:
-	TESTQ      SI, SI
-	JZ         done31
-	CMPQ       SI, $0x10
-	JBE        half30
-	VMOVUPS    128(R8), Y4
+rest30:
+	TESTQ      BX, BX
+	JZ         done32
+	CMPQ       BX, $0x10
+	JBE        half31
+	VMOVUPS    128(DI), Y4
 	VMASKMOVPS (CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPS    192(R8), Y4
+	VMOVUPS    192(DI), Y4
 	VMASKMOVPS 64(CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPS    160(R8), Y4
+	VMOVUPS    160(DI), Y4
 	VMASKMOVPS 32(CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPS    224(R8), Y4
+	VMOVUPS    224(DI), Y4
 	VMASKMOVPS 96(CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	JMP        done31
+	JMP        done32
 
-half30:
-	VMOVUPS    128(R8), Y4
+half31:
+	VMOVUPS    128(DI), Y4
 	VMASKMOVPS (CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPS    160(R8), Y4
+	VMOVUPS    160(DI), Y4
 	VMASKMOVPS 32(CX)(R9*1), Y4, Y3
 	VBLENDVPS  Y4, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
 
-done31:
+done32:
 	ADDQ         DX, CX
 	VEXTRACTF128 $0x01, Y1, X3
 	VMAXPS       X3, X1, X1
@@ -1113,10 +1113,10 @@ done31:
 
 number33:
 	ADDQ $0x04, AX
-	DECQ BX
+	DECQ R8
 	JNZ  row25
 
-last32:
+last26:
 	VZEROUPPER
 	RET
 
@@ -1138,6 +1138,172 @@ DATA f32_ff800000<>+56(SB)/4, $0xff800000
 DATA f32_ff800000<>+60(SB)/4, $0xff800000
 GLOBL f32_ff800000<>(SB), RODATA|NOPTR, $64
 
+// func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+// Requires: AVX
+TEXT ·offset32AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  s+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x05, R8
+	ANDQ  $0x1f, DI
+	LEAQ  tail<>+0(SB), R9
+	MOVQ  DI, R10
+	SHLQ  $0x02, R10
+	SUBQ  R10, R9
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
+	JZ    last35
+
+row34:
+	VBROADCASTSD (SI), Y0
+	XORQ         R11, R11
+	MOVQ         R8, R12
+	TESTQ        R12, R12
+	JZ           rest39
+
+group38:
+	VMOVUPS      (DX)(R11*1), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      Y1, (AX)(R11*1)
+	VMOVUPS      64(DX)(R11*1), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      Y1, 64(AX)(R11*1)
+	VMOVUPS      32(DX)(R11*1), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      Y1, 32(AX)(R11*1)
+	VMOVUPS      96(DX)(R11*1), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      Y1, 96(AX)(R11*1)
+	ADDQ         $0x80, R11
+	DECQ         R12
+	JNZ          group38
+
+rest39:
+	TESTQ        DI, DI
+	JZ           done41
+	CMPQ         DI, $0x10
+	JBE          half40
+	VMOVUPS      128(R9), Y1
+	VMASKMOVPS   (DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
+	VMOVUPS      192(R9), Y1
+	VMASKMOVPS   64(DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      192(R9), Y2
+	VMASKMOVPS   Y1, Y2, 64(AX)(R11*1)
+	VMOVUPS      160(R9), Y1
+	VMASKMOVPS   32(DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   Y1, Y2, 32(AX)(R11*1)
+	VMOVUPS      224(R9), Y1
+	VMASKMOVPS   96(DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X0
+	VINSERTF128  $0x01, X0, Y3, Y0
+	VMOVUPS      224(R9), Y1
+	VMASKMOVPS   Y0, Y1, 96(AX)(R11*1)
+	JMP          done41
+
+half40:
+	VMOVUPS      128(R9), Y1
+	VMASKMOVPS   (DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
+	VMOVUPS      160(R9), Y1
+	VMASKMOVPS   32(DX)(R11*1), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VSUBPD       Y0, Y1, Y1
+	VSUBPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y1, X3
+	VCVTPD2PSY   Y2, X0
+	VINSERTF128  $0x01, X0, Y3, Y0
+	VMOVUPS      160(R9), Y1
+	VMASKMOVPS   Y0, Y1, 32(AX)(R11*1)
+
+done41:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ $0x08, SI
+	DECQ R10
+	JNZ  row34
+
+last35:
+	VZEROUPPER
+	RET
+
 // func sumExp32AVX512(sum *float64, x *float32, stride int, rows int, n int, p *[3]float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·sumExp32AVX512(SB), NOSPLIT, $0-48
@@ -1146,16 +1312,16 @@ TEXT ·sumExp32AVX512(SB), NOSPLIT, $0-48
 	MOVQ         stride+16(FP), DX
 	SHLQ         $0x02, DX
 	MOVQ         p+40(FP), BX
-	MOVQ         rows+24(FP), SI
-	MOVQ         n+32(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x05, R8
-	ANDQ         $0x1f, DI
-	MOVQ         $-1, R9
-	BZHIQ        DI, R9, R9
-	KMOVW        R9, K1
-	SHRQ         $0x10, R9
-	KMOVW        R9, K2
+	MOVQ         n+32(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x05, DI
+	ANDQ         $0x1f, SI
+	MOVQ         $-1, R8
+	BZHIQ        SI, R8, R8
+	KMOVW        R8, K1
+	SHRQ         $0x10, R8
+	KMOVW        R8, K2
+	MOVQ         rows+24(FP), R8
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
@@ -1168,18 +1334,18 @@ TEXT ·sumExp32AVX512(SB), NOSPLIT, $0-48
 	VMOVUPS      f32_3e2aaa49<>+0(SB), Z9
 	VMOVUPS      f32_3efffffe<>+0(SB), Z10
 	VMOVUPS      f32_3f800000<>+0(SB), Z11
-	TESTQ        SI, SI
-	JZ           last41
+	TESTQ        R8, R8
+	JZ           last43
 
-row34:
+row42:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   BX, BX
-	MOVQ   R8, R9
+	MOVQ   DI, R9
 	SUBQ   $0x02, R9
-	JB     one36
+	JB     one45
 
-two35:
+two44:
 	VMAXPS        (CX)(BX*1), Z1, Z14
 	PREFETCHT0    4096(CX)(BX*1)
 	VMINPS        Z14, Z2, Z14
@@ -1260,13 +1426,13 @@ two35:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, BX
 	SUBQ          $0x02, R9
-	JAE           two35
+	JAE           two44
 
-one36:
+one45:
 	ADDQ $0x02, R9
-	JZ   rest38
+	JZ   rest47
 
-group37:
+group46:
 	VMAXPS        (CX)(BX*1), Z1, Z14
 	PREFETCHT0    4096(CX)(BX*1)
 	VMINPS        Z14, Z2, Z14
@@ -1308,13 +1474,13 @@ group37:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $0x80, BX
 	DECQ          R9
-	JNZ           group37
+	JNZ           group46
 
-rest38:
-	TESTQ         DI, DI
-	JZ            done40
-	CMPQ          DI, $0x10
-	JBE           half39
+rest47:
+	TESTQ         SI, SI
+	JZ            done49
+	CMPQ          SI, $0x10
+	JBE           half48
 	VMOVUPS.Z     (CX)(BX*1), K1, Z14
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
@@ -1354,9 +1520,9 @@ rest38:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z15, Z12, Z12
 	VADDPD        Z14, Z13, Z13
-	JMP           done40
+	JMP           done49
 
-half39:
+half48:
 	VMOVUPS.Z     (CX)(BX*1), K1, Z14
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
@@ -1380,7 +1546,7 @@ half39:
 	VADDPD        Z15, Z12, Z12
 	VADDPD        Z14, Z13, Z13
 
-done40:
+done49:
 	ADDQ          DX, CX
 	VADDPD        Z13, Z12, Z12
 	VEXTRACTF64X4 $0x01, Z12, Y13
@@ -1391,10 +1557,10 @@ done40:
 	VADDPD        X13, X12, X12
 	VMOVSD        X12, (AX)
 	ADDQ          $0x08, AX
-	DECQ          SI
-	JNZ           row34
+	DECQ          R8
+	JNZ           row42
 
-last41:
+last43:
 	VZEROUPPER
 	RET
 
@@ -1411,16 +1577,16 @@ TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x02, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x05, R10
-	ANDQ    $0x1f, R9
-	MOVQ    $-1, R11
-	BZHIQ   R9, R11, R11
-	KMOVW   R11, K1
-	SHRQ    $0x10, R11
-	KMOVW   R11, K2
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x05, R9
+	ANDQ    $0x1f, R8
+	MOVQ    $-1, R10
+	BZHIQ   R8, R10, R10
+	KMOVW   R10, K1
+	SHRQ    $0x10, R10
+	KMOVW   R10, K2
+	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Z3
 	VMOVUPS f32_bf317218<>+0(SB), Z4
 	VMOVUPS f32_3102e308<>+0(SB), Z5
@@ -1430,19 +1596,19 @@ TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPS f32_3e2aaa49<>+0(SB), Z9
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
-	TESTQ   R8, R8
-	JZ      last49
+	TESTQ   R10, R10
+	JZ      last51
 
-row42:
+row50:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
-	MOVQ         R10, R12
+	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one44
+	JB           one53
 
-two43:
+two52:
 	VMOVUPS     (DX)(R11*1), Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
@@ -1517,13 +1683,13 @@ two43:
 	VMOVUPS     Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two43
+	JAE         two52
 
-one44:
+one53:
 	ADDQ $0x02, R12
-	JZ   rest46
+	JZ   rest55
 
-group45:
+group54:
 	VMOVUPS     (DX)(R11*1), Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
@@ -1562,13 +1728,13 @@ group45:
 	VMOVUPS     Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group45
+	JNZ         group54
 
-rest46:
-	TESTQ       R9, R9
-	JZ          done48
-	CMPQ        R9, $0x10
-	JBE         half47
+rest55:
+	TESTQ       R8, R8
+	JZ          done57
+	CMPQ        R8, $0x10
+	JBE         half56
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -1605,9 +1771,9 @@ rest46:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done48
+	JMP         done57
 
-half47:
+half56:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -1627,14 +1793,14 @@ half47:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done48:
+done57:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R8
-	JNZ  row42
+	DECQ R10
+	JNZ  row50
 
-last49:
+last51:
 	VZEROUPPER
 	RET
 
@@ -1651,16 +1817,16 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x02, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x05, R10
-	ANDQ    $0x1f, R9
-	MOVQ    $-1, R11
-	BZHIQ   R9, R11, R11
-	KMOVW   R11, K1
-	SHRQ    $0x10, R11
-	KMOVW   R11, K2
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x05, R9
+	ANDQ    $0x1f, R8
+	MOVQ    $-1, R10
+	BZHIQ   R8, R10, R10
+	KMOVW   R10, K1
+	SHRQ    $0x10, R10
+	KMOVW   R10, K2
+	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Z3
 	VMOVUPS f32_bf317218<>+0(SB), Z4
 	VMOVUPS f32_3102e308<>+0(SB), Z5
@@ -1670,19 +1836,19 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPS f32_3e2aaa49<>+0(SB), Z9
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
-	TESTQ   R8, R8
-	JZ      last57
+	TESTQ   R10, R10
+	JZ      last59
 
-row50:
+row58:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
-	MOVQ         R10, R12
+	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one52
+	JB           one61
 
-two51:
+two60:
 	VMOVUPS     (DX)(R11*1), Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
@@ -1757,13 +1923,13 @@ two51:
 	VMOVNTPS    Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two51
+	JAE         two60
 
-one52:
+one61:
 	ADDQ $0x02, R12
-	JZ   rest54
+	JZ   rest63
 
-group53:
+group62:
 	VMOVUPS     (DX)(R11*1), Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
@@ -1802,13 +1968,13 @@ group53:
 	VMOVNTPS    Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group53
+	JNZ         group62
 
-rest54:
-	TESTQ       R9, R9
-	JZ          done56
-	CMPQ        R9, $0x10
-	JBE         half55
+rest63:
+	TESTQ       R8, R8
+	JZ          done65
+	CMPQ        R8, $0x10
+	JBE         half64
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -1845,9 +2011,9 @@ rest54:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done56
+	JMP         done65
 
-half55:
+half64:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -1867,15 +2033,15 @@ half55:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done56:
+done65:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R8
-	JNZ  row50
+	DECQ R10
+	JNZ  row58
 
-last57:
+last59:
 	VZEROUPPER
 	RET
 
@@ -1886,29 +2052,29 @@ TEXT ·maximum32AVX512(SB), NOSPLIT, $0-40
 	MOVQ    x+8(FP), CX
 	MOVQ    stride+16(FP), DX
 	SHLQ    $0x02, DX
-	MOVQ    rows+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    SI, DI
-	SHRQ    $0x05, DI
-	ANDQ    $0x1f, SI
-	MOVQ    $-1, R8
-	BZHIQ   SI, R8, R8
-	KMOVW   R8, K1
-	SHRQ    $0x10, R8
-	KMOVW   R8, K2
+	MOVQ    n+32(FP), BX
+	MOVQ    BX, SI
+	SHRQ    $0x05, SI
+	ANDQ    $0x1f, BX
+	MOVQ    $-1, DI
+	BZHIQ   BX, DI, DI
+	KMOVW   DI, K1
+	SHRQ    $0x10, DI
+	KMOVW   DI, K2
+	MOVQ    rows+24(FP), DI
 	VMOVUPS f32_ff800000<>+0(SB), Z0
-	TESTQ   BX, BX
-	JZ      last65
+	TESTQ   DI, DI
+	JZ      last67
 
-row58:
+row66:
 	VMOVUPS Z0, Z1
 	KXORW   K3, K3, K3
 	XORQ    R8, R8
-	MOVQ    DI, R9
+	MOVQ    SI, R9
 	SUBQ    $0x02, R9
-	JB      one60
+	JB      one69
 
-two59:
+two68:
 	VMOVUPS (CX)(R8*1), Z2
 	VMAXPS  Z1, Z2, Z1
 	VCMPPS  $0x03, Z2, Z2, K4
@@ -1927,13 +2093,13 @@ two59:
 	KORW    K4, K3, K3
 	ADDQ    $+256, R8
 	SUBQ    $0x02, R9
-	JAE     two59
+	JAE     two68
 
-one60:
+one69:
 	ADDQ $0x02, R9
-	JZ   rest62
+	JZ   rest71
 
-group61:
+group70:
 	VMOVUPS (CX)(R8*1), Z2
 	VMAXPS  Z1, Z2, Z1
 	VCMPPS  $0x03, Z2, Z2, K4
@@ -1944,33 +2110,33 @@ group61:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group61
+	JNZ     group70
 
-rest62:
-	TESTQ   SI, SI
-	JZ      done64
-	CMPQ    SI, $0x10
-	JBE     half63
-	VMOVUPS Z0, Z2
-	VMOVUPS (CX)(R8*1), K1, Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPS Z0, Z2
-	VMOVUPS 64(CX)(R8*1), K2, Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	JMP     done64
+rest71:
+	TESTQ     BX, BX
+	JZ        done73
+	CMPQ      BX, $0x10
+	JBE       half72
+	VMOVUPS.Z (CX)(R8*1), K1, Z2
+	VBLENDMPS Z2, Z0, K1, Z2
+	VMAXPS    Z1, Z2, Z1
+	VCMPPS    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
+	VMOVUPS.Z 64(CX)(R8*1), K2, Z2
+	VBLENDMPS Z2, Z0, K2, Z2
+	VMAXPS    Z1, Z2, Z1
+	VCMPPS    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
+	JMP       done73
 
-half63:
-	VMOVUPS Z0, Z2
-	VMOVUPS (CX)(R8*1), K1, Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
+half72:
+	VMOVUPS.Z (CX)(R8*1), K1, Z2
+	VBLENDMPS Z2, Z0, K1, Z2
+	VMAXPS    Z1, Z2, Z1
+	VCMPPS    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
 
-done64:
+done73:
 	ADDQ          DX, CX
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VMAXPS        Y2, Y1, Y1
@@ -1982,16 +2148,170 @@ done64:
 	VMAXPS        X2, X1, X1
 	VMOVSS        X1, (AX)
 	KORTESTW      K3, K3
-	JZ            number66
+	JZ            number74
 	MOVL          $0x7fc00000, R8
 	MOVL          R8, (AX)
 
-number66:
+number74:
 	ADDQ $0x04, AX
-	DECQ BX
-	JNZ  row58
+	DECQ DI
+	JNZ  row66
 
-last65:
+last67:
+	VZEROUPPER
+	RET
+
+// func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·offset32AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  s+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x05, R8
+	ANDQ  $0x1f, DI
+	MOVQ  $-1, R9
+	BZHIQ DI, R9, R9
+	KMOVW R9, K1
+	SHRQ  $0x10, R9
+	KMOVW R9, K2
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last76
+
+row75:
+	VBROADCASTSD (SI), Z0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	SUBQ         $0x02, R11
+	JB           one78
+
+two77:
+	VMOVUPS       (DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, (AX)(R10*1)
+	VMOVUPS       64(DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, 64(AX)(R10*1)
+	VMOVUPS       128(DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, 128(AX)(R10*1)
+	VMOVUPS       192(DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, 192(AX)(R10*1)
+	ADDQ          $+256, R10
+	SUBQ          $0x02, R11
+	JAE           two77
+
+one78:
+	ADDQ $0x02, R11
+	JZ   rest80
+
+group79:
+	VMOVUPS       (DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, (AX)(R10*1)
+	VMOVUPS       64(DX)(R10*1), Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, 64(AX)(R10*1)
+	ADDQ          $0x80, R10
+	DECQ          R11
+	JNZ           group79
+
+rest80:
+	TESTQ         DI, DI
+	JZ            done82
+	CMPQ          DI, $0x10
+	JBE           half81
+	VMOVUPS.Z     (DX)(R10*1), K1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, K1, (AX)(R10*1)
+	VMOVUPS.Z     64(DX)(R10*1), K2, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y0
+	VINSERTF64X4  $0x01, Y0, Z3, Z0
+	VMOVUPS       Z0, K2, 64(AX)(R10*1)
+	JMP           done82
+
+half81:
+	VMOVUPS.Z     (DX)(R10*1), K1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VSUBPD        Z0, Z1, Z1
+	VSUBPD        Z0, Z2, Z2
+	VCVTPD2PS     Z1, Y3
+	VCVTPD2PS     Z2, Y0
+	VINSERTF64X4  $0x01, Y0, Z3, Z0
+	VMOVUPS       Z0, K1, (AX)(R10*1)
+
+done82:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ $0x08, SI
+	DECQ R9
+	JNZ  row75
+
+last76:
 	VZEROUPPER
 	RET
 
@@ -2004,33 +2324,33 @@ TEXT ·sumExp64AVX2(SB), NOSPLIT, $0-56
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         p+48(FP), SI
-	MOVQ         rows+32(FP), DI
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, R11
-	SHLQ         $0x03, R11
-	SUBQ         R11, R10
+	MOVQ         n+40(FP), DI
+	MOVQ         DI, R8
+	SHRQ         $0x04, R8
+	ANDQ         $0x0f, DI
+	LEAQ         tail<>+0(SB), R9
+	MOVQ         DI, R10
+	SHLQ         $0x03, R10
+	SUBQ         R10, R9
+	MOVQ         rows+32(FP), R10
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ        DI, DI
-	JZ           last74
+	TESTQ        R10, R10
+	JZ           last84
 
-row67:
+row83:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y6, Y6, Y6
 	VXORPS Y5, Y5, Y5
 	VXORPS Y7, Y7, Y7
 	XORQ   SI, SI
-	MOVQ   R9, R11
+	MOVQ   R8, R11
 	TESTQ  R11, R11
-	JZ     rest71
+	JZ     rest88
 
-group70:
+group87:
 	VMAXPD      (DX)(SI*1), Y1, Y8
 	PREFETCHT0  4096(DX)(SI*1)
 	VMINPD      Y8, Y2, Y8
@@ -2133,18 +2453,18 @@ group70:
 	VMOVAPD     Y8, Y6
 	ADDQ        $0x80, SI
 	DECQ        R11
-	JNZ         group70
+	JNZ         group87
 
-rest71:
-	TESTQ       R8, R8
-	JZ          done73
-	CMPQ        R8, $0x08
-	JBE         half72
-	VMOVUPD     128(R10), Y8
+rest88:
+	TESTQ       DI, DI
+	JZ          done90
+	CMPQ        DI, $0x08
+	JBE         half89
+	VMOVUPD     128(R9), Y8
 	VMASKMOVPD  (DX)(SI*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
 	VMINPD      Y8, Y2, Y8
-	VMOVUPD     192(R10), Y9
+	VMOVUPD     192(R9), Y9
 	VMASKMOVPD  64(DX)(SI*1), Y9, Y9
 	VMAXPD      Y9, Y1, Y9
 	VMINPD      Y9, Y2, Y9
@@ -2185,9 +2505,9 @@ rest71:
 	VPSLLQ      $0x34, Y10, Y10
 	VPSLLQ      $0x34, Y12, Y12
 	VMULPD      Y10, Y11, Y11
-	VANDPD      128(R10), Y11, Y11
+	VANDPD      128(R9), Y11, Y11
 	VMULPD      Y12, Y13, Y8
-	VANDPD      192(R10), Y8, Y8
+	VANDPD      192(R9), Y8, Y8
 	VADDPD      Y8, Y11, Y11
 	VADDPD      Y11, Y4, Y8
 	VMAXPD      Y11, Y4, Y9
@@ -2196,11 +2516,11 @@ rest71:
 	VSUBPD      Y9, Y11, Y11
 	VADDPD      Y11, Y5, Y5
 	VMOVAPD     Y8, Y4
-	VMOVUPD     160(R10), Y8
+	VMOVUPD     160(R9), Y8
 	VMASKMOVPD  32(DX)(SI*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
 	VMINPD      Y8, Y2, Y8
-	VMOVUPD     224(R10), Y9
+	VMOVUPD     224(R9), Y9
 	VMASKMOVPD  96(DX)(SI*1), Y9, Y9
 	VMAXPD      Y9, Y1, Y9
 	VMINPD      Y9, Y2, Y9
@@ -2241,9 +2561,9 @@ rest71:
 	VPSLLQ      $0x34, Y10, Y10
 	VPSLLQ      $0x34, Y12, Y12
 	VMULPD      Y10, Y11, Y11
-	VANDPD      160(R10), Y11, Y11
+	VANDPD      160(R9), Y11, Y11
 	VMULPD      Y12, Y13, Y8
-	VANDPD      224(R10), Y8, Y8
+	VANDPD      224(R9), Y8, Y8
 	VADDPD      Y8, Y11, Y11
 	VADDPD      Y11, Y6, Y8
 	VMAXPD      Y11, Y6, Y9
@@ -2252,10 +2572,10 @@ rest71:
 	VSUBPD      Y9, Y11, Y11
 	VADDPD      Y11, Y7, Y7
 	VMOVAPD     Y8, Y6
-	JMP         done73
+	JMP         done90
 
-half72:
-	VMOVUPD     128(R10), Y8
+half89:
+	VMOVUPD     128(R9), Y8
 	VMASKMOVPD  (DX)(SI*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
 	VMINPD      Y8, Y2, Y8
@@ -2278,7 +2598,7 @@ half72:
 	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y8, Y10
 	VPSLLQ      $0x34, Y9, Y9
 	VMULPD      Y9, Y10, Y10
-	VANDPD      128(R10), Y10, Y10
+	VANDPD      128(R9), Y10, Y10
 	VADDPD      Y10, Y4, Y8
 	VMAXPD      Y10, Y4, Y9
 	VMINPD      Y10, Y4, Y10
@@ -2286,7 +2606,7 @@ half72:
 	VSUBPD      Y9, Y10, Y10
 	VADDPD      Y10, Y5, Y5
 	VMOVAPD     Y8, Y4
-	VMOVUPD     160(R10), Y8
+	VMOVUPD     160(R9), Y8
 	VMASKMOVPD  32(DX)(SI*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
 	VMINPD      Y8, Y2, Y8
@@ -2309,7 +2629,7 @@ half72:
 	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y8, Y10
 	VPSLLQ      $0x34, Y9, Y9
 	VMULPD      Y9, Y10, Y10
-	VANDPD      160(R10), Y10, Y10
+	VANDPD      160(R9), Y10, Y10
 	VADDPD      Y10, Y6, Y8
 	VMAXPD      Y10, Y6, Y9
 	VMINPD      Y10, Y6, Y10
@@ -2318,7 +2638,7 @@ half72:
 	VADDPD      Y10, Y7, Y7
 	VMOVAPD     Y8, Y6
 
-done73:
+done90:
 	ADDQ         BX, DX
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y6, Y4, Y7
@@ -2352,10 +2672,10 @@ done73:
 	VMOVSD       X5, (CX)
 	ADDQ         $0x08, CX
 	ADDQ         $0x08, AX
-	DECQ         DI
-	JNZ          row67
+	DECQ         R10
+	JNZ          row83
 
-last74:
+last84:
 	VZEROUPPER
 	RET
 
@@ -2512,29 +2832,29 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x03, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x04, R10
-	ANDQ    $0x0f, R9
-	LEAQ    tail<>+0(SB), R11
-	MOVQ    R9, R12
-	SHLQ    $0x03, R12
-	SUBQ    R12, R11
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	LEAQ    tail<>+0(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x03, R11
+	SUBQ    R11, R10
+	MOVQ    rows+32(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ   R8, R8
-	JZ      last82
+	TESTQ   R11, R11
+	JZ      last92
 
-row75:
+row91:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
-	MOVQ         R10, R13
+	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest79
+	JZ           rest96
 
-group78:
+group95:
 	VMOVUPD     (DX)(R12*1), Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     64(DX)(R12*1), Y6
@@ -2633,17 +2953,17 @@ group78:
 	VMOVUPD     Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group78
+	JNZ         group95
 
-rest79:
-	TESTQ       R9, R9
-	JZ          done81
-	CMPQ        R9, $0x08
-	JBE         half80
-	VMOVUPD     128(R11), Y4
+rest96:
+	TESTQ       R8, R8
+	JZ          done98
+	CMPQ        R8, $0x08
+	JBE         half97
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     192(R11), Y6
+	VMOVUPD     192(R10), Y6
 	VMASKMOVPD  64(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y8
@@ -2685,17 +3005,17 @@ rest79:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVUPD     128(R11), Y4
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  Y9, Y4, (AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVUPD     192(R11), Y4
+	VMOVUPD     192(R10), Y4
 	VMASKMOVPD  Y11, Y4, 64(AX)(R12*1)
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     224(R11), Y6
+	VMOVUPD     224(R10), Y6
 	VMASKMOVPD  96(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y1
 	VMOVUPD     Y4, Y7
@@ -2737,17 +3057,17 @@ rest79:
 	VMULPD      Y7, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  Y8, Y4, 32(AX)(R12*1)
 	VMULPD      Y9, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     224(R11), Y1
+	VMOVUPD     224(R10), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done81
+	JMP         done98
 
-half80:
-	VMOVUPD     128(R11), Y4
+half97:
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     Y4, Y6
@@ -2771,9 +3091,9 @@ half80:
 	VMULPD      Y6, Y7, Y7
 	VMULPD      Y2, Y7, Y7
 	VANDPD      Y5, Y7, Y7
-	VMOVUPD     128(R11), Y4
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  Y7, Y4, (AX)(R12*1)
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y1
 	VMOVUPD     Y4, Y5
@@ -2797,17 +3117,17 @@ half80:
 	VMULPD      Y5, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     160(R11), Y1
+	VMOVUPD     160(R10), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done81:
+done98:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R8
-	JNZ  row75
+	DECQ R11
+	JNZ  row91
 
-last82:
+last92:
 	VZEROUPPER
 	RET
 
@@ -2824,29 +3144,29 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x03, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x04, R10
-	ANDQ    $0x0f, R9
-	LEAQ    tail<>+0(SB), R11
-	MOVQ    R9, R12
-	SHLQ    $0x03, R12
-	SUBQ    R12, R11
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	LEAQ    tail<>+0(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x03, R11
+	SUBQ    R11, R10
+	MOVQ    rows+32(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ   R8, R8
-	JZ      last90
+	TESTQ   R11, R11
+	JZ      last100
 
-row83:
+row99:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
-	MOVQ         R10, R13
+	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest87
+	JZ           rest104
 
-group86:
+group103:
 	VMOVUPD     (DX)(R12*1), Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     64(DX)(R12*1), Y6
@@ -2945,17 +3265,17 @@ group86:
 	VMOVNTPD    Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group86
+	JNZ         group103
 
-rest87:
-	TESTQ       R9, R9
-	JZ          done89
-	CMPQ        R9, $0x08
-	JBE         half88
-	VMOVUPD     128(R11), Y4
+rest104:
+	TESTQ       R8, R8
+	JZ          done106
+	CMPQ        R8, $0x08
+	JBE         half105
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     192(R11), Y6
+	VMOVUPD     192(R10), Y6
 	VMASKMOVPD  64(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y8
@@ -2997,17 +3317,17 @@ rest87:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVUPD     128(R11), Y4
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  Y9, Y4, (AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVUPD     192(R11), Y4
+	VMOVUPD     192(R10), Y4
 	VMASKMOVPD  Y11, Y4, 64(AX)(R12*1)
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     224(R11), Y6
+	VMOVUPD     224(R10), Y6
 	VMASKMOVPD  96(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y1
 	VMOVUPD     Y4, Y7
@@ -3049,17 +3369,17 @@ rest87:
 	VMULPD      Y7, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  Y8, Y4, 32(AX)(R12*1)
 	VMULPD      Y9, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     224(R11), Y1
+	VMOVUPD     224(R10), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done89
+	JMP         done106
 
-half88:
-	VMOVUPD     128(R11), Y4
+half105:
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     Y4, Y6
@@ -3083,9 +3403,9 @@ half88:
 	VMULPD      Y6, Y7, Y7
 	VMULPD      Y2, Y7, Y7
 	VANDPD      Y5, Y7, Y7
-	VMOVUPD     128(R11), Y4
+	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  Y7, Y4, (AX)(R12*1)
-	VMOVUPD     160(R11), Y4
+	VMOVUPD     160(R10), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y1
 	VMOVUPD     Y4, Y5
@@ -3109,18 +3429,18 @@ half88:
 	VMULPD      Y5, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     160(R11), Y1
+	VMOVUPD     160(R10), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done89:
+done106:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R8
-	JNZ  row83
+	DECQ R11
+	JNZ  row99
 
-last90:
+last100:
 	VZEROUPPER
 	RET
 
@@ -3131,28 +3451,28 @@ TEXT ·maximum64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    x+8(FP), CX
 	MOVQ    stride+16(FP), DX
 	SHLQ    $0x03, DX
-	MOVQ    rows+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    SI, DI
-	SHRQ    $0x04, DI
-	ANDQ    $0x0f, SI
-	LEAQ    tail<>+0(SB), R8
-	MOVQ    SI, R9
-	SHLQ    $0x03, R9
-	SUBQ    R9, R8
+	MOVQ    n+32(FP), BX
+	MOVQ    BX, SI
+	SHRQ    $0x04, SI
+	ANDQ    $0x0f, BX
+	LEAQ    tail<>+0(SB), DI
+	MOVQ    BX, R8
+	SHLQ    $0x03, R8
+	SUBQ    R8, DI
+	MOVQ    rows+24(FP), R8
 	VMOVUPD f64_fff0000000000000<>+0(SB), Y0
-	TESTQ   BX, BX
-	JZ      last98
+	TESTQ   R8, R8
+	JZ      last108
 
-row91:
+row107:
 	VMOVUPD Y0, Y1
 	VXORPS  Y2, Y2, Y2
 	XORQ    R9, R9
-	MOVQ    DI, R10
+	MOVQ    SI, R10
 	TESTQ   R10, R10
-	JZ      rest95
+	JZ      rest112
 
-group94:
+group111:
 	VMOVUPD (CX)(R9*1), Y3
 	VMAXPD  Y1, Y3, Y1
 	VCMPPD  $0x03, Y3, Y3, Y3
@@ -3171,54 +3491,54 @@ group94:
 	VORPS   Y3, Y2, Y2
 	ADDQ    $0x80, R9
 	DECQ    R10
-	JNZ     group94
+	JNZ     group111
 
-rest95:
-	TESTQ      SI, SI
-	JZ         done97
-	CMPQ       SI, $0x08
-	JBE        half96
-	VMOVUPD    128(R8), Y4
+rest112:
+	TESTQ      BX, BX
+	JZ         done114
+	CMPQ       BX, $0x08
+	JBE        half113
+	VMOVUPD    128(DI), Y4
 	VMASKMOVPD (CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPD    192(R8), Y4
+	VMOVUPD    192(DI), Y4
 	VMASKMOVPD 64(CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPD    160(R8), Y4
+	VMOVUPD    160(DI), Y4
 	VMASKMOVPD 32(CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPD    224(R8), Y4
+	VMOVUPD    224(DI), Y4
 	VMASKMOVPD 96(CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	JMP        done97
+	JMP        done114
 
-half96:
-	VMOVUPD    128(R8), Y4
+half113:
+	VMOVUPD    128(DI), Y4
 	VMASKMOVPD (CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
-	VMOVUPD    160(R8), Y4
+	VMOVUPD    160(DI), Y4
 	VMASKMOVPD 32(CX)(R9*1), Y4, Y3
 	VBLENDVPD  Y4, Y3, Y0, Y3
 	VMAXPD     Y1, Y3, Y1
 	VCMPPD     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y2, Y2
 
-done97:
+done114:
 	ADDQ         DX, CX
 	VEXTRACTF128 $0x01, Y1, X3
 	VMAXPD       X3, X1, X1
@@ -3226,16 +3546,16 @@ done97:
 	VMAXPD       X3, X1, X1
 	VMOVSD       X1, (AX)
 	VPTEST       Y2, Y2
-	JZ           number99
+	JZ           number115
 	MOVQ         $0x7ff8000000000000, R9
 	MOVQ         R9, (AX)
 
-number99:
+number115:
 	ADDQ $0x08, AX
-	DECQ BX
-	JNZ  row91
+	DECQ R8
+	JNZ  row107
 
-last98:
+last108:
 	VZEROUPPER
 	RET
 
@@ -3249,6 +3569,998 @@ DATA f64_fff0000000000000<>+48(SB)/8, $0xfff0000000000000
 DATA f64_fff0000000000000<>+56(SB)/8, $0xfff0000000000000
 GLOBL f64_fff0000000000000<>(SB), RODATA|NOPTR, $64
 
+// func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+// Requires: AVX
+TEXT ·offset64AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  s+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	LEAQ  tail<>+0(SB), R9
+	MOVQ  DI, R10
+	SHLQ  $0x03, R10
+	SUBQ  R10, R9
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
+	JZ    last117
+
+row116:
+	VBROADCASTSD (SI), Y0
+	XORQ         R11, R11
+	MOVQ         R8, R12
+	TESTQ        R12, R12
+	JZ           rest121
+
+group120:
+	VMOVUPD (DX)(R11*1), Y1
+	VSUBPD  Y0, Y1, Y1
+	VMOVUPD Y1, (AX)(R11*1)
+	VMOVUPD 64(DX)(R11*1), Y1
+	VSUBPD  Y0, Y1, Y1
+	VMOVUPD Y1, 64(AX)(R11*1)
+	VMOVUPD 32(DX)(R11*1), Y1
+	VSUBPD  Y0, Y1, Y1
+	VMOVUPD Y1, 32(AX)(R11*1)
+	VMOVUPD 96(DX)(R11*1), Y1
+	VSUBPD  Y0, Y1, Y1
+	VMOVUPD Y1, 96(AX)(R11*1)
+	ADDQ    $0x80, R11
+	DECQ    R12
+	JNZ     group120
+
+rest121:
+	TESTQ      DI, DI
+	JZ         done123
+	CMPQ       DI, $0x08
+	JBE        half122
+	VMOVUPD    128(R9), Y1
+	VMASKMOVPD (DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    128(R9), Y2
+	VMASKMOVPD Y1, Y2, (AX)(R11*1)
+	VMOVUPD    192(R9), Y1
+	VMASKMOVPD 64(DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    192(R9), Y2
+	VMASKMOVPD Y1, Y2, 64(AX)(R11*1)
+	VMOVUPD    160(R9), Y1
+	VMASKMOVPD 32(DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    160(R9), Y2
+	VMASKMOVPD Y1, Y2, 32(AX)(R11*1)
+	VMOVUPD    224(R9), Y1
+	VMASKMOVPD 96(DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    224(R9), Y0
+	VMASKMOVPD Y1, Y0, 96(AX)(R11*1)
+	JMP        done123
+
+half122:
+	VMOVUPD    128(R9), Y1
+	VMASKMOVPD (DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    128(R9), Y2
+	VMASKMOVPD Y1, Y2, (AX)(R11*1)
+	VMOVUPD    160(R9), Y1
+	VMASKMOVPD 32(DX)(R11*1), Y1, Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    160(R9), Y0
+	VMASKMOVPD Y1, Y0, 32(AX)(R11*1)
+
+done123:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ $0x08, SI
+	DECQ R10
+	JNZ  row116
+
+last117:
+	VZEROUPPER
+	RET
+
+// func log64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·log64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x04, BX
+	ANDQ    $0x0f, DX
+	LEAQ    tail<>+0(SB), SI
+	MOVQ    DX, DI
+	SHLQ    $0x03, DI
+	SUBQ    DI, SI
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
+	XORQ    DI, DI
+	TESTQ   BX, BX
+	JZ      rest127
+
+group126:
+	VMOVUPD     (CX)(DI*1), Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     Y1, (AX)(DI*1)
+	VMOVUPD     64(CX)(DI*1), Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     Y1, 64(AX)(DI*1)
+	VMOVUPD     32(CX)(DI*1), Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     Y1, 32(AX)(DI*1)
+	VMOVUPD     96(CX)(DI*1), Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     Y1, 96(AX)(DI*1)
+	ADDQ        $0x80, DI
+	DECQ        BX
+	JNZ         group126
+
+rest127:
+	TESTQ       DX, DX
+	JZ          done129
+	CMPQ        DX, $0x08
+	JBE         half128
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  (CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     128(SI), Y2
+	VMASKMOVPD  Y1, Y2, (AX)(DI*1)
+	VMOVUPD     192(SI), Y1
+	VMASKMOVPD  64(CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     192(SI), Y2
+	VMASKMOVPD  Y1, Y2, 64(AX)(DI*1)
+	VMOVUPD     160(SI), Y1
+	VMASKMOVPD  32(CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     160(SI), Y2
+	VMASKMOVPD  Y1, Y2, 32(AX)(DI*1)
+	VMOVUPD     224(SI), Y1
+	VMASKMOVPD  96(CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y0
+	VDIVPD      Y0, Y1, Y0
+	VMULPD      Y0, Y0, Y3
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y4
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y3, Y4
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y5
+	VMULPD      Y1, Y5, Y5
+	VFMADD213PD Y5, Y3, Y4
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y3
+	VFMADD231PD Y4, Y0, Y3
+	VSUBPD      Y3, Y5, Y5
+	VSUBPD      Y5, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     224(SI), Y0
+	VMASKMOVPD  Y1, Y0, 96(AX)(DI*1)
+	JMP         done129
+
+half128:
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  (CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y3
+	VDIVPD      Y3, Y1, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y6
+	VMULPD      Y1, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y4
+	VFMADD231PD Y5, Y3, Y4
+	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     128(SI), Y2
+	VMASKMOVPD  Y1, Y2, (AX)(DI*1)
+	VMOVUPD     160(SI), Y1
+	VMASKMOVPD  32(CX)(DI*1), Y1, Y1
+	VPADDQ      f64_95f619980c433<>+0(SB), Y1, Y1
+	VPSRLQ      $0x34, Y1, Y2
+	VORPD       f64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y2, Y2
+	VANDPD      f64_fffffffffffff<>+0(SB), Y1, Y1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y1, Y1
+	VSUBPD      Y0, Y1, Y1
+	VADDPD      f64_4000000000000000<>+0(SB), Y1, Y0
+	VDIVPD      Y0, Y1, Y0
+	VMULPD      Y0, Y0, Y3
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y4
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y3, Y4
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y3, Y4
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y1, Y5
+	VMULPD      Y1, Y5, Y5
+	VFMADD213PD Y5, Y3, Y4
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Y2, Y3
+	VFMADD231PD Y4, Y0, Y3
+	VSUBPD      Y3, Y5, Y5
+	VSUBPD      Y5, Y1, Y1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y2, Y1
+	VMOVUPD     160(SI), Y0
+	VMASKMOVPD  Y1, Y0, 32(AX)(DI*1)
+
+done129:
+	VZEROUPPER
+	RET
+
+DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
+GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+
+DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+32(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+40(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+48(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+56(SB)/8, $0x00095f619980c433
+GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $64
+
+DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+32(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+40(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+48(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+56(SB)/8, $0x4330000000000000
+GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+32(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+40(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+48(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+56(SB)/8, $0x43300000000003ff
+GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $64
+
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+32(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+40(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+48(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+56(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fc2f112df3e5244<>+0(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+8(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+16(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+24(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+32(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+40(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+48(SB)/8, $0x3fc2f112df3e5244
+DATA f64_3fc2f112df3e5244<>+56(SB)/8, $0x3fc2f112df3e5244
+GLOBL f64_3fc2f112df3e5244<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fc39a09d078c69f<>+0(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+8(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+16(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+24(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+32(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+40(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+48(SB)/8, $0x3fc39a09d078c69f
+DATA f64_3fc39a09d078c69f<>+56(SB)/8, $0x3fc39a09d078c69f
+GLOBL f64_3fc39a09d078c69f<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fc7466496cb03de<>+0(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+8(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+16(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+24(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+32(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+40(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+48(SB)/8, $0x3fc7466496cb03de
+DATA f64_3fc7466496cb03de<>+56(SB)/8, $0x3fc7466496cb03de
+GLOBL f64_3fc7466496cb03de<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fcc71c51d8e78af<>+0(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+8(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+16(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+24(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+32(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+40(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+48(SB)/8, $0x3fcc71c51d8e78af
+DATA f64_3fcc71c51d8e78af<>+56(SB)/8, $0x3fcc71c51d8e78af
+GLOBL f64_3fcc71c51d8e78af<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fd2492494229359<>+0(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+8(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+16(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+24(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+32(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+40(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+48(SB)/8, $0x3fd2492494229359
+DATA f64_3fd2492494229359<>+56(SB)/8, $0x3fd2492494229359
+GLOBL f64_3fd2492494229359<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fd999999997fa04<>+0(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+8(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+16(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+24(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+32(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+40(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+48(SB)/8, $0x3fd999999997fa04
+DATA f64_3fd999999997fa04<>+56(SB)/8, $0x3fd999999997fa04
+GLOBL f64_3fd999999997fa04<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fe5555555555593<>+0(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+8(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+16(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+24(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+32(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+40(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+48(SB)/8, $0x3fe5555555555593
+DATA f64_3fe5555555555593<>+56(SB)/8, $0x3fe5555555555593
+GLOBL f64_3fe5555555555593<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+32(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+40(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+48(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+56(SB)/8, $0x3fe0000000000000
+GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+32(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+40(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+48(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+56(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+32(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+40(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+48(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+56(SB)/8, $0x3fe62e42fee00000
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $64
+
+// func log1p64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·log1p64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x04, BX
+	ANDQ    $0x0f, DX
+	LEAQ    tail<>+0(SB), SI
+	MOVQ    DX, DI
+	SHLQ    $0x03, DI
+	SUBQ    DI, SI
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
+	XORQ    DI, DI
+	TESTQ   BX, BX
+	JZ      rest133
+
+group132:
+	VMOVUPD     (CX)(DI*1), Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     Y2, (AX)(DI*1)
+	VMOVUPD     64(CX)(DI*1), Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     Y2, 64(AX)(DI*1)
+	VMOVUPD     32(CX)(DI*1), Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     Y2, 32(AX)(DI*1)
+	VMOVUPD     96(CX)(DI*1), Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     Y2, 96(AX)(DI*1)
+	ADDQ        $0x80, DI
+	DECQ        BX
+	JNZ         group132
+
+rest133:
+	TESTQ       DX, DX
+	JZ          done135
+	CMPQ        DX, $0x08
+	JBE         half134
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  (CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  Y2, Y1, (AX)(DI*1)
+	VMOVUPD     192(SI), Y1
+	VMASKMOVPD  64(CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     192(SI), Y1
+	VMASKMOVPD  Y2, Y1, 64(AX)(DI*1)
+	VMOVUPD     160(SI), Y1
+	VMASKMOVPD  32(CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     160(SI), Y1
+	VMASKMOVPD  Y2, Y1, 32(AX)(DI*1)
+	VMOVUPD     224(SI), Y1
+	VMASKMOVPD  96(CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y5
+	VMINPD      Y0, Y1, Y0
+	VSUBPD      Y5, Y4, Y5
+	VSUBPD      Y5, Y0, Y0
+	VDIVPD      Y4, Y0, Y0
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y5
+	VBLENDVPD   Y5, Y1, Y2, Y2
+	VBLENDVPD   Y5, Y4, Y0, Y0
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y6
+	VMULPD      Y2, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y0
+	VFMADD231PD Y5, Y1, Y0
+	VSUBPD      Y0, Y6, Y6
+	VSUBPD      Y6, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     224(SI), Y0
+	VMASKMOVPD  Y2, Y0, 96(AX)(DI*1)
+	JMP         done135
+
+half134:
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  (CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y6
+	VMINPD      Y0, Y1, Y5
+	VSUBPD      Y6, Y4, Y6
+	VSUBPD      Y6, Y5, Y5
+	VDIVPD      Y4, Y5, Y5
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y6
+	VBLENDVPD   Y6, Y1, Y2, Y2
+	VBLENDVPD   Y6, Y4, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD      Y2, Y7, Y7
+	VFMADD213PD Y7, Y4, Y6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y6, Y1, Y5
+	VSUBPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     128(SI), Y1
+	VMASKMOVPD  Y2, Y1, (AX)(DI*1)
+	VMOVUPD     160(SI), Y1
+	VMASKMOVPD  32(CX)(DI*1), Y1, Y1
+	VADDPD      Y0, Y1, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VMAXPD      Y0, Y1, Y5
+	VMINPD      Y0, Y1, Y0
+	VSUBPD      Y5, Y4, Y5
+	VSUBPD      Y5, Y0, Y0
+	VDIVPD      Y4, Y0, Y0
+	VXORPS      Y4, Y4, Y4
+	VCMPPD      $0x00, Y4, Y3, Y5
+	VBLENDVPD   Y5, Y1, Y2, Y2
+	VBLENDVPD   Y5, Y4, Y0, Y0
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD      Y1, Y2, Y1
+	VMULPD      Y1, Y1, Y4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Y5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Y4, Y5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Y4, Y5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y6
+	VMULPD      Y2, Y6, Y6
+	VFMADD213PD Y6, Y4, Y5
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y0
+	VFMADD231PD Y5, Y1, Y0
+	VSUBPD      Y0, Y6, Y6
+	VSUBPD      Y6, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
+	VMOVUPD     160(SI), Y0
+	VMASKMOVPD  Y2, Y0, 32(AX)(DI*1)
+
+done135:
+	VZEROUPPER
+	RET
+
 // func sumExp64AVX512(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·sumExp64AVX512(SB), NOSPLIT, $0-56
@@ -3258,32 +4570,32 @@ TEXT ·sumExp64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         p+48(FP), SI
-	MOVQ         rows+32(FP), DI
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	MOVQ         $-1, R10
-	BZHIQ        R8, R10, R10
-	KMOVB        R10, K1
-	SHRQ         $0x08, R10
-	KMOVB        R10, K2
+	MOVQ         n+40(FP), DI
+	MOVQ         DI, R8
+	SHRQ         $0x04, R8
+	ANDQ         $0x0f, DI
+	MOVQ         $-1, R9
+	BZHIQ        DI, R9, R9
+	KMOVB        R9, K1
+	SHRQ         $0x08, R9
+	KMOVB        R9, K2
+	MOVQ         rows+32(FP), R9
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Z3
-	TESTQ        DI, DI
-	JZ           last107
+	TESTQ        R9, R9
+	JZ           last137
 
-row100:
+row136:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	XORQ   SI, SI
-	MOVQ   R9, R10
+	MOVQ   R8, R10
 	SUBQ   $0x02, R10
-	JB     one102
+	JB     one139
 
-two101:
+two138:
 	VMAXPD      (DX)(SI*1), Z1, Z6
 	PREFETCHT0  4096(DX)(SI*1)
 	VMINPD      Z6, Z2, Z6
@@ -3388,13 +4700,13 @@ two101:
 	VMOVAPD     Z6, Z4
 	ADDQ        $+256, SI
 	SUBQ        $0x02, R10
-	JAE         two101
+	JAE         two138
 
-one102:
+one139:
 	ADDQ $0x02, R10
-	JZ   rest104
+	JZ   rest141
 
-group103:
+group140:
 	VMAXPD      (DX)(SI*1), Z1, Z6
 	PREFETCHT0  4096(DX)(SI*1)
 	VMINPD      Z6, Z2, Z6
@@ -3448,13 +4760,13 @@ group103:
 	VMOVAPD     Z6, Z4
 	ADDQ        $0x80, SI
 	DECQ        R10
-	JNZ         group103
+	JNZ         group140
 
-rest104:
-	TESTQ       R8, R8
-	JZ          done106
-	CMPQ        R8, $0x08
-	JBE         half105
+rest141:
+	TESTQ       DI, DI
+	JZ          done143
+	CMPQ        DI, $0x08
+	JBE         half142
 	VMOVUPD.Z   (DX)(SI*1), K1, Z6
 	VMAXPD      Z6, Z1, Z6
 	VMINPD      Z6, Z2, Z6
@@ -3506,9 +4818,9 @@ rest104:
 	VSUBPD      Z7, Z9, Z9
 	VADDPD      Z9, Z5, Z5
 	VMOVAPD     Z6, Z4
-	JMP         done106
+	JMP         done143
 
-half105:
+half142:
 	VMOVUPD.Z   (DX)(SI*1), K1, Z6
 	VMAXPD      Z6, Z1, Z6
 	VMINPD      Z6, Z2, Z6
@@ -3539,7 +4851,7 @@ half105:
 	VADDPD      Z8, Z5, Z5
 	VMOVAPD     Z6, Z4
 
-done106:
+done143:
 	ADDQ          BX, DX
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VEXTRACTF64X4 $0x01, Z5, Y7
@@ -3575,10 +4887,10 @@ done106:
 	VMOVSD        X5, (CX)
 	ADDQ          $0x08, CX
 	ADDQ          $0x08, AX
-	DECQ          DI
-	JNZ           row100
+	DECQ          R9
+	JNZ           row136
 
-last107:
+last137:
 	VZEROUPPER
 	RET
 
@@ -3595,30 +4907,30 @@ TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x03, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x04, R10
-	ANDQ    $0x0f, R9
-	MOVQ    $-1, R11
-	BZHIQ   R9, R11, R11
-	KMOVB   R11, K1
-	SHRQ    $0x08, R11
-	KMOVB   R11, K2
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	MOVQ    $-1, R10
+	BZHIQ   R8, R10, R10
+	KMOVB   R10, K1
+	SHRQ    $0x08, R10
+	KMOVB   R10, K2
+	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
-	TESTQ   R8, R8
-	JZ      last115
+	TESTQ   R10, R10
+	JZ      last145
 
-row108:
+row144:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
-	MOVQ         R10, R12
+	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one110
+	JB           one147
 
-two109:
+two146:
 	VMOVUPD     (DX)(R11*1), Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     64(DX)(R11*1), Z5
@@ -3713,13 +5025,13 @@ two109:
 	VMOVUPD     Z15, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two109
+	JAE         two146
 
-one110:
+one147:
 	ADDQ $0x02, R12
-	JZ   rest112
+	JZ   rest149
 
-group111:
+group148:
 	VMOVUPD     (DX)(R11*1), Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     64(DX)(R11*1), Z5
@@ -3768,13 +5080,13 @@ group111:
 	VMOVUPD     Z9, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group111
+	JNZ         group148
 
-rest112:
-	TESTQ       R9, R9
-	JZ          done114
-	CMPQ        R9, $0x08
-	JBE         half113
+rest149:
+	TESTQ       R8, R8
+	JZ          done151
+	CMPQ        R8, $0x08
+	JBE         half150
 	VMOVUPD.Z   (DX)(R11*1), K1, Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD.Z   64(DX)(R11*1), K2, Z5
@@ -3821,9 +5133,9 @@ rest112:
 	VMULPD      Z7, Z0, Z0
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R11*1)
-	JMP         done114
+	JMP         done151
 
-half113:
+half150:
 	VMOVUPD.Z   (DX)(R11*1), K1, Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     Z4, Z1
@@ -3848,14 +5160,14 @@ half113:
 	VMULPD.Z    Z2, Z0, K3, Z0
 	VMOVUPD     Z0, K1, (AX)(R11*1)
 
-done114:
+done151:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R8
-	JNZ  row108
+	DECQ R10
+	JNZ  row144
 
-last115:
+last145:
 	VZEROUPPER
 	RET
 
@@ -3872,30 +5184,30 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ    pStep+56(FP), DI
 	SHLQ    $0x03, DI
 	LEAQ    (DI)(DI*2), DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    n+40(FP), R9
-	MOVQ    R9, R10
-	SHRQ    $0x04, R10
-	ANDQ    $0x0f, R9
-	MOVQ    $-1, R11
-	BZHIQ   R9, R11, R11
-	KMOVB   R11, K1
-	SHRQ    $0x08, R11
-	KMOVB   R11, K2
+	MOVQ    n+40(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	MOVQ    $-1, R10
+	BZHIQ   R8, R10, R10
+	KMOVB   R10, K1
+	SHRQ    $0x08, R10
+	KMOVB   R10, K2
+	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
-	TESTQ   R8, R8
-	JZ      last123
+	TESTQ   R10, R10
+	JZ      last153
 
-row116:
+row152:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
-	MOVQ         R10, R12
+	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one118
+	JB           one155
 
-two117:
+two154:
 	VMOVUPD     (DX)(R11*1), Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     64(DX)(R11*1), Z5
@@ -3990,13 +5302,13 @@ two117:
 	VMOVNTPD    Z15, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two117
+	JAE         two154
 
-one118:
+one155:
 	ADDQ $0x02, R12
-	JZ   rest120
+	JZ   rest157
 
-group119:
+group156:
 	VMOVUPD     (DX)(R11*1), Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     64(DX)(R11*1), Z5
@@ -4045,13 +5357,13 @@ group119:
 	VMOVNTPD    Z9, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group119
+	JNZ         group156
 
-rest120:
-	TESTQ       R9, R9
-	JZ          done122
-	CMPQ        R9, $0x08
-	JBE         half121
+rest157:
+	TESTQ       R8, R8
+	JZ          done159
+	CMPQ        R8, $0x08
+	JBE         half158
 	VMOVUPD.Z   (DX)(R11*1), K1, Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD.Z   64(DX)(R11*1), K2, Z5
@@ -4098,9 +5410,9 @@ rest120:
 	VMULPD      Z7, Z0, Z0
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R11*1)
-	JMP         done122
+	JMP         done159
 
-half121:
+half158:
 	VMOVUPD.Z   (DX)(R11*1), K1, Z4
 	VCMPPD      $0x0d, Z1, Z4, K3
 	VMOVUPD     Z4, Z1
@@ -4125,15 +5437,15 @@ half121:
 	VMULPD.Z    Z2, Z0, K3, Z0
 	VMOVUPD     Z0, K1, (AX)(R11*1)
 
-done122:
+done159:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R8
-	JNZ  row116
+	DECQ R10
+	JNZ  row152
 
-last123:
+last153:
 	VZEROUPPER
 	RET
 
@@ -4144,29 +5456,29 @@ TEXT ·maximum64AVX512(SB), NOSPLIT, $0-40
 	MOVQ    x+8(FP), CX
 	MOVQ    stride+16(FP), DX
 	SHLQ    $0x03, DX
-	MOVQ    rows+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    SI, DI
-	SHRQ    $0x04, DI
-	ANDQ    $0x0f, SI
-	MOVQ    $-1, R8
-	BZHIQ   SI, R8, R8
-	KMOVB   R8, K1
-	SHRQ    $0x08, R8
-	KMOVB   R8, K2
+	MOVQ    n+32(FP), BX
+	MOVQ    BX, SI
+	SHRQ    $0x04, SI
+	ANDQ    $0x0f, BX
+	MOVQ    $-1, DI
+	BZHIQ   BX, DI, DI
+	KMOVB   DI, K1
+	SHRQ    $0x08, DI
+	KMOVB   DI, K2
+	MOVQ    rows+24(FP), DI
 	VMOVUPD f64_fff0000000000000<>+0(SB), Z0
-	TESTQ   BX, BX
-	JZ      last131
+	TESTQ   DI, DI
+	JZ      last161
 
-row124:
+row160:
 	VMOVUPD Z0, Z1
 	KXORW   K3, K3, K3
 	XORQ    R8, R8
-	MOVQ    DI, R9
+	MOVQ    SI, R9
 	SUBQ    $0x02, R9
-	JB      one126
+	JB      one163
 
-two125:
+two162:
 	VMOVUPD (CX)(R8*1), Z2
 	VMAXPD  Z1, Z2, Z1
 	VCMPPD  $0x03, Z2, Z2, K4
@@ -4185,13 +5497,13 @@ two125:
 	KORW    K4, K3, K3
 	ADDQ    $+256, R8
 	SUBQ    $0x02, R9
-	JAE     two125
+	JAE     two162
 
-one126:
+one163:
 	ADDQ $0x02, R9
-	JZ   rest128
+	JZ   rest165
 
-group127:
+group164:
 	VMOVUPD (CX)(R8*1), Z2
 	VMAXPD  Z1, Z2, Z1
 	VCMPPD  $0x03, Z2, Z2, K4
@@ -4202,33 +5514,33 @@ group127:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group127
+	JNZ     group164
 
-rest128:
-	TESTQ   SI, SI
-	JZ      done130
-	CMPQ    SI, $0x08
-	JBE     half129
-	VMOVUPD Z0, Z2
-	VMOVUPD (CX)(R8*1), K1, Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPD Z0, Z2
-	VMOVUPD 64(CX)(R8*1), K2, Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	JMP     done130
+rest165:
+	TESTQ     BX, BX
+	JZ        done167
+	CMPQ      BX, $0x08
+	JBE       half166
+	VMOVUPD.Z (CX)(R8*1), K1, Z2
+	VBLENDMPD Z2, Z0, K1, Z2
+	VMAXPD    Z1, Z2, Z1
+	VCMPPD    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
+	VMOVUPD.Z 64(CX)(R8*1), K2, Z2
+	VBLENDMPD Z2, Z0, K2, Z2
+	VMAXPD    Z1, Z2, Z1
+	VCMPPD    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
+	JMP       done167
 
-half129:
-	VMOVUPD Z0, Z2
-	VMOVUPD (CX)(R8*1), K1, Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
+half166:
+	VMOVUPD.Z (CX)(R8*1), K1, Z2
+	VBLENDMPD Z2, Z0, K1, Z2
+	VMAXPD    Z1, Z2, Z1
+	VCMPPD    $0x03, Z2, Z2, K4
+	KORW      K4, K3, K3
 
-done130:
+done167:
 	ADDQ          DX, CX
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VMAXPD        Y2, Y1, Y1
@@ -4238,15 +5550,774 @@ done130:
 	VMAXPD        X2, X1, X1
 	VMOVSD        X1, (AX)
 	KORTESTW      K3, K3
-	JZ            number132
+	JZ            number168
 	MOVQ          $0x7ff8000000000000, R8
 	MOVQ          R8, (AX)
 
-number132:
+number168:
 	ADDQ $0x08, AX
-	DECQ BX
-	JNZ  row124
+	DECQ DI
+	JNZ  row160
 
-last131:
+last161:
+	VZEROUPPER
+	RET
+
+// func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·offset64AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  s+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  $-1, R9
+	BZHIQ DI, R9, R9
+	KMOVB R9, K1
+	SHRQ  $0x08, R9
+	KMOVB R9, K2
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last170
+
+row169:
+	VBROADCASTSD (SI), Z0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	SUBQ         $0x02, R11
+	JB           one172
+
+two171:
+	VMOVUPD (DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, (AX)(R10*1)
+	VMOVUPD 64(DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, 64(AX)(R10*1)
+	VMOVUPD 128(DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, 128(AX)(R10*1)
+	VMOVUPD 192(DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, 192(AX)(R10*1)
+	ADDQ    $+256, R10
+	SUBQ    $0x02, R11
+	JAE     two171
+
+one172:
+	ADDQ $0x02, R11
+	JZ   rest174
+
+group173:
+	VMOVUPD (DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, (AX)(R10*1)
+	VMOVUPD 64(DX)(R10*1), Z1
+	VSUBPD  Z0, Z1, Z1
+	VMOVUPD Z1, 64(AX)(R10*1)
+	ADDQ    $0x80, R10
+	DECQ    R11
+	JNZ     group173
+
+rest174:
+	TESTQ     DI, DI
+	JZ        done176
+	CMPQ      DI, $0x08
+	JBE       half175
+	VMOVUPD.Z (DX)(R10*1), K1, Z1
+	VSUBPD    Z0, Z1, Z1
+	VMOVUPD   Z1, K1, (AX)(R10*1)
+	VMOVUPD.Z 64(DX)(R10*1), K2, Z1
+	VSUBPD    Z0, Z1, Z1
+	VMOVUPD   Z1, K2, 64(AX)(R10*1)
+	JMP       done176
+
+half175:
+	VMOVUPD.Z (DX)(R10*1), K1, Z1
+	VSUBPD    Z0, Z1, Z1
+	VMOVUPD   Z1, K1, (AX)(R10*1)
+
+done176:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ $0x08, SI
+	DECQ R9
+	JNZ  row169
+
+last170:
+	VZEROUPPER
+	RET
+
+// func log64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·log64AVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x04, BX
+	ANDQ    $0x0f, DX
+	MOVQ    $-1, SI
+	BZHIQ   DX, SI, SI
+	KMOVB   SI, K1
+	SHRQ    $0x08, SI
+	KMOVB   SI, K2
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
+	XORQ    SI, SI
+	SUBQ    $0x02, BX
+	JB      one178
+
+two177:
+	VMOVUPD     (CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, (AX)(SI*1)
+	VMOVUPD     64(CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, 64(AX)(SI*1)
+	VMOVUPD     128(CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, 128(AX)(SI*1)
+	VMOVUPD     192(CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, 192(AX)(SI*1)
+	ADDQ        $+256, SI
+	SUBQ        $0x02, BX
+	JAE         two177
+
+one178:
+	ADDQ $0x02, BX
+	JZ   rest180
+
+group179:
+	VMOVUPD     (CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, (AX)(SI*1)
+	VMOVUPD     64(CX)(SI*1), Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, 64(AX)(SI*1)
+	ADDQ        $0x80, SI
+	DECQ        BX
+	JNZ         group179
+
+rest180:
+	TESTQ       DX, DX
+	JZ          done182
+	CMPQ        DX, $0x08
+	JBE         half181
+	VMOVUPD.Z   (CX)(SI*1), K1, Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD      Z3, Z1, Z3
+	VMULPD      Z3, Z3, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z6
+	VMULPD      Z1, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD Z5, Z3, Z4
+	VSUBPD      Z4, Z6, Z6
+	VSUBPD      Z6, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, K1, (AX)(SI*1)
+	VMOVUPD.Z   64(CX)(SI*1), K2, Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z0
+	VDIVPD      Z0, Z1, Z0
+	VMULPD      Z0, Z0, Z3
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z4
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z3, Z4
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z5
+	VMULPD      Z1, Z5, Z5
+	VFMADD213PD Z5, Z3, Z4
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z3
+	VFMADD231PD Z4, Z0, Z3
+	VSUBPD      Z3, Z5, Z5
+	VSUBPD      Z5, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, K2, 64(AX)(SI*1)
+	JMP         done182
+
+half181:
+	VMOVUPD.Z   (CX)(SI*1), K1, Z1
+	VPADDQ      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ      $0x34, Z1, Z2
+	VORPD       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD      Z0, Z1, Z1
+	VADDPD      f64_4000000000000000<>+0(SB), Z1, Z0
+	VDIVPD      Z0, Z1, Z0
+	VMULPD      Z0, Z0, Z3
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z4
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z3, Z4
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z3, Z4
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z1, Z5
+	VMULPD      Z1, Z5, Z5
+	VFMADD213PD Z5, Z3, Z4
+	VMULPD      f64_3dea39ef35793c76<>+0(SB), Z2, Z3
+	VFMADD231PD Z4, Z0, Z3
+	VSUBPD      Z3, Z5, Z5
+	VSUBPD      Z5, Z1, Z1
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD     Z1, K1, (AX)(SI*1)
+
+done182:
+	VZEROUPPER
+	RET
+
+// func log1p64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·log1p64AVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x04, BX
+	ANDQ    $0x0f, DX
+	MOVQ    $-1, SI
+	BZHIQ   DX, SI, SI
+	KMOVB   SI, K1
+	SHRQ    $0x08, SI
+	KMOVB   SI, K2
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
+	XORQ    SI, SI
+	SUBQ    $0x02, BX
+	JB      one184
+
+two183:
+	VMOVUPD     (CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, (AX)(SI*1)
+	VMOVUPD     64(CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, 64(AX)(SI*1)
+	VMOVUPD     128(CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, 128(AX)(SI*1)
+	VMOVUPD     192(CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, 192(AX)(SI*1)
+	ADDQ        $+256, SI
+	SUBQ        $0x02, BX
+	JAE         two183
+
+one184:
+	ADDQ $0x02, BX
+	JZ   rest186
+
+group185:
+	VMOVUPD     (CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, (AX)(SI*1)
+	VMOVUPD     64(CX)(SI*1), Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, 64(AX)(SI*1)
+	ADDQ        $0x80, SI
+	DECQ        BX
+	JNZ         group185
+
+rest186:
+	TESTQ       DX, DX
+	JZ          done188
+	CMPQ        DX, $0x08
+	JBE         half187
+	VMOVUPD.Z   (CX)(SI*1), K1, Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z6
+	VMINPD      Z0, Z1, Z5
+	VSUBPD      Z6, Z4, Z6
+	VSUBPD      Z6, Z5, Z5
+	VDIVPD      Z4, Z5, Z5
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K3
+	VBLENDMPD   Z1, Z2, K3, Z2
+	VBLENDMPD   Z7, Z5, K3, Z5
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z6
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z6
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z6
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z8
+	VMULPD      Z2, Z8, Z8
+	VFMADD213PD Z8, Z4, Z6
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z5
+	VFMADD231PD Z6, Z1, Z5
+	VSUBPD      Z5, Z8, Z8
+	VSUBPD      Z8, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, K1, (AX)(SI*1)
+	VMOVUPD.Z   64(CX)(SI*1), K2, Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z5
+	VMINPD      Z0, Z1, Z0
+	VSUBPD      Z5, Z4, Z5
+	VSUBPD      Z5, Z0, Z0
+	VDIVPD      Z4, Z0, Z0
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K1
+	VBLENDMPD   Z1, Z2, K1, Z2
+	VBLENDMPD   Z7, Z0, K1, Z0
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z6
+	VMULPD      Z2, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z0
+	VFMADD231PD Z5, Z1, Z0
+	VSUBPD      Z0, Z6, Z6
+	VSUBPD      Z6, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, K2, 64(AX)(SI*1)
+	JMP         done188
+
+half187:
+	VMOVUPD.Z   (CX)(SI*1), K1, Z1
+	VADDPD      Z0, Z1, Z4
+	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Z3, Z3
+	VANDPD      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD      Z0, Z2, Z2
+	VMAXPD      Z0, Z1, Z5
+	VMINPD      Z0, Z1, Z0
+	VSUBPD      Z5, Z4, Z5
+	VSUBPD      Z5, Z0, Z0
+	VDIVPD      Z4, Z0, Z0
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Z7, Z3, K2
+	VBLENDMPD   Z1, Z2, K2, Z2
+	VBLENDMPD   Z7, Z0, K2, Z0
+	VADDPD      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD      Z1, Z2, Z1
+	VMULPD      Z1, Z1, Z4
+	VMOVUPD     f64_3fc2f112df3e5244<>+0(SB), Z5
+	VFMADD213PD f64_3fc39a09d078c69f<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fc7466496cb03de<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fcc71c51d8e78af<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd2492494229359<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fd999999997fa04<>+0(SB), Z4, Z5
+	VFMADD213PD f64_3fe5555555555593<>+0(SB), Z4, Z5
+	VMULPD      f64_3fe0000000000000<>+0(SB), Z2, Z6
+	VMULPD      Z2, Z6, Z6
+	VFMADD213PD Z6, Z4, Z5
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z3, Z0
+	VFMADD231PD Z5, Z1, Z0
+	VSUBPD      Z0, Z6, Z6
+	VSUBPD      Z6, Z2, Z2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z3, Z2
+	VMOVUPD     Z2, K1, (AX)(SI*1)
+
+done188:
 	VZEROUPPER
 	RET

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file is the specification of the kernels: every tier gives the bits of
@@ -262,5 +263,30 @@ func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, 
 func maximum64Generic(max []float64, x []float64, stride, rows, n int) {
 	for i := range rows {
 		max[i] = maximumGeneric(x[i*stride:][:n])
+	}
+}
+
+// log64Generic writes log(x[i]) for positive normal x[i] to dst[i].
+func log64Generic(dst, x []float64) {
+	for i, v := range x {
+		dst[i] = scalar.LogNormal(v, 0)
+	}
+}
+
+// log1p64Generic writes log(1+x[i]) for finite x[i] ≥ 0 to dst[i].
+func log1p64Generic(dst, x []float64) {
+	for i, v := range x {
+		dst[i] = scalar.Log1pFinite(v)
+	}
+}
+
+// offsetGeneric writes x[i·stride+j] - s[i], computed in float64, to
+// dst[i·dstStride+j].
+func offsetGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n int, s []float64) {
+	for i := range rows {
+		out := dst[i*dstStride:][:n]
+		for j, v := range x[i*stride:][:n] {
+			out[j] = T(float64(v) - s[i])
+		}
 	}
 }

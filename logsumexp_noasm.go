@@ -27,3 +27,22 @@ func maximum32(max []float32, x []float32, stride, rows, n int) {
 func maximum64(max []float64, x []float64, stride, rows, n int) {
 	maximum64Generic(max, x, stride, rows, n)
 }
+
+func log64(dst, x []float64)   { log64Generic(dst, x) }
+func log1p64(dst, x []float64) { log1p64Generic(dst, x) }
+
+func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
+	scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)
+}
+
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
+	offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+}
+
+func scaleExpStream64(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
+	scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep)
+}
+
+func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
+	offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+}

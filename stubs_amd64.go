@@ -28,6 +28,11 @@ func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, r
 //go:noescape
 func maximum32AVX2(max *float32, x *float32, stride int, rows int, n int)
 
+// offset32AVX2 writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.
+//
+//go:noescape
+func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+
 // sumExp32AVX512 writes the sum over j < n of e^y·2^-c, y = min(max(x[i·stride+j], low), high),
 // to sum[i] for every row i, with p = {magic of c, low, high}.
 //
@@ -51,6 +56,11 @@ func scaleExpStream32AVX512(dst *float32, dstStride int, x *float32, stride int,
 //
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)
+
+// offset32AVX512 writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.
+//
+//go:noescape
+func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
 
 // sumExp64AVX2 writes the sum over j < n of e^y·2^-c, y = min(max(x[i·stride+j], low), high),
 // to sum[i] for every row i, with p = {magic of c, low, high}.
@@ -76,6 +86,21 @@ func scaleExpStream64AVX2(dst *float64, dstStride int, x *float64, stride int, r
 //go:noescape
 func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
 
+// offset64AVX2 writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.
+//
+//go:noescape
+func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+
+// log64AVX2 writes dst[i] = log(x[i]) for positive normal x[i], i < n.
+//
+//go:noescape
+func log64AVX2(dst *float64, x *float64, n int)
+
+// log1p64AVX2 writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.
+//
+//go:noescape
+func log1p64AVX2(dst *float64, x *float64, n int)
+
 // sumExp64AVX512 writes the sum over j < n of e^y·2^-c, y = min(max(x[i·stride+j], low), high),
 // to sum[i] for every row i, with p = {magic of c, low, high}.
 //
@@ -99,3 +124,18 @@ func scaleExpStream64AVX512(dst *float64, dstStride int, x *float64, stride int,
 //
 //go:noescape
 func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
+
+// offset64AVX512 writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.
+//
+//go:noescape
+func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+
+// log64AVX512 writes dst[i] = log(x[i]) for positive normal x[i], i < n.
+//
+//go:noescape
+func log64AVX512(dst *float64, x *float64, n int)
+
+// log1p64AVX512 writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.
+//
+//go:noescape
+func log1p64AVX512(dst *float64, x *float64, n int)

@@ -39,6 +39,11 @@ func coreKernels(f *file) {
 			scaleExp(v, false)
 			scaleExp(v, true)
 			maximum(v)
+			offset(v)
+			if v.double() {
+				logarithm(v, false)
+				logarithm(v, true)
+			}
 		}
 	}
 }

@@ -57,18 +57,9 @@ func maximum(v *vec) {
 
 // loadOver is d = the elements at mem in the lanes of k, those of a elsewhere.
 func (v *vec) loadOver(k mask, mem operand.Mem, a, d vreg) {
-	if v.wide() {
-		v.move(a, d)
-		v.either(v.VMOVUPS, v.VMOVUPD, mem, k, d)
-		return
-	}
 	k = v.inReg(k)
 	v.load(k, mem, d)
-	if v.double() {
-		v.VBLENDVPD(k, d, a, d)
-	} else {
-		v.VBLENDVPS(k, d, a, d)
-	}
+	v.choose(k, d, a, d)
 }
 
 // clearMask empties k.

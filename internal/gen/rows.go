@@ -48,7 +48,14 @@ type rowLoop struct {
 }
 
 func newRowLoop(v *vec) *rowLoop {
-	l := &rowLoop{vec: v, rows: v.param("rows"), rest: v.param("n")}
+	l := newVectorLoop(v)
+	l.rows = v.param("rows")
+	return l
+}
+
+// newVectorLoop returns the loop through one row.
+func newVectorLoop(v *vec) *rowLoop {
+	l := &rowLoop{vec: v, rest: v.param("n")}
 	l.groups = v.GP64().(gpreg)
 	v.MOVQ(l.rest, l.groups)
 	v.SHRQ(operand.U8(log2(v.groupLen())), l.groups)
@@ -61,18 +68,30 @@ func newRowLoop(v *vec) *rowLoop {
 // at byte offset off from the row's start, as many of them at a time as the
 // registers allow; end at the end of a row, and the return.
 func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), end func()) {
-	var (
-		row, two, one     = l.newLabel("row"), l.newLabel("two"), l.newLabel("one")
-		group, rest, half = l.newLabel("group"), l.newLabel("rest"), l.newLabel("half")
-		done, last        = l.newLabel("done"), l.newLabel("last")
-		goTo              = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		none              = make([]mask, len(l.masks))
-	)
-	off, left := l.GP64(), l.GP64()
+	row, last := l.newLabel("row"), l.newLabel("last")
 	l.TESTQ(l.rows, l.rows)
-	l.JZ(goTo(last))
+	l.JZ(operand.LabelRef(last))
 	l.Label(row)
 	begin()
+	l.row(body)
+	end()
+	l.DECQ(l.rows)
+	l.JNZ(operand.LabelRef(row))
+	l.Label(last)
+	l.VZEROUPPER()
+	l.RET()
+}
+
+// row emits the loop through one row.
+func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
+	var (
+		two, one    = l.newLabel("two"), l.newLabel("one")
+		group, rest = l.newLabel("group"), l.newLabel("rest")
+		half, done  = l.newLabel("half"), l.newLabel("done")
+		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		none        = make([]mask, len(l.masks))
+	)
+	off, left := l.GP64(), l.GP64()
 	l.XORQ(off, off)
 	l.MOVQ(l.groups, left)
 	if l.wide() {
@@ -108,12 +127,6 @@ func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), e
 	l.each(l.pairs(0, l.masks[:l.regs()]), off, body)
 
 	l.Label(done)
-	end()
-	l.DECQ(l.rows)
-	l.JNZ(goTo(row))
-	l.Label(last)
-	l.VZEROUPPER()
-	l.RET()
 }
 
 // each emits the body once for every pair.

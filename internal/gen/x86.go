@@ -122,6 +122,7 @@ func (v *vec) broadcast(mem operand.Mem, d op) {
 
 // Predicates of a comparison.
 const (
+	equal          = 0  // false where either is NaN
 	unordered      = 3  // either is NaN
 	greaterOrEqual = 13 // false where either is NaN
 )

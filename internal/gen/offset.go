@@ -1,0 +1,57 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// offset emits the difference from one number a row, taken in float64.
+func offset(v *vec) {
+	v.kernel("offset", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, s *float64",
+		"writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.",
+	)
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	x, stride := v.param("x"), v.stride("stride")
+	p := v.param("s")
+	l := newRowLoop(v)
+	s := v.reg()
+
+	l.run(func() {
+		v.VBROADCASTSD(at(p, 0), s)
+	}, func(off reg.Register, pairs []pair) {
+		for _, t := range terms(pairs) {
+			r := v.reg()
+			v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+			if v.double() {
+				v.sub(r, s, r)
+			} else {
+				low, high := v.widen(r)
+				v.VSUBPD(s, low, low)
+				v.VSUBPD(s, high, high)
+				r = v.narrow(low, high)
+			}
+			v.store(t.mask, r, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(stride, x)
+		v.ADDQ(operand.U8(8), p)
+	})
+}
+
+// narrow returns the float64 lanes of two registers as float32 lanes of one.
+func (v *vec) narrow(low, high vreg) vreg {
+	r := v.reg()
+	if v.wide() {
+		l, h := v.YMM(), v.YMM()
+		v.VCVTPD2PS(low, l)
+		v.VCVTPD2PS(high, h)
+		v.VINSERTF64X4(operand.U8(1), h, l.AsZ(), r)
+	} else {
+		l, h := v.XMM(), v.XMM()
+		v.VCVTPD2PSY(low, l)
+		v.VCVTPD2PSY(high, h)
+		v.VINSERTF128(operand.U8(1), h, l.AsY(), r)
+	}
+	return r
+}

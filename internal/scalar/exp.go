@@ -1,0 +1,85 @@
+package scalar
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+const (
+	magic = 0x1.8p52 + 1023 // leaves n + 1023 in the low bits
+
+	expLow  = -0x1.6232bdd7abcd2p+9 // log(2^-1022)
+	expHigh = 0x1.62e42fefa39efp+9  // log(MaxFloat64)
+)
+
+// Exp returns e^x, with an error below 1 ULP. It is the exponential of the
+// float64 kernels.
+//
+// Special cases are:
+//
+//	Exp(x > 709.78…) = +Inf
+//	Exp(x < -708.39…) = 0, results below the smallest normal number
+//	Exp(NaN) = NaN
+func Exp(x float64) float64 {
+	switch {
+	case x != x:
+		return math.Float64frombits(0x7ff8 << 48)
+	case x < expLow:
+		return 0
+	case x > expHigh:
+		return math.Inf(1)
+	}
+	t := math.FMA(x, coef.Log2E64, magic)
+	n := t - magic
+	r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, x))
+	c := &coef.Exp64
+	p := c[len(c)-1]
+	for j := len(c) - 2; j >= 0; j-- {
+		p = math.FMA(p, r, c[j])
+	}
+	p = math.FMA(math.FMA(p, r, 1), r, 1)
+	if n > 1023 {
+		return p * 0x1p1023 * 2
+	}
+	return p * math.Float64frombits(math.Float64bits(t)<<52)
+}
+
+// Reduce returns an integer n and r, |r| ≤ ln(2)/2 and a little more, with
+// x = n·ln(2) + r, for |x| < 2^62. The error of r is below 2^-52.
+func Reduce(x float64) (n int64, r float64) {
+	// |x| = m·2^e and |x|·log2(e) = (m·⌊log2(e)·2^126⌋)·2^(e-126), of which the
+	// lowest 64 bits are dropped.
+	frac, e := math.Frexp(math.Abs(x))
+	m := uint64(math.Ldexp(frac, 53))
+	e -= 53
+	h1, l1 := bits.Mul64(m, log2eHigh)
+	h0, _ := bits.Mul64(m, log2eLow)
+	mid, carry := bits.Add64(l1, h0, 0)
+	top := h1 + carry
+	var whole, fraction uint64
+	if shift := uint(62 - e); shift >= 64 { // bits after the point
+		whole = top >> (shift - 64)
+		fraction = top<<(128-shift) | mid>>(shift-64)
+	} else {
+		whole = top<<(64-shift) | mid>>shift
+		fraction = mid << (64 - shift)
+	}
+	n = int64(whole)
+	// Nearest: a fraction of a half or more counts from above.
+	r = float64(int64(fraction)) * 0x1p-64 * math.Ln2
+	if int64(fraction) < 0 {
+		n++
+	}
+	if x < 0 {
+		return -n, -r
+	}
+	return n, r
+}
+
+// log2(e) = (log2eHigh·2^64 + log2eLow)·2^-126
+const (
+	log2eHigh = 0x5c551d94ae0bf85d
+	log2eLow  = 0xdf43ff68348e9f44
+)

@@ -1,0 +1,99 @@
+// Package scalar has elementary functions of float64 that give the same bits
+// on every architecture, which those of package math do not.
+package scalar
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+const significand = 1<<52 - 1
+
+// Log returns the natural logarithm of x. Its error is below 1 ULP.
+//
+// Special cases are:
+//
+//	Log(+Inf) = +Inf
+//	Log(0) = -Inf
+//	Log(x < 0) = NaN
+//	Log(NaN) = NaN
+func Log(x float64) float64 {
+	switch {
+	case x != x || x < 0:
+		return math.Float64frombits(0x7ff8 << 48)
+	case x == 0:
+		return math.Inf(-1)
+	case x > math.MaxFloat64:
+		return x
+	case x < 0x1p-1022:
+		return LogNormal(x*0x1p54, -54)
+	}
+	return LogNormal(x, 0)
+}
+
+// LogNormal returns log(x·2^e) for a positive normal x.
+//
+// With x = 2^k·(1+f), 1+f in [√½, √2), and s = f/(2+f):
+//
+//	log(x) = k·ln(2) + f - (f²/2 - s·(f²/2 + R(s²)))
+func LogNormal(x, e float64) float64 {
+	b := math.Float64bits(x) + coef.LogOffset
+	k := float64(int(b>>52)-1023) + e
+	f := math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
+	return logSum(k, f, 0)
+}
+
+// Log1p returns log(1+x), with an error below 1 ULP for every x.
+//
+// Special cases are:
+//
+//	Log1p(+Inf) = +Inf
+//	Log1p(±0) = ±0
+//	Log1p(-1) = -Inf
+//	Log1p(x < -1) = NaN
+//	Log1p(NaN) = NaN
+func Log1p(x float64) float64 {
+	switch {
+	case x != x || x < -1:
+		return math.Float64frombits(0x7ff8 << 48)
+	case x == -1:
+		return math.Inf(-1)
+	case x > math.MaxFloat64 || x == 0:
+		return x
+	}
+	return Log1pFinite(x)
+}
+
+// Log1pFinite is Log1p for -1 < x < +Inf.
+//
+// 1+x is rounded to u, and log(1+x) = log(u) + c for c = (1+x-u)/u. Where u is
+// in [√½, √2), f is x itself.
+func Log1pFinite(x float64) float64 {
+	u := 1 + x
+	b := math.Float64bits(u) + coef.LogOffset
+	k := float64(int(b>>52) - 1023)
+	if k == 0 {
+		return logSum(0, x, 0)
+	}
+	// 1 + x - u without error: the larger of 1 and x comes first.
+	big, small := max(x, 1), min(x, 1)
+	c := (small - (u - big)) / u
+	f := math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
+	return logSum(k, f, c)
+}
+
+// logSum returns k·ln(2) + log(1+f) + c.
+func logSum(k, f, c float64) float64 {
+	s := f / (2 + f)
+	z := float64(s * s)
+	l := &coef.Log64
+	r := l[6]
+	for i := 5; i >= 0; i-- {
+		r = math.FMA(r, z, l[i])
+	}
+	h := float64(0.5 * f * f)
+	// k·Ln2Head is exact.
+	low := math.FMA(s, math.FMA(r, z, h), math.FMA(k, coef.Ln2Tail, c))
+	return math.FMA(k, coef.Ln2Head, f-(h-low))
+}

@@ -1,0 +1,204 @@
+package zlpr
+
+import "math"
+
+// Max returns the largest element of x.
+//
+// Special cases are:
+//
+//	Max of an empty slice = -Inf
+//	Max with a NaN = NaN
+//	Max(-0, +0) = +0
+func Max[T Float](x []T) T {
+	top := [1]T{T(math.Inf(-1))}
+	if len(x) > 0 {
+		maximum(top[:], x, len(x), 1, len(x))
+	}
+	return signZero(top[0], x)
+}
+
+// signZero returns m, the maximum of x, as +0 where it is a zero and x has +0.
+func signZero[T Float](m T, x []T) T {
+	if m != 0 {
+		return m
+	}
+	for _, v := range x {
+		if v == 0 && !math.Signbit(float64(v)) {
+			return 0
+		}
+	}
+	return T(math.Copysign(0, -1))
+}
+
+// LogSumExp returns log Σ e^x[i], without overflow or underflow.
+//
+// Special cases are:
+//
+//	LogSumExp of an empty slice = -Inf
+//	LogSumExp with a NaN = NaN
+//	LogSumExp with +Inf and no NaN = +Inf
+//	LogSumExp of nothing but -Inf = -Inf
+//
+// A score of -Inf adds nothing.
+//
+// The error is below 1.5 ULP of max(|result|, 1), an ULP being 2^-23 relative
+// for float32 scores and 2^-52 for float64, whatever the number of scores. See
+// Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and
+// softmax functions", IMA Journal of Numerical Analysis 41(4), 2021.
+func LogSumExp[T Float](x []T) float64 {
+	p, c := rowPower(x)
+	return c.log(p)
+}
+
+const (
+	badLength = "zlpr: slices differ in length"
+	badShape  = "zlpr: matrices differ in shape"
+	badRows   = "zlpr: one result a row is needed"
+)
+
+// Softmax writes e^x[i] / Σ e^x[j] to dst[i] and returns LogSumExp(x). dst may
+// be x itself; they must not overlap otherwise. It panics if the lengths differ.
+//
+// Special cases are:
+//
+//	one +Inf and no NaN: 1 there, 0 elsewhere
+//	several +Inf, a NaN, or nothing but -Inf: NaN everywhere
+//
+// The relative error of an entry above the smallest normal number, times 2, is
+// below 3 ULP; smaller entries may be 0.
+func Softmax[T Float](dst, x []T) float64 {
+	if len(dst) != len(x) {
+		panic(badLength)
+	}
+	p, c := rowPower(x)
+	lse := c.log(p)
+	softmaxRow(dst, x, p, c, len(x) >= streamBytes/4)
+	return lse
+}
+
+// softmaxRow writes the softmax of a row, given its sum of exponentials,
+// streaming or not.
+func softmaxRow[T Float](dst, x []T, p power, c class, stream bool) {
+	if c != finite {
+		softmaxLimit(dst, x, c)
+		return
+	}
+	if len(x) == 0 {
+		return
+	}
+	if math.Abs(float64(p.exp)) > shiftFrom || p.shift != 0 {
+		// Take the maximum away: exact where the exponential counts.
+		m := Max(x)
+		for i, v := range x {
+			dst[i] = v - m
+		}
+		x = dst
+		p, _ = rowPower(x)
+	}
+	q := [1]rowParams[T]{scaleParams[T](p)}
+	scale(dst, len(x), x, len(x), 1, len(x), q[:], 0, stream)
+}
+
+// scaleParams returns scaleExp's parameters for the factor 1/p: a pivot c with
+// 2^c/p in (1, 2], so that no result that is kept lies below the smallest
+// normal number.
+func scaleParams[T Float](p power) rowParams[T] {
+	b := math.Float64bits(p.hi)
+	c := float64(int64(b>>52)-1022) + float64(p.exp)
+	factor := T(2 / math.Float64frombits(b&(1<<52-1)|0x3ff<<52))
+	if isFloat32[T]() {
+		return rowParams[T]{T(magic32 - c), T((c - 125.5) * math.Ln2), factor}
+	}
+	return rowParams[T]{T(magic64 - c), T((c - 1021.5) * math.Ln2), factor}
+}
+
+// softmaxLimit writes the softmax of a row whose sum is not finite.
+func softmaxLimit[T Float](dst, x []T, c class) {
+	at := -1
+	if c == infinite {
+		for i, v := range x {
+			if float64(v) > math.MaxFloat64 {
+				if at >= 0 {
+					c = notANumber
+				}
+				at = i
+			}
+		}
+	}
+	fill := T(0)
+	if c != infinite {
+		fill = canonicalNaN[T]()
+	}
+	for i := range dst {
+		dst[i] = fill
+	}
+	if c == infinite {
+		dst[at] = 1
+	}
+}
+
+// LogSoftmax writes x[i] - LogSumExp(x) to dst[i] and returns LogSumExp(x). dst
+// may be x itself; they must not overlap otherwise. It panics if the lengths
+// differ.
+//
+// Special cases are:
+//
+//	one +Inf and no NaN: 0 there, -Inf elsewhere
+//	several +Inf, a NaN, or nothing but -Inf: NaN everywhere
+//
+// The error is that of LogSumExp plus half an ULP of the entry.
+func LogSoftmax[T Float](dst, x []T) float64 {
+	if len(dst) != len(x) {
+		panic(badLength)
+	}
+	p, c := rowPower(x)
+	lse := c.log(p)
+	logSoftmaxRow(dst, x, lse, c)
+	return lse
+}
+
+func logSoftmaxRow[T Float](dst, x []T, lse float64, c class) {
+	if c != finite {
+		softmaxLimit(dst, x, c)
+		for i, v := range dst {
+			if v == v {
+				dst[i] = T(math.Log(float64(v))) // 0 or -Inf
+			}
+		}
+		return
+	}
+	if len(x) > 0 {
+		offset(dst, len(x), x, len(x), 1, len(x), []float64{lse})
+	}
+}
+
+// An Accumulator takes the sum of exponentials of a row in parts: of the scores
+// as they come, or of shards on several workers or machines. Its zero value is
+// the empty row.
+//
+// The result has the bits of LogSumExp of the whole row where every part but
+// the last is a whole number of blocks of BlockLen scores; otherwise it has the
+// same error bound. The order of the parts does not matter.
+type Accumulator[T Float] struct {
+	sum expSum
+}
+
+// Add adds the scores of x.
+func (a *Accumulator[T]) Add(x []T) {
+	addScores(&a.sum, x)
+}
+
+// Merge adds the scores that b has seen. b stays as it is.
+func (a *Accumulator[T]) Merge(b *Accumulator[T]) {
+	a.sum.merge(&b.sum)
+}
+
+// LogSumExp returns log Σ e^x over the scores seen, with the special cases and
+// the error bound of the function LogSumExp.
+func (a *Accumulator[T]) LogSumExp() float64 {
+	p, c := a.sum.result()
+	return c.log(p)
+}
+
+// Reset empties the accumulator.
+func (a *Accumulator[T]) Reset() { *a = Accumulator[T]{} }

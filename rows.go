@@ -1,0 +1,234 @@
+package zlpr
+
+// The functions of a row for every row of a matrix. Rows are taken many at a
+// time: short rows do not pay a call each, and the second pass over a row finds
+// it in the cache.
+
+// chunkBytes bounds the rows taken at a time.
+const chunkBytes = 128 << 10
+
+// streamBytes is the size of an output from which on it is written past the
+// caches.
+const streamBytes = 16 << 20
+
+// chunkRows returns the number of rows of n elements taken at a time, for rows
+// of at most a block.
+func chunkRows[T Float](n int) int {
+	size := 8
+	if isFloat32[T]() {
+		size = 4
+	}
+	return max(1, min(batch, chunkBytes/(size*max(n, 1))))
+}
+
+// A chunk holds the sums of exponentials of some rows of at most a block.
+type chunk[T Float] struct {
+	x       []T
+	stride  int
+	rows, n int
+	sums
+	all bool // all sums are natural
+}
+
+// chunks calls f for the rows of m in turn, some at a time, with the first
+// one's number.
+func (m Matrix[T]) chunks(f func(first int, c *chunk[T])) {
+	p := pivotParams[T](0)
+	size := chunkRows[T](m.Cols)
+	c := chunk[T]{stride: m.Stride, n: m.Cols}
+	for first := 0; first < m.Rows; first += size {
+		c.x, c.rows = m.Data[first*m.Stride:], min(size, m.Rows-first)
+		sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
+		c.all = true
+		for _, s := range c.hi[:c.rows] {
+			c.all = c.all && natural[T](s)
+		}
+		f(first, &c)
+	}
+}
+
+// power returns the sum of exponentials of row i.
+func (c *chunk[T]) power(i int) (power, class) {
+	if natural[T](c.hi[i]) {
+		return power{hi: c.hi[i], lo: c.err[i]}.normalized(), finite
+	}
+	p, k := blockPower(c.row(i))
+	if k == finite {
+		p = p.normalized()
+	}
+	return p, k
+}
+
+func (c *chunk[T]) row(i int) []T { return c.x[i*c.stride:][:c.n] }
+
+// logs writes the logarithms of the sums of the rows to dst.
+func (c *chunk[T]) logs(dst []float64) {
+	if !c.all {
+		for i := range dst {
+			p, k := c.power(i)
+			dst[i] = k.log(p)
+		}
+		return
+	}
+	// power.log for many.
+	var hi [batch]float64
+	for i := range dst {
+		hi[i] = c.hi[i] + c.err[i]
+	}
+	log64(dst, hi[:len(dst)])
+	if !isFloat32[T]() {
+		for i := range dst {
+			dst[i] += (c.err[i] - (hi[i] - c.hi[i])) / hi[i]
+		}
+	}
+}
+
+// MaxRows writes the maximum of every row of m to dst, with the special cases
+// of Max. It panics unless len(dst) = m.Rows and m lies within its data.
+func MaxRows[T Float](dst []T, m Matrix[T]) {
+	m.check()
+	checkRows(len(dst), m.Rows)
+	if m.Cols == 0 || m.Rows == 0 {
+		for i := range dst {
+			dst[i] = Max[T](nil)
+		}
+		return
+	}
+	maximum(dst, m.Data, m.Stride, m.Rows, m.Cols)
+	for i, v := range dst {
+		dst[i] = signZero(v, m.Row(i))
+	}
+}
+
+func checkRows(got, rows int) {
+	if got != rows {
+		panic(badRows)
+	}
+}
+
+// LogSumExpRows writes LogSumExp of every row of m to dst, with the same bits.
+// It panics unless len(dst) = m.Rows and m lies within its data.
+func LogSumExpRows[T Float](dst []float64, m Matrix[T]) {
+	m.check()
+	checkRows(len(dst), m.Rows)
+	if m.Cols == 0 || m.Cols > BlockLen {
+		for i := range dst {
+			dst[i] = LogSumExp(m.rowOrEmpty(i))
+		}
+		return
+	}
+	m.chunks(func(first int, c *chunk[T]) { c.logs(dst[first:][:c.rows]) })
+}
+
+// rowOrEmpty is Row, also for a matrix of no columns and no data.
+func (m Matrix[T]) rowOrEmpty(i int) []T {
+	if m.Cols == 0 {
+		return nil
+	}
+	return m.Row(i)
+}
+
+// checkOutput panics unless dst and lse fit m.
+func checkOutput[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+	m.check()
+	dst.check()
+	if dst.Rows != m.Rows || dst.Cols != m.Cols {
+		panic(badShape)
+	}
+	if lse != nil {
+		checkRows(len(lse), m.Rows)
+	}
+}
+
+// SoftmaxRows writes Softmax of every row of m to the rows of dst, and
+// LogSumExp of every row to lse unless that is nil, with the same bits. dst may
+// be m itself; they must not overlap otherwise. It panics if the shapes differ
+// or a matrix does not lie within its data.
+func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+	checkOutput(dst, lse, m)
+	stream := m.Rows*m.Cols >= streamBytes/4
+	if m.Cols == 0 || m.Cols > BlockLen {
+		for i := range m.Rows {
+			x := m.rowOrEmpty(i)
+			p, c := rowPower(x)
+			if lse != nil {
+				lse[i] = c.log(p)
+			}
+			softmaxRow(dst.rowOrEmpty(i), x, p, c, stream)
+		}
+		return
+	}
+	m.chunks(func(first int, c *chunk[T]) {
+		if lse != nil {
+			c.logs(lse[first:][:c.rows])
+		}
+		out := dst.Data[first*dst.Stride:]
+		if !c.all {
+			for i := range c.rows {
+				p, k := c.power(i)
+				softmaxRow(out[i*dst.Stride:][:c.n], c.row(i), p, k, stream)
+			}
+			return
+		}
+		var q [batch]rowParams[T]
+		for i := range c.rows {
+			q[i] = scaleParams[T](power{hi: c.hi[i] + c.err[i]})
+		}
+		scale(out, dst.Stride, c.x, c.stride, c.rows, c.n, q[:], 1, stream)
+	})
+}
+
+// LogSoftmaxRows writes LogSoftmax of every row of m to the rows of dst, and
+// LogSumExp of every row to lse unless that is nil, with the same bits. dst may
+// be m itself; they must not overlap otherwise. It panics if the shapes differ
+// or a matrix does not lie within its data.
+func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+	checkOutput(dst, lse, m)
+	if m.Cols == 0 || m.Cols > BlockLen {
+		for i := range m.Rows {
+			l := LogSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))
+			if lse != nil {
+				lse[i] = l
+			}
+		}
+		return
+	}
+	m.chunks(func(first int, c *chunk[T]) {
+		var l [batch]float64
+		c.logs(l[:c.rows])
+		if lse != nil {
+			copy(lse[first:], l[:c.rows])
+		}
+		out := dst.Data[first*dst.Stride:]
+		if c.all {
+			offset(out, dst.Stride, c.x, c.stride, c.rows, c.n, l[:])
+			return
+		}
+		for i := range c.rows {
+			_, k := c.power(i)
+			logSoftmaxRow(out[i*dst.Stride:][:c.n], c.row(i), l[i], k)
+		}
+	})
+}
+
+// scale is scaleExp, streaming where that is asked for and possible.
+func scale[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []rowParams[T], pStep int, stream bool) {
+	if !stream {
+		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep)
+		return
+	}
+	if misaligned(dst) == 0 && (rows == 1 || misaligned(dst[dstStride:]) == 0) {
+		scaleExpStream(dst, dstStride, x, stride, rows, n, p, pStep)
+		return
+	}
+	for i := range rows {
+		d, y, q := dst[i*dstStride:], x[i*stride:], p[i*pStep:]
+		head := min(misaligned(d), n)
+		if head > 0 {
+			scaleExp(d, head, y, head, 1, head, q, 0)
+		}
+		if head < n {
+			scaleExpStream(d[head:], n, y[head:], n, 1, n-head, q, 0)
+		}
+	}
+}
