@@ -21,30 +21,39 @@ func chunkRows[T Float](n int) int {
 	return max(1, min(batch, chunkBytes/(size*max(n, 1))))
 }
 
-// A chunk holds the sums of exponentials of some rows of at most a block.
+// A chunk is some rows of a matrix, of at most a block each, and their sums of
+// exponentials. It moves through the matrix:
+//
+//	for c := newChunk(m); c.next(); {
 type chunk[T Float] struct {
-	x       []T
+	m       Matrix[T]
+	first   int // number of the first row
+	x       []T // from the first row on
 	stride  int
 	rows, n int
 	sums
 	all bool // all sums are natural
 }
 
-// chunks calls f for the rows of m in turn, some at a time, with the first
-// one's number.
-func (m Matrix[T]) chunks(f func(first int, c *chunk[T])) {
-	p := pivotParams[T](0)
-	size := chunkRows[T](m.Cols)
-	c := chunk[T]{stride: m.Stride, n: m.Cols}
-	for first := 0; first < m.Rows; first += size {
-		c.x, c.rows = m.Data[first*m.Stride:], min(size, m.Rows-first)
-		sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
-		c.all = true
-		for _, s := range c.hi[:c.rows] {
-			c.all = c.all && natural[T](s)
-		}
-		f(first, &c)
+func newChunk[T Float](m Matrix[T]) chunk[T] {
+	return chunk[T]{m: m, stride: m.Stride, n: m.Cols}
+}
+
+// next takes the next rows, if there are any.
+func (c *chunk[T]) next() bool {
+	c.first += c.rows
+	c.rows = min(chunkRows[T](c.n), c.m.Rows-c.first)
+	if c.rows <= 0 {
+		return false
 	}
+	c.x = c.m.Data[c.first*c.stride:]
+	p := pivotParams[T](0)
+	sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
+	c.all = true
+	for _, s := range c.hi[:c.rows] {
+		c.all = c.all && natural[T](s)
+	}
+	return true
 }
 
 // power returns the sum of exponentials of row i.
@@ -117,7 +126,9 @@ func LogSumExpRows[T Float](dst []float64, m Matrix[T]) {
 		}
 		return
 	}
-	m.chunks(func(first int, c *chunk[T]) { c.logs(dst[first:][:c.rows]) })
+	for c := newChunk(m); c.next(); {
+		c.logs(dst[c.first:][:c.rows])
+	}
 }
 
 // rowOrEmpty is Row, also for a matrix of no columns and no data.
@@ -158,24 +169,24 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	m.chunks(func(first int, c *chunk[T]) {
+	for c := newChunk(m); c.next(); {
 		if lse != nil {
-			c.logs(lse[first:][:c.rows])
+			c.logs(lse[c.first:][:c.rows])
 		}
-		out := dst.Data[first*dst.Stride:]
+		out := dst.Data[c.first*dst.Stride:]
 		if !c.all {
 			for i := range c.rows {
 				p, k := c.power(i)
 				softmaxRow(out[i*dst.Stride:][:c.n], c.row(i), p, k, stream)
 			}
-			return
+			continue
 		}
 		var q [batch]rowParams[T]
 		for i := range c.rows {
 			q[i] = scaleParams[T](power{hi: c.hi[i] + c.err[i]})
 		}
 		scale(out, dst.Stride, c.x, c.stride, c.rows, c.n, q[:], 1, stream)
-	})
+	}
 }
 
 // LogSoftmaxRows writes LogSoftmax of every row of m to the rows of dst, and
@@ -193,22 +204,22 @@ func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	m.chunks(func(first int, c *chunk[T]) {
+	for c := newChunk(m); c.next(); {
 		var l [batch]float64
 		c.logs(l[:c.rows])
 		if lse != nil {
-			copy(lse[first:], l[:c.rows])
+			copy(lse[c.first:], l[:c.rows])
 		}
-		out := dst.Data[first*dst.Stride:]
+		out := dst.Data[c.first*dst.Stride:]
 		if c.all {
 			offset(out, dst.Stride, c.x, c.stride, c.rows, c.n, l[:])
-			return
+			continue
 		}
 		for i := range c.rows {
 			_, k := c.power(i)
 			logSoftmaxRow(out[i*dst.Stride:][:c.n], c.row(i), l[i], k)
 		}
-	})
+	}
 }
 
 // scale is scaleExp, streaming where that is asked for and possible.
