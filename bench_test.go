@@ -140,4 +140,3 @@ func benchSoftmax[T Float](b *testing.B, n int) {
 		perElement[T](b, rows*n)
 	})
 }
-

@@ -82,14 +82,14 @@ func maximum64(max []float64, x []float64, stride, rows, n int) {
 	}
 }
 
-func log64(dst, x []float64) {
+func logPair64(dst, hi, lo []float64) {
 	switch activeTier {
 	case tierAVX512:
-		log64AVX512(&dst[0], &x[0], len(x))
+		logPair64AVX512(&dst[0], &hi[0], &lo[0], len(dst))
 	case tierAVX2:
-		log64AVX2(&dst[0], &x[0], len(x))
+		logPair64AVX2(&dst[0], &hi[0], &lo[0], len(dst))
 	default:
-		log64Generic(dst, x)
+		logPair64Generic(dst, hi, lo)
 	}
 }
 

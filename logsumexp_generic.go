@@ -266,10 +266,11 @@ func maximum64Generic(max []float64, x []float64, stride, rows, n int) {
 	}
 }
 
-// log64Generic writes log(x[i]) for positive normal x[i] to dst[i].
-func log64Generic(dst, x []float64) {
-	for i, v := range x {
-		dst[i] = scalar.LogNormal(v, 0)
+// logPair64Generic writes log(hi[i]+lo[i]) to dst[i], for positive normal hi[i]
+// ≥ |lo[i]|.
+func logPair64Generic(dst, hi, lo []float64) {
+	for i := range dst {
+		dst[i] = scalar.LogPair(hi[i], lo[i])
 	}
 }
 

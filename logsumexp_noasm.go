@@ -28,8 +28,8 @@ func maximum64(max []float64, x []float64, stride, rows, n int) {
 	maximum64Generic(max, x, stride, rows, n)
 }
 
-func log64(dst, x []float64)   { log64Generic(dst, x) }
-func log1p64(dst, x []float64) { log1p64Generic(dst, x) }
+func logPair64(dst, hi, lo []float64) { logPair64Generic(dst, hi, lo) }
+func log1p64(dst, x []float64)        { log1p64Generic(dst, x) }
 
 func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
 	scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)

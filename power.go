@@ -41,7 +41,7 @@ func (p power) normalized() power {
 
 // log returns the logarithm of a normalized p > 0.
 func (p power) log() float64 {
-	l := scalar.LogNormal(p.hi, 0) + p.lo/p.hi
+	l := scalar.LogPair(p.hi, p.lo)
 	if p.exp != 0 {
 		// exp·ln(2) in two parts, the larger exact but for its error term.
 		e := float64(p.exp)

@@ -79,17 +79,7 @@ func (c *chunk[T]) logs(dst []float64) {
 		}
 		return
 	}
-	// power.log for many.
-	var hi [batch]float64
-	for i := range dst {
-		hi[i] = c.hi[i] + c.err[i]
-	}
-	log64(dst, hi[:len(dst)])
-	if !isFloat32[T]() {
-		for i := range dst {
-			dst[i] += (c.err[i] - (hi[i] - c.hi[i])) / hi[i]
-		}
-	}
+	logPair64(dst, c.hi[:], c.err[:])
 }
 
 // MaxRows writes the maximum of every row of m to dst, with the special cases

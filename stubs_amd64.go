@@ -91,10 +91,10 @@ func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
 //go:noescape
 func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
 
-// log64AVX2 writes dst[i] = log(x[i]) for positive normal x[i], i < n.
+// logPair64AVX2 writes dst[i] = log(hi[i]+lo[i]), i < n, for positive normal hi[i] ≥ |lo[i]|.
 //
 //go:noescape
-func log64AVX2(dst *float64, x *float64, n int)
+func logPair64AVX2(dst *float64, hi *float64, lo *float64, n int)
 
 // log1p64AVX2 writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.
 //
@@ -130,10 +130,10 @@ func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
 //go:noescape
 func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
 
-// log64AVX512 writes dst[i] = log(x[i]) for positive normal x[i], i < n.
+// logPair64AVX512 writes dst[i] = log(hi[i]+lo[i]), i < n, for positive normal hi[i] ≥ |lo[i]|.
 //
 //go:noescape
-func log64AVX512(dst *float64, x *float64, n int)
+func logPair64AVX512(dst *float64, hi *float64, lo *float64, n int)
 
 // log1p64AVX512 writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.
 //

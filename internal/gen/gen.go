@@ -22,6 +22,7 @@ func Files() (map[string][]byte, error) {
 		kernels    func(*file)
 	}{
 		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
+		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
 	} {
 		if err := generate(files, f.asm, f.stubs, f.kernels); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.asm, err)

@@ -9,15 +9,22 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// logarithm emits scalar.LogNormal(x, 0) and scalar.Log1pFinite(x), x ≥ 0, for
-// many x.
+// logarithm emits scalar.LogPair(hi, lo) and scalar.Log1pFinite(x), x ≥ 0, for
+// many numbers.
 func logarithm(v *vec, plus1 bool) {
-	name, what := "log", "log(x[i]) for positive normal x[i]"
 	if plus1 {
-		name, what = "log1p", "log(1+x[i]) for finite x[i] ≥ 0"
+		v.kernel("log1p", "dst, x *float64, n int", "writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.")
+	} else {
+		v.kernel("logPair", "dst, hi, lo *float64, n int",
+			"writes dst[i] = log(hi[i]+lo[i]), i < n, for positive normal hi[i] ≥ |lo[i]|.")
 	}
-	v.kernel(name, "dst, x *float64, n int", "writes dst[i] = "+what+", i < n.")
-	dst, x := v.param("dst"), v.param("x")
+	dst := v.param("dst")
+	var x, hi, lo gpreg
+	if plus1 {
+		x = v.param("x")
+	} else {
+		hi, lo = v.param("hi"), v.param("lo")
+	}
 	l := newVectorLoop(v)
 	one := v.inRegister(v.constant(1))
 	bits := func(b uint64) op { return v.constant(math.Float64frombits(b)) }
@@ -25,21 +32,27 @@ func logarithm(v *vec, plus1 bool) {
 
 	l.row(func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
-			in := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-			out := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-			u, b, k := v.reg(), v.reg(), v.reg()
-			var y vreg
-			if t.mask == nil {
-				v.move(in, u)
-			} else {
-				v.load(t.mask, in, u)
+			load := func(base gpreg) vreg {
+				r := v.reg()
+				v.load(t.mask, operand.Mem{Base: base, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+				return r
 			}
+			var y, h, c vreg
 			if plus1 {
-				y = u
-				u = v.reg()
-				v.add(y, one, u)
+				y, h, c = load(x), v.reg(), v.reg()
+				v.max(y, one, h)
+				v.min(y, one, c)
+			} else {
+				h, c = load(hi), load(lo)
 			}
+			// u = h + c rounded, c = (c - (u - h))/u
+			u := v.reg()
+			v.add(h, c, u)
+			v.sub(u, h, h)
+			v.sub(c, h, c)
+			v.VDIVPD(u, c, c)
 			// u = 2^k·(1+f)
+			b, k := v.reg(), v.reg()
 			v.VPADDQ(offset, u, b)
 			v.VPSRLQ(operand.U8(52), b, k)
 			v.or(k, v.constant(0x1p52), k)
@@ -48,31 +61,22 @@ func logarithm(v *vec, plus1 bool) {
 			v.and(f, significand, f)
 			v.VPADDQ(half, f, f)
 			v.sub(f, one, f)
-			var c vreg
 			if plus1 {
-				// c = (1 + y - u)/u, the larger of 1 and y first; where k is
-				// 0, f is y and c is 0.
-				c = v.reg()
-				big := v.reg()
-				v.max(y, one, big)
-				v.min(y, one, c)
-				v.sub(u, big, big)
-				v.sub(c, big, c)
-				v.VDIVPD(u, c, c)
+				// Where k is 0, f is y and c is 0.
 				zero, near := v.reg(), v.newMask()
 				v.zero(zero)
 				v.compare(equal, k, zero, near)
 				v.choose(near, y, f, f)
 				v.choose(near, zero, c, c)
 			}
-			v.store(t.mask, v.logSum(k, f, c), out)
+			v.store(t.mask, v.logSum(k, f, c), operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
 		}
 	})
 	v.VZEROUPPER()
 	v.RET()
 }
 
-// logSum returns k·ln(2) + log(1+f) + c, c nil for 0, as scalar.logSum does.
+// logSum returns k·ln(2) + log(1+f) + c, as scalar.logSum does.
 func (v *vec) logSum(k, f, c vreg) vreg {
 	s, z, r, h := v.reg(), v.reg(), v.reg(), v.reg()
 	v.add(f, v.constant(2), s)
@@ -87,12 +91,7 @@ func (v *vec) logSum(k, f, c vreg) vreg {
 	v.mul(h, f, h)
 	// low = s·(r·z + h) + (k·Ln2Tail + c)
 	v.fmaMul(z, h, r)
-	if c == nil {
-		c = v.reg()
-		v.mul(k, v.constant(coef.Ln2Tail), c)
-	} else {
-		v.fmaAcc(k, v.constant(coef.Ln2Tail), c)
-	}
+	v.fmaAcc(k, v.constant(coef.Ln2Tail), c)
 	v.fmaAcc(s, r, c)
 	v.sub(h, c, h)
 	v.sub(f, h, f)

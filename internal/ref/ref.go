@@ -60,7 +60,7 @@ func Exp(x *big.Float) *big.Float {
 		}
 		panic("ref: overflow in Exp")
 	}
-	r := new(big.Float).SetPrec(work+192).SetInt(n)
+	r := new(big.Float).SetPrec(work + 192).SetInt(n)
 	r.Sub(x, r.Mul(r, ln2))
 	// e^r = (e^(r/2^h))^(2^h), the inner one by its series.
 	const halvings = 24

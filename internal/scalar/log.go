@@ -33,15 +33,26 @@ func Log(x float64) float64 {
 }
 
 // LogNormal returns log(x·2^e) for a positive normal x.
-//
-// With x = 2^k·(1+f), 1+f in [√½, √2), and s = f/(2+f):
-//
-//	log(x) = k·ln(2) + f - (f²/2 - s·(f²/2 + R(s²)))
 func LogNormal(x, e float64) float64 {
+	k, f := reduce(x)
+	return logSum(k+e, f, 0)
+}
+
+// LogPair returns log(hi + lo) for a positive normal hi, |lo| ≤ hi, with a
+// positive normal sum.
+//
+// The sum is rounded to u, and log(hi+lo) = log(u) + c for c = (hi+lo-u)/u.
+func LogPair(hi, lo float64) float64 {
+	u := hi + lo
+	k, f := reduce(u)
+	return logSum(k, f, (lo-(u-hi))/u)
+}
+
+// reduce returns k and f, x = 2^k·(1+f), 1+f in [√½, √2).
+func reduce(x float64) (k, f float64) {
 	b := math.Float64bits(x) + coef.LogOffset
-	k := float64(int(b>>52)-1023) + e
-	f := math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
-	return logSum(k, f, 0)
+	k = float64(int(b>>52) - 1023)
+	return k, math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
 }
 
 // Log1p returns log(1+x), with an error below 1 ULP for every x.
@@ -65,25 +76,21 @@ func Log1p(x float64) float64 {
 	return Log1pFinite(x)
 }
 
-// Log1pFinite is Log1p for -1 < x < +Inf.
-//
-// 1+x is rounded to u, and log(1+x) = log(u) + c for c = (1+x-u)/u. Where u is
-// in [√½, √2), f is x itself.
+// Log1pFinite is Log1p for -1 < x < +Inf: LogPair of the larger and the
+// smaller of 1 and x, but with f = x where 1+x is in [√½, √2).
 func Log1pFinite(x float64) float64 {
-	u := 1 + x
-	b := math.Float64bits(u) + coef.LogOffset
-	k := float64(int(b>>52) - 1023)
+	hi, lo := max(x, 1), min(x, 1)
+	u := hi + lo
+	k, f := reduce(u)
 	if k == 0 {
 		return logSum(0, x, 0)
 	}
-	// 1 + x - u without error: the larger of 1 and x comes first.
-	big, small := max(x, 1), min(x, 1)
-	c := (small - (u - big)) / u
-	f := math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
-	return logSum(k, f, c)
+	return logSum(k, f, (lo-(u-hi))/u)
 }
 
-// logSum returns k·ln(2) + log(1+f) + c.
+// logSum returns k·ln(2) + log(1+f) + c, with s = f/(2+f):
+//
+//	log(1+f) = f - (f²/2 - s·(f²/2 + R(s²)))
 func logSum(k, f, c float64) float64 {
 	s := f / (2 + f)
 	z := float64(s * s)

@@ -1,0 +1,74 @@
+package gen
+
+import "github.com/mmcloughlin/avo/operand"
+
+// ceilingKernels emits what the benchmarks measure the others against: the
+// fastest plain read and copy.
+func ceilingKernels(f *file) {
+	for _, t := range tiers {
+		v := &vec{f, t, float32s}
+		read(v)
+		copying(v, false)
+		copying(v, true)
+	}
+}
+
+// ceilingBytes is what these kernels' loops take at once.
+const ceilingBytes = 512
+
+// read emits a loop of loads.
+func read(v *vec) {
+	v.kernel("read", "x *float32, n int", "reads n elements of x, a multiple of 128.")
+	x, n := v.param("x"), v.param("n")
+	acc := v.reg()
+	v.zero(acc)
+	v.ceilingLoop(n, func(i int) {
+		if i%64 == 0 {
+			v.PREFETCHT0(at(x, prefetchAhead+i))
+		}
+		v.or(acc, at(x, i), acc)
+	}, x)
+}
+
+// copying emits a loop of loads and stores.
+func copying(v *vec, streaming bool) {
+	if streaming {
+		v.kernel("copyStream", "dst, x *float32, n int", "copies n elements, a multiple of 128, past the caches.")
+	} else {
+		v.kernel("copy", "dst, x *float32, n int", "copies n elements, a multiple of 128.")
+	}
+	dst, x, n := v.param("dst"), v.param("x"), v.param("n")
+	v.ceilingLoop(n, func(i int) {
+		if i%64 == 0 {
+			v.PREFETCHT0(at(x, prefetchAhead+i))
+		}
+		r := v.reg()
+		v.move(at(x, i), r)
+		if streaming {
+			v.stream(r, at(dst, i))
+		} else {
+			v.move(r, at(dst, i))
+		}
+	}, dst, x)
+}
+
+// ceilingLoop emits step for the byte offsets of the registers in a loop that
+// moves the pointers.
+func (v *vec) ceilingLoop(n gpreg, step func(i int), pointers ...gpreg) {
+	loop, done := v.newLabel("loop"), v.newLabel("done")
+	v.SHRQ(operand.U8(log2(ceilingBytes/v.size)), n)
+	v.JZ(operand.LabelRef(done))
+	v.Label(loop)
+	for i := 0; i < ceilingBytes; i += v.bytes {
+		step(i)
+	}
+	for _, p := range pointers {
+		v.ADDQ(operand.I32(ceilingBytes), p)
+	}
+	v.DECQ(n)
+	v.JNZ(operand.LabelRef(loop))
+	v.Label(done)
+	v.SFENCE()
+	v.VZEROUPPER()
+	v.RET()
+}
