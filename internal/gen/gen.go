@@ -6,6 +6,7 @@ package gen
 
 import (
 	"fmt"
+	"path"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -14,7 +15,7 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// Files returns the generated files of the root package by name.
+// Files returns the generated files by their path in the repository.
 func Files() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, f := range []struct {
@@ -23,6 +24,7 @@ func Files() (map[string][]byte, error) {
 	}{
 		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
 		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
+		{"metrics/above_amd64.s", "metrics/stubs_amd64.go", metricsKernels},
 	} {
 		if err := generate(files, f.asm, f.stubs, f.kernels); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.asm, err)
@@ -66,6 +68,9 @@ func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) e
 		return err
 	}
 	config := printer.Config{Name: "internal/gen", Pkg: "zlpr"}
+	if dir := path.Dir(asm); dir != "." {
+		config.Pkg = dir
+	}
 	if files[asm], err = printer.NewGoAsm(config).Print(result); err != nil {
 		return err
 	}

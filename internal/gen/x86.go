@@ -125,6 +125,7 @@ const (
 	equal          = 0  // false where either is NaN
 	unordered      = 3  // either is NaN
 	greaterOrEqual = 13 // false where either is NaN
+	greater        = 30 // false where either is NaN
 )
 
 // A mask selects lanes: a K register, or on AVX2 a register or memory whose
