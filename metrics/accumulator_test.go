@@ -1,0 +1,153 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr"
+)
+
+// everything is all metrics, with propensities.
+func everything(ks ...int) []string {
+	names := All(ks...)
+	names = append(names, "samples_f2", "micro_f0.5", "macro_f2", "micro_jaccard", "macro_jaccard", "weighted_jaccard")
+	for _, k := range []string{"1", "3", "5"} {
+		names = append(names, "psp_at_"+k, "psndcg_at_"+k)
+	}
+	return names
+}
+
+// randomBatch draws a batch with many equal scores. Every score is a multiple
+// of 1/4.
+func randomBatch[T zlpr.Float](rng *rand.Rand, rows, classes int) *Batch[T] {
+	b := &Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: classes, Stride: classes + rng.IntN(3)}}
+	b.Scores.Data = make([]T, rows*b.Scores.Stride)
+	infinite := rng.IntN(8) == 0
+	spread := 1 + rng.IntN(12)
+	for i := range b.Scores.Data {
+		b.Scores.Data[i] = T(rng.IntN(2*spread+1)-spread) / 4
+		if b.Scores.Data[i] == 0 && rng.IntN(2) == 0 {
+			b.Scores.Data[i] = T(math.Copysign(0, -1))
+		}
+		if infinite && rng.IntN(4) == 0 {
+			b.Scores.Data[i] = T(math.Inf(rng.IntN(2)*2 - 1))
+		}
+	}
+	labels, mask := make(denseBits, rows), make(denseBits, rows)
+	masked := rng.IntN(2) == 0
+	if rng.IntN(4) == 0 {
+		b.ThresholdColumn = 1 + rng.IntN(classes)
+	}
+	for r := range rows {
+		labels[r], mask[r] = make([]bool, classes), make([]bool, classes)
+		share, kept := rng.Float64(), rng.Float64()
+		switch rng.IntN(8) {
+		case 0:
+			share = 0
+		case 1:
+			share = 1
+		case 2:
+			kept = 0
+		}
+		for j := range classes {
+			mask[r][j] = !masked || rng.Float64() < kept
+			labels[r][j] = mask[r][j] && rng.Float64() < share && j != b.ThresholdColumn-1
+			if !mask[r][j] && rng.IntN(2) == 0 && j != b.ThresholdColumn-1 {
+				b.Scores.Data[r*b.Scores.Stride+j] = T(math.NaN()) // nobody looks
+			}
+		}
+	}
+	b.Labels = labels
+	if masked {
+		b.Mask = mask
+	}
+	if b.ThresholdColumn == 0 && rng.IntN(4) == 0 {
+		b.Thresholds = make([]T, rows)
+		for r := range b.Thresholds {
+			b.Thresholds[r] = T(rng.IntN(5)-2) / 4
+		}
+	}
+	return b
+}
+
+func randomRule(rng *rand.Rand, classes int) Rule {
+	switch rng.IntN(5) {
+	case 0:
+		return Rule{}
+	case 1:
+		each := make([]float64, classes)
+		for j := range each {
+			each[j] = rng.Float64() - 0.5
+		}
+		return AboveEach(each)
+	case 2:
+		return Top(1 + rng.IntN(classes+1))
+	case 3:
+		return Above(0.1).AtMost(1 + rng.IntN(classes))
+	}
+	return Above(float64(rng.IntN(5)-2) / 4)
+}
+
+// compare reports metrics that differ from the definitions.
+func compare[T zlpr.Float](t *testing.T, a *Accumulator[T], d *brute) {
+	t.Helper()
+	results, err := a.Results()
+	if len(d.rows) == 0 {
+		if err == nil {
+			t.Error("no error without rows")
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if want := d.value(r.Name); !close(r.Value, want) {
+			t.Errorf("%s = %v, want %v", r.Name, r.Value, want)
+		}
+	}
+}
+
+// close allows for the rounding of the definitions in float64.
+func close(a, b float64) bool {
+	return a == b || math.Abs(a-b) <= 1e-13*math.Abs(b) || math.IsNaN(a) && math.IsNaN(b)
+}
+
+func testBrute[T zlpr.Float](t *testing.T, rng *rand.Rand, rows, classes int) {
+	b := randomBatch[T](rng, rows, classes)
+	rule := randomRule(rng, classes)
+	propensities := make([]float64, classes)
+	for j := range propensities {
+		propensities[j] = float64(1+rng.IntN(8)) / 8
+	}
+	inverse, err := inverses(propensities, classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewAccumulator[T](classes, everything(1, 2, 3, 5, 100),
+		Options{Rule: rule, Propensities: propensities, Workers: 1 + rng.IntN(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Add(b); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, a, newBrute(b, rule, inverse))
+}
+
+func TestBrute(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 1))
+	for range 1500 {
+		rows, classes := 1+rng.IntN(9), 1+rng.IntN(9)
+		testBrute[float32](t, rng, rows, classes)
+		testBrute[float64](t, rng, rows, classes)
+		if t.Failed() {
+			return
+		}
+	}
+	for _, classes := range []int{63, 64, 65, 128, 200} {
+		testBrute[float32](t, rng, 40, classes)
+		testBrute[float64](t, rng, 40, classes)
+	}
+}

@@ -1,0 +1,74 @@
+// Package metrics has prediction rules and multi-label metrics for the score
+// matrices of package zlpr.
+//
+// An Accumulator computes metrics by name, batch by batch. Where scikit-learn
+// has the metric, its conventions for ties, for rows and classes without
+// positives and for divisions by zero hold here too, those of zero_division=0.
+//
+// # Thresholded metrics
+//
+// Of the positives y and the predicted classes p, with TP = |y ∧ p|:
+//
+//	precision        TP / |p|
+//	recall           TP / |y|
+//	f1, f2, f0.5 ... F-beta, (1+β²)·TP / (β²·|y| + |p|)
+//	jaccard          TP / |y ∨ p|
+//
+// each 0 where the denominator is 0, and each in four averages:
+//
+//	micro_...        of the counts of all elements
+//	macro_...        the mean over all classes
+//	weighted_...     that mean weighted by the positives of the class; 0 without positives
+//	samples_...      the mean over the rows
+//
+// and
+//
+//	subset_accuracy  share of the rows predicted without an error
+//	hamming_loss     share of the elements predicted wrongly
+//
+// # Ranking metrics
+//
+// With n(s) the negatives of the row that score s or more, and p(s) the
+// positives: a negative of equal score counts as ranked above.
+//
+//	lrap             mean over the positives of p(s)/(p(s)+n(s)); 1 for a row with only one kind of label
+//	coverage_error   p(s)+n(s) of the lowest positive, averaged over rows; 0 for a row without positives
+//	ranking_loss     share of the pairs of a positive and a negative that scores as much or more; 0 for a row with only one kind of label
+//	one_error        share of the rows with a positive whose highest score is not one
+//
+// # Metrics at K
+//
+//	precision_at_K   positives among the K highest scores, over K
+//	recall_at_K      the same over the positives of the row; 0 without positives
+//	ndcg_at_K        scikit-learn's ndcg_score: equal scores share their gain; 0 without positives
+//	psp_at_K         propensity-scored precision, as a share of the best possible
+//	psndcg_at_K      propensity-scored nDCG, as a share of the best possible
+//
+// All rows count, except in one_error. Save in ndcg_at_K, of equal scores the
+// one of the lowest class counts as higher. The propensity-scored metrics
+// (Jain, Prabhu, Varma, "Extreme Multi-label Loss Functions for
+// Recommendation, Tagging, Ranking & Other Missing Label Applications", KDD
+// 2016) weigh each positive by its inverse propensity, see Propensities; the
+// sum over all rows is divided by the sum that the best ranking would have, as
+// the extreme classification repository does.
+//
+// # Areas
+//
+//	micro_auc, macro_auc                              area under the ROC curve; equal scores count half
+//	micro_average_precision, macro_average_precision  Σ (recall gained)·precision over the distinct scores
+//
+// micro_ is over all elements, macro_ the mean over the classes that have both
+// labels. Without pairs to compare the area is NaN; without a positive the
+// micro average precision is 0. These metrics need all scores at once:
+// NeedsScores.
+//
+// # Masks
+//
+// Elements left out by a mask are not there, for any metric: a class's counts
+// are of the rows in which it takes part, a row's ranking is of the classes
+// that do. A row of which nothing is left does not count.
+//
+// # Scores
+//
+// A NaN that takes part is an error. Infinities are scores like others.
+package metrics

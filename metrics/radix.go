@@ -1,0 +1,69 @@
+package metrics
+
+import (
+	"math"
+	"slices"
+	"unsafe"
+
+	"github.com/zlpr/zlpr"
+)
+
+// radixBits is the size of a digit of the radix sort.
+const radixBits = 11
+
+// radixFrom is the length from which on the radix sort is used.
+const radixFrom = 512
+
+// sortScores sorts scores, none of them NaN. -0 and +0 count as equal.
+func sortScores[T zlpr.Float](x []T, scratch *[]T) {
+	if len(x) < radixFrom {
+		slices.Sort(x)
+		return
+	}
+	if cap(*scratch) < len(x) {
+		*scratch = make([]T, len(x))
+	}
+	from, to := x, (*scratch)[:len(x)]
+	// All keys agree in the bits that are not in varying.
+	var varying uint64
+	first := sortKey(x[0])
+	for _, s := range x {
+		varying |= sortKey(s) ^ first
+	}
+	for shift := 0; shift < 64; shift += radixBits {
+		const mask = 1<<radixBits - 1
+		if varying>>shift&mask == 0 {
+			continue
+		}
+		var places [1 << radixBits]int
+		for _, s := range from {
+			places[sortKey(s)>>shift&mask]++
+		}
+		sum := 0
+		for d, n := range places {
+			places[d] = sum
+			sum += n
+		}
+		for _, s := range from {
+			p := &places[sortKey(s)>>shift&mask]
+			to[*p] = s
+			*p++
+		}
+		from, to = to, from
+	}
+	if &from[0] != &x[0] {
+		copy(x, from)
+	}
+}
+
+// sortKey maps scores to unsigned integers of the same order; both zeros have
+// the same key.
+func sortKey[T zlpr.Float](s T) uint64 {
+	s += 0 // -0 + 0 is +0
+	if unsafe.Sizeof(s) == 4 {
+		b := math.Float32bits(float32(s))
+		return uint64(b ^ (uint32(int32(b)>>31) | 1<<31))
+	}
+	b := math.Float64bits(float64(s))
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
