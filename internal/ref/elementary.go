@@ -1,0 +1,244 @@
+package ref
+
+import (
+	"math"
+	"math/big"
+	"sync"
+)
+
+// The results of the exported functions have a relative error below 2^-Prec,
+// also where they are small.
+
+// Ln2 returns ln 2.
+func Ln2() *big.Float { return ln2(work) }
+
+// Exp returns e^x: 0 where the exponent would be below the smallest of
+// big.Float, about -2^31, and +Inf above the largest.
+func Exp(x *big.Float) *big.Float { return exp(x, work) }
+
+// Expm1 returns e^x - 1.
+func Expm1(x *big.Float) *big.Float { return expm1(x, work) }
+
+// Log returns log(x); log(0) = -Inf. It panics for x < 0.
+func Log(x *big.Float) *big.Float { return log(x, work) }
+
+// Log1p returns log(1+x); log1p(-1) = -Inf. It panics for x < -1.
+func Log1p(x *big.Float) *big.Float { return log1p(x, work) }
+
+// Softplus returns log(1 + e^x).
+func Softplus(x *big.Float) *big.Float { return softplus(x, work) }
+
+// Sigmoid returns 1/(1 + e^-x).
+func Sigmoid(x *big.Float) *big.Float { return sigmoid(x, work) }
+
+// guard is the number of bits that every function carries beyond the
+// precision asked for.
+const guard = 32
+
+// constants holds, for one working precision, what the functions below need
+// more than once.
+type constants struct {
+	ln2       *big.Float
+	factorial []*big.Float // 1/k!
+}
+
+var (
+	constantsMu sync.Mutex
+	constantsAt = map[uint]*constants{}
+)
+
+// constantsFor returns ln 2 and the Taylor coefficients of e^x to prec bits.
+func constantsFor(prec uint) *constants {
+	constantsMu.Lock()
+	defer constantsMu.Unlock()
+	c := constantsAt[prec]
+	if c == nil {
+		c = &constants{ln2: computeLn2(prec)}
+		f := integer(1, prec)
+		c.factorial = append(c.factorial, integer(1, prec))
+		for k := int64(1); exponent(f) > -int(prec); k++ {
+			f = num(prec).Quo(f, integer(k, prec))
+			c.factorial = append(c.factorial, f)
+		}
+		constantsAt[prec] = c
+	}
+	return c
+}
+
+// ln2 returns ln 2 to prec bits.
+func ln2(prec uint) *big.Float {
+	return num(prec).Set(constantsFor(prec + guard).ln2)
+}
+
+// computeLn2 returns ln 2 = 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749).
+func computeLn2(prec uint) *big.Float {
+	w := prec + guard
+	sum := num(w)
+	for _, t := range [][2]int64{{18, 26}, {-2, 4801}, {8, 8749}} {
+		inverse := num(w).Quo(integer(1, w), integer(t[1], w))
+		sum.Add(sum, num(w).Mul(integer(t[0], w), atanh(inverse, w)))
+	}
+	return num(prec).Set(sum)
+}
+
+// atanh returns Σ s^(2i+1)/(2i+1), for |s| < 1/2.
+func atanh(s *big.Float, prec uint) *big.Float {
+	sum := num(prec).Set(s)
+	if s.Sign() == 0 {
+		return sum
+	}
+	square := num(prec).Mul(s, s)
+	power := num(prec).Set(s)
+	for i := int64(3); ; i += 2 {
+		power.Mul(power, square)
+		term := num(prec).Quo(power, integer(i, prec))
+		if term.Sign() == 0 || exponent(term) < exponent(sum)-int(prec)-1 {
+			return sum
+		}
+		sum.Add(sum, term)
+	}
+}
+
+// exp returns e^x to prec bits.
+func exp(x *big.Float, prec uint) *big.Float {
+	switch {
+	case x.Sign() == 0:
+		return integer(1, prec)
+	case exponentAbove(x, 31): // |x| ≥ 2^30 > ln2·2^30
+		if x.Sign() < 0 {
+			return num(prec)
+		}
+		return num(prec).SetInf(false)
+	}
+
+	// x = n·ln2 + r, |r| ≤ ln2/2 and a little; e^r = (e^(r/2^k))^(2^k).
+	const k = 8
+	w := prec + guard + k
+	c := constantsFor(w + 32) // n has up to 32 bits
+	quotient, _ := num(64).Quo(x, c.ln2).Float64()
+	n := int(math.RoundToEven(quotient))
+	r := num(w+32).Sub(num(w+64).Set(x), num(w+64).Mul(integer(int64(n), 64), c.ln2))
+	r.SetPrec(w)
+	if r.Sign() == 0 {
+		return num(prec).SetMantExp(integer(1, prec), n)
+	}
+	r = ldexp(r, -k)
+
+	p := taylor(r, c, w)
+	p.Add(p, integer(1, w))
+	for range k {
+		p.Mul(p, p)
+	}
+	return num(prec).SetMantExp(p.SetPrec(prec), n)
+}
+
+// exponentAbove reports |x| ≥ 2^(e-1), infinities included.
+func exponentAbove(x *big.Float, e int) bool {
+	return x.IsInf() || x.Sign() != 0 && exponent(x) >= e
+}
+
+// taylor returns e^r - 1 to w bits, relatively, for 0 < |r| < 1/2.
+func taylor(r *big.Float, c *constants, w uint) *big.Float {
+	// Terms r^i/i! up to the first below 2^-w of the leading r.
+	terms := 2
+	for e := -exponent(r); (terms-1)*e+exponent0(c, terms) < int(w)+2; {
+		terms++
+	}
+	p := num(w).Set(c.factorial[terms])
+	for i := terms - 1; i >= 1; i-- {
+		p.Mul(p, r)
+		p.Add(p, c.factorial[i])
+	}
+	return p.Mul(p, r)
+}
+
+// exponent0 returns -log2(1/i!), rounded.
+func exponent0(c *constants, i int) int { return -exponent(c.factorial[i]) }
+
+// expm1 returns e^x - 1 to prec bits.
+func expm1(x *big.Float, prec uint) *big.Float {
+	if x.Sign() == 0 {
+		return num(prec)
+	}
+	w := prec + guard
+	if exponentAbove(x, -5) {
+		return num(prec).Sub(exp(x, w), integer(1, 8))
+	}
+	return num(prec).Set(taylor(num(w).Set(x), constantsFor(w), w))
+}
+
+// log returns ln x to prec bits, relatively, also near 1.
+func log(x *big.Float, prec uint) *big.Float {
+	switch {
+	case x.Sign() < 0:
+		panic("ref: logarithm of a negative number")
+	case x.Sign() == 0:
+		return num(prec).SetInf(true)
+	case x.IsInf():
+		return num(prec).SetInf(false)
+	}
+	w := prec + guard
+	m := num(max(w, x.Prec()))
+	e := x.MantExp(m) // x = m·2^e, 1/2 ≤ m < 1
+	if m.Cmp(big.NewFloat(math.Sqrt2/2)) < 0 {
+		m = ldexp(m, 1)
+		e--
+	}
+	f := num(m.Prec()).Sub(m, integer(1, 8)) // exact
+	l := log1pSmall(f, w)
+	if e != 0 {
+		l.Add(l, num(w).Mul(integer(int64(e), 64), constantsFor(w).ln2))
+	}
+	return num(prec).Set(l)
+}
+
+// log1p returns ln(1+x) to prec bits.
+func log1p(x *big.Float, prec uint) *big.Float {
+	if exponentAbove(x, -1) { // 1+x loses nothing that matters
+		return log(num(max(prec, x.Prec())+2*guard).Add(integer(1, 8), x), prec)
+	}
+	return num(prec).Set(log1pSmall(x, prec+guard))
+}
+
+// log1pSmall returns ln(1+f) to w bits, for 1+f between 1/2 and 3/2.
+func log1pSmall(f *big.Float, w uint) *big.Float {
+	if f.Sign() == 0 {
+		return num(w)
+	}
+	if !exponentAbove(f, -15) {
+		s := num(w+8).Quo(f, num(w+8).Add(integer(2, 8), f))
+		return ldexp(atanh(s, w+8), 1).SetPrec(w)
+	}
+	// Halley: y += 2 (m - e^y)/(m + e^y), each step trebling the digits.
+	v := w + 24 // e^y - m cancels all digits but these; |ln m| ≥ 2^-17
+	m := num(max(v, f.Prec()+16)).Add(integer(1, 8), f)
+	start, _ := f.Float64()
+	y := num(v).SetFloat64(math.Log1p(start))
+	for digits := uint(45); digits < v; digits *= 3 {
+		e := exp(y, v)
+		step := num(v).Quo(num(v).Sub(m, e), num(v).Add(m, e))
+		y.Add(y, ldexp(step, 1))
+	}
+	return y.SetPrec(w)
+}
+
+// softplus returns ln(1+e^x) to prec bits.
+func softplus(x *big.Float, prec uint) *big.Float {
+	w := prec + guard
+	if x.Sign() > 0 { // x + ln(1+e^-x)
+		minus := new(big.Float).Neg(x)
+		return num(prec).Add(x, log1p(exp(minus, w), w))
+	}
+	return log1p(exp(x, w), prec)
+}
+
+// sigmoid returns 1/(1+e^-x) to prec bits.
+func sigmoid(x *big.Float, prec uint) *big.Float {
+	w := prec + guard
+	if x.Sign() < 0 { // e^x/(1+e^x)
+		e := exp(x, w)
+		return num(prec).Quo(e, num(w).Add(integer(1, 8), e))
+	}
+	minus := new(big.Float).Neg(x)
+	return num(prec).Quo(integer(1, 8), num(w).Add(integer(1, 8), exp(minus, w)))
+}
