@@ -1,0 +1,358 @@
+package zlpr
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/bits"
+	"unsafe"
+)
+
+// LabelElement is the type of one label of DenseLabels.
+type LabelElement interface {
+	bool | uint8 | int8 | int32 | int64 | float32 | float64
+}
+
+// DenseLabels are labels, or a mask, as a row-major matrix of zeros and ones:
+// class j of row i is Data[i*Stride+j], Stride ≥ Cols.
+//
+// A value that is neither 0 nor 1 is a *DataError.
+type DenseLabels[E LabelElement] struct {
+	Rows, Cols int
+	Data       []E
+	Stride     int
+}
+
+// Dims returns the number of rows and of classes.
+func (l *DenseLabels[E]) Dims() (rows, classes int) { return l.Rows, l.Cols }
+
+// ReadRows implements Bits.
+func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
+	if !fits(l.Rows, l.Cols, l.Stride, len(l.Data)) {
+		return errLabelShape
+	}
+	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || r0 == r1 || l.Cols == 0 {
+		return err
+	}
+	switch data := any(l.Data).(type) {
+	case []uint8:
+		return readBytes(dst, data, l.Cols, l.Stride, r0, r1)
+	case []bool:
+		return readBytes(dst, bytesOf(data), l.Cols, l.Stride, r0, r1)
+	case []int8:
+		return readBytes(dst, bytesOf(data), l.Cols, l.Stride, r0, r1)
+	case []int32:
+		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
+	case []int64:
+		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
+	case []float32:
+		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
+	}
+	return readNumbers(dst, any(l.Data).([]float64), l.Cols, l.Stride, r0, r1)
+}
+
+// bytesOf is x itself as bytes, for types of that size.
+func bytesOf[E bool | int8](x []E) []uint8 {
+	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
+}
+
+const (
+	notBinary = "label is neither 0 nor 1"
+	notNumber = "label is NaN"
+)
+
+var (
+	errLabelShape = errors.New("zlpr: labels with negative size, stride below columns or too little data")
+	errLabelRange = errors.New("zlpr: rows beyond the labels, or too little room for their bits")
+)
+
+// fits reports whether a matrix lies within its data.
+func fits(rows, cols, stride, length int) bool {
+	if rows < 0 || cols < 0 || stride < cols {
+		return false
+	}
+	return rows == 0 || cols == 0 || length >= cols && rows-1 <= (length-cols)/stride
+}
+
+// bitWords is the number of words of a row of n bits.
+func bitWords(n int) int { return (n + 63) / 64 }
+
+// checkRange checks the arguments of ReadRows.
+func checkRange(room, rows, classes, r0, r1 int) error {
+	if r0 < 0 || r1 < r0 || r1 > rows || room < (r1-r0)*bitWords(classes) {
+		return errLabelRange
+	}
+	return nil
+}
+
+// readBytes reads labels of one byte.
+func readBytes(dst []uint64, data []uint8, cols, stride, r0, r1 int) error {
+	if packBytes(dst, data[r0*stride:], stride, r1-r0, cols) {
+		return nil
+	}
+	for r := r0; r < r1; r++ {
+		for j, v := range data[r*stride:][:cols] {
+			if v > 1 {
+				return &DataError{r, j, notBinary}
+			}
+		}
+	}
+	return nil
+}
+
+// packBytesGeneric writes the lowest bits of rows of n bytes as bits, and reports
+// whether all bytes are 0 or 1.
+func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n int) bool {
+	var bad uint64
+	for i := range rows {
+		row := src[i*stride:][:n]
+		for len(row) > 0 {
+			var word uint64
+			for k := 0; k < 64 && len(row) > 0; k += 8 {
+				var v uint64
+				if len(row) >= 8 {
+					v = binary.LittleEndian.Uint64(row)
+					row = row[8:]
+				} else {
+					for j, b := range row {
+						v |= uint64(b) << (8 * j)
+					}
+					row = nil
+				}
+				bad |= v &^ ones
+				// Byte i, at bit 8i, times 2^(7·(8-i)) is bit i of the top byte.
+				word |= (v & ones * 0x0102040810204080) >> 56 << k
+			}
+			dst[0], dst = word, dst[1:]
+		}
+	}
+	return bad == 0
+}
+
+// ones is 1 in every byte.
+const ones = 0x0101010101010101
+
+// readNumbers reads labels of several bytes.
+func readNumbers[E int32 | int64 | float32 | float64](dst []uint64, data []E, cols, stride, r0, r1 int) error {
+	w := bitWords(cols)
+	for r := r0; r < r1; r++ {
+		row, out := data[r*stride:][:cols], dst[(r-r0)*w:][:w]
+		for k := range out {
+			var word uint64
+			for j, v := range row[64*k : min(64*k+64, cols)] {
+				switch {
+				case v == 1:
+					word |= 1 << j
+				case v != v:
+					return &DataError{r, 64*k + j, notNumber}
+				case v != 0:
+					return &DataError{r, 64*k + j, notBinary}
+				}
+			}
+			out[k] = word
+		}
+	}
+	return nil
+}
+
+// BitLabels are labels, or a mask, as bits: class j of row i is bit j%64,
+// counted from the least significant, of Words[i*Stride+j/64]. Every row begins
+// a new word. Bits past the last class are ignored.
+type BitLabels struct {
+	Rows, Cols int
+	Words      []uint64
+	Stride     int // in words, at least (Cols+63)/64
+}
+
+// Dims returns the number of rows and of classes.
+func (l *BitLabels) Dims() (rows, classes int) { return l.Rows, l.Cols }
+
+// ReadRows implements Bits.
+func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
+	w := bitWords(l.Cols)
+	if l.Cols < 0 || !fits(l.Rows, w, l.Stride, len(l.Words)) {
+		return errLabelShape
+	}
+	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || w == 0 {
+		return err
+	}
+	last := lastWord(l.Cols)
+	for r := r0; r < r1; r++ {
+		out := dst[(r-r0)*w:][:w]
+		copy(out, l.Words[r*l.Stride:])
+		out[w-1] &= last
+	}
+	return nil
+}
+
+// lastWord has the bits of the last word of a row of n > 0 bits.
+func lastWord(n int) uint64 { return ^uint64(0) >> (-n & 63) }
+
+// SparseLabels list the positive classes of every row, in the compressed sparse
+// rows (CSR) of scipy: those of row i are Indices[RowPtr[i]:RowPtr[i+1]], in
+// any order. With Values, an index whose value is 0 is no label. An index that
+// is repeated or no class, and a value that is neither 0 nor 1, is a *DataError.
+type SparseLabels struct {
+	Classes int
+	RowPtr  []int64   // one more than rows
+	Indices []int32   // classes, counted from 0
+	Values  []float32 // nil: all 1
+}
+
+// Dims returns the number of rows and of classes.
+func (l *SparseLabels) Dims() (rows, classes int) { return max(len(l.RowPtr)-1, 0), l.Classes }
+
+// ReadRows implements Bits.
+func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
+	if l.Classes < 0 || l.Values != nil && len(l.Values) != len(l.Indices) {
+		return errLabelShape
+	}
+	rows, _ := l.Dims()
+	if err := checkRange(len(dst), rows, l.Classes, r0, r1); err != nil {
+		return err
+	}
+	w := bitWords(l.Classes)
+	clear(dst[:(r1-r0)*w])
+	for r := r0; r < r1; r++ {
+		begin, end := l.RowPtr[r], l.RowPtr[r+1]
+		if begin < 0 || end < begin || end > int64(len(l.Indices)) {
+			return &DataError{r, -1, "row pointers decrease or reach beyond the indices"}
+		}
+		out := dst[(r-r0)*w:][:w]
+		for k := begin; k < end; k++ {
+			j := l.Indices[k]
+			if j < 0 || int(j) >= l.Classes {
+				return &DataError{r, int(j), "no such class"}
+			}
+			if l.Values != nil && l.Values[k] != 1 {
+				switch v := l.Values[k]; {
+				case v == 0:
+					continue
+				case v != v:
+					return &DataError{r, int(j), notNumber}
+				}
+				return &DataError{r, int(j), notBinary}
+			}
+			bit := uint64(1) << (j & 63)
+			if out[j>>6]&bit != 0 {
+				return &DataError{r, int(j), "class is listed twice"}
+			}
+			out[j>>6] |= bit
+		}
+	}
+	return nil
+}
+
+// Ignore is the target of a row that is left out.
+const Ignore = -1
+
+// TargetLabels are one positive class a row, or none where the target is
+// Ignore: such a row has no positive class, and softmax cross-entropy leaves it
+// out. Another target that is no class is a *DataError.
+type TargetLabels struct {
+	Classes int
+	Targets []int32
+}
+
+// Dims returns the number of rows and of classes.
+func (l *TargetLabels) Dims() (rows, classes int) { return len(l.Targets), l.Classes }
+
+// ReadRows implements Bits.
+func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
+	if l.Classes < 0 {
+		return errLabelShape
+	}
+	if err := checkRange(len(dst), len(l.Targets), l.Classes, r0, r1); err != nil {
+		return err
+	}
+	w := bitWords(l.Classes)
+	clear(dst[:(r1-r0)*w])
+	for r := r0; r < r1; r++ {
+		switch j := int(l.Targets[r]); {
+		case j == Ignore:
+		case j < 0 || j >= l.Classes:
+			return &DataError{r, j, "no such class"}
+		default:
+			dst[(r-r0)*w+j>>6] = 1 << (j & 63)
+		}
+	}
+	return nil
+}
+
+// ignores reports whether row r is left out.
+func (l *TargetLabels) ignores(r int) bool { return l.Targets[r] == Ignore }
+
+// LengthMask is the mask of padded rows: the first Lengths[i] classes of row i
+// take part.
+type LengthMask struct {
+	Classes int
+	Lengths []int
+}
+
+// Dims returns the number of rows and of classes.
+func (m *LengthMask) Dims() (rows, classes int) { return len(m.Lengths), m.Classes }
+
+// ReadRows implements Bits.
+func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
+	if m.Classes < 0 {
+		return errLabelShape
+	}
+	if err := checkRange(len(dst), len(m.Lengths), m.Classes, r0, r1); err != nil {
+		return err
+	}
+	w := bitWords(m.Classes)
+	clear(dst[:(r1-r0)*w])
+	for r := r0; r < r1; r++ {
+		n := m.Lengths[r]
+		if n < 0 || n > m.Classes {
+			return &DataError{r, -1, badLengthMask}
+		}
+		setBits(dst[(r-r0)*w:][:w], 0, n)
+	}
+	return nil
+}
+
+const badLengthMask = "length is negative or beyond the classes"
+
+// setBits sets bits from to to-1.
+func setBits(dst []uint64, from, to int) {
+	for from < to {
+		n := min(64-from&63, to-from)
+		dst[from>>6] |= (1<<n - 1) << (from & 63)
+		from += n
+	}
+}
+
+// SpanMask is the mask of span scores [examples, heads, L, L], as GlobalPointer
+// has them: a row is one head of one example, with L·L classes; class s·L+e is
+// the span from token s to token e. It takes part where s ≤ e < Lengths[example].
+type SpanMask struct {
+	Heads, L int
+	Lengths  []int // tokens of every example
+}
+
+// Dims returns the number of rows and of classes.
+func (m *SpanMask) Dims() (rows, classes int) { return len(m.Lengths) * m.Heads, m.L * m.L }
+
+// ReadRows implements Bits.
+func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {
+	if hi, lo := bits.Mul64(uint64(m.L), uint64(m.L)); m.Heads < 0 || m.L < 0 || hi != 0 || lo > math.MaxInt32*64 {
+		return errLabelShape
+	}
+	rows, classes := m.Dims()
+	if err := checkRange(len(dst), rows, classes, r0, r1); err != nil {
+		return err
+	}
+	w := bitWords(classes)
+	clear(dst[:(r1-r0)*w])
+	for r := r0; r < r1; r++ {
+		n := m.Lengths[r/m.Heads]
+		if n < 0 || n > m.L {
+			return &DataError{r, -1, badLengthMask}
+		}
+		for s := range n {
+			setBits(dst[(r-r0)*w:][:w], s*m.L+s, s*m.L+n)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package zlpr
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readAll returns the bits of all rows.
+func readAll(t *testing.T, b Bits) []uint64 {
+	t.Helper()
+	rows, classes := b.Dims()
+	dst := make([]uint64, rows*bitWords(classes))
+	for i := range dst {
+		dst[i] = 0xdead // must be overwritten
+	}
+	require.NoError(t, b.ReadRows(dst, 0, rows))
+	return dst
+}
+
+func dense[E LabelElement](rows, cols, stride int, y []uint8, zero, one E) *DenseLabels[E] {
+	data := make([]E, rows*stride)
+	for i := range rows {
+		for j := range stride {
+			data[i*stride+j] = zero
+			if j < cols && y[i*cols+j] == 1 {
+				data[i*stride+j] = one
+			}
+		}
+	}
+	return &DenseLabels[E]{rows, cols, data, stride}
+}
+
+func sparse(rows, cols int, y []uint8, r *rand.Rand) *SparseLabels {
+	l := &SparseLabels{Classes: cols, RowPtr: []int64{0}}
+	for i := range rows {
+		from := len(l.Indices)
+		for j := range cols {
+			if y[i*cols+j] == 1 {
+				l.Indices = append(l.Indices, int32(j))
+			}
+		}
+		row := l.Indices[from:]
+		r.Shuffle(len(row), func(a, b int) { row[a], row[b] = row[b], row[a] })
+		l.RowPtr = append(l.RowPtr, int64(len(l.Indices)))
+	}
+	return l
+}
+
+func randomLabels(r *rand.Rand, rows, cols int, share float64) []uint8 {
+	y := make([]uint8, rows*cols)
+	for i := range y {
+		if r.Float64() < share {
+			y[i] = 1
+		}
+	}
+	return y
+}
+
+// All formats give the same bits.
+func TestLabelFormats(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, cols := range []int{0, 1, 7, 8, 9, 31, 63, 64, 65, 127, 128, 129, 200, 1000} {
+		for _, pad := range []int{0, 1, 13} {
+			const rows = 5
+			y, stride := randomLabels(r, rows, cols, 0.3), cols+pad
+			w := bitWords(cols)
+			want := make([]uint64, rows*w)
+			for i := range rows {
+				for j := range cols {
+					want[i*w+j/64] |= uint64(y[i*cols+j]) << (j % 64)
+				}
+			}
+			withZeros := sparse(rows, cols, y, r)
+			withZeros.Values = make([]float32, len(withZeros.Indices))
+			for i := range withZeros.Values {
+				withZeros.Values[i] = 1
+			}
+			if cols > 0 { // an explicit zero
+				withZeros.Indices = append(withZeros.Indices, 0)
+				withZeros.Values = append(withZeros.Values, 0)
+				withZeros.RowPtr[rows]++
+			}
+			packed := &BitLabels{rows, cols, make([]uint64, rows*(w+pad)), w + pad}
+			for i := range rows {
+				copy(packed.Words[i*(w+pad):], want[i*w:][:w])
+				if cols%64 != 0 {
+					packed.Words[i*(w+pad)+w-1] |= ^uint64(0) << (cols % 64)
+				}
+			}
+			for name, l := range map[string]Bits{
+				"uint8":   dense[uint8](rows, cols, stride, y, 0, 1),
+				"bool":    dense(rows, cols, stride, y, false, true),
+				"int8":    dense[int8](rows, cols, stride, y, 0, 1),
+				"int32":   dense[int32](rows, cols, stride, y, 0, 1),
+				"int64":   dense[int64](rows, cols, stride, y, 0, 1),
+				"float32": dense(rows, cols, stride, y, float32(math.Copysign(0, -1)), 1),
+				"float64": dense[float64](rows, cols, stride, y, 0, 1),
+				"sparse":  sparse(rows, cols, y, r),
+				"values":  withZeros,
+				"bits":    packed,
+			} {
+				require.Equal(t, want, readAll(t, l), "%s, %d columns", name, cols)
+				if w > 0 {
+					part := make([]uint64, 2*w)
+					require.NoError(t, l.ReadRows(part, 2, 4))
+					require.Equal(t, want[2*w:4*w], part, name)
+				}
+			}
+		}
+	}
+}
+
+func TestMasks(t *testing.T) {
+	require.Equal(t, []uint64{0, 0, 7, 0, ^uint64(0), 1<<5 - 1},
+		readAll(t, &LengthMask{69, []int{0, 3, 69}}))
+	require.Equal(t, []uint64{4, 0, 1}, readAll(t, &TargetLabels{3, []int32{2, Ignore, 0}}))
+
+	const l = 9
+	m := &SpanMask{Heads: 2, L: l, Lengths: []int{4, 0, 9}}
+	got, w := readAll(t, m), bitWords(l*l)
+	for row := range 6 {
+		for s := range l {
+			for e := range l {
+				j := s*l + e
+				want := s <= e && e < m.Lengths[row/2]
+				require.Equal(t, want, got[row*w+j/64]>>(j%64)&1 == 1)
+			}
+		}
+	}
+}
+
+func TestLabelErrors(t *testing.T) {
+	nan := math.NaN()
+	for name, c := range map[string]struct {
+		labels     Bits
+		row, class int
+	}{
+		"two":        {&DenseLabels[uint8]{2, 70, slices.Concat(make([]uint8, 139), []uint8{2}), 70}, 1, 69},
+		"minus one":  {&DenseLabels[int8]{2, 2, []int8{0, 1, 1, -1}, 2}, 1, 1},
+		"int32":      {&DenseLabels[int32]{2, 2, []int32{0, 256, 1, 1}, 2}, 0, 1},
+		"half":       {&DenseLabels[float32]{1, 2, []float32{1, 0.5}, 2}, 0, 1},
+		"NaN":        {&DenseLabels[float64]{1, 2, []float64{1, nan}, 2}, 0, 1},
+		"repeated":   {&SparseLabels{Classes: 5, RowPtr: []int64{0, 0, 3}, Indices: []int32{4, 1, 4}}, 1, 4},
+		"range":      {&SparseLabels{Classes: 5, RowPtr: []int64{0, 2}, Indices: []int32{4, 5}}, 0, 5},
+		"negative":   {&SparseLabels{Classes: 5, RowPtr: []int64{0, 2}, Indices: []int32{4, -1}}, 0, -1},
+		"value":      {&SparseLabels{Classes: 5, RowPtr: []int64{0, 1}, Indices: []int32{4}, Values: []float32{2}}, 0, 4},
+		"NaN value":  {&SparseLabels{Classes: 5, RowPtr: []int64{0, 1}, Indices: []int32{4}, Values: []float32{float32(nan)}}, 0, 4},
+		"decreasing": {&SparseLabels{Classes: 5, RowPtr: []int64{0, 2, 1}, Indices: []int32{4, 1}}, 1, -1},
+		"beyond":     {&SparseLabels{Classes: 5, RowPtr: []int64{0, 2, 3}, Indices: []int32{4, 1}}, 1, -1},
+		"target":     {&TargetLabels{5, []int32{0, 5}}, 1, 5},
+		"ignore":     {&TargetLabels{5, []int32{0, -2}}, 1, -2},
+		"length":     {&LengthMask{5, []int{0, 6}}, 1, -1},
+		"span":       {&SpanMask{2, 3, []int{0, 4}}, 2, -1},
+	} {
+		rows, classes := c.labels.Dims()
+		err := c.labels.ReadRows(make([]uint64, rows*bitWords(classes)), 0, rows)
+		var data *DataError
+		require.True(t, errors.As(err, &data), name)
+		require.Equal(t, [2]int{c.row, c.class}, [2]int{data.Row, data.Class}, name)
+	}
+	for name, l := range map[string]Bits{
+		"short":        &DenseLabels[uint8]{2, 3, make([]uint8, 5), 3},
+		"stride":       &DenseLabels[bool]{2, 3, make([]bool, 50), 2},
+		"negative":     &DenseLabels[bool]{-2, 3, make([]bool, 50), 3},
+		"short bits":   &BitLabels{2, 65, make([]uint64, 3), 2},
+		"bit stride":   &BitLabels{2, 65, make([]uint64, 30), 1},
+		"values":       &SparseLabels{Classes: 2, RowPtr: []int64{0, 1}, Indices: []int32{0}, Values: []float32{}},
+		"many classes": &SpanMask{1, 1 << 40, []int{1}},
+	} {
+		require.ErrorIs(t, l.ReadRows(make([]uint64, 8), 0, 1), errLabelShape, name)
+	}
+	l := &DenseLabels[uint8]{2, 3, make([]uint8, 6), 3}
+	require.ErrorIs(t, l.ReadRows(make([]uint64, 8), 1, 3), errLabelRange)
+	require.ErrorIs(t, l.ReadRows(make([]uint64, 1), 0, 2), errLabelRange)
+}
