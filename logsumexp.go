@@ -42,7 +42,11 @@ func signZero[T Float](m T, x []T) T {
 // A score of -Inf adds nothing.
 //
 // The error is below 1.5 ULP of max(|result|, 1), an ULP being 2^-23 relative
-// for float32 scores and 2^-52 for float64, whatever the number of scores. See
+// for float32 scores and 2^-52 for float64, whatever the number of scores; the
+// worst found by search is 0.82 ULP for float32 and 0.99 ULP for float64. For
+// float32 that is proved: an exponential is off by at most 0.892 ULP (every
+// input was tried), the sum of a pair by another half, and all else is done in
+// float64. See
 // Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and
 // softmax functions", IMA Journal of Numerical Analysis 41(4), 2021.
 func LogSumExp[T Float](x []T) float64 {
@@ -64,8 +68,8 @@ const (
 //	one +Inf and no NaN: 1 there, 0 elsewhere
 //	several +Inf, a NaN, or nothing but -Inf: NaN everywhere
 //
-// The relative error of an entry above the smallest normal number, times 2, is
-// below 3 ULP; smaller entries may be 0.
+// The error of an entry of at least 2^-124, for float64 2^-1020, is below 3 ULP,
+// 2^-23 or 2^-52 relative; smaller entries may be 0.
 func Softmax[T Float](dst, x []T) float64 {
 	if len(dst) != len(x) {
 		panic(badLength)
