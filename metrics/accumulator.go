@@ -112,7 +112,7 @@ func (n *needs) include(m metric) metric {
 	n.byClass = n.byClass || m.byClass()
 	n.ranking = n.ranking || m.ranking()
 	n.keep = n.keep || m.keepsScores()
-	n.keepByClass = n.keepByClass || m.keepsScores() && m.average == macro
+	n.keepByClass = n.keepByClass || m.keepsScores() && m.average == Macro
 	return m
 }
 

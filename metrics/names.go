@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// average is the way in which counts become one number.
-type average uint8
+// Average is the way in which the counts of all elements become one number.
+type Average uint8
 
 const (
-	micro average = iota
-	macro
-	weighted
-	samples
+	Micro    Average = iota // of all counts together
+	Macro                   // the mean over the classes
+	weighted                // the same, weighted by the positives
+	samples                 // the mean over the rows
 )
 
 var averages = [...]string{"micro", "macro", "weighted", "samples"}
@@ -49,7 +49,7 @@ const (
 type metric struct {
 	name    string
 	kind    kind
-	average average
+	average Average
 	beta    float64 // of fBeta
 	k       int     // of the metrics at k
 	slot    int     // of its sum over rows, where it has one
@@ -60,7 +60,7 @@ func (m metric) thresholded() bool { return m.kind <= hammingLoss }
 
 // byClass reports whether the metric needs the counts of each class.
 func (m metric) byClass() bool {
-	return m.kind <= jaccard && (m.average == macro || m.average == weighted)
+	return m.kind <= jaccard && (m.average == Macro || m.average == weighted)
 }
 
 // bySample reports whether the metric is a mean over rows of counts.
@@ -126,10 +126,10 @@ func parse(name string) (metric, error) {
 		if !ok {
 			continue
 		}
-		m := metric{name: name, average: average(a)}
+		m := metric{name: name, average: Average(a)}
 		if k, ok := averagedNames[rest]; ok {
 			m.kind = k
-			if m.keepsScores() && m.average > macro {
+			if m.keepsScores() && m.average > Macro {
 				break
 			}
 			return m, nil

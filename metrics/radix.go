@@ -20,40 +20,53 @@ func sortScores[T zlpr.Float](x []T, scratch *[]T) {
 		slices.Sort(x)
 		return
 	}
+	if slices.IsSorted(x) {
+		return
+	}
 	if cap(*scratch) < len(x) {
 		*scratch = make([]T, len(x))
 	}
-	from, to := x, (*scratch)[:len(x)]
+	sorted := radixSort(x, (*scratch)[:len(x)], sortKey[T])
+	if &sorted[0] != &x[0] {
+		copy(x, sorted)
+	}
+}
+
+// radixSort sorts x by keys, with scratch of the same length. It returns the
+// one of the two that holds the result.
+func radixSort[E any](x, scratch []E, key func(E) uint64) []E {
+	if len(x) == 0 {
+		return x
+	}
 	// All keys agree in the bits that are not in varying.
 	var varying uint64
-	first := sortKey(x[0])
-	for _, s := range x {
-		varying |= sortKey(s) ^ first
+	first := key(x[0])
+	for _, e := range x {
+		varying |= key(e) ^ first
 	}
+	from, to := x, scratch
 	for shift := 0; shift < 64; shift += radixBits {
 		const mask = 1<<radixBits - 1
 		if varying>>shift&mask == 0 {
 			continue
 		}
 		var places [1 << radixBits]int
-		for _, s := range from {
-			places[sortKey(s)>>shift&mask]++
+		for _, e := range from {
+			places[key(e)>>shift&mask]++
 		}
 		sum := 0
 		for d, n := range places {
 			places[d] = sum
 			sum += n
 		}
-		for _, s := range from {
-			p := &places[sortKey(s)>>shift&mask]
-			to[*p] = s
+		for _, e := range from {
+			p := &places[key(e)>>shift&mask]
+			to[*p] = e
 			*p++
 		}
 		from, to = to, from
 	}
-	if &from[0] != &x[0] {
-		copy(x, from)
-	}
+	return from
 }
 
 // sortKey maps scores to unsigned integers of the same order; both zeros have

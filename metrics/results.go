@@ -50,7 +50,7 @@ func (t *tally) result(m metric) float64 {
 	switch m.average {
 	case samples:
 		return t.Sums[m.slot].over(t.Rows)
-	case micro:
+	case Micro:
 		return m.of(t.Positive, t.Predicted, t.TruePositive).over(1)
 	}
 	return t.classMean(m)
@@ -81,8 +81,8 @@ func (a *Accumulator[T]) areas() (areas [2][2]float64) {
 	s := &a.total.scores
 	var scratch []T
 	for _, m := range a.metrics {
-		if m.keepsScores() && m.average == micro {
-			areas[micro][0], areas[micro][1] = s.all().areas(&scratch)
+		if m.keepsScores() && m.average == Micro {
+			areas[Micro][0], areas[Micro][1] = s.all().areas(&scratch)
 			break
 		}
 	}
@@ -108,6 +108,6 @@ func (a *Accumulator[T]) areas() (areas [2][2]float64) {
 			sums[1].add(toFixed(values[j][1]))
 		}
 	}
-	areas[macro] = [2]float64{sums[0].over(classes), sums[1].over(classes)}
+	areas[Macro] = [2]float64{sums[0].over(classes), sums[1].over(classes)}
 	return areas
 }
