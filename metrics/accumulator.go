@@ -143,7 +143,7 @@ func (a *Accumulator[T]) Add(b *Batch[T]) error {
 	if err := b.check(a.classes, true); err != nil {
 		return err
 	}
-	rows := b.Scores.Rows
+	rows := b.rows()
 	size := chunkRows(a.classes, rows)
 	var counters []*counter[T]
 	err := split(rows, size, workers(a.options.Workers), func() func(r0, r1 int) error {

@@ -59,8 +59,21 @@ func (c *chunk[T]) row(words []uint64, r int) []uint64 {
 	return words[r*c.w:][:c.w]
 }
 
-// read reads rows r0 to r1-1 of the batch.
+// read reads rows r0 to r1-1 of the batch and predicts their classes.
 func (c *chunk[T]) read(r0, r1 int) error {
+	if err := c.readBits(r0, r1); err != nil {
+		return err
+	}
+	for r := range c.rows {
+		if err := c.predict(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBits reads labels and mask.
+func (c *chunk[T]) readBits(r0, r1 int) error {
 	c.r0, c.rows = r0, r1-r0
 	n := c.rows * c.w
 	if c.labelled {
@@ -77,12 +90,31 @@ func (c *chunk[T]) read(r0, r1 int) error {
 			copy(c.row(c.part, r), c.full)
 		}
 	}
-	for r := range c.rows {
-		if err := c.predict(r); err != nil {
-			return err
+	if targets, ok := c.batch.Labels.(*zlpr.TargetLabels); ok && c.labelled {
+		for r, target := range targets.Targets[r0:r1] {
+			if target == zlpr.Ignore {
+				clear(c.row(c.part, r))
+			}
+		}
+	}
+	if column := c.batch.ThresholdColumn - 1; column >= 0 {
+		for r := range c.rows {
+			c.row(c.part, r)[column/64] &^= 1 << (column % 64)
 		}
 	}
 	return nil
+}
+
+// rowThreshold returns the threshold that row r of the chunk brings, 0 where
+// it brings none.
+func (c *chunk[T]) rowThreshold(r int) T {
+	switch b := c.batch; {
+	case b.Thresholds != nil:
+		return b.Thresholds[c.r0+r]
+	case b.ThresholdColumn > 0:
+		return b.Scores.Row(c.r0 + r)[b.ThresholdColumn-1]
+	}
+	return 0
 }
 
 // predict checks row r of the chunk and writes its predicted bits.
@@ -91,17 +123,9 @@ func (c *chunk[T]) predict(r int) error {
 	x := b.Scores.Row(c.r0 + r)
 	part, predicted := c.row(c.part, r), c.row(c.predicted, r)
 	if b.Thresholds != nil || b.ThresholdColumn > 0 {
-		var s0 T
-		class := -1
-		if b.Thresholds != nil {
-			s0 = b.Thresholds[c.r0+r]
-		} else {
-			class = b.ThresholdColumn - 1
-			s0 = x[class]
-			part[class/64] &^= 1 << (class % 64)
-		}
+		s0 := c.rowThreshold(r)
 		if s0 != s0 && count(part) > 0 {
-			return &zlpr.DataError{Row: c.r0 + r, Class: class, Reason: "threshold is NaN"}
+			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Reason: "threshold is NaN"}
 		}
 		for j := range c.t {
 			c.t[j] = s0

@@ -77,6 +77,9 @@ func thresholds[T zlpr.Float](r Rule, t []T) {
 // A Batch is a block of rows: scores, labels and what takes part.
 type Batch[T zlpr.Float] struct {
 	Scores zlpr.Matrix[T]
+
+	// Labels are the positive classes. Of zlpr.TargetLabels, a row whose
+	// target is zlpr.Ignore is left out.
 	Labels zlpr.Bits
 
 	// Mask has a 1 for every element that takes part; nil: all do. Elements
@@ -129,4 +132,12 @@ func (b *Batch[T]) check(classes int, labels bool) error {
 		return errors.New("metrics: thresholds both in a vector and in a column")
 	}
 	return nil
+}
+
+// rows is the number of rows with classes.
+func (b *Batch[T]) rows() int {
+	if b.Scores.Cols == 0 {
+		return 0
+	}
+	return b.Scores.Rows
 }

@@ -37,9 +37,9 @@ func (t *Tuner[T]) Add(b *Batch[T]) error {
 	if b.Thresholds != nil || b.ThresholdColumn > 0 {
 		return errors.New("metrics: the rows have thresholds already")
 	}
-	size := chunkRows(t.classes, b.Scores.Rows)
+	size := chunkRows(t.classes, b.rows())
 	var parts []*scores[T]
-	err := split(b.Scores.Rows, size, workers(t.workers), func() func(r0, r1 int) error {
+	err := split(b.rows(), size, workers(t.workers), func() func(r0, r1 int) error {
 		part := newScores[T](t.classes, true)
 		parts = append(parts, &part)
 		c := newChunk[T](t.classes, Rule{}, true, size)

@@ -1,0 +1,228 @@
+package metrics
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr"
+)
+
+// slice returns rows r0 to r1-1 of b.
+func slice[T zlpr.Float](b *Batch[T], r0, r1 int) *Batch[T] {
+	part := *b
+	part.Scores.Rows = r1 - r0
+	part.Scores.Data = b.Scores.Data[r0*b.Scores.Stride : r1*b.Scores.Stride]
+	part.Labels = b.Labels.(denseBits)[r0:r1]
+	if b.Mask != nil {
+		part.Mask = b.Mask.(denseBits)[r0:r1]
+	}
+	if b.Thresholds != nil {
+		part.Thresholds = b.Thresholds[r0:r1]
+	}
+	return &part
+}
+
+// TestSplit demands the same bits however the rows are cut: batches, workers,
+// Accumulators that went through MarshalBinary, the order of the rows.
+func TestSplit(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for range 20 {
+		classes := 1 + rng.IntN(90)
+		rows := 200 + rng.IntN(600)
+		b := randomBatch[float32](rng, rows, classes)
+		propensities := make([]float64, classes)
+		for j := range propensities {
+			propensities[j] = 1 - rng.Float64()/2
+		}
+		options := Options{Rule: randomRule(rng, classes), Propensities: propensities, Workers: 1}
+		accumulator := func() *Accumulator[float32] {
+			a, err := NewAccumulator[float32](classes, everything(1, 3, 5), options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		whole := accumulator()
+		if err := whole.Add(b); err != nil {
+			t.Fatal(err)
+		}
+		want, err := whole.Results()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		options.Workers = 4
+		merged := accumulator()
+		for r := rows; r > 0; {
+			n := min(r, 1+rng.IntN(300))
+			shard := accumulator()
+			if err := shard.Add(slice(b, r-n, r)); err != nil {
+				t.Fatal(err)
+			}
+			data, err := shard.MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var copied Accumulator[float32]
+			if err := copied.UnmarshalBinary(data); err != nil {
+				t.Fatal(err)
+			}
+			if err := merged.Merge(&copied); err != nil {
+				t.Fatal(err)
+			}
+			r -= n
+		}
+		got, err := merged.Results()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if math.Float64bits(got[i].Value) != math.Float64bits(want[i].Value) {
+				t.Errorf("%s = %v in parts, %v at once", got[i].Name, got[i].Value, want[i].Value)
+			}
+		}
+		if merged.Rows() != whole.Rows() {
+			t.Errorf("%d rows in parts, %d at once", merged.Rows(), whole.Rows())
+		}
+	}
+}
+
+func TestMergeMismatch(t *testing.T) {
+	a, _ := NewAccumulator[float32](3, []string{"lrap"}, Options{})
+	b, _ := NewAccumulator[float32](4, []string{"lrap"}, Options{})
+	c, _ := NewAccumulator[float32](3, []string{"one_error"}, Options{})
+	if a.Merge(b) == nil || a.Merge(c) == nil {
+		t.Error("no error")
+	}
+	var d Accumulator[float64]
+	data, _ := a.MarshalBinary()
+	if d.UnmarshalBinary(data) == nil || d.UnmarshalBinary(data[:len(data)/2]) == nil {
+		t.Error("no error")
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"", "f1", "micro_", "micro_f", "micro_f0", "micro_f-1", "micro_fNaN", "micro_f1e9",
+		"precision_at_0", "precision_at_x", "precision_at_+1", "precision_at_01", "samples_auc", "weighted_average_precision", "lrap_at_3"} {
+		if _, err := NewAccumulator[float32](3, []string{name}, Options{}); err == nil {
+			t.Errorf("%q is a metric", name)
+		}
+	}
+	for _, name := range append(everything(1, 10), "macro_f0.25") {
+		if m, err := parse(name); err != nil || m.name != name {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if !NeedsScores("micro_auc") || NeedsScores("lrap") || NeedsScores("nonsense") {
+		t.Error("NeedsScores")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for i, o := range []Options{
+		{},
+		{Propensities: []float64{1}},
+		{Propensities: []float64{1, 0}},
+		{Propensities: []float64{1, 2}},
+		{Propensities: []float64{1, math.NaN()}},
+	} {
+		if _, err := NewAccumulator[float32](2, []string{"psp_at_1"}, o); err == nil {
+			t.Errorf("propensities %d: no error", i)
+		}
+	}
+	for i, r := range []Rule{Top(0), Top(-1), Above(math.NaN()), AboveEach([]float64{1}), AboveEach([]float64{1, math.NaN()}), Above(0).AtMost(-1)} {
+		if _, err := NewAccumulator[float32](2, []string{"micro_f1"}, Options{Rule: r}); err == nil {
+			t.Errorf("rule %d: no error", i)
+		}
+	}
+}
+
+// TestDataErrors has one fault each, and looks that the fault left no trace.
+func TestDataErrors(t *testing.T) {
+	nan := float32(math.NaN())
+	batch := func() *Batch[float32] {
+		return &Batch[float32]{
+			Scores: zlpr.Matrix[float32]{Rows: 3, Cols: 2, Stride: 2, Data: []float32{1, -1, 2, -2, 3, -3}},
+			Labels: &zlpr.DenseLabels[uint8]{Rows: 3, Cols: 2, Stride: 2, Data: []uint8{1, 0, 0, 1, 1, 1}},
+		}
+	}
+	a, err := NewAccumulator[float32](2, All(1), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Results(); err == nil {
+		t.Error("results of nothing")
+	}
+	if err := a.Add(batch()); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := a.Results()
+	for _, c := range []struct {
+		name       string
+		row, class int
+		spoil      func(b *Batch[float32])
+	}{
+		{"NaN score", 1, 1, func(b *Batch[float32]) { b.Scores.Data[3] = nan }},
+		{"bad label", 2, 0, func(b *Batch[float32]) { b.Labels.(*zlpr.DenseLabels[uint8]).Data[4] = 2 }},
+		{"positive left out", 2, 1, func(b *Batch[float32]) {
+			b.Mask = &zlpr.DenseLabels[bool]{Rows: 3, Cols: 2, Stride: 2, Data: []bool{true, true, true, true, true, false}}
+		}},
+		{"positive threshold column", 0, 0, func(b *Batch[float32]) { b.ThresholdColumn = 1 }},
+		{"NaN threshold", 1, -1, func(b *Batch[float32]) { b.Thresholds = []float32{0, nan, 0} }},
+	} {
+		b := batch()
+		c.spoil(b)
+		var fault *zlpr.DataError
+		if err := a.Add(b); !errors.As(err, &fault) || fault.Row != c.row || fault.Class != c.class {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got, _ := a.Results(); got[0] != want[0] || got[12] != want[12] || a.Rows() != 3 {
+			t.Errorf("%s left a trace", c.name)
+		}
+	}
+	for i, spoil := range []func(b *Batch[float32]){
+		func(b *Batch[float32]) { b.Labels = nil },
+		func(b *Batch[float32]) { b.Scores.Data = b.Scores.Data[:5] },
+		func(b *Batch[float32]) { b.Scores.Cols, b.Scores.Stride = 3, 3 },
+		func(b *Batch[float32]) { b.Scores.Stride = 1 },
+		func(b *Batch[float32]) { b.Mask = &zlpr.LengthMask{Classes: 2, Lengths: []int{1}} },
+		func(b *Batch[float32]) { b.Thresholds = []float32{1} },
+		func(b *Batch[float32]) { b.ThresholdColumn = 3 },
+		func(b *Batch[float32]) { b.ThresholdColumn, b.Thresholds = 1, []float32{0, 0, 0} },
+	} {
+		b := batch()
+		spoil(b)
+		if a.Add(b) == nil {
+			t.Errorf("case %d: no error", i)
+		}
+	}
+}
+
+// TestEdges has the shapes that have little in them.
+func TestEdges(t *testing.T) {
+	for _, classes := range []int{0, 1} {
+		a, err := NewAccumulator[float64](classes, All(1), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Add(&Batch[float64]{Scores: zlpr.Matrix[float64]{Rows: 3 * (1 - classes), Cols: classes, Stride: classes},
+			Labels: &zlpr.BitLabels{Rows: 3 * (1 - classes), Cols: classes, Stride: classes}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := a.Results(); err == nil {
+			t.Error("results of nothing")
+		}
+	}
+	// Ignored targets do not count.
+	a, _ := NewAccumulator[float32](2, []string{"precision_at_1", "hamming_loss"}, Options{Rule: Top(1)})
+	if err := a.Add(&Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 3, Cols: 2, Stride: 2, Data: []float32{1, 2, 1, 2, 1, 2}},
+		Labels: &zlpr.TargetLabels{Classes: 2, Targets: []int32{1, zlpr.Ignore, 0}}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := a.Results()
+	if err != nil || r[0].Value != 0.5 || r[1].Value != 0.5 {
+		t.Error(r, err)
+	}
+}
