@@ -1,0 +1,319 @@
+package zlpr
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// A subsetCore evaluates one row of the k-subset softmax and of its padded
+// variant. It holds the arrays that it needs from row to row.
+//
+// A row is a list of finite scores s, all of which take part. Under a tilt θ
+// the odds of item i are t = e^(s-θ), and with w = min(t, 1/t) the polynomial
+//
+//	f = Π_{t>1} (w + x) · Π_{t≤1} (1 + w·x)
+//
+// has Z_j = e^(jθ) · Π_{t>1} t · f_j. Everything asked for follows from a linear
+// function F = Σ adj_j f_j, adj = e_k for the subset softmax, and its
+// derivatives: π = ∂log F/∂s.
+//
+// Where the wanted degree is small the many items with small odds ("small
+// items") go through the plain recurrence in 8 lanes, and their derivatives come
+// by division from the whole product, which is stable for t ≤ 1/4. The others
+// go through a product tree and its transpose.
+type subsetCore struct {
+	e     []float64 // e^(sign·x - pivot), to a multiple of 32
+	r     []float64 // the odds of the small items, 0 for the others
+	above []uint8   // which items are the others
+	big   []int32   // the same as a list
+	tree  pbTree    // of the others
+
+	largest []float64 // the largest of r by blocks
+	degrees [64]int   // the number of terms of H that odds up to 2^-i call for
+
+	lanes        []float64 // the 8 polynomials of a run of small items
+	runs         []float64 // the polynomials of runs
+	s            []float64 // their product
+	adj          []float64 // the adjoint of f
+	adjS         []float64 // the adjoint of s
+	adjB         []float64 // the adjoint of the tree's root
+	horner       []float64 // the polynomial H with π = r·H(-r)/F
+	buf, reverse []float64
+
+	logNorm float64 // log Π (1+w) over the items of the tree, whose polynomials are normalised to p, q
+	total   float64 // F of the polynomials as they are: log F = log(total) + logNorm
+
+	sorted    []float64 // the scores, for selection
+	positives []int32
+	given     []uint64 // a subset as bits
+	small     smallLoss
+	compact   compactRow
+}
+
+const (
+	// The largest number of items in one run of the recurrence, whose rounding
+	// errors grow as the items of a lane.
+	laneItems = 16384
+
+	splitCut  = 0.25 // the largest odds of a small item
+	splitStep = 128  // items of a block with a common number of terms
+	// Up to this degree small items go through the lanes: the polynomial's
+	// coefficients are below e^(1.25·degree).
+	laneDegree = 256
+)
+
+// setAdjoint makes adj = weight(0..degree), with room for the shifted reads of
+// correlate.
+func (c *subsetCore) setAdjoint(degree int, weight func(j int) float64) {
+	c.adj = grow(c.adj, 2*degree+32)
+	clear(c.adj)
+	for j := range degree + 1 {
+		c.adj[j] = weight(j)
+	}
+}
+
+// setPick makes adj = e_degree.
+func (c *subsetCore) setPick(degree int) {
+	c.adj = grow(c.adj, 2*degree+32)
+	clear(c.adj)
+	c.adj[degree] = 1
+}
+
+// product builds the polynomials of the items with the odds c.e·g and total =
+// Σ adj_j f_j, j ≤ degree. n is the number of items.
+func (c *subsetCore) product(n int, g float64, degree int) {
+	c.split(n, g, degree)
+	c.forwardLanes(c.r, min(degree, n-len(c.big)))
+
+	// The tree of the others.
+	t := &c.tree
+	t.p, t.q = grow(t.p, len(c.big)), grow(t.q, len(c.big))
+	norm, exponent := 1.0, 0
+	for j, i := range c.big {
+		odds := c.e[i] * g
+		q := 1 / (1 + odds)
+		t.p[j], t.q[j] = odds*q, q
+		if odds <= 1 {
+			norm *= 1 + odds
+		} else {
+			norm *= 1 + 1/odds
+		}
+		if norm > 0x1p512 {
+			norm, exponent = norm*0x1p-512, exponent+512
+		}
+	}
+	t.forward(degree)
+	c.logNorm = scalar.Log(norm) + float64(exponent)*math.Ln2
+
+	// adjS_j = Σ_i adj_(lo+i+j) B_i,  total = Σ_j adjS_j s_j.
+	b := t.root()
+	m := roundUp8(len(c.s))
+	c.buf = padded(c.buf, c.adj[:degree+1], -b.lo, m+b.n-1)
+	c.adjS = grow(c.adjS, m+16)
+	correlate(c.adjS[:m], c.buf, b.of(t.coef))
+	clear(c.adjS[len(c.s):])
+	c.total = 0
+	for j, v := range c.s {
+		c.total = math.FMA(c.adjS[j], v, c.total)
+	}
+}
+
+// split separates the items into small ones and others.
+func (c *subsetCore) split(n int, g float64, degree int) {
+	m := len(c.e)
+	c.r, c.above = grow(c.r, m), grow(c.above, m/8)
+	c.largest, c.big = c.largest[:0], c.big[:0]
+	cut := splitCut
+	if degree > laneDegree {
+		cut = -1 // none is small
+	}
+	for i := 0; i < m; i += splitStep {
+		end := min(i+splitStep, m)
+		c.largest = append(c.largest, tiltSplit(c.r[i:end], c.above[i/8:end/8], c.e[i:end], g, cut))
+	}
+	for i, mask := range c.above {
+		for ; mask != 0; mask &= mask - 1 {
+			if j := 8*i + bits.TrailingZeros8(mask); j < n {
+				c.big = append(c.big, int32(j))
+			}
+		}
+	}
+}
+
+// forwardLanes makes c.s = Π (1 + r·x) up to the given degree. The polynomials
+// of several runs wait on a stack and are multiplied in pairs, as a binary
+// counter carries.
+func (c *subsetCore) forwardLanes(r []float64, degree int) {
+	stride := roundUp8(degree + 1)
+	c.runs = grow(c.runs, 8*stride)
+	height := 0
+	for run := 1; ; run++ {
+		n := min(len(r), laneItems)
+		c.runs = grow(c.runs, (height+8)*stride)
+		c.run(c.runs[height*stride:], r[:n], degree)
+		height++
+		r = r[n:]
+		for carry := run; height > 1 && (carry&1 == 0 || len(r) == 0); carry >>= 1 {
+			height--
+			y := c.runs[height*stride:][:degree+1]
+			x := c.runs[(height-1)*stride:][:stride]
+			c.multiply(x, x[:degree+1], y)
+		}
+		if len(r) == 0 {
+			c.s = append(c.s[:0], c.runs[:degree+1]...)
+			return
+		}
+	}
+}
+
+// run makes Π (1 + r·x) up to the given degree at the start of dst, which has
+// room for eight such polynomials.
+func (c *subsetCore) run(dst, r []float64, degree int) {
+	// The kernel takes 4 items of a lane and 5 coefficients at a time.
+	d := min(degree, len(r)/8)
+	fives := (d + 4) / 5 * 5
+	c.lanes = grow(c.lanes, 8*(fives+1))
+	clear(c.lanes)
+	for l := range 8 {
+		c.lanes[l] = 1
+	}
+	if d > 0 {
+		espForward(c.lanes, r, fives)
+	}
+	// The polynomial of lane l goes to l·stride; the product of two to where
+	// the first was.
+	stride := roundUp8(degree + 1)
+	clear(dst[:8*stride])
+	for l := range 8 {
+		for j := range d + 1 {
+			dst[l*stride+j] = c.lanes[8*j+l]
+		}
+	}
+	for step := 1; step < 8; step *= 2 {
+		d2 := min(2*d, degree)
+		for l := 0; l < 8; l += 2 * step {
+			x, y := dst[l*stride:], dst[(l+step)*stride:]
+			c.multiply(x[:roundUp8(d2+1)], x[:d+1], y[:d+1])
+		}
+		d = d2
+	}
+}
+
+// multiply makes dst the coefficients of x·y as far as it is long, a multiple of 8.
+// It may be x or y.
+func (c *subsetCore) multiply(dst, x, y []float64) {
+	d := len(x) - 1
+	c.reverse = grow(c.reverse, d+1)
+	for i, v := range x {
+		c.reverse[d-i] = v
+	}
+	c.buf = padded(c.buf, y, d, len(dst)+d)
+	correlate(dst, c.buf, c.reverse)
+}
+
+// derivatives follows product: it makes the polynomial H of the small items
+// and the derivatives of the others.
+//
+// With l = s without a small item of odds r, s_j = l_j + r l_(j-1) and so
+// l_j = Σ_t (-r)^t s_(j-t): ∂total/∂r = Σ_j adjS_j l_(j-1) = H(-r) with
+// H_t = Σ_j adjS_(1+t+j) s_j.
+func (c *subsetCore) derivatives(degree int) {
+	if len(c.s) > 1 {
+		c.setHorner(c.adjS, c.s, hornerTerms)
+		c.setDegrees()
+	}
+	b := c.tree.root()
+	m := roundUp8(b.n)
+	c.adjB = grow(c.adjB, m)
+	c.buf = padded(c.buf, c.adj[:degree+1], -b.lo, m+len(c.s)-1)
+	correlate(c.adjB, c.buf, c.s)
+	c.tree.backward(c.adjB[:b.n])
+}
+
+// hornerTerms is enough for odds up to splitCut: 4^-32 = 2^-64.
+const hornerTerms = 32
+
+// setHorner makes H_t = Σ_j adj_(1+t+j) s_j, of at most the given number of terms.
+func (c *subsetCore) setHorner(adj, s []float64, terms int) {
+	terms = min(terms, len(s)-1)
+	m := roundUp8(terms)
+	c.horner = grow(c.horner, m)
+	c.buf = padded(c.buf, adj[:len(s)], -1, m+len(s)-1)
+	correlate(c.horner, c.buf, s)
+	c.horner = c.horner[:terms]
+}
+
+// setDegrees makes degrees[e], the number of terms of H for odds up to 2^-e:
+// the rest is below 2^-58 of the first term.
+func (c *subsetCore) setDegrees() {
+	h := c.horner
+	var highest [hornerTerms]float64 // of h[t:]
+	m := 0.0
+	for t := len(h) - 1; t >= 0; t-- {
+		m = max(m, h[t])
+		highest[t] = m
+	}
+	odds := 1.0
+	for e := range c.degrees {
+		terms, power := 1, odds
+		for terms < len(h) && highest[terms]*power > h[0]*0x1p-59 {
+			terms++
+			power *= odds
+		}
+		c.degrees[e] = terms
+		odds /= 2
+	}
+}
+
+// terms returns the polynomial H, cut for odds up to largest.
+func (c *subsetCore) terms(largest float64) []float64 {
+	_, e := math.Frexp(largest) // largest < 2^e
+	return c.horner[:c.degrees[min(max(-e, 0), len(c.degrees)-1)]]
+}
+
+// smallInclusion writes factor·π of the small items to dst, and 0 for the
+// others.
+func smallInclusion[T Float](c *subsetCore, dst []T, factor float64) {
+	if len(c.s) == 1 {
+		clear(dst)
+		return
+	}
+	scale := factor / c.total
+	for b, largest := range c.largest {
+		i := b * splitStep
+		end := min(i+splitStep, len(dst))
+		if i >= end {
+			break
+		}
+		if largest == 0 {
+			clear(dst[i:end])
+			continue
+		}
+		inclusionBlock(dst[i:end], c.r[i:], c.terms(largest), scale)
+	}
+}
+
+// inclusionBlock calls the kernel, the last elements through an array of its
+// length.
+func inclusionBlock[T Float](dst []T, r, h []float64, scale float64) {
+	if whole := len(dst) &^ 7; whole > 0 {
+		inclusion(dst[:whole], r[:whole], h, scale)
+		dst, r = dst[whole:], r[whole:]
+	}
+	if len(dst) > 0 {
+		var tail [8]T
+		inclusion(tail[:], r[:8], h, scale)
+		copy(dst, tail[:])
+	}
+}
+
+func inclusion[T Float](dst []T, r, h []float64, scale float64) {
+	switch dst := any(dst).(type) {
+	case []float32:
+		inclusion32(dst, r, h, scale)
+	case []float64:
+		inclusion64(dst, r, h, scale)
+	}
+}

@@ -1,0 +1,36 @@
+package zlpr
+
+import "math"
+
+// A sum2 is a sum in twice the working precision.
+type sum2 struct{ high, low float64 }
+
+func (s *sum2) add(x float64) {
+	t := s.high + x
+	b := t - s.high
+	s.low += (s.high - (t - b)) + (x - b)
+	s.high = t
+}
+
+// addProduct adds a·b.
+func (s *sum2) addProduct(a, b float64) {
+	p := float64(a * b)
+	s.add(p)
+	s.low += math.FMA(a, b, -p)
+}
+
+// addDifference adds a - b.
+func (s *sum2) addDifference(a, b float64) {
+	d, err := twoDifference(a, b)
+	s.add(d)
+	s.low += err
+}
+
+func (s *sum2) value() float64 { return s.high + s.low }
+
+// twoDifference returns a - b rounded and the error.
+func twoDifference(a, b float64) (d, err float64) {
+	d = a - b
+	t := d - a
+	return d, (a - (d - t)) - (b + t)
+}
