@@ -31,7 +31,29 @@ func Files() (map[string][]byte, error) {
 			return nil, fmt.Errorf("%s: %w", f.asm, err)
 		}
 	}
+	neon := &neonFile{}
+	neonCoreKernels(neon)
+	var err error
+	files["logsumexp_arm64.s"], files["stubs_arm64.go"], err = neon.files()
+	if err != nil {
+		return nil, fmt.Errorf("logsumexp_arm64.s: %w", err)
+	}
 	return files, nil
+}
+
+// neonCoreKernels emits the arm64 form of coreKernels.
+func neonCoreKernels(f *neonFile) {
+	for _, e := range elems {
+		v := newNeonVec(f, e)
+		neonSumExp(v)
+		neonScaleExp(v)
+		neonMaximum(v)
+		neonOffset(v)
+		if v.double() {
+			neonLogarithm(v, false)
+			neonLogarithm(v, true)
+		}
+	}
 }
 
 // coreKernels emits the kernels of log-sum-exp and softmax.

@@ -1,0 +1,366 @@
+package gen
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// A neonFile is an arm64 assembly file in the making, and the declarations of
+// its functions. Methods named after an instruction emit it; operands come in
+// Go's order, destination last. The first error sticks.
+//
+// The Go assembler lacks most floating-point instructions on vectors. Their
+// methods emit the instruction as a word, with its text as a comment.
+type neonFile struct {
+	text, stubs strings.Builder
+	tables      []*neonTable
+	tailTable   bool
+	labels      int
+	err         error
+
+	// Of the function being emitted:
+	args    map[string]int // offsets of the arguments
+	vectors uint32         // free vector registers
+	general []genReg       // free general registers
+}
+
+// A neonTable is the constants of an element type, each repeated to 32 bytes:
+// a pair of loads brings it to two registers.
+type neonTable struct {
+	elem
+	values []uint64
+}
+
+// A vecReg is a vector register, until it is freed.
+type vecReg struct {
+	n    int
+	live bool
+}
+
+// A genReg is a general register.
+type genReg int
+
+// An address is a place in memory.
+type address struct {
+	base genReg
+	disp int
+}
+
+// A lanes is a vector register seen as lanes: S4, D2, B16 and so on.
+type lanes struct {
+	*vecReg
+	form string
+}
+
+func (r genReg) String() string { return fmt.Sprintf("R%d", int(r)) }
+
+func (r *vecReg) String() string    { return fmt.Sprintf("F%d", r.n) }
+func (r *vecReg) as(f string) lanes { return lanes{r, f} }
+func (r *vecReg) b16() lanes        { return r.as("B16") }
+func (r *vecReg) d2() lanes         { return r.as("D2") }
+
+func (l lanes) String() string { return fmt.Sprintf("V%d.%s", l.n, l.form) }
+
+func (a address) String() string {
+	if a.disp == 0 {
+		return fmt.Sprintf("(%v)", a.base)
+	}
+	return fmt.Sprintf("%d(%v)", a.disp, a.base)
+}
+
+// Asm makes an address an operand, and a mask.
+func (a address) Asm() string { return a.String() }
+
+// offset returns the address disp bytes on.
+func (a address) offset(disp int) address { return address{a.base, a.disp + disp} }
+
+func (f *neonFile) fail(format string, args ...any) {
+	if f.err == nil {
+		f.err = fmt.Errorf(format, args...)
+	}
+}
+
+// op emits an instruction.
+func (f *neonFile) op(name string, operands ...any) {
+	text := make([]string, len(operands))
+	for i, o := range operands {
+		f.check(name, o)
+		text[i] = fmt.Sprint(o)
+	}
+	if len(text) == 0 {
+		fmt.Fprintf(&f.text, "\t%s\n", name)
+		return
+	}
+	fmt.Fprintf(&f.text, "\t%-7s %s\n", name, strings.Join(text, ", "))
+}
+
+// word emits an instruction that the assembler lacks.
+func (f *neonFile) word(code uint32, name string, operands ...any) {
+	text := make([]string, len(operands))
+	for i, o := range operands {
+		f.check(name, o)
+		text[i] = fmt.Sprint(o)
+	}
+	fmt.Fprintf(&f.text, "\t%-7s $0x%08x // %s %s\n", "WORD", code, name, strings.Join(text, ", "))
+}
+
+// check finds registers that were freed.
+func (f *neonFile) check(name string, operand any) {
+	var r *vecReg
+	switch o := operand.(type) {
+	case *vecReg:
+		r = o
+	case lanes:
+		r = o.vecReg
+	}
+	if r != nil && !r.live {
+		f.fail("%s: operand V%d was freed", name, r.n)
+	}
+}
+
+// imm is an immediate operand.
+func imm(n int) string { return fmt.Sprintf("$%d", n) }
+
+func (f *neonFile) label(name string) { fmt.Fprintf(&f.text, "%s:\n", name) }
+
+func (f *neonFile) newLabel(name string) string {
+	f.labels++
+	return fmt.Sprintf("%s%d", name, f.labels)
+}
+
+// comment explains the instructions that follow.
+func (f *neonFile) comment(text string) { fmt.Fprintf(&f.text, "\t// %s\n", text) }
+
+// Registers.
+
+// reg returns a free vector register.
+func (f *neonFile) reg() *vecReg {
+	for n := range 32 {
+		if f.vectors>>n&1 == 1 {
+			f.vectors &^= 1 << n
+			return &vecReg{n, true}
+		}
+	}
+	f.fail("no free vector register")
+	return &vecReg{0, true}
+}
+
+// free gives registers back.
+func (f *neonFile) free(registers ...*vecReg) {
+	for _, r := range registers {
+		if !r.live {
+			f.fail("V%d freed twice", r.n)
+		}
+		r.live = false
+		f.vectors |= 1 << r.n
+	}
+}
+
+// scope emits body and frees the vector registers that it has taken.
+func (f *neonFile) scope(body func()) {
+	before := f.vectors
+	body()
+	f.vectors = before
+}
+
+// gp returns a free general register: never one that the platform (R18), the
+// assembler (R16, R17, R27) or Go (R28 to R30) uses.
+func (f *neonFile) gp() genReg {
+	if len(f.general) == 0 {
+		f.fail("no free general register")
+		return 0
+	}
+	r := f.general[0]
+	f.general = f.general[1:]
+	return r
+}
+
+// Functions.
+
+// function begins the function of that name. All arguments have 8 bytes.
+func (f *neonFile) function(name, signature string, frame int, doc ...string) {
+	f.args = map[string]int{}
+	for i, arg := range strings.Split(signature, ", ") {
+		arg, _, _ = strings.Cut(arg, " ")
+		f.args[arg] = 8 * i
+	}
+	f.vectors = math.MaxUint32
+	f.general = f.general[:0:0]
+	for r := range 27 {
+		if r < 16 || r > 18 {
+			f.general = append(f.general, genReg(r))
+		}
+	}
+	fmt.Fprintf(&f.text, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", name, signature, name, frame, 8*len(f.args))
+	fmt.Fprintf(&f.stubs, "\n// %s %s\n//\n//go:noescape\nfunc %s(%s)\n", name, strings.Join(doc, "\n// "), name, signature)
+}
+
+// param loads an argument into a new general register.
+func (f *neonFile) param(name string) genReg {
+	offset, ok := f.args[name]
+	if !ok {
+		f.fail("no argument %s", name)
+	}
+	r := f.gp()
+	f.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, offset), r)
+	return r
+}
+
+// constant returns the offset in the element type's table of a constant.
+func (f *neonFile) constant(e elem, x float64) int {
+	i := slices.IndexFunc(f.tables, func(t *neonTable) bool { return t.elem == e })
+	if i < 0 {
+		i = len(f.tables)
+		f.tables = append(f.tables, &neonTable{elem: e})
+	}
+	t := f.tables[i]
+	bits := math.Float64bits(x)
+	if e == float32s {
+		bits = uint64(math.Float32bits(float32(x)))
+		bits |= bits << 32
+	}
+	place := slices.Index(t.values, bits)
+	if place < 0 {
+		place = len(t.values)
+		t.values = append(t.values, bits)
+	}
+	if offset := 32 * place; offset > 1008 {
+		f.fail("more constants than a pair of loads reaches")
+	}
+	return 32 * place
+}
+
+func (t *neonTable) symbol() string { return "constants" + t.bits + "<>" }
+
+const neonHeader = "// Code generated by internal/gen. DO NOT EDIT.\n\n//go:build !purego\n\n"
+
+// files returns the assembly and the declarations.
+func (f *neonFile) files() (asm, stubs []byte, err error) {
+	var data strings.Builder
+	quad := func(symbol string, offset int, value uint64) {
+		fmt.Fprintf(&data, "DATA %s+%d(SB)/8, $0x%016x\n", symbol, offset, value)
+	}
+	global := func(symbol string, size int) {
+		fmt.Fprintf(&data, "GLOBL %s(SB), RODATA|NOPTR, $%d\n", symbol, size)
+	}
+	for _, t := range f.tables {
+		data.WriteString("\n")
+		for i, bits := range t.values {
+			for j := range 4 {
+				quad(t.symbol(), 32*i+8*j, bits)
+			}
+		}
+		global(t.symbol(), 32*len(t.values))
+	}
+	if f.tailTable {
+		// 128 bytes of ones followed by 128 bytes of zeros.
+		data.WriteString("\n")
+		for i := range 32 {
+			bits := uint64(math.MaxUint64)
+			if i >= 16 {
+				bits = 0
+			}
+			quad("tail<>", 8*i, bits)
+		}
+		global("tail<>", 256)
+	}
+	asm = []byte(neonHeader + "#include \"textflag.h\"\n" + data.String() + f.text.String())
+	stubs = []byte(neonHeader + "package zlpr\n" + f.stubs.String())
+	return asm, stubs, f.err
+}
+
+// Encoders of the instructions that the assembler lacks. Register fields are m
+// at bit 16, n at bit 5 and d at bit 0; bit 22 is the size of the elements.
+
+// size returns the size bit of float lanes.
+func (f *neonFile) size(name, form string) uint32 {
+	switch form {
+	case "S4", "S2":
+		return 0
+	case "D2":
+		return 1 << 22
+	}
+	f.fail("%s: no form %s", name, form)
+	return 0
+}
+
+// threeSame encodes d = n op m on lanes of one form.
+func (f *neonFile) threeSame(code uint32, name string, m, n, d lanes) {
+	if m.form != n.form || n.form != d.form || d.form == "S2" {
+		f.fail("%s %v, %v, %v: forms", name, m, n, d)
+	}
+	f.word(code|f.size(name, d.form)|uint32(m.n)<<16|uint32(n.n)<<5|uint32(d.n), name, m, n, d)
+}
+
+// twoRegMisc encodes d = op n; wide is the operand with the larger elements.
+func (f *neonFile) twoRegMisc(code uint32, name string, wide, n, d lanes) {
+	f.word(code|f.size(name, wide.form)|uint32(n.n)<<5|uint32(d.n), name, n, d)
+}
+
+// scalarPair encodes d = n[0] op n[1] on the two float64 lanes of n.
+func (f *neonFile) scalarPair(code uint32, name string, n lanes, d *vecReg) {
+	if n.form != "D2" {
+		f.fail("%s %v, %v: form", name, n, d)
+	}
+	f.check(name, d)
+	f.word(code|uint32(n.n)<<5|uint32(d.n), name, n, d)
+}
+
+// VFADD is d = n + m.
+func (f *neonFile) VFADD(m, n, d lanes) { f.threeSame(0x4e20d400, "VFADD", m, n, d) }
+
+// VFSUB is d = n - m.
+func (f *neonFile) VFSUB(m, n, d lanes) { f.threeSame(0x4ea0d400, "VFSUB", m, n, d) }
+
+// VFMUL is d = n·m.
+func (f *neonFile) VFMUL(m, n, d lanes) { f.threeSame(0x6e20dc00, "VFMUL", m, n, d) }
+
+// VFDIV is d = n/m.
+func (f *neonFile) VFDIV(m, n, d lanes) { f.threeSame(0x6e20fc00, "VFDIV", m, n, d) }
+
+// VFMAX is d = max(n, m), NaN where either is.
+func (f *neonFile) VFMAX(m, n, d lanes) { f.threeSame(0x4e20f400, "VFMAX", m, n, d) }
+
+// VFMIN is d = min(n, m), NaN where either is.
+func (f *neonFile) VFMIN(m, n, d lanes) { f.threeSame(0x4ea0f400, "VFMIN", m, n, d) }
+
+// VFCMGE is d = all ones where n ≥ m.
+func (f *neonFile) VFCMGE(m, n, d lanes) { f.threeSame(0x6e20e400, "VFCMGE", m, n, d) }
+
+// VFCVTL widens the low two float32 lanes of n to float64.
+func (f *neonFile) VFCVTL(n, d *vecReg) {
+	f.twoRegMisc(0x0e217800, "VFCVTL", d.d2(), n.as("S2"), d.d2())
+}
+
+// VFCVTL2 widens the high two float32 lanes of n to float64.
+func (f *neonFile) VFCVTL2(n, d *vecReg) {
+	f.twoRegMisc(0x4e217800, "VFCVTL2", d.d2(), n.as("S4"), d.d2())
+}
+
+// VFCVTN narrows the float64 lanes of n to the low float32 lanes of d, and
+// clears the high ones.
+func (f *neonFile) VFCVTN(n, d *vecReg) {
+	f.twoRegMisc(0x0e216800, "VFCVTN", n.d2(), n.d2(), d.as("S2"))
+}
+
+// VFCVTN2 narrows the float64 lanes of n to the high float32 lanes of d.
+func (f *neonFile) VFCVTN2(n, d *vecReg) {
+	f.twoRegMisc(0x4e216800, "VFCVTN2", n.d2(), n.d2(), d.as("S4"))
+}
+
+// VFMAXV is d = the maximum of the float32 lanes of n, NaN where one is.
+func (f *neonFile) VFMAXV(n lanes, d *vecReg) {
+	if n.form != "S4" {
+		f.fail("VFMAXV %v, %v: form", n, d)
+	}
+	f.check("VFMAXV", d)
+	f.word(0x6e30f800|uint32(n.n)<<5|uint32(d.n), "VFMAXV", n, d)
+}
+
+// VFADDP is d = n[0] + n[1].
+func (f *neonFile) VFADDP(n lanes, d *vecReg) { f.scalarPair(0x7e70d800, "VFADDP", n, d) }
+
+// VFMAXP is d = max(n[0], n[1]), NaN where either is.
+func (f *neonFile) VFMAXP(n lanes, d *vecReg) { f.scalarPair(0x7e70f800, "VFMAXP", n, d) }

@@ -1,0 +1,54 @@
+package gen
+
+import "math"
+
+// neonMaximum emits the maximum of each row.
+func neonMaximum(v *neonVec) {
+	v.kernel("maximum", "max *"+v.goType+", x *"+v.goType+", stride, rows, n int",
+		"writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for",
+		"an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.",
+	)
+	out := v.param("max")
+	x := v.input("x", "stride")
+	l := newNeonRowLoop(v, x)
+	v.loadConstants()
+	infinity := v.inRegister(v.constant(math.Inf(-1)))
+	canonical := v.inRegister(v.constant(math.Float64frombits(0x7ff8 << 48)))
+	var acc []*vecReg
+	for range neonRegs {
+		acc = append(acc, v.reg())
+	}
+
+	l.run(func() {
+		for _, a := range acc {
+			v.copy(infinity, a)
+		}
+	}, func(pairs []pair) {
+		// A NaN stays in acc.
+		for i, r := range v.loadTerms(x, pairs) {
+			if k := terms(pairs)[i].mask; k != nil {
+				m := v.inRegister(k.(address))
+				v.keepOr(m, infinity, r)
+				v.free(m)
+			}
+			v.max(r, acc[i], acc[i])
+		}
+	}, func() {
+		v.max(acc[1], acc[0], acc[0])
+		v.max(acc[3], acc[2], acc[2])
+		v.max(acc[2], acc[0], acc[0])
+		compare := "FCMPS"
+		if v.double() {
+			compare = "FCMPD"
+			v.VFMAXP(acc[0].d2(), acc[0])
+		} else {
+			v.VFMAXV(acc[0].as("S4"), acc[0])
+		}
+		number := v.newLabel("number")
+		v.op(compare, acc[0], acc[0])
+		v.op("BVC", number)
+		v.copy(canonical, acc[0])
+		v.label(number)
+		v.storeLow(acc[0], out)
+	})
+}

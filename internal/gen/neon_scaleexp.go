@@ -1,0 +1,43 @@
+package gen
+
+// neonScaleExp emits the store of exponentials times a factor.
+func neonScaleExp(v *neonVec) {
+	v.kernel("scaleExp", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType+", pStep int",
+		"writes dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,",
+		"with {magic of c, low, factor} = p[i·pStep].",
+	)
+	dst := v.output("dst", "dstStride")
+	x := v.input("x", "stride")
+	p, pStep := v.param("p"), v.stride("pStep")
+	// Three elements each: p += 3·pStep.
+	v.op("ADD", pStep.String()+"<<1", pStep)
+	l := newNeonRowLoop(v, dst, x)
+	magic, low, factor := v.reg(), v.reg(), v.reg()
+	e := newNeonExponential(v, magic)
+
+	l.run(func() {
+		v.broadcasts(p, magic, low, factor)
+	}, func(pairs []pair) {
+		y := v.loadTerms(x, pairs)
+		var normal []*vecReg
+		for _, r := range y {
+			in := v.reg()
+			v.atLeast(r, low, in)
+			normal = append(normal, in)
+		}
+		p, s := e.evaluate(y)
+		v.comment("p·s·factor where y ≥ low")
+		for i := range p {
+			v.mul(p[i], s[i], p[i])
+		}
+		for i := range p {
+			v.mul(p[i], factor, p[i])
+		}
+		for i := range p {
+			v.and(p[i], normal[i], p[i])
+		}
+		v.storeTerms(dst, pairs, p)
+	}, func() {
+		v.op("ADD", pStep, p)
+	})
+}
