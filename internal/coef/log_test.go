@@ -1,0 +1,77 @@
+package coef
+
+import (
+	"math"
+	"math/big"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+func TestLogPolynomials(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		l     []float64
+		end   float64 // of z
+		bound float64 // log2 of the error of R
+	}{
+		{"Log64", Log64[:], LogSquare, -58.49},
+		{"Log1p64", Log1p64[:], Log1pSquare, -58.38},
+	} {
+		worst, at := largestOn(0, c.end, 5001, func(z float64) *big.Float {
+			return sub(mul(number(z), horner(z, c.l)), atanhRest(number(z)))
+		})
+		t.Logf("%s: error 2^%.4f at z = %x", c.name, log2(number(worst)), at)
+		if log2(number(worst)) > c.bound {
+			t.Errorf("%s: error above 2^%g", c.name, c.bound)
+		}
+	}
+}
+
+func TestLog1p32(t *testing.T) {
+	c := []float64{1}
+	for _, v := range Log1p32 {
+		c = append(c, float64(v))
+	}
+	worst, at := largestOn(0, 1, 5001, func(w float64) *big.Float {
+		if w == 0 {
+			return number(0)
+		}
+		return sub(quo(mul(number(w), horner(w, c)), ref.Log1p(number(w))), number(1))
+	})
+	t.Logf("Log1p32: error 2^%.4f at %x", log2(number(worst)), at)
+	if log2(number(worst)) > -27.49 {
+		t.Error("error above 2^-27.49")
+	}
+}
+
+// TestLogIntervals checks the ends of the intervals and the constants that
+// lead to them.
+func TestLogIntervals(t *testing.T) {
+	for _, c := range []struct {
+		f   float64 // an end of the interval of f
+		end float64
+	}{
+		{math.Float64frombits(SqrtHalfBits) - 1, LogSquare},
+		{2*math.Float64frombits(SqrtHalfBits) - 1, LogSquare},
+		{1, Log1pSquare},
+	} {
+		s := quo(number(c.f), number(2+c.f))
+		z := mul(s, s)
+		if z.Cmp(number(c.end)) > 0 || z.Cmp(number(c.end*(1-1e-10))) < 0 {
+			t.Errorf("z reaches %g, not %g", z, c.end)
+		}
+	}
+	half := math.Float64frombits(SqrtHalfBits)
+	if below := math.Nextafter(half, 0); half*half < 0.5 || below*below >= 0.5 {
+		t.Errorf("%x is not √½ rounded up", half)
+	}
+
+	ln2 := ref.Ln2()
+	if head := math.Float64bits(Ln2Head); head&(1<<21-1) != 0 {
+		t.Errorf("Ln2Head ends at bit %x: its product with a number of 21 bits is not exact", head)
+	}
+	if tail := toFloat64(sub(ln2, number(Ln2Head))); tail != Ln2Tail {
+		t.Errorf("Ln2Tail is not %x", tail)
+	}
+}
