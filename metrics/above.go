@@ -7,7 +7,8 @@ import (
 )
 
 // aboveRow writes the bits x[j] > t[j] to dst, one word for 64 classes, and
-// reports whether a score is NaN. Bits past the last class are zero.
+// reports whether a score is NaN. Bits past the last class are zero. The
+// capacity of t is 64 at least, with zeros past its end.
 func aboveRow[T zlpr.Float](dst []uint64, x, t []T) (hasNaN bool) {
 	full, rest := len(x)/64, len(x)%64
 	if full > 0 {
@@ -22,10 +23,9 @@ func aboveRow[T zlpr.Float](dst []uint64, x, t []T) (hasNaN bool) {
 		dst[full] >>= 64 - rest
 	default:
 		// Fill up with scores that are not above their thresholds.
-		var xs, ts [64]T
+		var xs [64]T
 		copy(xs[:], x)
-		copy(ts[:], t)
-		hasNaN = above(dst, xs[:], ts[:])
+		hasNaN = above(dst, xs[:], t[:64])
 		dst[0] &= 1<<rest - 1
 	}
 	return hasNaN

@@ -13,7 +13,7 @@ func testAbove[T zlpr.Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	special := []T{0, T(math.Copysign(0, -1)), T(math.Inf(1)), T(math.Inf(-1)), T(math.NaN())}
 	for n := range 400 {
-		x, thresholds := make([]T, n), make([]T, n)
+		x, thresholds := make([]T, n), make([]T, n, max(n, 64))
 		wantNaN := false
 		want := make([]uint64, (n+63)/64)
 		for j := range x {

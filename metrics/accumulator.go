@@ -124,10 +124,11 @@ func (a *Accumulator[T]) newPart() part[T] {
 	return p
 }
 
-// clear makes p empty.
-func (p *part[T]) clear() {
-	p.tally.clear()
-	clear(p.scores.Lists)
+// take adds o to p and makes it empty.
+func (p *part[T]) take(o *part[T]) {
+	p.tally.merge(&o.tally)
+	o.tally.clear()
+	p.scores.take(o.scores)
 }
 
 // merge adds o to p.
@@ -163,8 +164,7 @@ func (a *Accumulator[T]) Add(b *Batch[T]) error {
 	}
 	for _, c := range counters {
 		c.finish()
-		a.total.merge(&c.part)
-		c.part.clear()
+		a.total.take(&c.part)
 		c.batch = nil
 	}
 	if len(counters) >= len(a.idle) {

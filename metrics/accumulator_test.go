@@ -32,6 +32,9 @@ func randomBatch[T zlpr.Float](rng *rand.Rand, rows, classes int) *Batch[T] {
 		}
 		if infinite && rng.IntN(4) == 0 {
 			b.Scores.Data[i] = T(math.Inf(rng.IntN(2)*2 - 1))
+			if rng.IntN(2) == 0 {
+				b.Scores.Data[i] = T(math.Copysign(math.MaxFloat32, float64(b.Scores.Data[i])))
+			}
 		}
 	}
 	labels, mask := make(denseBits, rows), make(denseBits, rows)
@@ -149,5 +152,87 @@ func TestBrute(t *testing.T) {
 	for _, classes := range []int{63, 64, 65, 128, 200} {
 		testBrute[float32](t, rng, 40, classes)
 		testBrute[float64](t, rng, 40, classes)
+	}
+}
+
+// TestAreas repeats every score so often that the other algorithm for the areas
+// is used; they stay the same.
+func TestAreas(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 12))
+	for range 5 {
+		var few, many list[float32]
+		for i := range 200 {
+			s := float32(rng.IntN(100)) / 4
+			if i%3 == 0 {
+				few.Pos = append(few.Pos, s)
+			} else {
+				few.Neg = append(few.Neg, s-2)
+			}
+		}
+		for range 300 {
+			many.Pos, many.Neg = append(many.Pos, few.Pos...), append(many.Neg, few.Neg...)
+		}
+		if len(many.Pos) <= fewPositives {
+			t.Fatal("too few")
+		}
+		var k ranker[float32]
+		var scratch []float32
+		auc1, ap1 := few.areas(&k, &scratch)
+		auc2, ap2 := many.areas(&k, &scratch)
+		if !close(auc1, auc2) || !close(ap1, ap2) {
+			t.Errorf("%v %v, repeated %v %v", auc1, ap1, auc2, ap2)
+		}
+	}
+}
+
+// TestSameBits pins the bits of some results: no machine may differ.
+func TestSameBits(t *testing.T) {
+	const rows, classes = 50, 70
+	state := uint64(1)
+	next := func() uint64 {
+		state = state*6364136223846793005 + 1442695040888963407
+		return state >> 40 // 24 bits
+	}
+	b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: classes, Stride: classes}}
+	labels := &zlpr.DenseLabels[bool]{Rows: rows, Cols: classes, Stride: classes}
+	positives := make([]int, classes)
+	for i := range rows * classes {
+		y := next()%8 == 0
+		s := float32(next())/(1<<22) - 2.5
+		if y {
+			s++
+			positives[i%classes]++
+		}
+		b.Scores.Data, labels.Data = append(b.Scores.Data, s), append(labels.Data, y)
+	}
+	b.Labels = labels
+	want := map[string]uint64{
+		"lrap":                    0x3fde342e59e7d7ea,
+		"ndcg_at_5":               0x3fe4d031d23d1121,
+		"psndcg_at_3":             0x3fe7cf88e18e13cf,
+		"macro_f1":                0x3fd2df9dc44e5837,
+		"samples_f0.5":            0x3fcd6755af674e5d,
+		"macro_auc":               0x3fe77cf4467e15c2,
+		"micro_average_precision": 0x3fdd70004401c1d6,
+	}
+	var names []string
+	for name := range want {
+		names = append(names, name)
+	}
+	a, err := NewAccumulator[float32](classes, names, Options{Propensities: Propensities(positives, rows, 0.55, 1.5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Add(b); err != nil {
+		t.Fatal(err)
+	}
+	results, err := a.Results()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if got := math.Float64bits(r.Value); got != want[r.Name] {
+			t.Errorf("%q: %#x, // %v", r.Name, got, r.Value)
+		}
 	}
 }

@@ -37,7 +37,7 @@ func newChunk[T zlpr.Float](classes int, rule Rule, labelled bool, maxRows int) 
 		part:      make([]uint64, maxRows*w),
 		predicted: make([]uint64, maxRows*w),
 		full:      make([]uint64, w),
-		t:         make([]T, classes),
+		t:         make([]T, classes, max(classes, 64)),
 	}
 	for i := range c.full {
 		c.full[i] = ^uint64(0)

@@ -38,29 +38,30 @@ func radixSort[E any](x, scratch []E, key func(E) uint64) []E {
 	if len(x) == 0 {
 		return x
 	}
-	// All keys agree in the bits that are not in varying.
-	var varying uint64
-	first := key(x[0])
+	const (
+		digits = (64 + radixBits - 1) / radixBits
+		mask   = 1<<radixBits - 1
+	)
+	var places [digits][mask + 1]int
 	for _, e := range x {
-		varying |= key(e) ^ first
+		k := key(e)
+		for d := range places {
+			places[d][k>>(d*radixBits)&mask]++
+		}
 	}
 	from, to := x, scratch
-	for shift := 0; shift < 64; shift += radixBits {
-		const mask = 1<<radixBits - 1
-		if varying>>shift&mask == 0 {
-			continue
-		}
-		var places [1 << radixBits]int
-		for _, e := range from {
-			places[key(e)>>shift&mask]++
+	for d := range places {
+		shift, place := d*radixBits, &places[d]
+		if place[key(x[0])>>shift&mask] == len(x) {
+			continue // all have this digit
 		}
 		sum := 0
-		for d, n := range places {
-			places[d] = sum
+		for i, n := range place {
+			place[i] = sum
 			sum += n
 		}
 		for _, e := range from {
-			p := &places[key(e)>>shift&mask]
+			p := &place[key(e)>>shift&mask]
 			to[*p] = e
 			*p++
 		}

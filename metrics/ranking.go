@@ -19,6 +19,12 @@ type ranker[T zlpr.Float] struct {
 	keys     []uint64 // sortKey of the positives, rising once ranked, and padding
 	counts   []uint64 // what rank returns
 	starts   []uint32 // the positives in lower buckets
+
+	// Where runs is not nil, runs[i] is the number of positives of the key of
+	// i, if that is the last of them, and ties the number of pairs of a
+	// positive and a negative of equal score.
+	runs []uint64
+	ties uint64
 }
 
 const (
@@ -62,7 +68,11 @@ func (k *ranker[T]) rank() (above []uint64) {
 	if p == 0 {
 		return nil
 	}
-	if b, most := k.sortPositives(); most <= maxInBucket {
+	b, most := k.sortPositives()
+	if k.runs != nil {
+		k.countRuns()
+	}
+	if most <= maxInBucket {
 		k.placeByBucket(b, most)
 	} else {
 		k.placeByBisection()
@@ -130,6 +140,18 @@ func (k *ranker[T]) sortPositives() (b buckets[T], most int) {
 	return b, most
 }
 
+// countRuns fills runs and clears ties.
+func (k *ranker[T]) countRuns() {
+	k.runs, k.ties = zeroed(k.runs, len(k.pos)), 0
+	n := uint64(0)
+	for i, key := range k.keys[:len(k.pos)] {
+		n++
+		if k.keys[i+1] != key { // padding follows the last
+			k.runs[i], n = n, 0
+		}
+	}
+}
+
 // insertionSort sorts keys of which none is far from its place.
 func insertionSort(keys []uint64) {
 	for i := 1; i < len(keys); i++ {
@@ -155,7 +177,15 @@ func (k *ranker[T]) placeByBucket(b buckets[T], most int) {
 			_, less := bits.Sub64(key, y, 0)
 			above += less
 		}
-		k.counts[at+most-int(above)]++
+		k.place(key, at+most-int(above))
+	}
+}
+
+// place counts a negative with n positives at or below it.
+func (k *ranker[T]) place(key uint64, n int) {
+	k.counts[n]++
+	if k.runs != nil && n > 0 && k.keys[n-1] == key {
+		k.ties += k.runs[n-1]
 	}
 }
 
@@ -174,7 +204,7 @@ func (k *ranker[T]) placeByBisection() {
 			n -= half
 		}
 		_, below := bits.Sub64(key, keys[at], 0)
-		k.counts[at+1-int(below)]++
+		k.place(key, at+1-int(below))
 	}
 }
 

@@ -79,10 +79,11 @@ func (t *tally) classMean(m metric) float64 {
 // and macro, those that are asked for.
 func (a *Accumulator[T]) areas() (areas [2][2]float64) {
 	s := &a.total.scores
+	var k ranker[T]
 	var scratch []T
 	for _, m := range a.metrics {
 		if m.keepsScores() && m.average == Micro {
-			areas[Micro][0], areas[Micro][1] = s.all().areas(&scratch)
+			areas[Micro][0], areas[Micro][1] = s.all().areas(&k, &scratch)
 			break
 		}
 	}
@@ -93,9 +94,10 @@ func (a *Accumulator[T]) areas() (areas [2][2]float64) {
 	// added in fixed point, so their order does not matter.
 	values := make([][2]float64, len(s.Lists))
 	_ = split(len(s.Lists), 1, workers(a.options.Workers), func() func(j, _ int) error {
+		var k ranker[T]
 		var scratch []T
 		return func(j, _ int) error {
-			values[j][0], values[j][1] = s.Lists[j].areas(&scratch)
+			values[j][0], values[j][1] = s.Lists[j].areas(&k, &scratch)
 			return nil
 		}
 	})

@@ -48,6 +48,18 @@ func (s *scores[T]) merge(o scores[T]) {
 	}
 }
 
+// take adds the scores of o, which gives them away.
+func (s *scores[T]) take(o scores[T]) {
+	for i, l := range o.Lists {
+		if own := &s.Lists[i]; own.Pos == nil && own.Neg == nil {
+			*own = l
+			o.Lists[i] = list[T]{}
+		}
+	}
+	s.merge(o)
+	clear(o.Lists)
+}
+
 // all returns the scores of all classes as one list, a copy where needed.
 func (s *scores[T]) all() list[T] {
 	if len(s.Lists) == 1 {
@@ -90,27 +102,48 @@ func (l list[T]) curve(scratch *[]T, visit func(score T, pos, neg uint64)) {
 	}
 }
 
+// fewPositives is the number of positives up to which the negatives are better
+// placed among them than sorted.
+const fewPositives = 1 << 14
+
 // areas returns the area under the ROC curve and the average precision of l.
 //
 // The area is the share of the pairs of a positive and a negative in which the
 // positive scores more, equal scores counting half; NaN without such pairs. The
 // average precision is Σ over the distinct scores, from the highest down, of
 // (growth of the recall) · (precision so far); 0 without a positive.
-func (l list[T]) areas(scratch *[]T) (auc, ap float64) {
-	var tp, fp, twiceLost uint64
+func (l list[T]) areas(k *ranker[T], scratch *[]T) (auc, ap float64) {
+	p, n := uint64(len(l.Pos)), uint64(len(l.Neg))
+	var twiceLost uint64
 	var sum fixed
-	l.curve(scratch, func(_ T, pos, neg uint64) {
-		// These positives lose to the negatives above, and tie with neg.
-		twiceLost += pos * (2*fp + neg)
-		tp += pos
-		fp += neg
-		if pos > 0 {
-			sum.add(ratio(tp, tp+fp).times(pos))
+	switch {
+	case p == 0:
+		return nan, 0
+	case p <= fewPositives:
+		k.pos, k.neg, k.runs = l.Pos, l.Neg, zeroed(k.runs, 1)
+		above := k.rank()
+		first := uint64(0)
+		for j, length := range k.runs {
+			twiceLost += 2 * above[j]
+			if length > 0 { // the last positive of its score
+				tp := p - first
+				sum.add(ratio(tp, tp+above[j]).times(length))
+				first = uint64(j) + 1
+			}
 		}
-	})
-	if tp > 0 {
-		ap = sum.over(tp)
+		twiceLost -= k.ties
+	default:
+		var tp, fp uint64
+		l.curve(scratch, func(_ T, pos, neg uint64) {
+			// These positives lose to the negatives above, and tie with neg.
+			twiceLost += pos * (2*fp + neg)
+			tp += pos
+			fp += neg
+			if pos > 0 {
+				sum.add(ratio(tp, tp+fp).times(pos))
+			}
+		})
 	}
-	pairs := 2 * tp * fp
-	return quotient(fixed{Int: pairs - twiceLost}, fixed{Int: pairs}), ap
+	pairs := 2 * p * n
+	return quotient(fixed{Int: pairs - twiceLost}, fixed{Int: pairs}), sum.over(p)
 }

@@ -56,7 +56,7 @@ func (t *Tuner[T]) Add(b *Batch[T]) error {
 		return err
 	}
 	for _, part := range parts {
-		t.scores.merge(*part)
+		t.scores.take(*part)
 	}
 	return nil
 }
