@@ -224,7 +224,9 @@ func split(rows, size, workers int, start func() func(r0, r1 int) error) error {
 	return nil
 }
 
-// chunkRows is the number of rows of a chunk.
+// chunkRows is the number of rows of a chunk: a multiple of 8, for the planes,
+// where there are so many.
 func chunkRows(classes, rows int) int {
-	return max(1, min(rows, chunkWords/max(1, (classes+63)/64)))
+	n := chunkWords / max(1, (classes+63)/64) &^ 7
+	return max(1, min(rows, max(8, n)))
 }

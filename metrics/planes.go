@@ -29,6 +29,12 @@ func (p planes) add(words []uint64, rows int) {
 			d[0], d[1], d[2], d[3] = one, two, four, eight
 			d.carry(4, c)
 		}
+		if r+8 <= rows {
+			one, two, four, a := add8(d[0], d[1], d[2], column[r*w:], w)
+			d[0], d[1], d[2] = one, two, four
+			d.carry(3, a)
+			r += 8
+		}
 		for ; r < rows; r++ {
 			d.carry(0, column[r*w])
 		}

@@ -98,18 +98,9 @@ func sigmoids[T zlpr.Float](dst, x []T, s0 T, link Link, part []uint64) {
 			if link == DoubleSigmoid {
 				z *= 2
 			}
-			dst[j] = T(sigmoid(z))
+			dst[j] = T(scalar.Sigmoid(z))
 		}
 	}
-}
-
-// sigmoid is 1/(1+e^-z).
-func sigmoid(z float64) float64 {
-	if z >= 0 {
-		return 1 / (1 + scalar.Exp(-z))
-	}
-	e := scalar.Exp(z)
-	return e / (1 + e)
 }
 
 // takes reports whether class j takes part.
