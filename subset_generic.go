@@ -62,7 +62,7 @@ func tree8(acc *[lanes64]float64) float64 {
 func tiltSumsGeneric(e []float64, g float64) (sum, squares float64) {
 	var s1, s2 [lanes64]float64
 	for i, v := range e {
-		t := v * g
+		t := float64(v * g) // not fused with what follows
 		p := t / (1 + t)
 		s1[i%lanes64] += p
 		s2[i%lanes64] = math.FMA(p, p, s2[i%lanes64])

@@ -31,12 +31,19 @@ func Files() (map[string][]byte, error) {
 			return nil, fmt.Errorf("%s: %w", f.asm, err)
 		}
 	}
-	neon := &neonFile{}
-	neonCoreKernels(neon)
-	var err error
-	files["logsumexp_arm64.s"], files["stubs_arm64.go"], err = neon.files()
-	if err != nil {
-		return nil, fmt.Errorf("logsumexp_arm64.s: %w", err)
+	for _, f := range []struct {
+		asm, stubs string
+		kernels    func(*neonFile)
+	}{
+		{"logsumexp_arm64.s", "stubs_arm64.go", neonCoreKernels},
+		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
+	} {
+		neon := &neonFile{}
+		f.kernels(neon)
+		var err error
+		if files[f.asm], files[f.stubs], err = neon.files(); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.asm, err)
+		}
 	}
 	return files, nil
 }

@@ -26,11 +26,11 @@ type neonFile struct {
 	general []genReg       // free general registers
 }
 
-// A neonTable is the constants of an element type, each repeated to 32 bytes:
-// a pair of loads brings it to two registers.
+// A neonTable is the constants of an element type, of 32 bytes each: a pair of
+// loads brings a number in all lanes of two registers.
 type neonTable struct {
 	elem
-	values []uint64
+	entries [][4]uint64
 }
 
 // A vecReg is a vector register, until it is freed.
@@ -210,23 +210,28 @@ func (f *neonFile) param(name string) genReg {
 
 // constant returns the offset in the element type's table of a constant.
 func (f *neonFile) constant(e elem, x float64) int {
+	bits := math.Float64bits(x)
+	if e == float32s {
+		bits = uint64(math.Float32bits(float32(x)))
+		bits |= bits << 32
+	}
+	return f.entry(e, [4]uint64{bits, bits, bits, bits})
+}
+
+// entry returns the offset in the element type's table of 32 bytes.
+func (f *neonFile) entry(e elem, value [4]uint64) int {
 	i := slices.IndexFunc(f.tables, func(t *neonTable) bool { return t.elem == e })
 	if i < 0 {
 		i = len(f.tables)
 		f.tables = append(f.tables, &neonTable{elem: e})
 	}
 	t := f.tables[i]
-	bits := math.Float64bits(x)
-	if e == float32s {
-		bits = uint64(math.Float32bits(float32(x)))
-		bits |= bits << 32
-	}
-	place := slices.Index(t.values, bits)
+	place := slices.Index(t.entries, value)
 	if place < 0 {
-		place = len(t.values)
-		t.values = append(t.values, bits)
+		place = len(t.entries)
+		t.entries = append(t.entries, value)
 	}
-	if offset := 32 * place; offset > 1008 {
+	if 32*place > 1008 {
 		f.fail("more constants than a pair of loads reaches")
 	}
 	return 32 * place
@@ -247,12 +252,12 @@ func (f *neonFile) files() (asm, stubs []byte, err error) {
 	}
 	for _, t := range f.tables {
 		data.WriteString("\n")
-		for i, bits := range t.values {
-			for j := range 4 {
+		for i, entry := range t.entries {
+			for j, bits := range entry {
 				quad(t.symbol(), 32*i+8*j, bits)
 			}
 		}
-		global(t.symbol(), 32*len(t.values))
+		global(t.symbol(), 32*len(t.entries))
 	}
 	if f.tailTable {
 		// 128 bytes of ones followed by 128 bytes of zeros.
@@ -328,6 +333,17 @@ func (f *neonFile) VFMIN(m, n, d lanes) { f.threeSame(0x4ea0f400, "VFMIN", m, n,
 
 // VFCMGE is d = all ones where n ≥ m.
 func (f *neonFile) VFCMGE(m, n, d lanes) { f.threeSame(0x6e20e400, "VFCMGE", m, n, d) }
+
+// VFCMGT is d = all ones where n > m.
+func (f *neonFile) VFCMGT(m, n, d lanes) { f.threeSame(0x6ea0e400, "VFCMGT", m, n, d) }
+
+// VBIC is d = n &^ m.
+func (f *neonFile) VBIC(m, n, d lanes) {
+	if m.form != "B16" || n.form != "B16" || d.form != "B16" {
+		f.fail("VBIC %v, %v, %v: forms", m, n, d)
+	}
+	f.word(0x4e601c00|uint32(m.n)<<16|uint32(n.n)<<5|uint32(d.n), "VBIC", m, n, d)
+}
 
 // VFCVTL widens the low two float32 lanes of n to float64.
 func (f *neonFile) VFCVTL(n, d *vecReg) {

@@ -86,7 +86,7 @@ func TestNeonEncoders(t *testing.T) {
 		m, n, d := &vecReg{n[0], true}, &vecReg{n[1], true}, &vecReg{n[2], true}
 		for _, form := range []string{"S4", "D2"} {
 			for _, threeSame := range []func(m, n, d lanes){
-				f.VFADD, f.VFSUB, f.VFMUL, f.VFDIV, f.VFMAX, f.VFMIN, f.VFCMGE,
+				f.VFADD, f.VFSUB, f.VFMUL, f.VFDIV, f.VFMAX, f.VFMIN, f.VFCMGE, f.VFCMGT,
 			} {
 				threeSame(m.as(form), n.as(form), d.as(form))
 			}
@@ -94,6 +94,7 @@ func TestNeonEncoders(t *testing.T) {
 		for _, twoReg := range []func(n, d *vecReg){f.VFCVTL, f.VFCVTL2, f.VFCVTN, f.VFCVTN2} {
 			twoReg(n, d)
 		}
+		f.VBIC(m.b16(), n.b16(), d.b16())
 		f.VFMAXV(n.as("S4"), d)
 		f.VFADDP(n.d2(), d)
 		f.VFMAXP(n.d2(), d)

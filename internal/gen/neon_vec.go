@@ -33,6 +33,12 @@ func (v *neonVec) kernel(name, signature string, doc ...string) {
 	v.function(name+v.bits+"NEON", signature, neonFrame, doc...)
 }
 
+// kernelFor begins a kernel without a frame that reads or writes e.
+func (v *neonVec) kernelFor(e elem, name, signature string, doc ...string) {
+	v.loaded = false
+	v.function(name+e.bits+"NEON", signature, 0, doc...)
+}
+
 // lanes is a register with the lanes of the element type.
 func (v *neonVec) lanes(r *vecReg) lanes { return r.as(v.form) }
 
@@ -46,6 +52,9 @@ func (v *neonVec) div(a, b, d *vecReg) { v.VFDIV(v.lanes(b), v.lanes(a), v.lanes
 // max and min are NaN where either argument is.
 func (v *neonVec) max(a, b, d *vecReg) { v.VFMAX(v.lanes(b), v.lanes(a), v.lanes(d)) }
 func (v *neonVec) min(a, b, d *vecReg) { v.VFMIN(v.lanes(b), v.lanes(a), v.lanes(d)) }
+
+// fmaSub is d -= a·b, one rounding.
+func (v *neonVec) fmaSub(a, b, d *vecReg) { v.op("VFMLS", v.lanes(b), v.lanes(a), v.lanes(d)) }
 
 // fmaAcc is d += a·b, one rounding.
 func (v *neonVec) fmaAcc(a, b, d *vecReg) { v.op("VFMLA", v.lanes(b), v.lanes(a), v.lanes(d)) }
@@ -70,11 +79,17 @@ func (v *neonVec) shiftToExponent(a, d *vecReg) {
 	v.op("VSHL", imm(shift), v.lanes(a), v.lanes(d))
 }
 
+// above is d = all ones in the lanes where a > b.
+func (v *neonVec) above(a, b, d *vecReg) { v.VFCMGT(v.lanes(b), v.lanes(a), v.lanes(d)) }
+
 // atLeast is d = all ones in the lanes where a ≥ b.
 func (v *neonVec) atLeast(a, b, d *vecReg) { v.VFCMGE(v.lanes(b), v.lanes(a), v.lanes(d)) }
 
 // keepOr replaces d by a outside of the mask k.
 func (v *neonVec) keepOr(k, a, d *vecReg) { v.op("VBIF", k.b16(), a.b16(), d.b16()) }
+
+// keepOut clears d in the mask k.
+func (v *neonVec) keepOut(k, d *vecReg) { v.VBIC(k.b16(), d.b16(), d.b16()) }
 
 // Memory.
 
@@ -129,6 +144,24 @@ func (v *neonVec) constant(x float64) address {
 		v.fail("constants not loaded")
 	}
 	return address{v.table, v.neonFile.constant(v.elem, x)}
+}
+
+// regs returns n new registers.
+func (v *neonVec) regs(n int) []*vecReg {
+	r := make([]*vecReg, n)
+	for i := range r {
+		r[i] = v.reg()
+	}
+	return r
+}
+
+// cleared returns n registers of zeros.
+func (v *neonVec) cleared(n int) []*vecReg {
+	r := v.regs(n)
+	for _, x := range r {
+		v.zero(x)
+	}
+	return r
 }
 
 // inRegister loads a constant into a new register.
