@@ -18,7 +18,7 @@ import (
 // 1.5·2^52 + 1023 - c for float64.
 type exponential struct {
 	*vec
-	magic      op // a register
+	magic      op
 	log2e      op // a register
 	minusLn2Hi op
 	minusLn2Lo op
@@ -26,11 +26,11 @@ type exponential struct {
 	rest       []op // the coefficients from the second highest down to 1, 1
 }
 
-// newExponential brings the constants into registers on AVX-512, and all but
-// one leaves in memory on AVX2.
-func newExponential(v *vec, magic op) *exponential {
+// newExponential leaves all constants but one in memory; on AVX-512 it brings
+// those of float32 into registers where enough are spare.
+func newExponential(v *vec, magic op, spare bool) *exponential {
 	constant := func(x float64) op { return v.constant(x) }
-	if v.wide() && !v.double() {
+	if v.wide() && !v.double() && spare {
 		constant = func(x float64) op { return v.inRegister(v.constant(x)) }
 	}
 	e := &exponential{vec: v, magic: magic}
@@ -65,15 +65,24 @@ func (v *vec) inRegister(m operand.Mem) vreg {
 // evaluate returns p and s with e^x·2^-c = p·s for every x, whose registers it
 // overwrites. The steps of the different x are interleaved.
 func (e *exponential) evaluate(x []vreg) (p, s []vreg) {
+	magic := make([]op, len(x))
+	for i := range magic {
+		magic[i] = e.magic
+	}
+	return e.evaluateWith(x, magic)
+}
+
+// evaluateWith is evaluate with a magic number for each x.
+func (e *exponential) evaluateWith(x []vreg, magic []op) (p, s []vreg) {
 	t := make([]vreg, len(x))
 	n := make([]vreg, len(x))
 	for i := range x {
 		t[i], n[i] = e.reg(), e.reg()
 		e.move(x[i], t[i])
-		e.fmaMul(e.log2e, e.magic, t[i])
+		e.fmaMul(e.log2e, magic[i], t[i])
 	}
 	for i := range x {
-		e.sub(t[i], e.magic, n[i])
+		e.sub(t[i], magic[i], n[i])
 	}
 	for i := range x {
 		e.fmaAcc(n[i], e.minusLn2Hi, x[i])

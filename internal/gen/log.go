@@ -98,15 +98,3 @@ func (v *vec) logSum(k, f, c vreg) vreg {
 	v.fmaAcc(k, v.constant(coef.Ln2Head), f)
 	return f
 }
-
-// choose is d = a in the lanes of k, b elsewhere.
-func (v *vec) choose(k mask, a, b, d vreg) {
-	switch {
-	case v.wide():
-		v.either(v.VBLENDMPS, v.VBLENDMPD, a, b, k, d)
-	case v.double():
-		v.VBLENDVPD(k, a, b, d)
-	default:
-		v.VBLENDVPS(k, a, b, d)
-	}
-}

@@ -58,8 +58,9 @@ func maximum(v *vec) {
 // loadOver is d = the elements at mem in the lanes of k, those of a elsewhere.
 func (v *vec) loadOver(k mask, mem operand.Mem, a, d vreg) {
 	k = v.inReg(k)
-	v.load(k, mem, d)
-	v.choose(k, d, a, d)
+	r := v.reg()
+	v.load(k, mem, r)
+	v.choose(k, r, a, d)
 }
 
 // clearMask empties k.

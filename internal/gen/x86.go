@@ -169,6 +169,21 @@ func (v *vec) keep(k mask, a, d op) {
 	}
 }
 
+// choose is d = a in the lanes of k, b elsewhere; d is not a.
+func (v *vec) choose(k mask, a, b op, d vreg) {
+	if b != op(d) {
+		v.move(b, d)
+	}
+	switch {
+	case v.wide():
+		v.either(v.VMOVAPS, v.VMOVAPD, a, k, d)
+	case v.double():
+		v.VBLENDVPD(k, a, d, d)
+	default:
+		v.VBLENDVPS(k, a, d, d)
+	}
+}
+
 // load is d = the elements at mem in the lanes of k, 0 elsewhere, where
 // nothing is read.
 func (v *vec) load(k mask, mem operand.Mem, d op) {
