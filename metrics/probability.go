@@ -7,7 +7,8 @@ import (
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// A Link says how scores become probabilities.
+// A Link says how scores become probabilities. Those of the subset softmax are
+// in zlpr.InclusionProbabilities and zlpr.PaddedInclusionProbabilities.
 type Link uint8
 
 const (
