@@ -170,7 +170,7 @@ func TestLabelErrors(t *testing.T) {
 		"short bits":   &BitLabels{2, 65, make([]uint64, 3), 2},
 		"bit stride":   &BitLabels{2, 65, make([]uint64, 30), 1},
 		"values":       &SparseLabels{Classes: 2, RowPtr: []int64{0, 1}, Indices: []int32{0}, Values: []float32{}},
-		"many classes": &SpanMask{1, 1 << 40, []int{1}},
+		"many classes": &SpanMask{1, math.MaxInt, []int{1}},
 	} {
 		require.ErrorIs(t, l.ReadRows(make([]uint64, 8), 0, 1), errLabelShape, name)
 	}
