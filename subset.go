@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -148,16 +149,13 @@ func MostProbableSubset[T Float](dst []int, x []T) []int {
 	defer subsetCores.Put(c)
 	c.sorted = grow(c.sorted, len(x))
 	for i, v := range x {
-		c.sorted[i] = float64(v)
-		if v != v {
-			c.sorted[i] = math.Inf(-1)
-		}
+		c.sorted[i] = notNaN(v)
 	}
 	cut := kthHighest(c.sorted, k)
 	// All above the cut, and the first ones at it.
 	n := 0
 	for i, v := range x {
-		if float64(v) > cut {
+		if notNaN(v) > cut {
 			dst[n] = i
 			n++
 		}
@@ -166,21 +164,23 @@ func MostProbableSubset[T Float](dst []int, x []T) []int {
 		if n == k {
 			break
 		}
-		if float64(v) == cut || v != v && math.IsInf(cut, -1) {
+		if notNaN(v) == cut {
 			dst[n] = i
 			n++
 		}
 	}
 	slices.SortStableFunc(dst, func(i, j int) int {
-		switch a, b := x[i], x[j]; {
-		case a > b:
-			return -1
-		case a < b:
-			return 1
-		}
-		return i - j
+		return cmp.Or(cmp.Compare(notNaN(x[j]), notNaN(x[i])), i-j)
 	})
 	return dst
+}
+
+// notNaN returns a score, -Inf in place of NaN.
+func notNaN[T Float](s T) float64 {
+	if s != s {
+		return math.Inf(-1)
+	}
+	return float64(s)
 }
 
 func checkPicks(k, n int) {
