@@ -1,0 +1,427 @@
+package zlpr
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zlpr/zlpr/internal/exact"
+)
+
+// An Evaluator evaluates a loss and its gradient on batches. It keeps its
+// memory from one batch to the next; one batch at a time.
+type Evaluator[T Float] struct {
+	loss    Loss
+	traits  lossTraits
+	opts    Options
+	workers []*lossWorker[T]
+	job     lossJob[T]
+}
+
+// NewEvaluator returns an Evaluator of the loss, or what is wrong with its
+// parameters or the options.
+func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
+	t, err := loss.traits()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case opts.Workers < 0 || opts.TopNegatives < 0 || opts.TopScores < 0:
+		return nil, errOptions
+	case opts.Reduction < None || opts.Reduction > Mean:
+		return nil, errReduction
+	case (opts.TopNegatives > 0 || opts.TopScores > 0) && !t.hardNegative:
+		return nil, errNoHard
+	}
+	if opts.Workers == 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	return &Evaluator[T]{loss: loss, traits: t, opts: opts}, nil
+}
+
+// A lossJob is one call of Evaluate.
+type lossJob[T Float] struct {
+	ctx context.Context
+	b   *Batch[T]
+	out *Output[T]
+
+	chunkRows, chunks int
+	next              atomic.Int64 // the next chunk
+	failed            atomic.Int64 // the first chunk with an error
+	wait              sync.WaitGroup
+
+	counting     bool    // the pass that counts rows
+	factor       float64 // of all gradients
+	maxPositives int
+	stream       bool     // gradients go past the caches
+	off          []uint64 // classes of weight 0; nil for none
+}
+
+// Evaluate evaluates the loss of a batch. out may be nil.
+//
+// The result and all outputs have the same bits for every number of workers.
+//
+// Errors are of four kinds: of the batch's shapes and parameters; a *DataError
+// that names the first row with a bad label, mask, weight or, with
+// Options.Strict, score; ErrNoRows; and ctx.Err(). After an error the outputs
+// are unspecified. Labels and masks of a row are checked before the row is
+// written.
+func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]) (Result, error) {
+	var none Output[T]
+	if out == nil {
+		out = &none
+	}
+	if err := b.check(out, &e.traits); err != nil {
+		return Result{}, err
+	}
+	j := &e.job
+	j.ctx, j.b, j.out = ctx, b, out
+	defer func() { j.ctx, j.b, j.out = nil, nil, nil }()
+	rows, n := b.Scores.Rows, b.Scores.Cols
+	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
+	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
+	for i := len(e.workers); i < max(1, min(e.opts.Workers, j.chunks)); i++ {
+		e.workers = append(e.workers, newLossWorker(e))
+	}
+	j.setClassesOff(bitWords(n))
+	j.stream = out.Grad.Data != nil && rows*n >= streamBytes/4 && !out.Accumulate && !same(out.Grad, b.Scores)
+
+	j.factor = 1
+	if out.Upstream != 0 {
+		j.factor = out.Upstream
+	}
+	if e.opts.Reduction == Mean || e.traits.maxPositives {
+		j.counting = true
+		total, err := e.pass()
+		j.counting = false
+		if err != nil {
+			return Result{}, err
+		}
+		j.maxPositives = total.positives
+		if e.opts.Reduction == Mean {
+			weight := total.weight.Float64()
+			if !(weight > 0) {
+				return Result{}, ErrNoRows
+			}
+			j.factor /= weight
+		}
+	}
+	total, err := e.pass()
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{
+		Sum:    total.sum.Float64(),
+		Weight: total.weight.Float64(),
+		Rows:   total.rows,
+	}
+	if total.min <= total.max {
+		r.Min, r.Max = total.min, total.max
+	}
+	r.Loss = r.Sum
+	if e.opts.Reduction == Mean {
+		r.Loss /= r.Weight
+	}
+	return r, nil
+}
+
+// A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
+// rows: the gradient finds scores and bits in the nearest caches.
+const (
+	lossChunkLen  = 8192
+	lossChunkRows = 256
+)
+
+// setClassesOff notes the classes of weight 0.
+func (j *lossJob[T]) setClassesOff(words int) {
+	j.off = j.off[:0]
+	for k, w := range j.b.ClassWeights {
+		if w == 0 {
+			if len(j.off) == 0 {
+				j.off = resize(j.off, words)
+				clear(j.off)
+			}
+			j.off[k/64] |= 1 << (k % 64)
+		}
+	}
+}
+
+// pass runs the workers over all chunks.
+func (e *Evaluator[T]) pass() (*lossTotal, error) {
+	j := &e.job
+	j.next.Store(0)
+	j.failed.Store(math.MaxInt64)
+	n := max(1, min(e.opts.Workers, j.chunks))
+	workers := e.workers[:n]
+	for _, w := range workers {
+		w.total = lossTotal{min: math.Inf(1), max: math.Inf(-1)}
+		w.err = nil
+	}
+	j.wait.Add(n - 1)
+	for _, w := range workers[1:] {
+		go w.goRun()
+	}
+	workers[0].run()
+	j.wait.Wait()
+	total := &workers[0].total
+	for _, w := range workers {
+		if w.err != nil && w.errChunk == j.failed.Load() {
+			return nil, w.err
+		}
+	}
+	for _, w := range workers[1:] {
+		total.merge(&w.total)
+	}
+	return total, nil
+}
+
+// A lossTotal sums up rows, in any order.
+type lossTotal struct {
+	sum, weight exact.Sum
+	rows        int
+	min, max    float64
+	positives   int // the most of a row
+}
+
+func (t *lossTotal) merge(u *lossTotal) {
+	t.sum.Merge(&u.sum)
+	t.weight.Merge(&u.weight)
+	t.rows += u.rows
+	t.min, t.max = min(t.min, u.min), max(t.max, u.max)
+	t.positives = max(t.positives, u.positives)
+}
+
+// A lossWorker evaluates chunks, one at a time.
+type lossWorker[T Float] struct {
+	e     *Evaluator[T]
+	goRun func() // run in a goroutine; made once, so that nothing is allocated
+
+	chunk  lossChunk[T]
+	grad   []T       // place for gradients that are not written in place
+	weight []float64 // row weights
+	top    topScratch
+	total  lossTotal
+
+	err      error
+	errChunk int64
+}
+
+func newLossWorker[T Float](e *Evaluator[T]) *lossWorker[T] {
+	w := &lossWorker[T]{e: e}
+	w.goRun = func() {
+		defer e.job.wait.Done()
+		w.run()
+	}
+	return w
+}
+
+// run takes chunks until there are none. An error stops all workers, but not
+// before the chunks below its own are done: the first error is always found.
+func (w *lossWorker[T]) run() {
+	j := &w.e.job
+	for {
+		k := j.next.Add(1) - 1
+		if k >= int64(j.chunks) || k > j.failed.Load() {
+			return
+		}
+		err := j.ctx.Err()
+		if err == nil {
+			err = w.do(int(k))
+		}
+		if err != nil {
+			w.err, w.errChunk = err, k
+			for old := j.failed.Load(); k < old && !j.failed.CompareAndSwap(old, k); {
+				old = j.failed.Load()
+			}
+			return
+		}
+	}
+}
+
+// do evaluates chunk k, or counts its rows.
+func (w *lossWorker[T]) do(k int) error {
+	e, j, c := w.e, &w.e.job, &w.chunk
+	b := j.b
+	c.first = k * j.chunkRows
+	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
+	c.words = bitWords(c.n)
+	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
+	c.classWeights = b.ClassWeights
+	c.maxPositives = j.maxPositives
+	if err := w.read(); err != nil {
+		return err
+	}
+	if j.counting {
+		for i, live := range c.live {
+			if live {
+				w.total.weight.Add(w.weight[i])
+				pos, _ := c.bits(i)
+				w.total.positives = max(w.total.positives, countBits(pos))
+			}
+		}
+		return nil
+	}
+	w.thresholds()
+	if e.opts.Strict {
+		if err := w.strict(); err != nil {
+			return err
+		}
+	}
+	if e.opts.TopNegatives > 0 || e.opts.TopScores > 0 {
+		w.hardNegatives()
+	}
+	w.prepareGradient()
+	c.loss = resize(c.loss, c.rows)
+	if c.n > 0 {
+		var err error
+		switch c := any(c).(type) {
+		case *lossChunk[float32]:
+			err = e.loss.eval32(c)
+		case *lossChunk[float64]:
+			err = e.loss.eval64(c)
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		clear(c.loss)
+	}
+	w.writeGradient()
+	w.sumUp()
+	return nil
+}
+
+// prepareGradient sets the places and factors of the gradients.
+func (w *lossWorker[T]) prepareGradient() {
+	j, c := &w.e.job, &w.chunk
+	out := j.out
+	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
+	c.grad, c.thresholdGrad = nil, nil
+	if out.ThresholdGrad != nil || column {
+		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
+		w.chunk.scratch.thresholdGrad = c.thresholdGrad
+	}
+	switch {
+	case out.Grad.Data == nil || c.n == 0:
+	case out.Accumulate || j.stream:
+		w.grad = resize(w.grad, c.rows*c.n)
+		c.grad, c.gradStride = w.grad, c.n
+	default:
+		c.grad, c.gradStride = out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride
+	}
+	if c.grad == nil && c.thresholdGrad == nil {
+		return
+	}
+	c.scale = resize(c.scale, c.rows)
+	for i := range c.scale {
+		c.scale[i] = j.factor
+	}
+	if j.b.RowWeights != nil {
+		for i, v := range w.weight {
+			c.scale[i] *= v
+		}
+	}
+}
+
+// writeGradient brings the gradients to their places.
+func (w *lossWorker[T]) writeGradient() {
+	j, c := &w.e.job, &w.chunk
+	out := j.out
+	if out.ThresholdGrad != nil {
+		for i, g := range c.thresholdGrad {
+			if p := &out.ThresholdGrad[c.first+i]; out.Accumulate {
+				*p += T(g)
+			} else {
+				*p = T(g)
+			}
+		}
+	}
+	if c.grad == nil {
+		return
+	}
+	if column := j.b.ThresholdColumn - 1; column >= 0 {
+		for i, g := range c.thresholdGrad {
+			c.grad[i*c.gradStride+column] = T(g)
+		}
+	}
+	if !out.Accumulate && !j.stream {
+		return
+	}
+	g := out.Grad
+	dst := g.Data[c.first*g.Stride:]
+	if j.stream && g.Stride == c.n {
+		copyStream(dst[:c.rows*c.n], c.grad)
+		return
+	}
+	for i := range c.rows {
+		d, s := dst[i*g.Stride:][:c.n], c.gradRow(i)
+		if j.stream {
+			copyStream(d, s)
+			continue
+		}
+		for k, v := range s {
+			d[k] += v
+		}
+	}
+}
+
+// sumUp adds the rows' losses to the totals.
+func (w *lossWorker[T]) sumUp() {
+	j, c, t := &w.e.job, &w.chunk, &w.total
+	weighted := j.b.RowWeights != nil
+	all := true
+	for i, live := range c.live {
+		if !live {
+			all = false
+			c.loss[i] = 0
+			continue
+		}
+		t.rows++
+		if weighted {
+			t.sum.AddProduct(w.weight[i], c.loss[i])
+			t.weight.Add(w.weight[i])
+			c.loss[i] *= w.weight[i]
+		}
+		t.min, t.max = lower(t.min, c.loss[i]), higher(t.max, c.loss[i])
+	}
+	if !weighted {
+		t.sum.AddSlice(c.loss)
+		if all {
+			t.weight.Add(float64(c.rows))
+		} else {
+			for _, live := range c.live {
+				if live {
+					t.weight.Add(1)
+				}
+			}
+		}
+	}
+	if j.out.Losses != nil {
+		copy(j.out.Losses[c.first:], c.loss)
+	}
+}
+
+// lower and higher keep a where b is NaN.
+func lower(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
+func higher(a, b float64) float64 {
+	if b > a {
+		return b
+	}
+	return a
+}
+
+// resize returns x with length n, its contents open.
+func resize[E any](x []E, n int) []E {
+	if cap(x) < n {
+		return make([]E, n)
+	}
+	return x[:n]
+}

@@ -1,0 +1,62 @@
+//go:build !purego
+
+package zlpr
+
+func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+	switch activeTier {
+	case tierAVX512:
+		selectSums32AVX512(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	case tierAVX2:
+		selectSums32AVX2(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	default:
+		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectGrad32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+	switch activeTier {
+	case tierAVX512:
+		selectGrad32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
+	case tierAVX2:
+		selectGrad32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
+	default:
+		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
+func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+	switch activeTier {
+	case tierAVX512:
+		selectSums64AVX512(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	case tierAVX2:
+		selectSums64AVX2(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	default:
+		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
+	switch activeTier {
+	case tierAVX512:
+		selectGrad64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
+	case tierAVX2:
+		selectGrad64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
+	default:
+		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
+func copyStream32(dst, src []float32) {
+	switch activeTier {
+	case tierAVX512:
+		copyStream32AVX512(&dst[0], &src[0], len(dst))
+	case tierAVX2:
+		copyStream32AVX2(&dst[0], &src[0], len(dst))
+	default:
+		copy(dst, src)
+	}
+}
+
+func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
+	return packBytesGeneric(dst, src, stride, rows, n)
+}

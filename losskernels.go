@@ -1,0 +1,41 @@
+package zlpr
+
+import "unsafe"
+
+// The kernels of the losses by type parameter.
+
+// selectSums writes the sums of e^x over neg to a and of e^-x over pos to b.
+func selectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int) {
+	if isFloat32[T]() {
+		selectSums32(a, b, as32(x), stride, rows, n, pos, neg, words)
+	} else {
+		selectSums64(a, b, as64(x), stride, rows, n, pos, neg, words)
+	}
+}
+
+// selectGrad writes the gradient of rows.
+func selectGrad[T Float](dst []T, dstStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[T]) {
+	if isFloat32[T]() {
+		q := unsafe.Slice((*gradParams[float32])(unsafe.Pointer(unsafe.SliceData(p))), len(p))
+		selectGrad32(as32(dst), dstStride, as32(x), stride, rows, n, pos, neg, words, q)
+	} else {
+		q := unsafe.Slice((*gradParams[float64])(unsafe.Pointer(unsafe.SliceData(p))), len(p))
+		selectGrad64(as64(dst), dstStride, as64(x), stride, rows, n, pos, neg, words, q)
+	}
+}
+
+// copyStream copies src to dst, both of one length, past the caches.
+func copyStream[T Float](dst, src []T) {
+	const unit = 512 // bytes
+	head := min(misaligned(dst), len(dst))
+	copy(dst[:head], src)
+	dst, src = dst[head:], src[head:]
+	size := int(unsafe.Sizeof(T(0)))
+	body := len(dst) * size / unit * unit
+	if body > 0 {
+		d := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(dst))), body/4)
+		s := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(src))), body/4)
+		copyStream32(d, s)
+	}
+	copy(dst[body/size:], src[body/size:])
+}

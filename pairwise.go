@@ -1,0 +1,47 @@
+package zlpr
+
+// Pairwise is the unified pairwise loss of a row with positives P and negatives
+// N, a scale γ > 0 and a margin m:
+//
+//	L = log(1 + Σ_N e^(γ(s_i+m)) · Σ_P e^(-γ s_j))
+//
+// It compares every negative with every positive and has no threshold. With one
+// positive, γ = 1 and m = 0 it is softmax cross-entropy. A row without positives
+// or without negatives has loss 0. The gradient is
+//
+//	∂L/∂s_i = γ·softmax_N(γs)_i·sigmoid(log of the product)     for negatives
+//	∂L/∂s_j = -γ·softmax_P(-γs)_j·sigmoid(log of the product)   for positives
+//
+// Class weights multiply the exponentials.
+//
+// Special cases are those of ZLPR; where one sum is infinite and the other 0,
+// loss and gradients are NaN. The errors are those of ZLPR.
+//
+// See Sun et al., "Circle Loss", arXiv 2002.10857, formula 1 (which is not
+// Circle Loss itself), and Su, spaces.ac.cn/archives/7359 (in Chinese).
+type Pairwise struct {
+	Gamma  float64 // γ; 0 means 1
+	Margin float64 // m
+}
+
+// Name returns "pairwise".
+func (Pairwise) Name() string { return "pairwise" }
+
+func (l Pairwise) traits() (lossTraits, error) {
+	if !(l.Gamma >= 0) || !finiteNumber(l.Gamma) || !finiteNumber(l.Margin) || !finiteNumber(l.Gamma*l.Margin) {
+		return lossTraits{}, errParameter
+	}
+	return lossTraits{classWeights: true, hardNegative: true}, nil
+}
+
+func (l Pairwise) eval32(c *lossChunk[float32]) error { return evalPairwise(c, l) }
+func (l Pairwise) eval64(c *lossChunk[float64]) error { return evalPairwise(c, l) }
+
+func evalPairwise[T Float](c *lossChunk[T], l Pairwise) error {
+	gamma := l.Gamma
+	if gamma == 0 {
+		gamma = 1
+	}
+	evalSides(c, &sideRule{product: true, gamma: gamma, shift: gamma * l.Margin, weights: c.classWeights})
+	return nil
+}

@@ -1,0 +1,265 @@
+package zlpr
+
+import "math/bits"
+
+// This file reads labels, masks and weights of a chunk: which classes of which
+// rows take part, as positives and as negatives.
+
+const (
+	maskedPositive = "positive label on a class that is masked out"
+	columnPositive = "positive label on the column of thresholds"
+	noTarget       = "no positive label, but softmax cross-entropy needs one"
+	manyTargets    = "more than one positive label: softmax cross-entropy takes one, zlpr, pairwise, bce and subset take any number"
+	badRowWeight   = "row weight is negative, infinite or NaN"
+	badSoftLabel   = "soft label is not in [0, 1]"
+	badScore       = "score is NaN or infinite"
+	badThreshold   = "threshold is NaN or infinite"
+	noClass        = -1
+)
+
+// read fills in the bits, and live, target and the row weights.
+func (w *lossWorker[T]) read() error {
+	j, c, t := &w.e.job, &w.chunk, &w.e.traits
+	b, words := j.b, c.words
+	r0, r1 := c.first, c.first+c.rows
+	c.pos, c.neg = resize(c.pos, c.rows*words), resize(c.neg, c.rows*words)
+	c.live = resize(c.live, c.rows)
+	if t.soft {
+		clear(c.pos)
+		c.soft, c.softStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
+	} else if err := b.Labels.ReadRows(c.pos, r0, r1); err != nil {
+		return err
+	}
+	if b.Mask != nil {
+		if err := b.Mask.ReadRows(c.neg, r0, r1); err != nil {
+			return err
+		}
+	}
+	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
+		// All classes take part.
+		last := lastWord(c.n)
+		if words == 1 {
+			for i, p := range c.pos {
+				c.neg[i] = ^p & last
+			}
+		} else {
+			for i, p := range c.pos {
+				c.neg[i] = ^p
+			}
+			for i := words - 1; i < len(c.neg); i += words {
+				c.neg[i] &= last
+			}
+		}
+		for i := range c.live {
+			c.live[i] = true
+		}
+	} else if err := w.masked(); err != nil {
+		return err
+	}
+	if t.soft {
+		if err := w.checkSoft(); err != nil {
+			return err
+		}
+	}
+	if len(j.off) > 0 && !t.target {
+		for i := range c.rows {
+			pos, neg := c.bits(i)
+			var left uint64
+			for k, off := range j.off {
+				pos[k] &^= off
+				neg[k] &^= off
+				left |= pos[k] | neg[k]
+			}
+			c.live[i] = c.live[i] && left != 0
+		}
+	}
+	if err := w.rowWeights(); err != nil {
+		return err
+	}
+	if t.target {
+		return w.targets()
+	}
+	return nil
+}
+
+// masked turns the mask in neg into the negatives.
+func (w *lossWorker[T]) masked() error {
+	j, c := &w.e.job, &w.chunk
+	column := j.b.ThresholdColumn - 1
+	for i := range c.rows {
+		pos, neg := c.bits(i)
+		if j.b.Mask == nil {
+			clear(neg)
+			setBits(neg, 0, c.n)
+		}
+		var bad, left uint64
+		for k, p := range pos {
+			left |= neg[k]
+			bad |= p &^ neg[k]
+		}
+		if bad != 0 {
+			for k, p := range pos {
+				if p &^= neg[k]; p != 0 {
+					return &DataError{c.first + i, 64*k + bits.TrailingZeros64(p), maskedPositive}
+				}
+			}
+		}
+		if column >= 0 {
+			k, bit := column/64, uint64(1)<<(column%64)
+			if pos[k]&bit != 0 {
+				return &DataError{c.first + i, column, columnPositive}
+			}
+			neg[k] &^= bit
+			left = 0
+			for _, v := range neg {
+				left |= v
+			}
+		}
+		for k, p := range pos {
+			neg[k] &^= p
+		}
+		c.live[i] = left != 0
+	}
+	return nil
+}
+
+// checkSoft checks the soft labels: in [0, 1] where the class takes part, 0
+// elsewhere.
+func (w *lossWorker[T]) checkSoft() error {
+	j, c := &w.e.job, &w.chunk
+	for i := range c.rows {
+		_, part := c.bits(i)
+		for k, v := range c.soft[i*c.softStride:][:c.n] {
+			if v == 0 {
+				continue
+			}
+			switch {
+			case v != v:
+				return &DataError{c.first + i, k, notNumber}
+			case !(v >= 0 && v <= 1):
+				return &DataError{c.first + i, k, badSoftLabel}
+			case part[k/64]>>(k%64)&1 != 0:
+			case k == j.b.ThresholdColumn-1:
+				return &DataError{c.first + i, k, columnPositive}
+			default:
+				return &DataError{c.first + i, k, maskedPositive}
+			}
+		}
+	}
+	return nil
+}
+
+// rowWeights fills in the row weights and takes out rows of weight 0.
+func (w *lossWorker[T]) rowWeights() error {
+	j, c := &w.e.job, &w.chunk
+	if j.b.RowWeights == nil {
+		if j.counting {
+			w.weight = resize(w.weight, c.rows)
+			for i := range w.weight {
+				w.weight[i] = 1
+			}
+		}
+		return nil
+	}
+	w.weight = resize(w.weight, c.rows)
+	copy(w.weight, j.b.RowWeights[c.first:])
+	for i, v := range w.weight {
+		if !(v >= 0) || !finiteNumber(v) {
+			return &DataError{c.first + i, -1, badRowWeight}
+		}
+		if v == 0 {
+			c.leaveOut(i)
+		}
+	}
+	return nil
+}
+
+// leaveOut takes out row i.
+func (c *lossChunk[T]) leaveOut(i int) {
+	pos, neg := c.bits(i)
+	clear(pos)
+	clear(neg)
+	c.live[i] = false
+}
+
+// targets finds the one positive of every row.
+func (w *lossWorker[T]) targets() error {
+	j, c := &w.e.job, &w.chunk
+	c.target = resize(c.target, c.rows)
+	ignorer, _ := j.b.Labels.(interface{ ignores(int) bool })
+	for i := range c.rows {
+		c.target[i] = noClass
+		if !c.live[i] {
+			continue
+		}
+		pos, _ := c.bits(i)
+		for k, p := range pos {
+			if p == 0 {
+				continue
+			}
+			if c.target[i] >= 0 || p&(p-1) != 0 {
+				return &DataError{c.first + i, -1, manyTargets}
+			}
+			c.target[i] = 64*k + bits.TrailingZeros64(p)
+		}
+		if c.target[i] < 0 {
+			if ignorer == nil || !ignorer.ignores(c.first+i) {
+				return &DataError{c.first + i, -1, noTarget}
+			}
+			c.leaveOut(i)
+		}
+	}
+	return nil
+}
+
+// thresholds fills in the threshold of every row.
+func (w *lossWorker[T]) thresholds() {
+	j, c := &w.e.job, &w.chunk
+	c.threshold = resize(c.threshold, c.rows)
+	switch b := j.b; {
+	case b.Thresholds != nil:
+		for i, v := range b.Thresholds[c.first:][:c.rows] {
+			c.threshold[i] = float64(v)
+		}
+	case b.ThresholdColumn > 0:
+		for i := range c.threshold {
+			c.threshold[i] = float64(c.x[i*c.stride+b.ThresholdColumn-1])
+		}
+	default:
+		for i := range c.threshold {
+			c.threshold[i] = w.e.traits.threshold
+		}
+	}
+}
+
+// strict finds the first NaN or infinite score that takes part.
+func (w *lossWorker[T]) strict() error {
+	j, c := &w.e.job, &w.chunk
+	for i := range c.rows {
+		row := c.row(i)
+		var sum T // NaN where a score is not finite
+		for _, v := range row {
+			sum += v - v
+		}
+		if sum != 0 {
+			pos, neg := c.bits(i)
+			for k, v := range row {
+				if v-v != 0 && (pos[k/64]|neg[k/64])>>(k%64)&1 != 0 {
+					return &DataError{c.first + i, k, badScore}
+				}
+			}
+		}
+		if c.live[i] && !finiteNumber(c.threshold[i]) {
+			return &DataError{c.first + i, j.b.ThresholdColumn - 1, badThreshold}
+		}
+	}
+	return nil
+}
+
+func countBits(x []uint64) int {
+	n := 0
+	for _, v := range x {
+		n += bits.OnesCount64(v)
+	}
+	return n
+}

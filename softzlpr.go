@@ -1,0 +1,34 @@
+package zlpr
+
+// SoftZLPR is ZLPR for soft labels t in [0, 1]:
+//
+//	L = log(1 + Σ (1-t_i)·e^(s_i-s0)) + log(1 + Σ t_i·e^(s0-s_i))
+//
+// For labels 0 and 1 it is ZLPR. Labels multiply the exponentials and are not
+// clipped: t = 0 and t = 1 drop a term. The labels are Batch.Soft, 0 where a
+// mask leaves a class out. Trained to its optimum, t = sigmoid(2·(s-s0)). The
+// special cases and errors are those of ZLPR, but a gradient is a difference of
+// two terms, each with that error.
+//
+// See Su, spaces.ac.cn/archives/9064 (in Chinese).
+type SoftZLPR struct {
+	Threshold float64 // s0
+}
+
+// Name returns "zlpr-soft".
+func (SoftZLPR) Name() string { return "zlpr-soft" }
+
+func (l SoftZLPR) traits() (lossTraits, error) {
+	if !finiteNumber(l.Threshold) {
+		return lossTraits{}, errParameter
+	}
+	return lossTraits{threshold: l.Threshold, learned: true, soft: true, classWeights: true}, nil
+}
+
+func (l SoftZLPR) eval32(c *lossChunk[float32]) error { return evalSoftZLPR(c) }
+func (l SoftZLPR) eval64(c *lossChunk[float64]) error { return evalSoftZLPR(c) }
+
+func evalSoftZLPR[T Float](c *lossChunk[T]) error {
+	evalSides(c, &sideRule{gamma: 1, weights: c.classWeights, soft: true})
+	return nil
+}
