@@ -4,18 +4,6 @@ package metrics
 
 import "golang.org/x/sys/cpu"
 
-// A tier is an implementation of the kernels. All tiers give the same bits.
-type tier uint8
-
-const (
-	tierGeneric tier = iota // pure Go
-	tierAVX2
-	tierAVX512 // AVX-512 F, BW, DQ and VL
-)
-
-// activeTier is the tier in use. Only tests change it.
-var activeTier = bestTier()
-
 // bestTier demands every feature that a tier's kernels use.
 func bestTier() tier {
 	x := &cpu.X86

@@ -1,6 +1,8 @@
-//go:build !amd64 || purego
+//go:build (!amd64 && !arm64) || purego
 
 package metrics
+
+func bestTier() tier { return tierGeneric }
 
 func above32(dst []uint64, x, t []float32) bool { return aboveGeneric(dst, x, t) }
 

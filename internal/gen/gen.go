@@ -38,8 +38,9 @@ func Files() (map[string][]byte, error) {
 	}{
 		{"logsumexp_arm64.s", "stubs_arm64.go", neonCoreKernels},
 		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
+		{"metrics/above_arm64.s", "metrics/stubs_arm64.go", neonMetricsKernels},
 	} {
-		neon := &neonFile{}
+		neon := &neonFile{pkg: packageOf(f.asm)}
 		f.kernels(neon)
 		var err error
 		if files[f.asm], files[f.stubs], err = neon.files(); err != nil {
@@ -98,15 +99,20 @@ func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) e
 	if err := pass.Compile.Execute(result); err != nil {
 		return err
 	}
-	config := printer.Config{Name: "internal/gen", Pkg: "zlpr"}
-	if dir := path.Dir(asm); dir != "." {
-		config.Pkg = dir
-	}
+	config := printer.Config{Name: "internal/gen", Pkg: packageOf(asm)}
 	if files[asm], err = printer.NewGoAsm(config).Print(result); err != nil {
 		return err
 	}
 	files[stubs], err = printer.NewStubs(config).Print(result)
 	return err
+}
+
+// packageOf returns the name of the package of a file.
+func packageOf(file string) string {
+	if dir := path.Dir(file); dir != "." {
+		return path.Base(dir)
+	}
+	return "zlpr"
 }
 
 // A file is an assembly file in the making.

@@ -14,6 +14,7 @@ import (
 // The Go assembler lacks most floating-point instructions on vectors. Their
 // methods emit the instruction as a word, with its text as a comment.
 type neonFile struct {
+	pkg         string // name of the package
 	text, stubs strings.Builder
 	tables      []*neonTable
 	tailTable   bool
@@ -272,7 +273,7 @@ func (f *neonFile) files() (asm, stubs []byte, err error) {
 		global("tail<>", 256)
 	}
 	asm = []byte(neonHeader + "#include \"textflag.h\"\n" + data.String() + f.text.String())
-	stubs = []byte(neonHeader + "package zlpr\n" + f.stubs.String())
+	stubs = []byte(neonHeader + "package " + f.pkg + "\n" + f.stubs.String())
 	return asm, stubs, f.err
 }
 
