@@ -166,7 +166,7 @@ func logSoftmaxRow[T Float](dst, x []T, lse float64, c class) {
 		softmaxLimit(dst, x, c)
 		for i, v := range dst {
 			if v == v {
-				dst[i] = T(math.Log(float64(v))) // 0 or -Inf
+				dst[i] = T(math.Log(float64(v))) // exact: 0 or -Inf
 			}
 		}
 		return

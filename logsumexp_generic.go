@@ -94,7 +94,8 @@ func round32(x float64) float64 {
 //	p = fma(fma(… fma(c6, r, c5) …, r, 1), r, 1)
 //	w = p · 2^(low bits of t, as exponent)
 //
-// all in float32. It computes in float64 and rounds every result to float32.
+// all in float32. It computes in float64 and rounds every result to float32;
+// the products are exact, so fused or not is the same.
 // The binade of each step of the polynomial is known, or is one of two.
 func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 	var (

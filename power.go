@@ -45,8 +45,8 @@ func (p power) log() float64 {
 	if p.exp != 0 {
 		// exp·ln(2) in two parts, the larger exact but for its error term.
 		e := float64(p.exp)
-		head := e * math.Ln2
-		tail := math.FMA(e, math.Ln2, -head) + e*ln2Tail
+		head := float64(e * math.Ln2)
+		tail := math.FMA(e, math.Ln2, -head) + float64(e*ln2Tail)
 		l = head + (tail + l)
 	}
 	return p.shift + l

@@ -92,7 +92,7 @@ func (c *subsetCore) product(n int, g float64, degree int) {
 	t.p, t.q = grow(t.p, len(c.big)), grow(t.q, len(c.big))
 	norm, exponent := 1.0, 0
 	for j, i := range c.big {
-		odds := c.e[i] * g
+		odds := float64(c.e[i] * g)
 		q := 1 / (1 + odds)
 		t.p[j], t.q[j] = odds*q, q
 		if odds <= 1 {
@@ -105,7 +105,7 @@ func (c *subsetCore) product(n int, g float64, degree int) {
 		}
 	}
 	t.forward(degree)
-	c.logNorm = scalar.Log(norm) + float64(exponent)*math.Ln2
+	c.logNorm = scalar.Log(norm) + float64(float64(exponent)*math.Ln2)
 
 	// adjS_j = Σ_i adj_(lo+i+j) B_i,  total = Σ_j adjS_j s_j.
 	b := t.root()

@@ -26,7 +26,7 @@ func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squa
 	var s1, s2 [lanes64]float64
 	c := &coef.Exp64
 	for i, v := range x {
-		s := float64(v) * sign
+		s := float64(float64(v) * sign)
 		d := s - pivot
 		b := d - s
 		err := (s - (d - b)) - (pivot + b)
@@ -78,7 +78,7 @@ func tiltSplitGeneric(r []float64, above []uint8, e []float64, g, cut float64) f
 		if i%8 == 0 {
 			above[i/8] = 0
 		}
-		t := v * g
+		t := float64(v * g)
 		if t > cut {
 			above[i/8] |= 1 << (i % 8)
 			t = 0

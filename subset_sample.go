@@ -259,7 +259,7 @@ func (d *subsetDraw) leaf(at, j int) {
 		}
 	}
 	for i := range items {
-		in, out := p[i]*behind[i][j-1], q[i]*behind[i][j]
+		in, out := float64(p[i]*behind[i][j-1]), float64(q[i]*behind[i][j])
 		if j == items-i || out == 0 || d.rng.Float64()*(in+out) < in {
 			d.out = append(d.out, first+i)
 			if j--; j == 0 {

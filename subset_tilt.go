@@ -139,7 +139,7 @@ func (t *tilt) search(e []float64, want, start, low, high float64) bool {
 		}
 		shift = t.shift + scalar.Log(mean/want)*mean/variance
 		if !(shift > low && shift < high) {
-			shift = low + (high-low)/2
+			shift = low + (high-low)/2 // the half is exact
 			if !lowTried {
 				shift = low
 			}

@@ -55,7 +55,7 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 		t.g = scalar.Exp(-t.shift)
 		exponentials(c, x, -1, t.pivot)
 	}
-	t.degree = min(t.n, int(math.Ceil(t.mean+12*t.sigma+8)))
+	t.degree = min(t.n, int(math.Ceil(t.mean+float64(12*t.sigma)+8)))
 	if !t.failures {
 		t.degree = min(t.degree, k)
 	}
@@ -104,7 +104,7 @@ func addExcess[T Float](t *tilted, sum *sum2, s T, factor float64) {
 }
 
 // odds returns e^(sign·(s - θ)) of item i.
-func (t *tilted) odds(c *subsetCore, i int) float64 { return c.e[i] * t.g }
+func (t *tilted) odds(c *subsetCore, i int) float64 { return float64(c.e[i] * t.g) }
 
 // tiltedLogPartition returns log Z_k = Σ_{s>θ} s + (k - m)·θ + log F, with m the
 // number of scores above θ.

@@ -100,7 +100,7 @@ func (t *pbTree) leaf(p, q []float64) {
 // multiply appends the product of two nodes, within its window.
 func (t *pbTree) multiply(a, b pbNode) {
 	c := pbNode{at: len(t.coef), mean: a.mean + b.mean, variance: a.variance + b.variance}
-	reach := 12*math.Sqrt(c.variance) + 8
+	reach := float64(12*math.Sqrt(c.variance)) + 8
 	c.lo = max(a.lo+b.lo, int(math.Floor(c.mean-reach)))
 	high := min(a.lo+b.lo+a.n+b.n-2, t.degree, int(math.Ceil(c.mean+reach)))
 	c.lo = min(c.lo, high)

@@ -84,6 +84,6 @@ func (m metric) of(positive, predicted, both uint64) fixed {
 		return fixed{}
 	}
 	// (1+β²)·both / (β²·positive + predicted)
-	b := m.beta * m.beta
+	b := float64(m.beta * m.beta)
 	return toFixed(float64((1+b)*float64(both)) / (float64(b*float64(positive)) + float64(predicted)))
 }

@@ -41,7 +41,7 @@ func Exp(x float64) float64 {
 	}
 	p = math.FMA(math.FMA(p, r, 1), r, 1)
 	if n > 1023 {
-		return p * 0x1p1023 * 2
+		return p * 0x1p1023 * 2 // exact, or beyond all numbers
 	}
 	return p * math.Float64frombits(math.Float64bits(t)<<52)
 }
