@@ -117,8 +117,8 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 				if s.at[k] < 0 {
 					rest = -rest
 				}
-				softplus += derivative * rest
-				derivative += derivative * (1 - derivative) * rest
+				softplus += float64(derivative * rest)
+				derivative += float64(derivative * (1 - derivative) * rest)
 			}
 			if l.Focal != 0 {
 				term, derivative = focal(l.Focal, v, rest, e, log1p[k], softplus, derivative)
@@ -163,16 +163,16 @@ func focal(f, x, rest, e, log1p, softplus, sigmoid float64) (term, derivative fl
 		y := float64(f * x)
 		lost := 0.0
 		if y > -1000 {
-			lost = math.FMA(f, x, -y) + f*rest
+			lost = math.FMA(f, x, -y) + float64(f*rest)
 		}
-		power *= scalar.Exp(y)
-		power += power * lost
+		power = float64(power * scalar.Exp(y))
+		power += float64(power * lost)
 	}
 	other := 1 / (1 + e) // sigmoid(-x)
 	if x >= 0 {
 		other *= e
 	}
-	return power * softplus, power * (f*other*softplus + sigmoid)
+	return power * softplus, power * (float64(f*other*softplus) + sigmoid)
 }
 
 // differenceError returns what rounding a - b has lost.

@@ -54,7 +54,7 @@ func (c *lossChunk[T]) gather(i int, rule *sideRule, positive bool, from, to int
 				// e^(γx) = e^y·e^rest
 				rest := math.FMA(rule.gamma, x, -y)
 				if math.Abs(rest) < 0x1p-27 {
-					factor += factor * rest
+					factor += float64(factor * rest)
 				} else {
 					factor *= scalar.Exp(rest)
 				}

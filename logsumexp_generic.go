@@ -214,7 +214,7 @@ func sumExp64Generic(sum, err []float64, x []float64, stride, rows, n int, p *[3
 
 // twoSum adds x ≥ 0 to sum ≥ 0, and the error to err.
 func twoSum(sum, err, x float64) (float64, float64) {
-	t := sum + x
+	t := sum + x // x, a number times a power of two, is exact
 	return t, err + (min(sum, x) - (t - max(sum, x)))
 }
 

@@ -1,6 +1,9 @@
 package zlpr
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
 // Pairwise, ZLPR, SoftZLPR, Subset or PaddedSubset. An Evaluator evaluates it.
@@ -87,4 +90,4 @@ func (c *lossChunk[T]) bits(i int) (pos, neg []uint64) {
 var errParameter = errors.New("zlpr: parameter of the loss is negative, infinite or NaN")
 
 // finiteNumber reports whether x is neither infinite nor NaN.
-func finiteNumber(x float64) bool { return x-x == 0 }
+func finiteNumber(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
