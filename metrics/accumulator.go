@@ -30,6 +30,8 @@ type Options struct {
 //
 // Memory is constant, except for the metrics of which NeedsScores reports
 // true: for these every score that takes part is kept.
+//
+// Its methods are not for concurrent use; Add works in parallel itself.
 type Accumulator[T zlpr.Float] struct {
 	classes int
 	options Options
@@ -58,10 +60,10 @@ type part[T zlpr.Float] struct {
 // A Result is the value of a metric.
 type Result struct {
 	Name string
-	// Value is NaN where the metric has no value: the area under a ROC curve
-	// without positives or without negatives, the macro average over no class,
-	// and the propensity-scored metrics without a positive, and one_error as
-	// well.
+	// Value is NaN where there is nothing to take the metric of: an area under
+	// the ROC curve without positives or without negatives, a macro average of
+	// areas over no class, one_error and the propensity-scored metrics without
+	// a positive.
 	Value float64
 }
 
@@ -147,7 +149,7 @@ func (a *Accumulator[T]) Add(b *Batch[T]) error {
 	rows := b.rows()
 	size := chunkRows(a.classes, rows)
 	var counters []*counter[T]
-	err := split(rows, size, workers(a.options.Workers), func() func(r0, r1 int) error {
+	err := split(rows, size, numWorkers(a.options.Workers), func() func(r0, r1 int) error {
 		var c *counter[T]
 		if i := len(counters); i < len(a.idle) && a.idle[i].maxRows >= size {
 			c = a.idle[i]

@@ -180,8 +180,8 @@ func count(words []uint64) int {
 	return n
 }
 
-// workers returns the number of workers that an option asks for.
-func workers(n int) int {
+// numWorkers returns the number of workers that an option asks for.
+func numWorkers(n int) int {
 	if n <= 0 {
 		return runtime.GOMAXPROCS(0)
 	}

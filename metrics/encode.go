@@ -62,26 +62,59 @@ func (a *Accumulator[T]) UnmarshalBinary(data []byte) error {
 	if e.Version != encodedVersion || e.ScoreSize != int(unsafe.Sizeof(score)) {
 		return fmt.Errorf("metrics: version %d with scores of %d bytes", e.Version, e.ScoreSize)
 	}
-	if e.Classes < 0 {
-		return fmt.Errorf("metrics: %d classes", e.Classes)
+	if err := e.check(); err != nil {
+		return err
 	}
 	rule := Rule{threshold: e.Threshold, each: e.Each, k: e.K, topOnly: e.TopOnly}
 	b, err := NewAccumulator[T](e.Classes, e.Names, Options{Rule: rule, Propensities: e.Propensities})
 	if err != nil {
 		return err
 	}
-	// The shapes are those of the empty sums.
-	empty := b.total
-	for i := range e.Tally.ByClass {
-		if len(e.Tally.ByClass[i]) != len(empty.tally.ByClass[i]) {
-			return errSums
-		}
-	}
-	if len(e.Tally.Sums) != len(empty.tally.Sums) || len(e.Scores.Lists) != len(empty.scores.Lists) {
+	if len(e.Tally.Sums) != b.kinds.slots {
 		return errSums
 	}
 	b.total = part[T]{e.Tally, e.Scores}
 	*a = *b
+	return nil
+}
+
+// check reports whether the sums are those of the metrics and classes.
+func (e *encoded[T]) check() error {
+	var n needs
+	for _, name := range e.Names {
+		m, err := parse(name)
+		if err != nil {
+			return err
+		}
+		n.include(m)
+	}
+	byClass, lists := 0, 0
+	if n.byClass {
+		byClass = e.Classes
+	}
+	switch {
+	case n.keepByClass:
+		lists = e.Classes
+	case n.keep:
+		lists = 1
+	}
+	for _, counts := range e.Tally.ByClass {
+		if len(counts) != byClass {
+			return errSums
+		}
+	}
+	if len(e.Scores.Lists) != lists {
+		return errSums
+	}
+	for _, l := range e.Scores.Lists {
+		for _, scores := range [][]T{l.Pos, l.Neg} {
+			for _, s := range scores {
+				if s != s {
+					return errors.New("metrics: a score is NaN")
+				}
+			}
+		}
+	}
 	return nil
 }
 

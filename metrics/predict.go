@@ -7,7 +7,7 @@ import "github.com/zlpr/zlpr"
 // predicted. Workers is the number of goroutines, 0: as many as GOMAXPROCS.
 //
 // A NaN score that takes part is a *zlpr.DataError.
-func Predict[T zlpr.Float](b *Batch[T], rule Rule, workerCount int) (*zlpr.BitLabels, error) {
+func Predict[T zlpr.Float](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels, error) {
 	rows, classes := b.Scores.Rows, b.Scores.Cols
 	if err := b.check(classes, false); err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func Predict[T zlpr.Float](b *Batch[T], rule Rule, workerCount int) (*zlpr.BitLa
 	w := (classes + 63) / 64
 	predicted := &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*w), Stride: w}
 	size := chunkRows(classes, rows)
-	err := split(b.rows(), size, workers(workerCount), func() func(r0, r1 int) error {
+	err := split(b.rows(), size, numWorkers(workers), func() func(r0, r1 int) error {
 		c := newChunk[T](classes, rule, false, size)
 		c.begin(b)
 		return func(r0, r1 int) error {

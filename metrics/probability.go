@@ -36,7 +36,7 @@ const (
 // The results are the same bits on all machines. The error of the sigmoids is
 // below 3 ULP of T, the difference s - s0 being rounded to float64 before; that
 // of Softmax is the one of zlpr.Softmax.
-func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, workerCount int) error {
+func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, workers int) error {
 	s := b.Scores
 	if err := b.check(s.Cols, false); err != nil {
 		return err
@@ -48,7 +48,7 @@ func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, wor
 		return errors.New("metrics: unknown link")
 	}
 	size := chunkRows(s.Cols, s.Rows)
-	return split(b.rows(), size, workers(workerCount), func() func(r0, r1 int) error {
+	return split(b.rows(), size, numWorkers(workers), func() func(r0, r1 int) error {
 		c := newChunk[T](s.Cols, Rule{}, false, size)
 		c.batch = b
 		kept := make([]T, s.Cols)

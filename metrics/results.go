@@ -93,7 +93,7 @@ func (a *Accumulator[T]) areas() (areas [2][2]float64) {
 	// The mean over the classes that have both labels. The classes' values are
 	// added in fixed point, so their order does not matter.
 	values := make([][2]float64, len(s.Lists))
-	_ = split(len(s.Lists), 1, workers(a.options.Workers), func() func(j, _ int) error {
+	_ = split(len(s.Lists), 1, numWorkers(a.options.Workers), func() func(j, _ int) error {
 		var k ranker[T]
 		var scratch []T
 		return func(j, _ int) error {

@@ -39,7 +39,7 @@ func (t *Tuner[T]) Add(b *Batch[T]) error {
 	}
 	size := chunkRows(t.classes, b.rows())
 	var parts []*scores[T]
-	err := split(b.rows(), size, workers(t.workers), func() func(r0, r1 int) error {
+	err := split(b.rows(), size, numWorkers(t.workers), func() func(r0, r1 int) error {
 		part := newScores[T](t.classes, true)
 		parts = append(parts, &part)
 		c := newChunk[T](t.classes, Rule{}, true, size)

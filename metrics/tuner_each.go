@@ -55,7 +55,7 @@ func (t *Tuner[T]) BestEach(average Average) (thresholds []float64, f1 float64, 
 // betters.
 func (t *Tuner[T]) bestCuts(better func(a, b *cut[T]) bool) []cut[T] {
 	best := make([]cut[T], t.classes)
-	_ = split(t.classes, 1, workers(t.workers), func() func(j, _ int) error {
+	_ = split(t.classes, 1, numWorkers(t.workers), func() func(j, _ int) error {
 		var scratch []T
 		return func(j, _ int) error {
 			for c := range t.scores.Lists[j].cuts(&scratch) {
