@@ -113,20 +113,6 @@ func (a *accumulator) add(pairs []pair, p, s []vreg) {
 	}
 }
 
-// twoSum is sum + err' = sum + x exactly, err += err', for sum ≥ 0 and x ≥ 0:
-//
-//	t = sum + x;  err += min(sum, x) - (t - max(sum, x));  sum = t
-func (a *accumulator) twoSum(sum, err, x vreg) {
-	t, u := a.like(sum), a.like(sum)
-	a.VADDPD(x, sum, t)
-	a.VMAXPD(x, sum, u)
-	a.VMINPD(x, sum, x)
-	a.VSUBPD(u, t, u)
-	a.VSUBPD(u, x, x)
-	a.VADDPD(x, err, err)
-	a.VMOVAPD(t, sum)
-}
-
 // store combines the lanes and writes the row's sum, and for float64 the
 // errors: those of two lanes are added, then that of their sums.
 func (a *accumulator) store(sum, errs gpreg) {

@@ -396,3 +396,17 @@ func (v *vec) addProduct(k mask, a, m vreg, d op) {
 		v.add(d, product, d)
 	}
 }
+
+// twoSum is sum + err' = sum + x exactly, err += err', for sum ≥ 0 and x ≥ 0:
+//
+//	t = sum + x;  err += min(sum, x) - (t - max(sum, x));  sum = t
+func (v *vec) twoSum(sum, err, x vreg) {
+	t, u := v.like(sum), v.like(sum)
+	v.VADDPD(x, sum, t)
+	v.VMAXPD(x, sum, u)
+	v.VMINPD(x, sum, x)
+	v.VSUBPD(u, t, u)
+	v.VSUBPD(u, x, x)
+	v.VADDPD(x, err, err)
+	v.VMOVAPD(t, sum)
+}

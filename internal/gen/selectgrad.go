@@ -1,0 +1,116 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// selectGrad emits the gradient of the losses made of selectSums.
+func selectGrad(v *vec, how output) {
+	name := [...]string{"selectGrad", "selectGradStream", "selectGradAdd"}[how]
+	what := [...]string{"writes", "streams", "adds"}[how]
+	v.kernel(name, "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int, p *[6]"+v.goType,
+		what+" to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,",
+		"and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.",
+	)
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	x, stride := v.param("x"), v.stride("stride")
+	s := newSides(v)
+	p := v.param("p")
+	l := newRowLoop(v)
+	var params [6]op
+	if v.wide() {
+		for i := range params {
+			params[i] = v.reg()
+		}
+	} else {
+		for i := range params {
+			params[i] = v.AllocLocal(v.bytes)
+		}
+	}
+	e := newExponential(v, nil, false)
+
+	l.run(func() {
+		for i, d := range params {
+			if v.wide() {
+				v.broadcast(at(p, i*v.size), d)
+				continue
+			}
+			r := v.reg()
+			v.broadcast(at(p, i*v.size), r)
+			v.move(r, d)
+		}
+	}, func(off reg.Register, pairs []pair) {
+		s.group(off)
+		// There are masks for two terms at a time on AVX-512, and on AVX2
+		// registers for one.
+		all := terms(pairs)
+		step := 1
+		if v.wide() {
+			step = min(2, len(all))
+		}
+		for ; len(all) > 0; all = all[step:] {
+			var y []vreg
+			var magic []op
+			for _, t := range all[:step] {
+				r, m := v.reg(), v.reg()
+				v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+				k := s.mask(s.pos, t.reg)
+				v.flip(k, r)
+				v.choose(k, params[3], params[0], m)
+				y, magic = append(y, r), append(magic, m)
+			}
+			// The lanes that are kept are found before y is overwritten.
+			var keep []mask
+			for i, t := range all[:step] {
+				low, k := v.reg(), s.mask(s.pos, t.reg)
+				v.choose(k, params[4], params[1], low)
+				keep = append(keep, v.atLeast(y[i], low, v.union(k, s.mask(s.neg, t.reg))))
+			}
+			p, q := e.evaluateWith(y, magic)
+			for i, t := range all[:step] {
+				factor := v.reg()
+				v.choose(s.mask(s.pos, t.reg), params[5], params[2], factor)
+				v.mul(p[i], q[i], p[i])
+				v.mulKeep(keep[i], p[i], factor, p[i])
+				mem := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				switch {
+				case how == accumulate:
+					old := v.reg()
+					v.load(t.mask, mem, old)
+					v.add(old, p[i], p[i])
+					v.store(t.mask, p[i], mem)
+				case how == streaming && t.mask == nil:
+					v.stream(p[i], mem)
+				default:
+					v.store(t.mask, p[i], mem)
+				}
+			}
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(stride, x)
+		s.next()
+		v.ADDQ(operand.U8(6*v.size), p)
+		if how == streaming {
+			v.SFENCE()
+		}
+	})
+}
+
+// union returns the lanes of a or b, overwriting a.
+func (v *vec) union(a, b mask) mask {
+	v.orMask(b, a)
+	return a
+}
+
+// atLeast returns the lanes of k in which y ≥ low, overwriting k and low.
+func (v *vec) atLeast(y, low vreg, k mask) mask {
+	if v.wide() {
+		v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), low, y, k, k)
+		return k
+	}
+	v.compare(greaterOrEqual, y, low, low)
+	v.and(k, low, k)
+	return k
+}

@@ -1,0 +1,251 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// selectSums emits the sums of e^x over the negative and of e^-x over the
+// positive classes, one exponential an element.
+//
+// A row is cut into groups of four virtual vectors v0 … v3. The terms of a side
+// are added lane by lane as (v0+v1) + (v2+v3), 0 where an element is of the
+// other side or of none. float32: then lane l+8 to lane l, and these 8 to
+// float64 accumulators. float64: to 8 accumulators, exactly.
+func selectSums(v *vec) {
+	v.kernel("selectSums", "a, b *float64, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int",
+		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
+		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.",
+	)
+	a, b := v.param("a"), v.param("b")
+	x, stride := v.param("x"), v.stride("stride")
+	rows, n := v.param("rows"), v.param("n")
+	s := newSides(v)
+	magic, low, high := v.naturalRange()
+	e := newExponential(v, magic, true)
+	negative, positive := newSelected(v), newSelected(v)
+
+	var (
+		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
+		rest, half, done = v.newLabel("rest"), v.newLabel("half"), v.newLabel("done")
+		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		off, left        = v.GP64(), v.GP64()
+		size             = 4 * v.lanes // of a group
+	)
+	// terms adds the first vectors of a group; whole tells that all its
+	// elements exist. Elements that take no part are not read otherwise.
+	terms := func(vectors int, whole bool) {
+		s.group(off)
+		for h := range v.regs() {
+			// The registers of the same lanes, two at a time.
+			for first := 0; first < vectors; first += 2 {
+				count := min(2, vectors-first)
+				var y []vreg
+				for i := range count {
+					number := (first+i)*v.regs() + h
+					mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: number * v.bytes}
+					r, k := v.reg(), s.mask(s.pos, number)
+					if whole {
+						v.move(mem, r)
+						if h == 0 {
+							mem.Disp += prefetchAhead
+							v.PREFETCHT0(mem)
+						}
+					} else {
+						v.load(v.union(s.mask(s.neg, number), k), mem, r)
+					}
+					v.flip(k, r)
+					v.clamp(r, low, high)
+					y = append(y, r)
+				}
+				p, q := e.evaluate(y)
+				negative.pair(s, s.neg, first*v.regs()+h, first > 0, p, q)
+				positive.pair(s, s.pos, first*v.regs()+h, first > 0, p, q)
+			}
+			negative.lanes(h)
+			positive.lanes(h)
+		}
+	}
+
+	v.TESTQ(rows, rows)
+	v.JZ(goTo(last))
+	v.Label(row)
+	negative.clear()
+	positive.clear()
+	v.XORQ(off, off)
+	v.MOVQ(n, left)
+	v.SUBQ(operand.U32(size), left)
+	v.JL(goTo(rest))
+	v.Label(group)
+	terms(4, true)
+	v.ADDQ(operand.I32(256), off)
+	v.SUBQ(operand.U32(size), left)
+	v.JGE(goTo(group))
+	v.Label(rest)
+	v.ADDQ(operand.U32(size), left)
+	v.JZ(goTo(done))
+	v.CMPQ(left, operand.U8(2*v.lanes))
+	v.JBE(goTo(half))
+	terms(4, false)
+	v.JMP(goTo(done))
+	v.Label(half)
+	terms(2, false)
+	v.Label(done)
+	negative.store(a)
+	positive.store(b)
+	v.ADDQ(stride, x)
+	s.next()
+	v.DECQ(rows)
+	v.JNZ(goTo(row))
+	v.Label(last)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// naturalRange returns the magic number of pivot 0 and the limits to which
+// scores are clamped for it.
+func (v *vec) naturalRange() (magic, low, high op) {
+	// As the root package computes them.
+	scale, most, least, bias := math.Ln2, 126.9, -125.9, 0x1.8p23+127
+	if v.double() {
+		most, least, bias = 1022.9, -1021.9, 0x1.8p52+1023
+	}
+	place := func(x float64) op {
+		if v.wide() {
+			return v.inRegister(v.constant(x))
+		}
+		return v.constant(x)
+	}
+	return place(bias), place(least * scale), place(most * scale)
+}
+
+// clamp is y = min(max(y, low), high), y where it is NaN.
+func (v *vec) clamp(y vreg, low, high op) {
+	// The instructions return their second source where either is NaN: that
+	// has to be y, and the other in a register.
+	for i, bound := range []op{low, high} {
+		b, ok := bound.(vreg)
+		if !ok {
+			b = v.reg()
+			v.move(bound, b)
+		}
+		if i == 0 {
+			v.max(b, y, y)
+		} else {
+			v.min(b, y, y)
+		}
+	}
+}
+
+// selected accumulates the terms of one side of a row in 8 float64 lanes. On
+// AVX2 what does not fit the registers lies on the stack.
+type selected struct {
+	*vec
+	sum, err []vreg        // AVX-512, and the sums of float32 on AVX2
+	stack    []operand.Mem // of float64 on AVX2: sum, err of lanes 0-3, then of 4-7
+	group    vreg          // the group's sum so far, lanes of one register
+	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
+}
+
+func newSelected(v *vec) *selected {
+	a := &selected{vec: v}
+	switch {
+	case v.wide() && v.double():
+		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
+	case v.wide():
+		a.sum = []vreg{v.reg()}
+	case v.double():
+		for range 4 {
+			a.stack = append(a.stack, v.AllocLocal(v.bytes))
+		}
+	default:
+		a.sum = []vreg{v.reg(), v.reg()}
+	}
+	return a
+}
+
+func (a *selected) clear() {
+	for _, r := range append(append([]vreg(nil), a.sum...), a.err...) {
+		a.zero(r)
+	}
+	if a.stack != nil {
+		zero := a.reg()
+		a.zero(zero)
+		for _, m := range a.stack {
+			a.move(zero, m)
+		}
+	}
+}
+
+// pair adds the terms p·q of two registers, or one, of the same lanes, the first
+// of which is number i of the group; more tells that they are not the group's
+// first.
+func (a *selected) pair(s *sides, side gpreg, i int, more bool, p, q []vreg) {
+	sum := a.reg()
+	a.mulKeep(s.mask(side, i), p[0], q[0], sum)
+	if len(p) == 2 {
+		a.addProduct(s.mask(side, i+a.regs()), p[1], q[1], sum)
+	}
+	if more {
+		a.add(a.group, sum, a.group)
+	} else {
+		a.group = sum
+	}
+}
+
+// lanes adds the group's sum of the lanes of register h of a virtual vector.
+func (a *selected) lanes(h int) {
+	switch {
+	case a.stack != nil:
+		sum, err := a.reg(), a.reg()
+		a.move(a.stack[2*h], sum)
+		a.move(a.stack[2*h+1], err)
+		a.twoSum(sum, err, a.group)
+		a.move(sum, a.stack[2*h])
+		a.move(err, a.stack[2*h+1])
+	case a.double():
+		a.twoSum(a.sum[0], a.err[0], a.group)
+	case a.wide():
+		low, high := a.split(a.group)
+		a.VADDPS(high, low, low)
+		r := a.reg()
+		a.VCVTPS2PD(low, r)
+		a.VADDPD(r, a.sum[0], a.sum[0])
+	case h == 0:
+		a.low = a.group
+	default:
+		a.add(a.low, a.group, a.low)
+		low, high := a.widen(a.low)
+		a.VADDPD(low, a.sum[0], a.sum[0])
+		a.VADDPD(high, a.sum[1], a.sum[1])
+	}
+}
+
+// store combines the lanes and writes the row's sum.
+func (a *selected) store(out gpreg) {
+	sum, err := a.sum, a.err
+	if a.stack != nil {
+		sum, err = nil, nil
+		for i, m := range a.stack {
+			r := a.inRegister(m)
+			if i%2 == 0 {
+				sum = append(sum, r)
+			} else {
+				err = append(err, r)
+			}
+		}
+	}
+	if !a.double() {
+		r := a.eight([][]vreg{sum}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+		a.VMOVSD(r[0], at(out, 0))
+	} else {
+		r := a.eight([][]vreg{sum, err}, func(x, y []vreg) {
+			a.VADDPD(y[1], x[1], x[1])
+			a.twoSum(x[0], x[1], y[0])
+		})
+		a.VADDPD(r[1], r[0], r[0])
+		a.VMOVSD(r[0], at(out, 0))
+	}
+	a.ADDQ(operand.U8(8), out)
+}
