@@ -46,6 +46,7 @@ var layers = []struct {
 	{"/internal/exact", nil},
 	{"/internal/ref", nil},
 	{"/internal/scalar", []string{"/internal/coef"}},
+	{"/zlprtest", []string{"/internal/ref"}},
 	{"/metrics", []string{"", "/internal/coef", "/internal/scalar", "/internal/exact", "golang.org/x/sys/cpu"}},
 }
 

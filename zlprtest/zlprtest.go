@@ -1,0 +1,203 @@
+package zlprtest
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// Row is one row: the scores of the classes with their labels.
+type Row struct {
+	Scores       []float64 // finite where a class takes part
+	Positive     []bool    // hard labels, for all losses but zlpr-soft
+	Soft         []float64 // labels in [0, 1], for zlpr-soft
+	Mask         []bool    // the classes that take part; nil: all
+	ClassWeights []float64 // ≥ 0; nil: ones. Weight 0 leaves a class out
+	Threshold    float64   // s0, for bce, zlpr, zlpr-soft and subset-padded
+}
+
+// Loss is a loss function, by the name that it has in package zlpr, with its
+// parameters. With w for the class weights, N for the negative classes that
+// take part, P for the positive ones and k for their number:
+//
+//	softmax        w_t log(1 + Σ_N e^(s_i-s_t)), P = {t}
+//	bce            Σ w_i p_i q_i^Focal softplus(-y_i), y = s0-s in N, s-s0 in P,
+//	               q = sigmoid(-y), p = PositiveWeight in P, 1 in N
+//	pairwise       log(1 + Σ_N w_i e^(γ(s_i+m)) Σ_P w_j e^(-γ s_j))
+//	zlpr           log(1 + Σ_N w_i e^(s_i-s0)) + log(1 + Σ_P w_j e^(s0-s_j))
+//	zlpr-soft      log(1 + Σ w_i (1-t_i) e^(s_i-s0)) + log(1 + Σ w_i t_i e^(s0-s_i))
+//	subset         log Σ_j e_j(u) e_j(v), u = w e^(s-s0) in N, v = w e^(s0-s) in P
+//	subset-padded  log Σ_b e_b(v) Σ_(a ≤ K-k+b) e_a(u)
+//
+// e_j being the elementary symmetric polynomials. See Su Jianlin,
+// spaces.ac.cn/archives/7359 and 9064; Su, Zhu, Murtadha, Pan, Wen and Liu,
+// arXiv 2208.02955.
+type Loss struct {
+	Name           string
+	PositiveWeight []float64 // of bce, one a class; nil: ones
+	Focal          float64   // exponent of bce
+	Gamma, Margin  float64   // γ and m of pairwise; γ = 0 means 1
+	K              int       // of subset-padded; 0 means the number of positives
+}
+
+// Names returns the names of the losses.
+func Names() []string {
+	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
+}
+
+// Result is the loss of a row and its derivatives, to 256 bits.
+type Result struct {
+	Loss          *big.Float
+	Grad          []*big.Float // by the scores; 0 for classes left out
+	ThresholdGrad *big.Float   // by the threshold
+}
+
+// Float64 returns the result rounded to float64.
+func (r Result) Float64() (loss float64, grad []float64, thresholdGrad float64) {
+	grad = make([]float64, len(r.Grad))
+	for i, g := range r.Grad {
+		grad[i], _ = g.Float64()
+	}
+	loss, _ = r.Loss.Float64()
+	thresholdGrad, _ = r.ThresholdGrad.Float64()
+	return loss, grad, thresholdGrad
+}
+
+// Evaluate returns the loss of a row and its derivatives.
+//
+// It is an error if the name is none of Names, if lengths differ, if a score
+// that takes part or a parameter is infinite or NaN, a weight is negative or a
+// soft label not in [0, 1], if a positive class is masked out, if softmax has
+// not exactly one positive class, and if K is below the number of positives.
+func (l Loss) Evaluate(row Row) (Result, error) {
+	if err := l.check(row); err != nil {
+		return Result{}, err
+	}
+	r := ref.Row{
+		Scores: row.Scores, Positive: row.Positive, Soft: row.Soft, Mask: row.Mask,
+		Weights: row.ClassWeights, Threshold: row.Threshold,
+	}
+	positives := 0
+	for i, p := range row.Positive {
+		if p && (row.ClassWeights == nil || row.ClassWeights[i] != 0) {
+			positives++
+		}
+	}
+	var result ref.Result
+	switch l.Name {
+	case "softmax":
+		if positives != 1 {
+			return Result{}, fmt.Errorf("zlprtest: softmax with %d positive classes", positives)
+		}
+		result = r.SoftmaxCrossEntropy()
+	case "bce":
+		result = r.BCE(l.PositiveWeight, l.Focal)
+	case "pairwise":
+		gamma := l.Gamma
+		if gamma == 0 {
+			gamma = 1
+		}
+		result = r.Pairwise(gamma, l.Margin)
+	case "zlpr":
+		result = r.ZLPR()
+	case "zlpr-soft":
+		result = r.SoftZLPR()
+	case "subset":
+		result = r.Subset()
+	case "subset-padded":
+		k := l.K
+		if k == 0 {
+			k = positives
+		}
+		if k < positives {
+			return Result{}, fmt.Errorf("zlprtest: K is %d, with %d positive classes", k, positives)
+		}
+		result = r.PaddedSubset(k)
+	default:
+		return Result{}, fmt.Errorf("zlprtest: no loss %q", l.Name)
+	}
+	return Result{result.Loss, result.Grad, result.Threshold}, nil
+}
+
+// check returns what is wrong with the numbers and the lengths.
+func (l Loss) check(row Row) error {
+	n := len(row.Scores)
+	for _, s := range []struct {
+		name   string
+		length int
+		needed bool
+	}{
+		{"Positive", len(row.Positive), l.Name != "zlpr-soft"},
+		{"Soft", len(row.Soft), l.Name == "zlpr-soft"},
+		{"Mask", len(row.Mask), row.Mask != nil},
+		{"ClassWeights", len(row.ClassWeights), row.ClassWeights != nil},
+		{"PositiveWeight", len(l.PositiveWeight), l.PositiveWeight != nil},
+	} {
+		if s.needed && s.length != n {
+			return fmt.Errorf("zlprtest: %d scores, but %s has length %d", n, s.name, s.length)
+		}
+	}
+	for _, x := range []float64{row.Threshold, l.Focal, l.Gamma, l.Margin} {
+		if !finite(x) {
+			return fmt.Errorf("zlprtest: a parameter is %g", x)
+		}
+	}
+	for i, s := range row.Scores {
+		in := row.Mask == nil || row.Mask[i]
+		switch {
+		case in && !finite(s):
+			return fmt.Errorf("zlprtest: class %d: score is %g", i, s)
+		case !in && l.Name != "zlpr-soft" && row.Positive[i]:
+			return fmt.Errorf("zlprtest: class %d: positive, but masked out", i)
+		case row.ClassWeights != nil && !weight(row.ClassWeights[i]):
+			return fmt.Errorf("zlprtest: class %d: weight is %g", i, row.ClassWeights[i])
+		case l.PositiveWeight != nil && !weight(l.PositiveWeight[i]):
+			return fmt.Errorf("zlprtest: class %d: positive weight is %g", i, l.PositiveWeight[i])
+		case l.Name == "zlpr-soft" && in && !(row.Soft[i] >= 0 && row.Soft[i] <= 1):
+			return fmt.Errorf("zlprtest: class %d: soft label is %g", i, row.Soft[i])
+		}
+	}
+	return nil
+}
+
+func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
+func weight(x float64) bool { return x >= 0 && finite(x) }
+
+// LogSumExp returns log Σ e^x[i] to 256 bits, for finite x. It panics where x
+// is empty, and on infinities and NaN.
+func LogSumExp(x []float64) *big.Float {
+	if len(x) == 0 {
+		panic("zlprtest: LogSumExp of an empty slice")
+	}
+	for _, v := range x {
+		if !finite(v) {
+			panic("zlprtest: LogSumExp of an infinity or NaN")
+		}
+	}
+	return ref.LogSumExp(ref.Floats(x))
+}
+
+// Softmax returns e^x[i] / Σ e^x[j] to 256 bits, for finite x. It panics where
+// LogSumExp does.
+func Softmax(x []float64) []*big.Float {
+	lse := LogSumExp(x)
+	p := make([]*big.Float, len(x))
+	for i, v := range x {
+		p[i] = ref.Exp(ref.Sub(ref.New(v), lse))
+	}
+	return p
+}
+
+// ULP32 returns |got-want| in units of 2^-23·|want|: what package zlpr calls an
+// ULP where the scores are float32. It is 0 where both are zero and +Inf where
+// only want is, or got is infinite or NaN.
+func ULP32(got float64, want *big.Float) float64 { return ref.RelError(got, want, 0x1p-23) }
+
+// ULP64 is ULP32 with units of 2^-52·|want|, for float64 scores.
+func ULP64(got float64, want *big.Float) float64 { return ref.RelError(got, want, 0x1p-52) }
+
+// Spacings returns |got-want| in units of the distance between the numbers of
+// type T next to want, that of the smallest normal numbers at least.
+func Spacings[T float32 | float64](got T, want *big.Float) float64 { return ref.ULPs(got, want) }

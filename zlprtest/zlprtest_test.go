@@ -1,0 +1,134 @@
+package zlprtest
+
+import (
+	"math"
+	"math/big"
+	"strings"
+	"testing"
+)
+
+var two = Row{Scores: []float64{2, -1, 0.5}, Positive: []bool{true, false, false}, Soft: []float64{1, 0, 0.25}}
+
+// TestLosses compares with the formulas in float64.
+func TestLosses(t *testing.T) {
+	softplus := func(x float64) float64 { return math.Log1p(math.Exp(x)) }
+	a, b := math.Exp(-1)+math.Exp(0.5), math.Exp(-2)
+	for name, want := range map[string]float64{
+		"softmax":       math.Log1p(a * b),
+		"bce":           softplus(-2) + softplus(-1) + softplus(0.5),
+		"pairwise":      math.Log1p(a * b),
+		"zlpr":          math.Log1p(a) + math.Log1p(b),
+		"zlpr-soft":     math.Log1p(math.Exp(-1)+0.75*math.Exp(0.5)) + math.Log1p(math.Exp(-2)+0.25*math.Exp(-0.5)),
+		"subset":        math.Log1p(a * b),
+		"subset-padded": math.Log(1 + b*(1+a)), // K = k: a ≤ b
+	} {
+		result, err := Loss{Name: name}.Evaluate(two)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, grad, threshold := result.Float64()
+		if math.Abs(loss-want) > 1e-14 {
+			t.Errorf("%s is %g, want %g", name, loss, want)
+		}
+		sum := threshold
+		for _, g := range grad {
+			sum += g
+		}
+		if math.Abs(sum) > 1e-14 {
+			t.Errorf("%s: the derivatives sum to %g", name, sum)
+		}
+	}
+	for _, name := range Names() {
+		if _, err := (Loss{Name: name}).Evaluate(two); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	row := two
+	row.Threshold = 0.25
+	row.ClassWeights = []float64{2, 1, 3}
+	row.Mask = []bool{true, false, true}
+	row.Scores = []float64{2, math.NaN(), 0.5}
+	for _, c := range []struct {
+		loss Loss
+		want float64
+	}{
+		{Loss{Name: "bce", PositiveWeight: []float64{5, 1, 1}}, 10*math.Log1p(math.Exp(-1.75)) + 3*math.Log1p(math.Exp(0.25))},
+		{Loss{Name: "pairwise", Gamma: 2, Margin: 0.125}, math.Log1p(6 * math.Exp(1.25-4))},
+		{Loss{Name: "zlpr"}, math.Log1p(3*math.Exp(0.25)) + math.Log1p(2*math.Exp(-1.75))},
+		{Loss{Name: "subset-padded", K: 2}, math.Log1p(3*math.Exp(0.25)) + math.Log1p(2*math.Exp(-1.75))},
+	} {
+		result, err := c.loss.Evaluate(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, grad, _ := result.Float64()
+		if math.Abs(loss-c.want) > 1e-14 || grad[1] != 0 {
+			t.Errorf("%s is %g, want %g; gradient %g", c.loss.Name, loss, c.want, grad)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for want, c := range map[string]struct {
+		loss Loss
+		row  Row
+	}{
+		"no loss":         {Loss{Name: "hinge"}, two},
+		"Positive":        {Loss{Name: "zlpr"}, Row{Scores: []float64{1}}},
+		"Soft":            {Loss{Name: "zlpr-soft"}, Row{Scores: []float64{1}}},
+		"Mask":            {Loss{Name: "zlpr"}, Row{Scores: []float64{1}, Positive: []bool{true}, Mask: []bool{}}},
+		"score is NaN":    {Loss{Name: "zlpr"}, Row{Scores: []float64{math.NaN()}, Positive: []bool{true}}},
+		"masked out":      {Loss{Name: "zlpr"}, Row{Scores: []float64{1}, Positive: []bool{true}, Mask: []bool{false}}},
+		"weight is -1":    {Loss{Name: "zlpr"}, Row{Scores: []float64{1}, Positive: []bool{true}, ClassWeights: []float64{-1}}},
+		"positive weight": {Loss{Name: "bce", PositiveWeight: []float64{math.Inf(1)}}, Row{Scores: []float64{1}, Positive: []bool{true}}},
+		"soft label":      {Loss{Name: "zlpr-soft"}, Row{Scores: []float64{1}, Soft: []float64{1.5}}},
+		"0 positive":      {Loss{Name: "softmax"}, Row{Scores: []float64{1}, Positive: []bool{false}}},
+		"K is 1":          {Loss{Name: "subset-padded", K: 1}, Row{Scores: []float64{1, 2}, Positive: []bool{true, true}}},
+		"parameter":       {Loss{Name: "pairwise", Gamma: math.NaN()}, two},
+	} {
+		if _, err := c.loss.Evaluate(c.row); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one about %q", err, want)
+		}
+	}
+}
+
+func TestDistances(t *testing.T) {
+	if u := ULP32(1+0x1p-22, big.NewFloat(1)); u != 2 {
+		t.Errorf("ULP32 is %g", u)
+	}
+	if u := ULP64(1+0x1p-51, big.NewFloat(1)); u != 2 {
+		t.Errorf("ULP64 is %g", u)
+	}
+	if u := Spacings(float32(1.5), big.NewFloat(1.5+0x1p-24)); u != 0.5 {
+		t.Errorf("Spacings is %g", u)
+	}
+	for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if u := ULP64(x, big.NewFloat(1)); !math.IsInf(u, 1) {
+			t.Errorf("ULP64(%g) is %g", x, u)
+		}
+	}
+}
+
+func TestSoftmax(t *testing.T) {
+	x := []float64{1, 2, 800}
+	sum := new(big.Float)
+	for _, p := range Softmax(x) {
+		sum.Add(sum, p)
+	}
+	if u := ULP64(1, sum); u > 1e-50 {
+		t.Errorf("the entries sum to %g", sum)
+	}
+	for _, x := range [][]float64{nil, {math.NaN()}, {math.Inf(-1)}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("LogSumExp(%v) does not panic", x)
+				}
+			}()
+			LogSumExp(x)
+		}()
+	}
+}
