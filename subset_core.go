@@ -48,6 +48,7 @@ type subsetCore struct {
 	sorted    []float64 // the scores, for selection
 	positives []int32
 	given     []uint64 // a subset as bits
+	part      []uint64 // the classes of a row that take part
 	small     smallLoss
 	compact   compactRow
 }

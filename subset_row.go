@@ -173,7 +173,6 @@ func isSet(bits []uint64, i int) bool { return bits[i>>6]>>(i&63)&1 != 0 }
 // A compactRow holds the finite scores that take part.
 type compactRow struct {
 	x, out []float64
-	index  []int32
 	pos    []uint64
 }
 
@@ -183,11 +182,11 @@ type compactRow struct {
 func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value, push float64) {
 	loss := q.what == gradientOutput
 	w := &c.compact
-	w.x, w.index = w.x[:0], w.index[:0]
+	w.x = w.x[:0]
 	w.pos = grow(w.pos, (len(x)+63)/64)
 	clear(w.pos)
 	ups, downs, positives := 0, 0, 0
-	nan, infinite := false, false
+	nan, infinite := q.threshold-q.threshold != 0, false
 	for i, s := range x {
 		if q.part != nil && !isSet(q.part, i) {
 			continue
@@ -221,7 +220,8 @@ func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value,
 			if positive {
 				w.pos[len(w.x)>>6] |= 1 << (len(w.x) & 63)
 			}
-			w.x, w.index = append(w.x, s), append(w.index, int32(i))
+			// So that differences are finite.
+			w.x = append(w.x, min(max(s, -0x1p1022), 0x1p1022))
 		}
 	}
 
