@@ -168,8 +168,8 @@ func TestSubsetAccuracyFloat32(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 2))
 	var c subsetCore
 	worst := 0.0
-	for _, scale := range []float64{1, 30, 300, 1e4, 1e6} {
-		for _, n := range []int{5, 40, 100} {
+	for _, scale := range []float64{1, 30, 300, 1e4} {
+		for _, n := range []int{5, 40} {
 			for _, k := range picksOf(n) {
 				x := make([]float64, n)
 				for i := range x {
