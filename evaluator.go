@@ -18,6 +18,7 @@ type Evaluator[T Float] struct {
 	opts    Options
 	workers []*lossWorker[T]
 	job     lossJob[T]
+	none    Output[T]
 }
 
 // NewEvaluator returns an Evaluator of the loss, or what is wrong with its
@@ -69,9 +70,8 @@ type lossJob[T Float] struct {
 // are unspecified. Labels and masks of a row are checked before the row is
 // written.
 func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]) (Result, error) {
-	var none Output[T]
 	if out == nil {
-		out = &none
+		out = &e.none
 	}
 	if err := b.check(out, &e.traits); err != nil {
 		return Result{}, err

@@ -58,5 +58,22 @@ func copyStream32(dst, src []float32) {
 }
 
 func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
+	w := bitWords(n)
+	switch activeTier {
+	case tierAVX512:
+		return packBytesAVX512(&dst[0], w, &src[0], stride, rows, n) == 0
+	case tierAVX2:
+		whole := n &^ 63
+		if whole == 0 {
+			break
+		}
+		good := packBytesAVX2(&dst[0], w, &src[0], stride, rows, whole) == 0
+		for i := range rows {
+			if rest := src[i*stride+whole : i*stride+n]; len(rest) > 0 {
+				good = packBytesGeneric(dst[i*w+w-1:], rest, len(rest), 1, len(rest)) && good
+			}
+		}
+		return good
+	}
 	return packBytesGeneric(dst, src, stride, rows, n)
 }

@@ -4,6 +4,120 @@
 
 #include "textflag.h"
 
+// func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·packBytesAVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x03, CX
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS ones<>+0(SB), Y1
+
+row1:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	SUBQ $0x40, R10
+	JL   rest3
+
+word2:
+	VMOVDQU   (R8), Y2
+	VPOR      Y2, Y0, Y0
+	VPSLLW    $0x07, Y2, Y2
+	VPMOVMSKB Y2, R11
+	VMOVDQU   32(R8), Y2
+	VPOR      Y2, Y0, Y0
+	VPSLLW    $0x07, Y2, Y2
+	VPMOVMSKB Y2, R12
+	SHLQ      $0x20, R12
+	ORQ       R11, R12
+	MOVQ      R12, (R9)
+	ADDQ      $0x40, R8
+	ADDQ      $0x08, R9
+	SUBQ      $0x40, R10
+	JGE       word2
+
+rest3:
+	ADDQ   BX, DX
+	ADDQ   CX, AX
+	DECQ   SI
+	JNZ    row1
+	XORQ   AX, AX
+	VPTEST Y0, Y1
+	SETCC  AL
+	MOVQ   AX, bad+48(FP)
+	VZEROUPPER
+	RET
+
+DATA ones<>+0(SB)/8, $0x0101010101010101
+DATA ones<>+8(SB)/8, $0x0101010101010101
+DATA ones<>+16(SB)/8, $0x0101010101010101
+DATA ones<>+24(SB)/8, $0x0101010101010101
+DATA ones<>+32(SB)/8, $0x0101010101010101
+DATA ones<>+40(SB)/8, $0x0101010101010101
+DATA ones<>+48(SB)/8, $0x0101010101010101
+DATA ones<>+56(SB)/8, $0x0101010101010101
+GLOBL ones<>(SB), RODATA|NOPTR, $64
+
+// func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x03, CX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    $-1, R8
+	MOVQ    DI, R10
+	ANDQ    $0x3f, R10
+	BZHIQ   R10, R8, R8
+	KMOVQ   R8, K1
+	VMOVUPS ones<>+0(SB), Z1
+
+row5:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	SUBQ $0x40, R10
+	JL   rest7
+
+word6:
+	VMOVDQU8 (R8), Z2
+	VPTESTMB Z1, Z2, K2
+	VPORQ    Z2, Z0, Z0
+	KMOVQ    K2, (R9)
+	ADDQ     $0x40, R8
+	ADDQ     $0x08, R9
+	SUBQ     $0x40, R10
+	JGE      word6
+
+rest7:
+	ADDQ       $0x40, R10
+	JZ         next8
+	VMOVDQU8.Z (R8), K1, Z2
+	VPTESTMB   Z1, Z2, K2
+	VPORQ      Z2, Z0, Z0
+	KMOVQ      K2, (R9)
+
+next8:
+	ADDQ     BX, DX
+	ADDQ     CX, AX
+	DECQ     SI
+	JNZ      row5
+	VPANDNQ  Z0, Z1, Z0
+	VPTESTMB Z0, Z0, K1
+	KMOVQ    K1, AX
+	MOVQ     AX, bad+48(FP)
+	VZEROUPPER
+	RET
+
 // func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·selectSums32AVX2(SB), NOSPLIT, $0-72
@@ -20,9 +134,9 @@ TEXT ·selectSums32AVX2(SB), NOSPLIT, $0-72
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last3
+	JZ      last11
 
-row1:
+row9:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -30,9 +144,9 @@ row1:
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000040, R13
-	JL     rest4
+	JL     rest12
 
-group2:
+group10:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -329,13 +443,13 @@ group2:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $+256, R12
 	SUBQ         $0x00000040, R13
-	JGE          group2
+	JGE          group10
 
-rest4:
+rest12:
 	ADDQ         $0x00000040, R13
-	JZ           done6
+	JZ           done14
 	CMPQ         R13, $0x20
-	JBE          half5
+	JBE          half13
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -658,9 +772,9 @@ rest4:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done6
+	JMP          done14
 
-half5:
+half13:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -828,7 +942,7 @@ half5:
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
 
-done6:
+done14:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -847,9 +961,9 @@ done6:
 	ADDQ         R10, R8
 	ADDQ         R10, R9
 	DECQ         SI
-	JNZ          row1
+	JNZ          row9
 
-last3:
+last11:
 	VZEROUPPER
 	RET
 
@@ -1130,9 +1244,9 @@ TEXT ·selectGrad32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last8
+	JZ      last16
 
-row7:
+row15:
 	VBROADCASTSS (R10), Y1
 	VMOVUPS      Y1, (SP)
 	VBROADCASTSS 4(R10), Y1
@@ -1148,9 +1262,9 @@ row7:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest12
+	JZ           rest20
 
-group11:
+group19:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -1319,546 +1433,6 @@ group11:
 	VMULPS       Y1, Y2, Y2
 	VANDPS       Y4, Y2, Y2
 	VMOVUPS      Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group11
-
-rest12:
-	TESTQ        R11, R11
-	JZ           done14
-	CMPQ         R11, $0x10
-	JBE          half13
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 2(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 3(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done14
-
-half13:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-
-done14:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	DECQ R14
-	JNZ  row7
-
-last8:
-	VZEROUPPER
-	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
-
-// func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last16
-
-row15:
-	VBROADCASTSS (R10), Y1
-	VMOVUPS      Y1, (SP)
-	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 32(SP)
-	VBROADCASTSS 8(R10), Y1
-	VMOVUPS      Y1, 64(SP)
-	VBROADCASTSS 12(R10), Y1
-	VMOVUPS      Y1, 96(SP)
-	VBROADCASTSS 16(R10), Y1
-	VMOVUPS      Y1, 128(SP)
-	VBROADCASTSS 20(R10), Y1
-	VMOVUPS      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest20
-
-group19:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVNTPS     Y2, (AX)(R15*1)
-	VMOVUPS      64(DX)(R15*1), Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 2(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVNTPS     Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      32(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVNTPS     Y2, 32(AX)(R15*1)
-	VMOVUPS      96(DX)(R15*1), Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 3(SI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPS       $0x0d, Y3, Y1, Y3
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y1, Y3
-	VFMADD213PS  Y2, Y0, Y3
-	VSUBPS       Y2, Y3, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VMOVNTPS     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
 	JNZ          group19
@@ -2144,7 +1718,6 @@ done22:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
-	SFENCE
 	DECQ R14
 	JNZ  row15
 
@@ -2152,9 +1725,43 @@ last16:
 	VZEROUPPER
 	RET
 
-// func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
+// func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -2198,6 +1805,513 @@ row23:
 	JZ           rest28
 
 group27:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      (DX)(R15*1), Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVNTPS     Y2, (AX)(R15*1)
+	VMOVUPS      64(DX)(R15*1), Y1
+	VPBROADCASTB 2(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 2(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 2(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVNTPS     Y2, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      32(DX)(R15*1), Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVNTPS     Y2, 32(AX)(R15*1)
+	VMOVUPS      96(DX)(R15*1), Y1
+	VPBROADCASTB 3(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 3(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVNTPS     Y2, 96(AX)(R15*1)
+	ADDQ         $0x80, R15
+	DECQ         BP
+	JNZ          group27
+
+rest28:
+	TESTQ        R11, R11
+	JZ           done30
+	CMPQ         R11, $0x10
+	JBE          half29
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
+	VMOVUPS      192(R13), Y1
+	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 2(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 2(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 2(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      192(R13), Y1
+	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
+	VMOVUPS      224(R13), Y1
+	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 3(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 3(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      224(R13), Y1
+	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
+	JMP          done30
+
+half29:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      32(SP), Y3
+	VBLENDVPS    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPS       $0x0d, Y3, Y1, Y3
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y1, Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
+
+done30:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x18, R10
+	SFENCE
+	DECQ R14
+	JNZ  row23
+
+last24:
+	VZEROUPPER
+	RET
+
+// func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x05, R12
+	ANDQ    $0x1f, R11
+	LEAQ    tail<>+0(SB), R13
+	MOVQ    R11, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R13
+	MOVQ    rows+32(FP), R14
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	TESTQ   R14, R14
+	JZ      last32
+
+row31:
+	VBROADCASTSS (R10), Y1
+	VMOVUPS      Y1, (SP)
+	VBROADCASTSS 4(R10), Y1
+	VMOVUPS      Y1, 32(SP)
+	VBROADCASTSS 8(R10), Y1
+	VMOVUPS      Y1, 64(SP)
+	VBROADCASTSS 12(R10), Y1
+	VMOVUPS      Y1, 96(SP)
+	VBROADCASTSS 16(R10), Y1
+	VMOVUPS      Y1, 128(SP)
+	VBROADCASTSS 20(R10), Y1
+	VMOVUPS      Y1, 160(SP)
+	XORQ         R15, R15
+	MOVQ         R12, BP
+	TESTQ        BP, BP
+	JZ           rest36
+
+group35:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -2376,13 +2490,13 @@ group27:
 	VMOVUPS      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group27
+	JNZ          group35
 
-rest28:
+rest36:
 	TESTQ        R11, R11
-	JZ           done30
+	JZ           done38
 	CMPQ         R11, $0x10
-	JBE          half29
+	JBE          half37
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2571,9 +2685,9 @@ rest28:
 	VADDPS       Y2, Y1, Y2
 	VMOVUPS      224(R13), Y1
 	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done30
+	JMP          done38
 
-half29:
+half37:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2671,16 +2785,16 @@ half29:
 	VMOVUPS      160(R13), Y1
 	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
 
-done30:
+done38:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R14
-	JNZ  row23
+	JNZ  row31
 
-last24:
+last32:
 	VZEROUPPER
 	RET
 
@@ -2711,17 +2825,17 @@ TEXT ·selectSums32AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	TESTQ   SI, SI
-	JZ      last33
+	JZ      last41
 
-row31:
+row39:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000040, R13
-	JL     rest34
+	JL     rest42
 
-group32:
+group40:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -2828,13 +2942,13 @@ group32:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R12
 	SUBQ          $0x00000040, R13
-	JGE           group32
+	JGE           group40
 
-rest34:
+rest42:
 	ADDQ          $0x00000040, R13
-	JZ            done36
+	JZ            done44
 	CMPQ          R13, $0x20
-	JBE           half35
+	JBE           half43
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -2943,9 +3057,9 @@ rest34:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done36
+	JMP           done44
 
-half35:
+half43:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3005,7 +3119,7 @@ half35:
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
 
-done36:
+done44:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VADDPD        Y14, Y12, Y12
 	VEXTRACTF64X2 $0x01, Y12, X14
@@ -3026,9 +3140,9 @@ done36:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row31
+	JNZ           row39
 
-last33:
+last41:
 	VZEROUPPER
 	RET
 
@@ -3058,9 +3172,9 @@ TEXT ·selectGrad32AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last38
+	JZ      last46
 
-row37:
+row45:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3070,9 +3184,9 @@ row37:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one40
+	JB           one48
 
-two39:
+two47:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3197,13 +3311,13 @@ two39:
 	VMOVUPS     Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two39
+	JAE         two47
 
-one40:
+one48:
 	ADDQ $0x02, R15
-	JZ   rest42
+	JZ   rest50
 
-group41:
+group49:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3268,13 +3382,13 @@ group41:
 	VMOVUPS     Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group41
+	JNZ         group49
 
-rest42:
+rest50:
 	TESTQ       R11, R11
-	JZ          done44
+	JZ          done52
 	CMPQ        R11, $0x10
-	JBE         half43
+	JBE         half51
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -3337,9 +3451,9 @@ rest42:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done44
+	JMP         done52
 
-half43:
+half51:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -3373,16 +3487,16 @@ half43:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done44:
+done52:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row37
+	JNZ  row45
 
-last38:
+last46:
 	VZEROUPPER
 	RET
 
@@ -3412,9 +3526,9 @@ TEXT ·selectGradStream32AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last46
+	JZ      last54
 
-row45:
+row53:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3424,9 +3538,9 @@ row45:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one48
+	JB           one56
 
-two47:
+two55:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3551,13 +3665,13 @@ two47:
 	VMOVNTPS    Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two47
+	JAE         two55
 
-one48:
+one56:
 	ADDQ $0x02, R15
-	JZ   rest50
+	JZ   rest58
 
-group49:
+group57:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3622,13 +3736,13 @@ group49:
 	VMOVNTPS    Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group49
+	JNZ         group57
 
-rest50:
+rest58:
 	TESTQ       R11, R11
-	JZ          done52
+	JZ          done60
 	CMPQ        R11, $0x10
-	JBE         half51
+	JBE         half59
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -3691,9 +3805,9 @@ rest50:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done52
+	JMP         done60
 
-half51:
+half59:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -3727,7 +3841,7 @@ half51:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done52:
+done60:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -3735,9 +3849,9 @@ done52:
 	ADDQ $0x18, R10
 	SFENCE
 	DECQ R13
-	JNZ  row45
+	JNZ  row53
 
-last46:
+last54:
 	VZEROUPPER
 	RET
 
@@ -3767,9 +3881,9 @@ TEXT ·selectGradAdd32AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last54
+	JZ      last62
 
-row53:
+row61:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3779,9 +3893,9 @@ row53:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one56
+	JB           one64
 
-two55:
+two63:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3914,13 +4028,13 @@ two55:
 	VMOVUPS     Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two55
+	JAE         two63
 
-one56:
+one64:
 	ADDQ $0x02, R15
-	JZ   rest58
+	JZ   rest66
 
-group57:
+group65:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z7
@@ -3989,13 +4103,13 @@ group57:
 	VMOVUPS     Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group57
+	JNZ         group65
 
-rest58:
+rest66:
 	TESTQ       R11, R11
-	JZ          done60
+	JZ          done68
 	CMPQ        R11, $0x10
-	JBE         half59
+	JBE         half67
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -4062,9 +4176,9 @@ rest58:
 	VMOVUPS.Z   64(AX)(R14*1), K2, Z1
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done60
+	JMP         done68
 
-half59:
+half67:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z7
@@ -4100,16 +4214,16 @@ half59:
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done60:
+done68:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row53
+	JNZ  row61
 
-last54:
+last62:
 	VZEROUPPER
 	RET
 
@@ -4129,9 +4243,9 @@ TEXT ·selectSums64AVX2(SB), NOSPLIT, $256-72
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last63
+	JZ      last71
 
-row61:
+row69:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -4145,9 +4259,9 @@ row61:
 	XORQ    R12, R12
 	MOVQ    DI, R13
 	SUBQ    $0x00000020, R13
-	JL      rest64
+	JL      rest72
 
-group62:
+group70:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -4516,13 +4630,13 @@ group62:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R12
 	SUBQ         $0x00000020, R13
-	JGE          group62
+	JGE          group70
 
-rest64:
+rest72:
 	ADDQ         $0x00000020, R13
-	JZ           done66
+	JZ           done74
 	CMPQ         R13, $0x10
-	JBE          half65
+	JBE          half73
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -4917,9 +5031,9 @@ rest64:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done66
+	JMP          done74
 
-half65:
+half73:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5139,7 +5253,7 @@ half65:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
 
-done66:
+done74:
 	VMOVUPD      (SP), Y1
 	VMOVUPD      32(SP), Y2
 	VMOVUPD      64(SP), Y3
@@ -5214,9 +5328,9 @@ done66:
 	ADDQ         R10, R8
 	ADDQ         R10, R9
 	DECQ         SI
-	JNZ          row61
+	JNZ          row69
 
-last63:
+last71:
 	VZEROUPPER
 	RET
 
@@ -5445,9 +5559,9 @@ TEXT ·selectGrad64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last68
+	JZ      last76
 
-row67:
+row75:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -5463,9 +5577,9 @@ row67:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest72
+	JZ           rest80
 
-group71:
+group79:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -5654,562 +5768,6 @@ group71:
 	VMULPD       Y1, Y2, Y2
 	VANDPD       Y4, Y2, Y2
 	VMOVUPD      Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group71
-
-rest72:
-	TESTQ        R11, R11
-	JZ           done74
-	CMPQ         R11, $0x08
-	JBE          half73
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done74
-
-half73:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-
-done74:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x30, R10
-	DECQ R14
-	JNZ  row67
-
-last68:
-	VZEROUPPER
-	RET
-
-// func selectGradStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectGradStream64AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
-	ANDQ    $0x0f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x03, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last76
-
-row75:
-	VBROADCASTSD (R10), Y1
-	VMOVUPD      Y1, (SP)
-	VBROADCASTSD 8(R10), Y1
-	VMOVUPD      Y1, 32(SP)
-	VBROADCASTSD 16(R10), Y1
-	VMOVUPD      Y1, 64(SP)
-	VBROADCASTSD 24(R10), Y1
-	VMOVUPD      Y1, 96(SP)
-	VBROADCASTSD 32(R10), Y1
-	VMOVUPD      Y1, 128(SP)
-	VBROADCASTSD 40(R10), Y1
-	VMOVUPD      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest80
-
-group79:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVNTPD     Y2, (AX)(R15*1)
-	VMOVUPD      64(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVNTPD     Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      32(DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB (SI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVNTPD     Y2, 32(AX)(R15*1)
-	VMOVUPD      96(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VPBROADCASTB 1(SI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      32(SP), Y3
-	VBLENDVPD    Y4, 128(SP), Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	VCMPPD       $0x0d, Y3, Y1, Y3
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  Y2, Y0, Y3
-	VSUBPD       Y2, Y3, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VMOVNTPD     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
 	JNZ          group79
@@ -6525,7 +6083,6 @@ done82:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
-	SFENCE
 	DECQ R14
 	JNZ  row75
 
@@ -6533,9 +6090,9 @@ last76:
 	VZEROUPPER
 	RET
 
-// func selectGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·selectGradAdd64AVX2(SB), NOSPLIT, $192-80
+// func selectGradStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·selectGradStream64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x03, CX
@@ -6579,6 +6136,563 @@ row83:
 	JZ           rest88
 
 group87:
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      (DX)(R15*1), Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVNTPD     Y2, (AX)(R15*1)
+	VMOVUPD      64(DX)(R15*1), Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVNTPD     Y2, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      32(DX)(R15*1), Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVNTPD     Y2, 32(AX)(R15*1)
+	VMOVUPD      96(DX)(R15*1), Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVNTPD     Y2, 96(AX)(R15*1)
+	ADDQ         $0x80, R15
+	DECQ         BP
+	JNZ          group87
+
+rest88:
+	TESTQ        R11, R11
+	JZ           done90
+	CMPQ         R11, $0x08
+	JBE          half89
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      128(R13), Y1
+	VMASKMOVPD   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      128(R13), Y1
+	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
+	VMOVUPD      192(R13), Y1
+	VMASKMOVPD   64(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      192(R13), Y1
+	VMASKMOVPD   Y2, Y1, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      160(R13), Y1
+	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      160(R13), Y1
+	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
+	VMOVUPD      224(R13), Y1
+	VMASKMOVPD   96(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB 1(SI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      224(R13), Y1
+	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
+	JMP          done90
+
+half89:
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      128(R13), Y1
+	VMASKMOVPD   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      128(R13), Y1
+	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      160(R13), Y1
+	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      (SP), Y2
+	VBLENDVPD    Y3, 96(SP), Y2, Y2
+	VPBROADCASTB (SI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(SP), Y3
+	VBLENDVPD    Y4, 128(SP), Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VCMPPD       $0x0d, Y3, Y1, Y3
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      Y1, Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VSUBPD       Y2, Y3, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      64(SP), Y1
+	VBLENDVPD    Y5, 160(SP), Y1, Y1
+	VMULPD       Y3, Y2, Y2
+	VMULPD       Y1, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      160(R13), Y1
+	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
+
+done90:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x30, R10
+	SFENCE
+	DECQ R14
+	JNZ  row83
+
+last84:
+	VZEROUPPER
+	RET
+
+// func selectGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·selectGradAdd64AVX2(SB), NOSPLIT, $192-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x04, R12
+	ANDQ    $0x0f, R11
+	LEAQ    tail<>+0(SB), R13
+	MOVQ    R11, R9
+	SHLQ    $0x03, R9
+	SUBQ    R9, R13
+	MOVQ    rows+32(FP), R14
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	TESTQ   R14, R14
+	JZ      last92
+
+row91:
+	VBROADCASTSD (R10), Y1
+	VMOVUPD      Y1, (SP)
+	VBROADCASTSD 8(R10), Y1
+	VMOVUPD      Y1, 32(SP)
+	VBROADCASTSD 16(R10), Y1
+	VMOVUPD      Y1, 64(SP)
+	VBROADCASTSD 24(R10), Y1
+	VMOVUPD      Y1, 96(SP)
+	VBROADCASTSD 32(R10), Y1
+	VMOVUPD      Y1, 128(SP)
+	VBROADCASTSD 40(R10), Y1
+	VMOVUPD      Y1, 160(SP)
+	XORQ         R15, R15
+	MOVQ         R12, BP
+	TESTQ        BP, BP
+	JZ           rest96
+
+group95:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -6777,13 +6891,13 @@ group87:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group87
+	JNZ          group95
 
-rest88:
+rest96:
 	TESTQ        R11, R11
-	JZ           done90
+	JZ           done98
 	CMPQ         R11, $0x08
-	JBE          half89
+	JBE          half97
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6992,9 +7106,9 @@ rest88:
 	VADDPD       Y2, Y1, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done90
+	JMP          done98
 
-half89:
+half97:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -7102,16 +7216,16 @@ half89:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done90:
+done98:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row83
+	JNZ  row91
 
-last84:
+last92:
 	VZEROUPPER
 	RET
 
@@ -7134,9 +7248,9 @@ TEXT ·selectSums64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ   SI, SI
-	JZ      last93
+	JZ      last101
 
-row91:
+row99:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -7144,9 +7258,9 @@ row91:
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000020, R13
-	JL     rest94
+	JL     rest102
 
-group92:
+group100:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7279,13 +7393,13 @@ group92:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R12
 	SUBQ        $0x00000020, R13
-	JGE         group92
+	JGE         group100
 
-rest94:
+rest102:
 	ADDQ        $0x00000020, R13
-	JZ          done96
+	JZ          done104
 	CMPQ        R13, $0x10
-	JBE         half95
+	JBE         half103
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7420,9 +7534,9 @@ rest94:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done96
+	JMP         done104
 
-half95:
+half103:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7498,7 +7612,7 @@ half95:
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done96:
+done104:
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VEXTRACTF64X4 $0x01, Z5, Y9
 	VADDPD        Y9, Y5, Y5
@@ -7569,9 +7683,9 @@ done96:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row91
+	JNZ           row99
 
-last93:
+last101:
 	VZEROUPPER
 	RET
 
@@ -7601,9 +7715,9 @@ TEXT ·selectGrad64AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last98
+	JZ      last106
 
-row97:
+row105:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -7613,9 +7727,9 @@ row97:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one100
+	JB           one108
 
-two99:
+two107:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -7760,13 +7874,13 @@ two99:
 	VMOVUPD     Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two99
+	JAE         two107
 
-one100:
+one108:
 	ADDQ $0x02, R15
-	JZ   rest102
+	JZ   rest110
 
-group101:
+group109:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -7841,13 +7955,13 @@ group101:
 	VMOVUPD     Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group101
+	JNZ         group109
 
-rest102:
+rest110:
 	TESTQ       R11, R11
-	JZ          done104
+	JZ          done112
 	CMPQ        R11, $0x08
-	JBE         half103
+	JBE         half111
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -7920,9 +8034,9 @@ rest102:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K4, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done104
+	JMP         done112
 
-half103:
+half111:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -7961,16 +8075,16 @@ half103:
 	VMULPD.Z    Z2, Z0, K3, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done104:
+done112:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row97
+	JNZ  row105
 
-last98:
+last106:
 	VZEROUPPER
 	RET
 
@@ -8000,9 +8114,9 @@ TEXT ·selectGradStream64AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last106
+	JZ      last114
 
-row105:
+row113:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -8012,9 +8126,9 @@ row105:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one108
+	JB           one116
 
-two107:
+two115:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -8159,13 +8273,13 @@ two107:
 	VMOVNTPD    Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two107
+	JAE         two115
 
-one108:
+one116:
 	ADDQ $0x02, R15
-	JZ   rest110
+	JZ   rest118
 
-group109:
+group117:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -8240,13 +8354,13 @@ group109:
 	VMOVNTPD    Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group109
+	JNZ         group117
 
-rest110:
+rest118:
 	TESTQ       R11, R11
-	JZ          done112
+	JZ          done120
 	CMPQ        R11, $0x08
-	JBE         half111
+	JBE         half119
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -8319,9 +8433,9 @@ rest110:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K4, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done112
+	JMP         done120
 
-half111:
+half119:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -8360,7 +8474,7 @@ half111:
 	VMULPD.Z    Z2, Z0, K3, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done112:
+done120:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -8368,9 +8482,9 @@ done112:
 	ADDQ $0x30, R10
 	SFENCE
 	DECQ R13
-	JNZ  row105
+	JNZ  row113
 
-last106:
+last114:
 	VZEROUPPER
 	RET
 
@@ -8400,9 +8514,9 @@ TEXT ·selectGradAdd64AVX512(SB), NOSPLIT, $0-80
 	MOVQ    rows+32(FP), R13
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ   R13, R13
-	JZ      last114
+	JZ      last122
 
-row113:
+row121:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -8412,9 +8526,9 @@ row113:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one116
+	JB           one124
 
-two115:
+two123:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -8567,13 +8681,13 @@ two115:
 	VMOVUPD     Z10, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two115
+	JAE         two123
 
-one116:
+one124:
 	ADDQ $0x02, R15
-	JZ   rest118
+	JZ   rest126
 
-group117:
+group125:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z7
@@ -8652,13 +8766,13 @@ group117:
 	VMOVUPD     Z10, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group117
+	JNZ         group125
 
-rest118:
+rest126:
 	TESTQ       R11, R11
-	JZ          done120
+	JZ          done128
 	CMPQ        R11, $0x08
-	JBE         half119
+	JBE         half127
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -8735,9 +8849,9 @@ rest118:
 	VMOVUPD.Z   64(AX)(R14*1), K2, Z1
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done120
+	JMP         done128
 
-half119:
+half127:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z7
@@ -8778,15 +8892,15 @@ half119:
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done120:
+done128:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row113
+	JNZ  row121
 
-last114:
+last122:
 	VZEROUPPER
 	RET

@@ -9,6 +9,9 @@ import (
 
 // lossKernels emits the kernels of the losses.
 func lossKernels(f *file) {
+	for _, t := range tiers {
+		packBytes(&vec{f, t, float32s})
+	}
 	for _, e := range elems {
 		for _, t := range tiers {
 			v := &vec{f, t, e}

@@ -1,0 +1,109 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// packBytes emits the packing of rows of bytes, each 0 or 1, into bits. AVX2
+// has no masked load of bytes: there it takes whole words only.
+func packBytes(v *vec) {
+	v.Function("packBytes" + v.tier.name)
+	v.Attributes(attr.NOSPLIT)
+	v.Pragma("noescape")
+	v.SignatureExpr("func(dst *uint64, dstStride int, src *uint8, stride, rows, n int) (bad uint64)")
+	what := "every row"
+	if !v.wide() {
+		what = "the whole words of every row"
+	}
+	v.Doc("packBytes"+v.tier.name+" writes the lowest bits of n bytes as bits, for "+what+": row i goes",
+		"from src[i·stride] on to dst[i·dstStride] on. bad is not 0 where a byte is neither 0 nor 1.")
+	dst, dstStride := v.param("dst"), v.param("dstStride")
+	src, stride := v.param("src"), v.param("stride")
+	rows, n := v.param("rows"), v.param("n")
+	v.SHLQ(operand.U8(3), dstStride)
+	var (
+		row, word, rest, next = v.newLabel("row"), v.newLabel("word"), v.newLabel("rest"), v.newLabel("next")
+		goTo                  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		in, out, left         = v.GP64(), v.GP64(), v.GP64()
+		seen                  = v.reg()
+		last                  = v.K()
+	)
+	v.zero(seen)
+	if v.wide() {
+		bits := v.GP64()
+		v.MOVQ(operand.I32(-1), bits)
+		v.MOVQ(n, left)
+		v.ANDQ(operand.U8(63), left)
+		v.BZHIQ(left, bits, bits)
+		v.KMOVQ(bits, last)
+	}
+	ones := v.inRegister(v.data("ones", func() {
+		for range 8 {
+			v.AppendDatum(operand.U64(0x0101010101010101))
+		}
+	}))
+	v.Label(row)
+	v.MOVQ(src, in)
+	v.MOVQ(dst, out)
+	v.MOVQ(n, left)
+	v.SUBQ(operand.U8(64), left)
+	v.JL(goTo(rest))
+	v.Label(word)
+	if v.wide() {
+		r, k := v.reg(), v.K()
+		v.VMOVDQU8(at(in, 0), r)
+		v.VPTESTMB(ones, r, k)
+		v.VPORQ(r, seen, seen)
+		v.KMOVQ(k, at(out, 0))
+	} else {
+		// Bit 0 of every byte moves to its bit 7.
+		var half [2]gpreg
+		for i := range half {
+			r := v.reg()
+			half[i] = v.GP64().(gpreg)
+			v.VMOVDQU(at(in, 32*i), r)
+			v.VPOR(r, seen, seen)
+			v.VPSLLW(operand.U8(7), r, r)
+			v.VPMOVMSKB(r, half[i].As32())
+		}
+		v.SHLQ(operand.U8(32), half[1])
+		v.ORQ(half[0], half[1])
+		v.MOVQ(half[1], at(out, 0))
+	}
+	v.ADDQ(operand.U8(64), in)
+	v.ADDQ(operand.U8(8), out)
+	v.SUBQ(operand.U8(64), left)
+	v.JGE(goTo(word))
+	v.Label(rest)
+	if v.wide() {
+		v.ADDQ(operand.U8(64), left)
+		v.JZ(goTo(next))
+		r, k := v.reg(), v.K()
+		v.VMOVDQU8_Z(at(in, 0), last, r)
+		v.VPTESTMB(ones, r, k)
+		v.VPORQ(r, seen, seen)
+		v.KMOVQ(k, at(out, 0))
+	}
+	v.Label(next)
+	v.ADDQ(stride, src)
+	v.ADDQ(dstStride, dst)
+	v.DECQ(rows)
+	v.JNZ(goTo(row))
+
+	// What is neither 0 nor 1 has a bit that ones has not.
+	bad := v.GP64()
+	if v.wide() {
+		k := v.K()
+		v.VPANDNQ(seen, ones, seen)
+		v.VPTESTMB(seen, seen, k)
+		v.KMOVQ(k, bad)
+	} else {
+		v.XORQ(bad, bad)
+		v.VPTEST(seen, ones) // carry: seen has no bit outside ones
+		v.SETCC(bad.As8())
+	}
+	v.Store(bad, v.ReturnIndex(0))
+	v.VZEROUPPER()
+	v.RET()
+}
