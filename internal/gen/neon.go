@@ -280,8 +280,8 @@ func (f *neonFile) files() (asm, stubs []byte, err error) {
 // Encoders of the instructions that the assembler lacks. Register fields are m
 // at bit 16, n at bit 5 and d at bit 0; bit 22 is the size of the elements.
 
-// size returns the size bit of float lanes.
-func (f *neonFile) size(name, form string) uint32 {
+// sizeBit returns the size bit of float lanes.
+func (f *neonFile) sizeBit(name, form string) uint32 {
 	switch form {
 	case "S4", "S2":
 		return 0
@@ -297,12 +297,12 @@ func (f *neonFile) threeSame(code uint32, name string, m, n, d lanes) {
 	if m.form != n.form || n.form != d.form || d.form == "S2" {
 		f.fail("%s %v, %v, %v: forms", name, m, n, d)
 	}
-	f.word(code|f.size(name, d.form)|uint32(m.n)<<16|uint32(n.n)<<5|uint32(d.n), name, m, n, d)
+	f.word(code|f.sizeBit(name, d.form)|uint32(m.n)<<16|uint32(n.n)<<5|uint32(d.n), name, m, n, d)
 }
 
 // twoRegMisc encodes d = op n; wide is the operand with the larger elements.
 func (f *neonFile) twoRegMisc(code uint32, name string, wide, n, d lanes) {
-	f.word(code|f.size(name, wide.form)|uint32(n.n)<<5|uint32(d.n), name, n, d)
+	f.word(code|f.sizeBit(name, wide.form)|uint32(n.n)<<5|uint32(d.n), name, n, d)
 }
 
 // scalarPair encodes d = n[0] op n[1] on the two float64 lanes of n.

@@ -46,6 +46,27 @@ func (e *neonExponential) evaluate(x []*vecReg) (p, s []*vecReg) {
 		n[i] = e.reg()
 		e.sub(t[i], e.magic, n[i])
 	}
+	return e.finish(x, t, n)
+}
+
+// evaluateWith is evaluate with a magic number for each x, whose registers it
+// frees.
+func (e *neonExponential) evaluateWith(x, magic []*vecReg) (p, s []*vecReg) {
+	t := make([]*vecReg, len(x))
+	e.comment("t = x·log2(e) + magic; n = t - magic")
+	for i := range x {
+		t[i] = e.reg()
+		e.copy(magic[i], t[i])
+		e.fmaAcc(x[i], e.log2e, t[i])
+	}
+	for i := range x {
+		e.sub(t[i], magic[i], magic[i])
+	}
+	return e.finish(x, t, magic)
+}
+
+// finish goes on from t and n, and frees x and n.
+func (e *neonExponential) finish(x, t, n []*vecReg) (p, s []*vecReg) {
 	e.comment("r = x - n·ln2Hi - n·ln2Lo")
 	for i := range x {
 		e.fmaAcc(n[i], e.minusLn2Hi, x[i])

@@ -44,7 +44,7 @@ func newNeonVectorLoop(v *neonVec, streams ...*stream) *neonLoop {
 	n := v.param("n")
 	l.groups, l.rest, l.buffer = v.gp(), v.gp(), v.gp()
 	v.op("LSR", imm(log2(2*v.elem.lanes)), n, l.groups)
-	v.op("LSL", imm(log2(v.elem.size)), n, l.rest)
+	v.op("LSL", imm(log2(v.size)), n, l.rest)
 	v.op("AND", imm(127), l.rest)
 	v.op("MOVD", fmt.Sprintf("$rest-%d(SP)", neonFrame), l.buffer)
 	// The table is 128 bytes of ones, then 128 of zeros: at 128 - rest begin
@@ -77,7 +77,7 @@ func (v *neonVec) output(base, stride string) *stream {
 // stride loads a stride, in bytes.
 func (v *neonVec) stride(name string) genReg {
 	s := v.param(name)
-	v.op("LSL", imm(log2(v.elem.size)), s)
+	v.op("LSL", imm(log2(v.size)), s)
 	return s
 }
 
@@ -151,7 +151,7 @@ func (l *neonLoop) row(body func(pairs []pair)) {
 		if !s.output {
 			s.disp = neonBuffer * inputs
 			inputs++
-			l.copyRest(address{at[len(at)-1], 0}, address{l.buffer, s.disp})
+			l.copyRest(l.rest, 64, address{at[len(at)-1], 0}, address{l.buffer, s.disp})
 		}
 	}
 	if inputs*neonBuffer > neonFrame {
@@ -174,45 +174,45 @@ func (l *neonLoop) row(body func(pairs []pair)) {
 	for i, s := range l.streams {
 		s.at, s.disp = at[i], 0
 		if s.output {
-			l.copyRest(address{l.buffer, 0}, address{s.at, 0})
+			l.copyRest(l.rest, 64, address{l.buffer, 0}, address{s.at, 0})
 		}
 	}
 	l.label(done)
 	l.general = append([]genReg{left}, l.general...)
 }
 
-// copyRest copies the rest of a row, of 0 to 127 bytes.
-func (l *neonLoop) copyRest(from, to address) {
-	l.scope(func() {
-		src, dst := l.gp(), l.gp()
-		l.op("ADD", imm(from.disp), from.base, src)
-		l.op("ADD", imm(to.disp), to.base, dst)
-		var q []*vecReg
-		for range 4 {
-			q = append(q, l.reg())
-		}
-		for bytes := 64; bytes >= l.elem.size; bytes /= 2 {
-			skip := l.newLabel("skip")
-			l.op("TBZ", imm(log2(bytes)), l.rest, skip)
+// copyRest copies the rest of a row, of less than twice most bytes.
+func (v *neonVec) copyRest(rest genReg, most int, from, to address) {
+	v.scope(func() {
+		src, dst := v.gp(), v.gp()
+		v.op("ADD", imm(from.disp), from.base, src)
+		v.op("ADD", imm(to.disp), to.base, dst)
+		q := v.regs(4)
+		for bytes := most; bytes >= v.size; bytes /= 2 {
+			skip := v.newLabel("skip")
+			v.op("TBZ", imm(log2(bytes)), rest, skip)
 			switch {
 			case bytes >= 16:
+				registers := min(4, bytes/16)
 				list := fmt.Sprintf("[%v", q[0].b16())
-				for _, r := range q[1 : bytes/16] {
+				for _, r := range q[1:registers] {
 					list += fmt.Sprintf(", %v", r.b16())
 				}
 				list += "]"
-				l.op("VLD1.P", address{src, bytes}, list)
-				l.op("VST1.P", list, address{dst, bytes})
+				for range bytes / (16 * registers) {
+					v.op("VLD1.P", address{src, 16 * registers}, list)
+					v.op("VST1.P", list, address{dst, 16 * registers})
+				}
 			case bytes == 8:
-				l.op("FMOVD.P", address{src, 8}, q[0])
-				l.op("FMOVD.P", q[0], address{dst, 8})
+				v.op("FMOVD.P", address{src, 8}, q[0])
+				v.op("FMOVD.P", q[0], address{dst, 8})
 			default:
-				l.op("FMOVS.P", address{src, 4}, q[0])
-				l.op("FMOVS.P", q[0], address{dst, 4})
+				v.op("FMOVS.P", address{src, 4}, q[0])
+				v.op("FMOVS.P", q[0], address{dst, 4})
 			}
-			l.label(skip)
+			v.label(skip)
 		}
-		l.general = append([]genReg{src, dst}, l.general...)
+		v.general = append([]genReg{src, dst}, v.general...)
 	})
 }
 

@@ -116,7 +116,7 @@ func (v *neonVec) broadcasts(p genReg, registers ...*vecReg) {
 	v.op("MOVD", p, at)
 	for _, r := range registers {
 		v.check("VLD1R", r)
-		v.op("VLD1R.P", address{at, v.elem.size}, "["+v.lanes(r).String()+"]")
+		v.op("VLD1R.P", address{at, v.size}, "["+v.lanes(r).String()+"]")
 	}
 	v.general = append([]genReg{at}, v.general...)
 }
@@ -127,7 +127,7 @@ func (v *neonVec) storeLow(a *vecReg, p genReg) {
 	if v.double() {
 		name = "FMOVD.P"
 	}
-	v.op(name, a, address{p, v.elem.size})
+	v.op(name, a, address{p, v.size})
 }
 
 // loadConstants brings the address of the constants into a register.

@@ -1,0 +1,299 @@
+package zlpr
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestHashes compares every kernel's results for random short blocks with the
+// recorded hash of them: the same on every tier and every architecture. The
+// inputs are made without rounding, so that they are the same everywhere.
+func TestHashes(t *testing.T) {
+	const blocks = 100_000
+	if testing.Short() {
+		t.Skip("takes many blocks")
+	}
+	for _, k := range []struct {
+		name string
+		want uint64
+		// block hashes the results of one block.
+		block func(h *resultHash, r *rawRand)
+	}{
+		{"sumExp/float32", 0xf3df9baa90d275d6, hashSumExp[float32]},
+		{"sumExp/float64", 0xf53eca09ae1f943d, hashSumExp[float64]},
+		{"scaleExp/float32", 0xafaaf90ba4f8c03b, hashScaleExp[float32]},
+		{"scaleExp/float64", 0x1dbbf77ac31c4c7e, hashScaleExp[float64]},
+		{"maximum/float32", 0x1fa7d6886aaf483a, hashMaximum[float32]},
+		{"maximum/float64", 0x36ce122df9cf715b, hashMaximum[float64]},
+		{"offset/float32", 0x97e0adb809915ca7, hashOffset[float32]},
+		{"offset/float64", 0x90c1bd489a6125ba, hashOffset[float64]},
+		{"logPair", 0xc1d604d10d3f9eee, hashLogPair},
+		{"log1p", 0x1cfe6ac89127eaeb, hashLog1p},
+		{"selectSums/float32", 0x92059fc8e5b1ca3a, hashSelectSums[float32]},
+		{"selectSums/float64", 0x63a5e6154dde5501, hashSelectSums[float64]},
+		{"selectGrad/float32", 0xf3ad7b22940f4396, hashSelectGrad[float32]},
+		{"selectGrad/float64", 0xe8bd43c7dba21b4f, hashSelectGrad[float64]},
+		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
+		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
+		{"tiltSums", 0x64e6d5126d07b593, hashTiltSums},
+		{"tiltSplit", 0x1f3da81f012d86a7, hashTiltSplit},
+		{"espForward", 0x8fe9bd840ef85036, hashEspForward},
+		{"inclusion/float32", 0x1b1d7feefd0eec8d, hashInclusion[float32]},
+		{"inclusion/float64", 0x10c9788298379b92, hashInclusion[float64]},
+		{"correlate", 0x5b4daa5c53ad5bc6, hashCorrelate},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			forEachTier(t, func(t *testing.T) {
+				var h resultHash
+				r := rawRand{rand.New(rand.NewPCG(11, 12))}
+				for range blocks {
+					k.block(&h, &r)
+				}
+				if uint64(h) != k.want {
+					t.Errorf("hash %#016x, want %#016x", uint64(h), k.want)
+				}
+			})
+		})
+	}
+}
+
+// A resultHash is a hash of the bits of numbers in order. All NaN count as one.
+type resultHash uint64
+
+func (h *resultHash) word(bits uint64) {
+	*h = (*h ^ resultHash(bits)) * 0x9e3779b97f4a7c15
+	*h ^= *h >> 32
+}
+
+func addHash[T Float](h *resultHash, x ...T) {
+	for _, v := range x {
+		if v != v {
+			v = canonicalNaN[T]()
+		}
+		h.word(bitsOf(v))
+	}
+}
+
+// A rawRand makes random numbers from bits alone: the distributions of package
+// rand call functions whose last bits depend on the CPU.
+type rawRand struct{ *rand.Rand }
+
+// score returns a number of magnitude up to 2^exp, and seldom -Inf or NaN.
+func score[T Float](r *rawRand, exp int) T {
+	switch r.IntN(200) {
+	case 0:
+		return T(math.Inf(-1))
+	case 1:
+		return canonicalNaN[T]()
+	}
+	// A multiple of 2^-23 below 1 in magnitude: exact for either type.
+	u := float64(r.Int64N(1<<24)-1<<23) * 0x1p-23
+	return T(math.Ldexp(u, exp))
+}
+
+// positive returns a number from 2^-exp to 2^exp.
+func (r *rawRand) positive(exp int) float64 {
+	return math.Ldexp(1+float64(r.Int64N(1<<52))*0x1p-52, r.IntN(2*exp)-exp)
+}
+
+// odds returns a number of those, and seldom 0.
+func (r *rawRand) odds(exp int) float64 {
+	if r.IntN(30) == 0 {
+		return 0
+	}
+	return r.positive(exp)
+}
+
+func (r *rawRand) manyOdds(n, exp int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = r.odds(exp)
+	}
+	return x
+}
+
+// eights returns a length that the kernels of the k-subset softmax take.
+func (r *rawRand) eights() int { return 8 * (1 + r.IntN(5)) }
+
+// length is mostly short, and sometimes longer than any kernel's group.
+func (r *rawRand) length() int {
+	n := 1 + r.IntN(40)
+	if r.IntN(16) == 0 {
+		n += 64
+	}
+	return n
+}
+
+// hashedRows makes one or two rows of scores, with a gap between, and their
+// maximum.
+func hashedRows[T Float](r *rawRand) (x []T, stride, rows, n int, top float64) {
+	rows, n = 1+r.IntN(2), r.length()
+	stride = n + r.IntN(3)
+	x = make([]T, rows*stride)
+	exp := r.IntN(14) - 3
+	top = math.Inf(-1)
+	for i := range x {
+		x[i] = score[T](r, exp)
+		if float64(x[i]) > top {
+			top = float64(x[i])
+		}
+	}
+	return x, stride, rows, n, max(top, -2048)
+}
+
+func hashSumExp[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, top := hashedRows[T](r)
+	p := pivotParams[T](math.RoundToEven(top * math.Log2E))
+	var sum, err [2]float64
+	sumExp(sum[:rows], err[:rows], x, stride, rows, n, &p)
+	addHash(h, sum[:rows]...)
+	addHash(h, err[:rows]...)
+}
+
+func hashScaleExp[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, top := hashedRows[T](r)
+	p := make([]rowParams[T], rows)
+	for i := range p {
+		p[i] = scaleParams[T](power{hi: r.positive(1), exp: int64(top*math.Log2E) + 1})
+	}
+	dst := make([]T, len(x))
+	scaleExp(dst, stride, x, stride, rows, n, p, 1)
+	addHash(h, dst...)
+}
+
+func hashMaximum[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	top := make([]T, rows)
+	maximum(top, x, stride, rows, n)
+	for _, m := range top {
+		addHash(h, m+0) // the sign of a zero is open
+	}
+}
+
+func hashOffset[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	s, dst := make([]float64, rows), make([]T, len(x))
+	for i := range s {
+		s[i] = r.positive(8)
+	}
+	offset(dst, stride, x, stride, rows, n, s)
+	addHash(h, dst...)
+}
+
+func hashLogPair(h *resultHash, r *rawRand) {
+	n := 1 + r.IntN(40)
+	hi, lo, dst := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range hi {
+		hi[i] = r.positive(900)
+		lo[i] = float64(hi[i]*0x1p-53) * r.Float64()
+	}
+	logPair64(dst, hi, lo)
+	addHash(h, dst...)
+}
+
+func hashLog1p(h *resultHash, r *rawRand) {
+	x := r.manyOdds(1+r.IntN(40), 1+r.IntN(900))
+	dst := make([]float64, len(x))
+	log1p64(dst, x)
+	addHash(h, dst...)
+}
+
+// hashedSides makes the bits of rows: an element is positive, negative or
+// neither.
+func hashedSides(r *rawRand, rows, n int) (pos, neg []uint64, words int) {
+	words = (n + 63) / 64
+	pos, neg = make([]uint64, rows*words), make([]uint64, rows*words)
+	for i := range rows {
+		for j := range n {
+			switch bit := uint64(1) << (j % 64); r.IntN(4) {
+			case 0:
+				pos[i*words+j/64] |= bit
+			case 1, 2:
+				neg[i*words+j/64] |= bit
+			}
+		}
+	}
+	return pos, neg, words
+}
+
+func hashSelectSums[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	pos, neg, words := hashedSides(r, rows, n)
+	var a, b [2]float64
+	selectSums(a[:rows], b[:rows], x, stride, rows, n, pos, neg, words)
+	addHash(h, a[:rows]...)
+	addHash(h, b[:rows]...)
+}
+
+func hashSelectGrad[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, top := hashedRows[T](r)
+	bottom := 0.0
+	for _, v := range x {
+		if y := float64(v); y < bottom && y > -math.MaxFloat64 {
+			bottom = y
+		}
+	}
+	pos, neg, words := hashedSides(r, rows, n)
+	p := make([]gradParams[T], rows)
+	for i := range p {
+		// Pivots above the scores of either side.
+		over := scaleParams[T](power{hi: r.positive(1), exp: int64(top*math.Log2E) + 1})
+		under := scaleParams[T](power{hi: r.positive(1), exp: int64(-bottom*math.Log2E) + 1})
+		p[i] = gradParams[T]{over[0], over[1], over[2], under[0], under[1], under[2]}
+	}
+	dst := make([]T, len(x))
+	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p)
+	addHash(h, dst...)
+}
+
+func hashTiltExp[T Float](h *resultHash, r *rawRand) {
+	x := make([]T, r.eights())
+	exp := r.IntN(12) - 2
+	for i := range x {
+		x[i] = score[T](r, exp)
+	}
+	e := make([]float64, len(x))
+	sum, squares := tiltExp(e, x, float64(1-2*r.IntN(2)), float64(score[float64](r, exp)))
+	addHash(h, e...)
+	addHash(h, sum, squares)
+}
+
+func hashTiltSums(h *resultHash, r *rawRand) {
+	sum, squares := tiltSums(r.manyOdds(r.eights(), 50), r.positive(10))
+	addHash(h, sum, squares)
+}
+
+func hashTiltSplit(h *resultHash, r *rawRand) {
+	e := r.manyOdds(r.eights(), 10)
+	split, above := make([]float64, len(e)), make([]uint8, len(e)/8)
+	largest := tiltSplit(split, above, e, r.positive(3), r.positive(5))
+	addHash(h, split...)
+	addHash(h, largest)
+	for _, b := range above {
+		h.word(uint64(b))
+	}
+}
+
+func hashEspForward(h *resultHash, r *rawRand) {
+	d := 5 * (1 + r.IntN(3))
+	f := make([]float64, 8*(d+1))
+	for l := range 8 {
+		f[l] = 1
+	}
+	espForward(f, r.manyOdds(32*(1+r.IntN(2)), 4), d)
+	addHash(h, f...)
+}
+
+func hashInclusion[T Float](h *resultHash, r *rawRand) {
+	dst := make([]T, r.eights())
+	inclusion(dst, r.manyOdds(len(dst), 4), r.manyOdds(1+r.IntN(12), 4), r.positive(4))
+	addHash(h, dst...)
+}
+
+func hashCorrelate(h *resultHash, r *rawRand) {
+	dst := make([]float64, r.eights())
+	b := r.manyOdds(1+r.IntN(20), 10)
+	correlate(dst, r.manyOdds(len(dst)+len(b)-1, 10), b)
+	addHash(h, dst...)
+}

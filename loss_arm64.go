@@ -1,0 +1,42 @@
+//go:build !purego
+
+package zlpr
+
+func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+	if activeTier == tierNEON {
+		selectSums32NEON(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	} else {
+		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+	if activeTier == tierNEON {
+		selectSums64NEON(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	} else {
+		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectGrad32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+	if activeTier == tierNEON {
+		selectGrad32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
+	} else {
+		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
+func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
+	if activeTier == tierNEON {
+		selectGrad64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
+	} else {
+		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
+// copyStream32 streams nothing: the assembler has no stores past the caches.
+func copyStream32(dst, src []float32) { copy(dst, src) }
+
+func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
+	return packBytesGeneric(dst, src, stride, rows, n)
+}
