@@ -31,7 +31,7 @@ type subsetCore struct {
 	tree  pbTree    // of the others
 
 	largest []float64 // the largest of r by blocks
-	degrees [64]int   // the number of terms of H that odds up to 2^-i call for
+	degrees [64]int   // the number of terms of H that odds up to 2^-i call for, 0 if not known
 
 	lanes        []float64 // the 8 polynomials of a run of small items
 	runs         []float64 // the polynomials of runs
@@ -210,8 +210,27 @@ func (c *subsetCore) multiply(dst, x, y []float64) {
 	for i, v := range x {
 		c.reverse[d-i] = v
 	}
+	if d < 8 && len(dst) == 8 {
+		multiplyShort((*[8]float64)(dst), c.reverse, y)
+		return
+	}
 	c.buf = padded(c.buf, y, d, len(dst)+d)
 	correlate(dst, c.buf, c.reverse)
+}
+
+// multiplyShort is multiply for the first 8 coefficients, x in reversed order:
+// calls cost more than the few products.
+func multiplyShort(dst *[8]float64, reversed, y []float64) {
+	var padded [16]float64
+	copy(padded[8:], y[:min(len(y), 8)])
+	from := padded[8-(len(reversed)-1):]
+	for j := range dst {
+		s := 0.0
+		for i, v := range from[j:][:len(reversed)] {
+			s += float64(reversed[i] * v)
+		}
+		dst[j] = s
+	}
 }
 
 // derivatives follows product: it makes the polynomial H of the small items
@@ -223,7 +242,7 @@ func (c *subsetCore) multiply(dst, x, y []float64) {
 func (c *subsetCore) derivatives(degree int) {
 	if len(c.s) > 1 {
 		c.setHorner(c.adjS, c.s, hornerTerms)
-		c.setDegrees()
+		c.degrees = [64]int{}
 	}
 	b := c.tree.root()
 	m := roundUp8(b.n)
@@ -246,32 +265,28 @@ func (c *subsetCore) setHorner(adj, s []float64, terms int) {
 	c.horner = c.horner[:terms]
 }
 
-// setDegrees makes degrees[e], the number of terms of H for odds up to 2^-e:
-// the rest is below 2^-58 of the first term.
-func (c *subsetCore) setDegrees() {
-	h := c.horner
-	var highest [hornerTerms]float64 // of h[t:]
-	m := 0.0
-	for t := len(h) - 1; t >= 0; t-- {
-		m = max(m, h[t])
-		highest[t] = m
-	}
-	odds := 1.0
-	for e := range c.degrees {
-		terms, power := 1, odds
-		for terms < len(h) && highest[terms]*power > h[0]*0x1p-59 {
-			terms++
-			power *= odds
-		}
-		c.degrees[e] = terms
-		odds /= 2
-	}
-}
-
-// terms returns the polynomial H, cut for odds up to largest.
+// terms returns the polynomial H, cut for odds up to largest: the rest is below
+// 2^-58 of the first term.
 func (c *subsetCore) terms(largest float64) []float64 {
 	_, e := math.Frexp(largest) // largest < 2^e
-	return c.horner[:c.degrees[min(max(-e, 0), len(c.degrees)-1)]]
+	e = min(max(-e, 0), len(c.degrees)-1)
+	if c.degrees[e] == 0 {
+		c.degrees[e] = c.countTerms(math.Ldexp(1, -e))
+	}
+	return c.horner[:c.degrees[e]]
+}
+
+// countTerms returns the number of terms of H that count for odds up to the
+// given ones.
+func (c *subsetCore) countTerms(odds float64) int {
+	bound, power, n := c.horner[0]*0x1p-59, 1.0, 1
+	for t, h := range c.horner {
+		if t > 0 && float64(h*power) > bound {
+			n = t + 1
+		}
+		power *= odds
+	}
+	return n
 }
 
 // smallInclusion writes factor·π of the small items to dst, and 0 for the

@@ -10,7 +10,7 @@ import (
 // A tilt θ turns scores into independent items with success probabilities
 // p = sigmoid(s - θ). It conditions the problem and cancels from every result,
 // so a coarse one will do: a mean number of successes within
-// max(1/4, σ/4) of the number of picks.
+// max(1/2, σ/2) of the number of picks.
 //
 // θ = pivot + shift: the pivot is a score, or the threshold of the padded
 // variant, and the shift is coarse.
@@ -59,8 +59,8 @@ func tiltExp[T Float](e []float64, x []T, sign, pivot float64) (sum, squares flo
 	panic("unreachable")
 }
 
-// highest returns the maximum of sign·x.
-func highest[T Float](x []T, sign float64) float64 {
+// highestOf returns the maximum of sign·x.
+func highestOf[T Float](x []T, sign float64) float64 {
 	if sign > 0 {
 		return float64(Max(x))
 	}
@@ -81,7 +81,7 @@ func highest[T Float](x []T, sign float64) float64 {
 // starts there; else the k-th highest score is the pivot, and the mean is at
 // least k - 1/e at shift -log(n) - 1 and below k at log(n) + 1.
 func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
-	pivot := highest(x, sign)
+	pivot := highestOf(x, sign)
 	if math.IsInf(pivot, 0) || pivot != pivot {
 		return tilt{}, false
 	}
@@ -92,12 +92,13 @@ func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
 	// Equal odds t would give the mean n·t/(1+t); that with the two moments
 	// of the odds in place of n and t.
 	want := float64(k)
-	start := scalar.Log(sum / want)
+	highest := scalar.Log(sum / want)
+	start := highest
 	if left := 1 - want*squares/(sum*sum); left > 1e-3 {
 		start += scalar.Log(left)
 	}
 	t := tilt{sign: sign, pivot: pivot}
-	if t.search(c.e, want, start, lowestShift, scalar.Log(sum/want)) {
+	if t.search(c.e, want, start, lowestShift, highest) {
 		return t, true
 	}
 	c.sorted = grow(c.sorted, len(x))
@@ -123,7 +124,7 @@ func (t *tilt) search(e []float64, want, start, low, high float64) bool {
 		mean, squares := tiltSums(e, t.g)
 		variance := max(mean-squares, 0)
 		t.mean, t.sigma = mean, math.Sqrt(variance)
-		if math.Abs(mean-want) <= max(0.25, t.sigma/4) {
+		if math.Abs(mean-want) <= max(0.5, t.sigma/2) {
 			return true
 		}
 		if mean > want {

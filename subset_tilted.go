@@ -43,7 +43,7 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 	mean, squares := tiltSums(c.e, 1)
 	sigma := math.Sqrt(max(mean-squares, 0))
 	t = tilted{tilt: tilt{sign: 1, pivot: threshold, g: 1, mean: mean, sigma: sigma}, n: len(x)}
-	if mean > float64(k)+max(0.25, sigma/4) {
+	if mean > float64(k)+max(0.5, sigma/2) {
 		if t.tilt, ok = tiltTo(c, x, 1, k); !ok {
 			return t, 0, false
 		}
