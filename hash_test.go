@@ -34,6 +34,7 @@ func TestHashes(t *testing.T) {
 		{"selectSums/float64", 0x63a5e6154dde5501, hashSelectSums[float64]},
 		{"selectGrad/float32", 0xf3ad7b22940f4396, hashSelectGrad[float32]},
 		{"selectGrad/float64", 0xe8bd43c7dba21b4f, hashSelectGrad[float64]},
+		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
 		{"tiltSums", 0x64e6d5126d07b593, hashTiltSums},
@@ -245,6 +246,24 @@ func hashSelectGrad[T Float](h *resultHash, r *rawRand) {
 	dst := make([]T, len(x))
 	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p)
 	addHash(h, dst...)
+}
+
+func hashPackBytes(h *resultHash, r *rawRand) {
+	rows, n := 1+r.IntN(2), 4*r.length()
+	src := make([]uint8, rows*n)
+	for i := range src {
+		src[i] = uint8(r.IntN(2))
+	}
+	if r.IntN(2) == 0 {
+		src[r.IntN(len(src))] = uint8(r.IntN(256))
+	}
+	dst := make([]uint64, rows*bitWords(n))
+	if !packBytes(dst, src, n, rows, n) {
+		h.word(1)
+	}
+	for _, w := range dst {
+		h.word(w)
+	}
 }
 
 func hashTiltExp[T Float](h *resultHash, r *rawRand) {

@@ -38,5 +38,18 @@ func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int
 func copyStream32(dst, src []float32) { copy(dst, src) }
 
 func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
-	return packBytesGeneric(dst, src, stride, rows, n)
+	whole := n &^ 63
+	if activeTier != tierNEON || whole == 0 {
+		return packBytesGeneric(dst, src, stride, rows, n)
+	}
+	var bad uint64
+	w := bitWords(n)
+	packBytesNEON(&dst[0], w, &src[0], stride, rows, whole, &bad)
+	good := bad == 0
+	for i := range rows {
+		if rest := src[i*stride+whole : i*stride+n]; len(rest) > 0 {
+			good = packBytesGeneric(dst[i*w+w-1:], rest, len(rest), 1, len(rest)) && good
+		}
+	}
+	return good
 }

@@ -4,6 +4,12 @@
 
 package zlpr
 
+// packBytesNEON writes the lowest bits of n bytes as bits, for the whole words of every row: row i goes
+// from src[i·stride] on to dst[i·dstStride] on. bad is set, not to 0, where a byte is neither 0 nor 1.
+//
+//go:noescape
+func packBytesNEON(dst *uint64, dstStride int, src *uint8, stride, rows, n int, bad *uint64)
+
 // selectSums32NEON writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
 //
