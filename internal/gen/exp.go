@@ -27,10 +27,10 @@ type exponential struct {
 }
 
 // newExponential leaves all constants but one in memory; on AVX-512 it brings
-// those of float32 into registers where enough are spare.
+// them into registers where enough are spare.
 func newExponential(v *vec, magic op, spare bool) *exponential {
 	constant := func(x float64) op { return v.constant(x) }
-	if v.wide() && !v.double() && spare {
+	if v.wide() && spare {
 		constant = func(x float64) op { return v.inRegister(v.constant(x)) }
 	}
 	e := &exponential{vec: v, magic: magic}

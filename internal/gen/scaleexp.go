@@ -23,7 +23,7 @@ func scaleExp(v *vec, streaming bool) {
 	v.LEAQ(operand.Mem{Base: pStep, Index: pStep, Scale: 2}, pStep)
 	l := newRowLoop(v)
 	magic, low, factor := v.reg(), v.reg(), v.reg()
-	e := newExponential(v, magic, true)
+	e := newExponential(v, magic, !v.double())
 
 	l.run(func() {
 		v.broadcast(at(p, 0), magic)

@@ -28,7 +28,7 @@ func selectGrad(v *vec, how output) {
 			params[i] = v.AllocLocal(v.bytes)
 		}
 	}
-	e := newExponential(v, nil, false)
+	e := newExponential(v, nil, true)
 
 	l.run(func() {
 		for i, d := range params {
@@ -52,25 +52,30 @@ func selectGrad(v *vec, how output) {
 		for ; len(all) > 0; all = all[step:] {
 			var y []vreg
 			var magic []op
+			var positive, keep []mask
 			for _, t := range all[:step] {
 				r, m := v.reg(), v.reg()
 				v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
 				k := s.mask(s.pos, t.reg)
 				v.flip(k, r)
 				v.choose(k, params[3], params[0], m)
-				y, magic = append(y, r), append(magic, m)
-			}
-			// The lanes that are kept are found before y is overwritten.
-			var keep []mask
-			for i, t := range all[:step] {
-				low, k := v.reg(), s.mask(s.pos, t.reg)
-				v.choose(k, params[4], params[1], low)
-				keep = append(keep, v.atLeast(y[i], low, v.union(k, s.mask(s.neg, t.reg))))
+				y, magic, positive = append(y, r), append(magic, m), append(positive, k)
+				// The lanes that are kept are found before y is overwritten.
+				if v.wide() {
+					keep = append(keep, v.keptLanes(r, k, params[4], s.mask(s.neg, t.reg), params[1]))
+				} else {
+					low := v.reg()
+					v.choose(k, params[4], params[1], low)
+					keep = append(keep, v.atLeast(r, low, v.union(k, s.mask(s.neg, t.reg))))
+				}
 			}
 			p, q := e.evaluateWith(y, magic)
 			for i, t := range all[:step] {
-				factor := v.reg()
-				v.choose(s.mask(s.pos, t.reg), params[5], params[2], factor)
+				factor, k := v.reg(), positive[i]
+				if !v.wide() {
+					k = s.mask(s.pos, t.reg) // union has overwritten it
+				}
+				v.choose(k, params[5], params[2], factor)
 				v.mul(p[i], q[i], p[i])
 				v.mulKeep(keep[i], p[i], factor, p[i])
 				mem := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
@@ -106,11 +111,16 @@ func (v *vec) union(a, b mask) mask {
 
 // atLeast returns the lanes of k in which y ≥ low, overwriting k and low.
 func (v *vec) atLeast(y, low vreg, k mask) mask {
-	if v.wide() {
-		v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), low, y, k, k)
-		return k
-	}
 	v.compare(greaterOrEqual, y, low, low)
 	v.and(k, low, k)
 	return k
+}
+
+// keptLanes returns, on AVX-512, the lanes of k in which y ≥ a and those of n in
+// which y ≥ b, overwriting n.
+func (v *vec) keptLanes(y vreg, k mask, a op, n mask, b op) mask {
+	of := v.newMask()
+	v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), a, y, k, of)
+	v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), b, y, n, n)
+	return v.union(n, of)
 }

@@ -23,7 +23,7 @@ func selectSums(v *vec) {
 	rows, n := v.param("rows"), v.param("n")
 	s := newSides(v)
 	magic, low, high := v.naturalRange()
-	e := newExponential(v, magic, true)
+	e := newExponential(v, magic, !v.double())
 	negative, positive := newSelected(v), newSelected(v)
 
 	var (

@@ -107,7 +107,7 @@ func tiltExp(v *vec, in elem) {
 	v.broadcast(at(p, 8), pivot)
 	magic := v.inRegister(v.constant(0x1.8p52 + 1023))
 	low, high, one := v.constant(-707), v.constant(680), v.constant(1)
-	exponential := newExponential(v, magic, true)
+	exponential := newExponential(v, magic, !v.double())
 	s1, s2 := v.cleared(v.regs()), v.cleared(v.regs())
 
 	// body takes registers first to first+count-1 of the elements at hand.

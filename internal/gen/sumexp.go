@@ -27,7 +27,7 @@ func sumExp(v *vec) {
 	v.broadcast(at(p, 0), magic)
 	v.broadcast(at(p, v.size), low)
 	v.broadcast(at(p, 2*v.size), high)
-	e := newExponential(v, magic, true)
+	e := newExponential(v, magic, !v.double())
 	acc := newAccumulator(v)
 
 	l.run(acc.clear,
