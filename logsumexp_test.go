@@ -97,10 +97,7 @@ func testLengths() []int {
 	for n := range 4*64 + 4 {
 		lengths = append(lengths, n)
 	}
-	for _, n := range []int{BlockLen - 1, BlockLen, BlockLen + 1, 2 * BlockLen, 3*BlockLen + 65, (batch+1)*BlockLen + 1} {
-		lengths = append(lengths, n)
-	}
-	return lengths
+	return append(lengths, BlockLen-1, BlockLen, BlockLen+1, 2*BlockLen, 3*BlockLen+65, (batch+1)*BlockLen+1)
 }
 
 // TestTiers compares every tier with the generic one: every length, every

@@ -1,7 +1,6 @@
 package zlpr
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -164,7 +163,7 @@ func TestNoMathElementary(t *testing.T) {
 		for i, line := range strings.Split(string(text), "\n") {
 			code, comment, _ := strings.Cut(line, "//")
 			if f := call.FindString(code); f != "" && !strings.Contains(comment, "exact") {
-				t.Error(fmt.Sprintf("%s:%d: %s)", name, i+1, f))
+				t.Errorf("%s:%d: %s)", name, i+1, f)
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func evaluateDense[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value, p
 	if loss {
 		value = tiltedLoss(c, &t, x, q.pos)
 		if law.padded {
-			value += float64(k-len(c.positives)) * above
+			value += float64(float64(k-len(c.positives)) * above)
 			push = -t.meanPicks(c, len(c.positives))
 		}
 	} else {

@@ -10,12 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// falseAlarm is the probability with which one of the statistical tests below
-// would fail for a right sampler if its seed were not fixed.
-const falseAlarm = 1e-6
-
 // chiSquareLimit is the quantile of the χ² law that is exceeded with probability
-// falseAlarm, by the approximation of Wilson and Hilferty, a little high.
+// 1e-6, by the approximation of Wilson and Hilferty, a little high: so often
+// would a test fail for a right sampler if its seed were not fixed.
 func chiSquareLimit(degrees int) float64 {
 	const z = 4.76 // of the normal law
 	v := 2 / (9 * float64(degrees))

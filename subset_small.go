@@ -18,8 +18,6 @@ type smallLoss struct {
 	x, e, r        []float64 // of the positives: scores, e^(lowest - s), v
 	u, v           []float64 // e_a(u), e_r(v)
 	adjU, adjV     []float64
-	gv             float64
-	hornerV        []float64
 	loss, negative float64 // Σ W_ar e_a e_r without the first term; all of it inverted
 	pull           float64 // Σ (r-a) W_ar e_a e_r over all of it: ∂loss/∂threshold
 }
@@ -86,10 +84,10 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 		}
 		// highest - θ = h, a coarse number, so that gap - h is exact.
 		h := math.Round(((gap+logV-logU)/2)*64) / 64
-		gu, gv = scalar.Exp(h), scalar.Exp(gap-h)
+		gu, gv = scalar.Exp(h), scalar.Exp(gap-h) // h is exact
 		gv = math.FMA(gv, err, gv)
 		if padded {
-			if d, err := twoDifference(highest, threshold); d-h+err >= 0 {
+			if d, err := twoDifference(highest, threshold); d-h+err >= 0 { // h is exact
 				delta = d - h + err
 			} else { // θ = threshold lies higher
 				gu, gv = expDifference(highest, threshold), expDifference(threshold, lowest)

@@ -6,6 +6,7 @@ import "math"
 type sum2 struct{ high, low float64 }
 
 func (s *sum2) add(x float64) {
+	x = float64(x) // rounded, where add is inlined and x is a product
 	t := s.high + x
 	b := t - s.high
 	s.low += (s.high - (t - b)) + (x - b)
@@ -30,6 +31,7 @@ func (s *sum2) value() float64 { return s.high + s.low }
 
 // twoDifference returns a - b rounded and the error.
 func twoDifference(a, b float64) (d, err float64) {
+	a, b = float64(a), float64(b) // rounded, where they are products and this is inlined
 	d = a - b
 	t := d - a
 	return d, (a - (d - t)) - (b + t)

@@ -377,7 +377,6 @@ func TestSubsetLossAccuracy(t *testing.T) {
 
 // TestSubsetTiers compares whole results bit by bit.
 func TestSubsetTiers(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 5))
 	type result struct {
 		value, push float64
 		grad        []float32
@@ -385,7 +384,7 @@ func TestSubsetTiers(t *testing.T) {
 	var want []result
 	for _, tier := range availableTiers() {
 		restore := forceTier(tier)
-		rng = rand.New(rand.NewPCG(3, 5))
+		rng := rand.New(rand.NewPCG(3, 5))
 		var c subsetCore
 		var got []result
 		for _, n := range []int{9, 100, 1000, 4096} {

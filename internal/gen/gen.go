@@ -155,7 +155,7 @@ func (f *file) newLabel(name string) string {
 
 // param loads an argument into a new general register.
 func (f *file) param(name string) gpreg {
-	r := f.GP64().(gpreg)
+	r := f.GP64()
 	f.Load(f.Param(name), r)
 	return r
 }

@@ -61,7 +61,7 @@ func packBytes(v *vec) {
 		var half [2]gpreg
 		for i := range half {
 			r := v.reg()
-			half[i] = v.GP64().(gpreg)
+			half[i] = v.GP64()
 			v.VMOVDQU(at(in, 32*i), r)
 			v.VPOR(r, seen, seen)
 			v.VPSLLW(operand.U8(7), r, r)

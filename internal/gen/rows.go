@@ -56,7 +56,7 @@ func newRowLoop(v *vec) *rowLoop {
 // newVectorLoop returns the loop through one row.
 func newVectorLoop(v *vec) *rowLoop {
 	l := &rowLoop{vec: v, rest: v.param("n")}
-	l.groups = v.GP64().(gpreg)
+	l.groups = v.GP64()
 	v.MOVQ(l.rest, l.groups)
 	v.SHRQ(operand.U8(log2(v.groupLen())), l.groups)
 	v.ANDQ(operand.U8(v.groupLen()-1), l.rest)

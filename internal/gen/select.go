@@ -42,7 +42,7 @@ type sides struct {
 }
 
 func newSides(v *vec) *sides {
-	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), step: v.param("words"), at: v.GP64().(gpreg)}
+	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), step: v.param("words"), at: v.GP64()}
 	v.SHLQ(operand.U8(3), s.step)
 	if !v.wide() {
 		s.bits = []op{v.laneBits(0)}
