@@ -371,51 +371,35 @@ func (w *lossWorker[T]) writeGradient() {
 func (w *lossWorker[T]) sumUp() {
 	j, c, t := &w.e.job, &w.chunk, &w.total
 	weighted := j.b.RowWeights != nil
-	all := true
+	least, most, rows := t.min, t.max, 0
 	for i, live := range c.live {
 		if !live {
-			all = false
 			c.loss[i] = 0
 			continue
 		}
-		t.rows++
+		rows++
 		if weighted {
 			t.sum.AddProduct(w.weight[i], c.loss[i])
 			t.weight.Add(w.weight[i])
 			c.loss[i] *= w.weight[i]
 		}
-		t.min, t.max = lower(t.min, c.loss[i]), higher(t.max, c.loss[i])
+		// NaN is neither.
+		if l := c.loss[i]; l < least {
+			least = l
+		}
+		if l := c.loss[i]; l > most {
+			most = l
+		}
 	}
+	t.min, t.max = least, most
+	t.rows += rows
 	if !weighted {
 		t.sum.AddSlice(c.loss)
-		if all {
-			t.weight.Add(float64(c.rows))
-		} else {
-			for _, live := range c.live {
-				if live {
-					t.weight.Add(1)
-				}
-			}
-		}
+		t.weight.Add(float64(rows))
 	}
 	if j.out.Losses != nil {
 		copy(j.out.Losses[c.first:], c.loss)
 	}
-}
-
-// lower and higher keep a where b is NaN.
-func lower(a, b float64) float64 {
-	if b < a {
-		return b
-	}
-	return a
-}
-
-func higher(a, b float64) float64 {
-	if b > a {
-		return b
-	}
-	return a
 }
 
 // resize returns x with length n, its contents open.

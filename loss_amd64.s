@@ -775,6 +775,8 @@ rest12:
 	JMP          done14
 
 half13:
+	CMPQ         R13, $0x10
+	JBE          one15
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -938,6 +940,97 @@ half13:
 	VADDPS       Y9, Y7, Y7
 	VEXTRACTF128 $0x01, Y7, X5
 	VCVTPS2PD    X7, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y4, Y4
+	JMP          done14
+
+one15:
+	MOVQ         R12, R11
+	SHRQ         $0x05, R11
+	VPBROADCASTB (R8)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB (R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y6, Y5, Y5
+	VMASKMOVPS   (DX)(R12*1), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      f32_42afebb7<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y5
+	VMOVUPS      Y5, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPBROADCASTB (R9)(R11*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMULPS       Y6, Y7, Y5
+	VANDPS       Y8, Y5, Y5
+	VPBROADCASTB (R8)(R11*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMULPS       Y6, Y7, Y6
+	VANDPS       Y8, Y6, Y6
+	VPBROADCASTB 1(R8)(R11*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(R9)(R11*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y8, Y7, Y7
+	VMASKMOVPS   32(DX)(R12*1), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      f32_42afebb7<>+0(SB), Y8
+	VMINPS       Y7, Y8, Y7
+	VMOVUPS      Y7, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VPSLLD       $0x17, Y8, Y8
+	VPBROADCASTB 1(R9)(R11*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMULPS       Y8, Y9, Y7
+	VANDPS       Y10, Y7, Y7
+	VPBROADCASTB 1(R8)(R11*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMULPS       Y8, Y9, Y8
+	VANDPS       Y10, Y8, Y8
+	VADDPS       Y7, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X7
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y7, Y2, Y2
+	VADDPS       Y8, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X5
+	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
@@ -1244,9 +1337,9 @@ TEXT ·selectGrad32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last16
+	JZ      last17
 
-row15:
+row16:
 	VBROADCASTSS (R10), Y1
 	VMOVUPS      Y1, (SP)
 	VBROADCASTSS 4(R10), Y1
@@ -1262,9 +1355,9 @@ row15:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest20
+	JZ           rest21
 
-group19:
+group20:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -1423,13 +1516,13 @@ group19:
 	VMOVUPS      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group19
+	JNZ          group20
 
-rest20:
+rest21:
 	TESTQ        R11, R11
-	JZ           done22
+	JZ           done23
 	CMPQ         R11, $0x10
-	JBE          half21
+	JBE          half22
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -1594,9 +1687,9 @@ rest20:
 	VANDPS       Y3, Y2, Y2
 	VMOVUPS      224(R13), Y1
 	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done22
+	JMP          done23
 
-half21:
+half22:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -1682,16 +1775,16 @@ half21:
 	VMOVUPS      160(R13), Y1
 	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
 
-done22:
+done23:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R14
-	JNZ  row15
+	JNZ  row16
 
-last16:
+last17:
 	VZEROUPPER
 	RET
 
@@ -1754,9 +1847,9 @@ TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last24
+	JZ      last25
 
-row23:
+row24:
 	VBROADCASTSS (R10), Y1
 	VMOVUPS      Y1, (SP)
 	VBROADCASTSS 4(R10), Y1
@@ -1772,9 +1865,9 @@ row23:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest28
+	JZ           rest29
 
-group27:
+group28:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -1933,13 +2026,13 @@ group27:
 	VMOVNTPS     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group27
+	JNZ          group28
 
-rest28:
+rest29:
 	TESTQ        R11, R11
-	JZ           done30
+	JZ           done31
 	CMPQ         R11, $0x10
-	JBE          half29
+	JBE          half30
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2104,9 +2197,9 @@ rest28:
 	VANDPS       Y3, Y2, Y2
 	VMOVUPS      224(R13), Y1
 	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done30
+	JMP          done31
 
-half29:
+half30:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2192,7 +2285,7 @@ half29:
 	VMOVUPS      160(R13), Y1
 	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
 
-done30:
+done31:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -2200,9 +2293,9 @@ done30:
 	ADDQ $0x18, R10
 	SFENCE
 	DECQ R14
-	JNZ  row23
+	JNZ  row24
 
-last24:
+last25:
 	VZEROUPPER
 	RET
 
@@ -2231,9 +2324,9 @@ TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last32
+	JZ      last33
 
-row31:
+row32:
 	VBROADCASTSS (R10), Y1
 	VMOVUPS      Y1, (SP)
 	VBROADCASTSS 4(R10), Y1
@@ -2249,9 +2342,9 @@ row31:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest36
+	JZ           rest37
 
-group35:
+group36:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -2418,13 +2511,13 @@ group35:
 	VMOVUPS      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group35
+	JNZ          group36
 
-rest36:
+rest37:
 	TESTQ        R11, R11
-	JZ           done38
+	JZ           done39
 	CMPQ         R11, $0x10
-	JBE          half37
+	JBE          half38
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2601,9 +2694,9 @@ rest36:
 	VADDPS       Y2, Y1, Y2
 	VMOVUPS      224(R13), Y1
 	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done38
+	JMP          done39
 
-half37:
+half38:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2695,16 +2788,16 @@ half37:
 	VMOVUPS      160(R13), Y1
 	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
 
-done38:
+done39:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R14
-	JNZ  row31
+	JNZ  row32
 
-last32:
+last33:
 	VZEROUPPER
 	RET
 
@@ -2735,17 +2828,17 @@ TEXT ·selectSums32AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	TESTQ   SI, SI
-	JZ      last41
+	JZ      last42
 
-row39:
+row40:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000040, R13
-	JL     rest42
+	JL     rest43
 
-group40:
+group41:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -2852,13 +2945,13 @@ group40:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R12
 	SUBQ          $0x00000040, R13
-	JGE           group40
+	JGE           group41
 
-rest42:
+rest43:
 	ADDQ          $0x00000040, R13
-	JZ            done44
+	JZ            done45
 	CMPQ          R13, $0x20
-	JBE           half43
+	JBE           half44
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -2967,9 +3060,11 @@ rest42:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done44
+	JMP           done45
 
-half43:
+half44:
+	CMPQ          R13, $0x10
+	JBE           one46
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3028,8 +3123,45 @@ half43:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
+	JMP           done45
 
-done44:
+one46:
+	MOVQ          R12, R11
+	SHRQ          $0x05, R11
+	KMOVW         (R8)(R11*1), K1
+	KMOVW         (R9)(R11*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS.Z     (DX)(R12*1), K2, Z14
+	VXORPS        f32_80000000<>+0(SB), Z14, K1, Z14
+	VMAXPS        Z14, Z1, Z14
+	VMINPS        Z14, Z2, Z14
+	VMOVUPS       Z14, Z15
+	VFMADD213PS   Z0, Z3, Z15
+	VSUBPS        Z0, Z15, Z16
+	VFMADD231PS   Z4, Z16, Z14
+	VFMADD231PS   Z5, Z16, Z14
+	VMOVUPS       Z6, Z16
+	VFMADD213PS   Z7, Z14, Z16
+	VFMADD213PS   Z8, Z14, Z16
+	VFMADD213PS   Z9, Z14, Z16
+	VFMADD213PS   Z10, Z14, Z16
+	VFMADD213PS   Z11, Z14, Z16
+	VFMADD213PS   Z11, Z14, Z16
+	VPSLLD        $0x17, Z15, Z15
+	KMOVW         (R9)(R11*1), K1
+	VMULPS.Z      Z15, Z16, K1, Z14
+	KMOVW         (R8)(R11*1), K1
+	VMULPS.Z      Z15, Z16, K1, Z15
+	VEXTRACTF64X4 $0x01, Z14, Y16
+	VADDPS        Y16, Y14, Y14
+	VCVTPS2PD     Y14, Z14
+	VADDPD        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y14, Y15, Y15
+	VCVTPS2PD     Y15, Z14
+	VADDPD        Z14, Z13, Z13
+
+done45:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VADDPD        Y14, Y12, Y12
 	VEXTRACTF64X2 $0x01, Y12, X14
@@ -3050,9 +3182,9 @@ done44:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row39
+	JNZ           row40
 
-last41:
+last42:
 	VZEROUPPER
 	RET
 
@@ -3090,9 +3222,9 @@ TEXT ·selectGrad32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last46
+	JZ      last48
 
-row45:
+row47:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3102,9 +3234,9 @@ row45:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one48
+	JB           one50
 
-two47:
+two49:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3217,13 +3349,13 @@ two47:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two47
+	JAE         two49
 
-one48:
+one50:
 	ADDQ $0x02, R15
-	JZ   rest50
+	JZ   rest52
 
-group49:
+group51:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3282,13 +3414,13 @@ group49:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group49
+	JNZ         group51
 
-rest50:
+rest52:
 	TESTQ       R11, R11
-	JZ          done52
+	JZ          done54
 	CMPQ        R11, $0x10
-	JBE         half51
+	JBE         half53
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3345,9 +3477,9 @@ rest50:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K6, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done52
+	JMP         done54
 
-half51:
+half53:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3378,16 +3510,16 @@ half51:
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done52:
+done54:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row45
+	JNZ  row47
 
-last46:
+last48:
 	VZEROUPPER
 	RET
 
@@ -3425,9 +3557,9 @@ TEXT ·selectGradStream32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last54
+	JZ      last56
 
-row53:
+row55:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3437,9 +3569,9 @@ row53:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one56
+	JB           one58
 
-two55:
+two57:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3552,13 +3684,13 @@ two55:
 	VMOVNTPS    Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two55
+	JAE         two57
 
-one56:
+one58:
 	ADDQ $0x02, R15
-	JZ   rest58
+	JZ   rest60
 
-group57:
+group59:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3617,13 +3749,13 @@ group57:
 	VMOVNTPS    Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group57
+	JNZ         group59
 
-rest58:
+rest60:
 	TESTQ       R11, R11
-	JZ          done60
+	JZ          done62
 	CMPQ        R11, $0x10
-	JBE         half59
+	JBE         half61
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3680,9 +3812,9 @@ rest58:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K6, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done60
+	JMP         done62
 
-half59:
+half61:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3713,7 +3845,7 @@ half59:
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done60:
+done62:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -3721,9 +3853,9 @@ done60:
 	ADDQ $0x18, R10
 	SFENCE
 	DECQ R13
-	JNZ  row53
+	JNZ  row55
 
-last54:
+last56:
 	VZEROUPPER
 	RET
 
@@ -3761,9 +3893,9 @@ TEXT ·selectGradAdd32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last62
+	JZ      last64
 
-row61:
+row63:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3773,9 +3905,9 @@ row61:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one64
+	JB           one66
 
-two63:
+two65:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3896,13 +4028,13 @@ two63:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two63
+	JAE         two65
 
-one64:
+one66:
 	ADDQ $0x02, R15
-	JZ   rest66
+	JZ   rest68
 
-group65:
+group67:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3965,13 +4097,13 @@ group65:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group65
+	JNZ         group67
 
-rest66:
+rest68:
 	TESTQ       R11, R11
-	JZ          done68
+	JZ          done70
 	CMPQ        R11, $0x10
-	JBE         half67
+	JBE         half69
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4032,9 +4164,9 @@ rest66:
 	VMOVUPS.Z   64(AX)(R14*1), K2, Z1
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done68
+	JMP         done70
 
-half67:
+half69:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4067,16 +4199,16 @@ half67:
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done68:
+done70:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row61
+	JNZ  row63
 
-last62:
+last64:
 	VZEROUPPER
 	RET
 
@@ -4096,9 +4228,9 @@ TEXT ·selectSums64AVX2(SB), NOSPLIT, $256-72
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last71
+	JZ      last73
 
-row69:
+row71:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -4112,9 +4244,9 @@ row69:
 	XORQ    R12, R12
 	MOVQ    DI, R13
 	SUBQ    $0x00000020, R13
-	JL      rest72
+	JL      rest74
 
-group70:
+group72:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -4483,13 +4615,13 @@ group70:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R12
 	SUBQ         $0x00000020, R13
-	JGE          group70
+	JGE          group72
 
-rest72:
+rest74:
 	ADDQ         $0x00000020, R13
-	JZ           done74
+	JZ           done76
 	CMPQ         R13, $0x10
-	JBE          half73
+	JBE          half75
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -4884,9 +5016,11 @@ rest72:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done74
+	JMP          done76
 
-half73:
+half75:
+	CMPQ         R13, $0x08
+	JBE          one77
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5105,8 +5239,141 @@ half73:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
+	JMP          done76
 
-done74:
+one77:
+	MOVQ         R12, R11
+	SHRQ         $0x06, R11
+	VPBROADCASTB (R8)(R11*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMASKMOVPD   (DX)(R12*1), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
+	VMAXPD       Y1, Y2, Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	VMINPD       Y1, Y2, Y1
+	VMOVUPD      Y1, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y3
+	VPSLLQ       $0x34, Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMULPD       Y2, Y3, Y1
+	VANDPD       Y4, Y1, Y1
+	VPBROADCASTB (R8)(R11*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMULPD       Y2, Y3, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      (SP), Y3
+	VMOVUPD      32(SP), Y4
+	VADDPD       Y1, Y3, Y5
+	VMAXPD       Y1, Y3, Y6
+	VMINPD       Y1, Y3, Y1
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y1, Y1
+	VADDPD       Y1, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, (SP)
+	VMOVUPD      Y4, 32(SP)
+	VMOVUPD      128(SP), Y1
+	VMOVUPD      160(SP), Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMOVAPD      Y4, Y1
+	VMOVUPD      Y1, 128(SP)
+	VMOVUPD      Y3, 160(SP)
+	VPBROADCASTB (R8)(R11*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMASKMOVPD   32(DX)(R12*1), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
+	VMAXPD       Y1, Y2, Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	VMINPD       Y1, Y2, Y1
+	VMOVUPD      Y1, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y3
+	VPSLLQ       $0x34, Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMULPD       Y2, Y3, Y1
+	VANDPD       Y4, Y1, Y1
+	VPBROADCASTB (R8)(R11*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMULPD       Y2, Y3, Y2
+	VANDPD       Y4, Y2, Y2
+	VMOVUPD      64(SP), Y3
+	VMOVUPD      96(SP), Y4
+	VADDPD       Y1, Y3, Y5
+	VMAXPD       Y1, Y3, Y6
+	VMINPD       Y1, Y3, Y1
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y1, Y1
+	VADDPD       Y1, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 64(SP)
+	VMOVUPD      Y4, 96(SP)
+	VMOVUPD      192(SP), Y1
+	VMOVUPD      224(SP), Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMOVAPD      Y4, Y1
+	VMOVUPD      Y1, 192(SP)
+	VMOVUPD      Y3, 224(SP)
+
+done76:
 	VMOVUPD      (SP), Y1
 	VMOVUPD      32(SP), Y2
 	VMOVUPD      64(SP), Y3
@@ -5181,9 +5448,9 @@ done74:
 	ADDQ         R10, R8
 	ADDQ         R10, R9
 	DECQ         SI
-	JNZ          row69
+	JNZ          row71
 
-last71:
+last73:
 	VZEROUPPER
 	RET
 
@@ -5412,9 +5679,9 @@ TEXT ·selectGrad64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last76
+	JZ      last79
 
-row75:
+row78:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -5430,9 +5697,9 @@ row75:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest80
+	JZ           rest83
 
-group79:
+group82:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -5611,13 +5878,13 @@ group79:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group79
+	JNZ          group82
 
-rest80:
+rest83:
 	TESTQ        R11, R11
-	JZ           done82
+	JZ           done85
 	CMPQ         R11, $0x08
-	JBE          half81
+	JBE          half84
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -5802,9 +6069,9 @@ rest80:
 	VANDPD       Y3, Y2, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done82
+	JMP          done85
 
-half81:
+half84:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -5900,16 +6167,16 @@ half81:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done82:
+done85:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row75
+	JNZ  row78
 
-last76:
+last79:
 	VZEROUPPER
 	RET
 
@@ -5938,9 +6205,9 @@ TEXT ·selectGradStream64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last84
+	JZ      last87
 
-row83:
+row86:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -5956,9 +6223,9 @@ row83:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest88
+	JZ           rest91
 
-group87:
+group90:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -6137,13 +6404,13 @@ group87:
 	VMOVNTPD     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group87
+	JNZ          group90
 
-rest88:
+rest91:
 	TESTQ        R11, R11
-	JZ           done90
+	JZ           done93
 	CMPQ         R11, $0x08
-	JBE          half89
+	JBE          half92
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6328,9 +6595,9 @@ rest88:
 	VANDPD       Y3, Y2, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done90
+	JMP          done93
 
-half89:
+half92:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6426,7 +6693,7 @@ half89:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done90:
+done93:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -6434,9 +6701,9 @@ done90:
 	ADDQ $0x30, R10
 	SFENCE
 	DECQ R14
-	JNZ  row83
+	JNZ  row86
 
-last84:
+last87:
 	VZEROUPPER
 	RET
 
@@ -6465,9 +6732,9 @@ TEXT ·selectGradAdd64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last92
+	JZ      last95
 
-row91:
+row94:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -6483,9 +6750,9 @@ row91:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest96
+	JZ           rest99
 
-group95:
+group98:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -6672,13 +6939,13 @@ group95:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group95
+	JNZ          group98
 
-rest96:
+rest99:
 	TESTQ        R11, R11
-	JZ           done98
+	JZ           done101
 	CMPQ         R11, $0x08
-	JBE          half97
+	JBE          half100
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6875,9 +7142,9 @@ rest96:
 	VADDPD       Y2, Y1, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done98
+	JMP          done101
 
-half97:
+half100:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6979,16 +7246,16 @@ half97:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done98:
+done101:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row91
+	JNZ  row94
 
-last92:
+last95:
 	VZEROUPPER
 	RET
 
@@ -7011,9 +7278,9 @@ TEXT ·selectSums64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ   SI, SI
-	JZ      last101
+	JZ      last104
 
-row99:
+row102:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -7021,9 +7288,9 @@ row99:
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000020, R13
-	JL     rest102
+	JL     rest105
 
-group100:
+group103:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7156,13 +7423,13 @@ group100:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R12
 	SUBQ        $0x00000020, R13
-	JGE         group100
+	JGE         group103
 
-rest102:
+rest105:
 	ADDQ        $0x00000020, R13
-	JZ          done104
+	JZ          done107
 	CMPQ        R13, $0x10
-	JBE         half103
+	JBE         half106
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7297,9 +7564,11 @@ rest102:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done104
+	JMP         done107
 
-half103:
+half106:
+	CMPQ        R13, $0x08
+	JBE         one108
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7374,8 +7643,56 @@ half103:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
+	JMP         done107
 
-done104:
+one108:
+	MOVQ        R12, R11
+	SHRQ        $0x06, R11
+	KMOVB       (R8)(R11*1), K1
+	KMOVB       (R9)(R11*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD.Z   (DX)(R12*1), K2, Z8
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	VMOVUPD     Z8, Z9
+	VFMADD213PD Z0, Z3, Z9
+	VSUBPD      Z0, Z9, Z10
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z10, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z10, Z8
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VPSLLQ      $0x34, Z9, Z9
+	KMOVB       (R9)(R11*1), K1
+	VMULPD.Z    Z9, Z10, K1, Z8
+	KMOVB       (R8)(R11*1), K1
+	VMULPD.Z    Z9, Z10, K1, Z9
+	VADDPD      Z8, Z4, Z10
+	VMAXPD      Z8, Z4, Z11
+	VMINPD      Z8, Z4, Z8
+	VSUBPD      Z11, Z10, Z11
+	VSUBPD      Z11, Z8, Z8
+	VADDPD      Z8, Z5, Z5
+	VMOVAPD     Z10, Z4
+	VADDPD      Z9, Z6, Z8
+	VMAXPD      Z9, Z6, Z10
+	VMINPD      Z9, Z6, Z9
+	VSUBPD      Z10, Z8, Z10
+	VSUBPD      Z10, Z9, Z9
+	VADDPD      Z9, Z7, Z7
+	VMOVAPD     Z8, Z6
+
+done107:
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VEXTRACTF64X4 $0x01, Z5, Y9
 	VADDPD        Y9, Y5, Y5
@@ -7446,9 +7763,9 @@ done104:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row99
+	JNZ           row102
 
-last101:
+last104:
 	VZEROUPPER
 	RET
 
@@ -7491,9 +7808,9 @@ TEXT ·selectGrad64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last106
+	JZ      last110
 
-row105:
+row109:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -7503,9 +7820,9 @@ row105:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one108
+	JB           one112
 
-two107:
+two111:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -7638,13 +7955,13 @@ two107:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two107
+	JAE         two111
 
-one108:
+one112:
 	ADDQ $0x02, R15
-	JZ   rest110
+	JZ   rest114
 
-group109:
+group113:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -7713,13 +8030,13 @@ group109:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group109
+	JNZ         group113
 
-rest110:
+rest114:
 	TESTQ       R11, R11
-	JZ          done112
+	JZ          done116
 	CMPQ        R11, $0x08
-	JBE         half111
+	JBE         half115
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -7786,9 +8103,9 @@ rest110:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K6, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done112
+	JMP         done116
 
-half111:
+half115:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -7824,16 +8141,16 @@ half111:
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done112:
+done116:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row105
+	JNZ  row109
 
-last106:
+last110:
 	VZEROUPPER
 	RET
 
@@ -7876,9 +8193,9 @@ TEXT ·selectGradStream64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last114
+	JZ      last118
 
-row113:
+row117:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -7888,9 +8205,9 @@ row113:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one116
+	JB           one120
 
-two115:
+two119:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8023,13 +8340,13 @@ two115:
 	VMOVNTPD    Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two115
+	JAE         two119
 
-one116:
+one120:
 	ADDQ $0x02, R15
-	JZ   rest118
+	JZ   rest122
 
-group117:
+group121:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8098,13 +8415,13 @@ group117:
 	VMOVNTPD    Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group117
+	JNZ         group121
 
-rest118:
+rest122:
 	TESTQ       R11, R11
-	JZ          done120
+	JZ          done124
 	CMPQ        R11, $0x08
-	JBE         half119
+	JBE         half123
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8171,9 +8488,9 @@ rest118:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K6, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done120
+	JMP         done124
 
-half119:
+half123:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8209,7 +8526,7 @@ half119:
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done120:
+done124:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -8217,9 +8534,9 @@ done120:
 	ADDQ $0x30, R10
 	SFENCE
 	DECQ R13
-	JNZ  row113
+	JNZ  row117
 
-last114:
+last118:
 	VZEROUPPER
 	RET
 
@@ -8262,9 +8579,9 @@ TEXT ·selectGradAdd64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last122
+	JZ      last126
 
-row121:
+row125:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -8274,9 +8591,9 @@ row121:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one124
+	JB           one128
 
-two123:
+two127:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8417,13 +8734,13 @@ two123:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two123
+	JAE         two127
 
-one124:
+one128:
 	ADDQ $0x02, R15
-	JZ   rest126
+	JZ   rest130
 
-group125:
+group129:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8496,13 +8813,13 @@ group125:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group125
+	JNZ         group129
 
-rest126:
+rest130:
 	TESTQ       R11, R11
-	JZ          done128
+	JZ          done132
 	CMPQ        R11, $0x08
-	JBE         half127
+	JBE         half131
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8573,9 +8890,9 @@ rest126:
 	VMOVUPD.Z   64(AX)(R14*1), K2, Z1
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done128
+	JMP         done132
 
-half127:
+half131:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8613,15 +8930,15 @@ half127:
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done128:
+done132:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row121
+	JNZ  row125
 
-last122:
+last126:
 	VZEROUPPER
 	RET

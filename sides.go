@@ -123,10 +123,12 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 // rows, and reports whether there are slow rows.
 func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	s := &c.scratch
-	for i := range c.rows {
+	low, high := naturalRange[T]()
+	for i, s0 := range c.threshold {
 		u, v := s.a[i], s.b[i]
-		ok := fastSum[T](u) && fastSum[T](v)
-		if s0 := c.threshold[i]; s0 != 0 {
+		// The sum of no terms is 0.
+		ok := (u >= low && u <= high || u == 0) && (v >= low && v <= high || v == 0)
+		if s0 != 0 {
 			u *= scalar.Exp(-s0)
 			v *= scalar.Exp(s0)
 			ok = ok && math.Abs(s0) < 600 && fastTerm(u) && fastTerm(v)
@@ -138,31 +140,51 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	}
 	log1p64(s.a, s.u)
 	log1p64(s.b, s.v)
-	for i := range c.loss {
-		c.loss[i] = s.a[i] + s.b[i]
+	for i, l := range s.a {
+		c.loss[i] = l + s.b[i]
 	}
 	if c.thresholdGrad != nil {
-		// v/(1+v) - u/(1+u)
 		for i := range c.thresholdGrad {
-			u, v := s.u[i], s.v[i]
-			c.thresholdGrad[i] = c.scale[i] * thresholdSlope(u, v)
+			c.thresholdGrad[i] = c.scale[i] * thresholdSlope(s.u[i], s.v[i])
 		}
 	}
 	if c.grad == nil {
 		return anySlow
 	}
 	s.params = resize(s.params, c.rows)
-	for i := range s.params {
+	zero := zeroPivot[T]()
+	for i, s0 := range c.threshold {
 		f, g := 1/(1+s.u[i]), 1/(1+s.v[i])
-		if s0 := c.threshold[i]; s0 != 0 && !s.slow[i] {
+		p, scale := &s.params[i], c.scale[i]
+		if s0 == 0 && f >= 0x1p-50 && g >= 0x1p-50 && math.Abs(scale) <= 1 && math.Abs(scale) >= 0x1p-50 {
+			// The factors are normal and at most 1: pivot 0 loses nothing.
+			*p = zero
+			p[2], p[5] = T(f*scale), T(-g*scale)
+			continue
+		}
+		if s0 != 0 && !s.slow[i] {
 			f *= scalar.Exp(-s0)
 			g *= scalar.Exp(s0)
 		}
-		p := &s.params[i]
-		setFactor(p[:3], f, c.scale[i])
-		setFactor(p[3:], g, -c.scale[i])
+		setFactor(p[:3], f, scale)
+		setFactor(p[3:], g, -scale)
 	}
 	return anySlow
+}
+
+// naturalRange returns the limits of natural.
+func naturalRange[T Float]() (low, high float64) {
+	if isFloat32[T]() {
+		return naturalLow32, naturalHigh32
+	}
+	return naturalLow64, naturalHigh64
+}
+
+// zeroPivot returns the parameters of pivot 0, without factors.
+func zeroPivot[T Float]() (p gradParams[T]) {
+	setFactor(p[:3], 1, 1)
+	setFactor(p[3:], 1, 1)
+	return p
 }
 
 // thresholdSlope returns v/(1+v) - u/(1+u).

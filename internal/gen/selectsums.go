@@ -29,6 +29,7 @@ func selectSums(v *vec) {
 	var (
 		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
 		rest, half, done = v.newLabel("rest"), v.newLabel("half"), v.newLabel("done")
+		one              = v.newLabel("one")
 		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
 		off, left        = v.GP64(), v.GP64()
 		size             = 4 * v.lanes // of a group
@@ -90,7 +91,12 @@ func selectSums(v *vec) {
 	terms(4, false)
 	v.JMP(goTo(done))
 	v.Label(half)
+	v.CMPQ(left, operand.U8(v.lanes))
+	v.JBE(goTo(one))
 	terms(2, false)
+	v.JMP(goTo(done))
+	v.Label(one)
+	terms(1, false)
 	v.Label(done)
 	negative.store(a)
 	positive.store(b)
