@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/zlpr/zlpr/internal/scalar"
 )
@@ -56,7 +57,7 @@ type subsetCore struct {
 const (
 	// The largest number of items in one run of the recurrence, whose rounding
 	// errors grow as the items of a lane.
-	laneItems = 16384
+	laneItems = 2048
 
 	splitCut  = 0.25 // the largest odds of a small item
 	splitStep = 128  // items of a block with a common number of terms
@@ -150,10 +151,12 @@ func (c *subsetCore) forwardLanes(r []float64, degree int) {
 	stride := roundUp8(degree + 1)
 	c.runs = grow(c.runs, 8*stride)
 	height := 0
+	// The mean is near the degree, the odds no more than 1.25 times that.
+	guess := 1.25 * float64(degree) * float64(min(len(r), laneItems)) / float64(8*len(r))
 	for run := 1; ; run++ {
 		n := min(len(r), laneItems)
 		c.runs = grow(c.runs, (height+8)*stride)
-		c.run(c.runs[height*stride:], r[:n], degree)
+		c.run(c.runs[height*stride:], r[:n], degree, guess)
 		height++
 		r = r[n:]
 		for carry := run; height > 1 && (carry&1 == 0 || len(r) == 0); carry >>= 1 {
@@ -169,19 +172,26 @@ func (c *subsetCore) forwardLanes(r []float64, degree int) {
 	}
 }
 
+// window returns the highest degree that counts of Π (1 + r·x), Σ r = sum: what
+// is above has less than 2^-64 of its weight, as in the tree.
+func window(sum float64) int { return int(sum+12*math.Sqrt(sum)) + 9 }
+
 // run makes Π (1 + r·x) up to the given degree at the start of dst, which has
-// room for eight such polynomials.
-func (c *subsetCore) run(dst, r []float64, degree int) {
-	// The kernel takes 4 items of a lane and 5 coefficients at a time.
-	d := min(degree, len(r)/8)
-	fives := (d + 4) / 5 * 5
-	c.lanes = grow(c.lanes, 8*(fives+1))
-	clear(c.lanes)
-	for l := range 8 {
-		c.lanes[l] = 1
-	}
-	if d > 0 {
-		espForward(c.lanes, r, fives)
+// room for eight such polynomials. It tries a degree that is enough for lanes
+// of equal weight.
+func (c *subsetCore) run(dst, r []float64, degree int, guess float64) {
+	full := min(degree, len(r)/8)
+	d := min(full, window(guess))
+	for {
+		c.runLanes(r, d)
+		if d == full {
+			break
+		}
+		sum := slices.Max(c.lanes[8:16])
+		if window(sum) <= d {
+			break
+		}
+		d = min(full, window(sum))
 	}
 	// The polynomial of lane l goes to l·stride; the product of two to where
 	// the first was.
@@ -194,11 +204,33 @@ func (c *subsetCore) run(dst, r []float64, degree int) {
 	}
 	for step := 1; step < 8; step *= 2 {
 		d2 := min(2*d, degree)
+		if d > 0 {
+			sum := 0.0
+			for l := 0; l < 8; l += 2 * step {
+				sum = max(sum, dst[l*stride+1]+dst[(l+step)*stride+1])
+			}
+			d2 = min(d2, window(sum))
+		}
 		for l := 0; l < 8; l += 2 * step {
 			x, y := dst[l*stride:], dst[(l+step)*stride:]
 			c.multiply(x[:roundUp8(d2+1)], x[:d+1], y[:d+1])
 		}
 		d = d2
+	}
+	clear(dst[d+1 : stride])
+}
+
+// runLanes makes the polynomials of 8 lanes up to degree d.
+func (c *subsetCore) runLanes(r []float64, d int) {
+	// The kernel takes 4 items of a lane and 5 coefficients at a time.
+	fives := (d + 4) / 5 * 5
+	c.lanes = grow(c.lanes, 8*(fives+1))
+	clear(c.lanes)
+	for l := range 8 {
+		c.lanes[l] = 1
+	}
+	if d > 0 {
+		espForward(c.lanes, r, fives)
 	}
 }
 

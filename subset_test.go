@@ -194,19 +194,51 @@ func TestSubsetAccuracyFloat32(t *testing.T) {
 	assert.LessOrEqual(t, worst, 4e-15) // the bar is 2e-14
 }
 
-// TestSubsetLarge checks (16384, 64) and (16384, 8192).
-func TestSubsetLarge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+// TestSubsetWindows takes degrees above those of the lanes, where the nodes of
+// the tree keep windows of their degrees only.
+func TestSubsetWindows(t *testing.T) {
+	const n = 700
+	var worst subsetErrors
+	rng := rand.New(rand.NewPCG(3, 12))
+	for i, shape := range shapes {
+		if testing.Short() && i > 0 {
+			break
+		}
+		checkSubset(t, shape.make(rng, n, []float64{3, 40}[i%2]), laneDegree+44*i, &worst)
 	}
+	t.Logf("log Z %.2g, in %.2g, out %.2g", worst.logZ, worst.in, worst.out)
+	assert.LessOrEqual(t, worst.logZ, 1e-15)
+	assert.LessOrEqual(t, worst.in, 1e-14)
+	assert.LessOrEqual(t, worst.out, 1e-14)
+}
+
+// TestSubsetLarge checks (16384, 4) and (16384, 64). Equal scores have rounding
+// errors that add up; of those the probabilities are known.
+func TestSubsetLarge(t *testing.T) {
 	const n, prec = 16384, 160
-	x := normalScores[float64](n)
+	p := make([]float64, n)
 	for _, k := range []int{4, 64} {
-		want := ref.Log(ref.ESP(ref.Weights(x, prec), k)[k])
-		got := LogPartition(x, k)
-		e := ref.AbsError(got, want, ref.New(highestSum(x, k, got)), 1)
-		t.Logf("k %d: error %.2g", k, e)
-		assert.LessOrEqual(t, e, 2e-15) // the bar is 1e-13
+		if !testing.Short() {
+			x := normalScores[float64](n)
+			want := ref.Log(ref.ESP(ref.Weights(x, prec), k)[k])
+			got := LogPartition(x, k)
+			e := ref.AbsError(got, want, ref.New(highestSum(x, k, got)), 1)
+			t.Logf("k %d: error %.2g", k, e)
+			assert.LessOrEqual(t, e, 1e-15) // the bar is 1e-13
+		}
+
+		x := slices.Repeat([]float64{-0.3}, n)
+		binomial := big.NewInt(0).Binomial(n, int64(k))
+		want := ref.Log(new(big.Float).SetPrec(prec).SetInt(binomial))
+		want.Add(want, new(big.Float).Mul(ref.New(-0.3), ref.New(float64(k))))
+		got := InclusionProbabilities(p, x, k)
+		e, worst := ref.AbsError(got, want, ref.New(highestSum(x, k, got)), 1), 0.0
+		for _, v := range p {
+			worst = max(worst, math.Abs(v*n/float64(k)-1))
+		}
+		t.Logf("k %d, equal: error %.2g, of the probabilities %.2g", k, e, worst)
+		assert.LessOrEqual(t, e, 2e-15)
+		assert.LessOrEqual(t, worst, 1e-14)
 	}
 }
 
