@@ -1,0 +1,429 @@
+package zlpr
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+var (
+	inf = math.Inf(1)
+	nan = math.NaN()
+)
+
+// oneRow is a batch of one row of float64 scores.
+func oneRow(y []uint8, x ...float64) *Batch[float64] {
+	n := len(x)
+	return &Batch[float64]{Scores: Matrix[float64]{1, n, x, n}, Labels: &DenseLabels[uint8]{1, n, y, n}}
+}
+
+// The table of special cases in the doc comments.
+func TestLossLimits(t *testing.T) {
+	third := 1 / (1 + math.E)
+	for _, c := range []struct {
+		name string
+		loss Loss
+		y    []uint8
+		x    []float64
+		want float64
+		grad []float64
+	}{
+		{"no positive", Pairwise{}, []uint8{0, 0}, []float64{1, 2}, 0, []float64{0, 0}},
+		{"all positive", Pairwise{}, []uint8{1, 1}, []float64{1, 2}, 0, []float64{0, 0}},
+		{"all positive", ZLPR{}, []uint8{1}, []float64{0}, math.Ln2, []float64{-0.5}},
+		{"no positive", ZLPR{}, []uint8{0}, []float64{0}, math.Ln2, []float64{0.5}},
+		{"NaN", ZLPR{}, []uint8{0, 1, 0}, []float64{nan, 0, 1}, nan, []float64{nan, nan, nan}},
+		{"NaN positive", ZLPR{}, []uint8{0, 1, 0}, []float64{1, nan, 1}, nan, []float64{nan, nan, nan}},
+		{"NaN", Pairwise{}, []uint8{0, 1, 0}, []float64{nan, 0, 1}, nan, []float64{nan, nan, nan}},
+		{"NaN", BCE{}, []uint8{0, 1, 0}, []float64{nan, 0, 1}, nan, []float64{nan, nan, nan}},
+		{"NaN", SoftmaxCrossEntropy{}, []uint8{0, 1, 0}, []float64{0, nan, 1}, nan, []float64{nan, nan, nan}},
+		{"-Inf negative", ZLPR{}, []uint8{0, 1}, []float64{-inf, 0}, math.Ln2, []float64{0, -0.5}},
+		{"+Inf positive", ZLPR{}, []uint8{0, 1}, []float64{0, inf}, math.Ln2, []float64{0.5, 0}},
+		{"+Inf negative", ZLPR{}, []uint8{0, 0, 1}, []float64{5, inf, 0}, inf, []float64{0, 1, -0.5}},
+		{"-Inf positive", ZLPR{}, []uint8{0, 1, 1}, []float64{0, -inf, 7}, inf, []float64{0.5, -1, 0}},
+		{"two +Inf", ZLPR{}, []uint8{0, 0, 1}, []float64{inf, inf, 0}, inf, []float64{nan, nan, -0.5}},
+		{"+Inf negative", Pairwise{}, []uint8{0, 0, 1}, []float64{5, inf, 0}, inf, []float64{0, 1, -1}},
+		{"+Inf against +Inf", Pairwise{}, []uint8{0, 1}, []float64{inf, inf}, nan, []float64{nan, nan}},
+		{"-Inf target", SoftmaxCrossEntropy{}, []uint8{0, 1}, []float64{3, -inf}, inf, []float64{1, -1}},
+		{"+Inf target", SoftmaxCrossEntropy{}, []uint8{0, 1}, []float64{3, inf}, 0, []float64{0, 0}},
+		{"-Inf others", SoftmaxCrossEntropy{}, []uint8{0, 1}, []float64{-inf, 3}, 0, []float64{0, 0}},
+		{"one class", SoftmaxCrossEntropy{}, []uint8{1}, []float64{3}, 0, []float64{0}},
+		{"two", SoftmaxCrossEntropy{}, []uint8{0, 1}, []float64{0, 1}, math.Log1p(1 / math.E), []float64{third, -third}},
+		{"+Inf negative", BCE{}, []uint8{0, 1}, []float64{inf, 0}, inf, []float64{1, -0.5}},
+		{"-Inf positive", BCE{}, []uint8{0, 1}, []float64{0, -inf}, inf, []float64{0.5, -1}},
+		{"nothing to add", BCE{}, []uint8{0, 1}, []float64{-inf, inf}, 0, []float64{0, 0}},
+	} {
+		forEachTier(t, func(t *testing.T) {
+			_, losses, grad := evalBatch(t, c.loss, Options{}, oneRow(c.y, c.x...), Output[float64]{})
+			requireClose(t, append([]float64{c.want}, c.grad...), append(losses, grad...), c.loss.Name()+" "+c.name)
+			// The same in float32.
+			b := oneRow(c.y, c.x...)
+			single := &Batch[float32]{Scores: Matrix[float32]{1, len(c.x), nil, len(c.x)}, Labels: b.Labels}
+			for _, v := range c.x {
+				single.Scores.Data = append(single.Scores.Data, float32(v))
+			}
+			_, losses, grad32 := evalBatch(t, c.loss, Options{}, single, Output[float32]{})
+			for _, v := range grad32 {
+				losses = append(losses, float64(v))
+			}
+			requireClose(t, append([]float64{c.want}, c.grad...), losses, c.loss.Name()+" float32 "+c.name)
+		})
+	}
+}
+
+// requireClose compares to 1e-6, NaN and infinities as such.
+func requireClose(t *testing.T, want, got []float64, what string) {
+	t.Helper()
+	require.Len(t, got, len(want), what)
+	for i, w := range want {
+		if same := w == got[i] || w != w && got[i] != got[i]; !same && !(math.Abs(w-got[i]) < 1e-6) {
+			t.Fatalf("%s: %v, want %v", what, got, want)
+		}
+	}
+}
+
+// What the mask leaves out is not read, and gets no gradient.
+func TestMaskedNaN(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for _, loss := range []Loss{ZLPR{}, ZLPR{Threshold: 1}, Pairwise{Gamma: 2}, BCE{}} {
+		for _, n := range []int{3, 40, 200} {
+			x, y, mask := make([]float32, n), make([]uint8, n), make([]uint8, n)
+			var kept []float32
+			var labels []uint8
+			for j := range n {
+				x[j], mask[j] = float32(r.NormFloat64()), uint8(r.IntN(2))
+				if mask[j] == 0 {
+					x[j] = []float32{float32(nan), float32(inf), 1e38}[r.IntN(3)]
+					continue
+				}
+				y[j] = uint8(r.IntN(2))
+				kept, labels = append(kept, x[j]), append(labels, y[j])
+			}
+			b := &Batch[float32]{
+				Scores: Matrix[float32]{1, n, x, n}, Labels: &DenseLabels[uint8]{1, n, y, n}, Mask: &DenseLabels[uint8]{1, n, mask, n}}
+			got, _, grad := evalBatch(t, loss, Options{Strict: true}, b, Output[float32]{})
+			k := len(kept)
+			want, _, wantGrad := evalBatch(t, loss, Options{}, &Batch[float32]{
+				Scores: Matrix[float32]{1, k, kept, k}, Labels: &DenseLabels[uint8]{1, k, labels, k}}, Output[float32]{})
+			require.InEpsilon(t, want.Loss+1, got.Loss+1, 1e-6)
+			for j := range n {
+				if mask[j] == 0 {
+					require.Equal(t, uint32(0), math.Float32bits(grad[j]))
+					continue
+				}
+				require.InDelta(t, wantGrad[0], grad[j], 1e-6)
+				wantGrad = wantGrad[1:]
+			}
+		}
+	}
+}
+
+// A learned threshold, as a vector and as a column, with its gradient.
+func TestLearnedThreshold(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	const n = 30
+	for _, s0 := range []float64{0, 1.5, -40, 800} {
+		x, y := make([]float64, n+1), make([]uint8, n+1)
+		positive := make([]bool, n)
+		for j := range n {
+			x[j] = s0 + 3*r.NormFloat64()
+			y[j] = uint8(r.IntN(2))
+			positive[j] = y[j] == 1
+		}
+		x[n] = s0
+		row := ref.Row{Scores: x[:n], Positive: positive, Threshold: s0}
+		for _, loss := range []Loss{ZLPR{}, BCE{}} {
+			want := row.ZLPR()
+			if loss.Name() == "bce" {
+				want = row.BCE(nil, 0)
+			}
+			slope, _ := want.Threshold.Float64()
+			check := func(l, g float64) {
+				require.Less(t, ref.RelError(l, want.Loss, 0x1p-52), 4.0)
+				require.InDelta(t, slope, g, 1e-13*n)
+			}
+			fixed, _, _ := evalBatch(t, loss, Options{}, &Batch[float64]{
+				Scores: Matrix[float64]{1, n + 1, x, n + 1}, Labels: &DenseLabels[uint8]{1, n + 1, y, n + 1}, ThresholdColumn: n + 1}, Output[float64]{})
+			_, _, grad := evalBatch(t, loss, Options{}, &Batch[float64]{
+				Scores: Matrix[float64]{1, n + 1, x, n + 1}, Labels: &DenseLabels[uint8]{1, n + 1, y, n + 1}, ThresholdColumn: n + 1}, Output[float64]{})
+			check(fixed.Loss, grad[n])
+			out := Output[float64]{ThresholdGrad: []float64{7}}
+			vector, _, _ := evalBatch(t, loss, Options{}, &Batch[float64]{
+				Scores: Matrix[float64]{1, n, x[:n], n}, Labels: &DenseLabels[uint8]{1, n, y[:n], n}, Thresholds: []float64{s0}}, out)
+			check(vector.Loss, out.ThresholdGrad[0])
+		}
+	}
+}
+
+// Hard negatives against a plain sort.
+func TestHardNegatives(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for range 300 {
+		n := 1 + r.IntN(90)
+		x, y := make([]float64, n), make([]uint8, n)
+		for j := range n {
+			x[j] = float64(r.IntN(12)) - 6 // ties
+			y[j] = uint8(r.IntN(4) / 3)
+		}
+		m, top := r.IntN(12), r.IntN(20)
+		order := make([]int, n)
+		for j := range order {
+			order[j] = j
+		}
+		slices.SortStableFunc(order, func(a, b int) int {
+			switch {
+			case x[a] > x[b]:
+				return -1
+			case x[a] < x[b]:
+				return 1
+			}
+			return 0
+		})
+		mask := make([]uint8, n)
+		negatives := 0
+		for rank, j := range order {
+			in := top == 0 || rank < top
+			if y[j] == 1 {
+				mask[j] = 1
+			} else if in {
+				if m == 0 || negatives < m {
+					mask[j] = 1
+				}
+				negatives++
+			}
+		}
+		b := oneRow(y, x...)
+		got, _, grad := evalBatch(t, ZLPR{}, Options{TopNegatives: m, TopScores: top}, b, Output[float64]{})
+		b.Mask = &DenseLabels[uint8]{1, n, mask, n}
+		want, _, wantGrad := evalBatch(t, ZLPR{}, Options{}, b, Output[float64]{})
+		require.Equal(t, want.Loss, got.Loss)
+		require.Equal(t, wantGrad, grad)
+	}
+}
+
+// Totals are the exact sums of the rows' losses, and gradients are scaled by the
+// reduction.
+func TestReductions(t *testing.T) {
+	const rows, n = 1000, 7
+	x := normalScores[float32](rows * n)
+	y := randomLabels(rand.New(rand.NewPCG(6, 6)), rows, n, 0.3)
+	weights := make([]float64, rows)
+	for i := range weights {
+		weights[i] = float64(i%5) / 3
+	}
+	b := &Batch[float32]{Scores: Matrix[float32]{rows, n, x, n}, Labels: &DenseLabels[uint8]{rows, n, y, n}}
+	plain, losses, grad := evalBatch(t, ZLPR{}, Options{}, b, Output[float32]{})
+	b.RowWeights = weights
+	sum, weighted, sumGrad := evalBatch(t, ZLPR{}, Options{Reduction: Sum}, b, Output[float32]{})
+	mean, _, meanGrad := evalBatch(t, ZLPR{}, Options{Reduction: Mean}, b, Output[float32]{Upstream: 3})
+
+	var all, total, w exact.Sum
+	count := 0
+	for i, l := range losses {
+		all.Add(l)
+		total.AddProduct(weights[i], l)
+		w.Add(weights[i])
+		require.Equal(t, weights[i]*l, weighted[i])
+		if weights[i] > 0 {
+			count++
+		}
+	}
+	require.Equal(t, all.Float64(), plain.Sum)
+	require.Equal(t, total.Float64(), sum.Loss)
+	require.Equal(t, w.Float64(), mean.Weight)
+	require.Equal(t, total.Float64()/w.Float64(), mean.Loss)
+	require.Equal(t, count, sum.Rows)
+	require.Equal(t, slices.Max(weighted), sum.Max)
+	for k, g := range grad {
+		i := k / n
+		require.InDelta(t, float64(g)*weights[i], float64(sumGrad[k]), 1e-6)
+		require.InDelta(t, float64(g)*weights[i]*3/w.Float64(), float64(meanGrad[k]), 1e-8)
+	}
+}
+
+func TestEvaluatorErrors(t *testing.T) {
+	type batch = Batch[float64]
+	y := []uint8{0, 1, 0, 0, 1, 0}
+	fresh := func() *batch {
+		return &batch{Scores: Matrix[float64]{2, 3, []float64{1, 2, 3, 4, 5, 6}, 3}, Labels: &DenseLabels[uint8]{2, 3, y, 3}}
+	}
+	for name, c := range map[string]struct {
+		loss  Loss
+		opts  Options
+		edit  func(b *batch, out *Output[float64])
+		want  error
+		place [2]int // of a DataError
+	}{
+		"labels":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = &BitLabels{2, 4, make([]uint64, 2), 1} }, errLabelDims, [2]int{}},
+		"no labels":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = nil }, errLabels, [2]int{}},
+		"soft":         {SoftZLPR{}, Options{}, func(*batch, *Output[float64]) {}, errSoft, [2]int{}},
+		"scores":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Scores.Data = b.Scores.Data[:5] }, errScores, [2]int{}},
+		"mask":         {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{1}} }, errMaskDims, [2]int{}},
+		"masked":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{3, 1}} }, nil, [2]int{1, 1}},
+		"column":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 2 }, nil, [2]int{0, 1}},
+		"no column":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 4 }, errColumn, [2]int{}},
+		"both":         {ZLPR{Threshold: 1}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 1 }, errTwoKinds, [2]int{}},
+		"no threshold": {Pairwise{}, Options{}, func(b *batch, _ *Output[float64]) { b.Thresholds = make([]float64, 2) }, errNoThreshold, [2]int{}},
+		"row weight":   {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.RowWeights = []float64{1, -1} }, nil, [2]int{1, -1}},
+		"class weight": {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ClassWeights = []float64{1, -1, 1} }, errClass, [2]int{}},
+		"two targets": {SoftmaxCrossEntropy{}, Options{}, func(b *batch, _ *Output[float64]) {
+			b.Labels = &DenseLabels[uint8]{2, 3, []uint8{1, 0, 0, 1, 1, 0}, 3}
+		}, nil, [2]int{1, -1}},
+		"no target": {SoftmaxCrossEntropy{}, Options{}, func(b *batch, _ *Output[float64]) {
+			b.Labels = &DenseLabels[uint8]{2, 3, []uint8{1, 0, 0, 0, 0, 0}, 3}
+		}, nil, [2]int{1, -1}},
+		"strict":  {ZLPR{}, Options{Strict: true}, func(b *batch, _ *Output[float64]) { b.Scores.Data[4] = inf }, nil, [2]int{1, 1}},
+		"no rows": {ZLPR{}, Options{Reduction: Mean}, func(b *batch, _ *Output[float64]) { b.RowWeights = make([]float64, 2) }, ErrNoRows, [2]int{}},
+		"overlap": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) {
+			x := make([]float64, 7)
+			b.Scores.Data = x
+			out.Grad = Matrix[float64]{2, 3, x[1:], 3}
+		}, errOverlap, [2]int{}},
+		"accumulate": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad, out.Accumulate = b.Scores, true }, errAccumulate, [2]int{}},
+		"grad":       {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad = Matrix[float64]{2, 2, make([]float64, 6), 2} }, errGrad, [2]int{}},
+		"losses":     {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = make([]float64, 3) }, errLosses, [2]int{}},
+	} {
+		e, err := NewEvaluator[float64](c.loss, c.opts)
+		require.NoError(t, err)
+		b, out := fresh(), &Output[float64]{}
+		c.edit(b, out)
+		_, err = e.Evaluate(context.Background(), b, out)
+		if c.want != nil {
+			require.ErrorIs(t, err, c.want, name)
+			continue
+		}
+		var data *DataError
+		require.True(t, errors.As(err, &data), "%s: %v", name, err)
+		require.Equal(t, c.place, [2]int{data.Row, data.Class}, name)
+	}
+	for name, c := range map[string]struct {
+		loss Loss
+		opts Options
+	}{
+		"gamma":    {Pairwise{Gamma: -1}, Options{}},
+		"focal":    {BCE{Focal: nan}, Options{}},
+		"infinite": {ZLPR{Threshold: inf}, Options{}},
+		"workers":  {ZLPR{}, Options{Workers: -1}},
+		"hard":     {SoftmaxCrossEntropy{}, Options{TopNegatives: 3}},
+		"reduce":   {ZLPR{}, Options{Reduction: 7}},
+	} {
+		_, err := NewEvaluator[float32](c.loss, c.opts)
+		require.Error(t, err, name)
+	}
+	// The first bad row is found, whatever the workers do.
+	const rows, n = 5000, 20
+	labels := &DenseLabels[uint8]{rows, n, make([]uint8, rows*n), n}
+	for _, bad := range []int{1234, 2345, 4999} {
+		labels.Data[bad*n+3] = 2
+	}
+	e, err := NewEvaluator[float32](ZLPR{}, Options{Workers: 4})
+	require.NoError(t, err)
+	for range 20 {
+		_, err = e.Evaluate(context.Background(), &Batch[float32]{Scores: Matrix[float32]{rows, n, make([]float32, rows*n), n}, Labels: labels}, nil)
+		require.EqualError(t, err, "zlpr: row 1234, class 3: label is neither 0 nor 1")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = e.Evaluate(ctx, fresh32(rows, n), nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func fresh32(rows, n int) *Batch[float32] {
+	return &Batch[float32]{Scores: Matrix[float32]{rows, n, make([]float32, rows*n), n}, Labels: &DenseLabels[uint8]{rows, n, make([]uint8, rows*n), n}}
+}
+
+// Rows with an ignored target do not count.
+func TestIgnore(t *testing.T) {
+	b := &Batch[float64]{Scores: Matrix[float64]{3, 2, []float64{0, 0, nan, 5, 0, 0}, 2}, Labels: &TargetLabels{2, []int32{0, Ignore, 1}}}
+	r, losses, grad := evalBatch(t, SoftmaxCrossEntropy{}, Options{Reduction: Mean}, b, Output[float64]{})
+	require.Equal(t, 2, r.Rows)
+	require.Equal(t, 2.0, r.Weight)
+	requireClose(t, []float64{math.Ln2, math.Ln2, 0, math.Ln2}, append([]float64{r.Loss}, losses...), "ignore")
+	requireClose(t, []float64{-0.25, 0.25, 0, 0, 0.25, -0.25}, grad, "ignore")
+}
+
+// The formula of the article as it is written for Keras, in arithmetic without
+// limits: y_pred = (1 - 2·y)·y_pred, the scores of the other side excluded (for
+// which the code subtracts 1e12), a zero appended, log-sum-exp of each side.
+func TestKerasFormula(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for range 50 {
+		n := 1 + r.IntN(40)
+		x, y := make([]float32, n), make([]uint8, n)
+		sides := [2][]*big.Float{{ref.New(0)}, {ref.New(0)}}
+		for j := range n {
+			x[j], y[j] = float32(10*r.NormFloat64()), uint8(r.IntN(2))
+			v := ref.Mul(ref.New(1-2*float64(y[j])), ref.New(float64(x[j])))
+			sides[y[j]] = append(sides[y[j]], v)
+		}
+		want := ref.Add(ref.LogSumExp(sides[0]), ref.LogSumExp(sides[1]))
+		got, _, _ := evalBatch(t, ZLPR{}, Options{}, &Batch[float32]{
+			Scores: Matrix[float32]{1, n, x, n}, Labels: &DenseLabels[uint8]{1, n, y, n}}, Output[float32]{})
+		require.Less(t, ref.RelError(got.Loss, want, 0x1p-23), 4.0)
+	}
+}
+
+// Relations between the losses.
+func TestRelations(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for range 200 {
+		n := 2 + r.IntN(50)
+		x, y := make([]float64, n), make([]uint8, n)
+		for j := range n {
+			x[j], y[j] = 4*r.NormFloat64(), uint8(r.IntN(3)/2)
+		}
+		value := func(l Loss) float64 {
+			result, _, _ := evalBatch(t, l, Options{}, oneRow(y, x...), Output[float64]{})
+			return result.Loss
+		}
+		zlpr, pairwise, bce := value(ZLPR{}), value(Pairwise{}), value(BCE{})
+		const slack = 1 + 1e-14
+		require.LessOrEqual(t, pairwise, zlpr*slack)
+		require.LessOrEqual(t, zlpr, bce*slack)
+		// Pairwise does not change with a shift, nor any loss with the order.
+		for j := range x {
+			x[j] += 64
+		}
+		require.InEpsilon(t, pairwise+1, value(Pairwise{})+1, 1e-13)
+		for j := range x {
+			x[j] -= 64
+		}
+		// One positive: softmax cross-entropy.
+		clear(y)
+		y[r.IntN(n)] = 1
+		require.InEpsilon(t, value(Pairwise{}), value(SoftmaxCrossEntropy{}), 1e-14)
+		// Soft labels 0 and 1 are hard ones.
+		soft := make([]float64, n)
+		for j, v := range y {
+			soft[j] = float64(v)
+		}
+		s, _, _ := evalBatch(t, SoftZLPR{}, Options{}, &Batch[float64]{
+			Scores: Matrix[float64]{1, n, x, n}, Soft: Matrix[float64]{1, n, soft, n}}, Output[float64]{})
+		require.InEpsilon(t, value(ZLPR{}), s.Loss, 1e-14)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	b := oneRow([]uint8{1, 0}, 0.25, 1)
+	require.True(t, LooksLikeProbabilities(b.Scores))
+	quiet, err := NothingPredicted(b, 0)
+	require.NoError(t, err)
+	require.False(t, quiet)
+	quiet, err = NothingPredicted(b, 2)
+	require.NoError(t, err)
+	require.True(t, quiet)
+	require.False(t, LooksLikeProbabilities(oneRow(nil, -0.25, 1).Scores))
+	require.False(t, LooksLikeProbabilities(Matrix[float64]{}))
+	quiet, err = NothingPredicted(oneRow([]uint8{0, 0}, -1, -1), 0)
+	require.NoError(t, err)
+	require.False(t, quiet)
+}
