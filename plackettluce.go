@@ -98,7 +98,7 @@ func (s *PlackettLuceSampler) Draw(rng *rand.Rand, dst []int) []int {
 			panic(badDraws)
 		}
 		at := 1
-		u := rng.Float64() * s.sums[1]
+		u := float64(rng.Float64() * s.sums[1])
 		for at < len(s.sums)/2 {
 			at *= 2
 			if left := s.sums[at]; u >= left && s.sums[at+1] > 0 || left == 0 {
@@ -182,7 +182,7 @@ func PlackettLuceLogProbability[T Float](x []T, order []int) float64 {
 			total.add(scalar.Log1p((sum - 1) + w))
 			sum += w
 		default:
-			w := expDifference(pivot, s) * sum
+			w := float64(expDifference(pivot, s) * sum)
 			total.add(scalar.Log1p(w))
 			pivot, sum = s, 1+w
 		}

@@ -174,7 +174,7 @@ func (c *subsetCore) forwardLanes(r []float64, degree int) {
 
 // window returns the highest degree that counts of Π (1 + r·x), Σ r = sum: what
 // is above has less than 2^-64 of its weight, as in the tree.
-func window(sum float64) int { return int(sum+12*math.Sqrt(sum)) + 9 }
+func window(sum float64) int { return int(sum+float64(12*math.Sqrt(sum))) + 9 }
 
 // run makes Π (1 + r·x) up to the given degree at the start of dst, which has
 // room for eight such polynomials. It tries a degree that is enough for lanes

@@ -130,7 +130,7 @@ func (s *SubsetSampler) Draw(rng *rand.Rand, dst []int) []int {
 	root := s.tree.root()
 	j := root.lo
 	if len(s.root) > 1 {
-		j += choose(rng.Float64()*s.total, s.root)
+		j += choose(float64(rng.Float64()*s.total), s.root)
 	}
 	level := len(s.tree.levels) - 2
 	d.node(level, 0, j)
@@ -227,7 +227,7 @@ func (d *subsetDraw) divide(a, b pbNode, j int) int {
 	for i, v := range x {
 		total += float64(v * y[len(y)-1-i])
 	}
-	u := d.rng.Float64() * total
+	u := float64(d.rng.Float64() * total)
 	last := low
 	for i, v := range x {
 		w := float64(v * y[len(y)-1-i])
