@@ -89,3 +89,77 @@ func testGuardPages[T Float](t *testing.T) {
 		maximum(out[:1], rows, n, 1, n)
 	}
 }
+
+// touching returns n elements of a guarded slice that touch the guard page.
+func touching[T Float](x []T, n int, atEnd bool) []T {
+	if atEnd {
+		return x[len(x)-n:]
+	}
+	return x[:n]
+}
+
+// TestGuardPagesOfLosses: nor do the kernels of the losses and of the k-subset
+// softmax.
+func TestGuardPagesOfLosses(t *testing.T) {
+	forEachTier(t, func(t *testing.T) { forBothTypes(t, testGuardPagesOfLosses[float32], testGuardPagesOfLosses[float64]) })
+}
+
+func testGuardPagesOfLosses[T Float](t *testing.T) {
+	const longest = 330
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, atEnd := range []bool{false, true} {
+		part := func(x []T, n int) []T { return touching(x, n, atEnd) }
+		wide := func(x []float64, n int) []float64 { return touching(x, n, atEnd) }
+		words := func(x []float64, n int) []uint64 {
+			return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(wide(x, n)))), n)
+		}
+		in, out := guarded[T](t, longest, atEnd), guarded[T](t, longest, atEnd)
+		var f [4][]float64
+		for i := range f {
+			f[i] = guarded[float64](t, longest, atEnd)
+		}
+		params := guarded[T](t, 6, atEnd)
+		for n := 1; n <= longest; n++ {
+			x, w := part(in, n), bitWords(n)
+			pos, neg := words(f[0], w), words(f[1], w)
+			for j := range x {
+				x[j] = T(rng.NormFloat64())
+				bit := uint64(1) << (j % 64)
+				pos[j/64], neg[j/64] = pos[j/64]&^bit, neg[j/64]&^bit
+				if rng.IntN(2) == 0 {
+					pos[j/64] |= bit
+				} else {
+					neg[j/64] |= bit
+				}
+			}
+			if n%64 != 0 {
+				pos[w-1] &= 1<<(n%64) - 1
+				neg[w-1] &= 1<<(n%64) - 1
+			}
+			selectSums(wide(f[2], 1), wide(f[3], 1), x, n, 1, n, pos, neg, w)
+			p := scaleParams[T](power{hi: 3})
+			copy(params[:3], p[:])
+			copy(params[3:], p[:])
+			q := unsafe.Slice((*gradParams[T])(unsafe.Pointer(unsafe.SliceData(params))), 1)
+			selectGrad(part(out, n), n, x, n, 1, n, pos, neg, w, q)
+			bytes := unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(wide(f[2], n)))), 8*n)
+			clear(bytes)
+			packBytes(words(f[3], n/8+1), bytes[:n], n, 1, n)
+			packBytes(words(f[3], n/8+1), bytes[7*n:], n, 1, n)
+			if n%8 != 0 {
+				continue
+			}
+			e := wide(f[2], n)
+			tiltExp(e, x, 1, 0.5)
+			tiltSums(e, 1)
+			tiltSplit(wide(f[3], n), make([]uint8, n/8), e, 1, 1)
+			inclusion(part(out, n), e, wide(f[3], 3), 1)
+			if terms := longest - n; terms > 0 {
+				correlate(wide(f[3], n), f[0][:longest-1], wide(f[1], terms))
+			}
+			if n%32 == 0 && n >= 64 {
+				espForward(wide(f[3], 8*6), e, 5)
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package gen
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestInstructionCounts counts the instructions of the kernels' inner loops for
+// one element, of AVX2 and of NEON, whose registers have half the size. With
+// go test -v -run InstructionCounts it prints the table.
+func TestInstructionCounts(t *testing.T) {
+	bodies := map[string]string{}
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if strings.HasSuffix(name, ".s") {
+			for _, part := range strings.Split(string(text), "\nTEXT ·")[1:] {
+				name, body, _ := strings.Cut(part, "(SB)")
+				bodies[name] = body
+			}
+		}
+	}
+	var table strings.Builder
+	fmt.Fprintf(&table, "\n%-14s %8s %8s %8s\n", "kernel", "AVX2", "NEON", "ratio")
+	for _, k := range []struct {
+		name, loop string
+		avx2, neon int // elements that a turn of the loop takes
+	}{
+		{"sumExp32", "group", 32, 32},
+		{"sumExp64", "group", 16, 16},
+		{"scaleExp32", "group", 32, 32},
+		{"scaleExp64", "group", 16, 16},
+		{"maximum32", "group", 32, 32},
+		{"maximum64", "group", 16, 16},
+		{"offset32", "group", 32, 32},
+		{"offset64", "group", 16, 16},
+		{"logPair64", "group", 16, 16},
+		{"log1p64", "group", 16, 16},
+		{"selectSums32", "group", 64, 64},
+		{"selectSums64", "group", 32, 32},
+		{"selectGrad32", "group", 32, 32},
+		{"selectGrad64", "group", 16, 16},
+		{"packBytes", "word", 64, 64},
+		{"tiltExp32", "loop", 8, 8},
+		{"tiltExp64", "loop", 8, 8},
+		{"tiltSums64", "loop", 16, 8},
+		{"tiltSplit64", "loop", 8, 8},
+		// A product of 4 lanes' coefficients with 4 items each.
+		{"espForward64", "step", 5 * 4 * 4, 5 * 4 * 4},
+		// A point and a coefficient; NEON takes two coefficients a turn.
+		{"inclusion32", "horner", 24, 2 * 16},
+		{"inclusion64", "horner", 24, 2 * 16},
+		{"correlate64", "term", 32, 32},
+		{"above32", "word", 64, 64},
+		{"above64", "word", 64, 64},
+	} {
+		avx2, neon := loopLength(bodies[k.name+"AVX2"], k.loop), loopLength(bodies[k.name+"NEON"], k.loop)
+		if avx2 == 0 || neon == 0 {
+			t.Errorf("%s: no loop %s", k.name, k.loop)
+			continue
+		}
+		a, n := float64(avx2)/float64(k.avx2), float64(neon)/float64(k.neon)
+		fmt.Fprintf(&table, "%-14s %8.2f %8.2f %8.2f\n", k.name, a, n, n/a)
+		// Twice the instructions for the registers, and half as many again for
+		// what AVX2 takes from memory in passing and for addends that NEON
+		// overwrites.
+		if n > 3*a {
+			t.Errorf("%s: %.2f instructions for an element, AVX2 %.2f", k.name, n, a)
+		}
+	}
+	t.Log(table.String())
+}
+
+// loopLength counts the instructions from the first label of that name to the
+// last jump back to it.
+func loopLength(body, name string) int {
+	label := regexp.MustCompile(`(?m)^` + name + `\d+:$`).FindString(body)
+	if label == "" {
+		return 0
+	}
+	_, body, _ = strings.Cut(body, "\n"+label+"\n")
+	count, length := 0, 0
+	for _, line := range strings.Split(body, "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 || strings.HasPrefix(f[0], "//") || strings.HasSuffix(f[0], ":") {
+			continue
+		}
+		count++
+		if f[len(f)-1] == strings.TrimSuffix(label, ":") {
+			length = count
+		}
+	}
+	return length
+}
