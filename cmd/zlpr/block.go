@@ -1,0 +1,85 @@
+package main
+
+import (
+	"math"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+)
+
+// block returns rows r0 to r1-1 of the scores, where they lie or in buffer,
+// which grows. A score that a sparse matrix does not list is -Inf.
+func block[T array.Number](s *scoreSource, buffer *[]T, r0, r1 int) []T {
+	n := s.classes()
+	if s.csr == nil {
+		s.dense.WillNeed(r1*n, r1*n+readAhead)
+		return elements(s.dense, buffer, r0*n, r1*n)
+	}
+	if cap(*buffer) < (r1-r0)*n {
+		*buffer = make([]T, (r1-r0)*n)
+	}
+	x := (*buffer)[:(r1-r0)*n]
+	for i := range x {
+		x[i] = T(math.Inf(-1))
+	}
+	from, to := s.csr.RowPtr[r0], s.csr.RowPtr[r1]
+	values := array.Read[T](s.csr.Values, nil, int(from), int(to))
+	for r := r0; r < r1; r++ {
+		for k := s.csr.RowPtr[r]; k < s.csr.RowPtr[r+1]; k++ {
+			x[(r-r0)*n+int(s.csr.Indices[k])] = values[k-from]
+		}
+	}
+	return x
+}
+
+// elements returns the elements from to to-1, where they lie or in buffer.
+func elements[T array.Number](a *array.Array, buffer *[]T, from, to int) []T {
+	if v, ok := array.View[T](a, from, to); ok {
+		return v
+	}
+	*buffer = array.Read(a, *buffer, from, to)
+	return *buffer
+}
+
+// blockRows is the number of rows of a block: about as many scores as the
+// second-level cache holds.
+func blockRows(rows, classes int) int {
+	return max(1, min(rows, blockScores/max(1, classes), 1<<15))
+}
+
+const blockScores = 1 << 18
+
+// lossNames are the names of the losses, in the order of the table.
+var lossNames = []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
+
+// lossFlags are the parameters of the losses.
+type lossFlags struct {
+	S0        float64
+	K         int
+	Gamma     float64
+	Margin    float64
+	Focal     float64
+	PosWeight string
+}
+
+// newLoss returns the loss of that name.
+func (f *lossFlags) newLoss(name string, posWeight []float64) (zlpr.Loss, error) {
+	switch name {
+	case "softmax":
+		return zlpr.SoftmaxCrossEntropy{}, nil
+	case "bce":
+		return zlpr.BCE{Threshold: f.S0, PositiveWeight: posWeight, Focal: f.Focal}, nil
+	case "pairwise":
+		return zlpr.Pairwise{Gamma: f.Gamma, Margin: f.Margin}, nil
+	case "zlpr":
+		return zlpr.ZLPR{Threshold: f.S0}, nil
+	case "zlpr-soft":
+		return zlpr.SoftZLPR{Threshold: f.S0}, nil
+	case "subset":
+		return zlpr.Subset{}, nil
+	case "subset-padded":
+		return zlpr.PaddedSubset{K: f.K, Threshold: f.S0}, nil
+	}
+	return nil, usagef("unknown loss %q; choose from %s, all", name, strings.Join(lossNames, ", "))
+}

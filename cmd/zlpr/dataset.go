@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/sparse"
+)
+
+// A dataset is what a model is trained and tested on.
+type dataset struct {
+	describe    string
+	train, test part
+	features    int
+	classes     int
+}
+
+// A part is some rows of a data set.
+type part struct {
+	x *linear.Matrix
+	y *zlpr.BitLabels
+}
+
+// featureFlags say where features are.
+type featureFlags struct {
+	x, csr   string
+	features int
+}
+
+// open opens the features; labels come along only from text files.
+func (f *featureFlags) open() (x *linear.Matrix, y *sparse.Matrix, name string, err error) {
+	if f.csr != "" {
+		parts := strings.Split(f.csr, ",")
+		if len(parts) != 3 || f.features < 1 {
+			return nil, nil, "", usagef("--x-csr takes indptr.npy,indices.npy,data.npy, and --features how many features there are")
+		}
+		m, err := sparse.OpenParts(parts[0], parts[1], parts[2], f.features)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		return fromSparse(m), nil, parts[2], nil
+	}
+	path, key := array.Split(f.x)
+	ext := strings.ToLower(filepath.Ext(path))
+	switch {
+	case isText(ext):
+		x, y, err := sparse.ReadText(path, 0, f.features)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		return fromSparse(x), y, path, nil
+	case ext == ".npz" && key == "" && isSparse(path):
+		m, err := sparse.Open(path)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		return fromSparse(m), nil, path, nil
+	}
+	a, err := array.Open(f.x)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	defer a.Close()
+	if len(a.Shape) != 2 {
+		return nil, nil, "", fmt.Errorf("%s: features of shape %s; they must be rows×features", f.x, array.ShapeString(a.Shape))
+	}
+	m := &linear.Matrix{Rows: a.Shape[0], Cols: a.Shape[1]}
+	m.Dense = append([]float64{}, array.All[float64](a)...)
+	return m, nil, f.x, nil
+}
+
+// fromSparse copies a matrix, whose file is closed.
+func fromSparse(m *sparse.Matrix) *linear.Matrix {
+	defer m.Close()
+	return &linear.Matrix{Rows: m.Rows, Cols: m.Cols,
+		RowPtr:  slices.Clone(m.RowPtr),
+		Indices: slices.Clone(m.Indices[:m.RowPtr[m.Rows]]),
+		Values:  slices.Clone(array.Read[float64](m.Values, nil, 0, int(m.RowPtr[m.Rows])))}
+}
+
+// openDataset opens the files, or makes the corpus of Go's source.
+func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
+	if f.x == "" && f.csr == "" {
+		return goCorpus(ctx, f.source)
+	}
+	x, listed, name, err := f.featureFlags.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := x.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if x.Rows == 0 || x.Cols == 0 {
+		return nil, fmt.Errorf("%s: empty: %d rows of %d features; there is nothing to train on", name, x.Rows, x.Cols)
+	}
+	y, err := f.openLabels(x.Rows, listed)
+	if err != nil {
+		return nil, err
+	}
+	test := make([]bool, x.Rows)
+	if f.split != "" {
+		split, err := openVector(f.split, "rows", x.Rows)
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range split {
+			if v != 0 && v != 1 {
+				return nil, fmt.Errorf("%s: row %d: %v; a split is 0 for a train row, 1 for a test row", f.split, i, v)
+			}
+			test[i] = v == 1
+		}
+	}
+	return newDataset(name, x, y, test)
+}
+
+// openLabels opens the labels of the rows.
+func (f *trainFlags) openLabels(rows int, listed *sparse.Matrix) (*zlpr.BitLabels, error) {
+	var bits zlpr.Bits
+	name := f.y
+	path, key := array.Split(f.y)
+	ext := strings.ToLower(filepath.Ext(path))
+	switch {
+	case f.y == "":
+		bits, name = &zlpr.SparseLabels{Classes: listed.Cols, RowPtr: listed.RowPtr, Indices: listed.Indices}, f.x
+	case isText(ext):
+		_, y, err := sparse.ReadText(path, 0, 0)
+		if err != nil {
+			return nil, err
+		}
+		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices}
+	case ext == ".npz" && key == "" && isSparse(path):
+		y, err := sparse.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer y.Close()
+		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: array.All[float32](y.Values)}
+	default:
+		a, err := array.Open(f.y)
+		if err != nil {
+			return nil, err
+		}
+		defer a.Close()
+		if len(a.Shape) != 2 {
+			return nil, fmt.Errorf("%s: labels of shape %s; they must be rows×classes", f.y, array.ShapeString(a.Shape))
+		}
+		bits = (&denseBits{a, a.Shape[0], a.Shape[1]}).block(0, a.Shape[0])
+	}
+	r, classes := bits.Dims()
+	if r != rows {
+		return nil, fmt.Errorf("%s: %d rows of labels, %d rows of features; they must agree", name, r, rows)
+	}
+	if classes == 0 {
+		return nil, fmt.Errorf("%s: empty: no classes; there is nothing to train", name)
+	}
+	width := (classes + 63) / 64
+	y := &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*width), Stride: width}
+	if err := bits.ReadRows(y.Words, 0, rows); err != nil {
+		return nil, explain(err, 0, map[string]string{"labels": name})
+	}
+	return y, nil
+}
+
+// goCorpus makes the corpus of Go's source in dir.
+func goCorpus(ctx context.Context, dir string) (*dataset, error) {
+	if dir == "" {
+		var err error
+		if dir, err = corpus.Source(); err != nil {
+			return nil, err
+		}
+	}
+	c, err := corpus.Build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	x := &linear.Matrix{Rows: len(c.Files), Cols: len(c.Features), RowPtr: c.RowPtr, Indices: c.Indices}
+	for _, v := range c.Values {
+		x.Values = append(x.Values, float64(v))
+	}
+	labels := &zlpr.SparseLabels{Classes: len(c.Classes), RowPtr: c.LabelPtr, Indices: c.Labels}
+	width := (len(c.Classes) + 63) / 64
+	y := &zlpr.BitLabels{Rows: x.Rows, Cols: labels.Classes, Words: make([]uint64, x.Rows*width), Stride: width}
+	if err := labels.ReadRows(y.Words, 0, x.Rows); err != nil {
+		return nil, err
+	}
+	return newDataset("Go's own source", x, y, c.Test)
+}
+
+func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, test []bool) (*dataset, error) {
+	take := func(which bool) part {
+		p := part{x: x.Take(func(i int) bool { return test[i] == which }),
+			y: &zlpr.BitLabels{Cols: y.Cols, Stride: y.Stride}}
+		for i := range test {
+			if test[i] == which {
+				p.y.Rows++
+				p.y.Words = append(p.y.Words, y.Words[i*y.Stride:][:y.Stride]...)
+			}
+		}
+		return p
+	}
+	d := &dataset{describe: describe, features: x.Cols, classes: y.Cols, train: take(false), test: take(true)}
+	if d.train.x.Rows == 0 {
+		return nil, fmt.Errorf("%s: the split leaves no train row", describe)
+	}
+	return d, nil
+}

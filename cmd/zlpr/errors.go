@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+)
+
+// Exit statuses.
+const (
+	statusData  = 1
+	statusUsage = 2
+	statusStop  = 130 // as a shell gives after Ctrl-C
+)
+
+// A usageError is an error in what was asked, not in the data.
+type usageError struct{ error }
+
+// usagef returns a usageError.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// status returns the exit status for an error.
+func status(err error) int {
+	var u usageError
+	switch {
+	case errors.As(err, &u):
+		return statusUsage
+	case errors.Is(err, context.Canceled):
+		return statusStop
+	}
+	return statusData
+}
+
+// oneLine returns the message of an error in one line.
+func oneLine(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "interrupted; no output was written"
+	}
+	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "zlpr: ", "")), " ")
+}
+
+// advice says what to do about an error of the library, by a part of its text.
+var advice = []struct{ part, file, text string }{
+	{"masked out", "labels", "set the label to 0 or the mask to 1"},
+	{"mask value", "mask", "a mask is 1 where a class takes part, else 0"},
+	{"label is NaN", "labels", "write 0 or 1; leave unknown labels out with --mask"},
+	{"neither 0 nor 1", "labels", "labels are 0 or 1"},
+	{"soft label", "labels", "labels are 0 or 1, soft labels lie between"},
+	{"no such class", "labels", "classes are counted from 0"},
+	{"listed twice", "labels", "list every class once; in scipy: sum_duplicates"},
+	{"softmax cross-entropy", "labels", "choose --loss zlpr"},
+	{"score", "scores", "mend the score, or leave --strict out"},
+	{"length", "lengths", "lengths lie between 0 and the number of positions"},
+	{"row weight", "row-weights", "weights are finite and at least 0"},
+	{"positive labels", "labels", "raise --k, or leave it out"},
+}
+
+// explain turns an error of the library into one that names the file, the row,
+// the column and what to do. The rows of the error begin with row first of the
+// files.
+func explain(err error, first int, files map[string]string) error {
+	var e *zlpr.DataError
+	if !errors.As(err, &e) {
+		return err
+	}
+	where := fmt.Sprintf("row %d", e.Row+first)
+	if e.Class >= 0 {
+		where += fmt.Sprintf(", column %d", e.Class)
+	}
+	for _, a := range advice {
+		if strings.Contains(e.Reason, a.part) {
+			return fmt.Errorf("%s: %s: %s; %s", files[a.file], where, e.Reason, a.text)
+		}
+	}
+	return fmt.Errorf("%s: %s: %s", files["scores"], where, e.Reason)
+}

@@ -1,0 +1,214 @@
+// Package array reads and writes arrays in numpy's formats, .npy and .npz, and
+// in CSV. Reading needs constant memory: files are mapped, and what must be
+// decompressed or parsed goes through an unnamed temporary file once it is long.
+//
+// The npyio modules read whole arrays of at most two dimensions, and no
+// float16; so this package parses the headers itself.
+package array
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// An Array is an array of numbers in C order, of any number of axes.
+type Array struct {
+	Name  string // of the file, for messages
+	Type  DType
+	Shape []int
+
+	data   []byte // little-endian
+	file   []byte // the whole file, where it is mapped
+	start  int    // where the data begin in file
+	mapped bool
+	close  []func() error
+}
+
+// New returns an array in memory.
+func New[T Element](name string, shape []int, data []T) *Array {
+	var t T
+	size := int(unsafe.Sizeof(t))
+	a := &Array{Name: name, Type: typeOf[T](), Shape: shape}
+	if len(data) > 0 {
+		a.data = unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*size)
+	}
+	return a
+}
+
+// Close releases the file.
+func (a *Array) Close() error {
+	var first error
+	for _, f := range a.close {
+		if err := f(); err != nil && first == nil {
+			first = err
+		}
+	}
+	a.close, a.data = nil, nil
+	return first
+}
+
+// Len returns the number of elements.
+func (a *Array) Len() int { return product(a.Shape) }
+
+// Bytes returns the bytes of the elements from to to-1.
+func (a *Array) bytes(from, to int) []byte {
+	return a.data[from*a.Type.Size() : to*a.Type.Size()]
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+// Element is a type that elements can be read as.
+type Element interface {
+	bool | int8 | uint8 | int32 | int64 | float32 | float64
+}
+
+func typeOf[T Element]() DType {
+	var t T
+	switch any(t).(type) {
+	case bool:
+		return Bool
+	case int8:
+		return Int8
+	case uint8:
+		return Uint8
+	case int32:
+		return Int32
+	case int64:
+		return Int64
+	case float32:
+		return Float32
+	}
+	return Float64
+}
+
+// hostLittleEndian tells whether numbers in memory are as in files.
+var hostLittleEndian = func() bool {
+	x := uint16(1)
+	return *(*byte)(unsafe.Pointer(&x)) == 1
+}()
+
+// View returns the elements from to to-1 where they lie, if the array's type
+// is T and the place suits.
+func View[T Element](a *Array, from, to int) ([]T, bool) {
+	var t T
+	if a.Type != typeOf[T]() || a.Type.Size() > 1 && !hostLittleEndian {
+		return nil, false
+	}
+	if from == to {
+		return []T{}, true
+	}
+	b := a.bytes(from, to)
+	p := unsafe.Pointer(&b[0])
+	if uintptr(p)%unsafe.Alignof(t) != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*T)(p), to-from), true
+}
+
+// Number is a type to which elements can be converted.
+type Number interface {
+	int32 | int64 | float32 | float64
+}
+
+// Read returns the elements from to to-1, where they lie if that is possible,
+// else converted in dst, which grows as needed. Numbers that T cannot hold
+// become what Go's conversions make of them.
+func Read[T Number](a *Array, dst []T, from, to int) []T {
+	if v, ok := View[T](a, from, to); ok {
+		return v
+	}
+	if cap(dst) < to-from {
+		dst = make([]T, to-from)
+	}
+	dst = dst[:to-from]
+	b := a.bytes(from, to)
+	le := binary.LittleEndian
+	switch a.Type {
+	case Bool, Uint8:
+		for i := range dst {
+			dst[i] = T(b[i])
+		}
+	case Int8:
+		for i := range dst {
+			dst[i] = T(int8(b[i]))
+		}
+	case Int16:
+		for i := range dst {
+			dst[i] = T(int16(le.Uint16(b[2*i:])))
+		}
+	case Uint16:
+		for i := range dst {
+			dst[i] = T(le.Uint16(b[2*i:]))
+		}
+	case Int32:
+		for i := range dst {
+			dst[i] = T(int32(le.Uint32(b[4*i:])))
+		}
+	case Uint32:
+		for i := range dst {
+			dst[i] = T(le.Uint32(b[4*i:]))
+		}
+	case Int64:
+		for i := range dst {
+			dst[i] = T(int64(le.Uint64(b[8*i:])))
+		}
+	case Uint64:
+		for i := range dst {
+			dst[i] = T(le.Uint64(b[8*i:]))
+		}
+	case Float16:
+		for i := range dst {
+			dst[i] = T(float16(le.Uint16(b[2*i:])))
+		}
+	case Float32:
+		for i := range dst {
+			dst[i] = T(math.Float32frombits(le.Uint32(b[4*i:])))
+		}
+	case Float64:
+		for i := range dst {
+			dst[i] = T(math.Float64frombits(le.Uint64(b[8*i:])))
+		}
+	}
+	return dst
+}
+
+// All returns all elements as T.
+func All[T Number](a *Array) []T { return Read[T](a, nil, 0, a.Len()) }
+
+// Rows returns the number of rows and columns: the last axis is the columns,
+// all others are the rows.
+func (a *Array) Rows() (rows, cols int) {
+	if len(a.Shape) == 0 {
+		return 1, 1
+	}
+	last := len(a.Shape) - 1
+	return product(a.Shape[:last]), a.Shape[last]
+}
+
+// Describe returns the type and the shape, for messages.
+func (a *Array) Describe() string {
+	return fmt.Sprintf("%s %s", a.Type, ShapeString(a.Shape))
+}
+
+// ShapeString returns a shape as people write it: 3×4.
+func ShapeString(shape []int) string {
+	s := ""
+	for i, n := range shape {
+		if i > 0 {
+			s += "×"
+		}
+		s += fmt.Sprint(n)
+	}
+	if s == "" {
+		return "scalar"
+	}
+	return s
+}

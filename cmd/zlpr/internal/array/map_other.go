@@ -1,0 +1,17 @@
+//go:build !unix
+
+package array
+
+import (
+	"io"
+	"os"
+)
+
+// mapFile reads a file into memory, where files cannot be mapped.
+func mapFile(f *os.File, size int64) (data []byte, unmap func() error, err error) {
+	data, err = io.ReadAll(io.NewSectionReader(f, 0, size))
+	return data, nil, err
+}
+
+// WillNeed tells the system that the elements from to to-1 are wanted soon.
+func (a *Array) WillNeed(from, to int) {}

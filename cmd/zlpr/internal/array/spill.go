@@ -1,0 +1,68 @@
+package array
+
+import (
+	"bytes"
+	"os"
+)
+
+// spillSize is how much is kept in memory before a temporary file is made.
+const spillSize = 32 << 20
+
+// A spill takes data of unknown length: short ones stay in memory, long ones go
+// to a temporary file without a name.
+type spill struct {
+	buffer bytes.Buffer
+	file   *os.File
+	size   int64
+}
+
+func (s *spill) Write(p []byte) (int, error) {
+	if s.file == nil {
+		if s.buffer.Len()+len(p) <= spillSize {
+			s.size += int64(len(p))
+			return s.buffer.Write(p)
+		}
+		f, err := os.CreateTemp("", "zlpr-*")
+		if err != nil {
+			return 0, err
+		}
+		os.Remove(f.Name()) // where the system lets us; else discard does it
+		s.file = f
+		if _, err := f.Write(s.buffer.Bytes()); err != nil {
+			return 0, err
+		}
+		s.buffer = bytes.Buffer{}
+	}
+	n, err := s.file.Write(p)
+	s.size += int64(n)
+	return n, err
+}
+
+// discard closes the temporary file.
+func (s *spill) discard() {
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name())
+	}
+}
+
+// array makes an array of what was written; interpret says what it is.
+func (s *spill) array(name string, interpret func(*Array, []byte) error) (*Array, error) {
+	a := &Array{Name: name}
+	data := s.buffer.Bytes()
+	if s.file != nil {
+		var unmap func() error
+		var err error
+		if data, unmap, err = mapFile(s.file, s.size); err != nil {
+			return nil, err
+		}
+		if unmap != nil {
+			a.close = append(a.close, unmap)
+		}
+	}
+	if err := interpret(a, data); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}

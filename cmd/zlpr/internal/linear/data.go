@@ -1,0 +1,200 @@
+// Package linear fits linear multi-label models, scores = x·W + b, by L-BFGS on
+// the losses of package zlpr.
+package linear
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
+)
+
+// A Matrix is a matrix of features, dense or in CSR. With Scale, column j of it
+// stands for (x - Mean[j])·Scale[j].
+type Matrix struct {
+	Rows, Cols int
+
+	Dense []float64 // row-major, or nil
+
+	RowPtr  []int64 // CSR
+	Indices []int32
+	Values  []float64
+
+	Mean, Scale []float64 // or nil
+}
+
+// Take returns the rows of which keep is true.
+func (m *Matrix) Take(keep func(row int) bool) *Matrix {
+	t := &Matrix{Cols: m.Cols, Mean: m.Mean, Scale: m.Scale}
+	if m.Dense == nil {
+		t.RowPtr = []int64{0}
+	}
+	for i := range m.Rows {
+		if !keep(i) {
+			continue
+		}
+		t.Rows++
+		if m.Dense != nil {
+			t.Dense = append(t.Dense, m.Dense[i*m.Cols:][:m.Cols]...)
+			continue
+		}
+		from, to := m.RowPtr[i], m.RowPtr[i+1]
+		t.Indices = append(t.Indices, m.Indices[from:to]...)
+		t.Values = append(t.Values, m.Values[from:to]...)
+		t.RowPtr = append(t.RowPtr, int64(len(t.Indices)))
+	}
+	if m.Dense != nil && t.Dense == nil {
+		t.Dense = []float64{}
+	}
+	return t
+}
+
+// Check finds the first feature that is no finite number.
+func (m *Matrix) Check() error {
+	for k, v := range m.Dense {
+		if v-v != 0 {
+			return fmt.Errorf("row %d, column %d: feature is %v; fill it in or leave the row out", k/m.Cols, k%m.Cols, v)
+		}
+	}
+	for i := 0; m.Dense == nil && i < m.Rows; i++ {
+		for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
+			if v := m.Values[k]; v-v != 0 {
+				return fmt.Errorf("row %d, column %d: feature is %v; fill it in or leave the row out", i, m.Indices[k], v)
+			}
+		}
+	}
+	return nil
+}
+
+// Standardization returns the mean of every column and 1/its population
+// standard deviation, 1 for a constant column.
+func (m *Matrix) Standardization() (mean, scale []float64) {
+	mean, scale = make([]float64, m.Cols), make([]float64, m.Cols)
+	n := float64(m.Rows)
+	count := make([]int, m.Cols)
+	m.each(func(j int, v float64) {
+		mean[j] += v
+		count[j]++
+	})
+	for j := range mean {
+		mean[j] /= n
+	}
+	m.each(func(j int, v float64) { scale[j] += (v - mean[j]) * (v - mean[j]) })
+	for j := range scale {
+		// The entries that are not stored are 0.
+		variance := (scale[j] + float64(m.Rows-count[j])*mean[j]*mean[j]) / n
+		scale[j] = 1
+		// Rounding of the mean leaves about 2^-52·|mean| of a constant column.
+		if s := math.Sqrt(variance); s > 1e-12*math.Abs(mean[j]) {
+			scale[j] = 1 / s
+		}
+	}
+	return mean, scale
+}
+
+// each calls f for every entry that is stored.
+func (m *Matrix) each(f func(j int, v float64)) {
+	for k, v := range m.Dense {
+		f(k%m.Cols, v)
+	}
+	if m.Dense == nil {
+		for k, j := range m.Indices {
+			f(int(j), m.Values[k])
+		}
+	}
+}
+
+// Standardize sets Mean and Scale. A dense matrix is changed itself instead.
+func (m *Matrix) Standardize(mean, scale []float64) {
+	if m.Dense == nil {
+		m.Mean, m.Scale = mean, scale
+		return
+	}
+	for k := range m.Dense {
+		j := k % m.Cols
+		m.Dense[k] = (m.Dense[k] - mean[j]) * scale[j]
+	}
+}
+
+// Multiply writes x·W + b to scores: W is Cols × classes, row-major.
+//
+// With Mean m and Scale s, x·W + b = x·(sW) + (b - m·(sW)).
+func (m *Matrix) Multiply(scores, w, b []float64, classes, workers int) {
+	if m.Scale != nil {
+		scaled, shifted := make([]float64, len(w)), append([]float64(nil), b...)
+		for j, s := range m.Scale {
+			row := scaled[j*classes:][:classes]
+			floats.ScaleTo(row, s, w[j*classes:][:classes])
+			floats.AddScaled(shifted, -m.Mean[j], row)
+		}
+		w, b = scaled, shifted
+	}
+	for i := range m.Rows {
+		copy(scores[i*classes:][:classes], b)
+	}
+	if m.Dense != nil {
+		if m.Rows > 0 && m.Cols > 0 {
+			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, general(m.Rows, m.Cols, m.Dense), general(m.Cols, classes, w), 1, general(m.Rows, classes, scores))
+		}
+		return
+	}
+	byClasses(classes, workers, func(c0, c1 int) {
+		for i := range m.Rows {
+			row := scores[i*classes+c0 : i*classes+c1]
+			for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
+				j := int(m.Indices[k])
+				floats.AddScaled(row, m.Values[k], w[j*classes+c0:j*classes+c1])
+			}
+		}
+	})
+}
+
+// Gradient adds xᵀ·g to w and the column sums of g to b, g being rows × classes.
+func (m *Matrix) Gradient(w, b, g []float64, classes, workers int) {
+	for i := range m.Rows {
+		floats.Add(b, g[i*classes:][:classes])
+	}
+	if m.Dense != nil {
+		if m.Rows > 0 && m.Cols > 0 {
+			blas64.Gemm(blas.Trans, blas.NoTrans, 1, general(m.Rows, m.Cols, m.Dense), general(m.Rows, classes, g), 1, general(m.Cols, classes, w))
+		}
+		return
+	}
+	to := w
+	if m.Scale != nil {
+		to = make([]float64, len(w))
+	}
+	byClasses(classes, workers, func(c0, c1 int) {
+		for i := range m.Rows {
+			row := g[i*classes+c0 : i*classes+c1]
+			for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
+				j := int(m.Indices[k])
+				floats.AddScaled(to[j*classes+c0:j*classes+c1], m.Values[k], row)
+			}
+		}
+	})
+	for j, s := range m.Scale {
+		row := to[j*classes:][:classes]
+		floats.AddScaled(row, -m.Mean[j], b)
+		floats.AddScaled(w[j*classes:][:classes], s, row)
+	}
+}
+
+func general(rows, cols int, data []float64) blas64.General {
+	return blas64.General{Rows: rows, Cols: cols, Data: data, Stride: cols}
+}
+
+// byClasses cuts the classes into ranges, one a worker: every sum is formed by
+// one worker in the order of the rows, so that results do not depend on how
+// many there are.
+func byClasses(classes, workers int, f func(c0, c1 int)) {
+	workers = max(1, min(workers, classes/4))
+	var wait sync.WaitGroup
+	for k := range workers {
+		wait.Go(func() { f(classes*k/workers, classes*(k+1)/workers) })
+	}
+	wait.Wait()
+}

@@ -1,0 +1,470 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+)
+
+// binary is the command, built by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "zlpr")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "zlpr.exe") // a name that all systems run
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// run runs the command in dir.
+func run(t *testing.T, dir string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	return runCommand(t, dir, cmd)
+}
+
+func runCommand(t *testing.T, dir string, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	t.Helper()
+	var o, e bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &o, &e
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+// fails runs the command and checks its one line of error, and that it leaves
+// no file behind.
+func fails(t *testing.T, dir string, want int, pattern string, args ...string) {
+	t.Helper()
+	before := list(t, dir)
+	stdout, stderr, status := run(t, dir, args...)
+	require.Equal(t, want, status, stderr)
+	require.Empty(t, stdout)
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	require.Regexp(t, "^zlpr: .*"+pattern, stderr)
+	require.Equal(t, before, list(t, dir))
+}
+
+func list(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func save[T array.Element](t *testing.T, dir, name string, shape []int, data []T) {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, array.WriteTo(&b, shape, data))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644))
+}
+
+// example writes S.npy, Y.npy and M.npy and returns them.
+func example[T zlpr.Float](t *testing.T, dir string, rows, n int) (s []T, y, mask []uint8) {
+	rng := rand.New(rand.NewPCG(uint64(rows), uint64(n)))
+	s, y, mask = make([]T, rows*n), make([]uint8, rows*n), make([]uint8, rows*n)
+	for i := range s {
+		s[i] = T(2 * rng.NormFloat64())
+		if rng.IntN(4) > 0 {
+			mask[i] = 1
+			if rng.IntN(10) == 0 {
+				y[i] = 1
+			}
+		}
+	}
+	switch s := any(s).(type) {
+	case []float32:
+		save(t, dir, "S.npy", []int{rows, n}, s)
+	case []float64:
+		save(t, dir, "S.npy", []int{rows, n}, s)
+	}
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	save(t, dir, "M.npy", []int{rows, n}, mask)
+	return s, y, mask
+}
+
+// TestErrors runs the command on what is wrong.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	_, y, _ := example[float32](t, dir, 6, 5)
+	eval := func(status int, pattern string, args ...string) {
+		t.Helper()
+		fails(t, dir, status, pattern, append([]string{"eval", "--grad", "G.npy", "--predictions", "P.npy"}, args...)...)
+	}
+	sy := []string{"--scores", "S.npy", "--labels", "Y.npy"}
+	with := func(args ...string) []string { return append(append([]string{}, sy...), args...) }
+
+	save(t, dir, "Y3.npy", []int{6, 4}, make([]uint8, 24))
+	eval(1, `Y3.npy: labels of shape 6×4, scores of shape 6×5; labels must`, "--scores", "S.npy", "--labels", "Y3.npy")
+
+	f := make([]float32, 30)
+	f[17] = float32(math.NaN())
+	save(t, dir, "NaN.npy", []int{6, 5}, f)
+	eval(1, `NaN.npy: row 3, column 2: label is NaN; write 0 or 1`, "--scores", "S.npy", "--labels", "NaN.npy")
+	eval(1, `NaN.npy: row 3, column 2: score`, "--scores", "NaN.npy", "--labels", "Y.npy", "--strict")
+	eval(1, `NaN.npy: row 3, column 2: score is NaN`, "--scores", "NaN.npy", "--labels", "Y.npy")
+
+	two := append([]uint8{}, y...)
+	two[29] = 2
+	save(t, dir, "two.npy", []int{6, 5}, two)
+	eval(1, `two.npy: row 5, column 4: label is neither 0 nor 1`, "--scores", "S.npy", "--labels", "two.npy")
+	eval(1, `two.npy: row 5, column 4: mask value is neither 0 nor 1`, with("--mask", "two.npy")...)
+
+	none := make([]uint8, 30)
+	all := bytes.Repeat([]byte{1}, 30)
+	save(t, dir, "none.npy", []int{6, 5}, none)
+	save(t, dir, "all.npy", []int{6, 5}, all)
+	eval(1, `all.npy: row 0, column 0: positive label on a class that is masked out; set`, "--scores", "S.npy", "--labels", "all.npy", "--mask", "none.npy", "--reduction", "sum")
+	eval(1, `mean over no rows|no row counts`, "--scores", "S.npy", "--labels", "none.npy", "--mask", "none.npy")
+
+	raw, err := os.ReadFile(filepath.Join(dir, "S.npy"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cut.npy"), raw[:len(raw)-3], 0o644))
+	eval(1, `cut.npy: truncated: .* 120 bytes, but only 117 are there`, "--scores", "cut.npy", "--labels", "Y.npy")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "text.npy"), []byte("hello"), 0o644))
+	eval(1, `text.npy: not an .npy file`, "--scores", "text.npy", "--labels", "Y.npy")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "text.npz"), []byte("hello"), 0o644))
+	eval(1, `text.npz: not an .npz file`, "--scores", "text.npz:a", "--labels", "Y.npy")
+	eval(1, `Y.npy: scores of type uint8; .* exchanged`, "--scores", "Y.npy", "--labels", "S.npy")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "complex.npy"), bytes.Replace(raw, []byte("<f4"), []byte("<c8"), 1), 0o644))
+	eval(1, `complex.npy: array type <c8 is not supported`, "--scores", "complex.npy", "--labels", "Y.npy")
+	eval(1, `nothing.npy: no such file`, "--scores", "nothing.npy", "--labels", "Y.npy")
+	eval(1, `is a directory`, "--scores", ".", "--labels", "Y.npy")
+
+	save(t, dir, "empty.npy", []int{0, 5}, []float32{})
+	save(t, dir, "emptyY.npy", []int{0, 5}, []uint8{})
+	eval(1, `empty.npy: empty: 0 rows of 5 classes`, "--scores", "empty.npy", "--labels", "emptyY.npy")
+	save(t, dir, "weights.npy", []int{6}, []float64{1, 1, -1, 1, 1, 1})
+	eval(1, `weights.npy: row 2: weight -1`, with("--row-weights", "weights.npy")...)
+	eval(1, `weights.npy: 6 class weights, but 5 are needed`, with("--class-weights", "weights.npy")...)
+	save(t, dir, "lengths.npy", []int{6}, []int32{1, 2, 3, 9, 1, 1})
+	eval(1, `lengths.npy: row 3: length 9 is not in 0..5`, with("--lengths", "lengths.npy")...)
+	eval(1, `--k 6 is more than the 5 classes`, with("--loss", "subset-padded", "--k", "6")...)
+	save(t, dir, "all2.npy", []int{6, 5}, all)
+	eval(1, `all2.npy: row 0: .*softmax`, "--scores", "S.npy", "--labels", "all2.npy", "--loss", "softmax")
+	eval(1, `all2.npy: row 0: .*; raise --k`, "--scores", "S.npy", "--labels", "all2.npy", "--loss", "subset-padded", "--k", "2")
+
+	eval(2, `unknown loss "zlrp"; choose from`, with("--loss", "zlrp")...)
+	eval(2, `unknown metric "f1"`, with("--metrics", "f1")...)
+	eval(2, `need one loss`, with("--loss", "zlpr,bce")...)
+	eval(2, `both --scores and --labels`, "--scores", "S.npy")
+	eval(2, `--reduction "avg"`, with("--reduction", "avg")...)
+	eval(2, `must end in .svg or .png`, with("--plot", "x.gif")...)
+	eval(2, `unknown flag: --frobnicate`, with("--frobnicate")...)
+	eval(2, `invalid argument "x"`, with("--s0", "x")...)
+	eval(2, `same file`, with("--per-row", "G.npy")...)
+	fails(t, dir, 2, `unknown command "evaluate"`, "evaluate")
+	fails(t, dir, 2, `unexpected argument "x"`, "version", "x")
+	fails(t, dir, 2, `unknown loss "zlpr-soft"`, "train", "--loss", "zlpr-soft")
+	fails(t, dir, 2, `by --y`, "train", "--x", "S.npy")
+	fails(t, dir, 1, `Y3.npy: 6 features, the model|no array|not an .npz`, "predict", "--model", "text.npz", "--x", "S.npy", "--out", "P.npy")
+	fails(t, dir, 1, `--k 6 is more than the 5 classes`, "sample", "--scores", "S.npy", "--k", "6")
+	fails(t, dir, 2, `--k`, "sample", "--scores", "S.npy")
+	fails(t, dir, 1, `no such directory|nowhere`, append([]string{"eval", "--per-row", "nowhere/L.npy"}, sy...)...)
+}
+
+// report is eval's JSON.
+type report struct {
+	Rows, Classes int
+	Losses        map[string]struct{ Mean, Sum, Min, Max float64 }
+	Skipped       map[string]string
+	Metrics       map[string]*float64
+	Warnings      []string
+	Tier          string
+}
+
+func evalJSON(t *testing.T, dir string, args ...string) report {
+	t.Helper()
+	stdout, stderr, status := run(t, dir, append([]string{"eval", "--json"}, args...)...)
+	require.Equal(t, 0, status, stderr)
+	var r report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r), stdout)
+	return r
+}
+
+// TestSameBits compares losses, rows and gradients with the library, all bits.
+func TestSameBits(t *testing.T) {
+	t.Run("float32", sameBits[float32])
+	t.Run("float64", sameBits[float64])
+}
+
+func sameBits[T zlpr.Float](t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 5000, 90 // several blocks
+	s, y, mask := example[T](t, dir, rows, n)
+	weights := make([]float64, rows)
+	for i := range weights {
+		weights[i] = float64(i%7) / 3
+	}
+	save(t, dir, "W.npy", []int{rows}, weights)
+	bits := func(x []uint8) zlpr.Bits {
+		return &zlpr.DenseLabels[uint8]{Rows: rows, Cols: n, Data: x, Stride: n}
+	}
+	losses := map[string]zlpr.Loss{
+		"zlpr": zlpr.ZLPR{}, "bce": zlpr.BCE{}, "pairwise": zlpr.Pairwise{Gamma: 1},
+		"subset": zlpr.Subset{}, "subset-padded": zlpr.PaddedSubset{},
+	}
+	for name, loss := range losses {
+		for _, masked := range []bool{false, true} {
+			for _, weighted := range []bool{false, true} {
+				b := zlpr.Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: n, Data: s, Stride: n}, Labels: bits(y)}
+				args := []string{"--scores", "S.npy", "--labels", "Y.npy", "--loss", name, "--metrics", "none",
+					"--grad", "G.npy", "--per-row", "L.npy", "--workers", "3"}
+				if masked {
+					b.Mask = bits(mask)
+					args = append(args, "--mask", "M.npy")
+				}
+				if weighted {
+					b.RowWeights = weights
+					args = append(args, "--row-weights", "W.npy")
+				}
+				e, err := zlpr.NewEvaluator[T](loss, zlpr.Options{Reduction: zlpr.Mean})
+				require.NoError(t, err)
+				grad, perRow := make([]T, rows*n), make([]float64, rows)
+				want, err := e.Evaluate(context.Background(), &b, &zlpr.Output[T]{Losses: perRow,
+					Grad: zlpr.Matrix[T]{Rows: rows, Cols: n, Data: grad, Stride: n}})
+				require.NoError(t, err)
+				got := evalJSON(t, dir, args...).Losses[name]
+				require.Equal(t, want.Loss, got.Mean, name)
+				require.Equal(t, want.Sum, got.Sum, name)
+				require.Equal(t, want.Min, got.Min, name)
+				require.Equal(t, want.Max, got.Max, name)
+				var g, l bytes.Buffer
+				switch grad := any(grad).(type) {
+				case []float32:
+					require.NoError(t, array.WriteTo(&g, []int{rows, n}, grad))
+				case []float64:
+					require.NoError(t, array.WriteTo(&g, []int{rows, n}, grad))
+				}
+				require.NoError(t, array.WriteTo(&l, []int{rows}, perRow))
+				for file, bytes := range map[string][]byte{"G.npy": g.Bytes(), "L.npy": l.Bytes()} {
+					have, err := os.ReadFile(filepath.Join(dir, file))
+					require.NoError(t, err)
+					require.True(t, string(bytes) == string(have), "%s %s masked %v weighted %v", name, file, masked, weighted)
+				}
+			}
+		}
+	}
+}
+
+// TestSample evaluates the embedded sample.
+func TestSample(t *testing.T) {
+	dir := t.TempDir()
+	r := evalJSON(t, dir)
+	require.Greater(t, r.Rows, 500)
+	require.InDelta(t, 111, r.Classes, 20)
+	for _, name := range []string{"bce", "pairwise", "zlpr", "subset", "subset-padded"} {
+		require.Contains(t, r.Losses, name)
+	}
+	require.Contains(t, r.Skipped["softmax"], "positive labels")
+	require.Contains(t, r.Skipped, "zlpr-soft")
+	require.LessOrEqual(t, r.Losses["pairwise"].Mean, r.Losses["subset"].Mean)
+	require.LessOrEqual(t, r.Losses["subset"].Mean, r.Losses["subset-padded"].Mean)
+	require.LessOrEqual(t, r.Losses["zlpr"].Mean, r.Losses["bce"].Mean)
+	require.Greater(t, *r.Metrics["micro_f1"], 0.5)
+	require.Greater(t, *r.Metrics["lrap"], 0.8)
+	require.Less(t, len(sampleData), 1<<20)
+
+	stdout, stderr, status := run(t, dir, "eval")
+	require.Equal(t, 0, status, stderr)
+	require.Contains(t, stdout, "worst rows")
+	require.Empty(t, stderr)
+}
+
+// TestKinds reads labels in all their formats.
+func TestKinds(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 40, 9
+	_, y, _ := example[float32](t, dir, rows, n)
+	want := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy")
+	floats, wide, csv, svm := make([]float64, rows*n), make([]int64, rows*n), "", ""
+	for i, v := range y {
+		floats[i], wide[i] = float64(v), int64(v)
+		csv += fmt.Sprint(v)
+		if i%n == n-1 {
+			csv += "\n"
+			var labels []string
+			for j, v := range y[i-n+1:][:n] {
+				if v == 1 {
+					labels = append(labels, fmt.Sprint(j))
+				}
+			}
+			svm += strings.Join(labels, ",") + " 1:1\n"
+		} else {
+			csv += ","
+		}
+	}
+	save(t, dir, "float.npy", []int{rows, n}, floats)
+	save(t, dir, "wide.npy", []int{5, 8, n}, wide) // other leading axes
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Y.csv"), []byte(csv), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Y.svm"), []byte(svm), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Y.txt"), []byte(fmt.Sprintf("%d 2 %d\n", rows, n)+svm), 0o644))
+	for _, labels := range []string{"float.npy", "wide.npy", "Y.csv", "Y.svm", "Y.txt"} {
+		got := evalJSON(t, dir, "--scores", "S.npy", "--labels", labels)
+		require.Equal(t, want.Losses, got.Losses, labels)
+		require.Equal(t, want.Metrics, got.Metrics, labels)
+	}
+	// Soft labels, and targets.
+	floats[3] = 0.25
+	save(t, dir, "soft.npy", []int{rows, n}, floats)
+	soft := evalJSON(t, dir, "--scores", "S.npy", "--labels", "soft.npy", "--loss", "all")
+	require.Contains(t, soft.Losses, "zlpr-soft")
+	require.Len(t, soft.Losses, 1)
+	targets := make([]int64, rows)
+	for i := range targets {
+		targets[i] = int64(i%(n+1)) - 1
+	}
+	save(t, dir, "T.npy", []int{rows}, targets)
+	r := evalJSON(t, dir, "--scores", "S.npy", "--labels", "T.npy", "--loss", "softmax")
+	require.Greater(t, r.Losses["softmax"].Mean, 0.0)
+	// Probabilities draw a warning.
+	p := make([]float32, rows*n)
+	for i := range p {
+		p[i] = float32(i) / float32(len(p))
+	}
+	save(t, dir, "prob.npy", []int{rows, n}, p)
+	r = evalJSON(t, dir, "--scores", "prob.npy", "--labels", "Y.npy")
+	require.Contains(t, strings.Join(r.Warnings, " "), "all scores lie in [0, 1]")
+}
+
+// TestSpans compares the span mask of lengths with the mask itself.
+func TestSpans(t *testing.T) {
+	dir := t.TempDir()
+	const batch, heads, l = 3, 2, 5
+	shape := []int{batch, heads, l, l}
+	rng := rand.New(rand.NewPCG(9, 9))
+	s, y, mask := make([]float32, batch*heads*l*l), make([]uint8, batch*heads*l*l), make([]uint8, batch*heads*l*l)
+	lengths := []int32{5, 0, 3}
+	for i := range s {
+		s[i] = float32(rng.NormFloat64())
+		start, end, b := i/l%l, i%l, i/(l*l*heads)
+		if start <= end && end < int(lengths[b]) {
+			mask[i] = 1
+			y[i] = uint8(rng.IntN(2))
+		}
+	}
+	save(t, dir, "S.npy", shape, s)
+	save(t, dir, "Y.npy", shape, y)
+	save(t, dir, "N.npy", []int{batch}, lengths)
+	flat := []int{batch * heads, l * l}
+	save(t, dir, "S2.npy", flat, s)
+	save(t, dir, "Y2.npy", flat, y)
+	save(t, dir, "M2.npy", flat, mask)
+	a := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--lengths", "N.npy", "--grad", "G.npy")
+	b := evalJSON(t, dir, "--scores", "S2.npy", "--labels", "Y2.npy", "--mask", "M2.npy", "--grad", "G2.npy")
+	require.Equal(t, b.Losses, a.Losses)
+	require.Equal(t, b.Metrics, a.Metrics)
+	g, err := array.Open(filepath.Join(dir, "G.npy"))
+	require.NoError(t, err)
+	require.Equal(t, shape, g.Shape)
+	g2, err := array.Open(filepath.Join(dir, "G2.npy"))
+	require.NoError(t, err)
+	require.Equal(t, array.All[float32](g2), array.All[float32](g))
+}
+
+// TestTrain trains, predicts and evaluates.
+func TestTrain(t *testing.T) {
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 1))
+	const rows, features, n = 300, 8, 6
+	x, y, split := make([]float32, rows*features), make([]uint8, rows*n), make([]uint8, rows)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	for i := range rows {
+		split[i] = uint8(i % 3 / 2)
+		for j := range n {
+			if x[i*features+j] > 0.5 {
+				y[i*n+j] = 1
+			}
+		}
+	}
+	save(t, dir, "X.npy", []int{rows, features}, x)
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	save(t, dir, "split.npy", []int{rows}, split)
+	base := []string{"train", "--x", "X.npy", "--y", "Y.npy", "--l2", "1e-3", "--standardize"}
+	stdout, stderr, status := run(t, dir, append(base, "--split", "split.npy", "--json", "--seed", "5", "--out", "model.npz")...)
+	require.Equal(t, 0, status, stderr)
+	var r struct {
+		Objective, Gradient_norm float64
+		Iterations               int
+		Metrics                  map[string]float64
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.Greater(t, r.Iterations, 5)
+	require.Greater(t, r.Metrics["micro_f1"], 0.9)
+	stdout, stderr, status = run(t, dir, append(base, "--split", "split.npy", "--compare", "--plot", "t.svg,t.png")...)
+	require.Equal(t, 0, status, stderr)
+	require.Regexp(t, `(?m)^loss +bce +zlpr$`, stdout)
+	// Another start, the same objective.
+	objective := regexp.MustCompile(`(?m)^objective +\S+ +(\S+)$`).FindStringSubmatch(stdout)
+	require.NotNil(t, objective, stdout)
+	value, err := strconv.ParseFloat(objective[1], 64)
+	require.NoError(t, err)
+	require.InEpsilon(t, r.Objective, value, 1e-8)
+	require.NotContains(t, stdout, "not converged")
+	require.FileExists(t, filepath.Join(dir, "t.svg"))
+	require.FileExists(t, filepath.Join(dir, "t.png"))
+	_, stderr, status = run(t, dir, "predict", "--model", "model.npz", "--x", "X.npy", "--out", "P.npy")
+	require.Equal(t, 0, status, stderr)
+	e := evalJSON(t, dir, "--scores", "P.npy", "--labels", "Y.npy")
+	require.Greater(t, *e.Metrics["micro_f1"], 0.9)
+	fails(t, dir, 1, `Y.npy: 6 features, the model model.npz has 8`, "predict", "--model", "model.npz", "--x", "Y.npy", "--out", "P2.npy")
+	x[9] = float32(math.Inf(1))
+	save(t, dir, "X.npy", []int{rows, features}, x)
+	fails(t, dir, 1, `X.npy: row 1, column 1: feature is \+Inf`, base...)
+}
+
+// TestDraws draws subsets.
+func TestDraws(t *testing.T) {
+	dir := t.TempDir()
+	s := []float64{50, -1, 50, 0, math.Inf(-1), 1}
+	save(t, dir, "S.npy", []int{2, 3}, s)
+	stdout, stderr, status := run(t, dir, "sample", "--scores", "S.npy", "--k", "2", "--draws", "2")
+	require.Equal(t, 0, status, stderr)
+	require.Equal(t, "0: 0 2\n0: 0 2\n1: 0 2\n1: 0 2\n", stdout)
+	_, stderr, status = run(t, dir, "sample", "--scores", "S.npy", "--k", "2", "--draws", "5", "--law", "plackett-luce", "--out", "D.npy")
+	require.Equal(t, 0, status, stderr)
+	d, err := array.Open(filepath.Join(dir, "D.npy"))
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 5, 2}, d.Shape)
+}
+
+func TestVersion(t *testing.T) {
+	stdout, stderr, status := run(t, t.TempDir(), "version")
+	require.Equal(t, 0, status, stderr)
+	require.Contains(t, stdout, "kernels: "+zlpr.Tier())
+	stdout, _, status = run(t, t.TempDir(), "completion", "bash")
+	require.Equal(t, 0, status)
+	require.Contains(t, stdout, "zlpr")
+	stdout, _, status = run(t, t.TempDir(), "eval", "--help")
+	require.Equal(t, 0, status)
+	require.Contains(t, stdout, "Examples:")
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+)
+
+type predictFlags struct {
+	featureFlags
+	model, out string
+	workers    int
+}
+
+func newPredict() *cobra.Command {
+	var f predictFlags
+	cmd := &cobra.Command{
+		Use:   "predict",
+		Short: "Scores of a trained model",
+		Long: `Writes the scores x·W + b of the rows of a matrix of features, as float32. A
+model that was trained with --standardize standardises them itself.`,
+		Example: `  zlpr predict --model model.npz --x X.npy --out S.npy
+  zlpr eval --scores S.npy --labels Y.npy`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd.Context(), &f) },
+	}
+	s := cmd.Flags()
+	s.SortFlags = false
+	s.StringVar(&f.model, "model", "", "model `file` that zlpr train wrote")
+	addFeatureFlags(cmd, &f.featureFlags)
+	s.StringVar(&f.out, "out", "", "write the scores to this .npy `file`")
+	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
+	return cmd
+}
+
+func runPredict(ctx context.Context, f *predictFlags) error {
+	switch {
+	case f.model == "" || f.out == "" || (f.x == "") == (f.csr == ""):
+		return usagef("give --model, --x (or --x-csr) and --out")
+	case strings.ToLower(filepath.Ext(f.out)) != ".npy":
+		return usagef("--out %s: the name must end in .npy", f.out)
+	case f.workers < 1:
+		return usagef("--workers %d: at least 1", f.workers)
+	}
+	m, err := openModel(f.model)
+	if err != nil {
+		return err
+	}
+	if f.features == 0 && f.csr != "" {
+		f.features = m.features
+	}
+	x, _, name, err := f.open()
+	if err != nil {
+		return err
+	}
+	if x.Cols != m.features {
+		return fmt.Errorf("%s: %d features, the model %s has %d; they must agree", name, x.Cols, f.model, m.features)
+	}
+	if err := x.Check(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if m.scale != nil {
+		x.Standardize(m.mean, m.scale)
+	}
+	scores := make([]float64, x.Rows*m.classes)
+	x.Multiply(scores, m.w, m.b, m.classes, f.workers)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w, err := array.Create(f.out, array.Float32, []int{x.Rows, m.classes}, m.classes)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	s := make([]float32, len(scores))
+	for i, v := range scores {
+		s[i] = float32(v)
+	}
+	if err := array.WriteRows(w, 0, s); err != nil {
+		return err
+	}
+	return w.Commit()
+}
+
+// A model is what zlpr train wrote.
+type model struct {
+	features, classes int
+	w, b, mean, scale []float64
+}
+
+func openModel(path string) (*model, error) {
+	z, err := array.OpenArchive(path)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	m := &model{}
+	read := func(key string, shape ...int) []float64 {
+		if err != nil {
+			return nil
+		}
+		var a *array.Array
+		if a, err = z.Open(key); err != nil {
+			return nil
+		}
+		defer a.Close()
+		if key == "W" && len(a.Shape) == 2 {
+			m.features, m.classes = a.Shape[0], a.Shape[1]
+		} else if len(shape) != 1 || a.Len() != shape[0] {
+			err = fmt.Errorf("%s: %s is of shape %s; write the model by zlpr train", path, key, array.ShapeString(a.Shape))
+		}
+		return append([]float64(nil), array.All[float64](a)...)
+	}
+	m.w = read("W")
+	m.b = read("b", m.classes)
+	if z.Has("scale") {
+		m.mean, m.scale = read("mean", m.features), read("scale", m.features)
+	}
+	return m, err
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/zlpr/zlpr/metrics"
+)
+
+// A number is a float64 in JSON: in as many digits as it takes to read the same
+// bits back, null where JSON has no name for it.
+type number float64
+
+func (x number) MarshalJSON() ([]byte, error) {
+	if v := float64(x); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
+	}
+	return []byte("null"), nil
+}
+
+// An evalReport is what eval prints.
+type evalReport struct {
+	Rows              int                   `json:"rows"`
+	Classes           int                   `json:"classes"`
+	LabelsPerRow      number                `json:"labels_per_row"`
+	Losses            map[string]lossReport `json:"losses"`
+	Skipped           map[string]string     `json:"skipped"`
+	Metrics           map[string]number     `json:"metrics"`
+	Warnings          []string              `json:"warnings"`
+	Seconds           number                `json:"seconds"`
+	ElementsPerSecond number                `json:"elements_per_second"`
+	Tier              string                `json:"tier"`
+
+	read    string
+	order   []string // of the losses
+	results []metrics.Result
+	worst   []worstRow
+}
+
+type lossReport struct {
+	Mean number `json:"mean"`
+	Sum  number `json:"sum"`
+	Min  number `json:"min"`
+	Max  number `json:"max"`
+}
+
+// fill takes in the results.
+func (r *evalReport) fill(e *evaluation, result *evalResult) error {
+	r.Rows, r.Classes = e.scores.rows(), e.scores.classes()
+	r.LabelsPerRow = number(float64(result.positives) / float64(r.Rows))
+	if e.soft != nil {
+		r.LabelsPerRow = number(math.NaN())
+	}
+	r.Losses = map[string]lossReport{}
+	for i, l := range e.losses {
+		v := &result.losses[i]
+		sum, weight := v.sum.Float64(), v.weight.Float64()
+		if !(weight > 0) {
+			return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", e.files["scores"], l.name)
+		}
+		r.Losses[l.name] = lossReport{number(sum / weight), number(sum), number(v.min), number(v.max)}
+		r.order = append(r.order, l.name)
+		if r.worst == nil || l.name == "zlpr" {
+			r.worst = v.worst
+		}
+		if math.IsNaN(sum) || math.IsInf(sum, 0) {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; --strict names the first score that is NaN or infinite", l.name, sum))
+		}
+	}
+	r.results = result.metrics
+	r.Metrics = map[string]number{}
+	for _, m := range result.metrics {
+		r.Metrics[m.Name] = number(m.Value)
+	}
+	if !result.logits {
+		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
+	}
+	if result.lost > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d positive labels have no listed score: it counts as -Inf, their loss is infinite", result.lost))
+	}
+	if r.Warnings == nil {
+		r.Warnings = []string{}
+	}
+	r.Seconds = number(result.seconds)
+	r.ElementsPerSecond = number(float64(r.Rows) * float64(r.Classes) / result.seconds)
+	return nil
+}
+
+func (r *evalReport) writeJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+func (r *evalReport) writeTable(w io.Writer) error {
+	t := newTable(w)
+	t.row("scores", r.read)
+	t.row("rows × classes", fmt.Sprintf("%d × %d", r.Rows, r.Classes))
+	if v := float64(r.LabelsPerRow); !math.IsNaN(v) {
+		t.row("labels a row", short(v))
+	}
+	t.gap()
+	t.row("loss", "mean", "sum", "min", "max")
+	for _, name := range r.order {
+		l := r.Losses[name]
+		t.row(name, short(float64(l.Mean)), short(float64(l.Sum)), short(float64(l.Min)), short(float64(l.Max)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
+		t.row(name, "skipped: "+r.Skipped[name])
+	}
+	if len(r.results) > 0 {
+		t.gap()
+		writeMetrics(t, r.results)
+	}
+	if len(r.worst) > 0 {
+		t.gap()
+		rows, losses := []string{"worst rows"}, []string{"loss"}
+		for _, v := range r.worst {
+			rows = append(rows, strconv.Itoa(v.row))
+			losses = append(losses, short(v.loss))
+		}
+		t.row(rows...)
+		t.row(losses...)
+	}
+	t.gap()
+	t.row("time", fmt.Sprintf("%s s, %s elements/s, %s kernels", short(float64(r.Seconds)), short(float64(r.ElementsPerSecond)), r.Tier))
+	for _, warning := range r.Warnings {
+		t.row("warning", warning)
+	}
+	return t.flush()
+}
+
+// writeMetrics writes metrics with averages side by side, then the others.
+func writeMetrics(t *table, results []metrics.Result) {
+	values := map[string]float64{}
+	for _, r := range results {
+		values[r.Name] = r.Value
+	}
+	averages := []string{"micro", "macro", "weighted", "samples"}
+	head := false
+	done := map[string]bool{}
+	for _, m := range []string{"f1", "precision", "recall", "jaccard", "auc", "average_precision"} {
+		row, any := []string{m}, false
+		for _, a := range averages {
+			v, ok := values[a+"_"+m]
+			any = any || ok
+			done[a+"_"+m] = true
+			if ok {
+				row = append(row, short(v))
+			} else {
+				row = append(row, "")
+			}
+		}
+		if !any {
+			continue
+		}
+		if !head {
+			t.row(append([]string{"metric"}, averages...)...)
+			head = true
+		}
+		t.row(row...)
+	}
+	for _, r := range results {
+		if !done[r.Name] {
+			t.row(r.Name, short(r.Value))
+		}
+	}
+}
+
+// short returns a number in five digits.
+func short(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
+
+// A table is written with aligned columns.
+type table struct {
+	w    *tabwriter.Writer
+	next bool
+}
+
+func newTable(w io.Writer) *table { return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+func (t *table) row(cells ...string) {
+	for len(cells) > 0 && cells[len(cells)-1] == "" {
+		cells = cells[:len(cells)-1]
+	}
+	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+}
+
+// gap leaves a line free; columns go on below it.
+func (t *table) gap() { fmt.Fprintln(t.w, "\t") }
+
+func (t *table) flush() error { return t.w.Flush() }

@@ -1,0 +1,389 @@
+package main
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
+	"github.com/zlpr/zlpr/metrics"
+)
+
+//go:generate go run . train --test-scores internal/sample/sample.npz
+
+type trainFlags struct {
+	featureFlags
+	y, split, source  string
+	loss              string
+	k                 int
+	l2, tolerance     float64
+	iterations        int
+	standardize       bool
+	compare           bool
+	seed              uint64
+	out, testScores   string
+	plots             []string
+	workers           int
+	json              bool
+	standardMean, std []float64
+}
+
+var trainLosses = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded"}
+
+func newTrain() *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Train a linear multi-label model",
+		Long: `Fits scores = x·W + b by L-BFGS to the minimum of
+
+	mean over the train rows of the loss + (λ/2)·Σ W²
+
+and prints the metrics of the test rows: classes with a score above 0 are
+predicted (by softmax the highest, by subset-padded at most K of them), with no
+class weights and no tuned thresholds.
+
+Without files it trains on Go's own source: a row is a file of GOROOT/src, its
+labels the packages of the standard library that it imports (those imported by
+10 files or more), its features its identifiers (those in 3 files or more,
+without the names of packages), scaled to length 1. One file in five, by a
+hash of its path, is a test row.
+
+Features are .npy or CSV, a sparse matrix that scipy.sparse.save_npz wrote, the
+three arrays of one (--x-csr), or libsvm text, which has the labels as well.
+Training ends when |gradient|² ≤ 2·λ·tolerance·objective and Σ |gradient by b| ≤
+10·tolerance·objective, or when 20 iterations lower the objective by less than
+tolerance/100. Every start leads to the same objective.`,
+		Example: `  zlpr train
+  zlpr train --compare --plot train.svg
+  zlpr train --x X.npy --y Y.npy --split split.npy --standardize --out model.npz
+  zlpr train --x-csr indptr.npy,indices.npy,data.npy --features 500 --y Y.npy --l2 1e-3`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, &f) },
+	}
+	s := cmd.Flags()
+	s.SortFlags = false
+	addFeatureFlags(cmd, &f.featureFlags)
+	s.StringVar(&f.y, "y", "", "labels `file`, rows × classes")
+	s.StringVar(&f.split, "split", "", "split `file`: 0 train row, 1 test row (default: all are train rows)")
+	s.StringVar(&f.source, "source", "", "`directory` of Go's source, without --x (default: GOROOT/src)")
+	s.StringVar(&f.loss, "loss", "zlpr", strings.Join(trainLosses, ", "))
+	s.IntVar(&f.k, "k", 0, "K of subset-padded (default: the most positives of a train row)")
+	s.Float64Var(&f.l2, "l2", 1e-5, "λ, the weight of Σ W²/2")
+	s.BoolVar(&f.standardize, "standardize", false, "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1")
+	s.Float64Var(&f.tolerance, "tolerance", 1e-10, "of the objective, relative")
+	s.IntVar(&f.iterations, "iterations", 2000, "at most this many")
+	s.Uint64Var(&f.seed, "seed", 0, "start from random weights of this seed (default: from 0)")
+	s.BoolVar(&f.compare, "compare", false, "train with bce and with zlpr, side by side")
+	s.StringVar(&f.out, "out", "", "write the model to this .npz `file`")
+	s.StringVar(&f.testScores, "test-scores", "", "write scores and labels of the test rows to this .npz `file`")
+	s.StringSliceVar(&f.plots, "plot", nil, "draw objective, precision-recall and scores to this .svg or .png `file`")
+	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
+	s.BoolVar(&f.json, "json", false, "print one JSON object")
+	completeWords(cmd, "loss", trainLosses)
+	return cmd
+}
+
+func addFeatureFlags(cmd *cobra.Command, f *featureFlags) {
+	s := cmd.Flags()
+	s.StringVar(&f.x, "x", "", "features `file`, rows × features")
+	s.StringVar(&f.csr, "x-csr", "", "features as `indptr.npy,indices.npy,data.npy`")
+	s.IntVar(&f.features, "features", 0, "number of features, with --x-csr")
+}
+
+// A trainReport is what train prints of one model.
+type trainReport struct {
+	Loss         string            `json:"loss"`
+	L2           number            `json:"l2"`
+	Objective    number            `json:"objective"`
+	GradientNorm number            `json:"gradient_norm"`
+	Iterations   int               `json:"iterations"`
+	Converged    bool              `json:"converged"`
+	Seconds      number            `json:"seconds"`
+	Metrics      map[string]number `json:"metrics"`
+	MetricsRows  string            `json:"metrics_rows"` // test or train
+
+	results []metrics.Result
+	model   *linear.Result
+	scores  []float64 // of the rows measured
+	rule    metrics.Rule
+}
+
+func runTrain(cmd *cobra.Command, f *trainFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	d, err := f.openDataset(ctx)
+	if err != nil {
+		return err
+	}
+	if f.standardize {
+		f.standardMean, f.std = d.train.x.Standardization()
+		d.train.x.Standardize(f.standardMean, f.std)
+		d.test.x.Standardize(f.standardMean, f.std)
+	}
+	names := []string{f.loss}
+	if f.compare {
+		names = []string{"bce", "zlpr"}
+		if f.loss != "bce" && f.loss != "zlpr" {
+			names = append(names, f.loss)
+		}
+	}
+	var reports []*trainReport
+	for _, name := range names {
+		r, err := f.fit(ctx, d, name)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+	}
+	main := reports[slices.Index(names, f.loss)]
+	measured := d.measured()
+	if len(f.plots) > 0 {
+		if err := plotTraining(reports, measured, f.plots); err != nil {
+			return err
+		}
+	}
+	if f.testScores != "" {
+		if err := writeTestScores(f.testScores, measured, d.classes, main.scores); err != nil {
+			return err
+		}
+	}
+	if f.out != "" {
+		if err := f.writeModel(d, main); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return writeTrainJSON(cmd.OutOrStdout(), main, reports, f.compare)
+	}
+	return writeTrainTable(cmd.OutOrStdout(), d, reports)
+}
+
+func (f *trainFlags) check() error {
+	text := isText(strings.ToLower(filepath.Ext(f.x)))
+	switch {
+	case !slices.Contains(trainLosses, f.loss):
+		return usagef("unknown loss %q; choose from %s", f.loss, strings.Join(trainLosses, ", "))
+	case f.x != "" && f.csr != "":
+		return usagef("--x and --x-csr exclude each other")
+	case (f.x != "" || f.csr != "") && f.y == "" && !text:
+		return usagef("give the labels of the features by --y")
+	case f.x == "" && f.csr == "" && (f.y != "" || f.split != ""):
+		return usagef("give the features of the labels by --x or --x-csr")
+	case (f.x != "" || f.csr != "") && f.source != "":
+		return usagef("--source is for training without --x")
+	case !(f.l2 >= 0) || f.l2 > 1e300:
+		return usagef("--l2 %v: a number of at least 0", f.l2)
+	case !(f.tolerance > 0 && f.tolerance < 1):
+		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
+	case f.iterations < 1 || f.workers < 1 || f.k < 0:
+		return usagef("--iterations, --workers and --k: at least 1")
+	}
+	for flag, path := range map[string]string{"out": f.out, "test-scores": f.testScores} {
+		if path != "" && strings.ToLower(filepath.Ext(path)) != ".npz" {
+			return usagef("--%s %s: the name must end in .npz", flag, path)
+		}
+	}
+	return checkPlots(f.plots)
+}
+
+// measured returns the test rows, or the train rows where there are none.
+func (d *dataset) measured() part {
+	if d.test.x.Rows > 0 {
+		return d.test
+	}
+	return d.train
+}
+
+// fit fits a model and measures it.
+func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainReport, error) {
+	loss, rule, err := f.trainLoss(name, d)
+	if err != nil {
+		return nil, err
+	}
+	o := linear.Options{L2: f.l2, Tolerance: f.tolerance, Iterations: f.iterations, Workers: f.workers}
+	if f.seed != 0 {
+		rng := rand.New(rand.NewPCG(f.seed, 1))
+		o.Start = make([]float64, (d.features+1)*d.classes)
+		for i := range o.Start {
+			o.Start[i] = rng.NormFloat64()
+		}
+	}
+	bar := newProgress("train "+name, f.iterations)
+	o.Progress = func(iteration int, _, _ float64) { bar.set(iteration) }
+	start := time.Now()
+	model, err := linear.Fit(ctx, d.train.x, d.train.y, loss, o)
+	bar.close()
+	if err != nil {
+		var e *zlpr.DataError
+		if errors.As(err, &e) {
+			return nil, fmt.Errorf("train row %d: %s", e.Row, e.Reason)
+		}
+		return nil, err
+	}
+	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient),
+		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),
+		Metrics: map[string]number{}, MetricsRows: "test", model: model, rule: rule}
+	measured := d.measured()
+	if d.test.x.Rows == 0 {
+		r.MetricsRows = "train"
+	}
+	r.scores = make([]float64, measured.x.Rows*d.classes)
+	measured.x.Multiply(r.scores, model.W, model.B, d.classes, f.workers)
+	a, err := metrics.NewAccumulator[float64](d.classes, metrics.All(1, 3, 5), metrics.Options{Rule: rule, Workers: f.workers})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Add(&metrics.Batch[float64]{Scores: matrix(r.scores, d.classes), Labels: measured.y}); err != nil {
+		return nil, err
+	}
+	if r.results, err = a.Results(); err != nil {
+		return nil, err
+	}
+	for _, m := range r.results {
+		r.Metrics[m.Name] = number(m.Value)
+	}
+	return r, nil
+}
+
+// matrix is data as a matrix of that many columns.
+func matrix[T zlpr.Float](data []T, cols int) zlpr.Matrix[T] {
+	return zlpr.Matrix[T]{Rows: len(data) / max(1, cols), Cols: cols, Data: data, Stride: cols}
+}
+
+// trainLoss returns the loss of that name and the rule that belongs to it.
+func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule, error) {
+	flags := lossFlags{Gamma: 1, K: f.k}
+	rule := metrics.Above(0)
+	switch name {
+	case "softmax":
+		rule = metrics.Top(1)
+	case "subset-padded":
+		if flags.K == 0 {
+			flags.K = mostPositives(d.train.y)
+		}
+		if flags.K > d.classes {
+			return nil, rule, fmt.Errorf("--k %d is more than the %d classes; choose at most %d", flags.K, d.classes, d.classes)
+		}
+		rule = rule.AtMost(max(1, flags.K))
+	}
+	loss, err := flags.newLoss(name, nil)
+	return loss, rule, err
+}
+
+func writeTrainJSON(w io.Writer, main *trainReport, reports []*trainReport, compare bool) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if !compare {
+		return encoder.Encode(main)
+	}
+	byLoss := map[string]*trainReport{}
+	for _, r := range reports {
+		byLoss[r.Loss] = r
+	}
+	return encoder.Encode(struct {
+		*trainReport
+		Compare map[string]*trainReport `json:"compare"`
+	}{main, byLoss})
+}
+
+func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
+	t := newTable(w)
+	t.row("data", d.describe)
+	t.row("rows", fmt.Sprintf("%d train, %d test", d.train.x.Rows, d.test.x.Rows))
+	t.row("size", fmt.Sprintf("%d features, %d classes, %s labels a train row", d.features, d.classes,
+		short(float64(countPositives(d.train.y))/float64(d.train.x.Rows))))
+	t.gap()
+	column := func(name string, cell func(*trainReport) string) {
+		row := []string{name}
+		for _, r := range reports {
+			row = append(row, cell(r))
+		}
+		t.row(row...)
+	}
+	column("loss", func(r *trainReport) string { return r.Loss })
+	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
+	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
+	column("iterations", func(r *trainReport) string {
+		if !r.Converged {
+			return fmt.Sprintf("%d, not converged", r.Iterations)
+		}
+		return fmt.Sprint(r.Iterations)
+	})
+	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
+	t.gap()
+	t.row(reports[0].MetricsRows + " rows")
+	for i, m := range reports[0].results {
+		column(m.Name, func(r *trainReport) string { return fmt.Sprintf("%.4f", r.results[i].Value) })
+	}
+	return t.flush()
+}
+
+// writeModel writes the model: W, b, and the standardisation if there is one.
+func (f *trainFlags) writeModel(d *dataset, r *trainReport) error {
+	return writeNPZ(f.out, func(z *zip.Writer) error {
+		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
+		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
+		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
+		if f.standardize {
+			err = errors.Join(err,
+				array.Add(z, "mean", false, []int{d.features}, f.standardMean),
+				array.Add(z, "scale", false, []int{d.features}, f.std))
+		}
+		return err
+	})
+}
+
+// writeTestScores writes scores as float32, and labels.
+func writeTestScores(path string, p part, classes int, scores []float64) error {
+	rows := p.x.Rows
+	s, y := make([]float32, len(scores)), make([]uint8, len(scores))
+	for i, v := range scores {
+		s[i] = float32(v)
+		r, j := i/classes, i%classes
+		y[i] = uint8(p.y.Words[r*p.y.Stride+j/64] >> (j % 64) & 1)
+	}
+	return writeNPZ(path, func(z *zip.Writer) error {
+		err := array.Add(z, "scores", true, []int{rows, classes}, s)
+		return errors.Join(err, array.Add(z, "labels", true, []int{rows, classes}, y))
+	})
+}
+
+func writeNPZ(path string, write func(*zip.Writer) error) error {
+	err := atomicfile.Write(path, func(file *os.File) error {
+		z := zip.NewWriter(file)
+		if err := write(z); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+	return fileError(path, err)
+}
+
+// fileError names the file before an error.
+func fileError(path string, err error) error {
+	var e *os.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/cpu"
+
+	"github.com/zlpr/zlpr"
+)
+
+type versionReport struct {
+	Version  string   `json:"version"`
+	Go       string   `json:"go"`
+	Platform string   `json:"platform"`
+	Tier     string   `json:"tier"`
+	Features []string `json:"features"`
+}
+
+func newVersion() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Version, Go, kernels in use and CPU features",
+		Example: "  zlpr version --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r := versionReport{"(devel)", runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, zlpr.Tier(), cpuFeatures()}
+			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+				r.Version = info.Main.Version
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(r)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "zlpr %s\n%s %s\nkernels: %s\nCPU: %s\n",
+				r.Version, r.Go, r.Platform, r.Tier, strings.Join(r.Features, " "))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// cpuFeatures returns the features that kernels ask for, those that are there.
+func cpuFeatures() []string {
+	features := []string{}
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"avx", cpu.X86.HasAVX}, {"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"bmi2", cpu.X86.HasBMI2},
+		{"avx512f", cpu.X86.HasAVX512F}, {"avx512bw", cpu.X86.HasAVX512BW}, {"avx512dq", cpu.X86.HasAVX512DQ},
+		{"avx512vl", cpu.X86.HasAVX512VL}, {"asimd", cpu.ARM64.HasASIMD},
+	} {
+		if f.has {
+			features = append(features, f.name)
+		}
+	}
+	return features
+}
