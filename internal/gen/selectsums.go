@@ -39,14 +39,19 @@ func selectSums(v *vec) {
 	terms := func(vectors int, whole bool) {
 		s.group(off)
 		for h := range v.regs() {
-			// The registers of the same lanes, two at a time.
-			for first := 0; first < vectors; first += 2 {
-				count := min(2, vectors-first)
+			// The registers of the same lanes, two at a time, or four where
+			// there are registers enough.
+			step := 2
+			if v.wide() && !v.double() {
+				step = vectors
+			}
+			for first := 0; first < vectors; first += step {
 				var y []vreg
-				for i := range count {
+				var k []mask // of the positives
+				for i := range step {
 					number := (first+i)*v.regs() + h
 					mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: number * v.bytes}
-					r, k := v.reg(), s.mask(s.pos, number)
+					r, of := v.reg(), s.mask(s.pos, number)
 					if whole {
 						v.move(mem, r)
 						if h == 0 {
@@ -54,15 +59,22 @@ func selectSums(v *vec) {
 							v.PREFETCHT0(mem)
 						}
 					} else {
-						v.load(v.union(s.mask(s.neg, number), k), mem, r)
+						v.load(v.union(s.mask(s.neg, number), of), mem, r)
 					}
-					v.flip(k, r)
+					v.flip(of, r)
 					v.clamp(r, low, high)
-					y = append(y, r)
+					y, k = append(y, r), append(k, of)
 				}
 				p, q := e.evaluate(y)
-				negative.pair(s, s.neg, first*v.regs()+h, first > 0, p, q)
-				positive.pair(s, s.pos, first*v.regs()+h, first > 0, p, q)
+				if !v.wide() {
+					k = nil // AVX2 has no registers for masks
+				}
+				for ; len(p) > 0; p, q, k = p[2:], q[2:], k[min(2, len(k)):] {
+					number := (first+step-len(p))*v.regs() + h
+					more := number >= 2*v.regs()
+					negative.pair(s, s.neg, nil, number, more, p, q)
+					positive.pair(s, s.pos, k, number, more, p, q)
+				}
 			}
 			negative.lanes(h)
 			positive.lanes(h)
@@ -184,15 +196,16 @@ func (a *selected) clear() {
 	}
 }
 
-// pair adds the terms p·q of two registers, or one, of the same lanes, the first
-// of which is number i of the group; more tells that they are not the group's
-// first.
-func (a *selected) pair(s *sides, side gpreg, i int, more bool, p, q []vreg) {
-	sum := a.reg()
-	a.mulKeep(s.mask(side, i), p[0], q[0], sum)
-	if len(p) == 2 {
-		a.addProduct(s.mask(side, i+a.regs()), p[1], q[1], sum)
+// pair adds the terms p·q of two registers of the same lanes, the first of which
+// is number i of the group; more tells that they are not the group's first, k
+// has the masks of the side if they are loaded.
+func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q []vreg) {
+	if k == nil {
+		k = []mask{s.mask(side, i), s.mask(side, i+a.regs())}
 	}
+	sum := a.reg()
+	a.mulKeep(k[0], p[0], q[0], sum)
+	a.addProduct(k[1], p[1], q[1], sum)
 	if more {
 		a.add(a.group, sum, a.group)
 	} else {
