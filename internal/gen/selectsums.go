@@ -41,7 +41,7 @@ func selectSums(v *vec) {
 		for h := range v.regs() {
 			// The registers of the same lanes, two at a time, or four where
 			// there are registers enough.
-			step := 2
+			step := min(2, vectors)
 			if v.wide() && !v.double() {
 				step = vectors
 			}
@@ -69,11 +69,10 @@ func selectSums(v *vec) {
 				if !v.wide() {
 					k = nil // AVX2 has no registers for masks
 				}
-				for ; len(p) > 0; p, q, k = p[2:], q[2:], k[min(2, len(k)):] {
-					number := (first+step-len(p))*v.regs() + h
-					more := number >= 2*v.regs()
-					negative.pair(s, s.neg, nil, number, more, p, q)
-					positive.pair(s, s.pos, k, number, more, p, q)
+				for i := 0; i < step; i += 2 {
+					number, end := (first+i)*v.regs()+h, min(i+2, step)
+					negative.pair(s, s.neg, nil, number, first+i > 0, p[i:end], q[i:end])
+					positive.pair(s, s.pos, k[min(i, len(k)):], number, first+i > 0, p[i:end], q[i:end])
 				}
 			}
 			negative.lanes(h)
@@ -196,16 +195,20 @@ func (a *selected) clear() {
 	}
 }
 
-// pair adds the terms p·q of two registers of the same lanes, the first of which
-// is number i of the group; more tells that they are not the group's first, k
+// pair adds the terms p·q of two registers, or one, of the same lanes, the first
+// of which is number i of the group; more tells that they are not the group's first, k
 // has the masks of the side if they are loaded.
 func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q []vreg) {
-	if k == nil {
-		k = []mask{s.mask(side, i), s.mask(side, i+a.regs())}
+	if len(k) == 0 {
+		for j := range p {
+			k = append(k, s.mask(side, i+j*a.regs()))
+		}
 	}
 	sum := a.reg()
 	a.mulKeep(k[0], p[0], q[0], sum)
-	a.addProduct(k[1], p[1], q[1], sum)
+	if len(p) == 2 {
+		a.addProduct(k[1], p[1], q[1], sum)
+	}
 	if more {
 		a.add(a.group, sum, a.group)
 	} else {
