@@ -47,7 +47,7 @@ func Names() []string {
 	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
 }
 
-// Result is the loss of a row and its derivatives, to 256 bits.
+// Result is the loss of a row and its derivatives, to 160 bits.
 type Result struct {
 	Loss          *big.Float
 	Grad          []*big.Float // by the scores; 0 for classes left out
@@ -165,7 +165,7 @@ func (l Loss) check(row Row) error {
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
 func weight(x float64) bool { return x >= 0 && finite(x) }
 
-// LogSumExp returns log Σ e^x[i] to 256 bits, for finite x. It panics where x
+// LogSumExp returns log Σ e^x[i] to 160 bits, for finite x. It panics where x
 // is empty, and on infinities and NaN.
 func LogSumExp(x []float64) *big.Float {
 	if len(x) == 0 {
@@ -179,7 +179,7 @@ func LogSumExp(x []float64) *big.Float {
 	return ref.LogSumExp(ref.Floats(x))
 }
 
-// Softmax returns e^x[i] / Σ e^x[j] to 256 bits, for finite x. It panics where
+// Softmax returns e^x[i] / Σ e^x[j] to 160 bits, for finite x. It panics where
 // LogSumExp does.
 func Softmax(x []float64) []*big.Float {
 	lse := LogSumExp(x)

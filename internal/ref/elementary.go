@@ -124,10 +124,11 @@ func exp(x *big.Float, prec uint) *big.Float {
 	}
 	r = ldexp(r, -k)
 
-	p := taylor(r, c, w)
+	p, q := taylor(r, c, w), num(w)
 	p.Add(p, integer(1, w))
-	for range k {
-		p.Mul(p, p)
+	for range k { // not in place, which would allocate
+		q.Mul(p, p)
+		p, q = q, p
 	}
 	return num(prec).SetMantExp(p.SetPrec(prec), n)
 }
@@ -144,12 +145,12 @@ func taylor(r *big.Float, c *constants, w uint) *big.Float {
 	for e := -exponent(r); (terms-1)*e+exponent0(c, terms) < int(w)+2; {
 		terms++
 	}
-	p := num(w).Set(c.factorial[terms])
-	for i := terms - 1; i >= 1; i-- {
-		p.Mul(p, r)
-		p.Add(p, c.factorial[i])
+	p, q := num(w).Set(c.factorial[terms]), num(w)
+	for i := terms - 1; i >= 1; i-- { // not in place, which would allocate
+		q.Mul(p, r)
+		p.Add(q, c.factorial[i])
 	}
-	return p.Mul(p, r)
+	return q.Mul(p, r)
 }
 
 // exponent0 returns -log2(1/i!), rounded.

@@ -5,7 +5,7 @@ package ref
 import "math/big"
 
 // Prec is the precision of all results, in bits.
-const Prec = 256
+const Prec = 160
 
 // work is the precision of intermediate results.
 const work = Prec + 64
