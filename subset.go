@@ -29,7 +29,7 @@ var subsetCores = sync.Pool{New: func() any { return new(subsetCore) }}
 // scores) for up to 300 scores, and below 1e-13 of it at (n, k) = (16384, 64).
 // Time grows as n·k for small k and as n·√k for large ones, memory as n: a million
 // scores take some 15 MiB and milliseconds at k = 64, 400 MiB and a second at
-// k = 500000. That memory is kept for the next call.
+// k = 500000. The next call uses that memory again.
 //
 // Special cases are:
 //

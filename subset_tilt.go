@@ -23,7 +23,8 @@ type tilt struct {
 
 const (
 	shiftGrid   = 1 << 16 // shifts are multiples of 1/shiftGrid
-	lowestShift = -60     // below the highest score; further down the pivot is another
+	newtonSteps = 10
+	lowestShift = -60 // below the highest score; further down the pivot is another
 )
 
 // exponentials fills c.e with e^(sign·x - pivot), zeros to a multiple of 32, and
@@ -113,12 +114,12 @@ func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
 }
 
 // search moves the shift between low and high until the mean is near the one
-// wanted, by Newton's method on log(mean), bracketed. It reports false where
-// the mean is too small at low.
+// wanted, by Newton's method on log(mean), bracketed, and by bisection if that
+// takes long. It reports false where the mean is too small at low.
 func (t *tilt) search(e []float64, want, start, low, high float64) bool {
 	shift := min(max(start, low), high)
 	lowTried := false
-	for {
+	for step := 1; ; step++ {
 		t.shift = math.Round(shift*shiftGrid) / shiftGrid
 		t.g = scalar.Exp(-t.shift)
 		mean, squares := tiltSums(e, t.g)
@@ -139,7 +140,7 @@ func (t *tilt) search(e []float64, want, start, low, high float64) bool {
 			return true
 		}
 		shift = t.shift + scalar.Log(mean/want)*mean/variance
-		if !(shift > low && shift < high) {
+		if !(shift > low && shift < high) || step > newtonSteps {
 			shift = low + (high-low)/2 // the half is exact
 			if !lowTried {
 				shift = low
