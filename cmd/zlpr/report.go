@@ -179,8 +179,7 @@ func short(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
 
 // A table is written with aligned columns.
 type table struct {
-	w    *tabwriter.Writer
-	next bool
+	w *tabwriter.Writer
 }
 
 func newTable(w io.Writer) *table { return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }

@@ -71,7 +71,7 @@ func Source() (string, error) {
 			return src, nil
 		}
 	}
-	return "", errors.New("Go's source is not there; give --source DIR, the src directory of a Go tree, or --x and --y")
+	return "", errors.New("the source of Go is not there; give --source DIR, the src directory of a Go tree, or --x and --y")
 }
 
 // file is what a file gives.
