@@ -230,3 +230,19 @@ func TestSubsetLossErrors(t *testing.T) {
 		assert.Equal(t, fmt.Sprint(c.want), fmt.Sprint(losses[0]), "%v", c)
 	}
 }
+
+func TestSubsetLossAllocations(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 10))
+	b := subsetBatch[float32](rng, 20, 50, true, true)
+	for _, l := range []Loss{Subset{}, PaddedSubset{Threshold: 0.5}} {
+		e, err := NewEvaluator[float32](l, Options{Reduction: Sum, Workers: 1})
+		require.NoError(t, err)
+		out := &Output[float32]{Losses: make([]float64, 20), Grad: Matrix[float32]{20, 50, make([]float32, 1000), 50}}
+		run := func() {
+			_, err := e.Evaluate(context.Background(), b, out)
+			require.NoError(t, err)
+		}
+		run()
+		assert.Zero(t, testing.AllocsPerRun(20, run), l.Name())
+	}
+}
