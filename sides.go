@@ -35,6 +35,7 @@ type lossScratch[T Float] struct {
 	none          []uint64 // no bits
 	params        []gradParams[T]
 	thresholdGrad []float64
+	subset        *subsetCore
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.

@@ -65,8 +65,10 @@ const manyPositives = "more positive labels than K"
 
 // evalSubset evaluates the rows of a chunk.
 func evalSubset[T Float](c *lossChunk[T], law subsetLaw) error {
-	core := subsetCores.Get().(*subsetCore)
-	defer subsetCores.Put(core)
+	if c.scratch.subset == nil {
+		c.scratch.subset = new(subsetCore)
+	}
+	core := c.scratch.subset
 	q := subsetQuery{subsetLaw: law, what: gradientOutput, weights: c.classWeights, scale: 1}
 	for i := range c.rows {
 		var grad []T

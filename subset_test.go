@@ -657,6 +657,9 @@ func TestSubsetMask(t *testing.T) {
 }
 
 func TestSubsetAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the working arrays are in a sync.Pool")
+	}
 	x := normalScores[float32](1000)
 	dst, subset := make([]float32, 1000), []int{1, 5, 7}
 	s := NewSubsetSampler(x, 5)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zlpr
+
+const raceEnabled = false
