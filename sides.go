@@ -124,29 +124,21 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 // rows, and reports whether there are slow rows.
 func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	s := &c.scratch
-	low, high := naturalRange[T]()
-	for i, s0 := range c.threshold {
-		u, v := s.a[i], s.b[i]
-		// The sum of no terms is 0.
-		ok := (u >= low && u <= high || u == 0) && (v >= low && v <= high || v == 0)
-		if s0 != 0 {
-			u *= scalar.Exp(-s0)
-			v *= scalar.Exp(s0)
-			ok = ok && math.Abs(s0) < 600 && fastTerm(u) && fastTerm(v)
-		}
-		if !ok {
-			u, v, anySlow = 0, 0, true
-		}
-		s.u[i], s.v[i], s.slow[i] = u, v, !ok
+	u, v, logU, logV := s.a, s.b, s.u, s.v
+	if allZero(c.threshold) && allNatural[T](s.a) && allNatural[T](s.b) {
+		clear(s.slow)
+	} else {
+		u, v, logU, logV = logU, logV, u, v
+		anySlow = c.shiftSums(u, v)
 	}
-	log1p64(s.a, s.u)
-	log1p64(s.b, s.v)
-	for i, l := range s.a {
-		c.loss[i] = l + s.b[i]
+	log1p64(logU, u)
+	log1p64(logV, v)
+	for i, l := range logU {
+		c.loss[i] = l + logV[i]
 	}
 	if c.thresholdGrad != nil {
 		for i := range c.thresholdGrad {
-			c.thresholdGrad[i] = c.scale[i] * thresholdSlope(s.u[i], s.v[i])
+			c.thresholdGrad[i] = c.scale[i] * thresholdSlope(u[i], v[i])
 		}
 	}
 	if c.grad == nil {
@@ -155,7 +147,7 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	s.params = resize(s.params, c.rows)
 	zero := zeroPivot[T]()
 	for i, s0 := range c.threshold {
-		f, g := 1/(1+s.u[i]), 1/(1+s.v[i])
+		f, g := 1/(1+u[i]), 1/(1+v[i])
 		p, scale := &s.params[i], c.scale[i]
 		if s0 == 0 && f >= 0x1p-50 && g >= 0x1p-50 && math.Abs(scale) <= 1 && math.Abs(scale) >= 0x1p-50 {
 			// The factors are normal and at most 1: pivot 0 loses nothing.
@@ -171,6 +163,52 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 		setFactor(p[3:], g, -scale)
 	}
 	return anySlow
+}
+
+// shiftSums applies the thresholds to the sums, giving u and v, notes which rows
+// are slow, with u = v = 0, and reports whether there are any.
+func (c *lossChunk[T]) shiftSums(u, v []float64) (anySlow bool) {
+	s := &c.scratch
+	low, high := naturalRange[T]()
+	for i, s0 := range c.threshold {
+		a, b := s.a[i], s.b[i]
+		// The sum of no terms is 0.
+		ok := (a >= low && a <= high || a == 0) && (b >= low && b <= high || b == 0)
+		if s0 != 0 {
+			a *= scalar.Exp(-s0)
+			b *= scalar.Exp(s0)
+			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
+		}
+		if !ok {
+			a, b, anySlow = 0, 0, true
+		}
+		u[i], v[i], s.slow[i] = a, b, !ok
+	}
+	return anySlow
+}
+
+// allZero reports whether all elements of x are zeros.
+func allZero(x []float64) bool {
+	var any uint64
+	for _, v := range x {
+		any |= math.Float64bits(v) << 1
+	}
+	return any == 0
+}
+
+// allNatural reports whether all elements of x, none of them negative, are
+// natural sums or 0. It does not branch on them: that a row has no positives is
+// hard to predict.
+func allNatural[T Float](x []float64) bool {
+	low, high := naturalRange[T]()
+	from, span := int64(math.Float64bits(low)), int64(math.Float64bits(high)-math.Float64bits(low))
+	var outside int64 // its sign
+	for _, v := range x {
+		b := int64(math.Float64bits(v) &^ (1 << 63)) // a NaN may have a sign
+		d := b - from
+		outside |= (d | (span - d)) & -b // -b is negative unless b is 0
+	}
+	return outside >= 0
 }
 
 // naturalRange returns the limits of natural.
