@@ -178,6 +178,11 @@ func (f *neonFile) gp() genReg {
 	return r
 }
 
+// release gives general registers back.
+func (f *neonFile) release(registers ...genReg) {
+	f.general = append(registers, f.general...)
+}
+
 // Functions.
 
 // function begins the function of that name. All arguments have 8 bytes.

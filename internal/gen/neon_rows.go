@@ -46,6 +46,7 @@ func newNeonVectorLoop(v *neonVec, streams ...*stream) *neonLoop {
 	v.op("LSR", imm(log2(2*v.elem.lanes)), n, l.groups)
 	v.op("LSL", imm(log2(v.size)), n, l.rest)
 	v.op("AND", imm(127), l.rest)
+	v.release(n)
 	v.op("MOVD", fmt.Sprintf("$rest-%d(SP)", neonFrame), l.buffer)
 	// The table is 128 bytes of ones, then 128 of zeros: at 128 - rest begin
 	// the masks of the group.
@@ -178,7 +179,7 @@ func (l *neonLoop) row(body func(pairs []pair)) {
 		}
 	}
 	l.label(done)
-	l.general = append([]genReg{left}, l.general...)
+	l.release(left)
 }
 
 // copyRest copies the rest of a row, of less than twice most bytes.
@@ -212,7 +213,7 @@ func (v *neonVec) copyRest(rest genReg, most int, from, to address) {
 			}
 			v.label(skip)
 		}
-		v.general = append([]genReg{src, dst}, v.general...)
+		v.release(src, dst)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,5 +209,34 @@ func TestNeonLintsFind(t *testing.T) {
 	source := []byte("TEXT ·f(SB), 4, $0-0\n\tWORD    $0x4e20d422 // VFSUB V0.S4, V1.S4, V2.S4\n\tWORD $1\n\tRET\n")
 	if _, wrong := wrongWords(t, source); len(wrong) != 2 {
 		t.Errorf("of two wrong words %d were found", len(wrong))
+	}
+}
+
+// TestNeonComplete: every AVX2 kernel has its NEON form, but for stores past the
+// caches, the gradient's sum, which nothing calls, and the benchmarks' ceilings.
+func TestNeonComplete(t *testing.T) {
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var avx2, neon []string
+	kernel := regexp.MustCompile(`(?m)^TEXT ·(\w+)(AVX2|NEON)\(SB\)`)
+	for name, text := range files {
+		for _, m := range kernel.FindAllStringSubmatch(string(text), -1) {
+			switch {
+			case m[2] == "NEON":
+				neon = append(neon, m[1])
+			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(m[1], "selectGradAdd") && !strings.HasPrefix(name, "ceiling"):
+				avx2 = append(avx2, m[1])
+			}
+		}
+	}
+	for _, k := range avx2 {
+		if !slices.Contains(neon, k) {
+			t.Errorf("%s has no NEON form", k)
+		}
+	}
+	if len(avx2) == 0 {
+		t.Error("no AVX2 kernels found")
 	}
 }

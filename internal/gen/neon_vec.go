@@ -118,7 +118,7 @@ func (v *neonVec) broadcasts(p genReg, registers ...*vecReg) {
 		v.check("VLD1R", r)
 		v.op("VLD1R.P", address{at, v.size}, "["+v.lanes(r).String()+"]")
 	}
-	v.general = append([]genReg{at}, v.general...)
+	v.release(at)
 }
 
 // storeLow writes the lowest lane of a to the place of p and moves p on.
