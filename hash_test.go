@@ -244,7 +244,7 @@ func hashSelectGrad[T Float](h *resultHash, r *rawRand) {
 		p[i] = gradParams[T]{over[0], over[1], over[2], under[0], under[1], under[2]}
 	}
 	dst := make([]T, len(x))
-	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p)
+	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p, false)
 	addHash(h, dst...)
 }
 

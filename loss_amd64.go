@@ -46,6 +46,30 @@ func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int
 	}
 }
 
+// selectGradZero32 is selectGrad32 where all rows have pivot 0.
+func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+	switch activeTier {
+	case tierAVX512:
+		selectGradZero32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
+	case tierAVX2:
+		selectGradZero32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
+	default:
+		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
+// selectGradZero64 is selectGrad64 where all rows have pivot 0.
+func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
+	switch activeTier {
+	case tierAVX512:
+		selectGradZero64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
+	case tierAVX2:
+		selectGradZero64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
+	default:
+		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+	}
+}
+
 func copyStream32(dst, src []float32) {
 	switch activeTier {
 	case tierAVX512:

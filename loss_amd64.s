@@ -1312,6 +1312,465 @@ DATA f32_80000000<>+56(SB)/4, $0x80000000
 DATA f32_80000000<>+60(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $64
 
+// func selectGradZero32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·selectGradZero32AVX2(SB), NOSPLIT, $8-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x05, R12
+	ANDQ    $0x1f, R11
+	LEAQ    tail<>+0(SB), R13
+	MOVQ    R11, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R13
+	MOVQ    rows+32(FP), R14
+	VMOVUPS f32_4b40007f<>+0(SB), Y0
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
+	TESTQ   R14, R14
+	JZ      last17
+
+row16:
+	VBROADCASTSS 8(R10), Y1
+	VBROADCASTSS 20(R10), Y2
+	XORQ         R15, R15
+	MOVQ         R12, BP
+	TESTQ        BP, BP
+	JZ           rest21
+
+group20:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      (DX)(R15*1), Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, (AX)(R15*1)
+	VMOVUPS      64(DX)(R15*1), Y4
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 2(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      32(DX)(R15*1), Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, 32(AX)(R15*1)
+	VMOVUPS      96(DX)(R15*1), Y4
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 3(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, 96(AX)(R15*1)
+	ADDQ         $0x80, R15
+	DECQ         BP
+	JNZ          group20
+
+rest21:
+	TESTQ        R11, R11
+	JZ           done23
+	CMPQ         R11, $0x10
+	JBE          half22
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y4
+	VMASKMOVPS   (DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      128(R13), Y4
+	VMASKMOVPS   Y8, Y4, (AX)(R15*1)
+	VMOVUPS      192(R13), Y4
+	VMASKMOVPS   64(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 2(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      192(R13), Y4
+	VMASKMOVPS   Y8, Y4, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y4
+	VMASKMOVPS   32(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      160(R13), Y4
+	VMASKMOVPS   Y8, Y4, 32(AX)(R15*1)
+	VMOVUPS      224(R13), Y4
+	VMASKMOVPS   96(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 3(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      224(R13), Y1
+	VMASKMOVPS   Y8, Y1, 96(AX)(R15*1)
+	JMP          done23
+
+half22:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y4
+	VMASKMOVPS   (DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y4
+	VBLENDVPS    Y5, Y2, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      128(R13), Y4
+	VMASKMOVPS   Y8, Y4, (AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y4
+	VMASKMOVPS   32(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPS      f32_c2adfadd<>+0(SB), Y7
+	VCMPPS       $0x0d, Y7, Y4, Y7
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  Y0, Y3, Y7
+	VSUBPS       Y0, Y7, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   Y8, Y1, 32(AX)(R15*1)
+
+done23:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x18, R10
+	DECQ R14
+	JNZ  row16
+
+last17:
+	VZEROUPPER
+	RET
+
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
+DATA f32_c2adfadd<>+0(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+4(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+8(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+12(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+16(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+20(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+24(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+28(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+32(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+36(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+40(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+44(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+48(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+52(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+56(SB)/4, $0xc2adfadd
+DATA f32_c2adfadd<>+60(SB)/4, $0xc2adfadd
+GLOBL f32_c2adfadd<>(SB), RODATA|NOPTR, $64
+
 // func selectGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·selectGrad32AVX2(SB), NOSPLIT, $192-80
@@ -1337,9 +1796,9 @@ TEXT ·selectGrad32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last17
+	JZ      last25
 
-row16:
+row24:
 	VBROADCASTSS (R10), Y1
 	VMOVUPS      Y1, (SP)
 	VBROADCASTSS 4(R10), Y1
@@ -1355,9 +1814,9 @@ row16:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest21
+	JZ           rest29
 
-group20:
+group28:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -1514,516 +1973,6 @@ group20:
 	VMULPS       Y1, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VMOVUPS      Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group20
-
-rest21:
-	TESTQ        R11, R11
-	JZ           done23
-	CMPQ         R11, $0x10
-	JBE          half22
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done23
-
-half22:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-
-done23:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	DECQ R14
-	JNZ  row16
-
-last17:
-	VZEROUPPER
-	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
-
-// func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last25
-
-row24:
-	VBROADCASTSS (R10), Y1
-	VMOVUPS      Y1, (SP)
-	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 32(SP)
-	VBROADCASTSS 8(R10), Y1
-	VMOVUPS      Y1, 64(SP)
-	VBROADCASTSS 12(R10), Y1
-	VMOVUPS      Y1, 96(SP)
-	VBROADCASTSS 16(R10), Y1
-	VMOVUPS      Y1, 128(SP)
-	VBROADCASTSS 20(R10), Y1
-	VMOVUPS      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest29
-
-group28:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, (AX)(R15*1)
-	VMOVUPS      64(DX)(R15*1), Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      32(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 32(AX)(R15*1)
-	VMOVUPS      96(DX)(R15*1), Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
 	JNZ          group28
@@ -2291,7 +2240,6 @@ done31:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
-	SFENCE
 	DECQ R14
 	JNZ  row24
 
@@ -2299,9 +2247,9 @@ last25:
 	VZEROUPPER
 	RET
 
-// func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
+// func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -2345,6 +2293,483 @@ row32:
 	JZ           rest37
 
 group36:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      (DX)(R15*1), Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVNTPS     Y2, (AX)(R15*1)
+	VMOVUPS      64(DX)(R15*1), Y1
+	VPBROADCASTB 2(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 2(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVNTPS     Y2, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      32(DX)(R15*1), Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVNTPS     Y2, 32(AX)(R15*1)
+	VMOVUPS      96(DX)(R15*1), Y1
+	VPBROADCASTB 3(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVNTPS     Y2, 96(AX)(R15*1)
+	ADDQ         $0x80, R15
+	DECQ         BP
+	JNZ          group36
+
+rest37:
+	TESTQ        R11, R11
+	JZ           done39
+	CMPQ         R11, $0x10
+	JBE          half38
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
+	VMOVUPS      192(R13), Y1
+	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 2(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 2(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 2(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      192(R13), Y1
+	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
+	VMOVUPS      224(R13), Y1
+	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 3(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 3(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      224(R13), Y1
+	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
+	JMP          done39
+
+half38:
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   (DX)(R15*1), Y1, Y1
+	VPBROADCASTB (SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      128(R13), Y1
+	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x05, R9
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
+	VPBROADCASTB 1(SI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y1, Y1
+	VMOVUPS      (SP), Y2
+	VBLENDVPS    Y3, 96(SP), Y2, Y2
+	VMOVUPS      32(SP), Y4
+	VBLENDVPS    Y3, 128(SP), Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y5, Y3, Y3
+	VCMPPS       $0x0d, Y4, Y1, Y4
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, Y4
+	VFMADD213PS  Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x17, Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      64(SP), Y1
+	VBLENDVPS    Y5, 160(SP), Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      160(R13), Y1
+	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
+
+done39:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x18, R10
+	SFENCE
+	DECQ R14
+	JNZ  row32
+
+last33:
+	VZEROUPPER
+	RET
+
+// func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x05, R12
+	ANDQ    $0x1f, R11
+	LEAQ    tail<>+0(SB), R13
+	MOVQ    R11, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R13
+	MOVQ    rows+32(FP), R14
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	TESTQ   R14, R14
+	JZ      last41
+
+row40:
+	VBROADCASTSS (R10), Y1
+	VMOVUPS      Y1, (SP)
+	VBROADCASTSS 4(R10), Y1
+	VMOVUPS      Y1, 32(SP)
+	VBROADCASTSS 8(R10), Y1
+	VMOVUPS      Y1, 64(SP)
+	VBROADCASTSS 12(R10), Y1
+	VMOVUPS      Y1, 96(SP)
+	VBROADCASTSS 16(R10), Y1
+	VMOVUPS      Y1, 128(SP)
+	VBROADCASTSS 20(R10), Y1
+	VMOVUPS      Y1, 160(SP)
+	XORQ         R15, R15
+	MOVQ         R12, BP
+	TESTQ        BP, BP
+	JZ           rest45
+
+group44:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      (DX)(R15*1), Y1
@@ -2511,13 +2936,13 @@ group36:
 	VMOVUPS      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group36
+	JNZ          group44
 
-rest37:
+rest45:
 	TESTQ        R11, R11
-	JZ           done39
+	JZ           done47
 	CMPQ         R11, $0x10
-	JBE          half38
+	JBE          half46
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2694,9 +3119,9 @@ rest37:
 	VADDPS       Y2, Y1, Y2
 	VMOVUPS      224(R13), Y1
 	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done39
+	JMP          done47
 
-half38:
+half46:
 	MOVQ         R15, R9
 	SHRQ         $0x05, R9
 	VMOVUPS      128(R13), Y1
@@ -2788,16 +3213,16 @@ half38:
 	VMOVUPS      160(R13), Y1
 	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
 
-done39:
+done47:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R14
-	JNZ  row32
+	JNZ  row40
 
-last33:
+last41:
 	VZEROUPPER
 	RET
 
@@ -2828,17 +3253,17 @@ TEXT ·selectSums32AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	TESTQ   SI, SI
-	JZ      last42
+	JZ      last50
 
-row40:
+row48:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000040, R13
-	JL     rest43
+	JL     rest51
 
-group41:
+group49:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -2941,13 +3366,13 @@ group41:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R12
 	SUBQ          $0x00000040, R13
-	JGE           group41
+	JGE           group49
 
-rest43:
+rest51:
 	ADDQ          $0x00000040, R13
-	JZ            done45
+	JZ            done53
 	CMPQ          R13, $0x20
-	JBE           half44
+	JBE           half52
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3052,11 +3477,11 @@ rest43:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done45
+	JMP           done53
 
-half44:
+half52:
 	CMPQ          R13, $0x10
-	JBE           one46
+	JBE           one54
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3113,9 +3538,9 @@ half44:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done45
+	JMP           done53
 
-one46:
+one54:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3150,7 +3575,7 @@ one46:
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
 
-done45:
+done53:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VADDPD        Y14, Y12, Y12
 	VEXTRACTF64X2 $0x01, Y12, X14
@@ -3171,9 +3596,317 @@ done45:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row40
+	JNZ           row48
 
-last42:
+last50:
+	VZEROUPPER
+	RET
+
+// func selectGradZero32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·selectGradZero32AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x05, R12
+	ANDQ    $0x1f, R11
+	MOVQ    $-1, R9
+	BZHIQ   R11, R9, R9
+	KMOVW   R9, K1
+	SHRQ    $0x10, R9
+	KMOVW   R9, K2
+	MOVQ    rows+32(FP), R13
+	VMOVUPS f32_4b40007f<>+0(SB), Z0
+	VMOVUPS f32_c2ae88d2<>+0(SB), Z1
+	VMOVUPS f32_42afebb7<>+0(SB), Z1
+	VMOVUPS f32_c2adfadd<>+0(SB), Z1
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Z4
+	VMOVUPS f32_bf317218<>+0(SB), Z5
+	VMOVUPS f32_3102e308<>+0(SB), Z6
+	VMOVUPS f32_3ab52766<>+0(SB), Z7
+	VMOVUPS f32_3c091cce<>+0(SB), Z8
+	VMOVUPS f32_3d2aac58<>+0(SB), Z9
+	VMOVUPS f32_3e2aaa49<>+0(SB), Z10
+	VMOVUPS f32_3efffffe<>+0(SB), Z11
+	VMOVUPS f32_3f800000<>+0(SB), Z12
+	TESTQ   R13, R13
+	JZ      last56
+
+row55:
+	VBROADCASTSS 8(R10), Z2
+	VBROADCASTSS 20(R10), Z3
+	XORQ         R14, R14
+	MOVQ         R12, R15
+	SUBQ         $0x02, R15
+	JB           one58
+
+two57:
+	MOVQ        R14, R9
+	SHRQ        $0x05, R9
+	VMOVUPS     (DX)(R14*1), Z13
+	KMOVW       (SI)(R9*1), K3
+	VXORPS      f32_80000000<>+0(SB), Z13, K3, Z13
+	KMOVW       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x0d, Z1, Z13, K4, K4
+	VMOVUPS     64(DX)(R14*1), Z14
+	KMOVW       2(SI)(R9*1), K5
+	VXORPS      f32_80000000<>+0(SB), Z14, K5, Z14
+	KMOVW       2(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPS      $0x0d, Z1, Z14, K6, K6
+	VMOVUPS     Z13, Z15
+	VFMADD213PS Z0, Z4, Z15
+	VMOVUPS     Z14, Z17
+	VFMADD213PS Z0, Z4, Z17
+	VSUBPS      Z0, Z15, Z16
+	VSUBPS      Z0, Z17, Z18
+	VFMADD231PS Z5, Z16, Z13
+	VFMADD231PS Z5, Z18, Z14
+	VFMADD231PS Z6, Z16, Z13
+	VFMADD231PS Z6, Z18, Z14
+	VMOVUPS     Z7, Z16
+	VMOVUPS     Z7, Z18
+	VFMADD213PS Z8, Z13, Z16
+	VFMADD213PS Z8, Z14, Z18
+	VFMADD213PS Z9, Z13, Z16
+	VFMADD213PS Z9, Z14, Z18
+	VFMADD213PS Z10, Z13, Z16
+	VFMADD213PS Z10, Z14, Z18
+	VFMADD213PS Z11, Z13, Z16
+	VFMADD213PS Z11, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z17, Z17
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K3, Z13
+	VMULPS      Z15, Z16, Z16
+	VMULPS.Z    Z13, Z16, K4, Z16
+	VMOVUPS     Z16, (AX)(R14*1)
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K5, Z13
+	VMULPS      Z17, Z18, Z18
+	VMULPS.Z    Z13, Z18, K6, Z18
+	VMOVUPS     Z18, 64(AX)(R14*1)
+	VMOVUPS     128(DX)(R14*1), Z13
+	KMOVW       4(SI)(R9*1), K3
+	VXORPS      f32_80000000<>+0(SB), Z13, K3, Z13
+	KMOVW       4(DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x0d, Z1, Z13, K4, K4
+	VMOVUPS     192(DX)(R14*1), Z14
+	KMOVW       6(SI)(R9*1), K5
+	VXORPS      f32_80000000<>+0(SB), Z14, K5, Z14
+	KMOVW       6(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPS      $0x0d, Z1, Z14, K6, K6
+	VMOVUPS     Z13, Z15
+	VFMADD213PS Z0, Z4, Z15
+	VMOVUPS     Z14, Z17
+	VFMADD213PS Z0, Z4, Z17
+	VSUBPS      Z0, Z15, Z16
+	VSUBPS      Z0, Z17, Z18
+	VFMADD231PS Z5, Z16, Z13
+	VFMADD231PS Z5, Z18, Z14
+	VFMADD231PS Z6, Z16, Z13
+	VFMADD231PS Z6, Z18, Z14
+	VMOVUPS     Z7, Z16
+	VMOVUPS     Z7, Z18
+	VFMADD213PS Z8, Z13, Z16
+	VFMADD213PS Z8, Z14, Z18
+	VFMADD213PS Z9, Z13, Z16
+	VFMADD213PS Z9, Z14, Z18
+	VFMADD213PS Z10, Z13, Z16
+	VFMADD213PS Z10, Z14, Z18
+	VFMADD213PS Z11, Z13, Z16
+	VFMADD213PS Z11, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z17, Z17
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K3, Z13
+	VMULPS      Z15, Z16, Z16
+	VMULPS.Z    Z13, Z16, K4, Z16
+	VMOVUPS     Z16, 128(AX)(R14*1)
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K5, Z13
+	VMULPS      Z17, Z18, Z18
+	VMULPS.Z    Z13, Z18, K6, Z18
+	VMOVUPS     Z18, 192(AX)(R14*1)
+	ADDQ        $+256, R14
+	SUBQ        $0x02, R15
+	JAE         two57
+
+one58:
+	ADDQ $0x02, R15
+	JZ   rest60
+
+group59:
+	MOVQ        R14, R9
+	SHRQ        $0x05, R9
+	VMOVUPS     (DX)(R14*1), Z13
+	KMOVW       (SI)(R9*1), K3
+	VXORPS      f32_80000000<>+0(SB), Z13, K3, Z13
+	KMOVW       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x0d, Z1, Z13, K4, K4
+	VMOVUPS     64(DX)(R14*1), Z14
+	KMOVW       2(SI)(R9*1), K5
+	VXORPS      f32_80000000<>+0(SB), Z14, K5, Z14
+	KMOVW       2(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPS      $0x0d, Z1, Z14, K6, K6
+	VMOVUPS     Z13, Z15
+	VFMADD213PS Z0, Z4, Z15
+	VMOVUPS     Z14, Z17
+	VFMADD213PS Z0, Z4, Z17
+	VSUBPS      Z0, Z15, Z16
+	VSUBPS      Z0, Z17, Z18
+	VFMADD231PS Z5, Z16, Z13
+	VFMADD231PS Z5, Z18, Z14
+	VFMADD231PS Z6, Z16, Z13
+	VFMADD231PS Z6, Z18, Z14
+	VMOVUPS     Z7, Z16
+	VMOVUPS     Z7, Z18
+	VFMADD213PS Z8, Z13, Z16
+	VFMADD213PS Z8, Z14, Z18
+	VFMADD213PS Z9, Z13, Z16
+	VFMADD213PS Z9, Z14, Z18
+	VFMADD213PS Z10, Z13, Z16
+	VFMADD213PS Z10, Z14, Z18
+	VFMADD213PS Z11, Z13, Z16
+	VFMADD213PS Z11, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z17, Z17
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K3, Z13
+	VMULPS      Z15, Z16, Z16
+	VMULPS.Z    Z13, Z16, K4, Z16
+	VMOVUPS     Z16, (AX)(R14*1)
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K5, Z13
+	VMULPS      Z17, Z18, Z18
+	VMULPS.Z    Z13, Z18, K6, Z18
+	VMOVUPS     Z18, 64(AX)(R14*1)
+	ADDQ        $0x80, R14
+	DECQ        R15
+	JNZ         group59
+
+rest60:
+	TESTQ       R11, R11
+	JZ          done62
+	CMPQ        R11, $0x10
+	JBE         half61
+	MOVQ        R14, R9
+	SHRQ        $0x05, R9
+	VMOVUPS.Z   (DX)(R14*1), K1, Z13
+	KMOVW       (SI)(R9*1), K3
+	VXORPS      f32_80000000<>+0(SB), Z13, K3, Z13
+	KMOVW       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x0d, Z1, Z13, K4, K4
+	VMOVUPS.Z   64(DX)(R14*1), K2, Z14
+	KMOVW       2(SI)(R9*1), K5
+	VXORPS      f32_80000000<>+0(SB), Z14, K5, Z14
+	KMOVW       2(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPS      $0x0d, Z1, Z14, K6, K6
+	VMOVUPS     Z13, Z15
+	VFMADD213PS Z0, Z4, Z15
+	VMOVUPS     Z14, Z17
+	VFMADD213PS Z0, Z4, Z17
+	VSUBPS      Z0, Z15, Z16
+	VSUBPS      Z0, Z17, Z18
+	VFMADD231PS Z5, Z16, Z13
+	VFMADD231PS Z5, Z18, Z14
+	VFMADD231PS Z6, Z16, Z13
+	VFMADD231PS Z6, Z18, Z14
+	VMOVUPS     Z7, Z16
+	VMOVUPS     Z7, Z18
+	VFMADD213PS Z8, Z13, Z16
+	VFMADD213PS Z8, Z14, Z18
+	VFMADD213PS Z9, Z13, Z16
+	VFMADD213PS Z9, Z14, Z18
+	VFMADD213PS Z10, Z13, Z16
+	VFMADD213PS Z10, Z14, Z18
+	VFMADD213PS Z11, Z13, Z16
+	VFMADD213PS Z11, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VFMADD213PS Z12, Z13, Z16
+	VFMADD213PS Z12, Z14, Z18
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z17, Z17
+	VMOVUPS     Z2, Z13
+	VMOVAPS     Z3, K3, Z13
+	VMULPS      Z15, Z16, Z16
+	VMULPS.Z    Z13, Z16, K4, Z16
+	VMOVUPS     Z16, K1, (AX)(R14*1)
+	VMOVUPS     Z2, Z2
+	VMOVAPS     Z3, K5, Z2
+	VMULPS      Z17, Z18, Z18
+	VMULPS.Z    Z2, Z18, K6, Z18
+	VMOVUPS     Z18, K2, 64(AX)(R14*1)
+	JMP         done62
+
+half61:
+	MOVQ        R14, R9
+	SHRQ        $0x05, R9
+	VMOVUPS.Z   (DX)(R14*1), K1, Z13
+	KMOVW       (SI)(R9*1), K3
+	VXORPS      f32_80000000<>+0(SB), Z13, K3, Z13
+	KMOVW       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x0d, Z1, Z13, K4, K4
+	VMOVUPS     Z13, Z14
+	VFMADD213PS Z0, Z4, Z14
+	VSUBPS      Z0, Z14, Z15
+	VFMADD231PS Z5, Z15, Z13
+	VFMADD231PS Z6, Z15, Z13
+	VMOVUPS     Z7, Z15
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z10, Z13, Z15
+	VFMADD213PS Z11, Z13, Z15
+	VFMADD213PS Z12, Z13, Z15
+	VFMADD213PS Z12, Z13, Z15
+	VPSLLD      $0x17, Z14, Z14
+	VMOVUPS     Z2, Z2
+	VMOVAPS     Z3, K3, Z2
+	VMULPS      Z14, Z15, Z15
+	VMULPS.Z    Z2, Z15, K4, Z15
+	VMOVUPS     Z15, K1, (AX)(R14*1)
+
+done62:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x18, R10
+	DECQ R13
+	JNZ  row55
+
+last56:
 	VZEROUPPER
 	RET
 
@@ -3211,9 +3944,9 @@ TEXT ·selectGrad32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last48
+	JZ      last64
 
-row47:
+row63:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3223,9 +3956,9 @@ row47:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one50
+	JB           one66
 
-two49:
+two65:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3338,13 +4071,13 @@ two49:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two49
+	JAE         two65
 
-one50:
+one66:
 	ADDQ $0x02, R15
-	JZ   rest52
+	JZ   rest68
 
-group51:
+group67:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3403,13 +4136,13 @@ group51:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group51
+	JNZ         group67
 
-rest52:
+rest68:
 	TESTQ       R11, R11
-	JZ          done54
+	JZ          done70
 	CMPQ        R11, $0x10
-	JBE         half53
+	JBE         half69
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3466,9 +4199,9 @@ rest52:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K6, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done54
+	JMP         done70
 
-half53:
+half69:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3499,16 +4232,16 @@ half53:
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done54:
+done70:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row47
+	JNZ  row63
 
-last48:
+last64:
 	VZEROUPPER
 	RET
 
@@ -3546,9 +4279,9 @@ TEXT ·selectGradStream32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last56
+	JZ      last72
 
-row55:
+row71:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3558,9 +4291,9 @@ row55:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one58
+	JB           one74
 
-two57:
+two73:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3673,13 +4406,13 @@ two57:
 	VMOVNTPS    Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two57
+	JAE         two73
 
-one58:
+one74:
 	ADDQ $0x02, R15
-	JZ   rest60
+	JZ   rest76
 
-group59:
+group75:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -3738,13 +4471,13 @@ group59:
 	VMOVNTPS    Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group59
+	JNZ         group75
 
-rest60:
+rest76:
 	TESTQ       R11, R11
-	JZ          done62
+	JZ          done78
 	CMPQ        R11, $0x10
-	JBE         half61
+	JBE         half77
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3801,9 +4534,9 @@ rest60:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K6, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done62
+	JMP         done78
 
-half61:
+half77:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -3834,7 +4567,7 @@ half61:
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done62:
+done78:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -3842,9 +4575,9 @@ done62:
 	ADDQ $0x18, R10
 	SFENCE
 	DECQ R13
-	JNZ  row55
+	JNZ  row71
 
-last56:
+last72:
 	VZEROUPPER
 	RET
 
@@ -3882,9 +4615,9 @@ TEXT ·selectGradAdd32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last64
+	JZ      last80
 
-row63:
+row79:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3894,9 +4627,9 @@ row63:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one66
+	JB           one82
 
-two65:
+two81:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -4017,13 +4750,13 @@ two65:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two65
+	JAE         two81
 
-one66:
+one82:
 	ADDQ $0x02, R15
-	JZ   rest68
+	JZ   rest84
 
-group67:
+group83:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -4086,13 +4819,13 @@ group67:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group67
+	JNZ         group83
 
-rest68:
+rest84:
 	TESTQ       R11, R11
-	JZ          done70
+	JZ          done86
 	CMPQ        R11, $0x10
-	JBE         half69
+	JBE         half85
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4153,9 +4886,9 @@ rest68:
 	VMOVUPS.Z   64(AX)(R14*1), K2, Z1
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done70
+	JMP         done86
 
-half69:
+half85:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4188,16 +4921,16 @@ half69:
 	VADDPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done70:
+done86:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row63
+	JNZ  row79
 
-last64:
+last80:
 	VZEROUPPER
 	RET
 
@@ -4217,9 +4950,9 @@ TEXT ·selectSums64AVX2(SB), NOSPLIT, $256-72
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last73
+	JZ      last89
 
-row71:
+row87:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -4233,9 +4966,9 @@ row71:
 	XORQ    R12, R12
 	MOVQ    DI, R13
 	SUBQ    $0x00000020, R13
-	JL      rest74
+	JL      rest90
 
-group72:
+group88:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -4604,13 +5337,13 @@ group72:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R12
 	SUBQ         $0x00000020, R13
-	JGE          group72
+	JGE          group88
 
-rest74:
+rest90:
 	ADDQ         $0x00000020, R13
-	JZ           done76
+	JZ           done92
 	CMPQ         R13, $0x10
-	JBE          half75
+	JBE          half91
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5005,11 +5738,11 @@ rest74:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done76
+	JMP          done92
 
-half75:
+half91:
 	CMPQ         R13, $0x08
-	JBE          one77
+	JBE          one93
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5228,9 +5961,9 @@ half75:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done76
+	JMP          done92
 
-one77:
+one93:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5362,7 +6095,7 @@ one77:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y3, 224(SP)
 
-done76:
+done92:
 	VMOVUPD      (SP), Y1
 	VMOVUPD      32(SP), Y2
 	VMOVUPD      64(SP), Y3
@@ -5437,9 +6170,9 @@ done76:
 	ADDQ         R10, R8
 	ADDQ         R10, R9
 	DECQ         SI
-	JNZ          row71
+	JNZ          row87
 
-last73:
+last89:
 	VZEROUPPER
 	RET
 
@@ -5643,6 +6376,473 @@ DATA f64_8000000000000000<>+48(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+56(SB)/8, $0x8000000000000000
 GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $64
 
+// func selectGradZero64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·selectGradZero64AVX2(SB), NOSPLIT, $8-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x04, R12
+	ANDQ    $0x0f, R11
+	LEAQ    tail<>+0(SB), R13
+	MOVQ    R11, R9
+	SHLQ    $0x03, R9
+	SUBQ    R9, R13
+	MOVQ    rows+32(FP), R14
+	VMOVUPD f64_43380000000003ff<>+0(SB), Y0
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
+	TESTQ   R14, R14
+	JZ      last95
+
+row94:
+	VBROADCASTSD 16(R10), Y1
+	VBROADCASTSD 40(R10), Y2
+	XORQ         R15, R15
+	MOVQ         R12, BP
+	TESTQ        BP, BP
+	JZ           rest99
+
+group98:
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      (DX)(R15*1), Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      Y8, (AX)(R15*1)
+	VMOVUPD      64(DX)(R15*1), Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      Y8, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      32(DX)(R15*1), Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      Y8, 32(AX)(R15*1)
+	VMOVUPD      96(DX)(R15*1), Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      Y8, 96(AX)(R15*1)
+	ADDQ         $0x80, R15
+	DECQ         BP
+	JNZ          group98
+
+rest99:
+	TESTQ        R11, R11
+	JZ           done101
+	CMPQ         R11, $0x08
+	JBE          half100
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      128(R13), Y4
+	VMASKMOVPD   (DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      128(R13), Y4
+	VMASKMOVPD   Y8, Y4, (AX)(R15*1)
+	VMOVUPD      192(R13), Y4
+	VMASKMOVPD   64(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      192(R13), Y4
+	VMASKMOVPD   Y8, Y4, 64(AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      160(R13), Y4
+	VMASKMOVPD   32(DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      160(R13), Y4
+	VMASKMOVPD   Y8, Y4, 32(AX)(R15*1)
+	VMOVUPD      224(R13), Y4
+	VMASKMOVPD   96(DX)(R15*1), Y4, Y4
+	VPBROADCASTB 1(SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y1
+	VBLENDVPD    Y5, Y2, Y1, Y1
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y1, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      224(R13), Y1
+	VMASKMOVPD   Y8, Y1, 96(AX)(R15*1)
+	JMP          done101
+
+half100:
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      128(R13), Y4
+	VMASKMOVPD   (DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y4
+	VBLENDVPD    Y5, Y2, Y4, Y4
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y4, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      128(R13), Y4
+	VMASKMOVPD   Y8, Y4, (AX)(R15*1)
+	MOVQ         R15, R9
+	SHRQ         $0x06, R9
+	VMOVUPD      160(R13), Y4
+	VMASKMOVPD   32(DX)(R15*1), Y4, Y4
+	VPBROADCASTB (SI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMOVUPD      f64_c0862066151add8b<>+0(SB), Y7
+	VCMPPD       $0x0d, Y7, Y4, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  Y0, Y3, Y7
+	VSUBPD       Y0, Y7, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      Y1, Y1
+	VBLENDVPD    Y5, Y2, Y1, Y1
+	VMULPD       Y7, Y8, Y8
+	VMULPD       Y1, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMOVUPD      160(R13), Y1
+	VMASKMOVPD   Y8, Y1, 32(AX)(R15*1)
+
+done101:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x30, R10
+	DECQ R14
+	JNZ  row94
+
+last95:
+	VZEROUPPER
+	RET
+
+DATA f64_c0862066151add8b<>+0(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+8(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+16(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+24(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+32(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+40(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+48(SB)/8, $0xc0862066151add8b
+DATA f64_c0862066151add8b<>+56(SB)/8, $0xc0862066151add8b
+GLOBL f64_c0862066151add8b<>(SB), RODATA|NOPTR, $64
+
 // func selectGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·selectGrad64AVX2(SB), NOSPLIT, $192-80
@@ -5668,9 +6868,9 @@ TEXT ·selectGrad64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last79
+	JZ      last103
 
-row78:
+row102:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -5686,9 +6886,9 @@ row78:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest83
+	JZ           rest107
 
-group82:
+group106:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -5867,13 +7067,13 @@ group82:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group82
+	JNZ          group106
 
-rest83:
+rest107:
 	TESTQ        R11, R11
-	JZ           done85
+	JZ           done109
 	CMPQ         R11, $0x08
-	JBE          half84
+	JBE          half108
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6058,9 +7258,9 @@ rest83:
 	VANDPD       Y3, Y2, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done85
+	JMP          done109
 
-half84:
+half108:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6156,16 +7356,16 @@ half84:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done85:
+done109:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row78
+	JNZ  row102
 
-last79:
+last103:
 	VZEROUPPER
 	RET
 
@@ -6194,9 +7394,9 @@ TEXT ·selectGradStream64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last87
+	JZ      last111
 
-row86:
+row110:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -6212,9 +7412,9 @@ row86:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest91
+	JZ           rest115
 
-group90:
+group114:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -6393,13 +7593,13 @@ group90:
 	VMOVNTPD     Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group90
+	JNZ          group114
 
-rest91:
+rest115:
 	TESTQ        R11, R11
-	JZ           done93
+	JZ           done117
 	CMPQ         R11, $0x08
-	JBE          half92
+	JBE          half116
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6584,9 +7784,9 @@ rest91:
 	VANDPD       Y3, Y2, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done93
+	JMP          done117
 
-half92:
+half116:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -6682,7 +7882,7 @@ half92:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done93:
+done117:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -6690,9 +7890,9 @@ done93:
 	ADDQ $0x30, R10
 	SFENCE
 	DECQ R14
-	JNZ  row86
+	JNZ  row110
 
-last87:
+last111:
 	VZEROUPPER
 	RET
 
@@ -6721,9 +7921,9 @@ TEXT ·selectGradAdd64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last95
+	JZ      last119
 
-row94:
+row118:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -6739,9 +7939,9 @@ row94:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest99
+	JZ           rest123
 
-group98:
+group122:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -6928,13 +8128,13 @@ group98:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group98
+	JNZ          group122
 
-rest99:
+rest123:
 	TESTQ        R11, R11
-	JZ           done101
+	JZ           done125
 	CMPQ         R11, $0x08
-	JBE          half100
+	JBE          half124
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -7131,9 +8331,9 @@ rest99:
 	VADDPD       Y2, Y1, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done101
+	JMP          done125
 
-half100:
+half124:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -7235,16 +8435,16 @@ half100:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done101:
+done125:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row94
+	JNZ  row118
 
-last95:
+last119:
 	VZEROUPPER
 	RET
 
@@ -7267,9 +8467,9 @@ TEXT ·selectSums64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ   SI, SI
-	JZ      last104
+	JZ      last128
 
-row102:
+row126:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -7277,9 +8477,9 @@ row102:
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000020, R13
-	JL     rest105
+	JL     rest129
 
-group103:
+group127:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7408,13 +8608,13 @@ group103:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R12
 	SUBQ        $0x00000020, R13
-	JGE         group103
+	JGE         group127
 
-rest105:
+rest129:
 	ADDQ        $0x00000020, R13
-	JZ          done107
+	JZ          done131
 	CMPQ        R13, $0x10
-	JBE         half106
+	JBE         half130
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7545,11 +8745,11 @@ rest105:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done107
+	JMP         done131
 
-half106:
+half130:
 	CMPQ        R13, $0x08
-	JBE         one108
+	JBE         one132
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7622,9 +8822,9 @@ half106:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done107
+	JMP         done131
 
-one108:
+one132:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -7670,7 +8870,7 @@ one108:
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done107:
+done131:
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VEXTRACTF64X4 $0x01, Z5, Y9
 	VADDPD        Y9, Y5, Y5
@@ -7741,9 +8941,367 @@ done107:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row102
+	JNZ           row126
 
-last104:
+last128:
+	VZEROUPPER
+	RET
+
+// func selectGradZero64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·selectGradZero64AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    x+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    pos+48(FP), SI
+	MOVQ    neg+56(FP), DI
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    p+72(FP), R10
+	MOVQ    n+40(FP), R11
+	MOVQ    R11, R12
+	SHRQ    $0x04, R12
+	ANDQ    $0x0f, R11
+	MOVQ    $-1, R9
+	BZHIQ   R11, R9, R9
+	KMOVB   R9, K1
+	SHRQ    $0x08, R9
+	KMOVB   R9, K2
+	MOVQ    rows+32(FP), R13
+	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
+	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
+	VMOVUPD f64_40862829795a81ec<>+0(SB), Z1
+	VMOVUPD f64_c0862066151add8b<>+0(SB), Z1
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z4
+	VMOVUPD f64_bfe62e42fefa39ef<>+0(SB), Z5
+	VMOVUPD f64_bc7abc9e3b39803f<>+0(SB), Z6
+	VMOVUPD f64_3e5ad9ef35de5e88<>+0(SB), Z7
+	VMOVUPD f64_3e928ad4c1ef8771<>+0(SB), Z8
+	VMOVUPD f64_3ec71df0cc01f5d1<>+0(SB), Z9
+	VMOVUPD f64_3efa0199a21bb23c<>+0(SB), Z10
+	VMOVUPD f64_3f2a01a013850def<>+0(SB), Z11
+	VMOVUPD f64_3f56c16c184319e8<>+0(SB), Z12
+	VMOVUPD f64_3f8111111112453e<>+0(SB), Z13
+	VMOVUPD f64_3fa55555555507ba<>+0(SB), Z14
+	VMOVUPD f64_3fc555555555550d<>+0(SB), Z15
+	VMOVUPD f64_3fe000000000000a<>+0(SB), Z16
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Z17
+	TESTQ   R13, R13
+	JZ      last134
+
+row133:
+	VBROADCASTSD 16(R10), Z2
+	VBROADCASTSD 40(R10), Z3
+	XORQ         R14, R14
+	MOVQ         R12, R15
+	SUBQ         $0x02, R15
+	JB           one136
+
+two135:
+	MOVQ        R14, R9
+	SHRQ        $0x06, R9
+	VMOVUPD     (DX)(R14*1), Z18
+	KMOVB       (SI)(R9*1), K3
+	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	KMOVB       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPD      $0x0d, Z1, Z18, K4, K4
+	VMOVUPD     64(DX)(R14*1), Z19
+	KMOVB       1(SI)(R9*1), K5
+	VXORPD      f64_8000000000000000<>+0(SB), Z19, K5, Z19
+	KMOVB       1(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPD      $0x0d, Z1, Z19, K6, K6
+	VMOVUPD     Z18, Z20
+	VFMADD213PD Z0, Z4, Z20
+	VMOVUPD     Z19, Z22
+	VFMADD213PD Z0, Z4, Z22
+	VSUBPD      Z0, Z20, Z21
+	VSUBPD      Z0, Z22, Z23
+	VFMADD231PD Z5, Z21, Z18
+	VFMADD231PD Z5, Z23, Z19
+	VFMADD231PD Z6, Z21, Z18
+	VFMADD231PD Z6, Z23, Z19
+	VMOVUPD     Z7, Z21
+	VMOVUPD     Z7, Z23
+	VFMADD213PD Z8, Z18, Z21
+	VFMADD213PD Z8, Z19, Z23
+	VFMADD213PD Z9, Z18, Z21
+	VFMADD213PD Z9, Z19, Z23
+	VFMADD213PD Z10, Z18, Z21
+	VFMADD213PD Z10, Z19, Z23
+	VFMADD213PD Z11, Z18, Z21
+	VFMADD213PD Z11, Z19, Z23
+	VFMADD213PD Z12, Z18, Z21
+	VFMADD213PD Z12, Z19, Z23
+	VFMADD213PD Z13, Z18, Z21
+	VFMADD213PD Z13, Z19, Z23
+	VFMADD213PD Z14, Z18, Z21
+	VFMADD213PD Z14, Z19, Z23
+	VFMADD213PD Z15, Z18, Z21
+	VFMADD213PD Z15, Z19, Z23
+	VFMADD213PD Z16, Z18, Z21
+	VFMADD213PD Z16, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VPSLLQ      $0x34, Z20, Z20
+	VPSLLQ      $0x34, Z22, Z22
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K3, Z18
+	VMULPD      Z20, Z21, Z21
+	VMULPD.Z    Z18, Z21, K4, Z21
+	VMOVUPD     Z21, (AX)(R14*1)
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K5, Z18
+	VMULPD      Z22, Z23, Z23
+	VMULPD.Z    Z18, Z23, K6, Z23
+	VMOVUPD     Z23, 64(AX)(R14*1)
+	VMOVUPD     128(DX)(R14*1), Z18
+	KMOVB       2(SI)(R9*1), K3
+	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	KMOVB       2(DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPD      $0x0d, Z1, Z18, K4, K4
+	VMOVUPD     192(DX)(R14*1), Z19
+	KMOVB       3(SI)(R9*1), K5
+	VXORPD      f64_8000000000000000<>+0(SB), Z19, K5, Z19
+	KMOVB       3(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPD      $0x0d, Z1, Z19, K6, K6
+	VMOVUPD     Z18, Z20
+	VFMADD213PD Z0, Z4, Z20
+	VMOVUPD     Z19, Z22
+	VFMADD213PD Z0, Z4, Z22
+	VSUBPD      Z0, Z20, Z21
+	VSUBPD      Z0, Z22, Z23
+	VFMADD231PD Z5, Z21, Z18
+	VFMADD231PD Z5, Z23, Z19
+	VFMADD231PD Z6, Z21, Z18
+	VFMADD231PD Z6, Z23, Z19
+	VMOVUPD     Z7, Z21
+	VMOVUPD     Z7, Z23
+	VFMADD213PD Z8, Z18, Z21
+	VFMADD213PD Z8, Z19, Z23
+	VFMADD213PD Z9, Z18, Z21
+	VFMADD213PD Z9, Z19, Z23
+	VFMADD213PD Z10, Z18, Z21
+	VFMADD213PD Z10, Z19, Z23
+	VFMADD213PD Z11, Z18, Z21
+	VFMADD213PD Z11, Z19, Z23
+	VFMADD213PD Z12, Z18, Z21
+	VFMADD213PD Z12, Z19, Z23
+	VFMADD213PD Z13, Z18, Z21
+	VFMADD213PD Z13, Z19, Z23
+	VFMADD213PD Z14, Z18, Z21
+	VFMADD213PD Z14, Z19, Z23
+	VFMADD213PD Z15, Z18, Z21
+	VFMADD213PD Z15, Z19, Z23
+	VFMADD213PD Z16, Z18, Z21
+	VFMADD213PD Z16, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VPSLLQ      $0x34, Z20, Z20
+	VPSLLQ      $0x34, Z22, Z22
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K3, Z18
+	VMULPD      Z20, Z21, Z21
+	VMULPD.Z    Z18, Z21, K4, Z21
+	VMOVUPD     Z21, 128(AX)(R14*1)
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K5, Z18
+	VMULPD      Z22, Z23, Z23
+	VMULPD.Z    Z18, Z23, K6, Z23
+	VMOVUPD     Z23, 192(AX)(R14*1)
+	ADDQ        $+256, R14
+	SUBQ        $0x02, R15
+	JAE         two135
+
+one136:
+	ADDQ $0x02, R15
+	JZ   rest138
+
+group137:
+	MOVQ        R14, R9
+	SHRQ        $0x06, R9
+	VMOVUPD     (DX)(R14*1), Z18
+	KMOVB       (SI)(R9*1), K3
+	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	KMOVB       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPD      $0x0d, Z1, Z18, K4, K4
+	VMOVUPD     64(DX)(R14*1), Z19
+	KMOVB       1(SI)(R9*1), K5
+	VXORPD      f64_8000000000000000<>+0(SB), Z19, K5, Z19
+	KMOVB       1(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPD      $0x0d, Z1, Z19, K6, K6
+	VMOVUPD     Z18, Z20
+	VFMADD213PD Z0, Z4, Z20
+	VMOVUPD     Z19, Z22
+	VFMADD213PD Z0, Z4, Z22
+	VSUBPD      Z0, Z20, Z21
+	VSUBPD      Z0, Z22, Z23
+	VFMADD231PD Z5, Z21, Z18
+	VFMADD231PD Z5, Z23, Z19
+	VFMADD231PD Z6, Z21, Z18
+	VFMADD231PD Z6, Z23, Z19
+	VMOVUPD     Z7, Z21
+	VMOVUPD     Z7, Z23
+	VFMADD213PD Z8, Z18, Z21
+	VFMADD213PD Z8, Z19, Z23
+	VFMADD213PD Z9, Z18, Z21
+	VFMADD213PD Z9, Z19, Z23
+	VFMADD213PD Z10, Z18, Z21
+	VFMADD213PD Z10, Z19, Z23
+	VFMADD213PD Z11, Z18, Z21
+	VFMADD213PD Z11, Z19, Z23
+	VFMADD213PD Z12, Z18, Z21
+	VFMADD213PD Z12, Z19, Z23
+	VFMADD213PD Z13, Z18, Z21
+	VFMADD213PD Z13, Z19, Z23
+	VFMADD213PD Z14, Z18, Z21
+	VFMADD213PD Z14, Z19, Z23
+	VFMADD213PD Z15, Z18, Z21
+	VFMADD213PD Z15, Z19, Z23
+	VFMADD213PD Z16, Z18, Z21
+	VFMADD213PD Z16, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VPSLLQ      $0x34, Z20, Z20
+	VPSLLQ      $0x34, Z22, Z22
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K3, Z18
+	VMULPD      Z20, Z21, Z21
+	VMULPD.Z    Z18, Z21, K4, Z21
+	VMOVUPD     Z21, (AX)(R14*1)
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K5, Z18
+	VMULPD      Z22, Z23, Z23
+	VMULPD.Z    Z18, Z23, K6, Z23
+	VMOVUPD     Z23, 64(AX)(R14*1)
+	ADDQ        $0x80, R14
+	DECQ        R15
+	JNZ         group137
+
+rest138:
+	TESTQ       R11, R11
+	JZ          done140
+	CMPQ        R11, $0x08
+	JBE         half139
+	MOVQ        R14, R9
+	SHRQ        $0x06, R9
+	VMOVUPD.Z   (DX)(R14*1), K1, Z18
+	KMOVB       (SI)(R9*1), K3
+	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	KMOVB       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPD      $0x0d, Z1, Z18, K4, K4
+	VMOVUPD.Z   64(DX)(R14*1), K2, Z19
+	KMOVB       1(SI)(R9*1), K5
+	VXORPD      f64_8000000000000000<>+0(SB), Z19, K5, Z19
+	KMOVB       1(DI)(R9*1), K6
+	KORW        K5, K6, K6
+	VCMPPD      $0x0d, Z1, Z19, K6, K6
+	VMOVUPD     Z18, Z20
+	VFMADD213PD Z0, Z4, Z20
+	VMOVUPD     Z19, Z22
+	VFMADD213PD Z0, Z4, Z22
+	VSUBPD      Z0, Z20, Z21
+	VSUBPD      Z0, Z22, Z23
+	VFMADD231PD Z5, Z21, Z18
+	VFMADD231PD Z5, Z23, Z19
+	VFMADD231PD Z6, Z21, Z18
+	VFMADD231PD Z6, Z23, Z19
+	VMOVUPD     Z7, Z21
+	VMOVUPD     Z7, Z23
+	VFMADD213PD Z8, Z18, Z21
+	VFMADD213PD Z8, Z19, Z23
+	VFMADD213PD Z9, Z18, Z21
+	VFMADD213PD Z9, Z19, Z23
+	VFMADD213PD Z10, Z18, Z21
+	VFMADD213PD Z10, Z19, Z23
+	VFMADD213PD Z11, Z18, Z21
+	VFMADD213PD Z11, Z19, Z23
+	VFMADD213PD Z12, Z18, Z21
+	VFMADD213PD Z12, Z19, Z23
+	VFMADD213PD Z13, Z18, Z21
+	VFMADD213PD Z13, Z19, Z23
+	VFMADD213PD Z14, Z18, Z21
+	VFMADD213PD Z14, Z19, Z23
+	VFMADD213PD Z15, Z18, Z21
+	VFMADD213PD Z15, Z19, Z23
+	VFMADD213PD Z16, Z18, Z21
+	VFMADD213PD Z16, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VFMADD213PD Z17, Z18, Z21
+	VFMADD213PD Z17, Z19, Z23
+	VPSLLQ      $0x34, Z20, Z20
+	VPSLLQ      $0x34, Z22, Z22
+	VMOVUPD     Z2, Z18
+	VMOVAPD     Z3, K3, Z18
+	VMULPD      Z20, Z21, Z21
+	VMULPD.Z    Z18, Z21, K4, Z21
+	VMOVUPD     Z21, K1, (AX)(R14*1)
+	VMOVUPD     Z2, Z2
+	VMOVAPD     Z3, K5, Z2
+	VMULPD      Z22, Z23, Z23
+	VMULPD.Z    Z2, Z23, K6, Z23
+	VMOVUPD     Z23, K2, 64(AX)(R14*1)
+	JMP         done140
+
+half139:
+	MOVQ        R14, R9
+	SHRQ        $0x06, R9
+	VMOVUPD.Z   (DX)(R14*1), K1, Z18
+	KMOVB       (SI)(R9*1), K3
+	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	KMOVB       (DI)(R9*1), K4
+	KORW        K3, K4, K4
+	VCMPPD      $0x0d, Z1, Z18, K4, K4
+	VMOVUPD     Z18, Z19
+	VFMADD213PD Z0, Z4, Z19
+	VSUBPD      Z0, Z19, Z20
+	VFMADD231PD Z5, Z20, Z18
+	VFMADD231PD Z6, Z20, Z18
+	VMOVUPD     Z7, Z20
+	VFMADD213PD Z8, Z18, Z20
+	VFMADD213PD Z9, Z18, Z20
+	VFMADD213PD Z10, Z18, Z20
+	VFMADD213PD Z11, Z18, Z20
+	VFMADD213PD Z12, Z18, Z20
+	VFMADD213PD Z13, Z18, Z20
+	VFMADD213PD Z14, Z18, Z20
+	VFMADD213PD Z15, Z18, Z20
+	VFMADD213PD Z16, Z18, Z20
+	VFMADD213PD Z17, Z18, Z20
+	VFMADD213PD Z17, Z18, Z20
+	VPSLLQ      $0x34, Z19, Z19
+	VMOVUPD     Z2, Z2
+	VMOVAPD     Z3, K3, Z2
+	VMULPD      Z19, Z20, Z20
+	VMULPD.Z    Z2, Z20, K4, Z20
+	VMOVUPD     Z20, K1, (AX)(R14*1)
+
+done140:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	ADDQ $0x30, R10
+	DECQ R13
+	JNZ  row133
+
+last134:
 	VZEROUPPER
 	RET
 
@@ -7786,9 +9344,9 @@ TEXT ·selectGrad64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last110
+	JZ      last142
 
-row109:
+row141:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -7798,9 +9356,9 @@ row109:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one112
+	JB           one144
 
-two111:
+two143:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -7933,13 +9491,13 @@ two111:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two111
+	JAE         two143
 
-one112:
+one144:
 	ADDQ $0x02, R15
-	JZ   rest114
+	JZ   rest146
 
-group113:
+group145:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8008,13 +9566,13 @@ group113:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group113
+	JNZ         group145
 
-rest114:
+rest146:
 	TESTQ       R11, R11
-	JZ          done116
+	JZ          done148
 	CMPQ        R11, $0x08
-	JBE         half115
+	JBE         half147
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8081,9 +9639,9 @@ rest114:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K6, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done116
+	JMP         done148
 
-half115:
+half147:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8119,16 +9677,16 @@ half115:
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done116:
+done148:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row109
+	JNZ  row141
 
-last110:
+last142:
 	VZEROUPPER
 	RET
 
@@ -8171,9 +9729,9 @@ TEXT ·selectGradStream64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last118
+	JZ      last150
 
-row117:
+row149:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -8183,9 +9741,9 @@ row117:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one120
+	JB           one152
 
-two119:
+two151:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8318,13 +9876,13 @@ two119:
 	VMOVNTPD    Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two119
+	JAE         two151
 
-one120:
+one152:
 	ADDQ $0x02, R15
-	JZ   rest122
+	JZ   rest154
 
-group121:
+group153:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8393,13 +9951,13 @@ group121:
 	VMOVNTPD    Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group121
+	JNZ         group153
 
-rest122:
+rest154:
 	TESTQ       R11, R11
-	JZ          done124
+	JZ          done156
 	CMPQ        R11, $0x08
-	JBE         half123
+	JBE         half155
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8466,9 +10024,9 @@ rest122:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K6, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done124
+	JMP         done156
 
-half123:
+half155:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8504,7 +10062,7 @@ half123:
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done124:
+done156:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
@@ -8512,9 +10070,9 @@ done124:
 	ADDQ $0x30, R10
 	SFENCE
 	DECQ R13
-	JNZ  row117
+	JNZ  row149
 
-last118:
+last150:
 	VZEROUPPER
 	RET
 
@@ -8557,9 +10115,9 @@ TEXT ·selectGradAdd64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last126
+	JZ      last158
 
-row125:
+row157:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -8569,9 +10127,9 @@ row125:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one128
+	JB           one160
 
-two127:
+two159:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8712,13 +10270,13 @@ two127:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two127
+	JAE         two159
 
-one128:
+one160:
 	ADDQ $0x02, R15
-	JZ   rest130
+	JZ   rest162
 
-group129:
+group161:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -8791,13 +10349,13 @@ group129:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group129
+	JNZ         group161
 
-rest130:
+rest162:
 	TESTQ       R11, R11
-	JZ          done132
+	JZ          done164
 	CMPQ        R11, $0x08
-	JBE         half131
+	JBE         half163
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8868,9 +10426,9 @@ rest130:
 	VMOVUPD.Z   64(AX)(R14*1), K2, Z1
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done132
+	JMP         done164
 
-half131:
+half163:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -8908,15 +10466,15 @@ half131:
 	VADDPD      Z0, Z1, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done132:
+done164:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row125
+	JNZ  row157
 
-last126:
+last158:
 	VZEROUPPER
 	RET

@@ -53,3 +53,11 @@ func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	}
 	return good
 }
+
+func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+	selectGrad32(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+}
+
+func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
+	selectGrad64(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+}

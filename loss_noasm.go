@@ -23,3 +23,11 @@ func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int
 }
 
 func copyStream32(dst, src []float32) { copy(dst, src) }
+
+func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+	selectGrad32(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+}
+
+func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
+	selectGrad64(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+}

@@ -22,6 +22,11 @@ func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows in
 //go:noescape
 func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
+// selectGradZero32AVX2 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+//
+//go:noescape
+func selectGradZero32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+
 // selectGrad32AVX2 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
 // and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
 //
@@ -45,6 +50,11 @@ func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, ro
 //
 //go:noescape
 func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+
+// selectGradZero32AVX512 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+//
+//go:noescape
+func selectGradZero32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
 
 // selectGrad32AVX512 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
 // and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
@@ -70,6 +80,11 @@ func selectGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, 
 //go:noescape
 func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
+// selectGradZero64AVX2 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+//
+//go:noescape
+func selectGradZero64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+
 // selectGrad64AVX2 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
 // and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
 //
@@ -93,6 +108,11 @@ func selectGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, ro
 //
 //go:noescape
 func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+
+// selectGradZero64AVX512 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+//
+//go:noescape
+func selectGradZero64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
 
 // selectGrad64AVX512 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
 // and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.

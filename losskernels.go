@@ -13,13 +13,22 @@ func selectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []
 	}
 }
 
-// selectGrad writes the gradient of rows.
-func selectGrad[T Float](dst []T, dstStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[T]) {
+// selectGrad writes the gradient of rows; zero tells that all parameters are
+// those of pivot 0.
+func selectGrad[T Float](dst []T, dstStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[T], zero bool) {
 	if isFloat32[T]() {
 		q := unsafe.Slice((*gradParams[float32])(unsafe.Pointer(unsafe.SliceData(p))), len(p))
-		selectGrad32(as32(dst), dstStride, as32(x), stride, rows, n, pos, neg, words, q)
+		if zero {
+			selectGradZero32(as32(dst), dstStride, as32(x), stride, rows, n, pos, neg, words, q)
+		} else {
+			selectGrad32(as32(dst), dstStride, as32(x), stride, rows, n, pos, neg, words, q)
+		}
+		return
+	}
+	q := unsafe.Slice((*gradParams[float64])(unsafe.Pointer(unsafe.SliceData(p))), len(p))
+	if zero {
+		selectGradZero64(as64(dst), dstStride, as64(x), stride, rows, n, pos, neg, words, q)
 	} else {
-		q := unsafe.Slice((*gradParams[float64])(unsafe.Pointer(unsafe.SliceData(p))), len(p))
 		selectGrad64(as64(dst), dstStride, as64(x), stride, rows, n, pos, neg, words, q)
 	}
 }

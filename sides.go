@@ -34,6 +34,7 @@ type lossScratch[T Float] struct {
 	slow          []bool
 	none          []uint64 // no bits
 	params        []gradParams[T]
+	zeroPivot     bool // all params are those of pivot 0
 	thresholdGrad []float64
 	subset        *subsetCore
 
@@ -100,7 +101,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 			}
 		}
 		selectGrad(c.grad[i*c.gradStride:], c.gradStride, c.x[i*c.stride:], c.stride, end-i, c.n,
-			pos[i*c.words:], c.neg[i*c.words:], c.words, s.params[i:end])
+			pos[i*c.words:], c.neg[i*c.words:], c.words, s.params[i:end], s.zeroPivot)
 		i = end
 	}
 	if rule.target {
@@ -146,15 +147,16 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	}
 	s.params = resize(s.params, c.rows)
 	zero := zeroPivot[T]()
+	s.zeroPivot = true
 	for i, s0 := range c.threshold {
 		f, g := 1/(1+u[i]), 1/(1+v[i])
 		p, scale := &s.params[i], c.scale[i]
-		if s0 == 0 && f >= 0x1p-50 && g >= 0x1p-50 && math.Abs(scale) <= 1 && math.Abs(scale) >= 0x1p-50 {
-			// The factors are normal and at most 1: pivot 0 loses nothing.
+		if s0 == 0 && pivotFree(f, scale) && pivotFree(g, scale) {
 			*p = zero
 			p[2], p[5] = T(f*scale), T(-g*scale)
 			continue
 		}
+		s.zeroPivot = false
 		if s0 != 0 && !s.slow[i] {
 			f *= scalar.Exp(-s0)
 			g *= scalar.Exp(s0)
@@ -211,6 +213,14 @@ func allNatural[T Float](x []float64) bool {
 	return outside >= 0
 }
 
+// pivotFree reports whether pivot 0 serves for the factor f·scale: it is neither
+// so small that its digits go, nor so large that an exponential below the
+// smallest normal number times it counts.
+func pivotFree(f, scale float64) bool {
+	scale = math.Abs(scale)
+	return f >= 0x1p-50 && f <= 0x1p5 && scale >= 0x1p-50 && scale <= 1
+}
+
 // naturalRange returns the limits of natural.
 func naturalRange[T Float]() (low, high float64) {
 	if isFloat32[T]() {
@@ -258,15 +268,28 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 		return anySlow
 	}
 	s.params = resize(s.params, c.rows)
+	zero := zeroPivot[T]()
+	s.zeroPivot = true
 	for i := range s.params {
+		p := &s.params[i]
 		if s.slow[i] {
-			s.params[i] = gradParams[T]{}
+			*p = zero
 			continue
 		}
 		f := shift / (1 + s.u[i])
-		p := &s.params[i]
-		setFactor(p[:3], f*s.b[i], c.scale[i])
-		setFactor(p[3:], f*s.a[i], -c.scale[i])
+		// A factor 0 has no exponentials: the other side is empty.
+		fa, fb, scale := f*s.b[i], f*s.a[i], c.scale[i]
+		if rule.target {
+			fb = 0 // the target's derivative is set apart
+		}
+		if (fa == 0 || pivotFree(fa, scale)) && (fb == 0 || pivotFree(fb, scale)) {
+			*p = zero
+			p[2], p[5] = T(fa*scale), T(-fb*scale)
+			continue
+		}
+		s.zeroPivot = false
+		setFactor(p[:3], fa, scale)
+		setFactor(p[3:], fb, -scale)
 	}
 	return anySlow
 }

@@ -16,6 +16,7 @@ func lossKernels(f *file) {
 		for _, t := range tiers {
 			v := &vec{f, t, e}
 			selectSums(v)
+			selectGradZero(v)
 			for _, how := range []output{overwrite, streaming, accumulate} {
 				selectGrad(v, how)
 			}

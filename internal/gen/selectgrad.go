@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -100,6 +102,76 @@ func selectGrad(v *vec, how output) {
 		if how == streaming {
 			v.SFENCE()
 		}
+	})
+}
+
+// selectGradZero emits the gradient for rows that all have pivot 0: fewer
+// choices by label.
+func selectGradZero(v *vec) {
+	v.kernel("selectGradZero", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int, p *[6]"+v.goType,
+		"is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.",
+	)
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	x, stride := v.param("x"), v.stride("stride")
+	s := newSides(v)
+	p := v.param("p")
+	l := newRowLoop(v)
+	magic, _, _ := v.naturalRange()
+	if !v.wide() {
+		magic = v.inRegister(magic.(operand.Mem))
+	}
+	scale, least := math.Ln2, -125.5
+	if v.double() {
+		least = -1021.5
+	}
+	var low op = v.constant(least * scale)
+	if v.wide() {
+		low = v.inRegister(low.(operand.Mem))
+	}
+	negative, positive := v.reg(), v.reg()
+	e := newExponential(v, magic, true)
+
+	l.run(func() {
+		v.broadcast(at(p, 2*v.size), negative)
+		v.broadcast(at(p, 5*v.size), positive)
+	}, func(off reg.Register, pairs []pair) {
+		s.group(off)
+		all := terms(pairs)
+		step := 1
+		if v.wide() {
+			step = min(2, len(all))
+		}
+		for ; len(all) > 0; all = all[step:] {
+			var y []vreg
+			var side, keep []mask
+			for _, t := range all[:step] {
+				r := v.reg()
+				v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+				k := s.mask(s.pos, t.reg)
+				v.flip(k, r)
+				y, side = append(y, r), append(side, k)
+				in := v.union(s.mask(s.neg, t.reg), k)
+				if v.wide() {
+					v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), low, r, in, in)
+				} else {
+					in = v.atLeast(r, v.inRegister(low.(operand.Mem)), in)
+				}
+				keep = append(keep, in)
+			}
+			p, q := e.evaluate(y)
+			for i, t := range all[:step] {
+				factor := v.reg()
+				v.choose(side[i], positive, negative, factor)
+				v.mul(p[i], q[i], p[i])
+				v.mulKeep(keep[i], p[i], factor, p[i])
+				v.store(t.mask, p[i], operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+			}
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(stride, x)
+		s.next()
+		v.ADDQ(operand.U8(6*v.size), p)
 	})
 }
 
