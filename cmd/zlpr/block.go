@@ -13,7 +13,7 @@ import (
 func block[T array.Number](s *scoreSource, buffer *[]T, r0, r1 int) []T {
 	n := s.classes()
 	if s.csr == nil {
-		s.dense.WillNeed(r1*n, r1*n+readAhead)
+		ahead(s.dense, r0*n, r1*n)
 		return elements(s.dense, buffer, r0*n, r1*n)
 	}
 	if cap(*buffer) < (r1-r0)*n {
@@ -31,6 +31,18 @@ func block[T array.Number](s *scoreSource, buffer *[]T, r0, r1 int) []T {
 		}
 	}
 	return x
+}
+
+// readAhead is how many elements the system is told to read ahead at a time.
+const readAhead = 4 << 20
+
+// ahead tells the system, as blocks pass from one stretch of readAhead elements
+// to the next, that the stretch after that is wanted soon. It reads while
+// blocks are computed.
+func ahead(a *array.Array, from, to int) {
+	if next := (to/readAhead + 1) * readAhead; from == 0 || from/readAhead != to/readAhead {
+		a.WillNeed(next, next+readAhead)
+	}
 }
 
 // elements returns the elements from to to-1, where they lie or in buffer.

@@ -72,7 +72,7 @@ type denseBits struct {
 func (b *denseBits) name() string              { return b.Name }
 func (b *denseBits) dims() (rows, classes int) { return b.rows, b.classes }
 func (b *denseBits) block(r0, r1 int) zlpr.Bits {
-	b.WillNeed(r1*b.classes, r1*b.classes+readAhead)
+	ahead(b.Array, r0*b.classes, r1*b.classes)
 	switch b.Type {
 	case array.Bool, array.Uint8: // a bool is a byte, of which numpy writes 0 or 1
 		if v, ok := viewBytes(b.Array, r0*b.classes, r1*b.classes); ok {
@@ -102,9 +102,6 @@ func viewBytes(a *array.Array, from, to int) ([]uint8, bool) {
 func dense[E zlpr.LabelElement](data []E, rows, classes int) zlpr.Bits {
 	return &zlpr.DenseLabels[E]{Rows: rows, Cols: classes, Data: data, Stride: classes}
 }
-
-// readAhead is how many elements beyond a block the system is told to read.
-const readAhead = 4 << 20
 
 // openBits opens labels or a mask for scores of that shape. Integers of one
 // axis less than the scores are targets: the number of the positive class, -1

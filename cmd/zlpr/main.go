@@ -40,7 +40,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newEval(), newTrain(), newPredict(), newSample(), newVersion())
+	root.AddCommand(newEval(), newTrain(), newCompare(), newPredict(), newSample(), newVersion())
 	usage := func(_ *cobra.Command, err error) error { return usageError{err} }
 	root.SetFlagErrorFunc(usage)
 	for _, c := range root.Commands() {

@@ -3,9 +3,11 @@ package array
 import (
 	"archive/zip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
 
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
 )
@@ -48,9 +50,19 @@ func WriteRows[T Element](w *Writer, row int, data []T) error {
 	}
 	offset := w.header + int64(row)*int64(w.cols)*int64(w.dtype.Size())
 	if _, err := w.file.WriteAt(encode(data), offset); err != nil {
-		return named(w.path, err)
+		return unnamed(w.path, err)
 	}
 	return nil
+}
+
+// unnamed puts the name that the file is to have before an error, in place of
+// that of the temporary file.
+func unnamed(path string, err error) error {
+	var e *os.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return named(path, err)
 }
 
 // Commit completes the file.
@@ -58,7 +70,7 @@ func (w *Writer) Commit() error {
 	if w == nil {
 		return nil
 	}
-	return named(w.path, w.file.Commit())
+	return unnamed(w.path, w.file.Commit())
 }
 
 // Abort removes the file, unless it is complete.
