@@ -84,29 +84,11 @@ func logProblem(end float64, degree int) problem {
 	return p
 }
 
-// log1pProblem: minimise |Σ c_i w^i / (log1p(w)/w) - 1| for 0 ≤ w ≤ 1, c_0 = 1.
-func log1pProblem(degree int) problem {
-	p := problem{basis: make([][]*big.Float, degree)}
-	for _, w := range chebyshev(0, 1, grid)[1:] {
-		w := number(w)
-		inverse := quo(w, ref.Log1p(w))
-		p.target = append(p.target, sub(number(1), inverse))
-		power := inverse
-		for i := range p.basis {
-			power = mul(power, w)
-			p.basis[i] = append(p.basis[i], power)
-		}
-	}
-	return p
-}
-
 func TestDeriveLog(t *testing.T) {
 	if !*derive {
 		t.Skip("needs -derive")
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
-	show(t, "Log1p64", logProblem(Log1pSquare, len(Log1p64)), 1, toFloat64)
-	show(t, "Log1p32", log1pProblem(len(Log1p32)), 1, toFloat32)
 }
 
 // show prints the coefficients, the first being that of power first.

@@ -16,7 +16,6 @@ func TestLogPolynomials(t *testing.T) {
 		bound float64 // log2 of the error of R
 	}{
 		{"Log64", Log64[:], LogSquare, -58.49},
-		{"Log1p64", Log1p64[:], Log1pSquare, -58.38},
 	} {
 		worst, at := largestOn(0, c.end, 5001, func(z float64) *big.Float {
 			return sub(mul(number(z), horner(z, c.l)), atanhRest(number(z)))
@@ -25,23 +24,6 @@ func TestLogPolynomials(t *testing.T) {
 		if log2(number(worst)) > c.bound {
 			t.Errorf("%s: error above 2^%g", c.name, c.bound)
 		}
-	}
-}
-
-func TestLog1p32(t *testing.T) {
-	c := []float64{1}
-	for _, v := range Log1p32 {
-		c = append(c, float64(v))
-	}
-	worst, at := largestOn(0, 1, 5001, func(w float64) *big.Float {
-		if w == 0 {
-			return number(0)
-		}
-		return sub(quo(mul(number(w), horner(w, c)), ref.Log1p(number(w))), number(1))
-	})
-	t.Logf("Log1p32: error 2^%.4f at %x", log2(number(worst)), at)
-	if log2(number(worst)) > -27.49 {
-		t.Error("error above 2^-27.49")
 	}
 }
 
@@ -54,7 +36,6 @@ func TestLogIntervals(t *testing.T) {
 	}{
 		{math.Float64frombits(SqrtHalfBits) - 1, LogSquare},
 		{2*math.Float64frombits(SqrtHalfBits) - 1, LogSquare},
-		{1, Log1pSquare},
 	} {
 		s := quo(number(c.f), number(2+c.f))
 		z := mul(s, s)

@@ -43,10 +43,6 @@ func TestSpecial(t *testing.T) {
 		{"Log1p", Log1p, -inf, nan},
 		{"Log1p", Log1p, inf, inf},
 		{"Log1p", Log1p, nan, nan},
-		{"Softplus", Softplus, inf, inf},
-		{"Softplus", Softplus, -inf, 0},
-		{"Softplus", Softplus, nan, nan},
-		{"Softplus", Softplus, 0, math.Ln2},
 		{"Sigmoid", Sigmoid, inf, 1},
 		{"Sigmoid", Sigmoid, -inf, 0},
 		{"Sigmoid", Sigmoid, nan, nan},
@@ -109,7 +105,7 @@ func TestReduce(t *testing.T) {
 // are the same on every architecture, with any GOAMD64. The inputs are made of
 // bits, since arithmetic and package math are not.
 func TestSameBits(t *testing.T) {
-	const want = 0xee0d388c6f7e2e0d
+	const want = 0x7397f4f7f8c250d3
 	h := fnv.New64a()
 	rng := rand.New(rand.NewPCG(5, 5))
 	for range 100000 {
