@@ -2247,985 +2247,6 @@ last25:
 	VZEROUPPER
 	RET
 
-// func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectGradStream32AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last33
-
-row32:
-	VBROADCASTSS (R10), Y1
-	VMOVUPS      Y1, (SP)
-	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 32(SP)
-	VBROADCASTSS 8(R10), Y1
-	VMOVUPS      Y1, 64(SP)
-	VBROADCASTSS 12(R10), Y1
-	VMOVUPS      Y1, 96(SP)
-	VBROADCASTSS 16(R10), Y1
-	VMOVUPS      Y1, 128(SP)
-	VBROADCASTSS 20(R10), Y1
-	VMOVUPS      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest37
-
-group36:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, (AX)(R15*1)
-	VMOVUPS      64(DX)(R15*1), Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      32(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 32(AX)(R15*1)
-	VMOVUPS      96(DX)(R15*1), Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVNTPS     Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group36
-
-rest37:
-	TESTQ        R11, R11
-	JZ           done39
-	CMPQ         R11, $0x10
-	JBE          half38
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done39
-
-half38:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-
-done39:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	SFENCE
-	DECQ R14
-	JNZ  row32
-
-last33:
-	VZEROUPPER
-	RET
-
-// func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·selectGradAdd32AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last41
-
-row40:
-	VBROADCASTSS (R10), Y1
-	VMOVUPS      Y1, (SP)
-	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 32(SP)
-	VBROADCASTSS 8(R10), Y1
-	VMOVUPS      Y1, 64(SP)
-	VBROADCASTSS 12(R10), Y1
-	VMOVUPS      Y1, 96(SP)
-	VBROADCASTSS 16(R10), Y1
-	VMOVUPS      Y1, 128(SP)
-	VBROADCASTSS 20(R10), Y1
-	VMOVUPS      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest45
-
-group44:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      (AX)(R15*1), Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      Y2, (AX)(R15*1)
-	VMOVUPS      64(DX)(R15*1), Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      64(AX)(R15*1), Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      32(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      32(AX)(R15*1), Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 32(AX)(R15*1)
-	VMOVUPS      96(DX)(R15*1), Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      96(AX)(R15*1), Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group44
-
-rest45:
-	TESTQ        R11, R11
-	JZ           done47
-	CMPQ         R11, $0x10
-	JBE          half46
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 2(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 2(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   64(AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      192(R13), Y1
-	VMASKMOVPS   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 3(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 3(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   96(AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      224(R13), Y1
-	VMASKMOVPS   Y2, Y1, 96(AX)(R15*1)
-	JMP          done47
-
-half46:
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   (AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      128(R13), Y1
-	VMASKMOVPS   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VBLENDVPS    Y3, 96(SP), Y2, Y2
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPS       $0x0d, Y4, Y1, Y4
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      Y1, Y4
-	VFMADD213PS  Y2, Y0, Y4
-	VSUBPS       Y2, Y4, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(SP), Y1
-	VBLENDVPS    Y5, 160(SP), Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   32(AX)(R15*1), Y1, Y1
-	VADDPS       Y2, Y1, Y2
-	VMOVUPS      160(R13), Y1
-	VMASKMOVPS   Y2, Y1, 32(AX)(R15*1)
-
-done47:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	DECQ R14
-	JNZ  row40
-
-last41:
-	VZEROUPPER
-	RET
-
 // func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·selectSums32AVX512(SB), NOSPLIT, $0-72
@@ -3253,17 +2274,17 @@ TEXT ·selectSums32AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	TESTQ   SI, SI
-	JZ      last50
+	JZ      last34
 
-row48:
+row32:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000040, R13
-	JL     rest51
+	JL     rest35
 
-group49:
+group33:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3366,13 +2387,13 @@ group49:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R12
 	SUBQ          $0x00000040, R13
-	JGE           group49
+	JGE           group33
 
-rest51:
+rest35:
 	ADDQ          $0x00000040, R13
-	JZ            done53
+	JZ            done37
 	CMPQ          R13, $0x20
-	JBE           half52
+	JBE           half36
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3477,11 +2498,11 @@ rest51:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done53
+	JMP           done37
 
-half52:
+half36:
 	CMPQ          R13, $0x10
-	JBE           one54
+	JBE           one38
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3538,9 +2559,9 @@ half52:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done53
+	JMP           done37
 
-one54:
+one38:
 	MOVQ          R12, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -3575,7 +2596,7 @@ one54:
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
 
-done53:
+done37:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VADDPD        Y14, Y12, Y12
 	VEXTRACTF64X2 $0x01, Y12, X14
@@ -3596,9 +2617,9 @@ done53:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row48
+	JNZ           row32
 
-last50:
+last34:
 	VZEROUPPER
 	RET
 
@@ -3640,17 +2661,17 @@ TEXT ·selectGradZero32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z11
 	VMOVUPS f32_3f800000<>+0(SB), Z12
 	TESTQ   R13, R13
-	JZ      last56
+	JZ      last40
 
-row55:
+row39:
 	VBROADCASTSS 8(R10), Z2
 	VBROADCASTSS 20(R10), Z3
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one58
+	JB           one42
 
-two57:
+two41:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z13
@@ -3751,13 +2772,13 @@ two57:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two57
+	JAE         two41
 
-one58:
+one42:
 	ADDQ $0x02, R15
-	JZ   rest60
+	JZ   rest44
 
-group59:
+group43:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z13
@@ -3810,13 +2831,13 @@ group59:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group59
+	JNZ         group43
 
-rest60:
+rest44:
 	TESTQ       R11, R11
-	JZ          done62
+	JZ          done46
 	CMPQ        R11, $0x10
-	JBE         half61
+	JBE         half45
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z13
@@ -3867,9 +2888,9 @@ rest60:
 	VMULPS      Z17, Z18, Z18
 	VMULPS.Z    Z2, Z18, K6, Z18
 	VMOVUPS     Z18, K2, 64(AX)(R14*1)
-	JMP         done62
+	JMP         done46
 
-half61:
+half45:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z13
@@ -3897,16 +2918,16 @@ half61:
 	VMULPS.Z    Z2, Z15, K4, Z15
 	VMOVUPS     Z15, K1, (AX)(R14*1)
 
-done62:
+done46:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row55
+	JNZ  row39
 
-last56:
+last40:
 	VZEROUPPER
 	RET
 
@@ -3944,9 +2965,9 @@ TEXT ·selectGrad32AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS f32_3efffffe<>+0(SB), Z13
 	VMOVUPS f32_3f800000<>+0(SB), Z14
 	TESTQ   R13, R13
-	JZ      last64
+	JZ      last48
 
-row63:
+row47:
 	VBROADCASTSS (R10), Z0
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
@@ -3956,9 +2977,9 @@ row63:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one66
+	JB           one50
 
-two65:
+two49:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -4071,13 +3092,13 @@ two65:
 	VMOVUPS     Z18, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two65
+	JAE         two49
 
-one66:
+one50:
 	ADDQ $0x02, R15
-	JZ   rest68
+	JZ   rest52
 
-group67:
+group51:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS     (DX)(R14*1), Z15
@@ -4136,13 +3157,13 @@ group67:
 	VMOVUPS     Z18, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group67
+	JNZ         group51
 
-rest68:
+rest52:
 	TESTQ       R11, R11
-	JZ          done70
+	JZ          done54
 	CMPQ        R11, $0x10
-	JBE         half69
+	JBE         half53
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4199,9 +3220,9 @@ rest68:
 	VMULPS      Z3, Z0, Z0
 	VMULPS.Z    Z1, Z0, K6, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done70
+	JMP         done54
 
-half69:
+half53:
 	MOVQ        R14, R9
 	SHRQ        $0x05, R9
 	VMOVUPS.Z   (DX)(R14*1), K1, Z15
@@ -4232,705 +3253,16 @@ half69:
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K1, (AX)(R14*1)
 
-done70:
+done54:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x18, R10
 	DECQ R13
-	JNZ  row63
+	JNZ  row47
 
-last64:
-	VZEROUPPER
-	RET
-
-// func selectGradStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·selectGradStream32AVX512(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	MOVQ    $-1, R9
-	BZHIQ   R11, R9, R9
-	KMOVW   R9, K1
-	SHRQ    $0x10, R9
-	KMOVW   R9, K2
-	MOVQ    rows+32(FP), R13
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	VMOVUPS f32_bf317218<>+0(SB), Z7
-	VMOVUPS f32_3102e308<>+0(SB), Z8
-	VMOVUPS f32_3ab52766<>+0(SB), Z9
-	VMOVUPS f32_3c091cce<>+0(SB), Z10
-	VMOVUPS f32_3d2aac58<>+0(SB), Z11
-	VMOVUPS f32_3e2aaa49<>+0(SB), Z12
-	VMOVUPS f32_3efffffe<>+0(SB), Z13
-	VMOVUPS f32_3f800000<>+0(SB), Z14
-	TESTQ   R13, R13
-	JZ      last72
-
-row71:
-	VBROADCASTSS (R10), Z0
-	VBROADCASTSS 4(R10), Z1
-	VBROADCASTSS 8(R10), Z2
-	VBROADCASTSS 12(R10), Z3
-	VBROADCASTSS 16(R10), Z4
-	VBROADCASTSS 20(R10), Z5
-	XORQ         R14, R14
-	MOVQ         R12, R15
-	SUBQ         $0x02, R15
-	JB           one74
-
-two73:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS     (DX)(R14*1), Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     64(DX)(R14*1), Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVNTPS    Z16, (AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVNTPS    Z18, 64(AX)(R14*1)
-	VMOVUPS     128(DX)(R14*1), Z15
-	KMOVW       4(SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       4(DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     192(DX)(R14*1), Z17
-	KMOVW       6(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       6(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVNTPS    Z16, 128(AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVNTPS    Z18, 192(AX)(R14*1)
-	ADDQ        $+256, R14
-	SUBQ        $0x02, R15
-	JAE         two73
-
-one74:
-	ADDQ $0x02, R15
-	JZ   rest76
-
-group75:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS     (DX)(R14*1), Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     64(DX)(R14*1), Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVNTPS    Z16, (AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVNTPS    Z18, 64(AX)(R14*1)
-	ADDQ        $0x80, R14
-	DECQ        R15
-	JNZ         group75
-
-rest76:
-	TESTQ       R11, R11
-	JZ          done78
-	CMPQ        R11, $0x10
-	JBE         half77
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS.Z   (DX)(R14*1), K1, Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS.Z   64(DX)(R14*1), K2, Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z0
-	VMOVAPS     Z3, K5, Z0
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z1
-	VFMADD213PS Z16, Z6, Z1
-	VMOVUPS     Z17, Z3
-	VFMADD213PS Z0, Z6, Z3
-	VSUBPS      Z16, Z1, Z4
-	VSUBPS      Z0, Z3, Z0
-	VFMADD231PS Z7, Z4, Z15
-	VFMADD231PS Z7, Z0, Z17
-	VFMADD231PS Z8, Z4, Z15
-	VFMADD231PS Z8, Z0, Z17
-	VMOVUPS     Z9, Z4
-	VMOVUPS     Z9, Z0
-	VFMADD213PS Z10, Z15, Z4
-	VFMADD213PS Z10, Z17, Z0
-	VFMADD213PS Z11, Z15, Z4
-	VFMADD213PS Z11, Z17, Z0
-	VFMADD213PS Z12, Z15, Z4
-	VFMADD213PS Z12, Z17, Z0
-	VFMADD213PS Z13, Z15, Z4
-	VFMADD213PS Z13, Z17, Z0
-	VFMADD213PS Z14, Z15, Z4
-	VFMADD213PS Z14, Z17, Z0
-	VFMADD213PS Z14, Z15, Z4
-	VFMADD213PS Z14, Z17, Z0
-	VPSLLD      $0x17, Z1, Z1
-	VPSLLD      $0x17, Z3, Z3
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z1, Z4, Z4
-	VMULPS.Z    Z15, Z4, K4, Z4
-	VMOVUPS     Z4, K1, (AX)(R14*1)
-	VMOVUPS     Z2, Z1
-	VMOVAPS     Z5, K5, Z1
-	VMULPS      Z3, Z0, Z0
-	VMULPS.Z    Z1, Z0, K6, Z0
-	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done78
-
-half77:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS.Z   (DX)(R14*1), K1, Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z0
-	VMOVAPS     Z3, K3, Z0
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     Z15, Z1
-	VFMADD213PS Z0, Z6, Z1
-	VSUBPS      Z0, Z1, Z0
-	VFMADD231PS Z7, Z0, Z15
-	VFMADD231PS Z8, Z0, Z15
-	VMOVUPS     Z9, Z0
-	VFMADD213PS Z10, Z15, Z0
-	VFMADD213PS Z11, Z15, Z0
-	VFMADD213PS Z12, Z15, Z0
-	VFMADD213PS Z13, Z15, Z0
-	VFMADD213PS Z14, Z15, Z0
-	VFMADD213PS Z14, Z15, Z0
-	VPSLLD      $0x17, Z1, Z1
-	VMOVUPS     Z2, Z2
-	VMOVAPS     Z5, K3, Z2
-	VMULPS      Z1, Z0, Z0
-	VMULPS.Z    Z2, Z0, K4, Z0
-	VMOVUPS     Z0, K1, (AX)(R14*1)
-
-done78:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	SFENCE
-	DECQ R13
-	JNZ  row71
-
-last72:
-	VZEROUPPER
-	RET
-
-// func selectGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·selectGradAdd32AVX512(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x05, R12
-	ANDQ    $0x1f, R11
-	MOVQ    $-1, R9
-	BZHIQ   R11, R9, R9
-	KMOVW   R9, K1
-	SHRQ    $0x10, R9
-	KMOVW   R9, K2
-	MOVQ    rows+32(FP), R13
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	VMOVUPS f32_bf317218<>+0(SB), Z7
-	VMOVUPS f32_3102e308<>+0(SB), Z8
-	VMOVUPS f32_3ab52766<>+0(SB), Z9
-	VMOVUPS f32_3c091cce<>+0(SB), Z10
-	VMOVUPS f32_3d2aac58<>+0(SB), Z11
-	VMOVUPS f32_3e2aaa49<>+0(SB), Z12
-	VMOVUPS f32_3efffffe<>+0(SB), Z13
-	VMOVUPS f32_3f800000<>+0(SB), Z14
-	TESTQ   R13, R13
-	JZ      last80
-
-row79:
-	VBROADCASTSS (R10), Z0
-	VBROADCASTSS 4(R10), Z1
-	VBROADCASTSS 8(R10), Z2
-	VBROADCASTSS 12(R10), Z3
-	VBROADCASTSS 16(R10), Z4
-	VBROADCASTSS 20(R10), Z5
-	XORQ         R14, R14
-	MOVQ         R12, R15
-	SUBQ         $0x02, R15
-	JB           one82
-
-two81:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS     (DX)(R14*1), Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     64(DX)(R14*1), Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVUPS     (AX)(R14*1), Z15
-	VADDPS      Z16, Z15, Z16
-	VMOVUPS     Z16, (AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVUPS     64(AX)(R14*1), Z15
-	VADDPS      Z18, Z15, Z18
-	VMOVUPS     Z18, 64(AX)(R14*1)
-	VMOVUPS     128(DX)(R14*1), Z15
-	KMOVW       4(SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       4(DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     192(DX)(R14*1), Z17
-	KMOVW       6(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       6(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVUPS     128(AX)(R14*1), Z15
-	VADDPS      Z16, Z15, Z16
-	VMOVUPS     Z16, 128(AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVUPS     192(AX)(R14*1), Z15
-	VADDPS      Z18, Z15, Z18
-	VMOVUPS     Z18, 192(AX)(R14*1)
-	ADDQ        $+256, R14
-	SUBQ        $0x02, R15
-	JAE         two81
-
-one82:
-	ADDQ $0x02, R15
-	JZ   rest84
-
-group83:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS     (DX)(R14*1), Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     64(DX)(R14*1), Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z18
-	VMOVAPS     Z3, K5, Z18
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z19
-	VFMADD213PS Z16, Z6, Z19
-	VMOVUPS     Z17, Z20
-	VFMADD213PS Z18, Z6, Z20
-	VSUBPS      Z16, Z19, Z16
-	VSUBPS      Z18, Z20, Z18
-	VFMADD231PS Z7, Z16, Z15
-	VFMADD231PS Z7, Z18, Z17
-	VFMADD231PS Z8, Z16, Z15
-	VFMADD231PS Z8, Z18, Z17
-	VMOVUPS     Z9, Z16
-	VMOVUPS     Z9, Z18
-	VFMADD213PS Z10, Z15, Z16
-	VFMADD213PS Z10, Z17, Z18
-	VFMADD213PS Z11, Z15, Z16
-	VFMADD213PS Z11, Z17, Z18
-	VFMADD213PS Z12, Z15, Z16
-	VFMADD213PS Z12, Z17, Z18
-	VFMADD213PS Z13, Z15, Z16
-	VFMADD213PS Z13, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VFMADD213PS Z14, Z15, Z16
-	VFMADD213PS Z14, Z17, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z19, Z16, Z16
-	VMULPS.Z    Z15, Z16, K4, Z16
-	VMOVUPS     (AX)(R14*1), Z15
-	VADDPS      Z16, Z15, Z16
-	VMOVUPS     Z16, (AX)(R14*1)
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K5, Z15
-	VMULPS      Z20, Z18, Z18
-	VMULPS.Z    Z15, Z18, K6, Z18
-	VMOVUPS     64(AX)(R14*1), Z15
-	VADDPS      Z18, Z15, Z18
-	VMOVUPS     Z18, 64(AX)(R14*1)
-	ADDQ        $0x80, R14
-	DECQ        R15
-	JNZ         group83
-
-rest84:
-	TESTQ       R11, R11
-	JZ          done86
-	CMPQ        R11, $0x10
-	JBE         half85
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS.Z   (DX)(R14*1), K1, Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z16
-	VMOVAPS     Z3, K3, Z16
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS.Z   64(DX)(R14*1), K2, Z17
-	KMOVW       2(SI)(R9*1), K5
-	VXORPS      f32_80000000<>+0(SB), Z17, K5, Z17
-	VMOVUPS     Z0, Z0
-	VMOVAPS     Z3, K5, Z0
-	KMOVW       2(DI)(R9*1), K6
-	VCMPPS      $0x0d, Z4, Z17, K5, K7
-	VCMPPS      $0x0d, Z1, Z17, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPS     Z15, Z1
-	VFMADD213PS Z16, Z6, Z1
-	VMOVUPS     Z17, Z3
-	VFMADD213PS Z0, Z6, Z3
-	VSUBPS      Z16, Z1, Z4
-	VSUBPS      Z0, Z3, Z0
-	VFMADD231PS Z7, Z4, Z15
-	VFMADD231PS Z7, Z0, Z17
-	VFMADD231PS Z8, Z4, Z15
-	VFMADD231PS Z8, Z0, Z17
-	VMOVUPS     Z9, Z4
-	VMOVUPS     Z9, Z0
-	VFMADD213PS Z10, Z15, Z4
-	VFMADD213PS Z10, Z17, Z0
-	VFMADD213PS Z11, Z15, Z4
-	VFMADD213PS Z11, Z17, Z0
-	VFMADD213PS Z12, Z15, Z4
-	VFMADD213PS Z12, Z17, Z0
-	VFMADD213PS Z13, Z15, Z4
-	VFMADD213PS Z13, Z17, Z0
-	VFMADD213PS Z14, Z15, Z4
-	VFMADD213PS Z14, Z17, Z0
-	VFMADD213PS Z14, Z15, Z4
-	VFMADD213PS Z14, Z17, Z0
-	VPSLLD      $0x17, Z1, Z1
-	VPSLLD      $0x17, Z3, Z3
-	VMOVUPS     Z2, Z15
-	VMOVAPS     Z5, K3, Z15
-	VMULPS      Z1, Z4, Z4
-	VMULPS.Z    Z15, Z4, K4, Z4
-	VMOVUPS.Z   (AX)(R14*1), K1, Z1
-	VADDPS      Z4, Z1, Z4
-	VMOVUPS     Z4, K1, (AX)(R14*1)
-	VMOVUPS     Z2, Z1
-	VMOVAPS     Z5, K5, Z1
-	VMULPS      Z3, Z0, Z0
-	VMULPS.Z    Z1, Z0, K6, Z0
-	VMOVUPS.Z   64(AX)(R14*1), K2, Z1
-	VADDPS      Z0, Z1, Z0
-	VMOVUPS     Z0, K2, 64(AX)(R14*1)
-	JMP         done86
-
-half85:
-	MOVQ        R14, R9
-	SHRQ        $0x05, R9
-	VMOVUPS.Z   (DX)(R14*1), K1, Z15
-	KMOVW       (SI)(R9*1), K3
-	VXORPS      f32_80000000<>+0(SB), Z15, K3, Z15
-	VMOVUPS     Z0, Z0
-	VMOVAPS     Z3, K3, Z0
-	KMOVW       (DI)(R9*1), K4
-	VCMPPS      $0x0d, Z4, Z15, K3, K5
-	VCMPPS      $0x0d, Z1, Z15, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPS     Z15, Z1
-	VFMADD213PS Z0, Z6, Z1
-	VSUBPS      Z0, Z1, Z0
-	VFMADD231PS Z7, Z0, Z15
-	VFMADD231PS Z8, Z0, Z15
-	VMOVUPS     Z9, Z0
-	VFMADD213PS Z10, Z15, Z0
-	VFMADD213PS Z11, Z15, Z0
-	VFMADD213PS Z12, Z15, Z0
-	VFMADD213PS Z13, Z15, Z0
-	VFMADD213PS Z14, Z15, Z0
-	VFMADD213PS Z14, Z15, Z0
-	VPSLLD      $0x17, Z1, Z1
-	VMOVUPS     Z2, Z2
-	VMOVAPS     Z5, K3, Z2
-	VMULPS      Z1, Z0, Z0
-	VMULPS.Z    Z2, Z0, K4, Z0
-	VMOVUPS.Z   (AX)(R14*1), K1, Z1
-	VADDPS      Z0, Z1, Z0
-	VMOVUPS     Z0, K1, (AX)(R14*1)
-
-done86:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x18, R10
-	DECQ R13
-	JNZ  row79
-
-last80:
+last48:
 	VZEROUPPER
 	RET
 
@@ -4950,9 +3282,9 @@ TEXT ·selectSums64AVX2(SB), NOSPLIT, $256-72
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last89
+	JZ      last57
 
-row87:
+row55:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -4966,9 +3298,9 @@ row87:
 	XORQ    R12, R12
 	MOVQ    DI, R13
 	SUBQ    $0x00000020, R13
-	JL      rest90
+	JL      rest58
 
-group88:
+group56:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5337,13 +3669,13 @@ group88:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R12
 	SUBQ         $0x00000020, R13
-	JGE          group88
+	JGE          group56
 
-rest90:
+rest58:
 	ADDQ         $0x00000020, R13
-	JZ           done92
+	JZ           done60
 	CMPQ         R13, $0x10
-	JBE          half91
+	JBE          half59
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5738,11 +4070,11 @@ rest90:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done92
+	JMP          done60
 
-half91:
+half59:
 	CMPQ         R13, $0x08
-	JBE          one93
+	JBE          one61
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -5961,9 +4293,9 @@ half91:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done92
+	JMP          done60
 
-one93:
+one61:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -6095,7 +4427,7 @@ one93:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y3, 224(SP)
 
-done92:
+done60:
 	VMOVUPD      (SP), Y1
 	VMOVUPD      32(SP), Y2
 	VMOVUPD      64(SP), Y3
@@ -6170,9 +4502,9 @@ done92:
 	ADDQ         R10, R8
 	ADDQ         R10, R9
 	DECQ         SI
-	JNZ          row87
+	JNZ          row55
 
-last89:
+last57:
 	VZEROUPPER
 	RET
 
@@ -6402,17 +4734,17 @@ TEXT ·selectGradZero64AVX2(SB), NOSPLIT, $8-80
 	VMOVUPD f64_43380000000003ff<>+0(SB), Y0
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R14, R14
-	JZ      last95
+	JZ      last63
 
-row94:
+row62:
 	VBROADCASTSD 16(R10), Y1
 	VBROADCASTSD 40(R10), Y2
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest99
+	JZ           rest67
 
-group98:
+group66:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y4
@@ -6567,13 +4899,13 @@ group98:
 	VMOVUPD      Y8, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group98
+	JNZ          group66
 
-rest99:
+rest67:
 	TESTQ        R11, R11
-	JZ           done101
+	JZ           done69
 	CMPQ         R11, $0x08
-	JBE          half100
+	JBE          half68
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y4
@@ -6734,9 +5066,9 @@ rest99:
 	VANDPD       Y6, Y8, Y8
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y8, Y1, 96(AX)(R15*1)
-	JMP          done101
+	JMP          done69
 
-half100:
+half68:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y4
@@ -6820,16 +5152,16 @@ half100:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y8, Y1, 32(AX)(R15*1)
 
-done101:
+done69:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row94
+	JNZ  row62
 
-last95:
+last63:
 	VZEROUPPER
 	RET
 
@@ -6868,9 +5200,9 @@ TEXT ·selectGrad64AVX2(SB), NOSPLIT, $192-80
 	MOVQ    rows+32(FP), R14
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   R14, R14
-	JZ      last103
+	JZ      last71
 
-row102:
+row70:
 	VBROADCASTSD (R10), Y1
 	VMOVUPD      Y1, (SP)
 	VBROADCASTSD 8(R10), Y1
@@ -6886,9 +5218,9 @@ row102:
 	XORQ         R15, R15
 	MOVQ         R12, BP
 	TESTQ        BP, BP
-	JZ           rest107
+	JZ           rest75
 
-group106:
+group74:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      (DX)(R15*1), Y1
@@ -7067,13 +5399,13 @@ group106:
 	VMOVUPD      Y2, 96(AX)(R15*1)
 	ADDQ         $0x80, R15
 	DECQ         BP
-	JNZ          group106
+	JNZ          group74
 
-rest107:
+rest75:
 	TESTQ        R11, R11
-	JZ           done109
+	JZ           done77
 	CMPQ         R11, $0x08
-	JBE          half108
+	JBE          half76
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -7258,9 +5590,9 @@ rest107:
 	VANDPD       Y3, Y2, Y2
 	VMOVUPD      224(R13), Y1
 	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done109
+	JMP          done77
 
-half108:
+half76:
 	MOVQ         R15, R9
 	SHRQ         $0x06, R9
 	VMOVUPD      128(R13), Y1
@@ -7356,1095 +5688,16 @@ half108:
 	VMOVUPD      160(R13), Y1
 	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
 
-done109:
+done77:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R14
-	JNZ  row102
+	JNZ  row70
 
-last103:
-	VZEROUPPER
-	RET
-
-// func selectGradStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectGradStream64AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
-	ANDQ    $0x0f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x03, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last111
-
-row110:
-	VBROADCASTSD (R10), Y1
-	VMOVUPD      Y1, (SP)
-	VBROADCASTSD 8(R10), Y1
-	VMOVUPD      Y1, 32(SP)
-	VBROADCASTSD 16(R10), Y1
-	VMOVUPD      Y1, 64(SP)
-	VBROADCASTSD 24(R10), Y1
-	VMOVUPD      Y1, 96(SP)
-	VBROADCASTSD 32(R10), Y1
-	VMOVUPD      Y1, 128(SP)
-	VBROADCASTSD 40(R10), Y1
-	VMOVUPD      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest115
-
-group114:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVNTPD     Y2, (AX)(R15*1)
-	VMOVUPD      64(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVNTPD     Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      32(DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVNTPD     Y2, 32(AX)(R15*1)
-	VMOVUPD      96(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVNTPD     Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group114
-
-rest115:
-	TESTQ        R11, R11
-	JZ           done117
-	CMPQ         R11, $0x08
-	JBE          half116
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done117
-
-half116:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-
-done117:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x30, R10
-	SFENCE
-	DECQ R14
-	JNZ  row110
-
-last111:
-	VZEROUPPER
-	RET
-
-// func selectGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·selectGradAdd64AVX2(SB), NOSPLIT, $192-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
-	ANDQ    $0x0f, R11
-	LEAQ    tail<>+0(SB), R13
-	MOVQ    R11, R9
-	SHLQ    $0x03, R9
-	SUBQ    R9, R13
-	MOVQ    rows+32(FP), R14
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ   R14, R14
-	JZ      last119
-
-row118:
-	VBROADCASTSD (R10), Y1
-	VMOVUPD      Y1, (SP)
-	VBROADCASTSD 8(R10), Y1
-	VMOVUPD      Y1, 32(SP)
-	VBROADCASTSD 16(R10), Y1
-	VMOVUPD      Y1, 64(SP)
-	VBROADCASTSD 24(R10), Y1
-	VMOVUPD      Y1, 96(SP)
-	VBROADCASTSD 32(R10), Y1
-	VMOVUPD      Y1, 128(SP)
-	VBROADCASTSD 40(R10), Y1
-	VMOVUPD      Y1, 160(SP)
-	XORQ         R15, R15
-	MOVQ         R12, BP
-	TESTQ        BP, BP
-	JZ           rest123
-
-group122:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      (DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      (AX)(R15*1), Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      Y2, (AX)(R15*1)
-	VMOVUPD      64(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      64(AX)(R15*1), Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      Y2, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      32(DX)(R15*1), Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      32(AX)(R15*1), Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      Y2, 32(AX)(R15*1)
-	VMOVUPD      96(DX)(R15*1), Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      96(AX)(R15*1), Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      Y2, 96(AX)(R15*1)
-	ADDQ         $0x80, R15
-	DECQ         BP
-	JNZ          group122
-
-rest123:
-	TESTQ        R11, R11
-	JZ           done125
-	CMPQ         R11, $0x08
-	JBE          half124
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   64(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   64(AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      192(R13), Y1
-	VMASKMOVPD   Y2, Y1, 64(AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   96(DX)(R15*1), Y1, Y1
-	VPBROADCASTB 1(SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB 1(SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   96(AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      224(R13), Y1
-	VMASKMOVPD   Y2, Y1, 96(AX)(R15*1)
-	JMP          done125
-
-half124:
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   (AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      128(R13), Y1
-	VMASKMOVPD   Y2, Y1, (AX)(R15*1)
-	MOVQ         R15, R9
-	SHRQ         $0x06, R9
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(DX)(R15*1), Y1, Y1
-	VPBROADCASTB (SI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      (SP), Y2
-	VBLENDVPD    Y3, 96(SP), Y2, Y2
-	VMOVUPD      32(SP), Y4
-	VBLENDVPD    Y3, 128(SP), Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y5, Y3, Y3
-	VCMPPD       $0x0d, Y4, Y1, Y4
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      Y1, Y4
-	VFMADD213PD  Y2, Y0, Y4
-	VSUBPD       Y2, Y4, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y2
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTB (SI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      64(SP), Y1
-	VBLENDVPD    Y5, 160(SP), Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   32(AX)(R15*1), Y1, Y1
-	VADDPD       Y2, Y1, Y2
-	VMOVUPD      160(R13), Y1
-	VMASKMOVPD   Y2, Y1, 32(AX)(R15*1)
-
-done125:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x30, R10
-	DECQ R14
-	JNZ  row118
-
-last119:
+last71:
 	VZEROUPPER
 	RET
 
@@ -8467,9 +5720,9 @@ TEXT ·selectSums64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ   SI, SI
-	JZ      last128
+	JZ      last80
 
-row126:
+row78:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -8477,9 +5730,9 @@ row126:
 	XORQ   R12, R12
 	MOVQ   DI, R13
 	SUBQ   $0x00000020, R13
-	JL     rest129
+	JL     rest81
 
-group127:
+group79:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -8608,13 +5861,13 @@ group127:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R12
 	SUBQ        $0x00000020, R13
-	JGE         group127
+	JGE         group79
 
-rest129:
+rest81:
 	ADDQ        $0x00000020, R13
-	JZ          done131
+	JZ          done83
 	CMPQ        R13, $0x10
-	JBE         half130
+	JBE         half82
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -8745,11 +5998,11 @@ rest129:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done131
+	JMP         done83
 
-half130:
+half82:
 	CMPQ        R13, $0x08
-	JBE         one132
+	JBE         one84
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -8822,9 +6075,9 @@ half130:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done131
+	JMP         done83
 
-one132:
+one84:
 	MOVQ        R12, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -8870,7 +6123,7 @@ one132:
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done131:
+done83:
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VEXTRACTF64X4 $0x01, Z5, Y9
 	VADDPD        Y9, Y5, Y5
@@ -8941,9 +6194,9 @@ done131:
 	ADDQ          R10, R8
 	ADDQ          R10, R9
 	DECQ          SI
-	JNZ           row126
+	JNZ           row78
 
-last128:
+last80:
 	VZEROUPPER
 	RET
 
@@ -8990,17 +6243,17 @@ TEXT ·selectGradZero64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z16
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z17
 	TESTQ   R13, R13
-	JZ      last134
+	JZ      last86
 
-row133:
+row85:
 	VBROADCASTSD 16(R10), Z2
 	VBROADCASTSD 40(R10), Z3
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one136
+	JB           one88
 
-two135:
+two87:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z18
@@ -9121,13 +6374,13 @@ two135:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two135
+	JAE         two87
 
-one136:
+one88:
 	ADDQ $0x02, R15
-	JZ   rest138
+	JZ   rest90
 
-group137:
+group89:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z18
@@ -9190,13 +6443,13 @@ group137:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group137
+	JNZ         group89
 
-rest138:
+rest90:
 	TESTQ       R11, R11
-	JZ          done140
+	JZ          done92
 	CMPQ        R11, $0x08
-	JBE         half139
+	JBE         half91
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z18
@@ -9257,9 +6510,9 @@ rest138:
 	VMULPD      Z22, Z23, Z23
 	VMULPD.Z    Z2, Z23, K6, Z23
 	VMOVUPD     Z23, K2, 64(AX)(R14*1)
-	JMP         done140
+	JMP         done92
 
-half139:
+half91:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z18
@@ -9292,16 +6545,16 @@ half139:
 	VMULPD.Z    Z2, Z20, K4, Z20
 	VMOVUPD     Z20, K1, (AX)(R14*1)
 
-done140:
+done92:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row133
+	JNZ  row85
 
-last134:
+last86:
 	VZEROUPPER
 	RET
 
@@ -9344,9 +6597,9 @@ TEXT ·selectGrad64AVX512(SB), NOSPLIT, $0-80
 	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
 	TESTQ   R13, R13
-	JZ      last142
+	JZ      last94
 
-row141:
+row93:
 	VBROADCASTSD (R10), Z0
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
@@ -9356,9 +6609,9 @@ row141:
 	XORQ         R14, R14
 	MOVQ         R12, R15
 	SUBQ         $0x02, R15
-	JB           one144
+	JB           one96
 
-two143:
+two95:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -9491,13 +6744,13 @@ two143:
 	VMOVUPD     Z23, 192(AX)(R14*1)
 	ADDQ        $+256, R14
 	SUBQ        $0x02, R15
-	JAE         two143
+	JAE         two95
 
-one144:
+one96:
 	ADDQ $0x02, R15
-	JZ   rest146
+	JZ   rest98
 
-group145:
+group97:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD     (DX)(R14*1), Z20
@@ -9566,13 +6819,13 @@ group145:
 	VMOVUPD     Z23, 64(AX)(R14*1)
 	ADDQ        $0x80, R14
 	DECQ        R15
-	JNZ         group145
+	JNZ         group97
 
-rest146:
+rest98:
 	TESTQ       R11, R11
-	JZ          done148
+	JZ          done100
 	CMPQ        R11, $0x08
-	JBE         half147
+	JBE         half99
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -9639,9 +6892,9 @@ rest146:
 	VMULPD      Z3, Z0, Z0
 	VMULPD.Z    Z1, Z0, K6, Z0
 	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done148
+	JMP         done100
 
-half147:
+half99:
 	MOVQ        R14, R9
 	SHRQ        $0x06, R9
 	VMOVUPD.Z   (DX)(R14*1), K1, Z20
@@ -9677,804 +6930,15 @@ half147:
 	VMULPD.Z    Z2, Z0, K4, Z0
 	VMOVUPD     Z0, K1, (AX)(R14*1)
 
-done148:
+done100:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $0x30, R10
 	DECQ R13
-	JNZ  row141
+	JNZ  row93
 
-last142:
-	VZEROUPPER
-	RET
-
-// func selectGradStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·selectGradStream64AVX512(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
-	ANDQ    $0x0f, R11
-	MOVQ    $-1, R9
-	BZHIQ   R11, R9, R9
-	KMOVB   R9, K1
-	SHRQ    $0x08, R9
-	KMOVB   R9, K2
-	MOVQ    rows+32(FP), R13
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_bfe62e42fefa39ef<>+0(SB), Z7
-	VMOVUPD f64_bc7abc9e3b39803f<>+0(SB), Z8
-	VMOVUPD f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VMOVUPD f64_3e928ad4c1ef8771<>+0(SB), Z10
-	VMOVUPD f64_3ec71df0cc01f5d1<>+0(SB), Z11
-	VMOVUPD f64_3efa0199a21bb23c<>+0(SB), Z12
-	VMOVUPD f64_3f2a01a013850def<>+0(SB), Z13
-	VMOVUPD f64_3f56c16c184319e8<>+0(SB), Z14
-	VMOVUPD f64_3f8111111112453e<>+0(SB), Z15
-	VMOVUPD f64_3fa55555555507ba<>+0(SB), Z16
-	VMOVUPD f64_3fc555555555550d<>+0(SB), Z17
-	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
-	TESTQ   R13, R13
-	JZ      last150
-
-row149:
-	VBROADCASTSD (R10), Z0
-	VBROADCASTSD 8(R10), Z1
-	VBROADCASTSD 16(R10), Z2
-	VBROADCASTSD 24(R10), Z3
-	VBROADCASTSD 32(R10), Z4
-	VBROADCASTSD 40(R10), Z5
-	XORQ         R14, R14
-	MOVQ         R12, R15
-	SUBQ         $0x02, R15
-	JB           one152
-
-two151:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD     (DX)(R14*1), Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     64(DX)(R14*1), Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVNTPD    Z21, (AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVNTPD    Z23, 64(AX)(R14*1)
-	VMOVUPD     128(DX)(R14*1), Z20
-	KMOVB       2(SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       2(DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     192(DX)(R14*1), Z22
-	KMOVB       3(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       3(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVNTPD    Z21, 128(AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVNTPD    Z23, 192(AX)(R14*1)
-	ADDQ        $+256, R14
-	SUBQ        $0x02, R15
-	JAE         two151
-
-one152:
-	ADDQ $0x02, R15
-	JZ   rest154
-
-group153:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD     (DX)(R14*1), Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     64(DX)(R14*1), Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVNTPD    Z21, (AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVNTPD    Z23, 64(AX)(R14*1)
-	ADDQ        $0x80, R14
-	DECQ        R15
-	JNZ         group153
-
-rest154:
-	TESTQ       R11, R11
-	JZ          done156
-	CMPQ        R11, $0x08
-	JBE         half155
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD.Z   (DX)(R14*1), K1, Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD.Z   64(DX)(R14*1), K2, Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z0
-	VMOVAPD     Z3, K5, Z0
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z1
-	VFMADD213PD Z21, Z6, Z1
-	VMOVUPD     Z22, Z3
-	VFMADD213PD Z0, Z6, Z3
-	VSUBPD      Z21, Z1, Z4
-	VSUBPD      Z0, Z3, Z0
-	VFMADD231PD Z7, Z4, Z20
-	VFMADD231PD Z7, Z0, Z22
-	VFMADD231PD Z8, Z4, Z20
-	VFMADD231PD Z8, Z0, Z22
-	VMOVUPD     Z9, Z4
-	VMOVUPD     Z9, Z0
-	VFMADD213PD Z10, Z20, Z4
-	VFMADD213PD Z10, Z22, Z0
-	VFMADD213PD Z11, Z20, Z4
-	VFMADD213PD Z11, Z22, Z0
-	VFMADD213PD Z12, Z20, Z4
-	VFMADD213PD Z12, Z22, Z0
-	VFMADD213PD Z13, Z20, Z4
-	VFMADD213PD Z13, Z22, Z0
-	VFMADD213PD Z14, Z20, Z4
-	VFMADD213PD Z14, Z22, Z0
-	VFMADD213PD Z15, Z20, Z4
-	VFMADD213PD Z15, Z22, Z0
-	VFMADD213PD Z16, Z20, Z4
-	VFMADD213PD Z16, Z22, Z0
-	VFMADD213PD Z17, Z20, Z4
-	VFMADD213PD Z17, Z22, Z0
-	VFMADD213PD Z18, Z20, Z4
-	VFMADD213PD Z18, Z22, Z0
-	VFMADD213PD Z19, Z20, Z4
-	VFMADD213PD Z19, Z22, Z0
-	VFMADD213PD Z19, Z20, Z4
-	VFMADD213PD Z19, Z22, Z0
-	VPSLLQ      $0x34, Z1, Z1
-	VPSLLQ      $0x34, Z3, Z3
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z1, Z4, Z4
-	VMULPD.Z    Z20, Z4, K4, Z4
-	VMOVUPD     Z4, K1, (AX)(R14*1)
-	VMOVUPD     Z2, Z1
-	VMOVAPD     Z5, K5, Z1
-	VMULPD      Z3, Z0, Z0
-	VMULPD.Z    Z1, Z0, K6, Z0
-	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done156
-
-half155:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD.Z   (DX)(R14*1), K1, Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z0
-	VMOVAPD     Z3, K3, Z0
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     Z20, Z1
-	VFMADD213PD Z0, Z6, Z1
-	VSUBPD      Z0, Z1, Z0
-	VFMADD231PD Z7, Z0, Z20
-	VFMADD231PD Z8, Z0, Z20
-	VMOVUPD     Z9, Z0
-	VFMADD213PD Z10, Z20, Z0
-	VFMADD213PD Z11, Z20, Z0
-	VFMADD213PD Z12, Z20, Z0
-	VFMADD213PD Z13, Z20, Z0
-	VFMADD213PD Z14, Z20, Z0
-	VFMADD213PD Z15, Z20, Z0
-	VFMADD213PD Z16, Z20, Z0
-	VFMADD213PD Z17, Z20, Z0
-	VFMADD213PD Z18, Z20, Z0
-	VFMADD213PD Z19, Z20, Z0
-	VFMADD213PD Z19, Z20, Z0
-	VPSLLQ      $0x34, Z1, Z1
-	VMOVUPD     Z2, Z2
-	VMOVAPD     Z5, K3, Z2
-	VMULPD      Z1, Z0, Z0
-	VMULPD.Z    Z2, Z0, K4, Z0
-	VMOVUPD     Z0, K1, (AX)(R14*1)
-
-done156:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x30, R10
-	SFENCE
-	DECQ R13
-	JNZ  row149
-
-last150:
-	VZEROUPPER
-	RET
-
-// func selectGradAdd64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·selectGradAdd64AVX512(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    pos+48(FP), SI
-	MOVQ    neg+56(FP), DI
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    p+72(FP), R10
-	MOVQ    n+40(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
-	ANDQ    $0x0f, R11
-	MOVQ    $-1, R9
-	BZHIQ   R11, R9, R9
-	KMOVB   R9, K1
-	SHRQ    $0x08, R9
-	KMOVB   R9, K2
-	MOVQ    rows+32(FP), R13
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_bfe62e42fefa39ef<>+0(SB), Z7
-	VMOVUPD f64_bc7abc9e3b39803f<>+0(SB), Z8
-	VMOVUPD f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VMOVUPD f64_3e928ad4c1ef8771<>+0(SB), Z10
-	VMOVUPD f64_3ec71df0cc01f5d1<>+0(SB), Z11
-	VMOVUPD f64_3efa0199a21bb23c<>+0(SB), Z12
-	VMOVUPD f64_3f2a01a013850def<>+0(SB), Z13
-	VMOVUPD f64_3f56c16c184319e8<>+0(SB), Z14
-	VMOVUPD f64_3f8111111112453e<>+0(SB), Z15
-	VMOVUPD f64_3fa55555555507ba<>+0(SB), Z16
-	VMOVUPD f64_3fc555555555550d<>+0(SB), Z17
-	VMOVUPD f64_3fe000000000000a<>+0(SB), Z18
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z19
-	TESTQ   R13, R13
-	JZ      last158
-
-row157:
-	VBROADCASTSD (R10), Z0
-	VBROADCASTSD 8(R10), Z1
-	VBROADCASTSD 16(R10), Z2
-	VBROADCASTSD 24(R10), Z3
-	VBROADCASTSD 32(R10), Z4
-	VBROADCASTSD 40(R10), Z5
-	XORQ         R14, R14
-	MOVQ         R12, R15
-	SUBQ         $0x02, R15
-	JB           one160
-
-two159:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD     (DX)(R14*1), Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     64(DX)(R14*1), Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVUPD     (AX)(R14*1), Z20
-	VADDPD      Z21, Z20, Z21
-	VMOVUPD     Z21, (AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVUPD     64(AX)(R14*1), Z20
-	VADDPD      Z23, Z20, Z23
-	VMOVUPD     Z23, 64(AX)(R14*1)
-	VMOVUPD     128(DX)(R14*1), Z20
-	KMOVB       2(SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       2(DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     192(DX)(R14*1), Z22
-	KMOVB       3(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       3(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVUPD     128(AX)(R14*1), Z20
-	VADDPD      Z21, Z20, Z21
-	VMOVUPD     Z21, 128(AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVUPD     192(AX)(R14*1), Z20
-	VADDPD      Z23, Z20, Z23
-	VMOVUPD     Z23, 192(AX)(R14*1)
-	ADDQ        $+256, R14
-	SUBQ        $0x02, R15
-	JAE         two159
-
-one160:
-	ADDQ $0x02, R15
-	JZ   rest162
-
-group161:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD     (DX)(R14*1), Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     64(DX)(R14*1), Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z23
-	VMOVAPD     Z3, K5, Z23
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z24
-	VFMADD213PD Z21, Z6, Z24
-	VMOVUPD     Z22, Z25
-	VFMADD213PD Z23, Z6, Z25
-	VSUBPD      Z21, Z24, Z21
-	VSUBPD      Z23, Z25, Z23
-	VFMADD231PD Z7, Z21, Z20
-	VFMADD231PD Z7, Z23, Z22
-	VFMADD231PD Z8, Z21, Z20
-	VFMADD231PD Z8, Z23, Z22
-	VMOVUPD     Z9, Z21
-	VMOVUPD     Z9, Z23
-	VFMADD213PD Z10, Z20, Z21
-	VFMADD213PD Z10, Z22, Z23
-	VFMADD213PD Z11, Z20, Z21
-	VFMADD213PD Z11, Z22, Z23
-	VFMADD213PD Z12, Z20, Z21
-	VFMADD213PD Z12, Z22, Z23
-	VFMADD213PD Z13, Z20, Z21
-	VFMADD213PD Z13, Z22, Z23
-	VFMADD213PD Z14, Z20, Z21
-	VFMADD213PD Z14, Z22, Z23
-	VFMADD213PD Z15, Z20, Z21
-	VFMADD213PD Z15, Z22, Z23
-	VFMADD213PD Z16, Z20, Z21
-	VFMADD213PD Z16, Z22, Z23
-	VFMADD213PD Z17, Z20, Z21
-	VFMADD213PD Z17, Z22, Z23
-	VFMADD213PD Z18, Z20, Z21
-	VFMADD213PD Z18, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VFMADD213PD Z19, Z20, Z21
-	VFMADD213PD Z19, Z22, Z23
-	VPSLLQ      $0x34, Z24, Z24
-	VPSLLQ      $0x34, Z25, Z25
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z24, Z21, Z21
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMOVUPD     (AX)(R14*1), Z20
-	VADDPD      Z21, Z20, Z21
-	VMOVUPD     Z21, (AX)(R14*1)
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K5, Z20
-	VMULPD      Z25, Z23, Z23
-	VMULPD.Z    Z20, Z23, K6, Z23
-	VMOVUPD     64(AX)(R14*1), Z20
-	VADDPD      Z23, Z20, Z23
-	VMOVUPD     Z23, 64(AX)(R14*1)
-	ADDQ        $0x80, R14
-	DECQ        R15
-	JNZ         group161
-
-rest162:
-	TESTQ       R11, R11
-	JZ          done164
-	CMPQ        R11, $0x08
-	JBE         half163
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD.Z   (DX)(R14*1), K1, Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z21
-	VMOVAPD     Z3, K3, Z21
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD.Z   64(DX)(R14*1), K2, Z22
-	KMOVB       1(SI)(R9*1), K5
-	VXORPD      f64_8000000000000000<>+0(SB), Z22, K5, Z22
-	VMOVUPD     Z0, Z0
-	VMOVAPD     Z3, K5, Z0
-	KMOVB       1(DI)(R9*1), K6
-	VCMPPD      $0x0d, Z4, Z22, K5, K7
-	VCMPPD      $0x0d, Z1, Z22, K6, K6
-	KORW        K7, K6, K6
-	VMOVUPD     Z20, Z1
-	VFMADD213PD Z21, Z6, Z1
-	VMOVUPD     Z22, Z3
-	VFMADD213PD Z0, Z6, Z3
-	VSUBPD      Z21, Z1, Z4
-	VSUBPD      Z0, Z3, Z0
-	VFMADD231PD Z7, Z4, Z20
-	VFMADD231PD Z7, Z0, Z22
-	VFMADD231PD Z8, Z4, Z20
-	VFMADD231PD Z8, Z0, Z22
-	VMOVUPD     Z9, Z4
-	VMOVUPD     Z9, Z0
-	VFMADD213PD Z10, Z20, Z4
-	VFMADD213PD Z10, Z22, Z0
-	VFMADD213PD Z11, Z20, Z4
-	VFMADD213PD Z11, Z22, Z0
-	VFMADD213PD Z12, Z20, Z4
-	VFMADD213PD Z12, Z22, Z0
-	VFMADD213PD Z13, Z20, Z4
-	VFMADD213PD Z13, Z22, Z0
-	VFMADD213PD Z14, Z20, Z4
-	VFMADD213PD Z14, Z22, Z0
-	VFMADD213PD Z15, Z20, Z4
-	VFMADD213PD Z15, Z22, Z0
-	VFMADD213PD Z16, Z20, Z4
-	VFMADD213PD Z16, Z22, Z0
-	VFMADD213PD Z17, Z20, Z4
-	VFMADD213PD Z17, Z22, Z0
-	VFMADD213PD Z18, Z20, Z4
-	VFMADD213PD Z18, Z22, Z0
-	VFMADD213PD Z19, Z20, Z4
-	VFMADD213PD Z19, Z22, Z0
-	VFMADD213PD Z19, Z20, Z4
-	VFMADD213PD Z19, Z22, Z0
-	VPSLLQ      $0x34, Z1, Z1
-	VPSLLQ      $0x34, Z3, Z3
-	VMOVUPD     Z2, Z20
-	VMOVAPD     Z5, K3, Z20
-	VMULPD      Z1, Z4, Z4
-	VMULPD.Z    Z20, Z4, K4, Z4
-	VMOVUPD.Z   (AX)(R14*1), K1, Z1
-	VADDPD      Z4, Z1, Z4
-	VMOVUPD     Z4, K1, (AX)(R14*1)
-	VMOVUPD     Z2, Z1
-	VMOVAPD     Z5, K5, Z1
-	VMULPD      Z3, Z0, Z0
-	VMULPD.Z    Z1, Z0, K6, Z0
-	VMOVUPD.Z   64(AX)(R14*1), K2, Z1
-	VADDPD      Z0, Z1, Z0
-	VMOVUPD     Z0, K2, 64(AX)(R14*1)
-	JMP         done164
-
-half163:
-	MOVQ        R14, R9
-	SHRQ        $0x06, R9
-	VMOVUPD.Z   (DX)(R14*1), K1, Z20
-	KMOVB       (SI)(R9*1), K3
-	VXORPD      f64_8000000000000000<>+0(SB), Z20, K3, Z20
-	VMOVUPD     Z0, Z0
-	VMOVAPD     Z3, K3, Z0
-	KMOVB       (DI)(R9*1), K4
-	VCMPPD      $0x0d, Z4, Z20, K3, K5
-	VCMPPD      $0x0d, Z1, Z20, K4, K4
-	KORW        K5, K4, K4
-	VMOVUPD     Z20, Z1
-	VFMADD213PD Z0, Z6, Z1
-	VSUBPD      Z0, Z1, Z0
-	VFMADD231PD Z7, Z0, Z20
-	VFMADD231PD Z8, Z0, Z20
-	VMOVUPD     Z9, Z0
-	VFMADD213PD Z10, Z20, Z0
-	VFMADD213PD Z11, Z20, Z0
-	VFMADD213PD Z12, Z20, Z0
-	VFMADD213PD Z13, Z20, Z0
-	VFMADD213PD Z14, Z20, Z0
-	VFMADD213PD Z15, Z20, Z0
-	VFMADD213PD Z16, Z20, Z0
-	VFMADD213PD Z17, Z20, Z0
-	VFMADD213PD Z18, Z20, Z0
-	VFMADD213PD Z19, Z20, Z0
-	VFMADD213PD Z19, Z20, Z0
-	VPSLLQ      $0x34, Z1, Z1
-	VMOVUPD     Z2, Z2
-	VMOVAPD     Z5, K3, Z2
-	VMULPD      Z1, Z0, Z0
-	VMULPD.Z    Z2, Z0, K4, Z0
-	VMOVUPD.Z   (AX)(R14*1), K1, Z1
-	VADDPD      Z0, Z1, Z0
-	VMOVUPD     Z0, K1, (AX)(R14*1)
-
-done164:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ R8, SI
-	ADDQ R8, DI
-	ADDQ $0x30, R10
-	DECQ R13
-	JNZ  row157
-
-last158:
+last94:
 	VZEROUPPER
 	RET

@@ -33,18 +33,6 @@ func selectGradZero32AVX2(dst *float32, dstStride int, x *float32, stride int, r
 //go:noescape
 func selectGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
 
-// selectGradStream32AVX2 streams to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-
-// selectGradAdd32AVX2 adds to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-
 // selectSums32AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
 //
@@ -61,18 +49,6 @@ func selectGradZero32AVX512(dst *float32, dstStride int, x *float32, stride int,
 //
 //go:noescape
 func selectGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-
-// selectGradStream32AVX512 streams to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
-
-// selectGradAdd32AVX512 adds to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
 
 // selectSums64AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
@@ -91,18 +67,6 @@ func selectGradZero64AVX2(dst *float64, dstStride int, x *float64, stride int, r
 //go:noescape
 func selectGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
 
-// selectGradStream64AVX2 streams to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-
-// selectGradAdd64AVX2 adds to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-
 // selectSums64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
 //
@@ -119,15 +83,3 @@ func selectGradZero64AVX512(dst *float64, dstStride int, x *float64, stride int,
 //
 //go:noescape
 func selectGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-
-// selectGradStream64AVX512 streams to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
-
-// selectGradAdd64AVX512 adds to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
-//
-//go:noescape
-func selectGradAdd64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)

@@ -17,21 +17,10 @@ func lossKernels(f *file) {
 			v := &vec{f, t, e}
 			selectSums(v)
 			selectGradZero(v)
-			for _, how := range []output{overwrite, streaming, accumulate} {
-				selectGrad(v, how)
-			}
+			selectGrad(v)
 		}
 	}
 }
-
-// An output is a way to write results.
-type output int
-
-const (
-	overwrite  output = iota
-	streaming         // past the caches, to multiples of 64 bytes
-	accumulate        // add to what is there
-)
 
 // sides are the two bit arrays of a row, positive and negative classes.
 type sides struct {

@@ -8,11 +8,9 @@ import (
 )
 
 // selectGrad emits the gradient of the losses made of selectSums.
-func selectGrad(v *vec, how output) {
-	name := [...]string{"selectGrad", "selectGradStream", "selectGradAdd"}[how]
-	what := [...]string{"writes", "streams", "adds"}[how]
-	v.kernel(name, "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int, p *[6]"+v.goType,
-		what+" to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,",
+func selectGrad(v *vec) {
+	v.kernel("selectGrad", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int, p *[6]"+v.goType,
+		"writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,",
 		"and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.",
 	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
@@ -81,17 +79,7 @@ func selectGrad(v *vec, how output) {
 				v.mul(p[i], q[i], p[i])
 				v.mulKeep(keep[i], p[i], factor, p[i])
 				mem := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-				switch {
-				case how == accumulate:
-					old := v.reg()
-					v.load(t.mask, mem, old)
-					v.add(old, p[i], p[i])
-					v.store(t.mask, p[i], mem)
-				case how == streaming && t.mask == nil:
-					v.stream(p[i], mem)
-				default:
-					v.store(t.mask, p[i], mem)
-				}
+				v.store(t.mask, p[i], mem)
 			}
 		}
 	}, func() {
@@ -99,9 +87,6 @@ func selectGrad(v *vec, how output) {
 		v.ADDQ(stride, x)
 		s.next()
 		v.ADDQ(operand.U8(6*v.size), p)
-		if how == streaming {
-			v.SFENCE()
-		}
 	})
 }
 
