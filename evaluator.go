@@ -56,7 +56,6 @@ type lossJob[T Float] struct {
 	counting     bool    // the pass that counts rows
 	factor       float64 // of all gradients
 	maxPositives int
-	stream       bool     // gradients go past the caches
 	off          []uint64 // classes of weight 0; nil for none
 }
 
@@ -86,7 +85,6 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		e.workers = append(e.workers, newLossWorker(e))
 	}
 	j.setClassesOff(bitWords(n))
-	j.stream = out.Grad.Data != nil && rows*n >= streamBytes/4 && !out.Accumulate && !same(out.Grad, b.Scores)
 
 	j.factor = 1
 	if out.Upstream != 0 {
@@ -305,7 +303,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	}
 	switch {
 	case out.Grad.Data == nil || c.n == 0:
-	case out.Accumulate || j.stream:
+	case out.Accumulate:
 		w.grad = resize(w.grad, c.rows*c.n)
 		c.grad, c.gradStride = w.grad, c.n
 	default:
@@ -346,22 +344,13 @@ func (w *lossWorker[T]) writeGradient() {
 			c.grad[i*c.gradStride+column] = T(g)
 		}
 	}
-	if !out.Accumulate && !j.stream {
+	if !out.Accumulate {
 		return
 	}
 	g := out.Grad
-	dst := g.Data[c.first*g.Stride:]
-	if j.stream && g.Stride == c.n {
-		copyStream(dst[:c.rows*c.n], c.grad)
-		return
-	}
 	for i := range c.rows {
-		d, s := dst[i*g.Stride:][:c.n], c.gradRow(i)
-		if j.stream {
-			copyStream(d, s)
-			continue
-		}
-		for k, v := range s {
+		d := g.Data[(c.first+i)*g.Stride:][:c.n]
+		for k, v := range c.gradRow(i) {
 			d[k] += v
 		}
 	}

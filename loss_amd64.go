@@ -70,17 +70,6 @@ func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n
 	}
 }
 
-func copyStream32(dst, src []float32) {
-	switch activeTier {
-	case tierAVX512:
-		copyStream32AVX512(&dst[0], &src[0], len(dst))
-	case tierAVX2:
-		copyStream32AVX2(&dst[0], &src[0], len(dst))
-	default:
-		copy(dst, src)
-	}
-}
-
 func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	w := bitWords(n)
 	switch activeTier {

@@ -34,9 +34,6 @@ func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int
 	}
 }
 
-// copyStream32 streams nothing: the assembler has no stores past the caches.
-func copyStream32(dst, src []float32) { copy(dst, src) }
-
 func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	whole := n &^ 63
 	if activeTier != tierNEON || whole == 0 {

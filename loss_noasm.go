@@ -22,8 +22,6 @@ func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int
 	selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
 }
 
-func copyStream32(dst, src []float32) { copy(dst, src) }
-
 func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
 	selectGrad32(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
 }

@@ -32,19 +32,3 @@ func selectGrad[T Float](dst []T, dstStride int, x []T, stride, rows, n int, pos
 		selectGrad64(as64(dst), dstStride, as64(x), stride, rows, n, pos, neg, words, q)
 	}
 }
-
-// copyStream copies src to dst, both of one length, past the caches.
-func copyStream[T Float](dst, src []T) {
-	const unit = 512 // bytes
-	head := min(misaligned(dst), len(dst))
-	copy(dst[:head], src)
-	dst, src = dst[head:], src[head:]
-	size := int(unsafe.Sizeof(T(0)))
-	body := len(dst) * size / unit * unit
-	if body > 0 {
-		d := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(dst))), body/4)
-		s := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(src))), body/4)
-		copyStream32(d, s)
-	}
-	copy(dst[body/size:], src[body/size:])
-}
