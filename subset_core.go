@@ -358,10 +358,9 @@ func inclusionBlock[T Float](dst []T, r, h []float64, scale float64) {
 }
 
 func inclusion[T Float](dst []T, r, h []float64, scale float64) {
-	switch dst := any(dst).(type) {
-	case []float32:
-		inclusion32(dst, r, h, scale)
-	case []float64:
-		inclusion64(dst, r, h, scale)
+	if isFloat32[T]() {
+		inclusion32(as32(dst), r, h, scale)
+	} else {
+		inclusion64(as64(dst), r, h, scale)
 	}
 }

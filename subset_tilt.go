@@ -51,13 +51,10 @@ func exponentials[T Float](c *subsetCore, x []T, sign, pivot float64) (sum, squa
 }
 
 func tiltExp[T Float](e []float64, x []T, sign, pivot float64) (sum, squares float64) {
-	switch x := any(x).(type) {
-	case []float32:
-		return tiltExp32(e, x, sign, pivot)
-	case []float64:
-		return tiltExp64(e, x, sign, pivot)
+	if isFloat32[T]() {
+		return tiltExp32(e, as32(x), sign, pivot)
 	}
-	panic("unreachable")
+	return tiltExp64(e, as64(x), sign, pivot)
 }
 
 // highestOf returns the maximum of sign·x.

@@ -33,6 +33,9 @@ func New[T Element](name string, shape []int, data []T) *Array {
 	a := &Array{Name: name, Type: typeOf[T](), Shape: shape}
 	if len(data) > 0 {
 		a.data = unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*size)
+		if !hostLittleEndian {
+			a.data = swapBytes(a.data, size)
+		}
 	}
 	return a
 }
