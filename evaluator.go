@@ -271,7 +271,7 @@ func (w *lossWorker[T]) do(k int) error {
 		w.hardNegatives()
 	}
 	w.prepareGradient()
-	c.loss = resize(c.loss, c.rows)
+	c.loss = resize(c.loss, (c.rows+7)&^7)[:c.rows] // as kernels write them
 	if c.n > 0 {
 		var err error
 		switch c := any(c).(type) {
@@ -312,7 +312,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	if c.grad == nil && c.thresholdGrad == nil {
 		return
 	}
-	c.scale = resize(c.scale, c.rows)
+	c.scale = resize(c.scale, (c.rows+7)&^7)
 	for i := range c.scale {
 		c.scale[i] = j.factor
 	}
@@ -397,4 +397,25 @@ func resize[E any](x []E, n int) []E {
 		return make([]E, n)
 	}
 	return x[:n]
+}
+
+// resizeAligned is resize for a slice that begins at a multiple of 64 bytes.
+func resizeAligned[T Float](x []T, n int) []T {
+	if cap(x) >= n {
+		return x[:n]
+	}
+	x = make([]T, n+16)
+	return x[misaligned(x):][:n]
+}
+
+// resizeOnes is resize for a slice all of whose elements are 1.
+func resizeOnes(x []float64, n int) []float64 {
+	if cap(x) >= n {
+		return x[:n]
+	}
+	x = make([]float64, n)
+	for i := range x {
+		x[i] = 1
+	}
+	return x
 }

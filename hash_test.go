@@ -32,8 +32,12 @@ func TestHashes(t *testing.T) {
 		{"log1p", 0x1cfe6ac89127eaeb, hashLog1p},
 		{"selectSums/float32", 0x92059fc8e5b1ca3a, hashSelectSums[float32]},
 		{"selectSums/float64", 0x63a5e6154dde5501, hashSelectSums[float64]},
-		{"selectGrad/float32", 0xf3ad7b22940f4396, hashSelectGrad[float32]},
-		{"selectGrad/float64", 0xe8bd43c7dba21b4f, hashSelectGrad[float64]},
+		{"selectExp/float32", 0x2159084fe0599f8a, hashSelectExp[float32]},
+		{"selectExp/float64", 0x776ebead85e9c564, hashSelectExp[float64]},
+		{"selectScale/float32", 0xff4333d059884a7c, hashSelectScale[float32]},
+		{"selectScale/float64", 0x0904dbb56e6bb5a9, hashSelectScale[float64]},
+		{"finishSums/float32", 0x7ac3d55b95302bd1, hashFinishSums[float32]},
+		{"finishSums/float64", 0x77494f7c0b4fbc80, hashFinishSums[float64]},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -221,31 +225,60 @@ func hashedSides(r *rawRand, rows, n int) (pos, neg []uint64, words int) {
 func hashSelectSums[T Float](h *resultHash, r *rawRand) {
 	x, stride, rows, n, _ := hashedRows[T](r)
 	pos, neg, words := hashedSides(r, rows, n)
-	var a, b [2]float64
-	selectSums(a[:rows], b[:rows], x, stride, rows, n, pos, neg, words)
+	var a, b [8]float64
+	selectSums(a[:], b[:], x, stride, rows, n, pos, neg, words)
 	addHash(h, a[:rows]...)
 	addHash(h, b[:rows]...)
 }
 
-func hashSelectGrad[T Float](h *resultHash, r *rawRand) {
-	x, stride, rows, n, top := hashedRows[T](r)
-	bottom := 0.0
-	for _, v := range x {
-		if y := float64(v); y < bottom && y > -math.MaxFloat64 {
-			bottom = y
+func hashSelectExp[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	pos, neg, words := hashedSides(r, rows, n)
+	var a, b [8]float64
+	wStride := keptStride[T](n)
+	w := make([]T, rows*wStride+64)
+	selectExp(a[:], b[:], w, wStride, x, stride, rows, n, pos, neg, words)
+	addHash(h, a[:rows]...)
+	addHash(h, b[:rows]...)
+	for i := range rows {
+		for j, v := range w[i*wStride:][:n] {
+			if k := i*words + j/64; (pos[k]|neg[k])>>(j%64)&1 != 0 {
+				addHash(h, v)
+			}
+		}
+	}
+}
+
+func hashSelectScale[T Float](h *resultHash, r *rawRand) {
+	w, stride, rows, n, _ := hashedRows[T](r)
+	for i := range w {
+		if w[i] = T(math.Ldexp(1+math.Abs(float64(w[i]))*0x1p-20, r.IntN(250)-125)); r.IntN(9) == 0 {
+			w[i] = normalExp[T]() * T(r.IntN(3))
 		}
 	}
 	pos, neg, words := hashedSides(r, rows, n)
-	p := make([]gradParams[T], rows)
-	for i := range p {
-		// Pivots above the scores of either side.
-		over := scaleParams[T](power{hi: r.positive(1), exp: int64(top*math.Log2E) + 1})
-		under := scaleParams[T](power{hi: r.positive(1), exp: int64(-bottom*math.Log2E) + 1})
-		p[i] = gradParams[T]{over[0], over[1], over[2], under[0], under[1], under[2]}
+	dst, fa, fb := make([]T, len(w)), make([]T, rows), make([]T, rows)
+	for i := range fa {
+		fa[i], fb[i] = T(r.positive(20)), -T(r.positive(20))
 	}
-	dst := make([]T, len(x))
-	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p, false)
+	selectScale(dst, stride, w, stride, rows, n, pos, neg, words, fa, fb)
 	addHash(h, dst...)
+}
+
+func hashFinishSums[T Float](h *resultHash, r *rawRand) {
+	n, exp := 8*(1+r.IntN(4)), 58
+	a, b, scale := r.manyOdds(n, exp), r.manyOdds(n, exp), r.manyOdds(n, 3)
+	for i := range scale {
+		scale[i]++
+	}
+	fa, fb, loss := make([]T, n), make([]T, n), make([]float64, n)
+	if !finishSums(loss, fa, fb, a, b, scale) {
+		h.word(1)
+		return
+	}
+	addHash(h, fa...)
+	addHash(h, fb...)
+	addHash(h, loss...)
 }
 
 func hashPackBytes(h *resultHash, r *rawRand) {

@@ -54,11 +54,13 @@ type lossChunk[T Float] struct {
 	softStride int
 
 	// threshold has the threshold of every row, fixed or learned.
-	threshold    []float64
-	classWeights []float64 // nil: all 1
-	maxPositives int       // the most positives of a row of the whole batch
+	threshold     []float64
+	zeroThreshold bool      // all of them are 0
+	classWeights  []float64 // nil: all 1
+	maxPositives  int       // the most positives of a row of the whole batch
 
-	// loss takes the loss of every row, without the row's weight.
+	// loss takes the loss of every row, without the row's weight. It has
+	// capacity for a multiple of 8 rows, and so has scale.
 	loss []float64
 
 	// grad takes the gradient times scale[i]: row i at grad[i*gradStride:][:n],

@@ -216,6 +216,7 @@ func (w *lossWorker[T]) targets() error {
 func (w *lossWorker[T]) thresholds() {
 	j, c := &w.e.job, &w.chunk
 	c.threshold = resize(c.threshold, c.rows)
+	c.zeroThreshold = w.e.traits.threshold == 0 && j.b.Thresholds == nil && j.b.ThresholdColumn == 0
 	switch b := j.b; {
 	case b.Thresholds != nil:
 		for i, v := range b.Thresholds[c.first:][:c.rows] {

@@ -159,3 +159,12 @@ func (f *file) param(name string) gpreg {
 	f.Load(f.Param(name), r)
 	return r
 }
+
+// argument returns the place of an argument.
+func (f *file) argument(name string) operand.Mem {
+	b, err := f.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}

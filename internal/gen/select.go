@@ -15,9 +15,10 @@ func lossKernels(f *file) {
 	for _, e := range elems {
 		for _, t := range tiers {
 			v := &vec{f, t, e}
-			selectSums(v)
-			selectGradZero(v)
-			selectGrad(v)
+			selectSums(v, false)
+			selectSums(v, true)
+			selectScale(v)
+			finishSums(v)
 		}
 	}
 }

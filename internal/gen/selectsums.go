@@ -13,18 +13,37 @@ import (
 // are added lane by lane as (v0+v1) + (v2+v3), 0 where an element is of the
 // other side or of none. float32: then lane l+8 to lane l, and these 8 to
 // float64 accumulators. float64: to 8 accumulators, exactly.
-func selectSums(v *vec) {
-	v.kernel("selectSums", "a, b *float64, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int",
+//
+// selectExp keeps the exponentials as well.
+func selectSums(v *vec, keep bool) {
+	doc := []string{
 		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
-		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.",
-	)
+		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have",
+		"room for a multiple of 8 rows.",
+	}
+	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
+	if keep {
+		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source,
+			append(doc, "It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,",
+				"it may write anything.")...)
+	} else {
+		v.kernel("selectSums", "a, b *float64, "+source, doc...)
+	}
 	a, b := v.param("a"), v.param("b")
+	// There are registers for all but these.
+	length, wStride := v.argument("n"), operand.Mem{}
+	var w gpreg
+	if keep {
+		w, wStride = v.param("w"), v.argument("wStride")
+		v.SHLQ(operand.U8(log2(v.size)), wStride)
+	}
 	x, stride := v.param("x"), v.stride("stride")
-	rows, n := v.param("rows"), v.param("n")
+	rows := v.param("rows")
 	s := newSides(v)
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
-	negative, positive := newSelected(v), newSelected(v)
+	negative, positive := newSelected(v, keep), newSelected(v, keep)
+	sums := newRowSums(v, negative, positive)
 
 	var (
 		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
@@ -66,6 +85,12 @@ func selectSums(v *vec) {
 					y, k = append(y, r), append(k, of)
 				}
 				p, q := e.evaluate(y)
+				if keep {
+					for i := range step {
+						v.mul(p[i], q[i], p[i])
+						v.move(p[i], operand.Mem{Base: w, Index: off, Scale: 1, Disp: ((first+i)*v.regs() + h) * v.bytes})
+					}
+				}
 				if !v.wide() {
 					k = nil // AVX2 has no registers for masks
 				}
@@ -82,11 +107,12 @@ func selectSums(v *vec) {
 
 	v.TESTQ(rows, rows)
 	v.JZ(goTo(last))
+	sums.begin()
 	v.Label(row)
 	negative.clear()
 	positive.clear()
 	v.XORQ(off, off)
-	v.MOVQ(n, left)
+	v.MOVQ(length, left)
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
 	v.Label(group)
@@ -109,10 +135,12 @@ func selectSums(v *vec) {
 	v.Label(one)
 	terms(1, false)
 	v.Label(done)
-	negative.store(a)
-	positive.store(b)
 	v.ADDQ(stride, x)
+	if keep {
+		v.ADDQ(wStride, w)
+	}
 	s.next()
+	sums.next(rows, []gpreg{a, b})
 	v.DECQ(rows)
 	v.JNZ(goTo(row))
 	v.Label(last)
@@ -163,10 +191,12 @@ type selected struct {
 	stack    []operand.Mem // of float64 on AVX2: sum, err of lanes 0-3, then of 4-7
 	group    vreg          // the group's sum so far, lanes of one register
 	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
+
+	products bool // the terms come multiplied
 }
 
-func newSelected(v *vec) *selected {
-	a := &selected{vec: v}
+func newSelected(v *vec, products bool) *selected {
+	a := &selected{vec: v, products: products}
 	switch {
 	case v.wide() && v.double():
 		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
@@ -195,9 +225,10 @@ func (a *selected) clear() {
 	}
 }
 
-// pair adds the terms p·q of two registers, or one, of the same lanes, the first
-// of which is number i of the group; more tells that they are not the group's first, k
-// has the masks of the side if they are loaded.
+// pair adds the terms p·q of two registers, or one, of the same lanes, or p
+// where that is the product already; the first of them is number i of the
+// group; more tells that they are not the group's first, k has the masks of the
+// side if they are loaded.
 func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q []vreg) {
 	if len(k) == 0 {
 		for j := range p {
@@ -205,9 +236,16 @@ func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q [
 		}
 	}
 	sum := a.reg()
-	a.mulKeep(k[0], p[0], q[0], sum)
-	if len(p) == 2 {
-		a.addProduct(k[1], p[1], q[1], sum)
+	if a.products {
+		a.keep(k[0], p[0], sum)
+		if len(p) == 2 {
+			a.addKeep(k[1], p[1], sum)
+		}
+	} else {
+		a.mulKeep(k[0], p[0], q[0], sum)
+		if len(p) == 2 {
+			a.addProduct(k[1], p[1], q[1], sum)
+		}
 	}
 	if more {
 		a.add(a.group, sum, a.group)
@@ -244,8 +282,8 @@ func (a *selected) lanes(h int) {
 	}
 }
 
-// store combines the lanes and writes the row's sum.
-func (a *selected) store(out gpreg) {
+// quantities returns the row's lanes: the sums and, for float64, the errors.
+func (a *selected) quantities() [][]vreg {
 	sum, err := a.sum, a.err
 	if a.stack != nil {
 		sum, err = nil, nil
@@ -258,16 +296,8 @@ func (a *selected) store(out gpreg) {
 			}
 		}
 	}
-	if !a.double() {
-		r := a.eight([][]vreg{sum}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-		a.VMOVSD(r[0], at(out, 0))
-	} else {
-		r := a.eight([][]vreg{sum, err}, func(x, y []vreg) {
-			a.VADDPD(y[1], x[1], x[1])
-			a.twoSum(x[0], x[1], y[0])
-		})
-		a.VADDPD(r[1], r[0], r[0])
-		a.VMOVSD(r[0], at(out, 0))
+	if a.double() {
+		return [][]vreg{sum, err}
 	}
-	a.ADDQ(operand.U8(8), out)
+	return [][]vreg{sum}
 }

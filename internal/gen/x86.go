@@ -125,6 +125,7 @@ const (
 	equal          = 0  // false where either is NaN
 	unordered      = 3  // either is NaN
 	greaterOrEqual = 13 // false where either is NaN
+	lessOrEqual    = 18 // false where either is NaN
 	greater        = 30 // false where either is NaN
 )
 
@@ -171,6 +172,10 @@ func (v *vec) keep(k mask, a, d op) {
 
 // choose is d = a in the lanes of k, b elsewhere; d is not a.
 func (v *vec) choose(k mask, a, b op, d vreg) {
+	if r, ok := b.(vreg); ok && v.wide() {
+		v.either(v.VBLENDMPS, v.VBLENDMPD, a, r, k, d)
+		return
+	}
 	if b != op(d) {
 		v.move(b, d)
 	}
@@ -381,6 +386,17 @@ func (v *vec) mulKeep(k mask, a, m, d op) {
 		v.mul(a, m, d)
 		v.and(d, k, d)
 	}
+}
+
+// addKeep is d += a in the lanes of k.
+func (v *vec) addKeep(k mask, a, d vreg) {
+	if v.wide() {
+		v.either(v.VADDPS, v.VADDPD, a, d, k, d)
+		return
+	}
+	t := v.reg()
+	v.keep(k, a, t)
+	v.add(d, t, d)
 }
 
 // addProduct is d += a·m in the lanes of k, where the product is exact.
