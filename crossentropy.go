@@ -29,6 +29,7 @@ func (SoftmaxCrossEntropy) eval64(c *lossChunk[float64]) error { return evalCros
 
 func evalCrossEntropy[T Float](c *lossChunk[T]) error {
 	if c.classWeights != nil && c.grad != nil {
+		c.uniform.spoil()
 		for i, t := range c.target {
 			if t >= 0 {
 				c.scale[i] *= c.classWeights[t]

@@ -199,6 +199,7 @@ type lossWorker[T Float] struct {
 	chunk  lossChunk[T]
 	grad   []T       // place for gradients that are not written in place
 	weight []float64 // row weights
+	living int       // so many elements of chunk.live are true while chunk.allLive
 	top    topScratch
 	total  lossTotal
 
@@ -312,16 +313,43 @@ func (w *lossWorker[T]) prepareGradient() {
 	if c.grad == nil && c.thresholdGrad == nil {
 		return
 	}
-	c.scale = resize(c.scale, (c.rows+7)&^7)
-	for i := range c.scale {
-		c.scale[i] = j.factor
+	if j.b.RowWeights == nil {
+		c.scale = c.uniform.fill(c.scale, j.factor, c.rows)
+		return
 	}
-	if j.b.RowWeights != nil {
-		for i, v := range w.weight {
-			c.scale[i] *= v
-		}
+	c.scale = resize(c.scale, (c.rows+7)&^7)
+	c.uniform.spoil()
+	for i, v := range w.weight {
+		c.scale[i] = j.factor * v
+	}
+	for i := c.rows; i < len(c.scale); i++ {
+		c.scale[i] = 1
 	}
 }
+
+// A filled remembers that all elements of a slice, to its capacity, are one
+// value.
+type filled struct {
+	value float64
+	valid bool
+}
+
+// fill returns x with length n and all elements that value, also those to a
+// multiple of 8.
+func (f *filled) fill(x []float64, value float64, n int) []float64 {
+	room := (n + 7) &^ 7
+	if cap(x) < room || !f.valid || f.value != value {
+		x = resize(x, max(room, cap(x)))
+		for i := range x {
+			x[i] = value
+		}
+		*f = filled{value, true}
+	}
+	return x[:room]
+}
+
+// spoil tells that the elements are being written.
+func (f *filled) spoil() { f.valid = false }
 
 // writeGradient brings the gradients to their places.
 func (w *lossWorker[T]) writeGradient() {
@@ -359,35 +387,55 @@ func (w *lossWorker[T]) writeGradient() {
 // sumUp adds the rows' losses to the totals.
 func (w *lossWorker[T]) sumUp() {
 	j, c, t := &w.e.job, &w.chunk, &w.total
-	weighted := j.b.RowWeights != nil
-	least, most, rows := t.min, t.max, 0
-	for i, live := range c.live {
-		if !live {
-			c.loss[i] = 0
-			continue
-		}
-		rows++
-		if weighted {
-			t.sum.AddProduct(w.weight[i], c.loss[i])
-			t.weight.Add(w.weight[i])
-			c.loss[i] *= w.weight[i]
-		}
-		// NaN is neither.
-		if l := c.loss[i]; l < least {
-			least = l
-		}
-		if l := c.loss[i]; l > most {
-			most = l
+	rows := c.rows
+	if !c.allLive {
+		rows = 0
+		for i, live := range c.live {
+			if live {
+				rows++
+			} else {
+				c.loss[i] = 0
+			}
 		}
 	}
-	t.min, t.max = least, most
-	t.rows += rows
-	if !weighted {
+	if j.b.RowWeights != nil {
+		for i, live := range c.live {
+			if live {
+				t.sum.AddProduct(w.weight[i], c.loss[i])
+				t.weight.Add(w.weight[i])
+				c.loss[i] *= w.weight[i]
+			}
+		}
+	} else {
 		t.sum.AddSlice(c.loss)
 		t.weight.Add(float64(rows))
 	}
+	t.rows += rows
+	t.extremes(c.loss, c.live, c.allLive)
 	if j.out.Losses != nil {
 		copy(j.out.Losses[c.first:], c.loss)
+	}
+}
+
+// extremes takes in the losses of the live rows. NaN are neither smallest nor
+// largest.
+func (t *lossTotal) extremes(loss []float64, live []bool, allLive bool) {
+	if allLive {
+		// Numbers ≥ 0 are in the order of their bits, and no branch is needed.
+		least, most := int64(math.MaxInt64), int64(math.MinInt64)
+		for _, l := range loss {
+			b := int64(math.Float64bits(l))
+			least, most = min(least, b), max(most, b)
+		}
+		if least >= 0 && most <= int64(math.Float64bits(math.Inf(1))) {
+			t.min, t.max = min(t.min, math.Float64frombits(uint64(least))), max(t.max, math.Float64frombits(uint64(most)))
+			return
+		}
+	}
+	for i, l := range loss {
+		if live[i] && l == l {
+			t.min, t.max = min(t.min, l), max(t.max, l)
+		}
 	}
 }
 

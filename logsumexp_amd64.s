@@ -3702,7 +3702,8 @@ group126:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3734,7 +3735,8 @@ group126:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3766,7 +3768,8 @@ group126:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3798,7 +3801,8 @@ group126:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3841,7 +3845,8 @@ rest127:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3876,7 +3881,8 @@ rest127:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3911,7 +3917,8 @@ rest127:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3946,7 +3953,8 @@ rest127:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -3984,7 +3992,8 @@ half128:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -4019,7 +4028,8 @@ half128:
 	VADDPD      Y2, Y1, Y3
 	VSUBPD      Y1, Y3, Y1
 	VSUBPD      Y1, Y2, Y2
-	VDIVPD      Y3, Y2, Y2
+	VDIVPD      Y3, Y0, Y1
+	VMULPD      Y1, Y2, Y2
 	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y1
 	VPSRLQ      $0x34, Y1, Y3
 	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
@@ -4237,7 +4247,8 @@ group132:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4274,7 +4285,8 @@ group132:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4311,7 +4323,8 @@ group132:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4348,7 +4361,8 @@ group132:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4395,7 +4409,8 @@ rest133:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4434,7 +4449,8 @@ rest133:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4473,7 +4489,8 @@ rest133:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4512,7 +4529,8 @@ rest133:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4554,7 +4572,8 @@ half134:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -4593,7 +4612,8 @@ half134:
 	VADDPD      Y3, Y2, Y4
 	VSUBPD      Y2, Y4, Y2
 	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y4, Y3, Y3
+	VDIVPD      Y4, Y0, Y2
+	VMULPD      Y2, Y3, Y3
 	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y2
 	VPSRLQ      $0x34, Y2, Y4
 	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
@@ -5749,7 +5769,8 @@ two177:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5781,7 +5802,8 @@ two177:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5813,7 +5835,8 @@ two177:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5845,7 +5868,8 @@ two177:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5886,7 +5910,8 @@ group179:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5918,7 +5943,8 @@ group179:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5959,7 +5985,8 @@ rest180:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -5991,7 +6018,8 @@ rest180:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -6026,7 +6054,8 @@ half181:
 	VADDPD      Z2, Z1, Z3
 	VSUBPD      Z1, Z3, Z1
 	VSUBPD      Z1, Z2, Z2
-	VDIVPD      Z3, Z2, Z2
+	VDIVPD      Z3, Z0, Z1
+	VMULPD      Z1, Z2, Z2
 	VPADDQ      f64_95f619980c433<>+0(SB), Z3, Z1
 	VPSRLQ      $0x34, Z1, Z3
 	VORPD       f64_4330000000000000<>+0(SB), Z3, Z3
@@ -6084,7 +6113,8 @@ two183:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6121,7 +6151,8 @@ two183:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6158,7 +6189,8 @@ two183:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6195,7 +6227,8 @@ two183:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6241,7 +6274,8 @@ group185:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6278,7 +6312,8 @@ group185:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6324,7 +6359,8 @@ rest186:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6361,7 +6397,8 @@ rest186:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4
@@ -6401,7 +6438,8 @@ half187:
 	VADDPD      Z3, Z2, Z4
 	VSUBPD      Z2, Z4, Z2
 	VSUBPD      Z2, Z3, Z3
-	VDIVPD      Z4, Z3, Z3
+	VDIVPD      Z4, Z0, Z2
+	VMULPD      Z2, Z3, Z3
 	VPADDQ      f64_95f619980c433<>+0(SB), Z4, Z2
 	VPSRLQ      $0x34, Z2, Z4
 	VORPD       f64_4330000000000000<>+0(SB), Z4, Z4

@@ -3385,11 +3385,12 @@ TEXT ·logPair64NEON(SB), NOSPLIT, $256-32
 group113:
 	FMOVQ   (R3), F11
 	FMOVQ   (R5), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3400,11 +3401,12 @@ group113:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   64(R3), F13
 	FMOVQ   64(R5), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3463,11 +3465,12 @@ group113:
 	FMOVQ   F17, 64(R1)
 	FMOVQ   16(R3), F11
 	FMOVQ   16(R5), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3478,11 +3481,12 @@ group113:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   80(R3), F13
 	FMOVQ   80(R5), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3541,11 +3545,12 @@ group113:
 	FMOVQ   F17, 80(R1)
 	FMOVQ   32(R3), F11
 	FMOVQ   32(R5), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3556,11 +3561,12 @@ group113:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   96(R3), F13
 	FMOVQ   96(R5), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3619,11 +3625,12 @@ group113:
 	FMOVQ   F17, 96(R1)
 	FMOVQ   48(R3), F11
 	FMOVQ   48(R5), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3634,11 +3641,12 @@ group113:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   112(R3), F13
 	FMOVQ   112(R5), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3742,11 +3750,12 @@ skip125:
 	BLS     half115
 	FMOVQ   (R9), F11
 	FMOVQ   128(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3757,11 +3766,12 @@ skip125:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   64(R9), F13
 	FMOVQ   192(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3820,11 +3830,12 @@ skip125:
 	FMOVQ   F17, 64(R9)
 	FMOVQ   16(R9), F11
 	FMOVQ   144(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3835,11 +3846,12 @@ skip125:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   80(R9), F13
 	FMOVQ   208(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3898,11 +3910,12 @@ skip125:
 	FMOVQ   F17, 80(R9)
 	FMOVQ   32(R9), F11
 	FMOVQ   160(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3913,11 +3926,12 @@ skip125:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   96(R9), F13
 	FMOVQ   224(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -3976,11 +3990,12 @@ skip125:
 	FMOVQ   F17, 96(R9)
 	FMOVQ   48(R9), F11
 	FMOVQ   176(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -3991,11 +4006,12 @@ skip125:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   112(R9), F13
 	FMOVQ   240(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -4056,11 +4072,12 @@ skip125:
 half115:
 	FMOVQ   (R9), F11
 	FMOVQ   128(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -4071,11 +4088,12 @@ half115:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   16(R9), F13
 	FMOVQ   144(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -4136,11 +4154,12 @@ half115:
 	BLS     finish117
 	FMOVQ   32(R9), F11
 	FMOVQ   160(R9), F12
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
 	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
 	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x6e6dfd8c // VFDIV V13.D2, V12.D2, V12.D2
+	WORD    $0x6e6dfc0b // VFDIV V13.D2, V0.D2, V11.D2
+	WORD    $0x6e6bdd8c // VFMUL V11.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V13.D2, V14.D2
 	VUSHR   $52, V14.D2, V11.D2
@@ -4151,11 +4170,12 @@ half115:
 	WORD    $0x4ee0d5ce // VFSUB V0.D2, V14.D2, V14.D2
 	FMOVQ   48(R9), F13
 	FMOVQ   176(R9), F15
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
 	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
 	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e70fdef // VFDIV V16.D2, V15.D2, V15.D2
+	WORD    $0x6e70fc0d // VFDIV V16.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V16.D2, V17.D2
 	VUSHR   $52, V17.D2, V13.D2
@@ -4265,11 +4285,12 @@ group130:
 	FMOVQ   (R3), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4285,11 +4306,12 @@ group130:
 	FMOVQ   64(R3), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4353,11 +4375,12 @@ group130:
 	FMOVQ   16(R3), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4373,11 +4396,12 @@ group130:
 	FMOVQ   80(R3), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4441,11 +4465,12 @@ group130:
 	FMOVQ   32(R3), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4461,11 +4486,12 @@ group130:
 	FMOVQ   96(R3), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4529,11 +4555,12 @@ group130:
 	FMOVQ   48(R3), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4549,11 +4576,12 @@ group130:
 	FMOVQ   112(R3), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4643,11 +4671,12 @@ skip138:
 	FMOVQ   (R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4663,11 +4692,12 @@ skip138:
 	FMOVQ   64(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4731,11 +4761,12 @@ skip138:
 	FMOVQ   16(R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4751,11 +4782,12 @@ skip138:
 	FMOVQ   80(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4819,11 +4851,12 @@ skip138:
 	FMOVQ   32(R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4839,11 +4872,12 @@ skip138:
 	FMOVQ   96(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4907,11 +4941,12 @@ skip138:
 	FMOVQ   48(R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -4927,11 +4962,12 @@ skip138:
 	FMOVQ   112(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -4997,11 +5033,12 @@ half132:
 	FMOVQ   (R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -5017,11 +5054,12 @@ half132:
 	FMOVQ   16(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2
@@ -5087,11 +5125,12 @@ half132:
 	FMOVQ   32(R7), F11
 	WORD    $0x4e60f56c // VFMAX V0.D2, V11.D2, V12.D2
 	WORD    $0x4ee0f56d // VFMIN V0.D2, V11.D2, V13.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
 	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
 	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	WORD    $0x6e6efdad // VFDIV V14.D2, V13.D2, V13.D2
+	WORD    $0x6e6efc0c // VFDIV V14.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddad // VFMUL V12.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V14.D2, V15.D2
 	VUSHR   $52, V15.D2, V12.D2
@@ -5107,11 +5146,12 @@ half132:
 	FMOVQ   48(R7), F11
 	WORD    $0x4e60f56e // VFMAX V0.D2, V11.D2, V14.D2
 	WORD    $0x4ee0f570 // VFMIN V0.D2, V11.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e70d5d1 // VFADD V16.D2, V14.D2, V17.D2
 	WORD    $0x4eeed62e // VFSUB V14.D2, V17.D2, V14.D2
 	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e71fe10 // VFDIV V17.D2, V16.D2, V16.D2
+	WORD    $0x6e71fc0e // VFDIV V17.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	// u = 2^k·(1+f)
 	VADD    V3.D2, V17.D2, V18.D2
 	VUSHR   $52, V18.D2, V14.D2

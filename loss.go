@@ -48,6 +48,7 @@ type lossChunk[T Float] struct {
 	words    int      // of bits a row
 	pos, neg []uint64 // positives and negatives that take part
 	live     []bool   // whether the row counts
+	allLive  bool     // every row does
 	target   []int    // the positive class, with lossTraits.target; -1 for none
 
 	soft       []T // soft labels, with lossTraits.soft: neg has the classes that take part
@@ -74,6 +75,9 @@ type lossChunk[T Float] struct {
 	// thresholdGrad takes the derivative by the threshold times scale[i]; nil
 	// where none is wanted.
 	thresholdGrad []float64
+
+	// Whether scale and threshold are filled with one value.
+	uniform, fixed filled
 
 	scratch lossScratch[T]
 }

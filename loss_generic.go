@@ -175,8 +175,8 @@ func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n
 	}
 }
 
-// finishSumsGeneric writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i])
-// to fa[i] and -scale[i]/(1+b[i]) to fb[i]. It reports whether all sums are
+// finishSumsGeneric writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i]))
+// to fa[i] and -scale[i]·(1/(1+b[i])) to fb[i]. It reports whether all sums are
 // natural or 0 and all factors fit; where not, the results are open.
 func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
 	good := true
@@ -186,7 +186,7 @@ func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float6
 			good = false
 			continue
 		}
-		f, g := s/(1+u), s/(1+v)
+		f, g := s*(1/(1+u)), s*(1/(1+v))
 		good = good && factorFits[T](f) && factorFits[T](g)
 		loss[i] = scalar.Log1pFinite(u) + scalar.Log1pFinite(v)
 		fa[i], fb[i] = T(f), T(-g)

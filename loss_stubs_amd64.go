@@ -38,7 +38,7 @@ func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32
 //go:noescape
 func selectScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float32, fb *float32)
 
-// finishSums32AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i]) to fa[i] and -scale[i]/(1+b[i])
+// finishSums32AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -66,7 +66,7 @@ func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float
 //go:noescape
 func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float32, fb *float32)
 
-// finishSums32AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i]) to fa[i] and -scale[i]/(1+b[i])
+// finishSums32AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -94,7 +94,7 @@ func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64
 //go:noescape
 func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float64, fb *float64)
 
-// finishSums64AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i]) to fa[i] and -scale[i]/(1+b[i])
+// finishSums64AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -122,7 +122,7 @@ func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float
 //go:noescape
 func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float64, fb *float64)
 
-// finishSums64AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i]) to fa[i] and -scale[i]/(1+b[i])
+// finishSums64AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape

@@ -32,7 +32,7 @@ func selectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, p
 
 // finishSums finishes a loss of two sums, for a multiple of 8 rows:
 //
-//	loss = log1p(a) + log1p(b),  fa = scale/(1+a),  fb = -scale/(1+b)
+//	loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = -scale·(1/(1+b))
 //
 // It reports whether all sums are natural or 0 and all factors fit.
 func finishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {

@@ -202,7 +202,7 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
 		}
 		if ok {
-			f, g := scale[i]/(1+a)*down, scale[i]/(1+b)*up
+			f, g := scale[i]*(1/(1+a))*down, scale[i]*(1/(1+b))*up
 			ok = factorFits[T](f) && factorFits[T](g)
 			s.fa[i], s.fb[i] = T(f), T(-g)
 		}

@@ -11,14 +11,14 @@ import (
 //
 //	for i := range rows {
 //		loss[i] = log1p(a[i]) + log1p(b[i])
-//		fa[i], fb[i] = scale[i]/(1+a[i]), -scale[i]/(1+b[i])
+//		fa[i], fb[i] = scale[i]·(1/(1+a[i])), -scale[i]·(1/(1+b[i]))
 //		if a[i] or b[i] is not natural, or a factor not fit {
 //			bad = 1 // or more
 //		}
 //	}
 func finishSums(v *vec) {
 	v.kernel("finishSums", "loss *float64, fa, fb *"+v.goType+", a, b, scale *float64, rows int) (bad uint64",
-		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]/(1+a[i]) to fa[i] and -scale[i]/(1+b[i])",
+		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))",
 		"to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.",
 	)
 	d := &vec{v.file, v.tier, float64s}
@@ -38,31 +38,28 @@ func finishSums(v *vec) {
 	v.Label(loop)
 	sum := d.reg()
 	for i, side := range []gpreg{a, b} {
-		x, f := d.reg(), d.reg()
+		x := d.reg()
 		d.move(at(side, 0), x)
 		v.ADDQ(operand.U8(v.bytes), side)
 		natural, zero := d.within(x, low, high), d.newMask()
 		d.compare(equal, x, d.constant(0), zero)
 		d.orMask(zero, natural)
 		d.andMask(natural, good)
-		d.add(x, g.one, f)
+		log, f := g.log1p(x)
 		q := d.reg()
-		d.move(at(scale, 0), q)
-		v.VDIVPD(f, q, f)
+		d.mul(f, at(scale, 0), f)
 		d.and(f, d.constant(math.Float64frombits(1<<63-1)), q)
 		d.andMask(d.within(q, least, most), good)
 		out := fa
-		if i == 1 {
+		if i == 0 {
+			d.move(log, sum)
+		} else {
+			d.add(sum, log, sum)
 			d.xor(f, d.constant(math.Copysign(0, -1)), f)
 			out = fb
 		}
 		d.storeNarrow(v.elem, f, out, 0)
 		v.ADDQ(operand.U8(v.size*d.perReg()), out)
-		if i == 0 {
-			d.move(g.log1p(x), sum)
-		} else {
-			d.add(sum, g.log1p(x), sum)
-		}
 	}
 	d.move(sum, at(loss, 0))
 	v.ADDQ(operand.U8(v.bytes), loss)

@@ -37,9 +37,9 @@ func logarithm(v *vec, plus1 bool) {
 			}
 			var y vreg
 			if plus1 {
-				y = g.log1p(load(x))
+				y, _ = g.log1p(load(x))
 			} else {
-				y = g.pair(load(hi), load(lo), nil)
+				y, _ = g.pair(load(hi), load(lo), nil)
 			}
 			v.store(t.mask, y, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
 		}
@@ -60,24 +60,26 @@ func newLogarithms(v *vec) *logarithms {
 	return &logarithms{v, v.inRegister(v.constant(1)), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset)}
 }
 
-// log1p returns log(1+y), y ≥ 0.
-func (g *logarithms) log1p(y vreg) vreg {
+// log1p returns log(1+y) and 1/(1+y), y ≥ 0.
+func (g *logarithms) log1p(y vreg) (log, inverse vreg) {
 	h, c := g.reg(), g.reg()
 	g.max(y, g.one, h)
 	g.min(y, g.one, c)
 	return g.pair(h, c, y)
 }
 
-// pair returns log(h + c), whose registers it overwrites. If it is not nil, y
-// is h + c - 1 exactly.
-func (g *logarithms) pair(h, c, y vreg) vreg {
+// pair returns log(h + c), whose registers it overwrites, and 1/(h + c). If it is
+// not nil, y is h + c - 1 exactly.
+func (g *logarithms) pair(h, c, y vreg) (log, inverse vreg) {
 	v := g.vec
-	// u = h + c rounded, c = (c - (u - h))/u
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	u := v.reg()
 	v.add(h, c, u)
 	v.sub(u, h, h)
 	v.sub(c, h, c)
-	v.VDIVPD(u, c, c)
+	inverse = v.reg()
+	v.VDIVPD(u, g.one, inverse)
+	v.mul(c, inverse, c)
 	// u = 2^k·(1+f)
 	b, k := v.reg(), v.reg()
 	v.VPADDQ(g.offset, u, b)
@@ -96,7 +98,7 @@ func (g *logarithms) pair(h, c, y vreg) vreg {
 		v.choose(near, y, f, f)
 		v.choose(near, zero, c, c)
 	}
-	return v.logSum(k, f, c)
+	return v.logSum(k, f, c), inverse
 }
 
 // logSum returns k·ln(2) + log(1+f) + c, as scalar.logSum does.

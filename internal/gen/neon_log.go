@@ -52,12 +52,13 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 				} else {
 					h, c[j] = load(hi, t), load(lo, t)
 				}
-				v.comment("u = h + c rounded, c = (c - (u - h))/u")
+				v.comment("u = h + c rounded, c = (c - (u - h))·(1/u)")
 				u := v.reg()
 				v.add(h, c[j], u)
 				v.sub(u, h, h)
 				v.sub(c[j], h, c[j])
-				v.div(c[j], u, c[j])
+				v.div(one, u, h)
+				v.mul(c[j], h, c[j])
 				v.free(h)
 				v.comment("u = 2^k·(1+f)")
 				k[j], f[j] = v.reg(), v.reg()

@@ -36,19 +36,24 @@ func newRowSums(v *vec, sides ...*selected) *rowSums {
 
 func (s *rowSums) begin() { s.XORQ(s.slot, s.slot) }
 
-// next takes a row's lanes. If the rows are complete or rows is 1, the last, it
-// writes the sums of side i to out[i], of slots rows, and moves out on.
-func (s *rowSums) next(rows gpreg, out []gpreg) {
-	write, more := s.newLabel("sums"), s.newLabel("more")
-	for i, side := range s.sides {
-		for j, q := range s.fold(side.quantities()) {
-			s.VMOVUPD(q, s.at(i, j, s.slot))
-		}
+// put stores the lanes of a side of a row, row rows after the current place.
+func (s *rowSums) put(side, row int, quantities [][]vreg) {
+	for j, q := range s.fold(quantities) {
+		m := s.at(side, j, s.slot)
+		m.Disp += row * s.bytes
+		s.VMOVUPD(q, m)
 	}
-	s.ADDQ(operand.I32(s.bytes), s.slot)
+}
+
+// next moves on after the lanes of so many rows, and counts rows down. If the
+// places are full or the rows at their end, it writes the sums of side i to
+// out[i], of slots rows, and moves out on.
+func (s *rowSums) next(count int, rows gpreg, out []gpreg) {
+	write, more := s.newLabel("sums"), s.newLabel("more")
+	s.ADDQ(operand.I32(count*s.bytes), s.slot)
+	s.SUBQ(operand.U8(count), rows)
+	s.JZ(operand.LabelRef(write))
 	s.CMPQ(s.slot, operand.I32(s.slots()*s.bytes))
-	s.JE(operand.LabelRef(write))
-	s.CMPQ(rows, operand.U8(1))
 	s.JNE(operand.LabelRef(more))
 	s.Label(write)
 	s.begin()

@@ -80,10 +80,8 @@ func (s *sides) mask(side gpreg, i int) mask {
 	k := s.newMask()
 	mem := operand.Mem{Base: side, Index: s.at, Scale: 1, Disp: i * s.perReg() / 8}
 	switch {
-	case s.wide() && s.double():
-		s.KMOVB(mem, k)
 	case s.wide():
-		s.KMOVW(mem, k)
+		s.loadMask(mem, k)
 	default:
 		s.VPBROADCASTB(mem, k)
 		bits := s.bits[0]
@@ -98,6 +96,15 @@ func (s *sides) mask(side gpreg, i int) mask {
 		}
 	}
 	return k
+}
+
+// loadMask loads the bits of a register's lanes, on AVX-512.
+func (v *vec) loadMask(m op, k mask) {
+	if v.double() {
+		v.KMOVB(m, k)
+	} else {
+		v.KMOVW(m, k)
+	}
 }
 
 // flip changes the sign of y in the lanes of k.

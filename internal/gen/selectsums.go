@@ -108,6 +108,29 @@ func selectSums(v *vec, keep bool) {
 	v.TESTQ(rows, rows)
 	v.JZ(goTo(last))
 	sums.begin()
+	// Short rows: several of them side by side hide the latency that one alone
+	// has.
+	for vectors := 1; vectors <= 2 && v.wide(); vectors++ {
+		short, long := v.newLabel("short"), v.newLabel("long")
+		count := 4 / vectors
+		v.CMPQ(length, operand.U8(vectors*v.lanes))
+		v.JG(goTo(long))
+		v.MOVQ(length, left)
+		v.SUBQ(operand.U8((vectors-1)*v.lanes), left)
+		tail := v.newMask()
+		v.MOVQ(operand.I32(-1), off)
+		v.BZHIQ(left, off, off)
+		v.loadMask(off.As32(), tail)
+		v.Label(short)
+		v.CMPQ(rows, operand.U8(count))
+		v.JL(goTo(row))
+		shortRows(s, e, sums, tail, vectors, count, rowPlaces{x, stride, w, wStride}, low, high, off, left)
+		sums.next(count, rows, []gpreg{a, b})
+		v.TESTQ(rows, rows)
+		v.JNZ(goTo(short))
+		v.JMP(goTo(last))
+		v.Label(long)
+	}
 	v.Label(row)
 	negative.clear()
 	positive.clear()
@@ -140,12 +163,105 @@ func selectSums(v *vec, keep bool) {
 		v.ADDQ(wStride, w)
 	}
 	s.next()
-	sums.next(rows, []gpreg{a, b})
-	v.DECQ(rows)
+	sums.put(0, 0, negative.quantities())
+	sums.put(1, 0, positive.quantities())
+	sums.next(1, rows, []gpreg{a, b})
+	v.TESTQ(rows, rows)
 	v.JNZ(goTo(row))
 	v.Label(last)
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// A rowPlaces is where a row's scores and exponentials are; w is nil where
+// these are not kept.
+type rowPlaces struct {
+	x, stride gpreg
+	w         gpreg
+	wStride   operand.Mem
+}
+
+// shortRows emits selectSums of count rows of one or two vectors, of which the
+// last is cut by tail, side by side, on AVX-512.
+func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, count int, at rowPlaces, low, high op, step, end gpreg) {
+	v := e.vec
+	place := func(base, stride gpreg, row, disp int) operand.Mem {
+		m := operand.Mem{Base: base, Disp: disp}
+		switch row {
+		case 1, 2:
+			m.Index, m.Scale = stride, uint8(row)
+		case 3:
+			v.LEAQ(operand.Mem{Base: base, Index: stride, Scale: 2}, end)
+			m.Base, m.Index, m.Scale = end, stride, 1
+		}
+		return m
+	}
+	// masks returns the bits of a row, for each vector.
+	masks := func(side gpreg, row int) (k []mask) {
+		for i := range vectors {
+			k = append(k, v.newMask())
+			v.loadMask(place(side, s.step, row, i*v.lanes/8), k[i])
+		}
+		return k
+	}
+	var y []vreg
+	for row := range count {
+		pos := masks(s.pos, row)
+		for i := range vectors {
+			r := v.reg()
+			k := tail
+			if i < vectors-1 {
+				k = nil
+			}
+			v.load(k, place(at.x, at.stride, row, i*v.bytes), r)
+			v.flip(pos[i], r)
+			v.clamp(r, low, high)
+			y = append(y, r)
+		}
+	}
+	p, q := e.evaluate(y)
+	if at.w != nil {
+		v.MOVQ(at.wStride, step)
+	}
+	for row := range count {
+		for i := range vectors {
+			k := row*vectors + i
+			v.mul(p[k], q[k], p[k])
+			if at.w != nil {
+				v.move(p[k], place(at.w, step, row, i*v.bytes))
+			}
+		}
+	}
+	for i, side := range []gpreg{s.neg, s.pos} {
+		for row := range count {
+			k, terms := masks(side, row), p[row*vectors:]
+			sum := v.reg()
+			v.keep(k[0], terms[0], sum)
+			if vectors == 2 {
+				v.addKeep(k[1], terms[1], sum)
+			}
+			sums.put(i, row, v.oneGroup(sum))
+		}
+	}
+	for _, p := range []struct{ at, step gpreg }{{at.x, at.stride}, {s.pos, s.step}, {s.neg, s.step}, {at.w, step}} {
+		if p.at != nil {
+			v.LEAQ(operand.Mem{Base: p.at, Index: p.step, Scale: uint8(count)}, p.at)
+		}
+	}
+}
+
+// oneGroup returns the lanes of a row whose only group has that sum, on AVX-512.
+func (v *vec) oneGroup(sum vreg) [][]vreg {
+	if v.double() {
+		err := v.reg()
+		v.zero(err)
+		return [][]vreg{{sum}, {err}}
+	}
+	low, high := v.split(sum)
+	v.VADDPS(high, low, low)
+	r := v.reg()
+	v.VCVTPS2PD(low, r)
+	return [][]vreg{{r}}
 }
 
 // naturalRange returns the magic number of pivot 0 and the limits to which
