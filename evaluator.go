@@ -57,6 +57,7 @@ type lossJob[T Float] struct {
 	factor       float64 // of all gradients
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
+	stream       bool     // the gradient goes past the caches
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -85,6 +86,8 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		e.workers = append(e.workers, newLossWorker(e))
 	}
 	j.setClassesOff(bitWords(n))
+	g := &out.Grad
+	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
 	j.factor = 1
 	if out.Upstream != 0 {
@@ -131,6 +134,9 @@ const (
 	lossChunkLen  = 8192
 	lossChunkRows = 256
 )
+
+// bufferLen is the length of the longest row whose gradient is kept in a buffer.
+const bufferLen = 1 << 15
 
 // setClassesOff notes the classes of weight 0.
 func (j *lossJob[T]) setClassesOff(words int) {
@@ -197,7 +203,8 @@ type lossWorker[T Float] struct {
 	goRun func() // run in a goroutine; made once, so that nothing is allocated
 
 	chunk  lossChunk[T]
-	grad   []T       // place for gradients that are not written in place
+	grad   [2][]T    // places for gradients that are not written in place
+	turn   int       // which of them is next
 	weight []float64 // row weights
 	living int       // so many elements of chunk.live are true while chunk.allLive
 	top    topScratch
@@ -220,6 +227,7 @@ func newLossWorker[T Float](e *Evaluator[T]) *lossWorker[T] {
 // before the chunks below its own are done: the first error is always found.
 func (w *lossWorker[T]) run() {
 	j := &w.e.job
+	defer w.chunk.pending.finish()
 	for {
 		k := j.next.Add(1) - 1
 		if k >= int64(j.chunks) || k > j.failed.Load() {
@@ -298,15 +306,16 @@ func (w *lossWorker[T]) prepareGradient() {
 	out := j.out
 	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
 	c.grad, c.thresholdGrad = nil, nil
+	c.stream = j.stream
+	c.buffered = j.stream && c.n <= bufferLen
 	if out.ThresholdGrad != nil || column {
 		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
 		w.chunk.scratch.thresholdGrad = c.thresholdGrad
 	}
 	switch {
 	case out.Grad.Data == nil || c.n == 0:
-	case out.Accumulate:
-		w.grad = resize(w.grad, c.rows*c.n)
-		c.grad, c.gradStride = w.grad, c.n
+	case out.Accumulate || c.buffered:
+		c.grad, c.gradStride = w.buffer(), c.n
 	default:
 		c.grad, c.gradStride = out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride
 	}
@@ -325,6 +334,15 @@ func (w *lossWorker[T]) prepareGradient() {
 	for i := c.rows; i < len(c.scale); i++ {
 		c.scale[i] = 1
 	}
+}
+
+// buffer returns a place for the gradients of a chunk; that of the last chunk
+// stays as it is.
+func (w *lossWorker[T]) buffer() []T {
+	w.turn ^= 1
+	b := &w.grad[w.turn]
+	*b = resizeAligned(*b, w.chunk.rows*w.chunk.n)
+	return *b
 }
 
 // A filled remembers that all elements of a slice, to its capacity, are one
@@ -371,6 +389,11 @@ func (w *lossWorker[T]) writeGradient() {
 		for i, g := range c.thresholdGrad {
 			c.grad[i*c.gradStride+column] = T(g)
 		}
+	}
+	if c.buffered {
+		c.pending.finish()
+		from := c.first * c.n
+		c.pending = newSideCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
 	}
 	if !out.Accumulate {
 		return

@@ -140,10 +140,10 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 			a, b := wide(f[2], 8), wide(f[3], 8)
 			selectSums(a, b, x, n, 1, n, pos, neg, w)
 			e := part(kept, (n+63)&^63)
-			selectExp(a, b, e, n, x, n, 1, n, pos, neg, w)
+			selectExp(a, b, e, n, x, n, 1, n, pos, neg, w, &sideCopy[T]{})
 			fa, fb := part(factors[0], 1), part(factors[1], 1)
-			fa[0], fb[0] = 0.5, -0.25
-			selectScale(part(out, n), n, e, n, 1, n, pos, neg, w, fa, fb)
+			fa[0], fb[0] = 0.5, 0.25
+			selectScale(part(out, n), n, e, n, 1, n, fa, fb)
 			if n%8 == 0 {
 				loss, scale := wide(f[0], n), wide(f[1], n)
 				for i := range scale {

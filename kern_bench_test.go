@@ -36,17 +36,17 @@ func BenchmarkKern(b *testing.B) {
 				}
 				per(b)
 			})
-			fa, fb := []float32{0.5}, []float32{-0.5}
+			fa, fb := []float32{0.5}, []float32{0.5}
 			b.Run("selectScale", func(b *testing.B) {
 				for b.Loop() {
-					selectScale(g, n, x, n, 1, n, pos, neg, w, fa, fb)
+					selectScale(g, n, x, n, 1, n, fa, fb)
 				}
 				per(b)
 			})
 			e := resizeAligned([]float32(nil), n+64)
 			b.Run("selectExp", func(b *testing.B) {
 				for b.Loop() {
-					selectExp(a[:], c[:], e, n, x, n, 1, n, pos, neg, w)
+					selectExp(a[:], c[:], e, n, x, n, 1, n, pos, neg, w, &sideCopy[float32]{})
 				}
 				per(b)
 			})

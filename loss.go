@@ -72,6 +72,12 @@ type lossChunk[T Float] struct {
 	gradStride int
 	scale      []float64
 
+	// stream tells that the gradient is too large for the caches; buffered that
+	// grad is a buffer, whose copy to the place of the gradient comes later.
+	// pending is the last chunk's copy, for kernels that can make it meanwhile.
+	stream, buffered bool
+	pending          sideCopy[T]
+
 	// thresholdGrad takes the derivative by the threshold times scale[i]; nil
 	// where none is wanted.
 	thresholdGrad []float64

@@ -2,6 +2,8 @@
 
 package zlpr
 
+import "unsafe"
+
 func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	switch activeTier {
 	case tierAVX512:
@@ -45,47 +47,53 @@ func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	return packBytesGeneric(dst, src, stride, rows, n)
 }
 
-func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float32]) {
 	switch activeTier {
 	case tierAVX512:
-		selectExp32AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp32AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
 	case tierAVX2:
-		selectExp32AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp32AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
 	default:
+		c.finish()
 		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
 	}
 }
 
-func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []float32) {
+func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	switch activeTier {
 	case tierAVX512:
-		selectScale32AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale32AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	case tierAVX2:
-		selectScale32AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale32AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	default:
-		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, pos, neg, words, fa, fb)
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 	}
 }
 
-func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float64]) {
 	switch activeTier {
 	case tierAVX512:
-		selectExp64AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp64AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
 	case tierAVX2:
-		selectExp64AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp64AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
 	default:
+		c.finish()
 		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
 	}
 }
 
-func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []float64) {
+func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
 	switch activeTier {
 	case tierAVX512:
-		selectScale64AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale64AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	case tierAVX2:
-		selectScale64AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale64AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	default:
-		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, pos, neg, words, fa, fb)
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 	}
 }
 
@@ -108,3 +116,20 @@ func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool 
 	}
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }
+
+// copyBlocks copies blocks of 256 bytes past the caches, to a multiple of 64
+// bytes, and waits until all such stores are seen.
+func copyBlocks[T Float](to, from []T, blocks int) {
+	dst, x := (*float32)(unsafe.Pointer(unsafe.SliceData(to))), (*float32)(unsafe.Pointer(unsafe.SliceData(from)))
+	switch activeTier {
+	case tierAVX512:
+		copyStream32AVX512(dst, x, blocks*(copyBlock/4))
+	case tierAVX2:
+		copyStream32AVX2(dst, x, blocks*(copyBlock/4))
+	default:
+		copy(to, from)
+	}
+}
+
+// streaming reports whether the tier can write past the caches.
+func streaming() bool { return activeTier != tierGeneric }

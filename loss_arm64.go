@@ -35,7 +35,8 @@ func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	return good
 }
 
-func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float32]) {
+	c.finish()
 	if activeTier == tierNEON {
 		selectExp32NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
 	} else {
@@ -43,15 +44,16 @@ func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, 
 	}
 }
 
-func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []float32) {
+func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	if activeTier == tierNEON {
-		selectScale32NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale32NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	} else {
-		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, pos, neg, words, fa, fb)
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 	}
 }
 
-func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float64]) {
+	c.finish()
 	if activeTier == tierNEON {
 		selectExp64NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
 	} else {
@@ -59,11 +61,11 @@ func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, 
 	}
 }
 
-func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []float64) {
+func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
 	if activeTier == tierNEON {
-		selectScale64NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &pos[0], &neg[0], words, &fa[0], &fb[0])
+		selectScale64NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
 	} else {
-		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, pos, neg, words, fa, fb)
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 	}
 }
 
@@ -80,3 +82,8 @@ func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool 
 	}
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }
+
+func copyBlocks[T Float](to, from []T, _ int) { copy(to, from) }
+
+// streaming reports whether the tier can write past the caches.
+func streaming() bool { return false }

@@ -24,9 +24,9 @@ func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, 
 	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
 }
 
-// selectExp32Generic is selectSums32Generic and writes the exponentials of neg
-// and pos to w[i·wStride+j]. What it writes for other elements is open, and
-// kernels may write on to the end of the row's last group.
+// selectExp32Generic is selectSums32Generic and writes the exponentials to
+// w[i·wStride+j]: those of pos negative, 0 where an element is in neither. Kernels
+// may write on to the end of the row's last group.
 func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	limits := pivotParams[float32](0)
 	for i := range rows {
@@ -48,7 +48,7 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 				exp32((*[2 * lanes32]float32)(e[k:]), y[:m], limits[0], limits[1], limits[2])
 			}
 			if w != nil {
-				copy(w[i*wStride+64*g:], e[:len(group)])
+				keepExp(w[i*wStride+64*g:], e[:len(group)], p[g], q[g])
 			}
 			for s, bits := range [2]uint64{q[g], p[g]} {
 				if bits == 0 {
@@ -65,6 +65,13 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 			}
 		}
 		a[i], b[i] = eight(&acc[0]), eight(&acc[1])
+	}
+}
+
+// keepExp writes exponentials as selectExp does.
+func keepExp[T Float](w, e []T, pos, neg uint64) {
+	for j, v := range e {
+		w[j] = only(v, neg>>j) - only(v, pos>>j)
 	}
 }
 
@@ -121,7 +128,7 @@ func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, s
 				copy(terms[h:], out[:])
 			}
 			if w != nil {
-				copy(w[i*wStride+k:], terms[:len(group)])
+				keepExp(w[i*wStride+k:], terms[:len(group)], p, q)
 			}
 			for s, bits := range [2]uint64{q, p} {
 				for l := range acc[s] {
@@ -152,22 +159,18 @@ func normalExp[T Float]() T {
 	return T(math.Ldexp(math.Sqrt2, -1022))
 }
 
-// selectScaleGeneric writes the exponentials w[i·wStride+j] times fa[i] over neg
-// and times fb[i] over pos to dst[i·dstStride+j]; 0 elsewhere and where the
-// exponential is below normalExp.
-func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []T) {
+// selectScaleGeneric writes w·fa[i], where w = w[i·wStride+j] is normalExp or more,
+// w·fb[i] where -w is, and 0 elsewhere to dst[i·dstStride+j].
+func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, fa, fb []T) {
 	low := normalExp[T]()
 	for i := range rows {
-		p, q, out := pos[i*words:][:words], neg[i*words:][:words], dst[i*dstStride:][:n]
+		out := dst[i*dstStride:][:n]
 		for j, e := range w[i*wStride:][:n] {
-			k, bit := j/64, uint64(1)<<(j%64)
 			switch {
-			case !(e >= low):
-				out[j] = 0
-			case p[k]&bit != 0:
-				out[j] = e * fb[i]
-			case q[k]&bit != 0:
+			case e >= low:
 				out[j] = e * fa[i]
+			case e <= -low:
+				out[j] = e * fb[i]
 			default:
 				out[j] = 0
 			}
@@ -176,7 +179,7 @@ func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n
 }
 
 // finishSumsGeneric writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i]))
-// to fa[i] and -scale[i]·(1/(1+b[i])) to fb[i]. It reports whether all sums are
+// to fa[i] and scale[i]·(1/(1+b[i])) to fb[i]. It reports whether all sums are
 // natural or 0 and all factors fit; where not, the results are open.
 func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
 	good := true
@@ -189,7 +192,7 @@ func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float6
 		f, g := s*(1/(1+u)), s*(1/(1+v))
 		good = good && factorFits[T](f) && factorFits[T](g)
 		loss[i] = scalar.Log1pFinite(u) + scalar.Log1pFinite(v)
-		fa[i], fb[i] = T(f), T(-g)
+		fa[i], fb[i] = T(f), T(g)
 	}
 	return good
 }

@@ -26,19 +26,21 @@ func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, 
 // selectExp32AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
-// It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,
-// it may write anything.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 
-// selectScale32AVX2 writes w[i·wStride+j]·fa[i] for the classes of neg, w·fb[i] for those of pos, to dst[i·dstStride+j];
-// 0 for other classes and where w is not a normal exponential (2^-125.5, for float64 2^-1021.5, or more).
+// selectScale32AVX2 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float32, fb *float32)
+func selectScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
 
-// finishSums32AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
+// finishSums32AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -54,19 +56,21 @@ func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int
 // selectExp32AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
-// It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,
-// it may write anything.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 
-// selectScale32AVX512 writes w[i·wStride+j]·fa[i] for the classes of neg, w·fb[i] for those of pos, to dst[i·dstStride+j];
-// 0 for other classes and where w is not a normal exponential (2^-125.5, for float64 2^-1021.5, or more).
+// selectScale32AVX512 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float32, fb *float32)
+func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
 
-// finishSums32AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
+// finishSums32AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -82,19 +86,21 @@ func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, 
 // selectExp64AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
-// It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,
-// it may write anything.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 
-// selectScale64AVX2 writes w[i·wStride+j]·fa[i] for the classes of neg, w·fb[i] for those of pos, to dst[i·dstStride+j];
-// 0 for other classes and where w is not a normal exponential (2^-125.5, for float64 2^-1021.5, or more).
+// selectScale64AVX2 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float64, fb *float64)
+func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
-// finishSums64AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
+// finishSums64AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape
@@ -110,19 +116,21 @@ func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int
 // selectExp64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
-// It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,
-// it may write anything.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 
-// selectScale64AVX512 writes w[i·wStride+j]·fa[i] for the classes of neg, w·fb[i] for those of pos, to dst[i·dstStride+j];
-// 0 for other classes and where w is not a normal exponential (2^-125.5, for float64 2^-1021.5, or more).
+// selectScale64AVX512 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, pos *uint64, neg *uint64, words int, fa *float64, fb *float64)
+func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
-// finishSums64AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))
+// finishSums64AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
 // to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
 //
 //go:noescape

@@ -1,5 +1,7 @@
 package zlpr
 
+import "unsafe"
+
 // The kernels of the losses by type parameter.
 
 // selectSums writes the sums of e^x over neg to a and of e^-x over pos to b,
@@ -12,27 +14,32 @@ func selectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []
 	}
 }
 
-// selectExp is selectSums and writes the exponentials to w.
-func selectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int) {
+// selectExp is selectSums and writes the exponentials to w, those of pos
+// negative. Meanwhile it does the
+// copy c.
+func selectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[T]) {
 	if isFloat32[T]() {
-		selectExp32(a, b, as32(w), wStride, as32(x), stride, rows, n, pos, neg, words)
+		c := (*sideCopy[float32])(unsafe.Pointer(c))
+		selectExp32(a, b, as32(w), wStride, as32(x), stride, rows, n, pos, neg, words, c)
 	} else {
-		selectExp64(a, b, as64(w), wStride, as64(x), stride, rows, n, pos, neg, words)
+		c := (*sideCopy[float64])(unsafe.Pointer(c))
+		selectExp64(a, b, as64(w), wStride, as64(x), stride, rows, n, pos, neg, words, c)
 	}
 }
 
-// selectScale writes the exponentials times the factor of their side.
-func selectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, pos, neg []uint64, words int, fa, fb []T) {
+// selectScale writes the exponentials times the factor of their side: fa where
+// they are positive, fb where they are negative.
+func selectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, fa, fb []T) {
 	if isFloat32[T]() {
-		selectScale32(as32(dst), dstStride, as32(w), wStride, rows, n, pos, neg, words, as32(fa), as32(fb))
+		selectScale32(as32(dst), dstStride, as32(w), wStride, rows, n, as32(fa), as32(fb))
 	} else {
-		selectScale64(as64(dst), dstStride, as64(w), wStride, rows, n, pos, neg, words, as64(fa), as64(fb))
+		selectScale64(as64(dst), dstStride, as64(w), wStride, rows, n, as64(fa), as64(fb))
 	}
 }
 
 // finishSums finishes a loss of two sums, for a multiple of 8 rows:
 //
-//	loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = -scale·(1/(1+b))
+//	loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = scale·(1/(1+b))
 //
 // It reports whether all sums are natural or 0 and all factors fit.
 func finishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {

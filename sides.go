@@ -71,11 +71,11 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		}
 		pos = s.none
 	}
-	keep := c.grad != nil && c.n <= keepLen
+	keep := c.grad != nil && (c.n <= keepLen || c.buffered)
 	wStride := keptStride[T](c.n)
 	if keep {
 		s.w = resizeAligned(s.w, c.rows*wStride+64)
-		selectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
+		selectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words, &c.pending)
 	} else {
 		selectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
 	}
@@ -115,8 +115,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 			}
 		}
 		if keep {
-			selectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n,
-				pos[i*c.words:], c.neg[i*c.words:], c.words, s.fa[i:], s.fb[i:])
+			selectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n, s.fa[i:], s.fb[i:])
 		} else {
 			c.longGradient(i, pos)
 		}
@@ -144,15 +143,23 @@ func keptStride[T Float](n int) int {
 // row of that length.)
 func (c *lossChunk[T]) longGradient(i int, pos []uint64) {
 	s := &c.scratch
-	s.w = resizeAligned(s.w, keepBlock+64)
+	s.w = resizeAligned(s.w, 3*keepBlock+64)
 	x, out := c.row(i), c.gradRow(i)
 	var a, b [8]float64
 	for from := 0; from < c.n; from += keepBlock {
 		n := min(keepBlock, c.n-from)
 		p, q := pos[i*c.words+from/64:], c.neg[i*c.words+from/64:]
-		selectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, bitWords(n))
-		selectScale(out[from:], n, s.w, n, 1, n, p, q, bitWords(n), s.fa[i:], s.fb[i:])
+		selectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, bitWords(n), &c.pending)
+		if !c.stream {
+			selectScale(out[from:], n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+			continue
+		}
+		// The copies of two blocks take turns.
+		buffer := s.w[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
+		selectScale(buffer, n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+		c.pending = newSideCopy(out[from:][:n], buffer)
 	}
+	c.pending.finish()
 }
 
 // prepare makes room for the sums of rows. Those past the last, to a multiple
@@ -204,7 +211,7 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 		if ok {
 			f, g := scale[i]*(1/(1+a))*down, scale[i]*(1/(1+b))*up
 			ok = factorFits[T](f) && factorFits[T](g)
-			s.fa[i], s.fb[i] = T(f), T(-g)
+			s.fa[i], s.fb[i] = T(f), T(g)
 		}
 		if !ok {
 			a, b, anySlow = 0, 0, true
@@ -261,7 +268,7 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 				fb = 0 // the target's derivative is set apart
 			}
 			ok = fits(fa) && fits(fb)
-			s.fa[i], s.fb[i] = T(fa), T(-fb)
+			s.fa[i], s.fb[i] = T(fa), T(fb)
 		}
 		if !ok {
 			u, anySlow = 0, true

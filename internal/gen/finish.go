@@ -11,14 +11,14 @@ import (
 //
 //	for i := range rows {
 //		loss[i] = log1p(a[i]) + log1p(b[i])
-//		fa[i], fb[i] = scale[i]·(1/(1+a[i])), -scale[i]·(1/(1+b[i]))
+//		fa[i], fb[i] = scale[i]·(1/(1+a[i])), scale[i]·(1/(1+b[i]))
 //		if a[i] or b[i] is not natural, or a factor not fit {
 //			bad = 1 // or more
 //		}
 //	}
 func finishSums(v *vec) {
 	v.kernel("finishSums", "loss *float64, fa, fb *"+v.goType+", a, b, scale *float64, rows int) (bad uint64",
-		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and -scale[i]·(1/(1+b[i]))",
+		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))",
 		"to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.",
 	)
 	d := &vec{v.file, v.tier, float64s}
@@ -55,7 +55,6 @@ func finishSums(v *vec) {
 			d.move(log, sum)
 		} else {
 			d.add(sum, log, sum)
-			d.xor(f, d.constant(math.Copysign(0, -1)), f)
 			out = fb
 		}
 		d.storeNarrow(v.elem, f, out, 0)

@@ -45,24 +45,27 @@ func (s *rowSums) put(side, row int, quantities [][]vreg) {
 	}
 }
 
-// next moves on after the lanes of so many rows, and counts rows down. If the
-// places are full or the rows at their end, it writes the sums of side i to
-// out[i], of slots rows, and moves out on.
-func (s *rowSums) next(count int, rows gpreg, out []gpreg) {
-	write, more := s.newLabel("sums"), s.newLabel("more")
+// next moves on after the lanes of so many rows, counts the argument rows down,
+// and jumps to again where there are more. If the places are full or the rows at
+// their end, it writes the sums of side i, of slots rows, to the argument out[i],
+// a pointer, and moves that on.
+func (s *rowSums) next(count int, rows operand.Mem, again string, out ...operand.Mem) {
+	write := s.newLabel("sums")
 	s.ADDQ(operand.I32(count*s.bytes), s.slot)
 	s.SUBQ(operand.U8(count), rows)
 	s.JZ(operand.LabelRef(write))
 	s.CMPQ(s.slot, operand.I32(s.slots()*s.bytes))
-	s.JNE(operand.LabelRef(more))
+	s.JNE(operand.LabelRef(again))
 	s.Label(write)
-	s.begin()
 	for i := range s.sides {
-		sum := s.sum(i)
-		s.VMOVUPD(sum, at(out[i], 0))
+		sum, p := s.sum(i), s.slot // which has no other use now
+		s.MOVQ(out[i], p)
+		s.VMOVUPD(sum, at(p, 0))
 		s.ADDQ(operand.I32(s.bytes), out[i])
 	}
-	s.Label(more)
+	s.begin()
+	s.CMPQ(rows, operand.U8(0))
+	s.JNE(operand.LabelRef(again))
 }
 
 // quantities is the number of quantities of a side.

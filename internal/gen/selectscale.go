@@ -10,55 +10,55 @@ import (
 // selectScale emits the gradient of the losses made of selectExp: the
 // exponentials times the factor of their side.
 func selectScale(v *vec) {
-	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, pos, neg *uint64, words int, fa, fb *"+v.goType,
-		"writes w[i·wStride+j]·fa[i] for the classes of neg, w·fb[i] for those of pos, to dst[i·dstStride+j];",
-		"0 for other classes and where w is not a normal exponential (2^-125.5, for float64 2^-1021.5, or more).",
+	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
+		"writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64",
+		"2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller",
+		"stride.",
 	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
-	w, wStride := v.param("w"), v.argument("wStride") // no register is left for that
-	v.SHLQ(operand.U8(log2(v.size)), wStride)
-	s := newSides(v)
+	w, wStride := v.param("w"), v.stride("wStride")
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newRowLoop(v)
 	least := math.Ldexp(math.Sqrt2, -126)
 	if v.double() {
 		least = math.Ldexp(math.Sqrt2, -1022)
 	}
-	low := v.inRegister(v.constant(least))
+	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 
 	l.run(func() {
 		v.broadcast(at(fa, 0), negative)
 		v.broadcast(at(fb, 0), positive)
 	}, func(off reg.Register, pairs []pair) {
-		s.group(off)
 		all := terms(pairs)
-		step := 1
-		if v.wide() {
-			step = min(2, len(all))
+		r := make([]vreg, len(all))
+		for i, t := range all {
+			r[i] = v.reg()
+			v.load(t.mask, operand.Mem{Base: w, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r[i])
 		}
-		for ; len(all) > 0; all = all[step:] {
-			for _, t := range all[:step] {
-				r := v.reg()
-				v.load(t.mask, operand.Mem{Base: w, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
-				k, factor := s.mask(s.pos, t.reg), v.reg()
-				v.choose(k, positive, negative, factor)
-				in := v.union(s.mask(s.neg, t.reg), k)
-				if v.wide() {
-					v.either(v.VCMPPS, v.VCMPPD, operand.U8(greaterOrEqual), low, r, in, in)
-				} else {
-					normal := v.reg()
-					v.compare(greaterOrEqual, r, low, normal)
-					v.and(in, normal, in)
-				}
-				v.mulKeep(in, r, factor, r)
-				v.store(t.mask, r, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+		for i, t := range all {
+			above, below := v.newMask(), v.newMask()
+			v.compare(greaterOrEqual, r[i], low, above)
+			v.compare(lessOrEqual, r[i], minusLow, below)
+			if v.wide() {
+				a := v.reg()
+				v.mulKeep(above, r[i], negative, a)
+				v.either(v.VMULPS, v.VMULPD, positive, r[i], below, a)
+				r[i] = a
+			} else {
+				kept := v.reg()
+				v.or(above, below, kept)
+				v.and(r[i], kept, r[i])
+				v.and(above, negative, above)
+				v.and(below, positive, below)
+				v.or(above, below, above)
+				v.mul(r[i], above, r[i])
 			}
+			v.store(t.mask, r[i], operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)
 		v.ADDQ(wStride, w)
-		s.next()
 		v.ADDQ(operand.U8(v.size), fa)
 		v.ADDQ(operand.U8(v.size), fb)
 	})

@@ -23,26 +23,28 @@ func selectSums(v *vec, keep bool) {
 	}
 	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
 	if keep {
-		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source,
-			append(doc, "It writes e^y to w[i·wStride+j]; for elements of neither, and on to the end of the row's last group,",
-				"it may write anything.")...)
+		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source+", to, from *"+v.goType+", blocks int",
+			append(doc, "It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's",
+				"last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,",
+				"without a fence.")...)
 	} else {
 		v.kernel("selectSums", "a, b *float64, "+source, doc...)
 	}
-	a, b := v.param("a"), v.param("b")
 	// There are registers for all but these.
-	length, wStride := v.argument("n"), operand.Mem{}
+	length, rows, wStride := v.argument("n"), v.argument("rows"), operand.Mem{}
+	a, b := v.argument("a"), v.argument("b")
 	var w gpreg
+	var side *sideCopy
 	if keep {
 		w, wStride = v.param("w"), v.argument("wStride")
 		v.SHLQ(operand.U8(log2(v.size)), wStride)
+		side = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
 	x, stride := v.param("x"), v.stride("stride")
-	rows := v.param("rows")
 	s := newSides(v)
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
-	negative, positive := newSelected(v, keep), newSelected(v, keep)
+	negative, positive := newSelected(v), newSelected(v)
 	sums := newRowSums(v, negative, positive)
 
 	var (
@@ -73,31 +75,42 @@ func selectSums(v *vec, keep bool) {
 					r, of := v.reg(), s.mask(s.pos, number)
 					if whole {
 						v.move(mem, r)
-						if h == 0 {
-							mem.Disp += prefetchAhead
-							v.PREFETCHT0(mem)
-						}
 					} else {
 						v.load(v.union(s.mask(s.neg, number), of), mem, r)
+					}
+					if h == 0 {
+						mem.Disp += prefetchAhead
+						v.PREFETCHT0(mem)
 					}
 					v.flip(of, r)
 					v.clamp(r, low, high)
 					y, k = append(y, r), append(k, of)
 				}
 				p, q := e.evaluate(y)
-				if keep {
-					for i := range step {
-						v.mul(p[i], q[i], p[i])
-						v.move(p[i], operand.Mem{Base: w, Index: off, Scale: 1, Disp: ((first+i)*v.regs() + h) * v.bytes})
-					}
-				}
 				if !v.wide() {
 					k = nil // AVX2 has no registers for masks
 				}
 				for i := 0; i < step; i += 2 {
 					number, end := (first+i)*v.regs()+h, min(i+2, step)
-					negative.pair(s, s.neg, nil, number, first+i > 0, p[i:end], q[i:end])
-					positive.pair(s, s.pos, k[min(i, len(k)):], number, first+i > 0, p[i:end], q[i:end])
+					p, q, k, more := p[i:end], q[i:end], k[min(i, len(k)):], first+i > 0
+					if !keep {
+						negative.pair(v.masks(s, s.neg, nil, number, len(p)), more, p, q)
+						positive.pair(v.masks(s, s.pos, k, number, len(p)), more, p, q)
+						continue
+					}
+					of := func(side gpreg, k []mask) func(i int) mask {
+						return func(i int) mask {
+							if len(k) > 0 {
+								return k[i]
+							}
+							return s.mask(side, number+i*v.regs())
+						}
+					}
+					n, t := v.signed(p, q, of(s.neg, nil), of(s.pos, k), func(i int) operand.Mem {
+						return operand.Mem{Base: w, Index: off, Scale: 1, Disp: (number + i*v.regs()) * v.bytes}
+					})
+					negative.pair(nil, more, n, nil)
+					positive.pair(nil, more, t, nil)
 				}
 			}
 			negative.lanes(h)
@@ -105,8 +118,8 @@ func selectSums(v *vec, keep bool) {
 		}
 	}
 
-	v.TESTQ(rows, rows)
-	v.JZ(goTo(last))
+	v.CMPQ(rows, operand.U8(0))
+	v.JEQ(goTo(last))
 	sums.begin()
 	// Short rows: several of them side by side hide the latency that one alone
 	// has.
@@ -125,9 +138,7 @@ func selectSums(v *vec, keep bool) {
 		v.CMPQ(rows, operand.U8(count))
 		v.JL(goTo(row))
 		shortRows(s, e, sums, tail, vectors, count, rowPlaces{x, stride, w, wStride}, low, high, off, left)
-		sums.next(count, rows, []gpreg{a, b})
-		v.TESTQ(rows, rows)
-		v.JNZ(goTo(short))
+		sums.next(count, rows, short, a, b)
 		v.JMP(goTo(last))
 		v.Label(long)
 	}
@@ -139,6 +150,7 @@ func selectSums(v *vec, keep bool) {
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
 	v.Label(group)
+	side.block()
 	terms(4, true)
 	v.ADDQ(operand.I32(256), off)
 	v.SUBQ(operand.U32(size), left)
@@ -146,6 +158,7 @@ func selectSums(v *vec, keep bool) {
 	v.Label(rest)
 	v.ADDQ(operand.U32(size), left)
 	v.JZ(goTo(done))
+	side.block()
 	v.CMPQ(left, operand.U8(2*v.lanes))
 	v.JBE(goTo(half))
 	terms(4, false)
@@ -165,12 +178,55 @@ func selectSums(v *vec, keep bool) {
 	s.next()
 	sums.put(0, 0, negative.quantities())
 	sums.put(1, 0, positive.quantities())
-	sums.next(1, rows, []gpreg{a, b})
-	v.TESTQ(rows, rows)
-	v.JNZ(goTo(row))
+	sums.next(1, rows, row, a, b)
 	v.Label(last)
+	side.rest()
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
+// the memory is written while the arithmetic goes on. A nil one copies nothing.
+type sideCopy struct {
+	*vec
+	to, from, blocks gpreg
+}
+
+// block copies a block, if there is one.
+func (c *sideCopy) block() {
+	if c == nil {
+		return
+	}
+	none := c.newLabel("none")
+	c.TESTQ(c.blocks, c.blocks)
+	c.JZ(operand.LabelRef(none))
+	c.copy()
+	c.Label(none)
+}
+
+// rest copies all that is left.
+func (c *sideCopy) rest() {
+	if c == nil {
+		return
+	}
+	more, none := c.newLabel("more"), c.newLabel("none")
+	c.TESTQ(c.blocks, c.blocks)
+	c.JZ(operand.LabelRef(none))
+	c.Label(more)
+	c.copy()
+	c.JNZ(operand.LabelRef(more))
+	c.Label(none)
+}
+
+func (c *sideCopy) copy() {
+	for i := 0; i < 256; i += c.bytes {
+		r := c.reg()
+		c.move(at(c.from, i), r)
+		c.stream(r, at(c.to, i))
+	}
+	c.ADDQ(operand.I32(256), c.from)
+	c.ADDQ(operand.I32(256), c.to)
+	c.DECQ(c.blocks)
 }
 
 // A rowPlaces is where a row's scores and exponentials are; w is nil where
@@ -196,25 +252,28 @@ func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, coun
 		}
 		return m
 	}
-	// masks returns the bits of a row, for each vector.
-	masks := func(side gpreg, row int) (k []mask) {
-		for i := range vectors {
-			k = append(k, v.newMask())
-			v.loadMask(place(side, s.step, row, i*v.lanes/8), k[i])
+	// bits returns the masks of a row's vectors.
+	bits := func(side gpreg, row int) func(i int) mask {
+		return func(i int) mask {
+			k := v.newMask()
+			v.loadMask(place(side, s.step, row, i*v.lanes/8), k)
+			return k
 		}
-		return k
 	}
 	var y []vreg
 	for row := range count {
-		pos := masks(s.pos, row)
+		pos := bits(s.pos, row)
 		for i := range vectors {
 			r := v.reg()
 			k := tail
 			if i < vectors-1 {
 				k = nil
 			}
-			v.load(k, place(at.x, at.stride, row, i*v.bytes), r)
-			v.flip(pos[i], r)
+			mem := place(at.x, at.stride, row, i*v.bytes)
+			v.load(k, mem, r)
+			mem.Disp += prefetchAhead
+			v.PREFETCHT0(mem)
+			v.flip(pos(i), r)
 			v.clamp(r, low, high)
 			y = append(y, r)
 		}
@@ -224,23 +283,19 @@ func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, coun
 		v.MOVQ(at.wStride, step)
 	}
 	for row := range count {
-		for i := range vectors {
-			k := row*vectors + i
-			v.mul(p[k], q[k], p[k])
-			if at.w != nil {
-				v.move(p[k], place(at.w, step, row, i*v.bytes))
-			}
+		from := row * vectors
+		p, q := p[from:][:vectors], q[from:][:vectors]
+		var sides [2][]vreg
+		var out func(i int) operand.Mem
+		if at.w != nil {
+			out = func(i int) operand.Mem { return place(at.w, step, row, i*v.bytes) }
 		}
-	}
-	for i, side := range []gpreg{s.neg, s.pos} {
-		for row := range count {
-			k, terms := masks(side, row), p[row*vectors:]
-			sum := v.reg()
-			v.keep(k[0], terms[0], sum)
+		sides[0], sides[1] = v.signed(p, q, bits(s.neg, row), bits(s.pos, row), out)
+		for i, terms := range sides {
 			if vectors == 2 {
-				v.addKeep(k[1], terms[1], sum)
+				v.add(terms[0], terms[1], terms[0])
 			}
-			sums.put(i, row, v.oneGroup(sum))
+			sums.put(i, row, v.oneGroup(terms[0]))
 		}
 	}
 	for _, p := range []struct{ at, step gpreg }{{at.x, at.stride}, {s.pos, s.step}, {s.neg, s.step}, {at.w, step}} {
@@ -307,12 +362,10 @@ type selected struct {
 	stack    []operand.Mem // of float64 on AVX2: sum, err of lanes 0-3, then of 4-7
 	group    vreg          // the group's sum so far, lanes of one register
 	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
-
-	products bool // the terms come multiplied
 }
 
-func newSelected(v *vec, products bool) *selected {
-	a := &selected{vec: v, products: products}
+func newSelected(v *vec) *selected {
+	a := &selected{vec: v}
 	switch {
 	case v.wide() && v.double():
 		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
@@ -341,27 +394,55 @@ func (a *selected) clear() {
 	}
 }
 
-// pair adds the terms p·q of two registers, or one, of the same lanes, or p
-// where that is the product already; the first of them is number i of the
-// group; more tells that they are not the group's first, k has the masks of the
-// side if they are loaded.
-func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q []vreg) {
-	if len(k) == 0 {
-		for j := range p {
-			k = append(k, s.mask(side, i+j*a.regs()))
-		}
+// masks returns the masks of a side for so many registers of the same lanes,
+// from number first of the group on, unless they are in k.
+func (v *vec) masks(s *sides, side gpreg, k []mask, first, count int) []mask {
+	if len(k) > 0 {
+		return k
 	}
-	sum := a.reg()
-	if a.products {
-		a.keep(k[0], p[0], sum)
-		if len(p) == 2 {
-			a.addKeep(k[1], p[1], sum)
+	for i := range count {
+		k = append(k, s.mask(side, first+i*v.regs()))
+	}
+	return k
+}
+
+// signed returns the terms p·q of the negatives, and of the positives, 0
+// elsewhere. Unless place is nil it writes the differences: a term's sign tells
+// its side.
+func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) operand.Mem) (n, t []vreg) {
+	for i := range p {
+		a, b := v.reg(), p[i]
+		if v.wide() {
+			v.mulKeep(neg(i), p[i], q[i], a)
+			v.mulKeep(pos(i), p[i], q[i], b)
+		} else {
+			v.mul(p[i], q[i], b)
+			v.keep(neg(i), b, a)
+			v.keep(pos(i), b, b)
 		}
-	} else {
+		if place != nil {
+			v.sub(a, b, q[i])
+			v.move(q[i], place(i))
+		}
+		n, t = append(n, a), append(t, b)
+	}
+	return n, t
+}
+
+// pair adds the terms p·q in the lanes of k, of two registers of the same lanes
+// or one; without q the terms p. more tells that they are not the group's first.
+func (a *selected) pair(k []mask, more bool, p, q []vreg) {
+	sum := p[0]
+	if q != nil {
+		sum = a.reg()
 		a.mulKeep(k[0], p[0], q[0], sum)
-		if len(p) == 2 {
-			a.addProduct(k[1], p[1], q[1], sum)
-		}
+	}
+	switch {
+	case len(p) < 2:
+	case q == nil:
+		a.add(sum, p[1], sum)
+	default:
+		a.addProduct(k[1], p[1], q[1], sum)
 	}
 	if more {
 		a.add(a.group, sum, a.group)
