@@ -71,14 +71,18 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
 	if activeTier == tierNEON {
-		return finishSums32NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		var bad uint64
+		finishSums32NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a), &bad)
+		return bad == 0
 	}
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }
 
 func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
 	if activeTier == tierNEON {
-		return finishSums64NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		var bad uint64
+		finishSums64NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a), &bad)
+		return bad == 0
 	}
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }

@@ -27,67 +27,105 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 		streams = append(streams, hi, lo)
 	}
 	l := newNeonVectorLoop(v, streams...)
-	v.loadConstants()
-	bits := func(b uint64) address { return v.constant(math.Float64frombits(b)) }
-	one := v.inRegister(v.constant(1))
-	significand, half, offset := v.inRegister(bits(1<<52-1)), v.inRegister(bits(coef.SqrtHalfBits)), v.inRegister(bits(coef.LogOffset))
-	unit, bias := v.inRegister(v.constant(0x1p52)), v.inRegister(v.constant(0x1p52+1023))
-	g := newNeonLogSum(v)
+	g := newNeonLogarithms(v)
 
 	l.row(func(pairs []pair) {
-		load := func(s *stream, t term) *vecReg {
-			r := v.reg()
-			v.load(s.place(t), r)
+		load := func(s *stream, terms []term) (r []*vecReg) {
+			for _, t := range terms {
+				r = append(r, v.inRegister(s.place(t)))
+			}
 			return r
 		}
-		all := terms(pairs)
-		for i := 0; i < len(all); i += 2 {
-			k, f, c := make([]*vecReg, 2), make([]*vecReg, 2), make([]*vecReg, 2)
-			for j, t := range all[i : i+2] {
-				var y, h *vecReg
-				if plus1 {
-					y, h, c[j] = load(x, t), v.reg(), v.reg()
-					v.max(y, one, h)
-					v.min(y, one, c[j])
-				} else {
-					h, c[j] = load(hi, t), load(lo, t)
-				}
-				v.comment("u = h + c rounded, c = (c - (u - h))·(1/u)")
-				u := v.reg()
-				v.add(h, c[j], u)
-				v.sub(u, h, h)
-				v.sub(c[j], h, c[j])
-				v.div(one, u, h)
-				v.mul(c[j], h, c[j])
-				v.free(h)
-				v.comment("u = 2^k·(1+f)")
-				k[j], f[j] = v.reg(), v.reg()
-				b := f[j]
-				v.op("VADD", offset.d2(), u.d2(), b.d2())
-				v.op("VUSHR", imm(52), b.d2(), k[j].d2())
-				v.or(k[j], unit, k[j])
-				v.sub(k[j], bias, k[j])
-				v.and(b, significand, b)
-				v.op("VADD", half.d2(), b.d2(), b.d2())
-				v.sub(b, one, b)
-				if plus1 {
-					v.comment("where k is 0, f = y and c = 0")
-					v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
-					v.keepOr(u, y, f[j])
-					v.and(c[j], u, c[j])
-					v.free(y)
-				}
-				v.free(u)
+		for all := terms(pairs); len(all) > 0; all = all[2:] {
+			var r neonReduced
+			if plus1 {
+				r = g.reduce1p(load(x, all[:2]))
+			} else {
+				r = g.reduce(load(hi, all[:2]), load(lo, all[:2]), nil)
 			}
-			g.evaluate(k, f, c)
-			for j, t := range all[i : i+2] {
-				v.store(f[j], dst.place(t))
+			v.free(r.inverse...)
+			log := g.log(r)
+			for j, t := range all[:2] {
+				v.store(log[j], dst.place(t))
 			}
-			v.free(f...)
-			v.free(k...)
+			v.free(log...)
 		}
 	})
 	v.op("RET")
+}
+
+// neonLogarithms evaluates logarithms of float64 numbers, two registers at a
+// time.
+type neonLogarithms struct {
+	*neonVec
+	one, significand, half, offset, unit, bias *vecReg
+	sum                                        *neonLogSum
+}
+
+func newNeonLogarithms(v *neonVec) *neonLogarithms {
+	v.loadConstants()
+	bits := func(b uint64) *vecReg { return v.inRegister(v.constant(math.Float64frombits(b))) }
+	return &neonLogarithms{
+		neonVec: v, one: v.inRegister(v.constant(1)),
+		significand: bits(1<<52 - 1), half: bits(coef.SqrtHalfBits), offset: bits(coef.LogOffset),
+		unit: v.inRegister(v.constant(0x1p52)), bias: v.inRegister(v.constant(0x1p52 + 1023)),
+		sum: newNeonLogSum(v),
+	}
+}
+
+// A neonReduced is numbers u·(1+c), u = 2^k·(1+f), and 1/u.
+type neonReduced struct{ k, f, c, inverse []*vecReg }
+
+// reduce1p reduces 1+y, y ≥ 0, and frees y.
+func (g *neonLogarithms) reduce1p(y []*vecReg) neonReduced {
+	h, c := g.regs(len(y)), g.regs(len(y))
+	for j := range y {
+		g.max(y[j], g.one, h[j])
+		g.min(y[j], g.one, c[j])
+	}
+	return g.reduce(h, c, y)
+}
+
+// reduce reduces h + c. If it is not nil, y is h + c - 1 exactly. It frees all
+// of them.
+func (g *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
+	v := g.neonVec
+	k, f := v.regs(len(h)), v.regs(len(h))
+	for j := range h {
+		v.comment("u = h + c rounded, c = (c - (u - h))·(1/u)")
+		u := v.reg()
+		v.add(h[j], c[j], u)
+		v.sub(u, h[j], h[j])
+		v.sub(c[j], h[j], c[j])
+		v.div(g.one, u, h[j])
+		v.mul(c[j], h[j], c[j])
+		v.comment("u = 2^k·(1+f)")
+		b := f[j]
+		v.op("VADD", g.offset.d2(), u.d2(), b.d2())
+		v.op("VUSHR", imm(52), b.d2(), k[j].d2())
+		v.or(k[j], g.unit, k[j])
+		v.sub(k[j], g.bias, k[j])
+		v.and(b, g.significand, b)
+		v.op("VADD", g.half.d2(), b.d2(), b.d2())
+		v.sub(b, g.one, b)
+		if y != nil {
+			v.comment("where k is 0, f = y and c = 0")
+			v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
+			v.keepOr(u, y[j], f[j])
+			v.and(c[j], u, c[j])
+			v.free(y[j])
+		}
+		v.free(u)
+	}
+	return neonReduced{k, f, c, h}
+}
+
+// log returns the logarithms of reduced numbers, and frees those but for the
+// inverse.
+func (g *neonLogarithms) log(r neonReduced) []*vecReg {
+	g.sum.evaluate(r.k, r.f, r.c)
+	g.free(r.k...)
+	return r.f
 }
 
 // A neonLogSum evaluates k·ln(2) + log(1+f) + c as scalar.logSum does.

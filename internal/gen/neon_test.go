@@ -137,7 +137,7 @@ func TestNeonErrors(t *testing.T) {
 		},
 		"constants": func(f *neonFile, a, b *vecReg) {
 			for i := range 33 {
-				f.constant(float64s, float64(i))
+				f.constant(float64s, "", float64(i))
 			}
 		},
 	} {
@@ -213,8 +213,7 @@ func TestNeonLintsFind(t *testing.T) {
 }
 
 // TestNeonComplete: every AVX2 kernel has its NEON form, but for stores past the
-// caches, the gradient's shortcut for pivot 0, for
-// which selectGrad stands in, and the benchmarks' ceilings.
+// caches and the benchmarks' ceilings.
 func TestNeonComplete(t *testing.T) {
 	files, err := Files()
 	if err != nil {
@@ -227,7 +226,7 @@ func TestNeonComplete(t *testing.T) {
 			switch {
 			case m[2] == "NEON":
 				neon = append(neon, m[1])
-			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(m[1], "selectGradZero") && !strings.HasPrefix(name, "ceiling"):
+			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(name, "ceiling"):
 				avx2 = append(avx2, m[1])
 			}
 		}
