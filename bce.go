@@ -54,8 +54,10 @@ func evalBCE[T Float](c *lossChunk[T], l *BCE) error {
 	if w := len(l.PositiveWeight); w > 1 && w != c.n {
 		return errClass
 	}
-	for i := range c.rows {
-		c.bceRow(i, l)
+	if l.Focal != 0 || !c.bceRows(l) {
+		for i := range c.rows {
+			c.bceRow(i, l)
+		}
 	}
 	return nil
 }
@@ -106,7 +108,8 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 			}
 			infinite = infinite || v > math.MaxFloat64
 			softplus := max(v, 0) + log1p[k]
-			term, derivative := softplus, 1/(1+e)
+			var term float64
+			derivative := 1 / (1 + e)
 			if v < 0 {
 				derivative *= e
 			}
@@ -120,7 +123,9 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 				softplus += float64(derivative * rest)
 				derivative += float64(derivative * (1 - derivative) * rest)
 			}
-			if l.Focal != 0 {
+			if l.Focal == 0 {
+				term = softplus
+			} else {
 				term, derivative = focal(l.Focal, v, rest, e, log1p[k], softplus, derivative)
 			}
 			if !infinite {

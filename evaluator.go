@@ -53,6 +53,7 @@ type lossJob[T Float] struct {
 	failed            atomic.Int64 // the first chunk with an error
 	wait              sync.WaitGroup
 
+	number       int     // of batches so far
 	counting     bool    // the pass that counts rows
 	factor       float64 // of all gradients
 	maxPositives int
@@ -77,6 +78,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	}
 	j := &e.job
 	j.ctx, j.b, j.out = ctx, b, out
+	j.number++
 	defer func() { j.ctx, j.b, j.out = nil, nil, nil }()
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
@@ -242,7 +244,7 @@ func (w *lossWorker[T]) run() {
 func (w *lossWorker[T]) do(k int) error {
 	e, j, c := w.e, &w.e.job, &w.chunk
 	b := j.b
-	c.first = k * j.chunkRows
+	c.first, c.batch = k*j.chunkRows, j.number
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
 	c.words = bitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride

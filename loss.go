@@ -42,6 +42,7 @@ type lossTraits struct {
 // gradient are 0.
 type lossChunk[T Float] struct {
 	first, rows, n int // number of the first row, of rows, of classes
+	batch          int // counts the batches: weights are those of the last chunk where it is the same
 
 	x        []T // row i is x[i*stride:][:n]
 	stride   int

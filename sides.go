@@ -37,6 +37,7 @@ type lossScratch[T Float] struct {
 	zeroPivot     bool // all params are those of pivot 0
 	thresholdGrad []float64
 	subset        *subsetCore
+	bce           bceScratch[T]
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.
