@@ -138,7 +138,9 @@ const bceRounds = 400
 
 // TestBCEAccuracy: losses and gradients of the kernels err by less than 4 ULP
 // at every magnitude, with thresholds, weights and scales of the gradient.
-func TestBCEAccuracy(t *testing.T) { forBothTypes(t, testBCEAccuracy[float32], testBCEAccuracy[float64]) }
+func TestBCEAccuracy(t *testing.T) {
+	forBothTypes(t, testBCEAccuracy[float32], testBCEAccuracy[float64])
+}
 
 func testBCEAccuracy[T Float](t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))

@@ -249,8 +249,8 @@ func (b *bce) terms(vectors int, whole bool) {
 	b.group(b.off)
 	step := b.step(vectors)
 	for h := range b.regs() {
-		maxima := &laneTree{join: func(x, y vreg) { b.add(x, y, x) }}
-		joins := &laneTree{join: b.joinProducts}
+		maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
+		joins := &laneTree[vreg]{join: b.joinProducts}
 		for first := 0; first < vectors; first += step {
 			var all []bceTerm
 			var y, short []vreg
@@ -473,13 +473,13 @@ func (v *vec) joinProducts(x, y vreg) {
 }
 
 // A laneTree joins registers as (0, 1), (2, 3), then these.
-type laneTree struct {
-	join    func(x, y vreg)
-	pending []vreg
+type laneTree[R any] struct {
+	join    func(x, y R) // x is the result
+	pending []R
 	levels  []int
 }
 
-func (t *laneTree) push(x vreg) {
+func (t *laneTree[R]) push(x R) {
 	level := 0
 	for n := len(t.pending); n > 0 && t.levels[n-1] == level; n-- {
 		t.join(t.pending[n-1], x)
@@ -491,7 +491,7 @@ func (t *laneTree) push(x vreg) {
 }
 
 // done returns what 1, 2 or 4 registers make.
-func (t *laneTree) done() vreg { return t.pending[0] }
+func (t *laneTree[R]) done() R { return t.pending[0] }
 
 // A product is the products of 1 + e of a block of a row less 1, in 8 float64
 // lanes: on AVX2 on the stack.
