@@ -34,6 +34,8 @@ func TestHashes(t *testing.T) {
 		{"selectSums/float64", 0x63a5e6154dde5501, hashSelectSums[float64]},
 		{"selectGrad/float32", 0xf3ad7b22940f4396, hashSelectGrad[float32]},
 		{"selectGrad/float64", 0xe8bd43c7dba21b4f, hashSelectGrad[float64]},
+		{"bce/float32", 0x109871cf982f686c, hashBCE[float32]},
+		{"bce/float64", 0xa832db6190d66cb9, hashBCE[float64]},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
