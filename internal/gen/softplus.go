@@ -68,7 +68,7 @@ type bce struct {
 type bceTerm struct {
 	number int
 	y      vreg // AVX2: where it is negative, sigmoid is e/(1+e)
-	down   mask // AVX-512: y < 0
+	down   mask // AVX-512, with thresholds: y < 0
 	keep   mask // e^-|y| is not 0
 	m      vreg // max(y, 0)
 	e      vreg // e^-|y|
@@ -108,7 +108,7 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	if v.wide() {
 		b.sign = v.inRegister(b.sign.(operand.Mem))
 	}
-	b.e = newExponential(v, magic, !v.double())
+	b.e = newExponential(v, magic, !v.double() && !grad)
 	b.sum = newSelected(v)
 	if v.double() {
 		b.log = newLogOfPair(v)
@@ -237,7 +237,7 @@ func (b *bce) step(vectors int) int {
 	switch {
 	case !b.wide():
 		return 1
-	case b.grad || b.shifted || b.double():
+	case b.shifted:
 		return min(2, vectors)
 	}
 	return vectors
@@ -340,15 +340,13 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		b.xor(short, zero, short)
 	}
 	a = y
-	if b.grad {
-		if b.wide() {
-			zero := b.reg()
-			b.zero(zero)
-			t.down = b.newMask()
-			b.compare(less, y, zero, t.down)
-		} else {
-			t.y, a = y, b.reg()
-		}
+	switch {
+	case !b.grad:
+	case !b.wide():
+		t.y, a = y, b.reg()
+	case b.shifted:
+		t.down = b.newMask()
+		b.compare(less, y, zero, t.down)
 	}
 	b.or(y, b.sign, a)
 	if b.wide() {
@@ -388,7 +386,15 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 	b.flip(pos, g)
 	part := b.union(b.mask(b.neg, t.number), pos)
 	if b.wide() {
-		b.either(b.VMULPS, b.VMULPD, t.e, g, t.down, g)
+		down := t.down
+		if down == nil {
+			// There are not masks enough to keep it; and e is 1 where y is 0.
+			zero := b.reg()
+			b.zero(zero)
+			down = b.newMask()
+			b.compare(equal, t.m, zero, down)
+		}
+		b.either(b.VMULPS, b.VMULPD, t.e, g, down, g)
 		b.add(t.e, b.one, d)
 		b.masked(b.VDIVPS_Z, b.VDIVPD_Z, d, g, part, g)
 	} else {
