@@ -235,9 +235,9 @@ func (b *bce) broadcastTo(mem operand.Mem, d op) {
 // step is the number of registers that go through the exponential together.
 func (b *bce) step(vectors int) int {
 	switch {
-	case !b.wide():
+	case !b.wide() && (b.grad || b.shifted):
 		return 1
-	case b.shifted:
+	case !b.wide() || b.shifted:
 		return min(2, vectors)
 	}
 	return vectors
@@ -505,14 +505,14 @@ type product struct {
 	*vec
 	lane vreg          // AVX-512
 	mem  []operand.Mem // AVX2: lanes 0-3, 4-7
-	low  vreg          // AVX2: the group's join of lanes 0-7
+	low  operand.Mem   // AVX2: the group's join of lanes 0-7
 }
 
 func newProduct(v *vec) *product {
 	if v.wide() {
 		return &product{vec: v, lane: v.reg()}
 	}
-	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}}
+	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}, low: v.AllocLocal(32)}
 }
 
 func (a *product) clear() {
@@ -544,10 +544,10 @@ func (a *product) lanes(h int, group vreg) {
 		a.VCVTPS2PD(low, r)
 		a.join64(a.lane, r)
 	case h == 0:
-		a.low = group
+		a.move(group, a.low)
 	default:
-		a.joinProducts(a.low, group)
-		low, high := a.widen(a.low)
+		a.joinProducts(group, a.inRegister(a.low))
+		low, high := a.widen(group)
 		for i, r := range []vreg{low, high} {
 			sum := a.inRegister(a.mem[i])
 			a.join64(sum, r)
