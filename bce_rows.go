@@ -149,7 +149,7 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 		}
 	}
 	if a.dst != nil {
-		c.bceSlopes(a, l)
+		c.bceSlopes(a)
 	}
 	// What exponentials below the smallest normal number leave out must not count.
 	low := float64(c.n) * w.most
@@ -195,15 +195,14 @@ func (c *lossChunk[T]) bceParams() (anySlow bool) {
 }
 
 // bceSlopes completes the gradient, and sums up the thresholds' derivatives.
-func (c *lossChunk[T]) bceSlopes(a *bceArgs[T], l *BCE) {
+func (c *lossChunk[T]) bceSlopes(a *bceArgs[T]) {
 	plain, _ := bceScale[T]()
-	for i := range c.rows {
-		g := a.dst[i*a.dstStride:][:c.n]
-		if math.Abs(c.scale[i]) > plain {
-			c.bceSmall(i, g)
+	for i, scale := range c.scale {
+		if math.Abs(scale) > plain {
+			c.bceSmall(i, a.dst[i*a.dstStride:][:c.n])
 		}
 		if c.thresholdGrad != nil {
-			c.thresholdGrad[i] = -sumOf(g)
+			c.thresholdGrad[i] = -sumOf(a.dst[i*a.dstStride:][:c.n])
 		}
 	}
 }
