@@ -4,13 +4,13 @@ package zlpr
 
 // The kernels by whether they write the gradient, and by form.
 var (
-	bceNEONx32 = [2][3]bceKernel[float32]{
+	bceNEONx32 = [2][4]bceKernel[float32]{
 		{bceSums32NEON, bceSumsShifted32NEON, bceSumsWeighted32NEON},
-		{bceGrad32NEON, bceGradShifted32NEON, bceGradWeighted32NEON},
+		{bceGrad32NEON, bceGradShifted32NEON, bceGradWeighted32NEON, bceGrad32NEON},
 	}
-	bceNEONx64 = [2][3]bceKernel[float64]{
+	bceNEONx64 = [2][4]bceKernel[float64]{
 		{bceSums64NEON, bceSumsShifted64NEON, bceSumsWeighted64NEON},
-		{bceGrad64NEON, bceGradShifted64NEON, bceGradWeighted64NEON},
+		{bceGrad64NEON, bceGradShifted64NEON, bceGradWeighted64NEON, bceGrad64NEON},
 	}
 )
 

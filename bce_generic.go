@@ -48,6 +48,7 @@ type bceArgs[T Float] struct {
 
 	dst       []T // for the gradient; nil for none
 	dstStride int
+	stream    bool // past the caches: every row of dst begins at a multiple of 64 bytes
 
 	x               []T
 	stride, rows, n int

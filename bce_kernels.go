@@ -7,8 +7,9 @@ type bceKernel[T Float] func(sum, product *float64, dst *T, dstStride int, x *T,
 	pos, neg *uint64, words int, p *[3]T, negWeight, posWeight *T)
 
 // run calls the kernel, of those with and without gradient, of the form that
-// the arguments ask for.
-func (a *bceArgs[T]) run(kernels *[2][3]bceKernel[T]) {
+// the arguments ask for: none, thresholds, weights, or a gradient past the
+// caches.
+func (a *bceArgs[T]) run(kernels *[2][4]bceKernel[T]) {
 	form, gradient := 0, 0
 	if a.shifted {
 		form = 1
@@ -18,6 +19,9 @@ func (a *bceArgs[T]) run(kernels *[2][3]bceKernel[T]) {
 	}
 	if a.dst != nil {
 		gradient = 1
+		if a.stream && form == 0 {
+			form = 3
+		}
 	}
 	kernels[gradient][form](&a.sum[0], unsafe.SliceData(a.product), unsafe.SliceData(a.dst), a.dstStride,
 		&a.x[0], a.stride, a.rows, a.n, &a.pos[0], &a.neg[0], a.words,

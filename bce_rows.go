@@ -113,6 +113,9 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 	switch {
 	case c.grad != nil:
 		a.dst, a.dstStride = c.grad, c.gradStride
+		// All of the output lies before or in the rest of the slice.
+		a.stream = c.first*c.gradStride+len(c.grad) >= streamBytes/int(unsafe.Sizeof(c.grad[0])) &&
+			misaligned(c.grad) == 0 && (c.rows == 1 || misaligned(c.grad[c.gradStride:]) == 0)
 		if unsafe.SliceData(c.grad) == unsafe.SliceData(c.x) {
 			scores, stride := c.x, c.stride
 			defer func() { c.x, c.stride = scores, stride }()

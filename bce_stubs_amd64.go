@@ -34,6 +34,11 @@ func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStri
 //go:noescape
 func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
+// bceGradStream32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+//
+//go:noescape
+func bceGradStream32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+
 // bceSums32AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
@@ -63,6 +68,11 @@ func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstSt
 //
 //go:noescape
 func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+
+// bceGradStream32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+//
+//go:noescape
+func bceGradStream32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
 // bceSums64AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
@@ -94,6 +104,11 @@ func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStri
 //go:noescape
 func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
+// bceGradStream64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+//
+//go:noescape
+func bceGradStream64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+
 // bceSums64AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
@@ -123,3 +138,8 @@ func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstSt
 //
 //go:noescape
 func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+
+// bceGradStream64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+//
+//go:noescape
+func bceGradStream64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)

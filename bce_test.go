@@ -83,6 +83,11 @@ func testBCEKernels[T Float](t *testing.T) {
 			a := bceCase[T](r, 1+r.IntN(3), n, kind)
 			offset := r.IntN(16)
 			a.x = append(make([]T, offset), a.x...)[offset:]
+			if kind == 1 && r.IntN(2) == 0 {
+				a.stream, a.dstStride = true, (n+15)&^15
+				a.dst = make([]T, a.rows*a.dstStride+16)
+				a.dst = a.dst[misaligned(a.dst):][:a.rows*a.dstStride]
+			}
 			dst := append([]T(nil), a.dst...)
 			results := func() (all []float64) {
 				all = append(append(all, a.sum...), a.product...)
@@ -146,7 +151,7 @@ func testBCEAccuracy[T Float](t *testing.T) {
 	worst := map[string][2]float64{}
 	lowest, highest := -82.0, 38.0
 	if !isFloat32[T]() {
-		lowest, highest = -690, 300
+		lowest = -690
 	}
 	for round := range bceRounds {
 		const rows = 3

@@ -10,13 +10,17 @@ import (
 )
 
 // A bceForm is a form of the kernels of binary cross-entropy: with thresholds,
-// and with those and weights.
+// and with those and weights. The gradient has a form without them, too, that
+// writes past the caches.
 type bceForm struct {
-	name              string
-	shifted, weighted bool
+	name                      string
+	shifted, weighted, stream bool
 }
 
-var bceForms = []bceForm{{"", false, false}, {"Shifted", true, false}, {"Weighted", true, true}}
+var (
+	bceForms  = []bceForm{{}, {name: "Shifted", shifted: true}, {name: "Weighted", shifted: true, weighted: true}}
+	bceStream = bceForm{name: "Stream", stream: true}
+)
 
 // bceKernels emits the kernels of binary cross-entropy: the loss, and the loss
 // with the gradient.
@@ -27,6 +31,7 @@ func bceKernels(f *file) {
 				emitBCE(&vec{f, t, e}, form, false)
 				emitBCE(&vec{f, t, e}, form, true)
 			}
+			emitBCE(&vec{f, t, e}, bceStream, true)
 		}
 	}
 }
@@ -205,6 +210,9 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	v.DECQ(rows)
 	v.JNZ(goTo(row))
 	v.Label(last)
+	if form.stream {
+		v.SFENCE()
+	}
 	v.VZEROUPPER()
 	v.RET()
 }
@@ -404,11 +412,15 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 		b.either(b.VDIVPS, b.VDIVPD, d, g, g)
 		b.and(g, part, g)
 	}
-	var exist mask
-	if !whole {
-		exist = b.maskAt(b.exist, t.number)
+	mem := b.element(b.dst, t.number)
+	switch {
+	case !whole:
+		b.store(b.maskAt(b.exist, t.number), g, mem)
+	case b.bceForm.stream:
+		b.vec.stream(g, mem)
+	default:
+		b.store(nil, g, mem)
 	}
-	b.store(exist, g, b.element(b.dst, t.number))
 }
 
 // weight returns the weights of the elements.
