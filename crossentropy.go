@@ -21,7 +21,7 @@ type SoftmaxCrossEntropy struct{}
 func (SoftmaxCrossEntropy) Name() string { return "softmax" }
 
 func (SoftmaxCrossEntropy) traits() (lossTraits, error) {
-	return lossTraits{target: true, classWeights: true}, nil
+	return lossTraits{target: true, classWeights: true, sideCopies: true}, nil
 }
 
 func (SoftmaxCrossEntropy) eval32(c *lossChunk[float32]) error { return evalCrossEntropy(c) }

@@ -53,6 +53,7 @@ type lossJob[T Float] struct {
 	failed            atomic.Int64 // the first chunk with an error
 	wait              sync.WaitGroup
 
+	number       int     // of batches so far
 	counting     bool    // the pass that counts rows
 	factor       float64 // of all gradients
 	maxPositives int
@@ -78,6 +79,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	}
 	j := &e.job
 	j.ctx, j.b, j.out = ctx, b, out
+	j.number++
 	defer func() { j.ctx, j.b, j.out = nil, nil, nil }()
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
@@ -251,7 +253,7 @@ func (w *lossWorker[T]) run() {
 func (w *lossWorker[T]) do(k int) error {
 	e, j, c := w.e, &w.e.job, &w.chunk
 	b := j.b
-	c.first = k * j.chunkRows
+	c.first, c.batch = k*j.chunkRows, j.number
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
 	c.words = bitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
@@ -307,7 +309,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
 	c.grad, c.thresholdGrad = nil, nil
 	c.stream = j.stream
-	c.buffered = j.stream && c.n <= bufferLen
+	c.buffered = j.stream && w.e.traits.sideCopies && c.n <= bufferLen
 	if out.ThresholdGrad != nil || column {
 		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
 		w.chunk.scratch.thresholdGrad = c.thresholdGrad
@@ -334,6 +336,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	for i := c.rows; i < len(c.scale); i++ {
 		c.scale[i] = 1
 	}
+	c.scale = c.scale[:c.rows]
 }
 
 // buffer returns a place for the gradients of a chunk; that of the last chunk
@@ -352,8 +355,8 @@ type filled struct {
 	valid bool
 }
 
-// fill returns x with length n and all elements that value, also those to a
-// multiple of 8.
+// fill returns x with length n and all elements that value, also those beyond to
+// a multiple of 8.
 func (f *filled) fill(x []float64, value float64, n int) []float64 {
 	room := (n + 7) &^ 7
 	if cap(x) < room || !f.valid || f.value != value {
@@ -363,7 +366,7 @@ func (f *filled) fill(x []float64, value float64, n int) []float64 {
 		}
 		*f = filled{value, true}
 	}
-	return x[:room]
+	return x[:n]
 }
 
 // spoil tells that the elements are being written.

@@ -38,6 +38,8 @@ func TestHashes(t *testing.T) {
 		{"selectScale/float64", 0x6284dfed2711f29d, hashSelectScale[float64]},
 		{"finishSums/float32", 0xdb78748f95df4201, hashFinishSums[float32]},
 		{"finishSums/float64", 0xa70410869fcb99a6, hashFinishSums[float64]},
+		{"bce/float32", 0x109871cf982f686c, hashBCE[float32]},
+		{"bce/float64", 0xa832db6190d66cb9, hashBCE[float64]},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},

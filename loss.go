@@ -33,6 +33,7 @@ type lossTraits struct {
 	classWeights bool
 	hardNegative bool // TopNegatives and TopScores
 	maxPositives bool // needs lossChunk.maxPositives
+	sideCopies   bool // makes lossChunk.pending while it computes
 }
 
 // A lossChunk is some rows of a batch: what a loss reads and writes.
@@ -42,6 +43,7 @@ type lossTraits struct {
 // gradient are 0.
 type lossChunk[T Float] struct {
 	first, rows, n int // number of the first row, of rows, of classes
+	batch          int // counts the batches: weights are those of the last chunk where it is the same
 
 	x        []T // row i is x[i*stride:][:n]
 	stride   int

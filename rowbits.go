@@ -225,7 +225,7 @@ func (w *lossWorker[T]) thresholds() {
 	j, c := &w.e.job, &w.chunk
 	b, fixed := j.b, w.e.traits.threshold
 	if b.Thresholds == nil && b.ThresholdColumn == 0 {
-		c.threshold = c.fixed.fill(c.threshold, fixed, c.rows)[:c.rows]
+		c.threshold = c.fixed.fill(c.threshold, fixed, c.rows)
 		c.zeroThreshold = fixed == 0
 		return
 	}

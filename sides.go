@@ -38,6 +38,7 @@ type lossScratch[T Float] struct {
 	ones          []float64 // scales of losses without gradient
 	thresholdGrad []float64
 	subset        *subsetCore
+	bce           bceScratch[T]
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.

@@ -25,6 +25,7 @@ func Files() (map[string][]byte, error) {
 		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
 		{"subset_amd64.s", "subset_stubs_amd64.go", subsetKernels},
 		{"loss_amd64.s", "loss_stubs_amd64.go", lossKernels},
+		{"bce_amd64.s", "bce_stubs_amd64.go", bceKernels},
 		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
 		{"metrics/above_amd64.s", "metrics/stubs_amd64.go", metricsKernels},
 	} {
@@ -39,6 +40,7 @@ func Files() (map[string][]byte, error) {
 		{"logsumexp_arm64.s", "stubs_arm64.go", neonCoreKernels},
 		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
 		{"loss_arm64.s", "loss_stubs_arm64.go", neonLossKernels},
+		{"bce_arm64.s", "bce_stubs_arm64.go", neonBCEKernels},
 		{"metrics/above_arm64.s", "metrics/stubs_arm64.go", neonMetricsKernels},
 	} {
 		neon := &neonFile{pkg: packageOf(f.asm)}

@@ -12,7 +12,7 @@ func neonFinishSums(v *neonVec) {
 	)
 	loss, fa, fb := d.param("loss"), d.param("fa"), d.param("fb")
 	a, b, scale, rows := d.param("a"), d.param("b"), d.param("scale"), d.param("rows")
-	g := newNeonLogarithms(d)
+	g := newNeonLogarithms(d, true)
 	// As the root package has them.
 	low, high, least, most := 0x1p-60, 0x1p120, 0x1p-126, 0x1p5
 	if v.double() {

@@ -27,7 +27,7 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 		streams = append(streams, hi, lo)
 	}
 	l := newNeonVectorLoop(v, streams...)
-	g := newNeonLogarithms(v)
+	g := newNeonLogarithms(v, true)
 
 	l.row(func(pairs []pair) {
 		load := func(s *stream, terms []term) (r []*vecReg) {
@@ -54,42 +54,68 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 	v.op("RET")
 }
 
+// A neonConstant is a constant in a register, or in memory where there are no
+// registers to spare.
+type neonConstant struct {
+	r   *vecReg
+	mem address
+}
+
+// place returns the constant of those bits.
+func (v *neonVec) place(x float64, inRegister bool) neonConstant {
+	c := neonConstant{mem: v.constant(x)}
+	if inRegister {
+		c.r = v.inRegister(c.mem)
+	}
+	return c
+}
+
+// with emits f with the constant in a register.
+func (v *neonVec) with(c neonConstant, f func(r *vecReg)) {
+	if c.r != nil {
+		f(c.r)
+		return
+	}
+	r := v.inRegister(c.mem)
+	f(r)
+	v.free(r)
+}
+
 // neonLogarithms evaluates logarithms of float64 numbers, two registers at a
 // time.
 type neonLogarithms struct {
 	*neonVec
-	one, significand, half, offset, unit, bias *vecReg
-	sum                                        *neonLogSum
+	one, significand, half, offset neonConstant
+	unit, bias                     neonConstant
+	sum                            *neonLogSum
 }
 
-func newNeonLogarithms(v *neonVec) *neonLogarithms {
+func newNeonLogarithms(v *neonVec, inRegisters bool) *neonLogarithms {
 	v.loadConstants()
-	bits := func(b uint64) *vecReg { return v.inRegister(v.constant(math.Float64frombits(b))) }
-	return &neonLogarithms{
-		neonVec: v, one: v.inRegister(v.constant(1)),
-		significand: bits(1<<52 - 1), half: bits(coef.SqrtHalfBits), offset: bits(coef.LogOffset),
-		unit: v.inRegister(v.constant(0x1p52)), bias: v.inRegister(v.constant(0x1p52 + 1023)),
-		sum: newNeonLogSum(v),
-	}
+	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
+	bits := func(b uint64) neonConstant { return place(math.Float64frombits(b)) }
+	return &neonLogarithms{v, place(1), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset),
+		place(0x1p52), place(0x1p52 + 1023), newNeonLogSum(v, inRegisters)}
 }
 
 // A neonReduced is numbers u·(1+c), u = 2^k·(1+f), and 1/u.
 type neonReduced struct{ k, f, c, inverse []*vecReg }
 
 // reduce1p reduces 1+y, y ≥ 0, and frees y.
-func (g *neonLogarithms) reduce1p(y []*vecReg) neonReduced {
-	h, c := g.regs(len(y)), g.regs(len(y))
-	for j := range y {
-		g.max(y[j], g.one, h[j])
-		g.min(y[j], g.one, c[j])
-	}
-	return g.reduce(h, c, y)
+func (v *neonLogarithms) reduce1p(y []*vecReg) neonReduced {
+	h, c := v.regs(len(y)), v.regs(len(y))
+	v.with(v.one, func(one *vecReg) {
+		for j := range y {
+			v.max(y[j], one, h[j])
+			v.min(y[j], one, c[j])
+		}
+	})
+	return v.reduce(h, c, y)
 }
 
 // reduce reduces h + c. If it is not nil, y is h + c - 1 exactly. It frees all
 // of them.
-func (g *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
-	v := g.neonVec
+func (v *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
 	k, f := v.regs(len(h)), v.regs(len(h))
 	for j := range h {
 		v.comment("u = h + c rounded, c = (c - (u - h))·(1/u)")
@@ -97,17 +123,17 @@ func (g *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
 		v.add(h[j], c[j], u)
 		v.sub(u, h[j], h[j])
 		v.sub(c[j], h[j], c[j])
-		v.div(g.one, u, h[j])
+		v.with(v.one, func(r *vecReg) { v.div(r, u, h[j]) })
 		v.mul(c[j], h[j], c[j])
 		v.comment("u = 2^k·(1+f)")
 		b := f[j]
-		v.op("VADD", g.offset.d2(), u.d2(), b.d2())
+		v.with(v.offset, func(r *vecReg) { v.op("VADD", r.d2(), u.d2(), b.d2()) })
 		v.op("VUSHR", imm(52), b.d2(), k[j].d2())
-		v.or(k[j], g.unit, k[j])
-		v.sub(k[j], g.bias, k[j])
-		v.and(b, g.significand, b)
-		v.op("VADD", g.half.d2(), b.d2(), b.d2())
-		v.sub(b, g.one, b)
+		v.with(v.unit, func(r *vecReg) { v.or(k[j], r, k[j]) })
+		v.with(v.bias, func(r *vecReg) { v.sub(k[j], r, k[j]) })
+		v.with(v.significand, func(r *vecReg) { v.and(b, r, b) })
+		v.with(v.half, func(r *vecReg) { v.op("VADD", r.d2(), b.d2(), b.d2()) })
+		v.with(v.one, func(r *vecReg) { v.sub(b, r, b) })
 		if y != nil {
 			v.comment("where k is 0, f = y and c = 0")
 			v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
@@ -122,56 +148,64 @@ func (g *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
 
 // log returns the logarithms of reduced numbers, and frees those but for the
 // inverse.
-func (g *neonLogarithms) log(r neonReduced) []*vecReg {
-	g.sum.evaluate(r.k, r.f, r.c)
-	g.free(r.k...)
+func (v *neonLogarithms) log(r neonReduced) []*vecReg {
+	v.sum.evaluate(r.k, r.f, r.c)
+	v.free(r.k...)
 	return r.f
+}
+
+// log1p returns log(1+y), y ≥ 0, and frees y.
+func (v *neonLogarithms) log1p(y []*vecReg) []*vecReg {
+	r := v.reduce1p(y)
+	v.free(r.inverse...)
+	return v.log(r)
 }
 
 // A neonLogSum evaluates k·ln(2) + log(1+f) + c as scalar.logSum does.
 type neonLogSum struct {
 	*neonVec
-	two, oneHalf, ln2Tail, ln2Head *vecReg
-	highest                        *vecReg
+	two, oneHalf, ln2Tail, ln2Head neonConstant
+	highest                        neonConstant
 	rest                           []address
 }
 
-func newNeonLogSum(v *neonVec) *neonLogSum {
+func newNeonLogSum(v *neonVec, inRegisters bool) *neonLogSum {
 	g := &neonLogSum{neonVec: v}
 	c := coef.Log64[:]
 	for _, x := range slices.Backward(c[:len(c)-1]) {
 		g.rest = append(g.rest, v.constant(x))
 	}
-	g.highest = v.inRegister(v.constant(c[len(c)-1]))
-	g.two, g.oneHalf = v.inRegister(v.constant(2)), v.inRegister(v.constant(0.5))
-	g.ln2Tail, g.ln2Head = v.inRegister(v.constant(coef.Ln2Tail)), v.inRegister(v.constant(coef.Ln2Head))
+	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
+	g.highest = place(c[len(c)-1])
+	g.two, g.oneHalf = place(2), place(0.5)
+	g.ln2Tail, g.ln2Head = place(coef.Ln2Tail), place(coef.Ln2Head)
 	return g
 }
 
 // evaluate leaves the results in f and frees c.
 func (g *neonLogSum) evaluate(k, f, c []*vecReg) {
-	s, z := make([]*vecReg, len(f)), make([]*vecReg, len(f))
+	s, z := g.regs(len(f)), g.regs(len(f))
 	g.comment("s = f/(2+f); r = R(s²)")
 	for i := range f {
-		s[i], z[i] = g.reg(), g.reg()
-		g.add(f[i], g.two, s[i])
+		g.with(g.two, func(two *vecReg) { g.add(f[i], two, s[i]) })
 		g.div(f[i], s[i], s[i])
 		g.mul(s[i], s[i], z[i])
 	}
-	r := g.horner(g.highest, g.rest, z)
+	var r []*vecReg
+	g.with(g.highest, func(highest *vecReg) { r = g.horner(highest, g.rest, z) })
 	g.comment("h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)")
 	for i := range f {
 		h, u := g.reg(), g.reg()
-		g.mul(f[i], g.oneHalf, h)
+		g.with(g.oneHalf, func(half *vecReg) { g.mul(f[i], half, h) })
 		g.mul(h, f[i], h)
 		g.copy(h, u)
 		g.fmaAcc(r[i], z[i], u)
-		g.fmaAcc(k[i], g.ln2Tail, c[i])
+		g.with(g.ln2Tail, func(tail *vecReg) { g.fmaAcc(k[i], tail, c[i]) })
 		g.fmaAcc(s[i], u, c[i])
 		g.comment("k·Ln2Head + (f - (h - low))")
 		g.sub(h, c[i], h)
 		g.sub(f[i], h, f[i])
-		g.fmaAcc(k[i], g.ln2Head, f[i])
+		g.with(g.ln2Head, func(head *vecReg) { g.fmaAcc(k[i], head, f[i]) })
 		g.free(h, u, c[i], s[i], z[i], r[i])
 	}
 }

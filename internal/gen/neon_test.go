@@ -136,8 +136,10 @@ func TestNeonErrors(t *testing.T) {
 			}
 		},
 		"constants": func(f *neonFile, a, b *vecReg) {
+			v := newNeonVec(f, float64s)
+			v.loadConstants()
 			for i := range 33 {
-				f.constant(float64s, "", float64(i))
+				v.loadPair(v.constant(float64(i)), a, b)
 			}
 		},
 	} {

@@ -99,6 +99,9 @@ func (v *neonVec) store(a *vecReg, m address) { v.op("FMOVQ", a, m) }
 
 // loadPair loads two registers from consecutive places.
 func (v *neonVec) loadPair(a address, d, e *vecReg) {
+	if a.disp > 1008 {
+		v.fail("%v is beyond what a pair of loads reaches", a)
+	}
 	v.check("FLDPQ", d)
 	v.check("FLDPQ", e)
 	v.op("FLDPQ", a, "("+d.String()+", "+e.String()+")")

@@ -479,6 +479,22 @@ func (a *selected) lanes(h int) {
 	}
 }
 
+// store combines the lanes and writes the row's sum.
+func (a *selected) store(out gpreg) {
+	var r []vreg
+	if q := a.quantities(); !a.double() {
+		r = a.eight(q, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+	} else {
+		r = a.eight(q, func(x, y []vreg) {
+			a.VADDPD(y[1], x[1], x[1])
+			a.twoSum(x[0], x[1], y[0])
+		})
+		a.VADDPD(r[1], r[0], r[0])
+	}
+	a.VMOVSD(r[0], at(out, 0))
+	a.ADDQ(operand.U8(8), out)
+}
+
 // quantities returns the row's lanes: the sums and, for float64, the errors.
 func (a *selected) quantities() [][]vreg {
 	sum, err := a.sum, a.err

@@ -103,6 +103,9 @@ func (v *vec) and(a, m, d op) { v.either(v.VANDPS, v.VANDPD, m, a, d) }
 func (v *vec) xor(a, m, d op) { v.either(v.VXORPS, v.VXORPD, m, a, d) }
 func (v *vec) or(a, m, d op)  { v.either(v.VORPS, v.VORPD, m, a, d) }
 
+// andNot is d = the bits of m that a has not.
+func (v *vec) andNot(a, m, d op) { v.either(v.VANDNPS, v.VANDNPD, m, a, d) }
+
 // zero clears d.
 func (v *vec) zero(d vreg) { v.VXORPS(d.AsY(), d.AsY(), d.AsY()) }
 
@@ -125,7 +128,9 @@ const (
 	equal          = 0  // false where either is NaN
 	unordered      = 3  // either is NaN
 	greaterOrEqual = 13 // false where either is NaN
+	less           = 17 // false where either is NaN
 	lessOrEqual    = 18 // false where either is NaN
+	notLess        = 21 // true where either is NaN
 	greater        = 30 // false where either is NaN
 )
 
