@@ -102,6 +102,7 @@ func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 }
 
 // exp32Shifted is exp32 with shift[i], a small number, added to r; nil for none.
+// All products are exact, as there.
 func exp32Shifted(w *[2 * lanes32]float32, x []float32, shift *[2 * lanes32]float32, magic, low, high float32) {
 	var (
 		m   = float64(magic)

@@ -215,6 +215,33 @@ func benchBCE[T Float](b *testing.B, gradient bool) {
 	}
 }
 
+// BenchmarkBCEForms evaluates BCE with a threshold and with weights.
+func BenchmarkBCEForms(b *testing.B) {
+	benchOps(b, func(b *testing.B, gradient bool) {
+		b.Run("type=f32", func(b *testing.B) { benchBCEForms[float32](b, gradient) })
+		b.Run("type=f64", func(b *testing.B) { benchBCEForms[float64](b, gradient) })
+	})
+}
+
+func benchBCEForms[T Float](b *testing.B, gradient bool) {
+	const n = 1000
+	rows := benchRows[T](n)
+	y := benchLabels(rows, n, 0.1)
+	for _, form := range []struct {
+		name string
+		loss BCE
+	}{
+		{"threshold", BCE{Threshold: 0.3}},
+		{"weights", BCE{PositiveWeight: []float64{3}}},
+		{"focal", BCE{Focal: 2}},
+	} {
+		b.Run("form="+form.name, func(b *testing.B) {
+			benchLoss(b, form.loss, gradient, rows, n, labelFormat("u8", rows, n, y),
+				func(grad, x []T, i int) float64 { return naiveBCE(grad, x, y[i*n:][:n]) })
+		})
+	}
+}
+
 // BenchmarkZLPRMemory and BenchmarkBCEMemory evaluate 1 GiB of scores.
 func BenchmarkZLPRMemory(b *testing.B) { benchLossMemory(b, ZLPR{}) }
 
