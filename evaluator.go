@@ -57,6 +57,7 @@ type lossJob[T Float] struct {
 	factor       float64 // of all gradients
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
+	factors      classFactors[T]
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -85,6 +86,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		e.workers = append(e.workers, newLossWorker(e))
 	}
 	j.setClassesOff(bitWords(n))
+	j.factors.begin(b.ClassWeights)
 
 	j.factor = 1
 	if out.Upstream != 0 {
@@ -246,7 +248,7 @@ func (w *lossWorker[T]) do(k int) error {
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
 	c.words = bitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
-	c.classWeights = b.ClassWeights
+	c.classWeights, c.factors = b.ClassWeights, &j.factors
 	c.maxPositives = j.maxPositives
 	if err := w.read(); err != nil {
 		return err

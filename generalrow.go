@@ -2,150 +2,376 @@ package zlpr
 
 import (
 	"math"
-	"math/bits"
 
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// This file evaluates one row of a loss of two sums (see sides.go) in the
-// general way, in float64: with weights, soft labels or γ, and whenever a sum at
-// pivot 0 leaves the natural range. Every sum and every factor is a power, so
-// nothing overflows and nothing that counts underflows; NaN and infinite scores
-// get their limits here.
+// This file evaluates the rows of a loss of two sums (see sides.go) in the
+// general way: with weights, soft labels or γ, and rows whose sums at pivot 0
+// leave the natural range. The kernels of side_generic.go do what costs an
+// element each. Sums and factors are powers where they need to be, so nothing
+// overflows and nothing that counts underflows; NaN and infinite scores get
+// their limits here.
+//
+// The sums are first taken at pivot 0. Where that does not serve, at the pivots
+// of the highest terms; and where |γy| of the highest y is shiftFrom or more,
+// that y is subtracted from the scores of its side: the difference is exact where
+// the term counts.
 
-// gather collects the terms of classes from to to-1 of row i, from a multiple of
-// 64, of the positives or the negatives: term k is factor[k]·e^y[k] and belongs
-// to class at[k].
-func (c *lossChunk[T]) gather(i int, rule *sideRule, positive bool, from, to int) int {
-	s := &c.scratch
-	if s.y == nil {
-		s.y, s.factor, s.e = make([]float64, BlockLen), make([]float64, BlockLen), make([]float64, BlockLen)
-		s.at = make([]int, BlockLen)
-	}
-	pos, neg := c.bits(i)
-	set := neg
-	if positive && !rule.soft {
-		set = pos
-	}
-	row, m := c.row(i), 0
-	for k := from / 64; k < bitWords(to); k++ {
-		for v := set[k]; v != 0; v &= v - 1 {
-			j := 64*k + bits.TrailingZeros64(v)
-			factor := 1.0
-			if rule.soft {
-				t := float64(c.soft[i*c.softStride+j])
-				if !positive {
-					t = 1 - t
-				}
-				factor = t
-			}
-			if rule.weights != nil {
-				factor *= rule.weights[j]
-			}
-			if factor == 0 {
-				continue
-			}
-			x := float64(row[j])
-			if positive {
-				x = -x
-			}
-			y := float64(rule.gamma * x)
-			if rule.gamma != 1 && math.Abs(y) < 1<<50 {
-				// e^(γx) = e^y·e^rest
-				rest := math.FMA(rule.gamma, x, -y)
-				if math.Abs(rest) < 0x1p-27 {
-					factor += float64(factor * rest)
-				} else {
-					factor *= scalar.Exp(rest)
-				}
-			}
-			s.y[m], s.factor[m], s.at[m] = y, factor, j
-			m++
-		}
-	}
-	return m
+// sideScratch is memory for this.
+type sideScratch[T Float] struct {
+	// The passes over the rows: one for both sides with hard labels; with soft
+	// ones each side has its own weights, and its own pass.
+	passes []sideRows[T]
+
+	soft    [2][]T          // weights of soft labels, of all rows
+	sum     [2][][2]float64 // results of the passes
+	top     [2][]sideTop[T] // results of the passes
+	params  []gradParams[T]
+	values  [][2]sideValue[T]
+	half    []T // gradient of the first pass
+	shifted []T // scores less the highest of a side
+	row     []T // gradient of a row
+
+	wide *wideChunk // float32: for a γ outside of its range
 }
 
-// side returns A or B of row i, and whether it has terms.
-func (c *lossChunk[T]) side(i int, rule *sideRule, positive bool) (p power, k class, any bool) {
-	var sum expSum
-	for from := 0; from < c.n; from += BlockLen {
-		m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-		if m == 0 {
+// A sideValue is what is known about one side of a row.
+type sideValue[T Float] struct {
+	power power // the sum, where it is finite
+	class class
+	any   bool // there are terms, be it of -Inf
+	slope slope
+
+	// Where scores are shifted: by what, and e^(γ·highest y).
+	shift bool
+	by    T
+	base  power
+}
+
+// general reports whether all rows go the general way.
+func (r *sideRule) general() bool { return r.gamma != 1 || r.weights != nil || r.soft }
+
+// evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
+func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
+	if isFloat32[T]() && !(rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p127) {
+		evalWide(any(c).(*lossChunk[float32]), rule)
+		return
+	}
+	s := &c.scratch
+	g := &s.general
+	c.prepareSides(rule)
+	if rule.product && c.grad != nil {
+		// ∂L/∂s = γ·∂L/∂(γs)
+		for i := range c.scale {
+			c.scale[i] *= rule.gamma
+		}
+	}
+	s.a, s.b = resize(s.a, c.rows), resize(s.b, c.rows)
+	s.u, s.v = resize(s.u, c.rows), resize(s.v, c.rows)
+	s.slow = resize(s.slow, c.rows)
+	anySlow := true
+	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
+		zero := [1]gradParams[T]{zeroPivot[T]()}
+		for k := range g.passes {
+			g.sum[k] = resize(g.sum[k], c.rows)
+			sideSums(g.sum[k], &g.passes[k], zero[:], 0)
+		}
+		second := g.sum[len(g.passes)-1]
+		for i, sum := range g.sum[0] {
+			s.a[i], s.b[i] = c.terms(i, sum[0], false, rule), c.terms(i, second[i][1], true, rule)
+		}
+		if rule.product {
+			anySlow = c.finishProduct(rule)
+		} else {
+			anySlow = c.finishSum()
+		}
+	} else {
+		for i := range s.slow {
+			s.slow[i] = true
+		}
+		s.params = resize(s.params, c.rows)
+	}
+	if anySlow {
+		c.evalSlow(rule)
+	}
+	if c.grad == nil {
+		return
+	}
+	for i := 0; i < c.rows; {
+		end := i + 1
+		for ; !anySlow && end < c.rows || end < c.rows && s.slow[end] == s.slow[i]; end++ {
+		}
+		if !anySlow || !s.slow[i] {
+			c.sideGradients(i, end, s.params[i:end])
+		}
+		i = end
+	}
+}
+
+// terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
+// they are too small for pivot 0; the result is not a natural sum then.
+func (c *lossChunk[T]) terms(i int, sum float64, positive bool, rule *sideRule) float64 {
+	if sum == 0 && c.anyTerm(i, positive, rule) {
+		return math.SmallestNonzeroFloat64
+	}
+	return sum
+}
+
+// anyTerm reports whether a side of row i has classes.
+func (c *lossChunk[T]) anyTerm(i int, positive bool, rule *sideRule) bool {
+	var any uint64
+	for _, v := range c.side(i, positive, rule) {
+		any |= v
+	}
+	return any != 0
+}
+
+// side returns the bits of a side of row i: with soft labels all classes.
+func (c *lossChunk[T]) side(i int, positive bool, rule *sideRule) []uint64 {
+	pos, neg := c.bits(i)
+	if positive && !rule.soft {
+		return pos
+	}
+	return neg
+}
+
+// noBits returns n words of no bits.
+func (s *lossScratch[T]) noBits(n int) []uint64 {
+	if len(s.none) < n {
+		s.none = make([]uint64, n)
+	}
+	return s.none[:n]
+}
+
+// prepareSides sets the passes over the chunk's rows.
+func (c *lossChunk[T]) prepareSides(rule *sideRule) {
+	s := &c.scratch
+	g := &s.general
+	class := c.factors.get(c.n)
+	r := sideRows[T]{
+		x: c.x, stride: c.stride, rows: c.rows, n: c.n,
+		pos: c.pos, neg: c.neg, words: c.words,
+		weights: class.weights, gamma: gammaPair[T](rule.gamma),
+	}
+	g.passes = append(g.passes[:0], r)
+	if !rule.soft {
+		return
+	}
+	size := weightsLen[T](c.n)
+	for side := range g.soft {
+		g.soft[side] = resize(g.soft[side], c.rows*size)
+	}
+	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, class.m, class.weights)
+	r.weightStride = size
+	g.passes = append(g.passes, r)
+	none := s.noBits(len(c.neg))
+	for side := range g.passes {
+		g.passes[side].weights = g.soft[side]
+	}
+	g.passes[0].pos = none
+	g.passes[1].pos, g.passes[1].neg = c.neg, none
+}
+
+// pass returns the number of the pass of a side.
+func (g *sideScratch[T]) pass(side int) int { return min(side, len(g.passes)-1) }
+
+// sideGradients writes the gradient of rows i to end-1.
+func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
+	g := &c.scratch.general
+	dst := c.grad[i*c.gradStride:]
+	first := g.passes[0].from(i, end)
+	if len(g.passes) == 1 {
+		sideGrad(dst, c.gradStride, &first, p, nil, 0)
+		return
+	}
+	g.half = resize(g.half, (end-i)*c.n)
+	second := g.passes[1].from(i, end)
+	sideGrad(g.half, c.n, &first, p, nil, 0)
+	sideGrad(dst, c.gradStride, &second, p, g.half, c.n)
+}
+
+// evalSlow evaluates the slow rows. The passes are prepared.
+func (c *lossChunk[T]) evalSlow(rule *sideRule) {
+	slow := c.scratch.slow
+	for i := 0; i < c.rows; i++ {
+		if slow[i] {
+			end := i + 1
+			for end < c.rows && slow[end] {
+				end++
+			}
+			c.evalRows(i, end, rule)
+			i = end
+		}
+	}
+}
+
+// evalRows evaluates rows i to end-1.
+func (c *lossChunk[T]) evalRows(i, end int, rule *sideRule) {
+	g := &c.scratch.general
+	rows := end - i
+	g.values, g.params = resize(g.values, rows), resize(g.params, rows)
+	for k := range g.passes {
+		g.top[k], g.sum[k] = resize(g.top[k], rows), resize(g.sum[k], rows)
+		r := g.passes[k].from(i, end)
+		sideMax(g.top[k], &r)
+	}
+	for j := range rows {
+		for side := range 2 {
+			top := &g.top[g.pass(side)][j]
+			c.pivot(i+j, side, float64(top.score[side]), float64(top.power[side]), &g.values[j][side], g.params[j][3*side:], rule)
+		}
+	}
+	for k := range g.passes {
+		r := g.passes[k].from(i, end)
+		sideSums(g.sum[k], &r, g.params, 1)
+	}
+	for j := range rows {
+		for side := range 2 {
+			v := &g.values[j][side]
+			switch {
+			case v.class != finite:
+			case v.shift:
+				c.shiftedSum(i+j, side, v, rule)
+			default:
+				v.power.hi = g.sum[g.pass(side)][j][side]
+			}
+		}
+	}
+	// The gradients of ordinary rows one after the other are one call.
+	from := i
+	for j := range rows {
+		v := &g.values[j]
+		nan := c.finishRow(i+j, v, rule)
+		ordinary := !nan
+		for side := range v {
+			ordinary = ordinary && !v[side].shift && !v[side].slope.infinite
+			g.params[j][3*side], g.params[j][3*side+2] = slopeParams[T](v[side].slope.power)
+		}
+		if ordinary {
 			continue
 		}
-		any = true
-		q, k := c.scratch.sum(m)
-		if k == finite {
-			sum.powers.add(q)
+		if c.grad != nil {
+			if from < i+j {
+				c.sideGradients(from, i+j, g.params[from-i:j])
+			}
+			if !nan {
+				c.specialGradient(i+j, v, rule)
+			}
 		}
-		sum.class = max(sum.class, k)
+		if nan {
+			c.nanRow(i + j)
+		}
+		from = i + j + 1
 	}
-	p, k = sum.result()
-	return p, k, any
+	if c.grad != nil && from < end {
+		c.sideGradients(from, end, g.params[from-i:])
+	}
 }
 
-// highest returns the largest y of m terms, NaN where there is one.
-func (s *lossScratch[T]) highest(m int) float64 {
-	top := math.Inf(-1)
-	for _, y := range s.y[:m] {
-		if y != y {
-			return y
-		}
-		top = max(top, y)
-	}
-	return top
-}
-
-// sum adds m gathered terms.
-func (s *lossScratch[T]) sum(m int) (power, class) {
-	top := s.highest(m)
+// pivot decides on the pivot of a side, given its tops: it sets all of v but the
+// sum, and the magic number of the pivot.
+func (c *lossChunk[T]) pivot(i, side int, score, power float64, v *sideValue[T], p []T, rule *sideRule) {
+	*v = sideValue[T]{class: finite}
+	y := float64(rule.gamma * score)
+	pivot := 0.0
 	switch {
-	case top != top:
-		return power{}, notANumber
-	case top > math.MaxFloat64:
-		return power{}, infinite
-	case top < -math.MaxFloat64:
-		return power{}, nothing
-	}
-	base := 0.0
-	if math.Abs(top) >= shiftFrom {
-		base = top
-		for k := range s.y[:m] {
-			s.y[k] -= base
+	case y != y:
+		v.class, v.any = notANumber, true
+	case y > math.MaxFloat64:
+		v.class, v.any = infinite, true
+	case y < -math.MaxFloat64:
+		v.class, v.any = nothing, c.anyTerm(i, side == 1, rule)
+	case math.Abs(y) >= shiftFrom:
+		v.any, v.shift = true, true
+		v.by = T(score)
+		if side == 1 {
+			v.by = -v.by
 		}
+		v.base = expPower(y)
+		if math.Abs(y) < 1<<50 {
+			v.base.hi *= scalar.Exp(math.FMA(rule.gamma, score, -y))
+		}
+	default:
+		v.any = true
+		pivot = math.RoundToEven(power)
+		v.power.exp = int64(pivot)
 	}
-	// The pivot is the binary exponent of the largest term.
-	top = math.Inf(-1)
-	for k, y := range s.y[:m] {
-		_, e := math.Frexp(s.factor[k])
-		top = max(top, float64(y*math.Log2E)+float64(e-1))
-	}
-	c := math.RoundToEven(top)
-	s.exponentials(m, c)
-	var sum, err float64
-	for k, e := range s.e[:m] {
-		sum, err = twoSum(sum, err, e*s.factor[k])
-	}
-	p := power{hi: sum + err, exp: int64(c)}
-	p.lo = err - (p.hi - sum)
-	if base != 0 {
-		p = p.times(expPower(base))
-	}
-	return p, finite
+	p[0] = magicOf[T](pivot)
 }
 
-// exponentials sets e[k] = e^y[k]·2^-c, 0 where that is below the smallest
-// normal number.
-func (s *lossScratch[T]) exponentials(m int, c float64) {
-	high := (c + 1022) * math.Ln2
-	for k, y := range s.y[:m] {
-		if y > high {
-			s.y[k] = high
-		}
+// magicOf returns the magic number of a pivot.
+func magicOf[T Float](pivot float64) T {
+	if isFloat32[T]() {
+		return T(magic32 - pivot)
 	}
-	p := [1][3]float64{{magic64 - c, (c - 1021.5) * math.Ln2, 1}}
-	scaleExp64(s.e, m, s.y, m, 1, m, p[:], 0)
+	return T(magic64 - pivot)
+}
+
+// oneSide returns one side of row i alone, with shifted scores where v says so.
+func (c *lossChunk[T]) oneSide(i, side int, v *sideValue[T]) sideRows[T] {
+	s := &c.scratch
+	g := &s.general
+	r := g.passes[g.pass(side)].from(i, i+1)
+	if side == 1 {
+		r.neg = s.noBits(c.words)
+	} else {
+		r.pos = s.noBits(c.words)
+	}
+	if v.shift {
+		g.shifted = resize(g.shifted, c.n)
+		for j, x := range c.row(i) {
+			g.shifted[j] = x - v.by
+		}
+		r.x = g.shifted
+	}
+	return r
+}
+
+// shiftedSum sets the sum of a side with shifted scores.
+func (c *lossChunk[T]) shiftedSum(i, side int, v *sideValue[T], rule *sideRule) {
+	r := c.oneSide(i, side, v)
+	var top [1]sideTop[T]
+	sideMax(top[:], &r)
+	pivot := math.RoundToEven(float64(top[0].power[side]))
+	var p [1]gradParams[T]
+	p[0][0], p[0][3] = magicOf[T](pivot), magicOf[T](pivot)
+	var sum [1][2]float64
+	sideSums(sum[:], &r, p[:], 0)
+	v.power = power{hi: sum[0][side], exp: int64(pivot)}.times(v.base)
+}
+
+// slopeParams returns the magic number and the factor with which a term times
+// 2^-c times the factor is e^y·f.
+func slopeParams[T Float](f power) (magic, factor T) {
+	f = f.tidy()
+	if f.shift != 0 {
+		f = power{} // e^y counts for nothing
+	}
+	return magicOf[T](float64(-max(-8000, min(8000, f.exp)))), T(f.hi)
+}
+
+// specialGradient writes the gradient of a row with shifted scores or an
+// infinite sum.
+func (c *lossChunk[T]) specialGradient(i int, v *[2]sideValue[T], rule *sideRule) {
+	g := &c.scratch.general
+	g.row = resize(g.row, c.n)
+	clear(g.row)
+	for side := range v {
+		if v[side].slope.infinite {
+			c.addLimit(i, side, v[side].slope.limit, rule)
+			continue
+		}
+		f := v[side].slope.power
+		if v[side].shift {
+			f = f.times(v[side].base)
+		}
+		var p [1]gradParams[T]
+		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
+		r := c.oneSide(i, side, &v[side])
+		sideGrad(g.row, c.n, &r, p[:], g.row, c.n)
+	}
+	copy(c.gradRow(i), g.row)
 }
 
 // A slope is the derivative of the loss by A or by B, times a row's scale; where
@@ -156,90 +382,77 @@ type slope struct {
 	infinite bool
 }
 
-// evalRow evaluates row i.
-func (c *lossChunk[T]) evalRow(i int, rule *sideRule) {
-	a, ka, anyA := c.side(i, rule, false)
-	b, kb, anyB := c.side(i, rule, true)
+// finishRow computes the loss of row i and the slopes of its sides, or reports
+// that all is NaN.
+func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], rule *sideRule) (nan bool) {
+	a, b := &v[0], &v[1]
 	scale := 1.0
 	if c.scale != nil && (c.grad != nil || c.thresholdGrad != nil) {
 		scale = c.scale[i]
+	}
+	if a.class == notANumber || b.class == notANumber {
+		return true
+	}
+	if rule.product {
+		c.loss[i] = 0
+		if a.any && b.any {
+			c.loss[i], a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, rule, scale)
+		}
+		return nan
 	}
 	s0 := c.threshold[i]
 	if !c.live[i] {
 		s0 = 0
 	}
-	var fa, fb slope
-	nan := ka == notANumber || kb == notANumber
-	if rule.product {
-		if !nan && anyA && anyB {
-			c.loss[i], fa, fb, nan = productRow(a, b, ka, kb, rule, scale)
-		} else {
-			c.loss[i] = 0
-		}
-	} else {
-		nan = nan || !finiteNumber(s0)
-		if !nan {
-			up, down := expPower(s0), expPower(-s0)
-			u, v := a.times(down), b.times(up)
-			c.loss[i] = 0
-			du, dv := u.float(), v.float()
-			if fa = (slope{limit: scale, infinite: ka == infinite}); !fa.infinite {
-				fa.power = down.times(u.over1p()).times(power{hi: scale})
-				c.loss[i] += u.log1p()
-			} else {
-				c.loss[i], du = math.Inf(1), math.Inf(1)
-			}
-			if fb = (slope{limit: -scale, infinite: kb == infinite}); !fb.infinite {
-				fb.power = up.times(v.over1p()).times(power{hi: -scale})
-				c.loss[i] += v.log1p()
-			} else {
-				c.loss[i], dv = math.Inf(1), math.Inf(1)
-			}
-			if c.thresholdGrad != nil {
-				c.thresholdGrad[i] = scale * thresholdSlope(du, dv)
-			}
-		}
+	if !finiteNumber(s0) {
+		return true
 	}
-	if nan {
-		c.nanRow(i)
-		return
+	du, lossA := c.sumSide(a, -s0, scale)
+	dv, lossB := c.sumSide(b, s0, -scale)
+	c.loss[i] = lossA + lossB
+	if c.thresholdGrad != nil {
+		c.thresholdGrad[i] = scale * thresholdSlope(du, dv)
 	}
-	if c.grad == nil {
-		return
+	return false
+}
+
+// sumSide returns u = e^shift times the sum of a side, and log1p(u), and sets the
+// slope.
+func (c *lossChunk[T]) sumSide(v *sideValue[T], shift, scale float64) (u, loss float64) {
+	v.slope = slope{limit: scale, infinite: v.class == infinite}
+	if v.slope.infinite {
+		return math.Inf(1), math.Inf(1)
 	}
-	s := &c.scratch
-	s.row = resize(s.row, c.n)
-	clear(s.row)
-	c.addSide(i, rule, false, &fa)
-	c.addSide(i, rule, true, &fb)
-	out := c.gradRow(i)
-	for j, v := range s.row {
-		out[j] = T(v)
+	factor, p := power{hi: 1}, v.power
+	if shift != 0 {
+		factor = expPower(shift)
+		p = p.times(factor)
 	}
+	v.slope.power = factor.times(p.over1p()).times(power{hi: scale})
+	return p.float(), p.log1p()
 }
 
 // productRow returns loss and slopes of a loss of the product, or nan.
 func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss float64, fa, fb slope, nan bool) {
-	g := scale * rule.gamma
 	if ka == infinite || kb == infinite {
 		if ka == nothing || kb == nothing {
 			return 0, fa, fb, true
 		}
-		fa = slope{limit: g, infinite: ka == infinite}
-		fb = slope{limit: -g, infinite: kb == infinite}
+		fa = slope{limit: scale, infinite: ka == infinite}
+		fb = slope{limit: -scale, infinite: kb == infinite}
 		if !fa.infinite {
-			fa.power = a.inverse().times(power{hi: g})
+			fa.power = a.inverse().times(power{hi: scale})
 		}
 		if !fb.infinite {
-			fb.power = b.inverse().times(power{hi: -g})
+			fb.power = b.inverse().times(power{hi: -scale})
 		}
 		return math.Inf(1), fa, fb, false
 	}
 	shift := expPower(rule.shift)
 	p := a.times(b).times(shift)
 	f := shift.times(p.over1p())
-	fa.power = f.times(b).times(power{hi: g})
-	fb.power = f.times(a).times(power{hi: -g})
+	fa.power = f.times(b).times(power{hi: scale})
+	fb.power = f.times(a).times(power{hi: -scale})
 	return p.log1p(), fa, fb, false
 }
 
@@ -269,70 +482,43 @@ func (c *lossChunk[T]) nanRow(i int) {
 	}
 }
 
-// addSide adds the gradient of the negatives or the positives to the row.
-func (c *lossChunk[T]) addSide(i int, rule *sideRule, positive bool, f *slope) {
-	s := &c.scratch
-	if f.infinite {
-		c.addLimit(i, rule, positive, f.limit)
-		return
-	}
-	p := f.tidy()
-	if p.hi == 0 {
-		return
-	}
-	base := 0.0
-	if p.shift != 0 || p.exp > shiftFrom || p.exp < -shiftFrom {
-		// Take the highest argument away: exact where the exponential counts.
-		base = math.Inf(-1)
-		for from := 0; from < c.n; from += BlockLen {
-			if m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n)); m > 0 {
-				base = max(base, s.highest(m))
+// addLimit adds to the row's gradient that of a side with an infinite sum: all of
+// it at the one infinite argument, or NaN where there are several.
+func (c *lossChunk[T]) addLimit(i, side int, limit float64, rule *sideRule) {
+	g := &c.scratch.general
+	bits, w := c.side(i, side == 1, rule), g.passes[g.pass(side)].from(i, i+1).weights
+	count := 0
+	for pass := range 2 {
+		for j, x := range c.row(i) {
+			if bits[j/64]>>(j%64)&1 == 0 || w[weightPlace[T](j)] == 0 {
+				continue
 			}
-		}
-		if math.IsInf(base, -1) {
-			return
-		}
-		p = p.times(expPower(base))
-		if p.shift < 0 || p.exp < -4000 {
-			return
-		}
-	}
-	pivot := float64(-max(-4000, min(4000, p.exp)))
-	for from := 0; from < c.n; from += BlockLen {
-		m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-		if m == 0 {
-			continue
-		}
-		if base != 0 {
-			for k := range s.y[:m] {
-				s.y[k] -= base
+			y := rule.gamma * float64(x)
+			if side == 1 {
+				y = -y
 			}
-		}
-		s.exponentials(m, pivot)
-		for k, e := range s.e[:m] {
-			s.row[s.at[k]] += float64(e * p.hi * s.factor[k])
+			top := y > math.MaxFloat64
+			switch {
+			case pass == 0 && top:
+				count++
+			case pass == 1 && count > 1:
+				g.row[j] = canonicalNaN[T]()
+			case pass == 1 && top:
+				g.row[j] += T(limit)
+			}
 		}
 	}
 }
 
-// addLimit adds the gradient of a side with an infinite sum: all of it at the
-// one infinite argument, or NaN where there are several.
-func (c *lossChunk[T]) addLimit(i int, rule *sideRule, positive bool, limit float64) {
-	s, count := &c.scratch, 0
-	for pass := range 2 {
-		for from := 0; from < c.n; from += BlockLen {
-			m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-			for k, y := range s.y[:m] {
-				top := y > math.MaxFloat64
-				switch {
-				case pass == 0 && top:
-					count++
-				case pass == 1 && count > 1:
-					s.row[s.at[k]] = canonicalNaN[float64]()
-				case pass == 1 && top:
-					s.row[s.at[k]] += limit
-				}
-			}
+// exponentials sets e[k] = e^y[k]·2^-c, 0 where that is below the smallest
+// normal number.
+func (s *lossScratch[T]) exponentials(m int, c float64) {
+	high := (c + 1022) * math.Ln2
+	for k, y := range s.y[:m] {
+		if y > high {
+			s.y[k] = high
 		}
 	}
+	p := [1][3]float64{{magic64 - c, (c - 1021.5) * math.Ln2, 1}}
+	scaleExp64(s.e, m, s.y, m, 1, m, p[:], 0)
 }

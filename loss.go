@@ -56,7 +56,8 @@ type lossChunk[T Float] struct {
 	// threshold has the threshold of every row, fixed or learned.
 	threshold    []float64
 	classWeights []float64 // nil: all 1
-	maxPositives int       // the most positives of a row of the whole batch
+	factors      *classFactors[T]
+	maxPositives int // the most positives of a row of the whole batch
 
 	// loss takes the loss of every row, without the row's weight.
 	loss []float64

@@ -37,6 +37,7 @@ type lossScratch[T Float] struct {
 	zeroPivot     bool // all params are those of pivot 0
 	thresholdGrad []float64
 	subset        *subsetCore
+	general       sideScratch[T]
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.
@@ -47,10 +48,8 @@ type lossScratch[T Float] struct {
 
 // evalSides evaluates a loss of two sums.
 func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
-	if rule.gamma != 1 || rule.weights != nil || rule.soft {
-		for i := range c.rows {
-			c.evalRow(i, rule)
-		}
+	if rule.general() {
+		evalGeneral(c, rule)
 		return
 	}
 	s := &c.scratch
@@ -81,11 +80,8 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		anySlow = c.finishSum()
 	}
 	if anySlow {
-		for i, slow := range s.slow {
-			if slow {
-				c.evalRow(i, rule)
-			}
-		}
+		c.prepareSides(rule)
+		c.evalSlow(rule)
 	}
 	if c.grad == nil {
 		return

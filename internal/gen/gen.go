@@ -25,6 +25,7 @@ func Files() (map[string][]byte, error) {
 		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
 		{"subset_amd64.s", "subset_stubs_amd64.go", subsetKernels},
 		{"loss_amd64.s", "loss_stubs_amd64.go", lossKernels},
+		{"side_amd64.s", "side_stubs_amd64.go", sideKernels},
 		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
 		{"metrics/above_amd64.s", "metrics/stubs_amd64.go", metricsKernels},
 	} {

@@ -123,7 +123,10 @@ func (v *vec) broadcast(mem operand.Mem, d op) {
 // Predicates of a comparison.
 const (
 	equal          = 0  // false where either is NaN
+	lessOrEqual    = 2  // false where either is NaN
 	unordered      = 3  // either is NaN
+	notEqual       = 4  // true where either is NaN
+	notGreater     = 26 // true where either is NaN
 	greaterOrEqual = 13 // false where either is NaN
 	greater        = 30 // false where either is NaN
 )
