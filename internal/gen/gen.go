@@ -40,6 +40,7 @@ func Files() (map[string][]byte, error) {
 		{"logsumexp_arm64.s", "stubs_arm64.go", neonCoreKernels},
 		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
 		{"loss_arm64.s", "loss_stubs_arm64.go", neonLossKernels},
+		{"side_arm64.s", "side_stubs_arm64.go", neonSideKernels},
 		{"metrics/above_arm64.s", "metrics/stubs_arm64.go", neonMetricsKernels},
 	} {
 		neon := &neonFile{pkg: packageOf(f.asm)}
