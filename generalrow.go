@@ -29,9 +29,10 @@ type sideScratch[T Float] struct {
 	top     [2][]sideTop[T] // results of the passes
 	params  []gradParams[T]
 	values  [][2]sideValue[T]
-	half    []T // gradient of the first pass
-	shifted []T // scores less the highest of a side
-	row     []T // gradient of a row
+	log     [2][]float64 // of the rows' losses: arguments of log1p
+	half    []T          // gradient of the first pass
+	shifted []T          // scores less the highest of a side
+	row     []T          // gradient of a row
 
 	wide *wideChunk // float32: for a γ outside of its range
 }
@@ -240,9 +241,13 @@ func (c *lossChunk[T]) evalRows(i, end int, rule *sideRule) {
 	}
 	// The gradients of ordinary rows one after the other are one call.
 	from := i
+	for k := range g.log {
+		g.log[k] = resize(g.log[k], rows)
+		clear(g.log[k])
+	}
 	for j := range rows {
 		v := &g.values[j]
-		nan := c.finishRow(i+j, v, rule)
+		nan := c.finishRow(i+j, v, &g.log[0][j], &g.log[1][j], rule)
 		ordinary := !nan
 		for side := range v {
 			ordinary = ordinary && !v[side].shift && !v[side].slope.infinite
@@ -266,6 +271,12 @@ func (c *lossChunk[T]) evalRows(i, end int, rule *sideRule) {
 	}
 	if c.grad != nil && from < end {
 		c.sideGradients(from, end, g.params[from-i:])
+	}
+	for k := range g.log {
+		log1p64(g.log[k], g.log[k])
+	}
+	for j, l := range g.log[0] {
+		c.loss[i+j] += l + g.log[1][j]
 	}
 }
 
@@ -382,9 +393,9 @@ type slope struct {
 	infinite bool
 }
 
-// finishRow computes the loss of row i and the slopes of its sides, or reports
-// that all is NaN.
-func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], rule *sideRule) (nan bool) {
+// finishRow computes the slopes of the sides of row i and its loss but for log1p
+// of x and y, or reports that all is NaN.
+func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64, rule *sideRule) (nan bool) {
 	a, b := &v[0], &v[1]
 	scale := 1.0
 	if c.scale != nil && (c.grad != nil || c.thresholdGrad != nil) {
@@ -396,7 +407,7 @@ func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], rule *sideRule) (nan
 	if rule.product {
 		c.loss[i] = 0
 		if a.any && b.any {
-			c.loss[i], a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, rule, scale)
+			c.loss[i], *x, a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, rule, scale)
 		}
 		return nan
 	}
@@ -407,36 +418,40 @@ func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], rule *sideRule) (nan
 	if !finiteNumber(s0) {
 		return true
 	}
-	du, lossA := c.sumSide(a, -s0, scale)
-	dv, lossB := c.sumSide(b, s0, -scale)
-	c.loss[i] = lossA + lossB
+	du, restA := a.finishSum(-s0, scale, x)
+	dv, restB := b.finishSum(s0, -scale, y)
+	c.loss[i] = restA + restB
 	if c.thresholdGrad != nil {
 		c.thresholdGrad[i] = scale * thresholdSlope(du, dv)
 	}
 	return false
 }
 
-// sumSide returns u = e^shift times the sum of a side, and log1p(u), and sets the
-// slope.
-func (c *lossChunk[T]) sumSide(v *sideValue[T], shift, scale float64) (u, loss float64) {
-	v.slope = slope{limit: scale, infinite: v.class == infinite}
-	if v.slope.infinite {
+// finishSum sets the slope of a side and returns u = e^shift times its sum, and
+// log1p(u) but for log1p of x.
+func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest float64) {
+	if v.class == infinite {
+		v.slope = slope{limit: scale, infinite: true}
 		return math.Inf(1), math.Inf(1)
 	}
-	factor, p := power{hi: 1}, v.power
-	if shift != 0 {
-		factor = expPower(shift)
+	p := v.power
+	if shift == 0 {
+		v.slope = slope{power: p.over1p().times(power{hi: scale})}
+	} else {
+		factor := expPower(shift)
 		p = p.times(factor)
+		v.slope = slope{power: factor.times(p.over1p()).times(power{hi: scale})}
 	}
-	v.slope.power = factor.times(p.over1p()).times(power{hi: scale})
-	return p.float(), p.log1p()
+	*x, rest = p.log1pArgument()
+	return p.float(), rest
 }
 
-// productRow returns loss and slopes of a loss of the product, or nan.
-func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss float64, fa, fb slope, nan bool) {
+// productRow returns the slopes of a loss of the product, and the loss but for
+// log1p of x, or nan.
+func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss, x float64, fa, fb slope, nan bool) {
 	if ka == infinite || kb == infinite {
 		if ka == nothing || kb == nothing {
-			return 0, fa, fb, true
+			return 0, 0, fa, fb, true
 		}
 		fa = slope{limit: scale, infinite: ka == infinite}
 		fb = slope{limit: -scale, infinite: kb == infinite}
@@ -446,14 +461,15 @@ func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss f
 		if !fb.infinite {
 			fb.power = b.inverse().times(power{hi: -scale})
 		}
-		return math.Inf(1), fa, fb, false
+		return math.Inf(1), 0, fa, fb, false
 	}
 	shift := expPower(rule.shift)
 	p := a.times(b).times(shift)
 	f := shift.times(p.over1p())
 	fa.power = f.times(b).times(power{hi: scale})
 	fb.power = f.times(a).times(power{hi: -scale})
-	return p.log1p(), fa, fb, false
+	x, loss = p.log1pArgument()
+	return loss, x, fa, fb, false
 }
 
 // inverse returns 1/p.

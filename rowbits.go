@@ -1,6 +1,9 @@
 package zlpr
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // This file reads labels, masks and weights of a chunk: which classes of which
 // rows take part, as positives and as negatives.
@@ -129,7 +132,11 @@ func (w *lossWorker[T]) checkSoft() error {
 	j, c := &w.e.job, &w.chunk
 	for i := range c.rows {
 		_, part := c.bits(i)
-		for k, v := range c.soft[i*c.softStride:][:c.n] {
+		row := c.soft[i*c.softStride:][:c.n]
+		if goodSoft(row, part) {
+			continue
+		}
+		for k, v := range row {
 			if v == 0 {
 				continue
 			}
@@ -147,6 +154,35 @@ func (w *lossWorker[T]) checkSoft() error {
 		}
 	}
 	return nil
+}
+
+// goodSoft reports, quickly, that a row's soft labels are in [0, 1] and all its
+// classes take part. It may miss it.
+func goodSoft[T Float](row []T, part []uint64) bool {
+	if len(row) == 0 {
+		return true
+	}
+	all := ^uint64(0)
+	for _, v := range part[:len(part)-1] {
+		all &= v
+	}
+	if all&(part[len(part)-1]|^lastWord(len(row))) != ^uint64(0) {
+		return false
+	}
+	// The bits of a number in [0, 1], but -0, are at most those of 1.
+	var bad uint64 // its sign
+	if isFloat32[T]() {
+		one := uint64(math.Float32bits(1))
+		for _, b := range castSlice[uint32](row) {
+			bad |= one - uint64(b)
+		}
+	} else {
+		one := math.Float64bits(1)
+		for _, b := range castSlice[uint64](row) {
+			bad |= one - b | b
+		}
+	}
+	return int64(bad) >= 0
 }
 
 // rowWeights fills in the row weights and takes out rows of weight 0.
