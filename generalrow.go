@@ -186,10 +186,27 @@ func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
 		sideGrad(dst, c.gradStride, &first, p, nil, 0)
 		return
 	}
+	for j := range p {
+		deepen(&p[j])
+	}
 	g.half = resize(g.half, (end-i)*c.n)
 	second := g.passes[1].from(i, end)
 	sideGrad(g.half, c.n, &first, p, nil, 0)
 	sideGrad(dst, c.gradStride, &second, p, g.half, c.n)
+}
+
+// deepen changes parameters so that terms which times the factor are below the
+// smallest normal number are kept: those of the other side may be added to them.
+func deepen[T Float](p *gradParams[T]) {
+	depth := 100
+	if isFloat32[T]() {
+		depth = 60
+	}
+	for k := 0; k < 6; k += 3 {
+		m, e := math.Frexp(float64(p[k+2]))
+		p[k] += T(e + depth)
+		p[k+2] = T(m * math.Float64frombits(uint64(1023-depth)<<52))
+	}
 }
 
 // evalSlow evaluates the slow rows. The passes are prepared.
@@ -379,6 +396,7 @@ func (c *lossChunk[T]) specialGradient(i int, v *[2]sideValue[T], rule *sideRule
 		}
 		var p [1]gradParams[T]
 		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
+		deepen(&p[0])
 		r := c.oneSide(i, side, &v[side])
 		sideGrad(g.row, c.n, &r, p[:], g.row, c.n)
 	}
@@ -464,6 +482,7 @@ func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss, 
 		return math.Inf(1), 0, fa, fb, false
 	}
 	shift := expPower(rule.shift)
+	shift.hi *= scalar.Exp(rule.rest)
 	p := a.times(b).times(shift)
 	f := shift.times(p.over1p())
 	fa.power = f.times(b).times(power{hi: scale})

@@ -22,7 +22,8 @@ import (
 type sideRule struct {
 	product bool
 	gamma   float64   // scale of the scores: the sums are of e^(γs) and e^(-γs)
-	shift   float64   // γm
+	shift   float64   // γm, rounded
+	rest    float64   // what the rounding left out
 	target  bool      // P is the row's target alone
 	weights []float64 // factors of the exponentials; nil: all 1
 	soft    bool      // soft labels t: A = Σ (1-t)·e^s, B = Σ t·e^-s
@@ -243,7 +244,7 @@ func thresholdSlope(u, v float64) float64 {
 // finishProduct is finishSum for a loss of the product.
 func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 	s := &c.scratch
-	shift := scalar.Exp(rule.shift)
+	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]
 		ok := fastSum[T](a) && (fastSum[T](b) || rule.target && c.target[i] >= 0 && fastTerm(b) && b != 0) &&

@@ -1,0 +1,162 @@
+package zlpr
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// boundGeneral bounds the relative errors of losses and gradients with weights,
+// soft labels or γ, in ULP. The worst found are 2.26 (float32) and 2.62
+// (float64).
+const boundGeneral = 3.5
+
+// generalRow returns a random row with γ, class weights or soft labels of many
+// magnitudes.
+func generalRow[T Float](r *rand.Rand) (c lossCase[T], loss Loss, want func(ref.Row) ref.Result) {
+	n := 1 + r.IntN(40)
+	center := []float64{0, 0, 0, 3, -40, 60, -90, 300, -300, 1000, -2040, 2050, -5000, 1e5}[r.IntN(14)]
+	spread := []float64{0.1, 1, 3, 10, 100}[r.IntN(5)]
+	gamma := []float64{1, 1, 0.7, 1.7, 1e-3, 1e-2, 13, 1e3, 1 + 1e-7, math.Pi * 1e-30}[r.IntN(10)]
+	kind := r.IntN(3)
+	if kind == 0 && r.IntN(2) == 0 {
+		// Arguments of the exponentials of that magnitude.
+		center, spread = center/gamma, spread/gamma
+	}
+	equal := r.IntN(8) == 0
+	for i := range n {
+		x := center + spread*r.NormFloat64()
+		if r.IntN(30) == 0 {
+			x = []float64{0, 1e-30, -1e-30, center * 2, -center}[r.IntN(5)]
+		}
+		if equal && i > 0 {
+			x = float64(c.scores[0])
+		}
+		c.scores = append(c.scores, T(x))
+		c.positive = append(c.positive, r.IntN(4) == 0)
+	}
+	if r.IntN(2) == 0 {
+		exp := []int{0, 3, 30, 200}[r.IntN(4)]
+		for range n {
+			w := math.Ldexp(1+r.Float64(), r.IntN(2*exp+1)-exp)
+			if r.IntN(10) == 0 {
+				w = []float64{0, 1, 1 - 0x1p-30, 5e-324, 1e-310, 1e300}[r.IntN(6)]
+				if exp < 200 {
+					w = min(w, 1)
+				}
+			}
+			c.weights = append(c.weights, w)
+		}
+	}
+	switch kind {
+	case 0:
+		margin := []float64{0, 0.3, -2}[r.IntN(3)]
+		if math.Abs(center) > 100 {
+			// Makes the product of the sums no power without end.
+			margin = 0
+		}
+		return c, Pairwise{Gamma: gamma, Margin: margin}, func(row ref.Row) ref.Result { return row.Pairwise(gamma, margin) }
+	case 1:
+		for range n {
+			t := r.Float64()
+			switch r.IntN(6) {
+			case 0:
+				t = float64(r.IntN(2))
+			case 1:
+				t = math.Ldexp(t, -r.IntN(140))
+			case 2:
+				t = 1 - math.Ldexp(t, -r.IntN(30))
+			case 3:
+				t = 5e-324 * float64(r.IntN(9))
+			}
+			c.soft = append(c.soft, T(t))
+		}
+		c.threshold = []float64{0, 0, 1.5, center}[r.IntN(4)]
+		return c, SoftZLPR{Threshold: c.threshold}, ref.Row.SoftZLPR
+	}
+	c.threshold = []float64{0, 0, 1.5, center}[r.IntN(4)]
+	return c, ZLPR{Threshold: c.threshold}, ref.Row.ZLPR
+}
+
+// generalErrors returns the errors of loss and gradient in ULP. Where a gradient
+// is a difference of the two sides' terms its error is relative to the larger.
+func generalErrors[T Float](t *testing.T, c *lossCase[T], loss Loss, want ref.Result) (lossError, gradError float64) {
+	ulp, smallest := unitsOf[T]()
+	_, losses, grad := evalBatch(t, loss, Options{}, c.batch(), Output[T]{})
+	if a := new(big.Float).Abs(want.Loss); a.Cmp(ref.New(0x1p-1000)) > 0 {
+		lossError = ref.RelError(losses[0], want.Loss, ulp)
+	} else if losses[0] > 0x1p-999 {
+		t.Errorf("loss %v, want %v", losses[0], want.Loss)
+	}
+	for i, g := range grad {
+		scale := new(big.Float).Abs(want.Grad[i])
+		if c.soft != nil {
+			scale.Add(scale, new(big.Float).Abs(softTerm(c.row(), i)))
+		}
+		if scale.Cmp(ref.New(smallest)) < 0 {
+			if math.Abs(float64(g)) > 2*smallest {
+				t.Errorf("gradient %d is %v, want %v", i, g, want.Grad[i])
+			}
+			continue
+		}
+		e := ref.AbsError(float64(g), want.Grad[i], scale, ulp)
+		if e > boundGeneral {
+			t.Logf("gradient %d is %v, want %v, scale %v", i, g, want.Grad[i], scale)
+		}
+		gradError = max(gradError, e)
+	}
+	return lossError, gradError
+}
+
+// softTerm returns the positive side's term of the gradient by class i.
+func softTerm(r ref.Row, i int) *big.Float {
+	if r.Soft[i] == 0 {
+		return new(big.Float)
+	}
+	hard := r
+	// B/(1+B) shares: e^-s weighted with t alone, the negatives left out.
+	hard.Positive = make([]bool, len(r.Scores))
+	hard.Weights = make([]float64, len(r.Scores))
+	for j := range r.Scores {
+		hard.Positive[j] = true
+		hard.Weights[j] = 1
+		if r.Weights != nil {
+			hard.Weights[j] = r.Weights[j]
+		}
+		hard.Weights[j] *= r.Soft[j]
+	}
+	return hard.ZLPR().Grad[i]
+}
+
+func testGeneralAccuracy[T Float](t *testing.T) {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 300
+	}
+	r := rand.New(rand.NewPCG(31, 32))
+	worst := map[string]float64{}
+	for range rounds {
+		c, loss, want := generalRow[T](r)
+		l, g := generalErrors(t, &c, loss, want(c.row()))
+		kind := loss.Name()
+		if c.weights != nil {
+			kind += " weights"
+		}
+		worst[kind+" loss"] = max(worst[kind+" loss"], l)
+		worst[kind+" gradient"] = max(worst[kind+" gradient"], g)
+		if l > boundGeneral || g > boundGeneral || t.Failed() {
+			t.Fatalf("%+v: loss off by %.3g ULP, gradient by %.3g: scores %v, positive %v, soft %v, weights %v", loss, l, g, c.scores, c.positive, c.soft, c.weights)
+		}
+	}
+	t.Log(fmt.Sprint(worst))
+}
+
+// TestGeneralAccuracy compares losses and gradients with weights, soft labels
+// and γ with the reference.
+func TestGeneralAccuracy(t *testing.T) {
+	forBothTypes(t, testGeneralAccuracy[float32], testGeneralAccuracy[float64])
+}
