@@ -160,3 +160,56 @@ func testGeneralAccuracy[T Float](t *testing.T) {
 func TestGeneralAccuracy(t *testing.T) {
 	forBothTypes(t, testGeneralAccuracy[float32], testGeneralAccuracy[float64])
 }
+
+// TestGeneralAgrees compares rows of all kinds, with NaN and infinities, by
+// different ways: class weights of 1, and soft labels that are 0 or 1.
+func TestGeneralAgrees(t *testing.T) {
+	forBothTypes(t, testGeneralAgrees[float32], testGeneralAgrees[float64])
+}
+
+func testGeneralAgrees[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(51, 52))
+	ulp, smallest := unitsOf[T]()
+	for _, n := range []int{1, 7, 16, 33, 64, 100, 300, 9000} {
+		b := mixedBatch[T](r, min(300, 1+20000/n), n, false)
+		want := runOnce(t, ZLPR{}, Options{Reduction: Mean}, b)
+		ones := make([]float64, n)
+		for j := range ones {
+			ones[j] = 1
+		}
+		weighted := *b
+		weighted.ClassWeights = ones
+		soft := *b
+		soft.Labels = nil
+		rows := b.Scores.Rows
+		soft.Soft = Matrix[T]{rows, n, make([]T, rows*n), n}
+		bits := make([]uint64, rows*bitWords(n))
+		if err := b.Labels.ReadRows(bits, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rows {
+			for j := range n {
+				soft.Soft.Data[i*n+j] = T(bits[i*bitWords(n)+j/64] >> (j % 64) & 1)
+			}
+		}
+		for name, got := range map[string]run[T]{
+			"weights": runOnce(t, ZLPR{}, Options{Reduction: Mean}, &weighted),
+			"soft":    runOnce(t, SoftZLPR{}, Options{Reduction: Mean}, &soft),
+		} {
+			near := func(what string, i int, a, b, least float64) {
+				if a == b || a != a && b != b || math.Abs(a) < least && math.Abs(b) < least {
+					return
+				}
+				if !(math.Abs(a-b) <= 6*ulp*math.Abs(a)) {
+					t.Fatalf("%s, n = %d: %s %d of row %d is %v, not %v", name, n, what, i%n, i/n, b, a)
+				}
+			}
+			for i := range want.losses {
+				near("loss", i*n, want.losses[i], got.losses[i], 0)
+			}
+			for i := range want.grad {
+				near("gradient", i, float64(want.grad[i]), float64(got.grad[i]), smallest)
+			}
+		}
+	}
+}

@@ -164,11 +164,10 @@ func (c *lossChunk[T]) prepareSides(rule *sideRule) {
 		g.soft[side] = resize(g.soft[side], c.rows*size)
 	}
 	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, class.m, class.weights)
-	r.weightStride = size
-	g.passes = append(g.passes, r)
 	none := s.noBits(len(c.neg))
+	g.passes = append(g.passes, r)
 	for side := range g.passes {
-		g.passes[side].weights = g.soft[side]
+		g.passes[side].weights, g.passes[side].weightStride = g.soft[side], size
 	}
 	g.passes[0].pos = none
 	g.passes[1].pos, g.passes[1].neg = c.neg, none
@@ -453,6 +452,12 @@ func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest floa
 		return math.Inf(1), math.Inf(1)
 	}
 	p := v.power
+	if a := math.Abs(scale); shift == 0 && p.shift == 0 && -800 < p.exp && p.exp < 800 && p.hi <= 0x1p100 && 0x1p-100 <= a && a <= 0x1p100 {
+		// The usual case, in float64.
+		u = p.hi * math.Float64frombits(uint64(1023+p.exp)<<52)
+		*x, v.slope = u, slope{power: power{hi: scale / (1 + u)}}
+		return u, 0
+	}
 	if shift == 0 {
 		v.slope = slope{power: p.over1p().times(power{hi: scale})}
 	} else {

@@ -169,20 +169,25 @@ func goodSoft[T Float](row []T, part []uint64) bool {
 	if all&(part[len(part)-1]|^lastWord(len(row))) != ^uint64(0) {
 		return false
 	}
-	// The bits of a number in [0, 1], but -0, are at most those of 1.
-	var bad uint64 // its sign
 	if isFloat32[T]() {
-		one := uint64(math.Float32bits(1))
-		for _, b := range castSlice[uint32](row) {
-			bad |= one - uint64(b)
-		}
-	} else {
-		one := math.Float64bits(1)
-		for _, b := range castSlice[uint64](row) {
-			bad |= one - b | b
-		}
+		return allAtMost(castSlice[uint32](row), math.Float32bits(1))
 	}
-	return int64(bad) >= 0
+	return allAtMost(castSlice[uint64](row), math.Float64bits(1))
+}
+
+// allAtMost reports whether all b are at most top, as integers. Of the bits of
+// floats, those of numbers from +0 to that with the bits top are.
+func allAtMost[U uint32 | uint64](b []U, top U) bool {
+	var x, y int64 // their signs
+	for ; len(b) >= 4; b = b[4:] {
+		b0, b1, b2, b3 := int64(b[0]), int64(b[1]), int64(b[2]), int64(b[3])
+		x |= int64(top) - b0 | b0 | int64(top) - b1 | b1
+		y |= int64(top) - b2 | b2 | int64(top) - b3 | b3
+	}
+	for _, v := range b {
+		x |= int64(top) - int64(v) | int64(v)
+	}
+	return x|y >= 0
 }
 
 // rowWeights fills in the row weights and takes out rows of weight 0.
