@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // A generalCase is a loss that depends on weights, γ or scores far from 0.
@@ -144,3 +146,44 @@ func BenchmarkGeneral(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAffineSum takes sums of e^(ax+b) over the classes of bits, one row a
+// call.
+func BenchmarkAffineSum(b *testing.B) {
+	for _, n := range []int{64, 1000, 30522} {
+		b.Run(fmt.Sprintf("type=f32/n=%d", n), func(b *testing.B) { benchAffineSum[float32](b, n) })
+		b.Run(fmt.Sprintf("type=f64/n=%d", n), func(b *testing.B) { benchAffineSum[float64](b, n) })
+	}
+}
+
+func benchAffineSum[T Float](b *testing.B, n int) {
+	x, y := normalScores[T](n), benchLabels(1, n, 0.5)
+	bits := labelFormat("bits", 1, n, y).(*BitLabels).Words
+	const scale, offset = 0.7, 1.3
+	benchImpls(b, func(b *testing.B) {
+		for b.Loop() {
+			var sum float64
+			for j, v := range x {
+				if y[j] != 0 {
+					sum += math.Exp(scale*float64(v) + offset)
+				}
+			}
+			affineSink = sum
+		}
+		perElement[T](b, n)
+	}, func(b *testing.B) {
+		// e^offset is a factor of the sum.
+		f := &classFactors[T]{}
+		f.begin(nil)
+		r := sideRows[T]{x: x, stride: n, rows: 1, n: n, pos: make([]uint64, len(bits)), neg: bits, words: len(bits), weights: f.get(n).weights, gamma: gammaPair[T](scale)}
+		p := [1]gradParams[T]{zeroPivot[T]()}
+		var sum [1][2]float64
+		for b.Loop() {
+			sideSums(sum[:], &r, p[:], 0)
+			affineSink = sum[0][0] * scalar.Exp(offset)
+		}
+		perElement[T](b, n)
+	})
+}
+
+var affineSink float64

@@ -186,7 +186,7 @@ func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
 		return
 	}
 	for j := range p {
-		deepen(&p[j])
+		deepen(&p[j], c.scale[i+j])
 	}
 	g.half = resize(g.half, (end-i)*c.n)
 	second := g.passes[1].from(i, end)
@@ -196,10 +196,14 @@ func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
 
 // deepen changes parameters so that terms which times the factor are below the
 // smallest normal number are kept: those of the other side may be added to them.
-func deepen[T Float](p *gradParams[T]) {
-	depth := 100
+// Terms times the factor are at most scale.
+func deepen[T Float](p *gradParams[T], scale float64) {
+	depth, most := 100, 1000
 	if isFloat32[T]() {
-		depth = 60
+		depth, most = 60, 120
+	}
+	if _, e := math.Frexp(scale); e > most-depth {
+		depth = max(0, most-e)
 	}
 	for k := 0; k < 6; k += 3 {
 		m, e := math.Frexp(float64(p[k+2]))
@@ -395,7 +399,9 @@ func (c *lossChunk[T]) specialGradient(i int, v *[2]sideValue[T], rule *sideRule
 		}
 		var p [1]gradParams[T]
 		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
-		deepen(&p[0])
+		if len(g.passes) > 1 {
+			deepen(&p[0], c.scale[i])
+		}
 		r := c.oneSide(i, side, &v[side])
 		sideGrad(g.row, c.n, &r, p[:], g.row, c.n)
 	}
