@@ -180,10 +180,20 @@ func polynomial32(r float32) float32 {
 	return fma32(fma32(p, r, 1), r, 1)
 }
 
-// fma32 returns a·b + c, rounded once. The product is exact in float64, the sum
-// is rounded to odd there: then rounding it to float32 is right.
+// fma32 returns a·b + c, rounded once. The product is exact in float64; rounding
+// the sum to float64 first does no harm, unless that is half-way between two
+// float32 or the result is subnormal.
 func fma32(a, b, c float32) float32 {
-	p, q := float64(a)*float64(b), float64(c)
+	s := float64(a)*float64(b) + float64(c)
+	if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && (x<<1>>53 >= 1023-126 || x<<1 == 0) {
+		return float32(s)
+	}
+	return oddFMA32(float64(a)*float64(b), float64(c))
+}
+
+// oddFMA32 returns p + q, rounded to odd in float64: then rounding that to
+// float32 is right.
+func oddFMA32(p, q float64) float32 {
 	s := p + q
 	d := s - p
 	if e := (p - (s - d)) + (q - d); e > 0 || e < 0 {
@@ -307,36 +317,50 @@ func sideSums64Generic(sum [][2]float64, r *sideRows[float64], p []gradParams[fl
 // p[i][5] over pos, 0 for other elements, to dst[i·dstStride+j]; with add, plus
 // add[i·addStride+j].
 func sideGrad32Generic(dst []float32, dstStride int, r *sideRows[float32], p []gradParams[float32], add []float32, addStride int) {
-	sideGradGeneric(dst, dstStride, r, p, add, addStride, terms32, lowest32)
+	for i := range r.rows {
+		r.groups(i, func(from, m int, pos, neg uint64, w []float32) {
+			var g sideGroup[float32]
+			terms32(&g, r.x[i*r.stride+from:][:m], pos, w, [2]float32{p[i][0], p[i][3]}, r.gamma)
+			g.scale(m, pos, neg, w, &p[i], lowest32)
+			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
+		})
+	}
 }
 
 // sideGrad64Generic is sideGrad32Generic for float64.
 func sideGrad64Generic(dst []float64, dstStride int, r *sideRows[float64], p []gradParams[float64], add []float64, addStride int) {
-	sideGradGeneric(dst, dstStride, r, p, add, addStride, terms64, lowest64)
+	for i := range r.rows {
+		r.groups(i, func(from, m int, pos, neg uint64, w []float64) {
+			var g sideGroup[float64]
+			terms64(&g, r.x[i*r.stride+from:][:m], pos, w, [2]float64{p[i][0], p[i][3]}, r.gamma)
+			g.scale(m, pos, neg, w, &p[i], lowest64)
+			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
+		})
+	}
 }
 
-func sideGradGeneric[T Float](dst []T, dstStride int, r *sideRows[T], p []gradParams[T], add []T, addStride int,
-	terms func(*sideGroup[T], []T, uint64, []T, [2]T, [2]T), lowest T) {
-	for i := range r.rows {
-		q := &p[i]
-		r.groups(i, func(from, m int, pos, neg uint64, w []T) {
-			var g sideGroup[T]
-			terms(&g, r.x[i*r.stride+from:][:m], pos, w, [2]T{q[0], q[3]}, r.gamma)
-			for j := range m {
-				v := T(0)
-				switch {
-				case !(g.t[j] >= lowest) || w[weightPlace[T](j)] == 0:
-				case pos>>j&1 != 0:
-					v = g.term[j] * q[5]
-				case neg>>j&1 != 0:
-					v = g.term[j] * q[2]
-				}
-				if add != nil {
-					v += add[i*addStride+from+j]
-				}
-				dst[i*dstStride+from+j] = v
-			}
-		})
+// scale multiplies the first m terms by the factors of their sides, and makes
+// those that do not count 0.
+func (g *sideGroup[T]) scale(m int, pos, neg uint64, w []T, p *gradParams[T], lowest T) {
+	factor := [2]T{p[2], p[5]}
+	for j := range m {
+		if (pos|neg)>>j&1 != 0 && g.t[j] >= lowest && w[weightPlace[T](j)] != 0 {
+			g.term[j] *= factor[pos>>j&1]
+		} else {
+			g.term[j] = 0
+		}
+	}
+}
+
+// writeTerms writes the terms to dst, plus add from element at on unless that is
+// nil; dst may be there.
+func writeTerms[T Float](dst []T, g *sideGroup[T], add []T, at int) {
+	if add == nil {
+		copy(dst, g.term[:])
+		return
+	}
+	for j, v := range add[at:][:len(dst)] {
+		dst[j] = g.term[j] + v
 	}
 }
 
