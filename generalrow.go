@@ -139,7 +139,11 @@ func (c *lossChunk[T]) prepareSides(rule *sideRule) {
 	for side := range g.soft {
 		g.soft[side] = resize(g.soft[side], c.rows*size)
 	}
-	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, class.m, class.weights)
+	m := class.m
+	if rule.weights == nil && isFloat32[T]() {
+		m = nil
+	}
+	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, m, class.weights)
 	none := s.noBits(len(c.neg))
 	g.passes = append(g.passes, r)
 	for side := range g.passes {

@@ -205,6 +205,9 @@ func testGuardPagesOfSides[T Float](t *testing.T) {
 				class[j] = 1
 			}
 			softWeights(touching(w[0], k, atEnd), touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.pos, r.words, class, touching(w[2], k, atEnd))
+			if isFloat32[T]() {
+				softWeights(touching(w[0], k, atEnd), touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.pos, r.words, nil, nil)
+			}
 		}
 	}
 }

@@ -42,6 +42,7 @@ func TestHashes(t *testing.T) {
 		{"sideGrad/float64", 0xf765fa62340a217e, hashSideGrad[float64]},
 		{"softWeights/float32", 0xa40f826384c66be2, hashSoftWeights[float32]},
 		{"softWeights/float64", 0x901bf9c7fe9a2412, hashSoftWeights[float64]},
+		{"softUnit", 0xa8bbd2d0986d2c83, hashSoftUnit},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -339,6 +340,19 @@ func hashSoftWeights[T Float](h *resultHash, r *rawRand) {
 	_, part, words := hashedSides(r, rows, n)
 	neg, pos := make([]T, rows*weightsLen[T](n)), make([]T, rows*weightsLen[T](n))
 	softWeights(neg, pos, t, n, rows, n, part, words, class, exponents)
+	addHash(h, neg...)
+	addHash(h, pos...)
+}
+
+func hashSoftUnit(h *resultHash, r *rawRand) {
+	rows, n := 1+r.IntN(2), r.length()
+	t := make([]float32, rows*n)
+	for i := range t {
+		t[i] = float32(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
+	}
+	_, part, words := hashedSides(r, rows, n)
+	neg, pos := make([]float32, rows*weightsLen[float32](n)), make([]float32, rows*weightsLen[float32](n))
+	softWeights(neg, pos, t, n, rows, n, part, words, nil, nil)
 	addHash(h, neg...)
 	addHash(h, pos...)
 }

@@ -103,3 +103,16 @@ func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, wo
 	}
 	softWeights64Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, whole)
 }
+
+func softUnit32(neg, pos, t []float32, stride, rows, n int, part []uint64, words int) {
+	whole := n &^ 15
+	switch {
+	case activeTier == tierGeneric || whole == 0:
+		whole = 0
+	case activeTier == tierAVX512:
+		softUnit32AVX512(&neg[0], &pos[0], weightsLen[float32](n), &t[0], stride, rows, whole, &part[0], words)
+	default:
+		softUnit32AVX2(&neg[0], &pos[0], weightsLen[float32](n), &t[0], stride, rows, whole, &part[0], words)
+	}
+	softUnit32Generic(neg, pos, t, stride, rows, n, part, words, whole)
+}

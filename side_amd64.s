@@ -2885,6 +2885,199 @@ DATA f64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
 DATA f64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
 GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $64
 
+// func softUnit32AVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+// Requires: AVX, AVX2
+TEXT ·softUnit32AVX2(SB), NOSPLIT, $32-72
+	MOVQ    neg+0(FP), AX
+	MOVQ    pos+8(FP), CX
+	MOVQ    t+24(FP), DX
+	MOVQ    part+56(FP), BX
+	MOVQ    rows+40(FP), SI
+	MOVQ    n+48(FP), DI
+	MOVQ    wStride+16(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, (SP)
+	MOVQ    wStride+16(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, 8(SP)
+	MOVQ    stride+32(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, 16(SP)
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    R8, 24(SP)
+	VMOVUPS f32_3f800000<>+0(SB), Y0
+	VMOVUPS f32_0<>+0(SB), Y1
+	VMOVUPS f32_5f800000<>+0(SB), Y2
+	VMOVUPS f32_4b000000<>+0(SB), Y3
+	VMOVUPS f32_7fffff<>+0(SB), Y4
+	VMOVUPS f32_4b00007f<>+0(SB), Y5
+	VMOVUPS f32_4b0000bf<>+0(SB), Y6
+
+row37:
+	XORQ R8, R8
+
+loop38:
+	MOVQ         R8, R9
+	SHRQ         $0x03, R9
+	VMOVUPS      (DX)(R8*4), Y7
+	VPBROADCASTB (BX)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VSUBPS       Y7, Y0, Y9
+	VCMPPS       $0x04, Y9, Y1, Y10
+	VANDPS       Y8, Y10, Y10
+	VPSRLD       $0x17, Y9, Y11
+	VORPS        Y3, Y11, Y11
+	VSUBPS       Y5, Y11, Y11
+	VANDPS       Y4, Y9, Y9
+	VORPS        Y0, Y9, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      Y9, (AX)(R8*8)
+	VANDPS       Y10, Y11, Y11
+	VMOVUPS      Y11, 64(AX)(R8*8)
+	VMULPS       Y2, Y7, Y7
+	VCMPPS       $0x04, Y7, Y1, Y9
+	VANDPS       Y8, Y9, Y9
+	VPSRLD       $0x17, Y7, Y8
+	VORPS        Y3, Y8, Y8
+	VSUBPS       Y6, Y8, Y8
+	VANDPS       Y4, Y7, Y7
+	VORPS        Y0, Y7, Y7
+	VANDPS       Y9, Y7, Y7
+	VMOVUPS      Y7, (CX)(R8*8)
+	VANDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(CX)(R8*8)
+	VMOVUPS      32(DX)(R8*4), Y7
+	VPBROADCASTB 1(BX)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VSUBPS       Y7, Y0, Y9
+	VCMPPS       $0x04, Y9, Y1, Y10
+	VANDPS       Y8, Y10, Y10
+	VPSRLD       $0x17, Y9, Y11
+	VORPS        Y3, Y11, Y11
+	VSUBPS       Y5, Y11, Y11
+	VANDPS       Y4, Y9, Y9
+	VORPS        Y0, Y9, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      Y9, 32(AX)(R8*8)
+	VANDPS       Y10, Y11, Y11
+	VMOVUPS      Y11, 96(AX)(R8*8)
+	VMULPS       Y2, Y7, Y7
+	VCMPPS       $0x04, Y7, Y1, Y9
+	VANDPS       Y8, Y9, Y9
+	VPSRLD       $0x17, Y7, Y8
+	VORPS        Y3, Y8, Y8
+	VSUBPS       Y6, Y8, Y8
+	VANDPS       Y4, Y7, Y7
+	VORPS        Y0, Y7, Y7
+	VANDPS       Y9, Y7, Y7
+	VMOVUPS      Y7, 32(CX)(R8*8)
+	VANDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 96(CX)(R8*8)
+	ADDQ         $0x10, R8
+	CMPQ         R8, DI
+	JB           loop38
+	ADDQ         (SP), AX
+	ADDQ         8(SP), CX
+	ADDQ         16(SP), DX
+	ADDQ         24(SP), BX
+	DECQ         SI
+	JNZ          row37
+	VZEROUPPER
+	RET
+
+DATA f32_5f800000<>+0(SB)/4, $0x5f800000
+DATA f32_5f800000<>+4(SB)/4, $0x5f800000
+DATA f32_5f800000<>+8(SB)/4, $0x5f800000
+DATA f32_5f800000<>+12(SB)/4, $0x5f800000
+DATA f32_5f800000<>+16(SB)/4, $0x5f800000
+DATA f32_5f800000<>+20(SB)/4, $0x5f800000
+DATA f32_5f800000<>+24(SB)/4, $0x5f800000
+DATA f32_5f800000<>+28(SB)/4, $0x5f800000
+DATA f32_5f800000<>+32(SB)/4, $0x5f800000
+DATA f32_5f800000<>+36(SB)/4, $0x5f800000
+DATA f32_5f800000<>+40(SB)/4, $0x5f800000
+DATA f32_5f800000<>+44(SB)/4, $0x5f800000
+DATA f32_5f800000<>+48(SB)/4, $0x5f800000
+DATA f32_5f800000<>+52(SB)/4, $0x5f800000
+DATA f32_5f800000<>+56(SB)/4, $0x5f800000
+DATA f32_5f800000<>+60(SB)/4, $0x5f800000
+GLOBL f32_5f800000<>(SB), RODATA|NOPTR, $64
+
+DATA f32_4b000000<>+0(SB)/4, $0x4b000000
+DATA f32_4b000000<>+4(SB)/4, $0x4b000000
+DATA f32_4b000000<>+8(SB)/4, $0x4b000000
+DATA f32_4b000000<>+12(SB)/4, $0x4b000000
+DATA f32_4b000000<>+16(SB)/4, $0x4b000000
+DATA f32_4b000000<>+20(SB)/4, $0x4b000000
+DATA f32_4b000000<>+24(SB)/4, $0x4b000000
+DATA f32_4b000000<>+28(SB)/4, $0x4b000000
+DATA f32_4b000000<>+32(SB)/4, $0x4b000000
+DATA f32_4b000000<>+36(SB)/4, $0x4b000000
+DATA f32_4b000000<>+40(SB)/4, $0x4b000000
+DATA f32_4b000000<>+44(SB)/4, $0x4b000000
+DATA f32_4b000000<>+48(SB)/4, $0x4b000000
+DATA f32_4b000000<>+52(SB)/4, $0x4b000000
+DATA f32_4b000000<>+56(SB)/4, $0x4b000000
+DATA f32_4b000000<>+60(SB)/4, $0x4b000000
+GLOBL f32_4b000000<>(SB), RODATA|NOPTR, $64
+
+DATA f32_7fffff<>+0(SB)/4, $0x007fffff
+DATA f32_7fffff<>+4(SB)/4, $0x007fffff
+DATA f32_7fffff<>+8(SB)/4, $0x007fffff
+DATA f32_7fffff<>+12(SB)/4, $0x007fffff
+DATA f32_7fffff<>+16(SB)/4, $0x007fffff
+DATA f32_7fffff<>+20(SB)/4, $0x007fffff
+DATA f32_7fffff<>+24(SB)/4, $0x007fffff
+DATA f32_7fffff<>+28(SB)/4, $0x007fffff
+DATA f32_7fffff<>+32(SB)/4, $0x007fffff
+DATA f32_7fffff<>+36(SB)/4, $0x007fffff
+DATA f32_7fffff<>+40(SB)/4, $0x007fffff
+DATA f32_7fffff<>+44(SB)/4, $0x007fffff
+DATA f32_7fffff<>+48(SB)/4, $0x007fffff
+DATA f32_7fffff<>+52(SB)/4, $0x007fffff
+DATA f32_7fffff<>+56(SB)/4, $0x007fffff
+DATA f32_7fffff<>+60(SB)/4, $0x007fffff
+GLOBL f32_7fffff<>(SB), RODATA|NOPTR, $64
+
+DATA f32_4b00007f<>+0(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+4(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+8(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+12(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+16(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+20(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+24(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+28(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+32(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+36(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+40(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+44(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+48(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+52(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+56(SB)/4, $0x4b00007f
+DATA f32_4b00007f<>+60(SB)/4, $0x4b00007f
+GLOBL f32_4b00007f<>(SB), RODATA|NOPTR, $64
+
+DATA f32_4b0000bf<>+0(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+4(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+8(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+12(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+16(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+20(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+24(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+28(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+32(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+36(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+40(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+44(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+48(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+52(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+56(SB)/4, $0x4b0000bf
+DATA f32_4b0000bf<>+60(SB)/4, $0x4b0000bf
+GLOBL f32_4b0000bf<>(SB), RODATA|NOPTR, $64
+
 // func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
@@ -2919,9 +3112,9 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	VMOVUPS      f32_0<>+0(SB), Z2
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last38
+	JZ           last40
 
-row37:
+row39:
 	VMOVUPS Z1, Z4
 	VMOVUPS Z1, Z5
 	VMOVUPS Z1, Z6
@@ -2931,9 +3124,9 @@ row37:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one40
+	JB      one42
 
-two39:
+two41:
 	MOVQ        R11, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -3002,13 +3195,13 @@ two39:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two39
+	JAE         two41
 
-one40:
+one42:
 	ADDQ $0x02, R12
-	JZ   rest42
+	JZ   rest44
 
-group41:
+group43:
 	MOVQ        R11, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -3045,13 +3238,13 @@ group41:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group41
+	JNZ         group43
 
-rest42:
+rest44:
 	TESTQ       R8, R8
-	JZ          done44
+	JZ          done46
 	CMPQ        R8, $0x10
-	JBE         half43
+	JBE         half45
 	MOVQ        R11, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -3086,9 +3279,9 @@ rest42:
 	VMAXPS      Z7, Z9, K5, Z7
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done44
+	JMP         done46
 
-half43:
+half45:
 	MOVQ        R11, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -3108,7 +3301,7 @@ half43:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done44:
+done46:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), BX
@@ -3151,22 +3344,22 @@ done44:
 	VMAXPS        X4, X7, X7
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
-	JZ            number45
+	JZ            number47
 	MOVL          DI, (AX)
 	MOVL          DI, 8(AX)
 
-number45:
+number47:
 	KORTESTW K4, K4
-	JZ       number46
+	JZ       number48
 	MOVL     DI, 4(AX)
 	MOVL     DI, 12(AX)
 
-number46:
+number48:
 	ADDQ $0x10, AX
 	DECQ R10
-	JNZ  row37
+	JNZ  row39
 
-last38:
+last40:
 	VZEROUPPER
 	RET
 
@@ -3217,9 +3410,9 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	VMOVUPS      f32_4b400001<>+0(SB), Z12
 	VMOVUPS      f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last48
+	JZ           last50
 
-row47:
+row49:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VXORPS       Y16, Y16, Y16
@@ -3227,9 +3420,9 @@ row47:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one50
+	JB           one52
 
-two49:
+two51:
 	MOVQ          R12, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -3390,13 +3583,13 @@ two49:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two49
+	JAE           two51
 
-one50:
+one52:
 	ADDQ $0x02, R13
-	JZ   rest52
+	JZ   rest54
 
-group51:
+group53:
 	MOVQ          R12, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -3479,13 +3672,13 @@ group51:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group51
+	JNZ           group53
 
-rest52:
+rest54:
 	TESTQ         R8, R8
-	JZ            done54
+	JZ            done56
 	CMPQ          R8, $0x10
-	JBE           half53
+	JBE           half55
 	MOVQ          R12, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3566,9 +3759,9 @@ rest52:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z17, Z17
-	JMP           done54
+	JMP           done56
 
-half53:
+half55:
 	MOVQ          R12, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3615,7 +3808,7 @@ half53:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z17, Z17
 
-done54:
+done56:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), BX
@@ -3637,9 +3830,9 @@ done54:
 	VMOVSD        X17, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row47
+	JNZ           row49
 
-last48:
+last50:
 	VZEROUPPER
 	RET
 
@@ -3690,9 +3883,9 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
 	VMOVUPS      f32_4b400001<>+0(SB), Z12
 	VMOVUPS      f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last56
+	JZ           last58
 
-row55:
+row57:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -3700,9 +3893,9 @@ row55:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one58
+	JB           one60
 
-two57:
+two59:
 	MOVQ        R12, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3851,13 +4044,13 @@ two57:
 	VMOVUPS     Z24, 192(AX)(R12*1)
 	ADDQ        $+256, R12
 	SUBQ        $0x02, R13
-	JAE         two57
+	JAE         two59
 
-one58:
+one60:
 	ADDQ $0x02, R13
-	JZ   rest60
+	JZ   rest62
 
-group59:
+group61:
 	MOVQ        R12, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3934,13 +4127,13 @@ group59:
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group59
+	JNZ         group61
 
-rest60:
+rest62:
 	TESTQ       R8, R8
-	JZ          done62
+	JZ          done64
 	CMPQ        R8, $0x10
-	JBE         half61
+	JBE         half63
 	MOVQ        R12, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -4015,9 +4208,9 @@ rest60:
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z14, K5, Z14
 	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done62
+	JMP         done64
 
-half61:
+half63:
 	MOVQ        R12, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -4057,7 +4250,7 @@ half61:
 	VMULPS.Z    Z15, Z14, K4, Z14
 	VMOVUPS     Z14, K1, (AX)(R12*1)
 
-done62:
+done64:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -4065,9 +4258,9 @@ done62:
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row55
+	JNZ  row57
 
-last56:
+last58:
 	VZEROUPPER
 	RET
 
@@ -4122,9 +4315,9 @@ TEXT ·sideGradAdd32AVX512(SB), NOSPLIT, $40-120
 	VMOVUPS      f32_4b400001<>+0(SB), Z12
 	VMOVUPS      f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last64
+	JZ           last66
 
-row63:
+row65:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -4132,9 +4325,9 @@ row63:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	SUBQ         $0x02, R14
-	JB           one66
+	JB           one68
 
-two65:
+two67:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R13*1), Z18
@@ -4291,13 +4484,13 @@ two65:
 	VMOVUPS     Z24, 192(AX)(R13*1)
 	ADDQ        $+256, R13
 	SUBQ        $0x02, R14
-	JAE         two65
+	JAE         two67
 
-one66:
+one68:
 	ADDQ $0x02, R14
-	JZ   rest68
+	JZ   rest70
 
-group67:
+group69:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R13*1), Z18
@@ -4378,13 +4571,13 @@ group67:
 	VMOVUPS     Z24, 64(AX)(R13*1)
 	ADDQ        $0x80, R13
 	DECQ        R14
-	JNZ         group67
+	JNZ         group69
 
-rest68:
+rest70:
 	TESTQ       R8, R8
-	JZ          done70
+	JZ          done72
 	CMPQ        R8, $0x10
-	JBE         half69
+	JBE         half71
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
@@ -4463,9 +4656,9 @@ rest68:
 	VMOVUPS.Z   64(R12)(R13*1), K2, Z15
 	VADDPS      Z15, Z14, Z14
 	VMOVUPS     Z14, K2, 64(AX)(R13*1)
-	JMP         done70
+	JMP         done72
 
-half69:
+half71:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
@@ -4507,7 +4700,7 @@ half69:
 	VADDPS      Z15, Z14, Z14
 	VMOVUPS     Z14, K1, (AX)(R13*1)
 
-done70:
+done72:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -4516,9 +4709,9 @@ done70:
 	ADDQ 32(SP), R12
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row63
+	JNZ  row65
 
-last64:
+last66:
 	VZEROUPPER
 	RET
 
@@ -4546,10 +4739,10 @@ TEXT ·softWeights32AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row71:
+row73:
 	XORQ R10, R10
 
-loop72:
+loop74:
 	MOVQ      R10, R11
 	SHRQ      $0x03, R11
 	MOVQ      R10, R12
@@ -4594,13 +4787,84 @@ loop72:
 	VMOVUPS   Y0, 64(CX)(R12*4)
 	ADDQ      $0x08, R10
 	CMPQ      R10, R9
-	JB        loop72
+	JB        loop74
 	ADDQ      (SP), AX
 	ADDQ      8(SP), CX
 	ADDQ      16(SP), DX
 	ADDQ      24(SP), BX
 	DECQ      R8
-	JNZ       row71
+	JNZ       row73
+	VZEROUPPER
+	RET
+
+// func softUnit32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·softUnit32AVX512(SB), NOSPLIT, $32-72
+	MOVQ    neg+0(FP), AX
+	MOVQ    pos+8(FP), CX
+	MOVQ    t+24(FP), DX
+	MOVQ    part+56(FP), BX
+	MOVQ    rows+40(FP), SI
+	MOVQ    n+48(FP), DI
+	MOVQ    wStride+16(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, (SP)
+	MOVQ    wStride+16(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, 8(SP)
+	MOVQ    stride+32(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    R8, 16(SP)
+	MOVQ    words+64(FP), R8
+	SHLQ    $0x03, R8
+	MOVQ    R8, 24(SP)
+	VMOVUPS f32_3f800000<>+0(SB), Z0
+	VMOVUPS f32_0<>+0(SB), Z1
+	VMOVUPS f32_5f800000<>+0(SB), Z2
+	VMOVUPS f32_4b000000<>+0(SB), Z3
+	VMOVUPS f32_7fffff<>+0(SB), Z4
+	VMOVUPS f32_4b00007f<>+0(SB), Z5
+	VMOVUPS f32_4b0000bf<>+0(SB), Z6
+
+row75:
+	XORQ R8, R8
+
+loop76:
+	MOVQ      R8, R9
+	SHRQ      $0x03, R9
+	VMOVUPS   (DX)(R8*4), Z7
+	KMOVW     (BX)(R9*1), K1
+	VSUBPS    Z7, Z0, Z8
+	VCMPPS    $0x04, Z8, Z1, K1, K2
+	VPSRLD    $0x17, Z8, Z9
+	VORPS     Z3, Z9, Z9
+	VSUBPS    Z5, Z9, Z9
+	VANDPS    Z4, Z8, Z8
+	VORPS     Z0, Z8, Z8
+	VMOVAPS.Z Z8, K2, Z8
+	VMOVUPS   Z8, (AX)(R8*8)
+	VMOVAPS.Z Z9, K2, Z9
+	VMOVUPS   Z9, 64(AX)(R8*8)
+	VMULPS    Z2, Z7, Z7
+	VCMPPS    $0x04, Z7, Z1, K1, K1
+	VPSRLD    $0x17, Z7, Z8
+	VORPS     Z3, Z8, Z8
+	VSUBPS    Z6, Z8, Z8
+	VANDPS    Z4, Z7, Z7
+	VORPS     Z0, Z7, Z7
+	VMOVAPS.Z Z7, K1, Z7
+	VMOVUPS   Z7, (CX)(R8*8)
+	VMOVAPS.Z Z8, K1, Z8
+	VMOVUPS   Z8, 64(CX)(R8*8)
+	ADDQ      $0x10, R8
+	CMPQ      R8, DI
+	JB        loop76
+	ADDQ      (SP), AX
+	ADDQ      8(SP), CX
+	ADDQ      16(SP), DX
+	ADDQ      24(SP), BX
+	DECQ      SI
+	JNZ       row75
 	VZEROUPPER
 	RET
 
@@ -4637,9 +4901,9 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $56-88
 	VMOVUPD      f64_3ff7154760000000<>+0(SB), Y1
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R11, R11
-	JZ           last74
+	JZ           last78
 
-row73:
+row77:
 	VMOVUPD Y0, Y2
 	VMOVUPD Y0, Y3
 	VMOVUPD Y0, Y4
@@ -4649,9 +4913,9 @@ row73:
 	XORQ    R12, R12
 	MOVQ    R9, R13
 	TESTQ   R13, R13
-	JZ      rest78
+	JZ      rest82
 
-group77:
+group81:
 	MOVQ         R12, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(R12*1), Y8
@@ -4806,13 +5070,13 @@ group77:
 	VORPS        Y9, Y7, Y7
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group77
+	JNZ          group81
 
-rest78:
+rest82:
 	TESTQ        R8, R8
-	JZ           done80
+	JZ           done84
 	CMPQ         R8, $0x08
-	JBE          half79
+	JBE          half83
 	MOVQ         R12, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y8
@@ -4969,9 +5233,9 @@ rest78:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	JMP          done80
+	JMP          done84
 
-half79:
+half83:
 	MOVQ         R12, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y8
@@ -5053,7 +5317,7 @@ half79:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 
-done80:
+done84:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
 	ADDQ         16(SP), BX
@@ -5080,22 +5344,22 @@ done80:
 	VMAXPD       X2, X5, X5
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
-	JZ           number81
+	JZ           number85
 	MOVQ         DI, (AX)
 	MOVQ         DI, 16(AX)
 
-number81:
+number85:
 	VPTEST Y7, Y7
-	JZ     number82
+	JZ     number86
 	MOVQ   DI, 8(AX)
 	MOVQ   DI, 24(AX)
 
-number82:
+number86:
 	ADDQ $0x20, AX
 	DECQ R11
-	JNZ  row73
+	JNZ  row77
 
-last74:
+last78:
 	VZEROUPPER
 	RET
 
@@ -5174,9 +5438,9 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $384-104
 	MOVQ         DI, 56(SP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last84
+	JZ           last88
 
-row83:
+row87:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 64(SP)
 	VBROADCASTSD 24(R12), Y1
@@ -5194,9 +5458,9 @@ row83:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest88
+	JZ           rest92
 
-group87:
+group91:
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -5467,13 +5731,13 @@ group87:
 	VMOVUPD      Y3, 352(SP)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group87
+	JNZ          group91
 
-rest88:
+rest92:
 	TESTQ        R8, R8
-	JZ           done90
+	JZ           done94
 	CMPQ         R8, $0x08
-	JBE          half89
+	JBE          half93
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -5746,9 +6010,9 @@ rest88:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y3, 352(SP)
-	JMP          done90
+	JMP          done94
 
-half89:
+half93:
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -5908,7 +6172,7 @@ half89:
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y3, 352(SP)
 
-done90:
+done94:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
 	ADDQ         16(SP), BX
@@ -5984,9 +6248,9 @@ done90:
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11
-	JNZ          row83
+	JNZ          row87
 
-last84:
+last88:
 	VZEROUPPER
 	RET
 
@@ -6165,9 +6429,9 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-104
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last92
+	JZ           last96
 
-row91:
+row95:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 64(SP)
 	VBROADCASTSD 24(R12), Y1
@@ -6179,9 +6443,9 @@ row91:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest96
+	JZ           rest100
 
-group95:
+group99:
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -6400,13 +6664,13 @@ group95:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group95
+	JNZ          group99
 
-rest96:
+rest100:
 	TESTQ        R8, R8
-	JZ           done98
+	JZ           done102
 	CMPQ         R8, $0x08
-	JBE          half97
+	JBE          half101
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -6631,9 +6895,9 @@ rest96:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done98
+	JMP          done102
 
-half97:
+half101:
 	MOVQ         R13, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -6749,7 +7013,7 @@ half97:
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
-done98:
+done102:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -6757,9 +7021,9 @@ done98:
 	ADDQ 56(SP), AX
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row91
+	JNZ  row95
 
-last92:
+last96:
 	VZEROUPPER
 	RET
 
@@ -6802,9 +7066,9 @@ TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
 	MOVQ         DI, 64(SP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last100
+	JZ           last104
 
-row99:
+row103:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 72(SP)
 	VBROADCASTSD 24(R12), Y1
@@ -6816,9 +7080,9 @@ row99:
 	XORQ         R14, R14
 	MOVQ         R9, R15
 	TESTQ        R15, R15
-	JZ           rest104
+	JZ           rest108
 
-group103:
+group107:
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(R14*1), Y1
@@ -7045,13 +7309,13 @@ group103:
 	VMOVUPD      Y5, 96(AX)(R14*1)
 	ADDQ         $0x80, R14
 	DECQ         R15
-	JNZ          group103
+	JNZ          group107
 
-rest104:
+rest108:
 	TESTQ        R8, R8
-	JZ           done106
+	JZ           done110
 	CMPQ         R8, $0x08
-	JBE          half105
+	JBE          half109
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -7288,9 +7552,9 @@ rest104:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R14*1)
-	JMP          done106
+	JMP          done110
 
-half105:
+half109:
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -7412,7 +7676,7 @@ half105:
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
 
-done106:
+done110:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -7421,9 +7685,9 @@ done106:
 	ADDQ 64(SP), R13
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row99
+	JNZ  row103
 
-last100:
+last104:
 	VZEROUPPER
 	RET
 
@@ -7451,10 +7715,10 @@ TEXT ·softWeights64AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row107:
+row111:
 	XORQ R10, R10
 
-loop108:
+loop112:
 	MOVQ         R10, R11
 	SHRQ         $0x03, R11
 	MOVQ         R10, R12
@@ -7532,13 +7796,13 @@ loop108:
 	VMOVUPD      Y1, 96(CX)(R12*8)
 	ADDQ         $0x08, R10
 	CMPQ         R10, R9
-	JB           loop108
+	JB           loop112
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row107
+	JNZ          row111
 	VZEROUPPER
 	RET
 
@@ -7596,9 +7860,9 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	VMOVUPD      f64_3ff7154760000000<>+0(SB), Z3
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last110
+	JZ           last114
 
-row109:
+row113:
 	VMOVUPD Z1, Z4
 	VMOVUPD Z1, Z5
 	VMOVUPD Z1, Z6
@@ -7608,9 +7872,9 @@ row109:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one112
+	JB      one116
 
-two111:
+two115:
 	MOVQ        R11, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -7679,13 +7943,13 @@ two111:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two111
+	JAE         two115
 
-one112:
+one116:
 	ADDQ $0x02, R12
-	JZ   rest114
+	JZ   rest118
 
-group113:
+group117:
 	MOVQ        R11, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -7722,13 +7986,13 @@ group113:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group113
+	JNZ         group117
 
-rest114:
+rest118:
 	TESTQ       R8, R8
-	JZ          done116
+	JZ          done120
 	CMPQ        R8, $0x08
-	JBE         half115
+	JBE         half119
 	MOVQ        R11, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -7763,9 +8027,9 @@ rest114:
 	VMAXPD      Z7, Z9, K5, Z7
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done116
+	JMP         done120
 
-half115:
+half119:
 	MOVQ        R11, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -7785,7 +8049,7 @@ half115:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done116:
+done120:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), BX
@@ -7820,22 +8084,22 @@ done116:
 	VMAXPD        X4, X7, X7
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
-	JZ            number117
+	JZ            number121
 	MOVQ          DI, (AX)
 	MOVQ          DI, 16(AX)
 
-number117:
+number121:
 	KORTESTW K4, K4
-	JZ       number118
+	JZ       number122
 	MOVQ     DI, 8(AX)
 	MOVQ     DI, 24(AX)
 
-number118:
+number122:
 	ADDQ $0x20, AX
 	DECQ R10
-	JNZ  row109
+	JNZ  row113
 
-last110:
+last114:
 	VZEROUPPER
 	RET
 
@@ -7877,9 +8141,9 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	VMOVUPD      f64_4338000000000001<>+0(SB), Z3
 	VMOVUPD      f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last120
+	JZ           last124
 
-row119:
+row123:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VXORPS       Y7, Y7, Y7
@@ -7889,9 +8153,9 @@ row119:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one122
+	JB           one126
 
-two121:
+two125:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R12*1), Z11
@@ -8080,13 +8344,13 @@ two121:
 	VMOVAPD     Z12, Z9
 	ADDQ        $+256, R12
 	SUBQ        $0x02, R13
-	JAE         two121
+	JAE         two125
 
-one122:
+one126:
 	ADDQ $0x02, R13
-	JZ   rest124
+	JZ   rest128
 
-group123:
+group127:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R12*1), Z11
@@ -8183,13 +8447,13 @@ group123:
 	VMOVAPD     Z12, Z9
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group123
+	JNZ         group127
 
-rest124:
+rest128:
 	TESTQ       R8, R8
-	JZ          done126
+	JZ          done130
 	CMPQ        R8, $0x08
-	JBE         half125
+	JBE         half129
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R12*1), K1, Z11
@@ -8284,9 +8548,9 @@ rest124:
 	VSUBPD      Z11, Z6, Z6
 	VADDPD      Z6, Z10, Z10
 	VMOVAPD     Z5, Z9
-	JMP         done126
+	JMP         done130
 
-half125:
+half129:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R12*1), K1, Z11
@@ -8343,7 +8607,7 @@ half125:
 	VADDPD      Z5, Z10, Z10
 	VMOVAPD     Z6, Z9
 
-done126:
+done130:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), BX
@@ -8415,9 +8679,9 @@ done126:
 	VMOVSD        X9, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row119
+	JNZ           row123
 
-last120:
+last124:
 	VZEROUPPER
 	RET
 
@@ -8459,9 +8723,9 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
 	VMOVUPD      f64_4338000000000001<>+0(SB), Z3
 	VMOVUPD      f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last128
+	JZ           last132
 
-row127:
+row131:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -8469,9 +8733,9 @@ row127:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one130
+	JB           one134
 
-two129:
+two133:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R12*1), Z9
@@ -8636,13 +8900,13 @@ two129:
 	VMOVUPD     Z15, 192(AX)(R12*1)
 	ADDQ        $+256, R12
 	SUBQ        $0x02, R13
-	JAE         two129
+	JAE         two133
 
-one130:
+one134:
 	ADDQ $0x02, R13
-	JZ   rest132
+	JZ   rest136
 
-group131:
+group135:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R12*1), Z9
@@ -8727,13 +8991,13 @@ group131:
 	VMOVUPD     Z15, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group131
+	JNZ         group135
 
-rest132:
+rest136:
 	TESTQ       R8, R8
-	JZ          done134
+	JZ          done138
 	CMPQ        R8, $0x08
-	JBE         half133
+	JBE         half137
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R12*1), K1, Z9
@@ -8816,9 +9080,9 @@ rest132:
 	VMOVAPD     Z8, K3, Z6
 	VMULPD.Z    Z6, Z5, K5, Z5
 	VMOVUPD     Z5, K2, 64(AX)(R12*1)
-	JMP         done134
+	JMP         done138
 
-half133:
+half137:
 	MOVQ        R12, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R12*1), K1, Z9
@@ -8862,7 +9126,7 @@ half133:
 	VMULPD.Z    Z6, Z5, K4, Z5
 	VMOVUPD     Z5, K1, (AX)(R12*1)
 
-done134:
+done138:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -8870,9 +9134,9 @@ done134:
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row127
+	JNZ  row131
 
-last128:
+last132:
 	VZEROUPPER
 	RET
 
@@ -8918,9 +9182,9 @@ TEXT ·sideGradAdd64AVX512(SB), NOSPLIT, $40-120
 	VMOVUPD      f64_4338000000000001<>+0(SB), Z3
 	VMOVUPD      f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last136
+	JZ           last140
 
-row135:
+row139:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -8928,9 +9192,9 @@ row135:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	SUBQ         $0x02, R14
-	JB           one138
+	JB           one142
 
-two137:
+two141:
 	MOVQ        R13, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R13*1), Z9
@@ -9103,13 +9367,13 @@ two137:
 	VMOVUPD     Z15, 192(AX)(R13*1)
 	ADDQ        $+256, R13
 	SUBQ        $0x02, R14
-	JAE         two137
+	JAE         two141
 
-one138:
+one142:
 	ADDQ $0x02, R14
-	JZ   rest140
+	JZ   rest144
 
-group139:
+group143:
 	MOVQ        R13, DI
 	SHRQ        $0x06, DI
 	VMOVUPD     (CX)(R13*1), Z9
@@ -9198,13 +9462,13 @@ group139:
 	VMOVUPD     Z15, 64(AX)(R13*1)
 	ADDQ        $0x80, R13
 	DECQ        R14
-	JNZ         group139
+	JNZ         group143
 
-rest140:
+rest144:
 	TESTQ       R8, R8
-	JZ          done142
+	JZ          done146
 	CMPQ        R8, $0x08
-	JBE         half141
+	JBE         half145
 	MOVQ        R13, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R13*1), K1, Z9
@@ -9291,9 +9555,9 @@ rest140:
 	VMOVUPD.Z   64(R12)(R13*1), K2, Z6
 	VADDPD      Z6, Z5, Z5
 	VMOVUPD     Z5, K2, 64(AX)(R13*1)
-	JMP         done142
+	JMP         done146
 
-half141:
+half145:
 	MOVQ        R13, DI
 	SHRQ        $0x06, DI
 	VMOVUPD.Z   (CX)(R13*1), K1, Z9
@@ -9339,7 +9603,7 @@ half141:
 	VADDPD      Z6, Z5, Z5
 	VMOVUPD     Z5, K1, (AX)(R13*1)
 
-done142:
+done146:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
@@ -9348,9 +9612,9 @@ done142:
 	ADDQ 32(SP), R12
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row135
+	JNZ  row139
 
-last136:
+last140:
 	VZEROUPPER
 	RET
 
@@ -9378,10 +9642,10 @@ TEXT ·softWeights64AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row143:
+row147:
 	XORQ R10, R10
 
-loop144:
+loop148:
 	MOVQ      R10, R11
 	SHRQ      $0x03, R11
 	MOVQ      R10, R12
@@ -9420,12 +9684,12 @@ loop144:
 	VMOVUPD   Z1, 64(CX)(R12*8)
 	ADDQ      $0x08, R10
 	CMPQ      R10, R9
-	JB        loop144
+	JB        loop148
 	ADDQ      (SP), AX
 	ADDQ      8(SP), CX
 	ADDQ      16(SP), DX
 	ADDQ      24(SP), BX
 	DECQ      R8
-	JNZ       row143
+	JNZ       row147
 	VZEROUPPER
 	RET

@@ -72,7 +72,27 @@ DATA constants32<>+512(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+520(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+528(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+536(SB)/8, $0x4b4000fe4b4000fe
-GLOBL constants32<>(SB), RODATA|NOPTR, $544
+DATA constants32<>+544(SB)/8, $0x5f8000005f800000
+DATA constants32<>+552(SB)/8, $0x5f8000005f800000
+DATA constants32<>+560(SB)/8, $0x5f8000005f800000
+DATA constants32<>+568(SB)/8, $0x5f8000005f800000
+DATA constants32<>+576(SB)/8, $0x4b0000004b000000
+DATA constants32<>+584(SB)/8, $0x4b0000004b000000
+DATA constants32<>+592(SB)/8, $0x4b0000004b000000
+DATA constants32<>+600(SB)/8, $0x4b0000004b000000
+DATA constants32<>+608(SB)/8, $0x007fffff007fffff
+DATA constants32<>+616(SB)/8, $0x007fffff007fffff
+DATA constants32<>+624(SB)/8, $0x007fffff007fffff
+DATA constants32<>+632(SB)/8, $0x007fffff007fffff
+DATA constants32<>+640(SB)/8, $0x4b00007f4b00007f
+DATA constants32<>+648(SB)/8, $0x4b00007f4b00007f
+DATA constants32<>+656(SB)/8, $0x4b00007f4b00007f
+DATA constants32<>+664(SB)/8, $0x4b00007f4b00007f
+DATA constants32<>+672(SB)/8, $0x4b0000bf4b0000bf
+DATA constants32<>+680(SB)/8, $0x4b0000bf4b0000bf
+DATA constants32<>+688(SB)/8, $0x4b0000bf4b0000bf
+DATA constants32<>+696(SB)/8, $0x4b0000bf4b0000bf
+GLOBL constants32<>(SB), RODATA|NOPTR, $704
 
 DATA constants64<>+0(SB)/8, $0xfff0000000000000
 DATA constants64<>+8(SB)/8, $0xfff0000000000000
@@ -9854,4 +9874,162 @@ loop131:
 	ADD     R7<<3, R3
 	SUB     $1, R4
 	CBNZ    R4, row130
+	RET
+
+// func softUnit32NEON(neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int)
+TEXT ·softUnit32NEON(SB), NOSPLIT, $0-72
+	MOVD    neg+0(FP), R0
+	MOVD    pos+8(FP), R1
+	MOVD    t+24(FP), R2
+	MOVD    part+56(FP), R3
+	MOVD    rows+40(FP), R4
+	MOVD    n+48(FP), R5
+	MOVD    $constants32<>(SB), R9
+	FMOVQ   448(R9), F0
+	VEOR    V1.B16, V1.B16, V1.B16
+	FMOVQ   544(R9), F2
+	FMOVQ   576(R9), F3
+	FMOVQ   608(R9), F4
+	FMOVQ   640(R9), F5
+	FMOVQ   672(R9), F6
+row132:
+	MOVD    $0, R6
+loop133:
+	LSR     $3, R6, R7
+	ADD     R3, R7
+	MOVHU   (R7), R8
+	VDUP    R8, V7.S4
+	ADD     R6<<2, R2, R7
+	FLDPQ   (R7), (F8, F9)
+	FMOVQ   96(R9), F12
+	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
+	VCMTST  V12.S4, V7.S4, V12.S4
+	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V10.S4, V12.S4
+	VORR    V3.B16, V12.B16, V12.B16
+	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
+	VAND    V11.B16, V12.B16, V12.B16
+	VAND    V4.B16, V10.B16, V10.B16
+	VORR    V0.B16, V10.B16, V10.B16
+	VAND    V11.B16, V10.B16, V10.B16
+	FMOVQ   112(R9), F14
+	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
+	VCMTST  V14.S4, V7.S4, V14.S4
+	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
+	VAND    V14.B16, V13.B16, V13.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V11.S4, V14.S4
+	VORR    V3.B16, V14.B16, V14.B16
+	WORD    $0x4ea5d5ce // VFSUB V5.S4, V14.S4, V14.S4
+	VAND    V13.B16, V14.B16, V14.B16
+	VAND    V4.B16, V11.B16, V11.B16
+	VORR    V0.B16, V11.B16, V11.B16
+	VAND    V13.B16, V11.B16, V11.B16
+	ADD     R6<<3, R0, R7
+	FSTPQ   (F10, F11), (R7)
+	FSTPQ   (F12, F14), 64(R7)
+	FMOVQ   96(R9), F12
+	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
+	VCMTST  V12.S4, V7.S4, V12.S4
+	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V10.S4, V12.S4
+	VORR    V3.B16, V12.B16, V12.B16
+	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	VAND    V11.B16, V12.B16, V12.B16
+	VAND    V4.B16, V10.B16, V10.B16
+	VORR    V0.B16, V10.B16, V10.B16
+	VAND    V11.B16, V10.B16, V10.B16
+	FMOVQ   112(R9), F14
+	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
+	VCMTST  V14.S4, V7.S4, V14.S4
+	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
+	VAND    V14.B16, V13.B16, V13.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V11.S4, V14.S4
+	VORR    V3.B16, V14.B16, V14.B16
+	WORD    $0x4ea6d5ce // VFSUB V6.S4, V14.S4, V14.S4
+	VAND    V13.B16, V14.B16, V14.B16
+	VAND    V4.B16, V11.B16, V11.B16
+	VORR    V0.B16, V11.B16, V11.B16
+	VAND    V13.B16, V11.B16, V11.B16
+	ADD     R6<<3, R1, R7
+	FSTPQ   (F10, F11), (R7)
+	FSTPQ   (F12, F14), 64(R7)
+	ADD     R6<<2, R2, R7
+	FLDPQ   32(R7), (F8, F9)
+	FMOVQ   128(R9), F12
+	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
+	VCMTST  V12.S4, V7.S4, V12.S4
+	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V10.S4, V12.S4
+	VORR    V3.B16, V12.B16, V12.B16
+	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
+	VAND    V11.B16, V12.B16, V12.B16
+	VAND    V4.B16, V10.B16, V10.B16
+	VORR    V0.B16, V10.B16, V10.B16
+	VAND    V11.B16, V10.B16, V10.B16
+	FMOVQ   144(R9), F14
+	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
+	VCMTST  V14.S4, V7.S4, V14.S4
+	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
+	VAND    V14.B16, V13.B16, V13.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V11.S4, V14.S4
+	VORR    V3.B16, V14.B16, V14.B16
+	WORD    $0x4ea5d5ce // VFSUB V5.S4, V14.S4, V14.S4
+	VAND    V13.B16, V14.B16, V14.B16
+	VAND    V4.B16, V11.B16, V11.B16
+	VORR    V0.B16, V11.B16, V11.B16
+	VAND    V13.B16, V11.B16, V11.B16
+	ADD     R6<<3, R0, R7
+	FSTPQ   (F10, F11), 32(R7)
+	FSTPQ   (F12, F14), 96(R7)
+	FMOVQ   128(R9), F12
+	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
+	VCMTST  V12.S4, V7.S4, V12.S4
+	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V10.S4, V12.S4
+	VORR    V3.B16, V12.B16, V12.B16
+	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	VAND    V11.B16, V12.B16, V12.B16
+	VAND    V4.B16, V10.B16, V10.B16
+	VORR    V0.B16, V10.B16, V10.B16
+	VAND    V11.B16, V10.B16, V10.B16
+	FMOVQ   144(R9), F14
+	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
+	VCMTST  V14.S4, V7.S4, V14.S4
+	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
+	VAND    V14.B16, V13.B16, V13.B16
+	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
+	VUSHR   $23, V11.S4, V14.S4
+	VORR    V3.B16, V14.B16, V14.B16
+	WORD    $0x4ea6d5ce // VFSUB V6.S4, V14.S4, V14.S4
+	VAND    V13.B16, V14.B16, V14.B16
+	VAND    V4.B16, V11.B16, V11.B16
+	VORR    V0.B16, V11.B16, V11.B16
+	VAND    V13.B16, V11.B16, V11.B16
+	ADD     R6<<3, R1, R7
+	FSTPQ   (F10, F11), 32(R7)
+	FSTPQ   (F12, F14), 96(R7)
+	ADD     $16, R6
+	CMP     R5, R6
+	BLT     loop133
+	MOVD    wStride+16(FP), R7
+	ADD     R7<<2, R0
+	MOVD    wStride+16(FP), R7
+	ADD     R7<<2, R1
+	MOVD    stride+32(FP), R7
+	ADD     R7<<2, R2
+	MOVD    words+64(FP), R7
+	ADD     R7<<3, R3
+	SUB     $1, R4
+	CBNZ    R4, row132
 	RET

@@ -403,3 +403,27 @@ func softWeightsGeneric[T Float](neg, pos []T, t []T, stride, rows, n int, part 
 		}
 	}
 }
+
+// softUnit32Generic writes the weights of soft labels t over the elements of part
+// from element from on, where all classes have weight 1: of 1-t, rounded to
+// float32, to neg and of t to pos.
+func softUnit32Generic(neg, pos []float32, t []float32, stride, rows, n int, part []uint64, words, from int) {
+	size := weightsLen[float32](n)
+	for i := range rows {
+		for j := from; j < n; j++ {
+			k := i*size + weightPlace[float32](j)
+			in := part[i*words+j/64]>>(j%64)&1 != 0
+			set := func(w []float32, u float32, bias int) {
+				m, e := float32(0), float32(0)
+				if in && u != 0 {
+					b := math.Float32bits(u)
+					m, e = math.Float32frombits(b&(1<<23-1)|127<<23), float32(int(b>>23)-bias)
+				}
+				w[k], w[k+lanes32] = m, e
+			}
+			v := t[i*stride+j]
+			set(neg, 1-v, 127)
+			set(pos, v*0x1p64, 127+64) // no subnormal number
+		}
+	}
+}

@@ -96,6 +96,10 @@ func (c *sideCase[T]) results() (all []T, sums []float64) {
 	neg, pos := make([]T, c.rows*size), make([]T, c.rows*size)
 	softWeights(neg, pos, soft, c.n, c.rows, c.n, c.neg, c.words, class, exponents)
 	all = append(append(all, neg...), pos...)
+	if isFloat32[T]() {
+		softWeights(neg, pos, soft, c.n, c.rows, c.n, c.neg, c.words, nil, nil)
+		all = append(append(all, neg...), pos...)
+	}
 	canonicalNaNs(all)
 	canonicalNaNs(sums)
 	return all, sums

@@ -29,3 +29,7 @@ func softWeights32(neg, pos, t []float32, stride, rows, n int, part []uint64, wo
 func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, words int, class []float64, exponents []float64) {
 	softWeights64Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, 0)
 }
+
+func softUnit32(neg, pos, t []float32, stride, rows, n int, part []uint64, words int) {
+	softUnit32Generic(neg, pos, t, stride, rows, n, part, words, 0)
+}

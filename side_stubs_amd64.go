@@ -36,6 +36,12 @@ func sideGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows
 //go:noescape
 func softWeights32AVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
 
+// softUnit32AVX2 writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of
+// 16 and not 0, elements of every row.
+//
+//go:noescape
+func softUnit32AVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+
 // sideMax32AVX512 writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and those of
 // γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The sign of a zero is open.
 //
@@ -67,6 +73,12 @@ func sideGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, ro
 //
 //go:noescape
 func softWeights32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
+
+// softUnit32AVX512 writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of
+// 16 and not 0, elements of every row.
+//
+//go:noescape
+func softUnit32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
 
 // sideMax64AVX2 writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and those of
 // γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The sign of a zero is open.

@@ -67,3 +67,9 @@ func softWeights32NEON(neg, pos *float32, wStride int, t *float32, stride, rows,
 //
 //go:noescape
 func softWeights64NEON(neg, pos *float64, wStride int, t *float64, stride, rows, n int, part *uint64, words int, class *float64, exponents *float64)
+
+// softUnit32NEON writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of
+// 16 and not 0, elements of every row.
+//
+//go:noescape
+func softUnit32NEON(neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int)

@@ -44,9 +44,12 @@ func sideGrad[T Float](dst []T, dstStride int, r *sideRows[T], p []gradParams[T]
 	}
 }
 
-// softWeights writes the weights of soft labels.
+// softWeights writes the weights of soft labels; class is nil where all classes
+// have weight 1.
 func softWeights[T Float](neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T) {
-	if isFloat32[T]() {
+	if isFloat32[T]() && class == nil {
+		softUnit32(as32(neg), as32(pos), as32(t), stride, rows, n, part, words)
+	} else if isFloat32[T]() {
 		softWeights32(as32(neg), as32(pos), as32(t), stride, rows, n, part, words, class, as32(exponents))
 	} else {
 		softWeights64(as64(neg), as64(pos), as64(t), stride, rows, n, part, words, class, as64(exponents))

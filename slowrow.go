@@ -369,4 +369,3 @@ func (c *lossChunk[T]) addLimit(i, side int, limit float64, rule *sideRule) {
 		}
 	}
 }
-

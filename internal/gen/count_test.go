@@ -52,6 +52,7 @@ func TestInstructionCounts(t *testing.T) {
 		{"sideGrad64", "group", 16, 16},
 		{"softWeights32", "loop", 8, 8},
 		{"softWeights64", "loop", 8, 8},
+		{"softUnit32", "loop", 16, 16},
 		{"packBytes", "word", 64, 64},
 		{"tiltExp32", "loop", 8, 8},
 		{"tiltExp64", "loop", 8, 8},

@@ -20,6 +20,9 @@ func sideKernels(f *file) {
 			sideGrad(v, false)
 			sideGrad(v, true)
 			softWeights(v)
+			if !v.double() {
+				softUnit(v)
+			}
 		}
 	}
 }
@@ -689,6 +692,82 @@ func softWeights(v *vec) {
 		}
 	}
 	v.ADDQ(operand.U8(8), off)
+	v.CMPQ(off, n)
+	v.JB(operand.LabelRef(loop))
+	l.endRow()
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// softUnit emits the weights of soft labels where all classes have weight 1, a
+// virtual vector at a time, in float32.
+func softUnit(v *vec) {
+	v.kernel("softUnit", "neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int",
+		"writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of",
+		"16 and not 0, elements of every row.",
+	)
+	neg, pos, t, part := v.param("neg"), v.param("pos"), v.param("t"), v.param("part")
+	rows, n := v.param("rows"), v.param("n")
+	l := &sideLoop{}
+	for _, r := range []gpreg{neg, pos} {
+		l.advance(v, r, "wStride", log2(v.size))
+	}
+	l.advance(v, t, "stride", log2(v.size))
+	l.advance(v, part, "words", 3)
+	const shift = 64 // 2^shift·t is normal
+	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
+	one, zero, scale := place(1), place(0), place(math.Ldexp(1, shift))
+	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))
+	biases := []vreg{place(0x1p23 + 127), place(0x1p23 + 127 + shift)}
+	row, loop := v.newLabel("row"), v.newLabel("loop")
+	off := v.GP64()
+	sides := &sides{vec: v, at: v.GP64()}
+	if !v.wide() {
+		sides.bits = []op{v.laneBits(0)}
+	}
+	v.Label(row)
+	v.XORQ(off, off)
+	v.Label(loop)
+	v.MOVQ(off, sides.at)
+	v.SHRQ(operand.U8(3), sides.at)
+	for h := range v.regs() {
+		label := v.reg()
+		v.move(operand.Mem{Base: t, Index: off, Scale: 4, Disp: h * v.bytes}, label)
+		in := sides.mask(part, h)
+		for side, out := range []gpreg{neg, pos} {
+			u := v.reg()
+			if side == 0 {
+				v.sub(one, label, u)
+			} else {
+				v.mul(label, scale, u)
+			}
+			var k mask
+			if v.wide() {
+				k = v.K()
+				v.VCMPPS(operand.U8(notEqual), u, zero, in, k)
+			} else {
+				k = v.reg()
+				v.compare(notEqual, zero, u, k)
+				v.and(k, in, k)
+			}
+			// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias.
+			e, m := v.reg(), v.reg()
+			v.VPSRLD(operand.U8(23), u, e)
+			v.or(e, implicit, e)
+			v.sub(e, biases[side], e)
+			v.and(u, mantissa, m)
+			v.or(m, one, m)
+			to := operand.Mem{Base: out, Index: off, Scale: 8, Disp: h * v.bytes}
+			v.keep(k, m, m)
+			v.move(m, to)
+			to.Disp += 64
+			v.keep(k, e, e)
+			v.move(e, to)
+		}
+	}
+	v.ADDQ(operand.U8(16), off)
 	v.CMPQ(off, n)
 	v.JB(operand.LabelRef(loop))
 	l.endRow()
