@@ -125,7 +125,7 @@ func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 }
 
 // expPolynomials writes the polynomials of exp32 of each r, |r| ≤ 0.35. The
-// binade of each step is known, or is one of two.
+// binade of each step is known, or is one of two; the products are exact.
 func expPolynomials(w *[2 * lanes32]float64, r []float64) {
 	var (
 		c  = &coef.Exp32

@@ -143,7 +143,7 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, g
 		h := float32(gamma[0] * y)
 		l := fma32(gamma[1], y, fma32(gamma[0], y, -h))
 		m := float64(magic[p>>j&1] + w[weightPlace[float32](j)+lanes32])
-		t := (float64(h)*coef.Log2E32 + (m + round23)) - round23 // see exp32
+		t := (float64(h)*coef.Log2E32 + (m + round23)) - round23 // an exact product; see exp32
 		if t > highest32 {
 			t = highest32
 		}
@@ -166,7 +166,7 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, g
 		if wild>>j&1 != 0 {
 			poly[j] = saved[j]
 		}
-		g.term[j] = float32(poly[j]*s[j]) * w[weightPlace[float32](j)]
+		g.term[j] = float32(float32(poly[j]*s[j]) * w[weightPlace[float32](j)])
 	}
 }
 
@@ -180,7 +180,7 @@ func polynomial32(r float32) float32 {
 	return fma32(fma32(p, r, 1), r, 1)
 }
 
-// fma32 returns a·b + c, rounded once. The product is exact in float64; rounding
+// fma32 returns a·b + c, rounded once. In float64 products are exact; rounding
 // the sum to float64 first does no harm, unless that is half-way between two
 // float32 or the result is subnormal.
 func fma32(a, b, c float32) float32 {
@@ -192,7 +192,7 @@ func fma32(a, b, c float32) float32 {
 }
 
 // oddFMA32 returns p + q, rounded to odd in float64: then rounding that to
-// float32 is right.
+// float32 is right. It may be fused with what p is: products are exact.
 func oddFMA32(p, q float64) float32 {
 	s := p + q
 	d := s - p
@@ -232,7 +232,7 @@ func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, g
 			q = math.FMA(q, r, c[j])
 		}
 		q = math.FMA(math.FMA(q, r, 1), r, 1)
-		g.term[j] = float64(q*math.Float64frombits(math.Float64bits(t)<<52)) * w[weightPlace[float64](j)]
+		g.term[j] = float64(float64(q*math.Float64frombits(math.Float64bits(t)<<52)) * w[weightPlace[float64](j)])
 	}
 }
 
@@ -345,7 +345,7 @@ func (g *sideGroup[T]) scale(m int, pos, neg uint64, w []T, p *gradParams[T], lo
 	factor := [2]T{p[2], p[5]}
 	for j := range m {
 		if (pos|neg)>>j&1 != 0 && g.t[j] >= lowest && w[weightPlace[T](j)] != 0 {
-			g.term[j] *= factor[pos>>j&1]
+			g.term[j] = T(g.term[j] * factor[pos>>j&1])
 		} else {
 			g.term[j] = 0
 		}

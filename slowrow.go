@@ -274,7 +274,7 @@ func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest floa
 	p := v.power
 	if a := math.Abs(scale); shift == 0 && p.shift == 0 && -800 < p.exp && p.exp < 800 && p.hi <= 0x1p100 && 0x1p-100 <= a && a <= 0x1p100 {
 		// The usual case, in float64.
-		u = p.hi * math.Float64frombits(uint64(1023+p.exp)<<52)
+		u = float64(p.hi * math.Float64frombits(uint64(1023+p.exp)<<52))
 		*x, v.slope = u, slope{power: power{hi: scale / (1 + u)}}
 		return u, 0
 	}
