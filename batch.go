@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"errors"
+	"math"
 	"unsafe"
 )
 
@@ -150,9 +151,11 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 		if len(b.ClassWeights) != n {
 			return errClass
 		}
-		for _, w := range b.ClassWeights {
-			if !(w >= 0) || !finiteNumber(w) {
-				return errClass
+		if !allAtMost(castSlice[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
+			for _, w := range b.ClassWeights {
+				if !(w >= 0) || !finiteNumber(w) { // but for -0
+					return errClass
+				}
 			}
 		}
 	}

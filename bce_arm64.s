@@ -2184,8 +2184,7 @@ complete16:
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	FMOVD.P F10, 8(R0)
 	MOVD    stride+40(FP), R19
-	LSL     $2, R19
-	ADD     R19, R1
+	ADD     R19<<2, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -4898,11 +4897,9 @@ complete38:
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R0)
 	MOVD    stride+40(FP), R22
-	LSL     $2, R22
-	ADD     R22, R1
+	ADD     R22<<2, R1
 	MOVD    dstStride+24(FP), R22
-	LSL     $2, R22
-	ADD     R22, R20
+	ADD     R22<<2, R20
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -7452,8 +7449,7 @@ complete54:
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R0)
 	MOVD    stride+40(FP), R20
-	LSL     $2, R20
-	ADD     R20, R1
+	ADD     R20<<2, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -10738,11 +10734,9 @@ complete76:
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R0)
 	MOVD    stride+40(FP), R22
-	LSL     $2, R22
-	ADD     R22, R1
+	ADD     R22<<2, R1
 	MOVD    dstStride+24(FP), R22
-	LSL     $2, R22
-	ADD     R22, R20
+	ADD     R22<<2, R20
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -14159,8 +14153,7 @@ done82:
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R0)
 	MOVD    stride+40(FP), R20
-	LSL     $2, R20
-	ADD     R20, R1
+	ADD     R20<<2, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -18576,11 +18569,9 @@ done96:
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R0)
 	MOVD    stride+40(FP), R22
-	LSL     $2, R22
-	ADD     R22, R1
+	ADD     R22<<2, R1
 	MOVD    dstStride+24(FP), R22
-	LSL     $2, R22
-	ADD     R22, R15
+	ADD     R22<<2, R15
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -21781,8 +21772,7 @@ done116:
 	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
 	FMOVD.P F8, 8(R0)
 	MOVD    stride+40(FP), R14
-	LSL     $3, R14
-	ADD     R14, R1
+	ADD     R14<<3, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -25764,11 +25754,9 @@ done129:
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R0)
 	MOVD    stride+40(FP), R20
-	LSL     $3, R20
-	ADD     R20, R1
+	ADD     R20<<3, R1
 	MOVD    dstStride+24(FP), R20
-	LSL     $3, R20
-	ADD     R20, R15
+	ADD     R20<<3, R15
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -29591,8 +29579,7 @@ done147:
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R0)
 	MOVD    stride+40(FP), R15
-	LSL     $3, R15
-	ADD     R15, R1
+	ADD     R15<<3, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -34146,11 +34133,9 @@ done160:
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R0)
 	MOVD    stride+40(FP), R20
-	LSL     $3, R20
-	ADD     R20, R1
+	ADD     R20<<3, R1
 	MOVD    dstStride+24(FP), R20
-	LSL     $3, R20
-	ADD     R20, R15
+	ADD     R20<<3, R15
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -39615,8 +39600,7 @@ done178:
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R0)
 	MOVD    stride+40(FP), R20
-	LSL     $3, R20
-	ADD     R20, R1
+	ADD     R20<<3, R1
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2
@@ -46076,11 +46060,9 @@ done191:
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R0)
 	MOVD    stride+40(FP), R22
-	LSL     $3, R22
-	ADD     R22, R1
+	ADD     R22<<3, R1
 	MOVD    dstStride+24(FP), R22
-	LSL     $3, R22
-	ADD     R22, R15
+	ADD     R22<<3, R15
 	ADD     R4, R5
 	ADD     R4, R7
 	SUB     $1, R2

@@ -59,6 +59,7 @@ type lossJob[T Float] struct {
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	stream       bool     // the gradient goes past the caches
+	factors      classFactors[T]
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -90,6 +91,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	j.setClassesOff(bitWords(n))
 	g := &out.Grad
 	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
+	j.factors.begin(b.ClassWeights)
 
 	j.factor = 1
 	if out.Upstream != 0 {
@@ -257,7 +259,7 @@ func (w *lossWorker[T]) do(k int) error {
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
 	c.words = bitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
-	c.classWeights = b.ClassWeights
+	c.classWeights, c.factors = b.ClassWeights, &j.factors
 	c.maxPositives = j.maxPositives
 	if err := w.read(); err != nil {
 		return err

@@ -1,138 +1,217 @@
 package zlpr
 
-import (
-	"math"
-	"math/bits"
+import "math"
 
-	"github.com/zlpr/zlpr/internal/scalar"
-)
+// This file evaluates the rows of a loss of two sums (see sides.go) in the
+// general way: with weights, soft labels or γ; the rows whose sums at pivot 0
+// leave the natural range are in slowrow.go. The kernels of side_generic.go do
+// what costs an element each.
 
-// This file evaluates one row of a loss of two sums (see sides.go) in the
-// general way, in float64: with weights, soft labels or γ, and whenever a sum at
-// pivot 0 leaves the natural range. Every sum and every factor is a power, so
-// nothing overflows and nothing that counts underflows; NaN and infinite scores
-// get their limits here.
+// sideScratch is memory for the general way.
+type sideScratch[T Float] struct {
+	// The passes over the rows: one for both sides with hard labels; with soft
+	// ones each side has its own weights, and its own pass.
+	passes []sideRows[T]
 
-// gather collects the terms of classes from to to-1 of row i, from a multiple of
-// 64, of the positives or the negatives: term k is factor[k]·e^y[k] and belongs
-// to class at[k].
-func (c *lossChunk[T]) gather(i int, rule *sideRule, positive bool, from, to int) int {
+	soft    [2][]T          // weights of soft labels, of all rows
+	sum     [2][][2]float64 // results of the passes
+	top     [2][]sideTop[T] // results of the passes
+	params  []gradParams[T] // of slow rows
+	natural []gradParams[T] // of rows at pivot 0
+	values  [][2]sideValue[T]
+	log     [2][]float64 // of the rows' losses: arguments of log1p
+	half    []T          // gradient of the first pass
+	shifted []T          // scores less the highest of a side
+	row     []T          // gradient of a row
+
+	wide *wideChunk // float32: for a γ outside of its range
+}
+
+// general reports whether all rows go the general way.
+func (r *sideRule) general() bool { return r.gamma != 1 || r.weights != nil || r.soft }
+
+// evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
+func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
+	if isFloat32[T]() && !(rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p127) {
+		evalWide(any(c).(*lossChunk[float32]), rule)
+		return
+	}
 	s := &c.scratch
-	if s.y == nil {
-		s.y, s.factor, s.e = make([]float64, BlockLen), make([]float64, BlockLen), make([]float64, BlockLen)
-		s.at = make([]int, BlockLen)
+	g := &s.general
+	c.prepareSides(rule)
+	if rule.product && c.grad != nil {
+		// ∂L/∂s = γ·∂L/∂(γs)
+		c.uniform.spoil()
+		for i := range c.scale {
+			c.scale[i] *= rule.gamma
+		}
 	}
+	s.prepare(c.rows)
+	anySlow := true
+	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
+		zero := [1]gradParams[T]{zeroPivot[T]()}
+		for k := range g.passes {
+			g.sum[k] = resize(g.sum[k], c.rows)
+			sideSums(g.sum[k], &g.passes[k], zero[:], 0)
+		}
+		second := g.sum[len(g.passes)-1]
+		for i, sum := range g.sum[0] {
+			s.a[i], s.b[i] = c.terms(i, sum[0], false, rule), c.terms(i, second[i][1], true, rule)
+		}
+		if rule.product {
+			anySlow = c.finishProduct(rule)
+		} else {
+			anySlow = c.finishSum()
+		}
+	} else {
+		for i := range s.slow {
+			s.slow[i] = true
+		}
+	}
+	if anySlow {
+		c.evalSlow(rule)
+	}
+	if c.grad == nil {
+		return
+	}
+	g.natural = resize(g.natural, c.rows)
+	zero := zeroPivot[T]()
+	for i := range g.natural {
+		p := &g.natural[i]
+		*p = zero
+		p[2], p[5] = s.fa[i], -s.fb[i]
+	}
+	for i := 0; i < c.rows; {
+		end := i + 1
+		for ; !anySlow && end < c.rows || end < c.rows && s.slow[end] == s.slow[i]; end++ {
+		}
+		if !anySlow || !s.slow[i] {
+			c.sideGradients(i, end, g.natural[i:end])
+		}
+		i = end
+	}
+}
+
+// A gradParams are the parameters of a row's gradient: for the negatives and
+// for the positives the magic number of the pivot, the lowest y whose
+// exponential is not 0, and the factor.
+type gradParams[T Float] [6]T
+
+// zeroPivot returns the parameters of pivot 0 with factors 1.
+func zeroPivot[T Float]() gradParams[T] {
+	if isFloat32[T]() {
+		low := T(-125.5 * math.Ln2)
+		return gradParams[T]{T(magic32), low, 1, T(magic32), low, 1}
+	}
+	bias, least := magic64, -1021.5
+	low := T(least * math.Ln2)
+	return gradParams[T]{T(bias), low, 1, T(bias), low, 1}
+}
+
+// terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
+// they are too small for pivot 0; the result is not a natural sum then.
+func (c *lossChunk[T]) terms(i int, sum float64, positive bool, rule *sideRule) float64 {
+	if sum == 0 && c.anyTerm(i, positive, rule) {
+		return math.SmallestNonzeroFloat64
+	}
+	return sum
+}
+
+// anyTerm reports whether a side of row i has classes.
+func (c *lossChunk[T]) anyTerm(i int, positive bool, rule *sideRule) bool {
+	var any uint64
+	for _, v := range c.side(i, positive, rule) {
+		any |= v
+	}
+	return any != 0
+}
+
+// side returns the bits of a side of row i: with soft labels all classes.
+func (c *lossChunk[T]) side(i int, positive bool, rule *sideRule) []uint64 {
 	pos, neg := c.bits(i)
-	set := neg
 	if positive && !rule.soft {
-		set = pos
+		return pos
 	}
-	row, m := c.row(i), 0
-	for k := from / 64; k < bitWords(to); k++ {
-		for v := set[k]; v != 0; v &= v - 1 {
-			j := 64*k + bits.TrailingZeros64(v)
-			factor := 1.0
-			if rule.soft {
-				t := float64(c.soft[i*c.softStride+j])
-				if !positive {
-					t = 1 - t
-				}
-				factor = t
-			}
-			if rule.weights != nil {
-				factor *= rule.weights[j]
-			}
-			if factor == 0 {
-				continue
-			}
-			x := float64(row[j])
-			if positive {
-				x = -x
-			}
-			y := float64(rule.gamma * x)
-			if rule.gamma != 1 && math.Abs(y) < 1<<50 {
-				// e^(γx) = e^y·e^rest
-				rest := math.FMA(rule.gamma, x, -y)
-				if math.Abs(rest) < 0x1p-27 {
-					factor += float64(factor * rest)
-				} else {
-					factor *= scalar.Exp(rest)
-				}
-			}
-			s.y[m], s.factor[m], s.at[m] = y, factor, j
-			m++
-		}
-	}
-	return m
+	return neg
 }
 
-// side returns A or B of row i, and whether it has terms.
-func (c *lossChunk[T]) side(i int, rule *sideRule, positive bool) (p power, k class, any bool) {
-	var sum expSum
-	for from := 0; from < c.n; from += BlockLen {
-		m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-		if m == 0 {
-			continue
-		}
-		any = true
-		q, k := c.scratch.sum(m)
-		if k == finite {
-			sum.powers.add(q)
-		}
-		sum.class = max(sum.class, k)
+// noBits returns n words of no bits.
+func (s *lossScratch[T]) noBits(n int) []uint64 {
+	if len(s.none) < n {
+		s.none = make([]uint64, n)
 	}
-	p, k = sum.result()
-	return p, k, any
+	return s.none[:n]
 }
 
-// highest returns the largest y of m terms, NaN where there is one.
-func (s *lossScratch[T]) highest(m int) float64 {
-	top := math.Inf(-1)
-	for _, y := range s.y[:m] {
-		if y != y {
-			return y
-		}
-		top = max(top, y)
+// prepareSides sets the passes over the chunk's rows.
+func (c *lossChunk[T]) prepareSides(rule *sideRule) {
+	s := &c.scratch
+	g := &s.general
+	class := c.factors.get(c.n)
+	r := sideRows[T]{
+		x: c.x, stride: c.stride, rows: c.rows, n: c.n,
+		pos: c.pos, neg: c.neg, words: c.words,
+		weights: class.weights, gamma: gammaPair[T](rule.gamma),
 	}
-	return top
+	g.passes = append(g.passes[:0], r)
+	if !rule.soft {
+		return
+	}
+	size := weightsLen[T](c.n)
+	for side := range g.soft {
+		g.soft[side] = resize(g.soft[side], c.rows*size)
+	}
+	m := class.m
+	if rule.weights == nil && isFloat32[T]() {
+		m = nil
+	}
+	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, m, class.weights)
+	none := s.noBits(len(c.neg))
+	g.passes = append(g.passes, r)
+	for side := range g.passes {
+		g.passes[side].weights, g.passes[side].weightStride = g.soft[side], size
+	}
+	g.passes[0].pos = none
+	g.passes[1].pos, g.passes[1].neg = c.neg, none
 }
 
-// sum adds m gathered terms.
-func (s *lossScratch[T]) sum(m int) (power, class) {
-	top := s.highest(m)
-	switch {
-	case top != top:
-		return power{}, notANumber
-	case top > math.MaxFloat64:
-		return power{}, infinite
-	case top < -math.MaxFloat64:
-		return power{}, nothing
+// pass returns the number of the pass of a side.
+func (g *sideScratch[T]) pass(side int) int { return min(side, len(g.passes)-1) }
+
+// sideGradients writes the gradient of rows i to end-1.
+func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
+	g := &c.scratch.general
+	dst := c.grad[i*c.gradStride:]
+	first := g.passes[0].from(i, end)
+	if len(g.passes) == 1 {
+		sideGrad(dst, c.gradStride, &first, p, nil, 0)
+		return
 	}
-	base := 0.0
-	if math.Abs(top) >= shiftFrom {
-		base = top
-		for k := range s.y[:m] {
-			s.y[k] -= base
-		}
+	for j := range p {
+		deepen(&p[j], c.scale[i+j])
 	}
-	// The pivot is the binary exponent of the largest term.
-	top = math.Inf(-1)
-	for k, y := range s.y[:m] {
-		_, e := math.Frexp(s.factor[k])
-		top = max(top, float64(y*math.Log2E)+float64(e-1))
+	g.half = resize(g.half, (end-i)*c.n)
+	second := g.passes[1].from(i, end)
+	sideGrad(g.half, c.n, &first, p, nil, 0)
+	sideGrad(dst, c.gradStride, &second, p, g.half, c.n)
+}
+
+// deepen changes parameters so that terms which times the factor are below the
+// smallest normal number are kept: those of the other side may be added to them.
+// Terms times the factor are at most scale.
+func deepen[T Float](p *gradParams[T], scale float64) {
+	depth, most := 100, 1000
+	if isFloat32[T]() {
+		depth, most = 60, 120
 	}
-	c := math.RoundToEven(top)
-	s.exponentials(m, c)
-	var sum, err float64
-	for k, e := range s.e[:m] {
-		sum, err = twoSum(sum, err, e*s.factor[k])
+	if _, e := math.Frexp(scale); e > most-depth {
+		depth = max(0, most-e)
 	}
-	p := power{hi: sum + err, exp: int64(c)}
-	p.lo = err - (p.hi - sum)
-	if base != 0 {
-		p = p.times(expPower(base))
+	for k := 0; k < 6; k += 3 {
+		m, e := math.Frexp(float64(p[k+2]))
+		p[k] += T(e + depth)
+		p[k+2] = T(m * math.Float64frombits(uint64(1023-depth)<<52))
 	}
-	return p, finite
 }
 
 // exponentials sets e[k] = e^y[k]·2^-c, 0 where that is below the smallest
@@ -146,193 +225,4 @@ func (s *lossScratch[T]) exponentials(m int, c float64) {
 	}
 	p := [1][3]float64{{magic64 - c, (c - 1021.5) * math.Ln2, 1}}
 	scaleExp64(s.e, m, s.y, m, 1, m, p[:], 0)
-}
-
-// A slope is the derivative of the loss by A or by B, times a row's scale; where
-// that sum is infinite the derivative by its one infinite score is limit.
-type slope struct {
-	power
-	limit    float64
-	infinite bool
-}
-
-// evalRow evaluates row i.
-func (c *lossChunk[T]) evalRow(i int, rule *sideRule) {
-	a, ka, anyA := c.side(i, rule, false)
-	b, kb, anyB := c.side(i, rule, true)
-	scale := 1.0
-	if c.scale != nil && (c.grad != nil || c.thresholdGrad != nil) {
-		scale = c.scale[i]
-	}
-	s0 := c.threshold[i]
-	if !c.live[i] {
-		s0 = 0
-	}
-	var fa, fb slope
-	nan := ka == notANumber || kb == notANumber
-	if rule.product {
-		if !nan && anyA && anyB {
-			c.loss[i], fa, fb, nan = productRow(a, b, ka, kb, rule, scale)
-		} else {
-			c.loss[i] = 0
-		}
-	} else {
-		nan = nan || !finiteNumber(s0)
-		if !nan {
-			up, down := expPower(s0), expPower(-s0)
-			u, v := a.times(down), b.times(up)
-			c.loss[i] = 0
-			du, dv := u.float(), v.float()
-			if fa = (slope{limit: scale, infinite: ka == infinite}); !fa.infinite {
-				fa.power = down.times(u.over1p()).times(power{hi: scale})
-				c.loss[i] += u.log1p()
-			} else {
-				c.loss[i], du = math.Inf(1), math.Inf(1)
-			}
-			if fb = (slope{limit: -scale, infinite: kb == infinite}); !fb.infinite {
-				fb.power = up.times(v.over1p()).times(power{hi: -scale})
-				c.loss[i] += v.log1p()
-			} else {
-				c.loss[i], dv = math.Inf(1), math.Inf(1)
-			}
-			if c.thresholdGrad != nil {
-				c.thresholdGrad[i] = scale * thresholdSlope(du, dv)
-			}
-		}
-	}
-	if nan {
-		c.nanRow(i)
-		return
-	}
-	if c.grad == nil {
-		return
-	}
-	s := &c.scratch
-	s.row = resize(s.row, c.n)
-	clear(s.row)
-	c.addSide(i, rule, false, &fa)
-	c.addSide(i, rule, true, &fb)
-	out := c.gradRow(i)
-	for j, v := range s.row {
-		out[j] = T(v)
-	}
-}
-
-// productRow returns loss and slopes of a loss of the product, or nan.
-func productRow(a, b power, ka, kb class, rule *sideRule, scale float64) (loss float64, fa, fb slope, nan bool) {
-	g := scale * rule.gamma
-	if ka == infinite || kb == infinite {
-		if ka == nothing || kb == nothing {
-			return 0, fa, fb, true
-		}
-		fa = slope{limit: g, infinite: ka == infinite}
-		fb = slope{limit: -g, infinite: kb == infinite}
-		if !fa.infinite {
-			fa.power = a.inverse().times(power{hi: g})
-		}
-		if !fb.infinite {
-			fb.power = b.inverse().times(power{hi: -g})
-		}
-		return math.Inf(1), fa, fb, false
-	}
-	shift := expPower(rule.shift)
-	p := a.times(b).times(shift)
-	f := shift.times(p.over1p())
-	fa.power = f.times(b).times(power{hi: g})
-	fb.power = f.times(a).times(power{hi: -g})
-	return p.log1p(), fa, fb, false
-}
-
-// inverse returns 1/p.
-func (p power) inverse() power {
-	p = p.tidy()
-	return power{hi: 1 / p.hi, exp: -p.exp, shift: -p.shift}
-}
-
-// nanRow makes row i's loss NaN, and its gradients where its classes take part.
-func (c *lossChunk[T]) nanRow(i int) {
-	nan := canonicalNaN[float64]()
-	c.loss[i] = nan
-	if c.thresholdGrad != nil {
-		c.thresholdGrad[i] = nan
-	}
-	if c.grad == nil {
-		return
-	}
-	pos, neg := c.bits(i)
-	for j := range c.gradRow(i) {
-		g := T(0)
-		if (pos[j/64]|neg[j/64])>>(j%64)&1 != 0 {
-			g = canonicalNaN[T]()
-		}
-		c.grad[i*c.gradStride+j] = g
-	}
-}
-
-// addSide adds the gradient of the negatives or the positives to the row.
-func (c *lossChunk[T]) addSide(i int, rule *sideRule, positive bool, f *slope) {
-	s := &c.scratch
-	if f.infinite {
-		c.addLimit(i, rule, positive, f.limit)
-		return
-	}
-	p := f.tidy()
-	if p.hi == 0 {
-		return
-	}
-	base := 0.0
-	if p.shift != 0 || p.exp > shiftFrom || p.exp < -shiftFrom {
-		// Take the highest argument away: exact where the exponential counts.
-		base = math.Inf(-1)
-		for from := 0; from < c.n; from += BlockLen {
-			if m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n)); m > 0 {
-				base = max(base, s.highest(m))
-			}
-		}
-		if math.IsInf(base, -1) {
-			return
-		}
-		p = p.times(expPower(base))
-		if p.shift < 0 || p.exp < -4000 {
-			return
-		}
-	}
-	pivot := float64(-max(-4000, min(4000, p.exp)))
-	for from := 0; from < c.n; from += BlockLen {
-		m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-		if m == 0 {
-			continue
-		}
-		if base != 0 {
-			for k := range s.y[:m] {
-				s.y[k] -= base
-			}
-		}
-		s.exponentials(m, pivot)
-		for k, e := range s.e[:m] {
-			s.row[s.at[k]] += float64(e * p.hi * s.factor[k])
-		}
-	}
-}
-
-// addLimit adds the gradient of a side with an infinite sum: all of it at the
-// one infinite argument, or NaN where there are several.
-func (c *lossChunk[T]) addLimit(i int, rule *sideRule, positive bool, limit float64) {
-	s, count := &c.scratch, 0
-	for pass := range 2 {
-		for from := 0; from < c.n; from += BlockLen {
-			m := c.gather(i, rule, positive, from, min(from+BlockLen, c.n))
-			for k, y := range s.y[:m] {
-				top := y > math.MaxFloat64
-				switch {
-				case pass == 0 && top:
-					count++
-				case pass == 1 && count > 1:
-					s.row[s.at[k]] = canonicalNaN[float64]()
-				case pass == 1 && top:
-					s.row[s.at[k]] += limit
-				}
-			}
-		}
-	}
 }

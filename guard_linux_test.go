@@ -158,3 +158,70 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestGuardPagesOfSides: nor do the kernels of weighted sums.
+func TestGuardPagesOfSides(t *testing.T) {
+	forEachTier(t, func(t *testing.T) { forBothTypes(t, testGuardPagesOfSides[float32], testGuardPagesOfSides[float64]) })
+}
+
+func testGuardPagesOfSides[T Float](t *testing.T) {
+	const longest = 200
+	rng := rand.New(rand.NewPCG(13, 14))
+	size := weightsLen[T](longest)
+	for _, atEnd := range []bool{false, true} {
+		var x [3][]T // scores, output, added
+		for i := range x {
+			x[i] = guarded[T](t, longest, atEnd)
+		}
+		var w [3][]T // weights, and exponents of classes
+		for i := range w {
+			w[i] = guarded[T](t, size, atEnd)
+		}
+		var f [3][]float64
+		for i := range f {
+			f[i] = guarded[float64](t, longest, atEnd)
+		}
+		params, tops := guarded[T](t, 6, atEnd), guarded[T](t, 4, atEnd)
+		words := func(x []float64, n int) []uint64 { return castSlice[uint64](touching(x, n, atEnd)) }
+		for n := 1; n <= longest; n++ {
+			k := weightsLen[T](n)
+			part := func(x []T) []T { return touching(x, n, atEnd) }
+			r := &sideRows[T]{
+				x: part(x[0]), stride: n, rows: 1, n: n, words: bitWords(n), pos: words(f[0], bitWords(n)), neg: words(f[1], bitWords(n)),
+				weights: touching(w[0], k, atEnd), gamma: gammaPair[T](1.5),
+			}
+			clear(r.pos)
+			clear(r.neg)
+			for j := range n {
+				r.x[j] = T(rng.NormFloat64())
+				m := weightPlace[T](j)
+				r.weights[m], r.weights[m+lanesOf[T]()] = 1, 0
+				if bit := uint64(1) << (j % 64); rng.IntN(2) == 0 {
+					r.pos[j/64] |= bit
+				} else {
+					r.neg[j/64] |= bit
+				}
+			}
+			sideMax(asOne[sideTop[T]](tops), r)
+			p := asOne[gradParams[T]](params)
+			p[0] = zeroPivot[T]()
+			sums := unsafe.Slice((*[2]float64)(unsafe.Pointer(unsafe.SliceData(touching(f[2], 2, atEnd)))), 1)
+			sideSums(sums, r, p, 0)
+			sideGrad(part(x[1]), n, r, p, nil, 0)
+			sideGrad(part(x[1]), n, r, p, part(x[2]), n)
+			class := touching(f[2], n, atEnd)
+			for j := range class {
+				class[j] = 1
+			}
+			softWeights(touching(w[0], k, atEnd), touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.pos, r.words, class, touching(w[2], k, atEnd))
+			if isFloat32[T]() {
+				softWeights(touching(w[0], k, atEnd), touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.pos, r.words, nil, nil)
+			}
+		}
+	}
+}
+
+// asOne returns the elements of x as one element of another type.
+func asOne[U any, T Float](x []T) []U {
+	return unsafe.Slice((*U)(unsafe.Pointer(unsafe.SliceData(x))), 1)
+}

@@ -40,6 +40,15 @@ func TestHashes(t *testing.T) {
 		{"finishSums/float64", 0xa70410869fcb99a6, hashFinishSums[float64]},
 		{"bce/float32", 0x109871cf982f686c, hashBCE[float32]},
 		{"bce/float64", 0xa832db6190d66cb9, hashBCE[float64]},
+		{"sideMax/float32", 0xb63052c4470739e7, hashSideMax[float32]},
+		{"sideMax/float64", 0x47216c32c4cd5c3b, hashSideMax[float64]},
+		{"sideSums/float32", 0x84e684c12516122c, hashSideSums[float32]},
+		{"sideSums/float64", 0x9253eb5962f017f9, hashSideSums[float64]},
+		{"sideGrad/float32", 0xf3cec5db98bb75d6, hashSideGrad[float32]},
+		{"sideGrad/float64", 0xf765fa62340a217e, hashSideGrad[float64]},
+		{"softWeights/float32", 0xa40f826384c66be2, hashSoftWeights[float32]},
+		{"softWeights/float64", 0x901bf9c7fe9a2412, hashSoftWeights[float64]},
+		{"softUnit", 0xa8bbd2d0986d2c83, hashSoftUnit},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -350,4 +359,102 @@ func hashCorrelate(h *resultHash, r *rawRand) {
 	b := r.manyOdds(1+r.IntN(20), 10)
 	correlate(dst, r.manyOdds(len(dst)+len(b)-1, 10), b)
 	addHash(h, dst...)
+}
+
+func hashedWeight(r *rawRand, m, e int) (float64, float64) {
+	if r.IntN(20) == 0 {
+		return 0, 0
+	}
+	return 1 + math.Ldexp(float64(r.IntN(1<<m)), -m), float64(r.IntN(2*e+1) - e)
+}
+
+func hashedSideRows[T Float](r *rawRand) (*sideRows[T], []gradParams[T]) {
+	s := &sideRows[T]{}
+	s.x, s.stride, s.rows, s.n, _ = hashedRows[T](r)
+	s.pos, s.neg, s.words = hashedSides(r, s.rows, s.n)
+	s.weightStride = weightsLen[T](s.n)
+	s.weights = make([]T, s.rows*s.weightStride)
+	for i := range s.rows {
+		for j := range s.n {
+			k := i*s.weightStride + weightPlace[T](j)
+			m, e := hashedWeight(r, 20, 9)
+			s.weights[k], s.weights[k+lanesOf[T]()] = T(m), T(e)
+		}
+	}
+	gamma := r.positive(3)
+	s.gamma = gammaPair[T](gamma)
+	top := 0.0
+	for _, v := range s.x {
+		if a := math.Abs(float64(v)); a > top && a <= math.MaxFloat64 {
+			top = a
+		}
+	}
+	p := make([]gradParams[T], s.rows)
+	for i := range p {
+		for k := 0; k < 6; k += 3 {
+			p[i][k] = magicOf[T](min(6000, math.Ceil(float64(gamma*top)*1.5)) - float64(r.IntN(20)))
+			p[i][k+2] = T(1 + float64(r.IntN(1<<20))*0x1p-20)
+		}
+	}
+	return s, p
+}
+
+func hashSideMax[T Float](h *resultHash, r *rawRand) {
+	s, _ := hashedSideRows[T](r)
+	top := make([]sideTop[T], s.rows)
+	sideMax(top, s)
+	for _, t := range top {
+		addHash(h, t.score[0]+0, t.score[1]+0, t.power[0]+0, t.power[1]+0)
+	}
+}
+
+func hashSideSums[T Float](h *resultHash, r *rawRand) {
+	s, p := hashedSideRows[T](r)
+	sums := make([][2]float64, s.rows)
+	sideSums(sums, s, p, 1)
+	for _, v := range sums {
+		addHash(h, v[0], v[1])
+	}
+}
+
+func hashSideGrad[T Float](h *resultHash, r *rawRand) {
+	s, p := hashedSideRows[T](r)
+	dst, add := make([]T, len(s.x)), make([]T, len(s.x))
+	sideGrad(dst, s.stride, s, p, nil, 0)
+	addHash(h, dst...)
+	for i := range add {
+		add[i] = T(r.IntN(100) - 50)
+	}
+	sideGrad(dst, s.stride, s, p, add, s.stride)
+	addHash(h, dst...)
+}
+
+func hashSoftWeights[T Float](h *resultHash, r *rawRand) {
+	rows, n := 1+r.IntN(2), r.length()
+	t, class, exponents := make([]T, rows*n), make([]float64, n), make([]T, weightsLen[T](n))
+	for i := range t {
+		t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(100)))
+	}
+	for j := range class {
+		m, e := hashedWeight(r, 50, 300)
+		class[j], exponents[weightPlace[T](j)+lanesOf[T]()] = m, T(e)
+	}
+	_, part, words := hashedSides(r, rows, n)
+	neg, pos := make([]T, rows*weightsLen[T](n)), make([]T, rows*weightsLen[T](n))
+	softWeights(neg, pos, t, n, rows, n, part, words, class, exponents)
+	addHash(h, neg...)
+	addHash(h, pos...)
+}
+
+func hashSoftUnit(h *resultHash, r *rawRand) {
+	rows, n := 1+r.IntN(2), r.length()
+	t := make([]float32, rows*n)
+	for i := range t {
+		t[i] = float32(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
+	}
+	_, part, words := hashedSides(r, rows, n)
+	neg, pos := make([]float32, rows*weightsLen[float32](n)), make([]float32, rows*weightsLen[float32](n))
+	softWeights(neg, pos, t, n, rows, n, part, words, nil, nil)
+	addHash(h, neg...)
+	addHash(h, pos...)
 }

@@ -96,7 +96,6 @@ func round32(x float64) float64 {
 //
 // all in float32. It computes in float64 and rounds every result to float32;
 // the products are exact, so fused or not is the same.
-// The binade of each step of the polynomial is known, or is one of two.
 func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 	exp32Shifted(w, x, nil, magic, low, high)
 }
@@ -105,22 +104,12 @@ func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 // All products are exact, as there.
 func exp32Shifted(w *[2 * lanes32]float32, x []float32, shift *[2 * lanes32]float32, magic, low, high float32) {
 	var (
-		m   = float64(magic)
-		toT = m + round23
-		c   = &coef.Exp32
-		c6  = float64(c[4])
-		c5  = float64(c[3]) + round_7
-		c4  = float64(c[2]) + round_5
-		c3  = float64(c[1]) + round_3
-		// c2 lies just below 1/2: above or below that for r·p below 1/2 - c2
-		// or not. 1 + r·p lies above or below 1 with the sign of r.
-		half  = 0.5 - float64(c[0])
-		c2    = [2]float64{float64(c[0]) + round_1, float64(c[0]) + round_2}
-		back2 = [2]float64{round_1, round_2}
-		c1    = [2]float64{1 + round0, 1 + round_1}
-		back1 = [2]float64{round0, round_1}
+		m         = float64(magic)
+		toT       = m + round23
+		r, p, sum [2 * lanes32]float64
 	)
-	for i, v := range x[:min(len(x), len(w))] {
+	x = x[:min(len(x), len(w))]
+	for i, v := range x {
 		// As the instructions do, so that a NaN stays.
 		if v < low {
 			v = low
@@ -129,13 +118,39 @@ func exp32Shifted(w *[2 * lanes32]float32, x []float32, shift *[2 * lanes32]floa
 			v = high
 		}
 		y := float64(v)
-		sum := y*coef.Log2E32 + toT
-		n := sum - round23 - m
+		sum[i] = y*coef.Log2E32 + toT
+		n := sum[i] - round23 - m
 		// n·ln2Hi, n·ln2Lo and both differences are exact.
-		r := round32((y - n*coef.Ln2Hi32) - n*coef.Ln2Lo32)
+		r[i] = round32((y - n*coef.Ln2Hi32) - n*coef.Ln2Lo32)
 		if shift != nil {
-			r = float64(float32(r) + shift[i])
+			r[i] = float64(float32(r[i]) + shift[i])
 		}
+	}
+	expPolynomials(&p, r[:len(x)])
+	for i := range x {
+		s := math.Float64frombits((math.Float64bits(sum[i]) + 1023 - 127) << 52)
+		w[i] = float32(p[i] * s)
+	}
+}
+
+// expPolynomials writes the polynomials of exp32 of each r, |r| ≤ 0.35. The
+// binade of each step is known, or is one of two; the products are exact.
+func expPolynomials(w *[2 * lanes32]float64, r []float64) {
+	var (
+		c  = &coef.Exp32
+		c6 = float64(c[4])
+		c5 = float64(c[3]) + round_7
+		c4 = float64(c[2]) + round_5
+		c3 = float64(c[1]) + round_3
+		// c2 lies just below 1/2: above or below that for r·p below 1/2 - c2
+		// or not. 1 + r·p lies above or below 1 with the sign of r.
+		half  = 0.5 - float64(c[0])
+		c2    = [2]float64{float64(c[0]) + round_1, float64(c[0]) + round_2}
+		back2 = [2]float64{round_1, round_2}
+		c1    = [2]float64{1 + round0, 1 + round_1}
+		back1 = [2]float64{round0, round_1}
+	)
+	for i, r := range r[:min(len(r), len(w))] {
 		p := (r*c6 + c5) - round_7
 		p = (r*p + c4) - round_5
 		p = (r*p + c3) - round_3
@@ -144,9 +159,7 @@ func exp32Shifted(w *[2 * lanes32]float32, x []float32, shift *[2 * lanes32]floa
 		p = (q + c2[k]) - back2[k]
 		k = math.Float64bits(r) >> 63
 		p = (r*p + c1[k]) - back1[k]
-		p = (r*p + c1[k]) - back1[k]
-		s := math.Float64frombits((math.Float64bits(sum) + 1023 - 127) << 52)
-		w[i] = float32(p * s)
+		w[i] = (r*p + c1[k]) - back1[k]
 	}
 }
 

@@ -60,7 +60,8 @@ type lossChunk[T Float] struct {
 	threshold     []float64
 	zeroThreshold bool      // all of them are 0
 	classWeights  []float64 // nil: all 1
-	maxPositives  int       // the most positives of a row of the whole batch
+	factors       *classFactors[T]
+	maxPositives  int // the most positives of a row of the whole batch
 
 	// loss takes the loss of every row, without the row's weight. It has
 	// capacity for a multiple of 8 rows, and so has scale.

@@ -1,5 +1,7 @@
 package zlpr
 
+import "math"
+
 // Pairwise is the unified pairwise loss of a row with positives P and negatives
 // N, a scale γ > 0 and a margin m:
 //
@@ -42,6 +44,11 @@ func evalPairwise[T Float](c *lossChunk[T], l Pairwise) error {
 	if gamma == 0 {
 		gamma = 1
 	}
-	evalSides(c, &sideRule{product: true, gamma: gamma, shift: gamma * l.Margin, weights: c.classWeights})
+	shift := float64(gamma * l.Margin)
+	rest := 0.0
+	if math.Abs(shift) < 1<<50 {
+		rest = math.FMA(gamma, l.Margin, -shift)
+	}
+	evalSides(c, &sideRule{product: true, gamma: gamma, shift: shift, rest: rest, weights: c.classWeights})
 	return nil
 }

@@ -24,6 +24,12 @@ func expPower(x float64) power {
 
 // tidy returns p with 1/2 ≤ |hi| < 1, or hi = 0, and lo = 0.
 func (p power) tidy() power {
+	if b := math.Float64bits(p.hi); p.lo == 0 && b<<1>>53-1 < 0x7fe {
+		// A normal number.
+		p.hi = math.Float64frombits(b&^(0x7ff<<52) | 1022<<52)
+		p.exp += int64(b<<1>>53) - 1022
+		return p
+	}
 	frac, e := math.Frexp(p.hi + p.lo)
 	if frac == 0 {
 		return power{}
@@ -57,22 +63,28 @@ func (p power) magnitude() int {
 	case p.shift > 0:
 		return 4000
 	}
-	_, e := math.Frexp(p.hi)
-	return int(max(-4000, min(4000, p.exp+int64(e))))
+	p.lo = 0
+	return int(max(-4000, min(4000, p.tidy().exp)))
 }
 
 // float returns p, or 0 where it is below the smallest float64 and +Inf where
 // it is above the largest.
 func (p power) float() float64 {
-	return math.Ldexp(p.tidy().hi, p.magnitude())
+	p = p.tidy()
+	m := p.magnitude()
+	if -1000 < m && m < 1000 {
+		return p.hi * math.Float64frombits(uint64(1023+m)<<52)
+	}
+	return math.Ldexp(p.hi, m)
 }
 
-// log1p returns log(1+p), p ≥ 0.
-func (p power) log1p() float64 {
+// log1pArgument returns x and rest with log(1+p) = log(1+x) + rest, p ≥ 0, one of
+// them 0: x is finite.
+func (p power) log1pArgument() (x, rest float64) {
 	if m := p.magnitude(); m <= 1000 {
-		return scalar.Log1p(p.float())
+		return p.float(), 0
 	}
-	return p.normalized().log()
+	return 0, p.normalized().log()
 }
 
 // over1p returns 1/(1+p), p ≥ 0.

@@ -1,6 +1,9 @@
 package zlpr
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // This file reads labels, masks and weights of a chunk: which classes of which
 // rows take part, as positives and as negatives.
@@ -136,7 +139,11 @@ func (w *lossWorker[T]) checkSoft() error {
 	j, c := &w.e.job, &w.chunk
 	for i := range c.rows {
 		_, part := c.bits(i)
-		for k, v := range c.soft[i*c.softStride:][:c.n] {
+		row := c.soft[i*c.softStride:][:c.n]
+		if goodSoft(row, part) {
+			continue
+		}
+		for k, v := range row {
 			if v == 0 {
 				continue
 			}
@@ -154,6 +161,40 @@ func (w *lossWorker[T]) checkSoft() error {
 		}
 	}
 	return nil
+}
+
+// goodSoft reports, quickly, that a row's soft labels are in [0, 1] and all its
+// classes take part. It may miss it.
+func goodSoft[T Float](row []T, part []uint64) bool {
+	if len(row) == 0 {
+		return true
+	}
+	all := ^uint64(0)
+	for _, v := range part[:len(part)-1] {
+		all &= v
+	}
+	if all&(part[len(part)-1]|^lastWord(len(row))) != ^uint64(0) {
+		return false
+	}
+	if isFloat32[T]() {
+		return allAtMost(castSlice[uint32](row), math.Float32bits(1))
+	}
+	return allAtMost(castSlice[uint64](row), math.Float64bits(1))
+}
+
+// allAtMost reports whether all b are at most top, as integers. Of the bits of
+// floats, those of numbers from +0 to that with the bits top are.
+func allAtMost[U uint32 | uint64](b []U, top U) bool {
+	var x, y int64 // their signs
+	for ; len(b) >= 4; b = b[4:] {
+		b0, b1, b2, b3 := int64(b[0]), int64(b[1]), int64(b[2]), int64(b[3])
+		x |= int64(top) - b0 | b0 | int64(top) - b1 | b1
+		y |= int64(top) - b2 | b2 | int64(top) - b3 | b3
+	}
+	for _, v := range b {
+		x |= int64(top) - int64(v) | int64(v)
+	}
+	return x|y >= 0
 }
 
 // rowWeights fills in the row weights and takes out rows of weight 0.

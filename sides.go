@@ -22,7 +22,8 @@ import (
 type sideRule struct {
 	product bool
 	gamma   float64   // scale of the scores: the sums are of e^(γs) and e^(-γs)
-	shift   float64   // γm
+	shift   float64   // γm, rounded
+	rest    float64   // what the rounding left out
 	target  bool      // P is the row's target alone
 	weights []float64 // factors of the exponentials; nil: all 1
 	soft    bool      // soft labels t: A = Σ (1-t)·e^s, B = Σ t·e^-s
@@ -39,6 +40,7 @@ type lossScratch[T Float] struct {
 	thresholdGrad []float64
 	subset        *subsetCore
 	bce           bceScratch[T]
+	general       sideScratch[T]
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.
@@ -57,10 +59,8 @@ const (
 
 // evalSides evaluates a loss of two sums.
 func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
-	if rule.gamma != 1 || rule.weights != nil || rule.soft {
-		for i := range c.rows {
-			c.evalRow(i, rule)
-		}
+	if rule.general() {
+		evalGeneral(c, rule)
 		return
 	}
 	s := &c.scratch
@@ -96,11 +96,8 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		anySlow = c.finishSum()
 	}
 	if anySlow {
-		for i, slow := range s.slow[:c.rows] {
-			if slow {
-				c.evalRow(i, rule)
-			}
-		}
+		c.prepareSides(rule)
+		c.evalSlow(rule)
 	}
 	if c.grad == nil {
 		return
@@ -248,7 +245,7 @@ func thresholdSlope(u, v float64) float64 {
 // finishProduct is finishSum for a loss of the product.
 func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 	s := &c.scratch
-	shift := scalar.Exp(rule.shift)
+	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
 	fits := func(f float64) bool { return f == 0 || factorFits[T](f) } // 0: the other side is empty
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]

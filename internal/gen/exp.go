@@ -99,16 +99,22 @@ func (e *exponential) evaluateShifted(x []vreg, magic []op, shift []vreg) (p, s 
 	for i := range shift {
 		e.add(x[i], shift[i], x[i])
 	}
-	p = n
-	for i := range x {
+	return e.powers(x, t, n)
+}
+
+// powers returns p and s for the reduced arguments r; it overwrites t, which
+// holds n as an integer, and free registers, one for each r.
+func (e *exponential) powers(r, t, free []vreg) (p, s []vreg) {
+	p = free
+	for i := range r {
 		e.move(e.highest, p[i])
 	}
 	for _, c := range e.rest {
-		for i := range x {
-			e.fmaMul(x[i], c, p[i])
+		for i := range r {
+			e.fmaMul(r[i], c, p[i])
 		}
 	}
-	for i := range x {
+	for i := range r {
 		e.shiftToExponent(t[i], t[i])
 	}
 	return p, t

@@ -85,9 +85,15 @@ func (e *neonExponential) finish(x, t, n, shift []*vecReg) (p, s []*vecReg) {
 		e.add(x[i], shift[i], x[i])
 		e.free(shift[i])
 	}
+	return e.powers(x, t)
+}
+
+// powers returns p and s for the reduced arguments r, which it frees; t holds n
+// as an integer.
+func (e *neonExponential) powers(r, t []*vecReg) (p, s []*vecReg) {
 	e.comment("p = e^r")
-	p = e.horner(e.highest, e.rest, x)
-	e.free(x...)
+	p = e.horner(e.highest, e.rest, r)
+	e.free(r...)
 	e.comment("s = 2^(n-c)")
 	for i := range t {
 		e.shiftToExponent(t[i], t[i])

@@ -164,10 +164,12 @@ func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
 		v.label(complete)
 	}
 	b.sum.store(sum)
-	v.advance("stride", base)
+	free := v.gp()
+	v.advance(free, base, "stride", v.size)
 	if grad {
-		v.advance("dstStride", dst)
+		v.advance(free, dst, "dstStride", v.size)
 	}
+	v.release(free)
 	b.pos.next()
 	b.neg.next()
 	v.op("SUB", imm(1), rows)
@@ -181,13 +183,6 @@ func (v *neonVec) reload(name string, r genReg) {
 	p := v.param(name)
 	v.op("MOVD", p, r)
 	v.release(p)
-}
-
-// advance moves to the next row.
-func (v *neonVec) advance(stride string, base genReg) {
-	s := v.stride(stride)
-	v.op("ADD", s, base)
-	v.release(s)
 }
 
 // terms adds the first vectors of the group at from; the gradient goes to out.

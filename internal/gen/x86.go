@@ -127,10 +127,12 @@ func (v *vec) broadcast(mem operand.Mem, d op) {
 const (
 	equal          = 0  // false where either is NaN
 	unordered      = 3  // either is NaN
+	notEqual       = 4  // true where either is NaN
 	greaterOrEqual = 13 // false where either is NaN
 	less           = 17 // false where either is NaN
 	lessOrEqual    = 18 // false where either is NaN
 	notLess        = 21 // true where either is NaN
+	notGreater     = 26 // true where either is NaN
 	greater        = 30 // false where either is NaN
 )
 
@@ -177,10 +179,6 @@ func (v *vec) keep(k mask, a, d op) {
 
 // choose is d = a in the lanes of k, b elsewhere; d is not a.
 func (v *vec) choose(k mask, a, b op, d vreg) {
-	if r, ok := b.(vreg); ok && v.wide() {
-		v.either(v.VBLENDMPS, v.VBLENDMPD, a, r, k, d)
-		return
-	}
 	if b != op(d) {
 		v.move(b, d)
 	}

@@ -1,0 +1,305 @@
+package zlpr
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// boundGeneral bounds the relative errors of losses and gradients with weights,
+// soft labels or γ, in ULP. The worst found are 2.49 (float32) and 2.84
+// (float64).
+const boundGeneral = 3.5
+
+// generalRow returns a random row with γ, class weights or soft labels of many
+// magnitudes.
+func generalRow[T Float](r *rand.Rand) (c lossCase[T], loss Loss, want func(ref.Row) ref.Result) {
+	n := 1 + r.IntN(40)
+	center := []float64{0, 0, 0, 3, -40, 60, -90, 300, -300, 1000, -2040, 2050, -5000, 1e5}[r.IntN(14)]
+	spread := []float64{0.1, 1, 3, 10, 100}[r.IntN(5)]
+	gamma := []float64{1, 1, 0.7, 1.7, 1e-3, 1e-2, 13, 1e3, 1 + 1e-7, math.Pi * 1e-30, 1e-35, 1e37, 1e40}[r.IntN(13)]
+	kind := r.IntN(3)
+	if gamma < 1e-30 {
+		center = math.Remainder(center, 300) // scores stay finite
+	}
+	if kind == 0 && (r.IntN(2) == 0 || gamma < 1e-10 || gamma > 1e10) {
+		// Arguments of the exponentials of that magnitude.
+		center, spread = center/gamma, spread/gamma
+	}
+	equal := r.IntN(8) == 0
+	for i := range n {
+		x := center + spread*r.NormFloat64()
+		if r.IntN(30) == 0 {
+			x = []float64{0, 1e-30 / gamma, -1e-30 / gamma, center * 2, -center}[r.IntN(5)]
+		}
+		if equal && i > 0 {
+			x = float64(c.scores[0])
+		}
+		c.scores = append(c.scores, T(x))
+		c.positive = append(c.positive, r.IntN(4) == 0)
+	}
+	if r.IntN(2) == 0 {
+		exp := []int{0, 3, 30, 200}[r.IntN(4)]
+		for range n {
+			w := math.Ldexp(1+r.Float64(), r.IntN(2*exp+1)-exp)
+			if r.IntN(10) == 0 {
+				w = []float64{0, 1, 1 - 0x1p-30, 5e-324, 1e-310, 1e300}[r.IntN(6)]
+				if exp < 200 {
+					w = min(w, 1)
+				}
+			}
+			c.weights = append(c.weights, w)
+		}
+	}
+	switch kind {
+	case 0:
+		margin := []float64{0, 0.3, -2}[r.IntN(3)]
+		if gamma > 1e10 || math.Abs(center*gamma) > 100 {
+			margin = 0 // no powers without end
+		}
+		return c, Pairwise{Gamma: gamma, Margin: margin}, func(row ref.Row) ref.Result { return row.Pairwise(gamma, margin) }
+	case 1:
+		for range n {
+			t := r.Float64()
+			switch r.IntN(6) {
+			case 0:
+				t = float64(r.IntN(2))
+			case 1:
+				t = math.Ldexp(t, -r.IntN(140))
+			case 2:
+				t = 1 - math.Ldexp(t, -r.IntN(30))
+			case 3:
+				t = 5e-324 * float64(r.IntN(9))
+			}
+			c.soft = append(c.soft, T(t))
+		}
+		c.threshold = []float64{0, 0, 1.5, center}[r.IntN(4)]
+		return c, SoftZLPR{Threshold: c.threshold}, ref.Row.SoftZLPR
+	}
+	c.threshold = []float64{0, 0, 1.5, center}[r.IntN(4)]
+	return c, ZLPR{Threshold: c.threshold}, ref.Row.ZLPR
+}
+
+// generalErrors returns the errors of loss and gradient in ULP. Where a gradient
+// is a difference of the two sides' terms its error is relative to the larger.
+func generalErrors[T Float](t *testing.T, c *lossCase[T], loss Loss, want ref.Result) (lossError, gradError float64) {
+	ulp, smallest := unitsOf[T]()
+	_, losses, grad := evalBatch(t, loss, Options{}, c.batch(), Output[T]{})
+	if a := new(big.Float).Abs(want.Loss); a.Cmp(ref.New(0x1p-1000)) > 0 {
+		lossError = ref.RelError(losses[0], want.Loss, ulp)
+	} else if losses[0] > 0x1p-999 {
+		t.Errorf("loss %v, want %v", losses[0], want.Loss)
+	}
+	for i, g := range grad {
+		scale := new(big.Float).Abs(want.Grad[i])
+		if c.soft != nil {
+			scale.Add(scale, new(big.Float).Abs(softTerm(c.row(), i)))
+		}
+		if scale.Cmp(ref.New(smallest)) < 0 {
+			if math.Abs(float64(g)) > 2*smallest {
+				t.Errorf("gradient %d is %v, want %v", i, g, want.Grad[i])
+			}
+			continue
+		}
+		if w, _ := want.Grad[i].Float64(); math.IsInf(float64(T(w)), 0) && g == T(w) {
+			continue // the derivative is too large for T
+		}
+		e := ref.AbsError(float64(g), want.Grad[i], scale, ulp)
+		if e > boundGeneral {
+			t.Logf("gradient %d is %v, want %v, scale %v", i, g, want.Grad[i], scale)
+		}
+		gradError = max(gradError, e)
+	}
+	return lossError, gradError
+}
+
+// softTerm returns the positive side's term of the gradient by class i.
+func softTerm(r ref.Row, i int) *big.Float {
+	if r.Soft[i] == 0 {
+		return new(big.Float)
+	}
+	hard := r
+	// B/(1+B) shares: e^-s weighted with t alone, the negatives left out.
+	hard.Positive = make([]bool, len(r.Scores))
+	hard.Weights = make([]float64, len(r.Scores))
+	for j := range r.Scores {
+		hard.Positive[j] = true
+		hard.Weights[j] = 1
+		if r.Weights != nil {
+			hard.Weights[j] = r.Weights[j]
+		}
+		hard.Weights[j] *= r.Soft[j]
+	}
+	return hard.ZLPR().Grad[i]
+}
+
+func testGeneralAccuracy[T Float](t *testing.T) {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 300
+	}
+	r := rand.New(rand.NewPCG(31, 32))
+	worst := map[string]float64{}
+	for range rounds {
+		c, loss, want := generalRow[T](r)
+		l, g := generalErrors(t, &c, loss, want(c.row()))
+		kind := loss.Name()
+		if c.weights != nil {
+			kind += " weights"
+		}
+		worst[kind+" loss"] = max(worst[kind+" loss"], l)
+		worst[kind+" gradient"] = max(worst[kind+" gradient"], g)
+		if l > boundGeneral || g > boundGeneral || t.Failed() {
+			t.Fatalf("%+v: loss off by %.3g ULP, gradient by %.3g: scores %v, positive %v, soft %v, weights %v", loss, l, g, c.scores, c.positive, c.soft, c.weights)
+		}
+	}
+	t.Log(fmt.Sprint(worst))
+}
+
+// TestGeneralAccuracy compares losses and gradients with weights, soft labels
+// and γ with the reference.
+func TestGeneralAccuracy(t *testing.T) {
+	forBothTypes(t, testGeneralAccuracy[float32], testGeneralAccuracy[float64])
+}
+
+// weightedBatches are rows of all kinds with class weights, soft labels or both.
+func weightedBatches[T Float](r *rand.Rand, rows, n int) map[string]*Batch[T] {
+	hard := mixedBatch[T](r, rows, n, false)
+	for range n {
+		hard.ClassWeights = append(hard.ClassWeights, math.Ldexp(float64(r.IntN(5)), r.IntN(9)-4))
+	}
+	soft, both := *hard, *hard
+	soft.Labels, both.Labels = nil, nil
+	soft.ClassWeights = nil
+	labels := Matrix[T]{rows, n, make([]T, rows*n), n}
+	mask := make([]uint64, rows*bitWords(n))
+	if err := hard.Mask.ReadRows(mask, 0, rows); err != nil {
+		panic(err)
+	}
+	for i := range rows {
+		for j := range n {
+			if mask[i*bitWords(n)+j/64]>>(j%64)&1 != 0 {
+				labels.Data[i*n+j] = T([]float64{0, 1, 0.25, 1e-30, r.Float64()}[r.IntN(5)])
+			}
+		}
+	}
+	soft.Soft, both.Soft = labels, labels
+	return map[string]*Batch[T]{"weights": hard, "soft": &soft, "soft weights": &both}
+}
+
+// TestWeightedTiers: weights and soft labels give the same bits on every tier,
+// for every number of workers, and in place; and they allocate nothing.
+func TestWeightedTiers(t *testing.T) {
+	forBothTypes(t, testWeightedTiers[float32], testWeightedTiers[float64])
+}
+
+func testWeightedTiers[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(61, 62))
+	for _, n := range []int{1, 5, 8, 17, 33, 64, 100, 300, 5000} {
+		rows := min(500, 1+20000/n)
+		for name, b := range weightedBatches[T](r, rows, n) {
+			losses := []Loss{ZLPR{}, Pairwise{Gamma: 1.5, Margin: 0.25}, Pairwise{Gamma: 1e39}}
+			if b.Labels == nil {
+				losses = []Loss{SoftZLPR{}, SoftZLPR{Threshold: 1.5}}
+			}
+			for _, loss := range losses {
+				restore := forceTier(tierGeneric)
+				want := runOnce(t, loss, Options{Reduction: Mean, Workers: 1}, b)
+				restore()
+				for _, tier := range availableTiers() {
+					what := fmt.Sprintf("%s %+v n=%d tier=%s", name, loss, n, tier)
+					restore := forceTier(tier)
+					for _, workers := range []int{1, 3} {
+						requireSame(t, want, runOnce(t, loss, Options{Reduction: Mean, Workers: workers}, b), what)
+					}
+					inPlace := *b
+					inPlace.Scores.Data = append([]T(nil), b.Scores.Data...)
+					result, l, g := evalBatch(t, loss, Options{Reduction: Mean, Workers: 1}, &inPlace, Output[T]{Upstream: -2.5, Grad: inPlace.Scores})
+					requireSame(t, want, run[T]{result, l, g}, what+" in place")
+					restore()
+				}
+			}
+		}
+	}
+}
+
+func TestWeightedAllocations(t *testing.T) {
+	r := rand.New(rand.NewPCG(63, 64))
+	for name, b := range weightedBatches[float32](r, 300, 50) {
+		var loss Loss = ZLPR{}
+		if b.Labels == nil {
+			loss = SoftZLPR{}
+		}
+		e, err := NewEvaluator[float32](loss, Options{Reduction: Mean, Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := &Output[float32]{Grad: Matrix[float32]{300, 50, make([]float32, 300*50), 50}}
+		evaluate := func() {
+			if _, err := e.Evaluate(t.Context(), b, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		evaluate()
+		if a := testing.AllocsPerRun(10, evaluate); a > 0 && !raceEnabled {
+			t.Errorf("%s: %v allocations", name, a)
+		}
+	}
+}
+
+// TestGeneralAgrees compares rows of all kinds, with NaN and infinities, by
+// different ways: class weights of 1, and soft labels that are 0 or 1.
+func TestGeneralAgrees(t *testing.T) {
+	forBothTypes(t, testGeneralAgrees[float32], testGeneralAgrees[float64])
+}
+
+func testGeneralAgrees[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(51, 52))
+	ulp, smallest := unitsOf[T]()
+	for _, n := range []int{1, 7, 16, 33, 64, 100, 300, 9000} {
+		b := mixedBatch[T](r, min(300, 1+20000/n), n, false)
+		want := runOnce(t, ZLPR{}, Options{Reduction: Mean}, b)
+		ones := make([]float64, n)
+		for j := range ones {
+			ones[j] = 1
+		}
+		weighted := *b
+		weighted.ClassWeights = ones
+		soft := *b
+		soft.Labels = nil
+		rows := b.Scores.Rows
+		soft.Soft = Matrix[T]{rows, n, make([]T, rows*n), n}
+		bits := make([]uint64, rows*bitWords(n))
+		if err := b.Labels.ReadRows(bits, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rows {
+			for j := range n {
+				soft.Soft.Data[i*n+j] = T(bits[i*bitWords(n)+j/64] >> (j % 64) & 1)
+			}
+		}
+		for name, got := range map[string]run[T]{
+			"weights": runOnce(t, ZLPR{}, Options{Reduction: Mean}, &weighted),
+			"soft":    runOnce(t, SoftZLPR{}, Options{Reduction: Mean}, &soft),
+		} {
+			near := func(what string, i int, a, b, least float64) {
+				if a == b || a != a && b != b || math.Abs(a) < least && math.Abs(b) < least {
+					return
+				}
+				if !(math.Abs(a-b) <= 6*ulp*math.Abs(a)) {
+					t.Fatalf("%s, n = %d: %s %d of row %d is %v, not %v", name, n, what, i%n, i/n, b, a)
+				}
+			}
+			for i := range want.losses {
+				near("loss", i*n, want.losses[i], got.losses[i], 0)
+			}
+			for i := range want.grad {
+				near("gradient", i, float64(want.grad[i]), float64(got.grad[i]), smallest)
+			}
+		}
+	}
+}

@@ -1,0 +1,778 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// sideKernels emits the kernels of weighted sums of e^(γx); the root package's
+// side_generic.go has the formulas.
+func sideKernels(f *file) {
+	for _, e := range elems {
+		for _, t := range tiers {
+			v := &vec{f, t, e}
+			sideMax(v)
+			sideSums(v)
+			sideGrad(v, false)
+			sideGrad(v, true)
+			softWeights(v)
+			if !v.double() {
+				softUnit(v)
+			}
+		}
+	}
+}
+
+// A sideLoop runs through rows of scores with the bits of their sides and their
+// weights. What a row's end needs lies on the stack: there are few registers.
+type sideLoop struct {
+	*rowLoop
+	x, w   gpreg // scores and weights of the row
+	sides  *sides
+	hi, lo op       // γ; lo only for float32
+	next   []func() // at the end of a row
+}
+
+// sideParams are the arguments that newSideLoop loads.
+func (v *vec) sideParams() string {
+	return "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int, w *" + v.goType + ", wStride int, gamma *[2]" + v.goType
+}
+
+func newSideLoop(v *vec) *sideLoop {
+	l := &sideLoop{x: v.param("x"), w: v.param("w")}
+	l.advance(v, l.x, "stride", log2(v.size))
+	l.advance(v, l.w, "wStride", log2(v.size))
+	l.sides = newSides(v)
+	step := v.slot(l.sides.step)
+	l.next = append(l.next, func() {
+		v.ADDQ(step, l.sides.pos)
+		v.ADDQ(step, l.sides.neg)
+	})
+	gamma := v.param("gamma")
+	l.hi = v.kept(at(gamma, 0))
+	if !v.double() {
+		l.lo = v.kept(at(gamma, v.size))
+	}
+	l.rowLoop = newRowLoop(v)
+	return l
+}
+
+// advance makes r move on at the end of a row by the argument of that name,
+// shifted to the left.
+func (l *sideLoop) advance(v *vec, r gpreg, name string, shift int) {
+	step := v.param(name)
+	v.SHLQ(operand.U8(shift), step)
+	place := v.slot(step)
+	l.next = append(l.next, func() { v.ADDQ(place, r) })
+}
+
+// slot puts r on the stack.
+func (v *vec) slot(r gpreg) operand.Mem {
+	m := v.AllocLocal(8)
+	v.MOVQ(r, m)
+	return m
+}
+
+// kept is the element at mem in all lanes: in a register on AVX-512, else on
+// the stack.
+func (v *vec) kept(mem operand.Mem) op {
+	if v.wide() {
+		r := v.reg()
+		v.broadcast(mem, r)
+		return r
+	}
+	place := v.AllocLocal(v.bytes)
+	v.setKept(mem, place)
+	return place
+}
+
+// setKept fills what kept returned with another element.
+func (v *vec) setKept(mem operand.Mem, d op) {
+	if v.wide() {
+		v.broadcast(mem, d)
+		return
+	}
+	r := v.reg()
+	v.broadcast(mem, r)
+	v.move(r, d)
+}
+
+// endRow moves on to the next row.
+func (l *sideLoop) endRow() {
+	for _, f := range l.next {
+		f()
+	}
+}
+
+// weights returns the places of m and e of a term's elements.
+func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
+	vector, part := t.reg/l.regs(), t.reg%l.regs()
+	m = operand.Mem{Base: l.w, Index: off, Scale: 2, Disp: 128*vector + part*l.bytes}
+	e = m
+	e.Disp += 64
+	return m, e
+}
+
+// argument returns y = ±x of a term and the masks of its sides. Elements that
+// do not exist are not read, and are on neither side.
+func (l *sideLoop) argument(t term, off reg.Register) (y vreg, pos mask) {
+	y = l.reg()
+	l.load(t.mask, operand.Mem{Base: l.x, Index: off, Scale: 1, Disp: t.reg * l.bytes}, y)
+	pos = l.sides.mask(l.sides.pos, t.reg)
+	l.flip(pos, y)
+	return y, pos
+}
+
+// A sideTerm is a register of terms on the way through the exponential.
+type sideTerm struct {
+	term
+	h, l, magic vreg
+	keep        mask // lanes of either side whose weight is not 0
+}
+
+// sideExponential computes terms.
+type sideExponential struct {
+	*exponential
+	loop   *sideLoop
+	magic  [2]op // of the negatives and the positives
+	zero   op
+	lowest op
+	most   op // of t
+}
+
+func newSideExponential(l *sideLoop) *sideExponential {
+	v := l.vec
+	lowest, highest := 0x1.8p23+1, 0x1.8p23+254
+	if v.double() {
+		lowest, highest = 0x1.8p52+1, 0x1.8p52+2046
+	}
+	place := func(x float64) op {
+		if v.wide() {
+			return v.inRegister(v.constant(x))
+		}
+		return v.constant(x)
+	}
+	e := &sideExponential{exponential: newExponential(v, nil, !v.double()), loop: l}
+	e.zero, e.lowest, e.most = place(0), place(lowest), place(highest)
+	for i := range e.magic {
+		if v.wide() {
+			e.magic[i] = v.reg()
+		} else {
+			e.magic[i] = v.AllocLocal(v.bytes)
+		}
+	}
+	return e
+}
+
+// begin loads the magic numbers of the row from p.
+func (e *sideExponential) begin(p gpreg) {
+	for i, d := range e.magic {
+		e.setKept(at(p, 3*i*e.size), d)
+	}
+}
+
+// terms computes the terms p·s·m of some registers, two at a time on AVX-512, one
+// on AVX2. For a sum, lanes that do not count are 0, and a NaN counts; else keep
+// has the lanes that count.
+func (e *sideExponential) terms(all []term, off reg.Register, sum bool) (w []vreg, keep []mask) {
+	step := 1
+	if e.wide() {
+		step = min(2, len(all))
+	}
+	for ; len(all) > 0; all = all[step:] {
+		var begun []*sideTerm
+		for _, t := range all[:step] {
+			begun = append(begun, e.start(t, off))
+		}
+		p, s := e.powersOf(begun, sum)
+		for i, t := range begun {
+			m, _ := e.loop.weights(t.term, off)
+			e.mul(p[i], s[i], p[i])
+			if sum {
+				e.mulKeep(t.keep, p[i], m, p[i])
+			} else {
+				e.mul(p[i], m, p[i])
+				keep = append(keep, t.keep)
+			}
+		}
+		w = append(w, p...)
+	}
+	return w, keep
+}
+
+// start computes what comes before the exponential:
+//
+//	h = hi·y;  l = fma(lo, y, fma(hi, y, -h));  magic = that of the side + e
+func (e *sideExponential) start(t term, off reg.Register) *sideTerm {
+	y, pos := e.loop.argument(t, off)
+	s := &sideTerm{term: t, h: e.reg(), l: e.reg(), magic: e.reg()}
+	m, exponents := e.loop.weights(t, off)
+	e.choose(pos, e.magic[1], e.magic[0], s.magic)
+	e.add(s.magic, exponents, s.magic)
+	e.mul(y, e.loop.hi, s.h)
+	e.move(s.h, s.l)
+	e.either(e.VFMSUB231PS, e.VFMSUB231PD, e.loop.hi, y, s.l) // l = y·hi - l
+	if !e.double() {
+		e.fmaAcc(y, e.loop.lo, s.l)
+	}
+	s.keep = e.union(e.loop.sides.mask(e.loop.sides.neg, t.reg), pos)
+	e.restrict(s.keep, notEqual, e.zero, m)
+	return s
+}
+
+// restrict takes the lanes out of k in which a predicate b does not hold; a is
+// in a register on AVX-512.
+func (v *vec) restrict(k mask, predicate uint8, a, b op) {
+	if v.wide() {
+		v.either(v.VCMPPS, v.VCMPPD, operand.U8(predicate), b, a, k, k)
+		return
+	}
+	in := v.reg()
+	v.move(a, in)
+	v.compare(predicate, in, b, in)
+	v.and(k, in, k)
+}
+
+// powersOf returns the terms, without m, of those that start has begun, and takes
+// out of keep what is 0.
+func (e *sideExponential) powersOf(terms []*sideTerm, nanStays bool) (p, s []vreg) {
+	var t, n, r []vreg
+	for _, x := range terms {
+		k := e.reg()
+		e.move(x.h, k)
+		e.fmaMul(e.log2e, x.magic, k)
+		t = append(t, k)
+	}
+	for i, x := range terms {
+		// The second source is returned where either is NaN: t.
+		most, ok := e.most.(vreg)
+		if !ok {
+			most = e.inRegister(e.most.(operand.Mem))
+		}
+		e.min(most, t[i], t[i])
+		if nanStays {
+			e.restrict(x.keep, notGreater, e.lowest, t[i])
+		} else {
+			e.restrict(x.keep, lessOrEqual, e.lowest, t[i])
+		}
+		e.sub(t[i], x.magic, x.magic)
+		n, r = append(n, x.magic), append(r, x.h)
+	}
+	for i := range r {
+		e.fmaAcc(n[i], e.minusLn2Hi, r[i])
+	}
+	for i, x := range terms {
+		e.add(r[i], x.l, r[i])
+	}
+	for i := range r {
+		e.fmaAcc(n[i], e.minusLn2Lo, r[i])
+	}
+	return e.powers(r, t, n)
+}
+
+// sideMax emits the highest scores and the highest terms of rows, roughly.
+func sideMax(v *vec) {
+	v.kernel("sideMax", "top *[4]"+v.goType+", "+v.sideParams(),
+		"writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and those of",
+		"γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The sign of a zero is open.",
+	)
+	top := v.param("top")
+	l := newSideLoop(v)
+	infinity := v.inRegister(v.constant(math.Inf(-1)))
+	place := func(x float64) op {
+		if v.wide() {
+			return v.inRegister(v.constant(x))
+		}
+		return v.constant(x)
+	}
+	zero := place(0)
+	log2e := v.inRegister(v.constant(coef.Log2E32))
+	if v.double() {
+		log2e = v.inRegister(v.constant(coef.Log2E64))
+	}
+	var acc [4]vreg // score, power of the negatives and the positives
+	for i := range acc {
+		acc[i] = v.reg()
+	}
+	nan := [2]mask{v.newMask(), v.newMask()}
+
+	l.run(func() {
+		for _, a := range acc {
+			v.move(infinity, a)
+		}
+		for _, k := range nan {
+			v.clearMask(k)
+		}
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		for _, t := range terms(pairs) {
+			y, pos := l.argument(t, off)
+			m, e := l.weights(t, off)
+			neg := l.sides.mask(l.sides.neg, t.reg)
+			power := v.reg()
+			v.mul(y, l.hi, power)
+			v.fmaMul(log2e, e, power)
+			for side, k := range []mask{neg, pos} {
+				v.restrict(k, notEqual, zero, m)
+				unorderedIn := k
+				// acc stays where y is NaN, and outside of k.
+				for i, r := range []vreg{y, power} {
+					a := acc[2*i+side]
+					if v.wide() {
+						v.either(v.VMAXPS, v.VMAXPD, a, r, k, a)
+						continue
+					}
+					in := v.reg()
+					v.choose(k, r, infinity, in)
+					v.max(in, a, a)
+				}
+				v.restrict(unorderedIn, unordered, y, y)
+				v.orMask(unorderedIn, nan[side])
+			}
+		}
+	}, func() {
+		l.endRow()
+		canonical := v.GP64()
+		if v.double() {
+			v.MOVQ(operand.U64(math.Float64bits(math.NaN())&^1), canonical)
+		} else {
+			v.MOVL(operand.U32(math.Float32bits(float32(math.NaN()))), canonical.As32())
+		}
+		for i, a := range acc {
+			v.reduceMax(a)
+			v.storeLow(a, at(top, i*v.size))
+		}
+		for side, k := range nan {
+			number := v.newLabel("number")
+			v.jumpIfEmpty(k, number)
+			for i := range 2 {
+				if place := at(top, (2*i+side)*v.size); v.double() {
+					v.MOVQ(canonical, place)
+				} else {
+					v.MOVL(canonical.As32(), place)
+				}
+			}
+			v.Label(number)
+		}
+		v.ADDQ(operand.U8(4*v.size), top)
+	})
+}
+
+// sideSums emits the weighted sums of both sides of rows.
+func sideSums(v *vec) {
+	v.kernel("sideSums", "sum *[2]float64, "+v.sideParams()+", p *[6]"+v.goType+", pStep int",
+		"writes the sums of m·2^e·e^(γy)·2^-c over neg, y = x[i·stride+j], to sum[i][0] and over pos, y = -x,",
+		"to sum[i][1], with the magic numbers of c in p[i·pStep][0] and [3].",
+	)
+	sum := v.param("sum")
+	l := newSideLoop(v)
+	p := v.param("p")
+	step := v.param("pStep")
+	v.IMUL3Q(operand.U8(6*v.size), step, step)
+	place := v.slot(step)
+	e := newSideExponential(l)
+	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+
+	l.run(func() {
+		e.begin(p)
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		for _, q := range pairs {
+			w, _ := e.terms(q, off, true)
+			for side, bits := range []gpreg{l.sides.neg, l.sides.pos} {
+				acc[side].pair(l.sides, bits, q, w)
+			}
+		}
+	}, func() {
+		l.endRow()
+		v.ADDQ(place, p)
+		for i, a := range acc {
+			a.store(at(sum, 8*i))
+		}
+		v.ADDQ(operand.U8(16), sum)
+	})
+}
+
+// A sideSum accumulates the terms of one side of a row in 8 float64 lanes.
+//
+// float32: the two terms of a lane, then lanes l and l+8, are added; the 8 sums
+// go to the accumulators.
+//
+// float64: the sum of the two terms is added exactly. On AVX2 the accumulators
+// lie on the stack.
+type sideSum struct {
+	*vec
+	sum, err []vreg
+	stack    []operand.Mem // sum, err of lanes 0-3, then of 4-7
+	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
+}
+
+func newSideSum(v *vec) *sideSum {
+	a := &sideSum{vec: v}
+	switch {
+	case !v.double():
+		for range v.regs() {
+			a.sum = append(a.sum, v.reg())
+		}
+	case v.wide():
+		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
+	default:
+		for range 4 {
+			a.stack = append(a.stack, v.AllocLocal(v.bytes))
+		}
+	}
+	return a
+}
+
+func (a *sideSum) clear() {
+	for _, r := range append(append([]vreg(nil), a.sum...), a.err...) {
+		a.zero(r)
+	}
+	if a.stack != nil {
+		zero := a.reg()
+		a.zero(zero)
+		for _, m := range a.stack {
+			a.move(zero, m)
+		}
+	}
+}
+
+// pair adds the terms w of a pair, the lanes of the side.
+func (a *sideSum) pair(s *sides, bits gpreg, q pair, w []vreg) {
+	sum := a.reg()
+	a.keep(s.mask(bits, q[0].reg), w[0], sum)
+	if len(q) == 2 {
+		k := s.mask(bits, q[1].reg)
+		if a.wide() {
+			a.either(a.VADDPS, a.VADDPD, w[1], sum, k, sum)
+		} else {
+			a.and(k, w[1], k)
+			a.add(sum, k, sum)
+		}
+	}
+	h := q[0].reg % a.regs()
+	switch {
+	case a.stack != nil:
+		total, err := a.inRegister(a.stack[2*h]), a.inRegister(a.stack[2*h+1])
+		a.twoSum(total, err, sum)
+		a.move(total, a.stack[2*h])
+		a.move(err, a.stack[2*h+1])
+	case a.double():
+		a.twoSum(a.sum[0], a.err[0], sum)
+	case a.wide():
+		low, high := a.split(sum)
+		a.VADDPS(high, low, low)
+		r := a.reg()
+		a.VCVTPS2PD(low, r)
+		a.VADDPD(r, a.sum[0], a.sum[0])
+	case h == 0:
+		a.low = sum
+	default:
+		a.add(a.low, sum, sum)
+		low, high := a.widen(sum)
+		a.VADDPD(low, a.sum[0], a.sum[0])
+		a.VADDPD(high, a.sum[1], a.sum[1])
+	}
+}
+
+// store combines the lanes and writes the row's sum.
+func (a *sideSum) store(out operand.Mem) {
+	if !a.double() {
+		r := a.eight([][]vreg{append([]vreg(nil), a.sum...)}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+		a.VMOVSD(r[0], out)
+		return
+	}
+	sum, err := a.sum, a.err
+	for i, m := range a.stack {
+		if r := a.inRegister(m); i%2 == 0 {
+			sum = append(sum, r)
+		} else {
+			err = append(err, r)
+		}
+	}
+	r := a.eight([][]vreg{sum, err}, func(x, y []vreg) {
+		a.VADDPD(y[1], x[1], x[1])
+		a.twoSum(x[0], x[1], y[0])
+	})
+	a.VADDPD(r[1], r[0], r[0])
+	a.VMOVSD(r[0], out)
+}
+
+// sideGrad emits the terms of rows times the factors of their sides, added to
+// something else or not.
+func sideGrad(v *vec, more bool) {
+	name, args, plus := "sideGrad", "", ""
+	if more {
+		name, args, plus = "sideGradAdd", ", add *"+v.goType+", addStride int", ", plus add[i·addStride+j]"
+	}
+	v.kernel(name, "dst *"+v.goType+", dstStride int, "+v.sideParams()+", p *[6]"+v.goType+args,
+		"writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0], [2] for the classes",
+		"of neg, y = x, and p[i][3], [5] for those of pos, y = -x: m·2^e·e^(γy)·2^-c·factor, or 0 where that without the",
+		"factor is below the smallest normal number and for other classes"+plus+".",
+	)
+	dst := v.param("dst")
+	l := newSideLoop(v)
+	l.advance(v, dst, "dstStride", log2(v.size))
+	p := v.param("p")
+	var add gpreg
+	if more {
+		add = v.param("add")
+		l.advance(v, add, "addStride", log2(v.size))
+	}
+	e := newSideExponential(l)
+	factor := [2]op{}
+	for i := range factor {
+		if v.wide() {
+			factor[i] = v.reg()
+		} else {
+			factor[i] = v.AllocLocal(v.bytes)
+		}
+	}
+
+	l.run(func() {
+		e.begin(p)
+		for i, d := range factor {
+			v.setKept(at(p, (3*i+2)*v.size), d)
+		}
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		all := terms(pairs)
+		step := 1
+		if v.wide() {
+			step = min(2, len(all))
+		}
+		for ; len(all) > 0; all = all[step:] {
+			w, keep := e.terms(all[:step], off, false)
+			for i, t := range all[:step] {
+				f := v.reg()
+				v.choose(l.sides.mask(l.sides.pos, t.reg), factor[1], factor[0], f)
+				v.mulKeep(keep[i], w[i], f, w[i])
+				place := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				if more {
+					from := place
+					from.Base = add
+					r := v.reg()
+					v.load(t.mask, from, r)
+					v.add(w[i], r, w[i])
+				}
+				v.store(t.mask, w[i], place)
+			}
+		}
+	}, func() {
+		l.endRow()
+		v.ADDQ(operand.U8(6*v.size), p)
+	})
+}
+
+// softWeights emits the weights of soft labels, 8 elements at a time.
+func softWeights(v *vec) {
+	v.kernel("softWeights", "neg, pos *"+v.goType+", wStride int, t *"+v.goType+", stride, rows, n int, part *uint64, words int, class *float64, exponents *"+v.goType,
+		"writes the weights of 1-t to neg and of t to pos, for the elements of part, times class[j]·2^exponents[j]:",
+		"n, a multiple of 8 and not 0, elements of every row.",
+	)
+	neg, pos, t := v.param("neg"), v.param("pos"), v.param("t")
+	part, class, exponents := v.param("part"), v.param("class"), v.param("exponents")
+	rows, n := v.param("rows"), v.param("n")
+	l := &sideLoop{}
+	for _, r := range []gpreg{neg, pos} {
+		l.advance(v, r, "wStride", log2(v.size))
+	}
+	l.advance(v, t, "stride", log2(v.size))
+	l.advance(v, part, "words", 3)
+
+	var (
+		d         = &vec{v.file, v.tier, float64s} // the arithmetic is in float64
+		bits      = []operand.Mem{d.laneBits(0)}
+		row, loop = v.newLabel("row"), v.newLabel("loop")
+		off, at8  = v.GP64(), v.GP64()
+		shift     = 0
+	)
+	if v.double() {
+		shift = 128
+	}
+	if !v.wide() {
+		bits = append(bits, d.laneBits(4))
+	}
+	integer := func(bits uint64) operand.Mem { return d.constant(math.Float64frombits(bits)) }
+	v.Label(row)
+	v.XORQ(off, off)
+	v.Label(loop)
+	v.MOVQ(off, at8)
+	v.SHRQ(operand.U8(3), at8)
+	// The weights' offset: whole vectors have twice their length.
+	place := v.GP64()
+	v.MOVQ(off, place)
+	v.ANDQ(operand.I32(-v.lanes), place)
+	v.ADDQ(off, place)
+	for h := range d.regs() {
+		first := h * d.perReg()
+		label := d.reg()
+		from := operand.Mem{Base: t, Index: off, Scale: uint8(v.size), Disp: first * v.size}
+		if v.double() {
+			d.move(from, label)
+		} else {
+			v.VCVTPS2PD(from, label)
+		}
+		in := d.newMask()
+		mem := operand.Mem{Base: part, Index: at8, Scale: 1}
+		if v.wide() {
+			v.KMOVB(mem, in)
+		} else {
+			v.VPBROADCASTB(mem, in)
+			d.and(in, bits[h], in)
+			v.VPCMPEQQ(bits[h], in, in)
+		}
+		for side, out := range []gpreg{neg, pos} {
+			u, bias := d.reg(), 1023
+			if side == 0 {
+				d.move(d.constant(1), u)
+				d.sub(u, label, u)
+			} else if shift != 0 {
+				d.mul(label, d.constant(math.Ldexp(1, shift)), u)
+				bias += shift
+			} else {
+				d.move(label, u)
+			}
+			d.mul(u, operand.Mem{Base: class, Index: off, Scale: 8, Disp: 8 * first}, u)
+			var k mask
+			if v.wide() {
+				k = v.K()
+				zero := d.inRegister(d.constant(0))
+				v.VCMPPD(operand.U8(notEqual), u, zero, in, k)
+			} else {
+				zero := d.inRegister(d.constant(0))
+				d.compare(notEqual, zero, u, zero)
+				d.and(zero, in, zero)
+				k = zero
+			}
+			// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias.
+			e, m := d.reg(), d.reg()
+			v.VPSRLQ(operand.U8(52), u, e)
+			d.or(e, integer(math.Float64bits(0x1p52)), e)
+			d.sub(e, d.constant(0x1p52+float64(bias)), e)
+			d.and(u, integer(1<<52-1), m)
+			d.or(m, d.constant(1), m)
+			to := operand.Mem{Base: out, Index: place, Scale: uint8(v.size), Disp: first * v.size}
+			toE := to
+			toE.Disp += 64
+			fromE := operand.Mem{Base: exponents, Index: place, Scale: uint8(v.size), Disp: first*v.size + 64}
+			d.keep(k, m, m)
+			if v.double() {
+				d.add(e, fromE, e)
+				d.keep(k, e, e)
+				d.move(m, to)
+				d.move(e, toE)
+				continue
+			}
+			r := d.reg()
+			v.VCVTPS2PD(fromE, r)
+			d.add(e, r, e)
+			d.keep(k, e, e)
+			for _, x := range []struct {
+				r  vreg
+				to operand.Mem
+			}{{m, to}, {e, toE}} {
+				if v.wide() {
+					y := v.YMM()
+					v.VCVTPD2PS(x.r, y)
+					v.VMOVUPS(y, x.to)
+				} else {
+					y := v.XMM()
+					v.VCVTPD2PSY(x.r, y)
+					v.VMOVUPS(y, x.to)
+				}
+			}
+		}
+	}
+	v.ADDQ(operand.U8(8), off)
+	v.CMPQ(off, n)
+	v.JB(operand.LabelRef(loop))
+	l.endRow()
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// softUnit emits the weights of soft labels where all classes have weight 1, a
+// virtual vector at a time, in float32.
+func softUnit(v *vec) {
+	v.kernel("softUnit", "neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int",
+		"writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of",
+		"16 and not 0, elements of every row.",
+	)
+	neg, pos, t, part := v.param("neg"), v.param("pos"), v.param("t"), v.param("part")
+	rows, n := v.param("rows"), v.param("n")
+	l := &sideLoop{}
+	for _, r := range []gpreg{neg, pos} {
+		l.advance(v, r, "wStride", log2(v.size))
+	}
+	l.advance(v, t, "stride", log2(v.size))
+	l.advance(v, part, "words", 3)
+	const shift = 64 // 2^shift·t is normal
+	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
+	one, zero, scale := place(1), place(0), place(math.Ldexp(1, shift))
+	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))
+	biases := []vreg{place(0x1p23 + 127), place(0x1p23 + 127 + shift)}
+	row, loop := v.newLabel("row"), v.newLabel("loop")
+	off := v.GP64()
+	sides := &sides{vec: v, at: v.GP64()}
+	if !v.wide() {
+		sides.bits = []op{v.laneBits(0)}
+	}
+	v.Label(row)
+	v.XORQ(off, off)
+	v.Label(loop)
+	v.MOVQ(off, sides.at)
+	v.SHRQ(operand.U8(3), sides.at)
+	for h := range v.regs() {
+		label := v.reg()
+		v.move(operand.Mem{Base: t, Index: off, Scale: 4, Disp: h * v.bytes}, label)
+		in := sides.mask(part, h)
+		for side, out := range []gpreg{neg, pos} {
+			u := v.reg()
+			if side == 0 {
+				v.sub(one, label, u)
+			} else {
+				v.mul(label, scale, u)
+			}
+			var k mask
+			if v.wide() {
+				k = v.K()
+				v.VCMPPS(operand.U8(notEqual), u, zero, in, k)
+			} else {
+				k = v.reg()
+				v.compare(notEqual, zero, u, k)
+				v.and(k, in, k)
+			}
+			// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias.
+			e, m := v.reg(), v.reg()
+			v.VPSRLD(operand.U8(23), u, e)
+			v.or(e, implicit, e)
+			v.sub(e, biases[side], e)
+			v.and(u, mantissa, m)
+			v.or(m, one, m)
+			to := operand.Mem{Base: out, Index: off, Scale: 8, Disp: h * v.bytes}
+			v.keep(k, m, m)
+			v.move(m, to)
+			to.Disp += 64
+			v.keep(k, e, e)
+			v.move(e, to)
+		}
+	}
+	v.ADDQ(operand.U8(16), off)
+	v.CMPQ(off, n)
+	v.JB(operand.LabelRef(loop))
+	l.endRow()
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.VZEROUPPER()
+	v.RET()
+}
