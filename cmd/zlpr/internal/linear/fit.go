@@ -42,7 +42,7 @@ type Result struct {
 // (in the directions of W the objective is λ-strongly convex: it then is within
 // the tolerance of its minimum; the bias of a class that no row has runs off to
 // -Inf, and what the objective can still gain there is about its derivative),
-// or when twenty iterations together lower the objective by less than
+// or when fifty iterations together lower the objective by less than
 // tolerance/100 of itself.
 func Fit(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss, o Options) (*Result, error) {
 	_, classes := labels.Dims()
@@ -208,7 +208,7 @@ func (c *converger) Init(int) {}
 func (c *converger) Converged(l *optimize.Location) optimize.Status {
 	norm := floats.Norm(l.Gradient, 2)
 	c.last = append(c.last, l.F)
-	const window = 20
+	const window = 50
 	slow := false
 	if n := len(c.last); n > window {
 		slow = c.last[n-1-window]-l.F <= c.o.Tolerance/100*math.Abs(l.F)
