@@ -39,8 +39,8 @@ func bceScale[T Float]() (plain, most float64) {
 	return 0x1p20, 0x1p1000
 }
 
-// make computes the weights.
-func (w *bceWeights[T]) make(c *lossChunk[T], l *BCE) {
+// compute makes the weights of a batch.
+func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
 	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
 	w.most, w.usable = 1, true
 	if c.classWeights == nil && len(l.PositiveWeight) == 0 {
@@ -84,7 +84,7 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 	s := &c.scratch.bce
 	if s.weights.batch != c.batch {
 		s.weights.batch = c.batch
-		s.weights.make(c, l)
+		s.weights.compute(c, l)
 	}
 	w := &s.weights
 	if !w.usable {

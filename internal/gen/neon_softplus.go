@@ -271,7 +271,7 @@ func (b *neonBCE) argument(t *neonBCETerm, from genReg) (a, short *vecReg) {
 	if b.shifted {
 		y, short = b.difference(y)
 	}
-	b.neonVec.flip(pos, y) // pos has signs then
+	b.flip(pos, y) // pos has signs then
 	if b.shifted {
 		b.xor(short, pos, short)
 	}
@@ -329,7 +329,7 @@ func (b *neonBCE) gradient(t *neonBCETerm, out genReg) {
 	b.pos.selected(t.number, test, k)
 	b.neg.selected(t.number, test, test)
 	b.or(test, k, test)
-	b.neonVec.flip(k, g)
+	b.flip(k, g)
 	b.mul(g, t.e, d)
 	b.copy(t.down, k)
 	b.choose(k, d, g)
