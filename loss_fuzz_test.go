@@ -153,3 +153,48 @@ func FuzzLabels(f *testing.F) {
 		}
 	})
 }
+
+// FuzzWeightedValue compares losses and gradients with class weights, soft
+// labels and γ with the reference.
+func FuzzWeightedValue(f *testing.F) {
+	f.Add(fuzzBytes[float32](1, -2, 3, 50), uint64(5), uint64(0x1234567), 1.5)
+	f.Add(fuzzBytes[float32](-90, -91, -89.5), uint64(1), uint64(0xfedcba), 1e-2)
+	f.Add(fuzzBytes[float64](700, -800, 1e-9, 3), uint64(2), uint64(0xf0f0f0), 40.0)
+	f.Add(fuzzBytes[float32](3000, 2990, -2049), uint64(2), uint64(0x777), 1.0)
+	f.Fuzz(func(t *testing.T, data []byte, labels, weights uint64, gamma float64) {
+		if gamma >= 1e-3 && gamma <= 1e3 {
+			fuzzWeightedValue[float32](t, data, labels, weights, gamma)
+			fuzzWeightedValue[float64](t, data, labels, weights, gamma)
+		}
+	})
+}
+
+func fuzzWeightedValue[T Float](t *testing.T, data []byte, labels, weights uint64, gamma float64) {
+	c, ok := fuzzRow[T](data, labels, ^uint64(0))
+	if !ok {
+		return
+	}
+	for i, x := range c.scores {
+		if math.Abs(float64(x)) > 1e5 {
+			return // e^(γx) stays within the reference
+		}
+		w := weights >> (i * 7 % 57) & 127
+		c.weights = append(c.weights, math.Ldexp(float64(w), int(w)-64))
+		c.soft = append(c.soft, T(math.Ldexp(float64(w%9), -3-int(w/9)*(i%3)*3)))
+	}
+	hard := c
+	hard.soft = nil
+	for _, l := range []struct {
+		c    *lossCase[T]
+		loss Loss
+		want ref.Result
+	}{
+		{&hard, ZLPR{}, hard.row().ZLPR()},
+		{&hard, Pairwise{Gamma: gamma}, hard.row().Pairwise(gamma, 0)},
+		{&c, SoftZLPR{}, c.row().SoftZLPR()},
+	} {
+		if lossError, gradError := generalErrors(t, l.c, l.loss, l.want); lossError > 4 || gradError > 4 {
+			t.Errorf("%+v: loss off by %.3g ULP, gradient by %.3g", l.loss, lossError, gradError)
+		}
+	}
+}
