@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -66,9 +67,17 @@ hash of its path, is a test row.
 
 Features are .npy or CSV, a sparse matrix that scipy.sparse.save_npz wrote, the
 three arrays of one (--x-csr), or libsvm text, which has the labels as well.
-Training ends when |gradient|² ≤ 2·λ·tolerance·objective and Σ |gradient by b| ≤
-10·tolerance·objective, or when 20 iterations lower the objective by less than
-tolerance/100. Every start leads to the same objective.`,
+
+Training ends when the duality gap tells that the objective is within tolerance
+of its minimum, so that every start leads to the same one (G and g being the
+gradients by W and b, r the largest norm of a row, h the second derivatives by
+b, class by class)
+
+	(|G| + r·|g|)²/(2λ) + Σ g²/h  ≤  tolerance·objective
+
+or where float64 cannot lower it any further: when 20 iterations lower it by
+less than 1e-15 of it. With λ = 0 there is no gap, and training ends when 20
+iterations lower the objective by less than tolerance/100 of it.`,
 		Example: `  zlpr train
   zlpr train --compare --plot train.svg
   zlpr train --x X.npy --y Y.npy --split split.npy --standardize --out model.npz
@@ -85,8 +94,8 @@ tolerance/100. Every start leads to the same objective.`,
 	s.IntVar(&f.k, "k", 0, "K of subset-padded (default: the most positives of a train row)")
 	s.Float64Var(&f.l2, "l2", 1e-5, "λ, the weight of Σ W²/2")
 	s.BoolVar(&f.standardize, "standardize", false, "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1")
-	s.Float64Var(&f.tolerance, "tolerance", 1e-10, "of the objective, relative")
-	s.IntVar(&f.iterations, "iterations", 2000, "at most this many")
+	s.Float64Var(&f.tolerance, "tolerance", defaultTolerance, "of the objective, relative")
+	s.IntVar(&f.iterations, "iterations", defaultIterations, "at most this many")
 	s.Uint64Var(&f.seed, "seed", 0, "start from random weights of this seed (default: from 0)")
 	s.BoolVar(&f.compare, "compare", false, "train with bce and with zlpr, side by side")
 	s.StringVar(&f.out, "out", "", "write the model to this .npz `file`")
@@ -105,12 +114,19 @@ func addFeatureFlags(cmd *cobra.Command, f *featureFlags) {
 	s.IntVar(&f.features, "features", 0, "number of features, with --x-csr")
 }
 
+// What Fit is asked for, unless the user says otherwise.
+const (
+	defaultTolerance  = 1e-10
+	defaultIterations = 5000
+)
+
 // A trainReport is what train prints of one model.
 type trainReport struct {
 	Loss         string            `json:"loss"`
 	L2           number            `json:"l2"`
 	Objective    number            `json:"objective"`
 	GradientNorm number            `json:"gradient_norm"`
+	Gap          number            `json:"gap"` // what the objective is above its minimum, at most
 	Iterations   int               `json:"iterations"`
 	Converged    bool              `json:"converged"`
 	Seconds      number            `json:"seconds"`
@@ -121,6 +137,22 @@ type trainReport struct {
 	model   *linear.Result
 	scores  []float64 // of the rows measured
 	rule    metrics.Rule
+}
+
+// relativeGap is the gap relative to the objective.
+func (r *trainReport) relativeGap() float64 {
+	if r.Gap == 0 {
+		return 0
+	}
+	return float64(r.Gap) / math.Abs(float64(r.Objective))
+}
+
+// ending returns the number of iterations, and whether they were too few.
+func (r *trainReport) ending() string {
+	if r.Converged {
+		return fmt.Sprint(r.Iterations)
+	}
+	return fmt.Sprintf("%d, not converged (%.1g)", r.Iterations, r.relativeGap())
 }
 
 func runTrain(cmd *cobra.Command, f *trainFlags) error {
@@ -237,7 +269,7 @@ func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainRe
 		}
 		return nil, err
 	}
-	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient),
+	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient), Gap: number(model.Gap),
 		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),
 		Metrics: map[string]number{}, MetricsRows: "test", model: model, rule: rule}
 	measured := d.measured()
@@ -320,12 +352,8 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 	column("loss", func(r *trainReport) string { return r.Loss })
 	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
 	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
-	column("iterations", func(r *trainReport) string {
-		if !r.Converged {
-			return fmt.Sprintf("%d, not converged", r.Iterations)
-		}
-		return fmt.Sprint(r.Iterations)
-	})
+	column("above the minimum", func(r *trainReport) string { return fmt.Sprintf("at most %.2g of it", r.relativeGap()) })
+	column("iterations", (*trainReport).ending)
 	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
 	t.gap()
 	t.row(reports[0].MetricsRows + " rows")
