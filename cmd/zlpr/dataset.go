@@ -17,6 +17,7 @@ import (
 // A dataset is what a model is trained and tested on.
 type dataset struct {
 	describe    string
+	labels      string // name of the file
 	train, test part
 	features    int
 	classes     int
@@ -24,8 +25,9 @@ type dataset struct {
 
 // A part is some rows of a data set.
 type part struct {
-	x *linear.Matrix
-	y *zlpr.BitLabels
+	x    *linear.Matrix
+	y    *zlpr.BitLabels
+	rows []int // of the files
 }
 
 // featureFlags say where features are.
@@ -117,7 +119,14 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 			test[i] = v == 1
 		}
 	}
-	return newDataset(name, x, y, test)
+	d, err := newDataset(name, x, y, test)
+	if err != nil {
+		return nil, err
+	}
+	if d.labels = f.y; f.y == "" {
+		d.labels = name
+	}
+	return d, nil
 }
 
 // openLabels opens the labels of the rows.
@@ -200,6 +209,7 @@ func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, test []boo
 		for i := range test {
 			if test[i] == which {
 				p.y.Rows++
+				p.rows = append(p.rows, i)
 				p.y.Words = append(p.y.Words, y.Words[i*y.Stride:][:y.Stride]...)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -240,6 +241,20 @@ func openVector(name, what string, n int) ([]float64, error) {
 		return nil, fmt.Errorf("%s: %d %s, but %d are needed", name, a.Len(), what, n)
 	}
 	return append([]float64(nil), array.All[float64](a)...), nil
+}
+
+// openWeights opens n weights: finite, and at least 0. each says what one is of.
+func openWeights(name, what, each string, n int) ([]float64, error) {
+	weights, err := openVector(name, what, n)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return nil, fmt.Errorf("%s: %s %d: weight %v is not finite and at least 0; mend the weight", name, each, i, w)
+		}
+	}
+	return weights, nil
 }
 
 // Scores are a file of scores: an array, or a sparse matrix of the highest ones.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,7 +202,131 @@ func TestErrors(t *testing.T) {
 	fails(t, dir, 1, `Y3.npy: 6 features, the model|no array|not an .npz`, "predict", "--model", "text.npz", "--x", "S.npy", "--out", "P.npy")
 	fails(t, dir, 1, `--k 6 is more than the 5 classes`, "sample", "--scores", "S.npy", "--k", "6")
 	fails(t, dir, 2, `--k`, "sample", "--scores", "S.npy")
-	fails(t, dir, 1, `no such directory|nowhere`, append([]string{"eval", "--per-row", "nowhere/L.npy"}, sy...)...)
+	fails(t, dir, 1, `nowhere/L.npy: no such file`, append([]string{"eval", "--per-row", "nowhere/L.npy"}, sy...)...)
+}
+
+// TestMoreErrors: what a closer look found.
+func TestMoreErrors(t *testing.T) {
+	dir := t.TempDir()
+	example[float32](t, dir, 6, 5)
+	eval := func(status int, pattern string, args ...string) {
+		t.Helper()
+		fails(t, dir, status, pattern, append([]string{"eval", "--scores", "S.npy", "--labels", "Y.npy", "--grad", "G.npy", "--plot", "p.svg"}, args...)...)
+	}
+	// Weights, of which the library sees only their sum.
+	save(t, dir, "nan.npy", []int{6}, []float64{1, 1, math.NaN(), 1, 1, 1})
+	save(t, dir, "zero.npy", []int{6}, make([]float64, 6))
+	save(t, dir, "minus.npy", []int{5}, []float64{1, 1, 1, -2, 1})
+	eval(1, `nan.npy: row 2: weight NaN is not finite`, "--row-weights", "nan.npy")
+	eval(1, `S.npy: no row counts for zlpr: all are`, "--row-weights", "zero.npy")
+	eval(1, `S.npy: no row counts for zlpr: all are`, "--row-weights", "zero.npy", "--reduction", "sum")
+	eval(1, `minus.npy: class 3: weight -2 is not finite and at least 0`, "--class-weights", "minus.npy")
+	eval(1, `minus.npy: class 3: weight -2 is not finite and at least 0`, "--loss", "bce", "--pos-weight", "minus.npy")
+	eval(2, `--pos-weight -1: a number of at least 0, or a file`, "--loss", "bce", "--pos-weight", "-1")
+	// Numbers that are none.
+	eval(2, `--s0 NaN: a finite number`, "--s0", "nan")
+	eval(2, `--margin \+Inf: a finite number`, "--margin", "inf")
+	eval(2, `--predict-threshold NaN: a number`, "--predict-threshold", "nan")
+	eval(2, `--gamma 0: a number above 0`, "--gamma", "0")
+	eval(2, `--focal -1: a number of at least 0`, "--focal", "-1")
+	// Soft labels, by their place.
+	soft := make([]float32, 30)
+	soft[13] = 0.5
+	save(t, dir, "soft.npy", []int{6, 5}, soft)
+	eval(1, `soft.npy: row 2, column 3: label 0.5 is soft, which --loss zlpr does not take; .* --loss zlpr-soft`, "--labels", "soft.npy")
+	soft[14] = 1.5
+	save(t, dir, "soft.npy", []int{6, 5}, soft)
+	eval(1, `soft.npy: row 2, column 4: soft label is not in \[0, 1\]`, "--labels", "soft.npy", "--loss", "zlpr-soft")
+	soft[13] = 0
+	save(t, dir, "soft.npy", []int{6, 5}, soft)
+	eval(1, `soft.npy: row 2, column 4: label is neither 0 nor 1`, "--labels", "soft.npy")
+	// A NaN score is an error of the metrics, which are on by default.
+	scores := make([]float32, 30)
+	scores[7] = float32(math.NaN())
+	save(t, dir, "NaN.npy", []int{6, 5}, scores)
+	eval(1, `NaN.npy: row 1, column 2: score is NaN; .*--metrics none`, "--scores", "NaN.npy")
+	eval(1, `NaN.npy: row 1, column 2: score is NaN or infinite; .*--strict`, "--scores", "NaN.npy", "--strict")
+	eval(2, `--plot and --plot are the same file`, "--plot", "p.svg,./p.svg")
+
+	// Nothing to draw from, or too little.
+	inf := float32(math.Inf(1))
+	save(t, dir, "I.npy", []int{2, 3}, []float32{1, -inf, -inf, inf, inf, 0})
+	sample := func(status int, pattern string, args ...string) {
+		t.Helper()
+		fails(t, dir, status, pattern, append([]string{"sample", "--scores", "I.npy", "--out", "D.npy"}, args...)...)
+	}
+	sample(1, `I.npy: row 0: 1 scores are above -Inf, too few for 2 classes`, "--k", "2")
+	sample(1, `I.npy: row 1: 2 scores are \+Inf, a subset has 1 classes`, "--k", "1")
+	sample(1, `I.npy: row 1, column 0: score is \+Inf; .*--law subset`, "--k", "1", "--law", "plackett-luce")
+	sample(2, `--s0 NaN: a finite number`, "--k", "1", "--padded", "--s0", "nan")
+	sample(2, `--s0 goes with --padded`, "--k", "1", "--s0", "1")
+	save(t, dir, "empty.npy", []int{0, 3}, []float32{})
+	sample(1, `empty.npy: empty: 0 rows of 3 classes`, "--k", "1", "--scores", "empty.npy")
+
+	// Train names the rows of the files, and makes all outputs or none.
+	train := func(status int, pattern string, args ...string) {
+		t.Helper()
+		fails(t, dir, status, pattern, append([]string{"train", "--x", "S.npy", "--y", "Y.npy", "--l2", "1", "--plot", "p.svg"}, args...)...)
+	}
+	one := []uint8{1, 1, 0, 0, 0 /* a test row */, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0}
+	save(t, dir, "one.npy", []int{6, 5}, one)
+	save(t, dir, "split.npy", []int{6}, []uint8{1, 0, 0, 0, 0, 0})
+	train(1, `one.npy: row 2: more than one positive label`, "--y", "one.npy", "--split", "split.npy", "--loss", "softmax")
+	train(1, `nowhere/m.npz: no such file`, "--out", "nowhere/m.npz")
+	train(2, `--out and --test-scores are the same file`, "--out", "m.npz", "--test-scores", "./m.npz")
+	save(t, dir, "large.npy", []int{6, 2}, []float64{1, 2, 3, 1e200, 5, 6, 7, 8, 9, 10, 11, 12})
+	train(1, `large.npy: row 1, column 1: feature is 1e\+200, above 1e\+100`, "--x", "large.npy")
+
+	fails(t, dir, 2, `unknown command "evaluate"`, "help", "evaluate")
+	fails(t, dir, 2, `unexpected argument "tcsh"`, "completion", "tcsh")
+	fails(t, dir, 2, `--data`, "compare")
+}
+
+// TestStandardOutput: a full disk behind standard output is an error.
+func TestStandardOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"eval"}, {"eval", "--json"}, {"sample", "--k", "2"}, {"version"}} {
+		cmd := exec.Command(binary, args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		require.Error(t, cmd.Run())
+		require.Equal(t, 1, cmd.ProcessState.ExitCode())
+		require.Regexp(t, `^zlpr: .*no space left on device\n$`, stderr.String())
+	}
+}
+
+// TestKeys checks the keys of both JSON objects, and the order of nothing else.
+func TestKeys(t *testing.T) {
+	dir := t.TempDir()
+	example[float32](t, dir, 60, 5)
+	keys := func(args ...string) (names []string) {
+		stdout, stderr, status := run(t, dir, args...)
+		require.Equal(t, 0, status, stderr)
+		var object map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(stdout), &object))
+		return slices.Sorted(maps.Keys(object))
+	}
+	require.Equal(t, []string{"classes", "elements_per_second", "labels_per_row", "losses", "metrics", "rows", "seconds",
+		"skipped", "tier", "warnings"}, keys("eval", "--scores", "S.npy", "--labels", "Y.npy", "--json"))
+	require.Subset(t, keys("train", "--x", "S.npy", "--y", "Y.npy", "--l2", "1", "--json"),
+		[]string{"objective", "gradient_norm", "iterations", "metrics"})
+	r := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--metrics", "all")
+	for _, average := range []string{"micro", "macro", "weighted", "samples"} {
+		for _, name := range []string{"f1", "precision", "recall"} {
+			require.Contains(t, r.Metrics, average+"_"+name)
+		}
+	}
+	for _, name := range []string{"subset_accuracy", "hamming_loss", "samples_jaccard", "lrap", "coverage_error", "ranking_loss",
+		"one_error", "precision_at_1", "precision_at_3", "precision_at_5", "ndcg_at_3", "micro_auc", "macro_auc",
+		"micro_average_precision", "macro_average_precision"} {
+		require.Contains(t, r.Metrics, name)
+	}
+	r = evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--metrics", "psp_at_2,precision_at_4")
+	require.Len(t, r.Metrics, 2)
 }
 
 // report is eval's JSON.
@@ -308,6 +434,7 @@ func TestSample(t *testing.T) {
 	stdout, stderr, status := run(t, dir, "eval")
 	require.Equal(t, 0, status, stderr)
 	require.Contains(t, stdout, "worst rows")
+	require.NotContains(t, stdout, " \n")
 	require.Empty(t, stderr)
 }
 

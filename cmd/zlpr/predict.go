@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,10 +40,11 @@ func runPredict(ctx context.Context, f *predictFlags) error {
 	switch {
 	case f.model == "" || f.out == "" || (f.x == "") == (f.csr == ""):
 		return usagef("give --model, --x (or --x-csr) and --out")
-	case strings.ToLower(filepath.Ext(f.out)) != ".npy":
-		return usagef("--out %s: the name must end in .npy", f.out)
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
+	}
+	if err := checkOutputs(output{"out", f.out, []string{".npy"}}); err != nil {
+		return err
 	}
 	m, err := openModel(f.model)
 	if err != nil {

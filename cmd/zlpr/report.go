@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +65,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		v := &result.losses[i]
 		sum, weight := v.sum.Float64(), v.weight.Float64()
 		if !(weight > 0) {
-			return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", e.files["scores"], l.name)
+			return e.noRows(l.name)
 		}
 		r.Losses[l.name] = lossReport{number(sum / weight), number(sum), number(v.min), number(v.max)}
 		r.order = append(r.order, l.name)
@@ -179,10 +181,16 @@ func short(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
 
 // A table is written with aligned columns.
 type table struct {
-	w *tabwriter.Writer
+	w    *tabwriter.Writer
+	text bytes.Buffer
+	to   io.Writer
 }
 
-func newTable(w io.Writer) *table { return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+func newTable(to io.Writer) *table {
+	t := &table{to: to}
+	t.w = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
+	return t
+}
 
 func (t *table) row(cells ...string) {
 	for len(cells) > 0 && cells[len(cells)-1] == "" {
@@ -194,4 +202,13 @@ func (t *table) row(cells ...string) {
 // gap leaves a line free; columns go on below it.
 func (t *table) gap() { fmt.Fprintln(t.w, "\t") }
 
-func (t *table) flush() error { return t.w.Flush() }
+// flush writes the table, no line with spaces at its end.
+func (t *table) flush() error {
+	if err := t.w.Flush(); err != nil {
+		return err
+	}
+	_, err := t.to.Write(trailing.ReplaceAll(t.text.Bytes(), []byte("\n")))
+	return err
+}
+
+var trailing = regexp.MustCompile(` +\n`)

@@ -20,7 +20,6 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/metrics"
 )
@@ -160,6 +159,11 @@ func runTrain(cmd *cobra.Command, f *trainFlags) error {
 		return err
 	}
 	ctx := cmd.Context()
+	var out outputs
+	defer out.abort()
+	if err := out.create(append(slices.Clone(f.plots), f.out, f.testScores)...); err != nil {
+		return err
+	}
 	d, err := f.openDataset(ctx)
 	if err != nil {
 		return err
@@ -187,19 +191,22 @@ func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	main := reports[slices.Index(names, f.loss)]
 	measured := d.measured()
 	if len(f.plots) > 0 {
-		if err := plotTraining(reports, measured, f.plots); err != nil {
+		if err := plotTraining(reports, measured, &out, f.plots); err != nil {
 			return err
 		}
 	}
 	if f.testScores != "" {
-		if err := writeTestScores(f.testScores, measured, d.classes, main.scores); err != nil {
+		if err := writeTestScores(&out, f.testScores, measured, d.classes, main.scores); err != nil {
 			return err
 		}
 	}
 	if f.out != "" {
-		if err := f.writeModel(d, main); err != nil {
+		if err := f.writeModel(&out, d, main); err != nil {
 			return err
 		}
+	}
+	if err := out.commit(); err != nil {
+		return err
 	}
 	if f.json {
 		return writeTrainJSON(cmd.OutOrStdout(), main, reports, f.compare)
@@ -227,12 +234,8 @@ func (f *trainFlags) check() error {
 	case f.iterations < 1 || f.workers < 1 || f.k < 0:
 		return usagef("--iterations, --workers and --k: at least 1")
 	}
-	for flag, path := range map[string]string{"out": f.out, "test-scores": f.testScores} {
-		if path != "" && strings.ToLower(filepath.Ext(path)) != ".npz" {
-			return usagef("--%s %s: the name must end in .npz", flag, path)
-		}
-	}
-	return checkPlots(f.plots)
+	npz := []string{".npz"}
+	return checkOutputs(append(plotOutputs(f.plots), output{"out", f.out, npz}, output{"test-scores", f.testScores, npz})...)
 }
 
 // measured returns the test rows, or the train rows where there are none.
@@ -265,7 +268,8 @@ func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainRe
 	if err != nil {
 		var e *zlpr.DataError
 		if errors.As(err, &e) {
-			return nil, fmt.Errorf("train row %d: %s", e.Row, e.Reason)
+			row := d.train.rows[e.Row]
+			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
 		}
 		return nil, err
 	}
@@ -352,7 +356,12 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 	column("loss", func(r *trainReport) string { return r.Loss })
 	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
 	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
-	column("above the minimum", func(r *trainReport) string { return fmt.Sprintf("at most %.2g of it", r.relativeGap()) })
+	column("above the minimum", func(r *trainReport) string {
+		if r.L2 == 0 {
+			return "no bound without λ"
+		}
+		return fmt.Sprintf("at most %.2g of it", r.relativeGap())
+	})
 	column("iterations", (*trainReport).ending)
 	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
 	t.gap()
@@ -364,8 +373,8 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 }
 
 // writeModel writes the model: W, b, and the standardisation if there is one.
-func (f *trainFlags) writeModel(d *dataset, r *trainReport) error {
-	return writeNPZ(f.out, func(z *zip.Writer) error {
+func (f *trainFlags) writeModel(out *outputs, d *dataset, r *trainReport) error {
+	return writeNPZ(out, f.out, func(z *zip.Writer) error {
 		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
 		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
 		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
@@ -379,7 +388,7 @@ func (f *trainFlags) writeModel(d *dataset, r *trainReport) error {
 }
 
 // writeTestScores writes scores as float32, and labels.
-func writeTestScores(path string, p part, classes int, scores []float64) error {
+func writeTestScores(out *outputs, path string, p part, classes int, scores []float64) error {
 	rows := p.x.Rows
 	s, y := make([]float32, len(scores)), make([]uint8, len(scores))
 	for i, v := range scores {
@@ -387,31 +396,18 @@ func writeTestScores(path string, p part, classes int, scores []float64) error {
 		r, j := i/classes, i%classes
 		y[i] = uint8(p.y.Words[r*p.y.Stride+j/64] >> (j % 64) & 1)
 	}
-	return writeNPZ(path, func(z *zip.Writer) error {
+	return writeNPZ(out, path, func(z *zip.Writer) error {
 		err := array.Add(z, "scores", true, []int{rows, classes}, s)
 		return errors.Join(err, array.Add(z, "labels", true, []int{rows, classes}, y))
 	})
 }
 
-func writeNPZ(path string, write func(*zip.Writer) error) error {
-	err := atomicfile.Write(path, func(file *os.File) error {
+func writeNPZ(out *outputs, path string, write func(*zip.Writer) error) error {
+	return out.write(path, func(file *os.File) error {
 		z := zip.NewWriter(file)
 		if err := write(z); err != nil {
 			return err
 		}
 		return z.Close()
 	})
-	return fileError(path, err)
-}
-
-// fileError names the file before an error.
-func fileError(path string, err error) error {
-	var e *os.PathError
-	if errors.As(err, &e) {
-		err = e.Err
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }

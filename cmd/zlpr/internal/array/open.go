@@ -62,6 +62,9 @@ func named(name string, err error) error {
 	if errors.As(err, &e) {
 		return fmt.Errorf("%s: %w", e.Path, e.Err)
 	}
+	if errors.Is(err, zip.ErrChecksum) || errors.Is(err, zip.ErrFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("damaged archive; write it again with numpy.savez")
+	}
 	return fmt.Errorf("%s: %w", name, err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image/color"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +15,6 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
-
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
 )
 
 // Colours that people with any colour vision can tell apart (Okabe and Ito).
@@ -146,8 +143,9 @@ type canvas interface {
 	io.WriterTo
 }
 
-// Save writes plots side by side to an .svg or .png file.
-func Save(path string, plots ...*plot.Plot) error {
+// Write writes plots side by side to a file that is to be called path, as an
+// .svg or .png file.
+func Write(w io.Writer, path string, plots ...*plot.Plot) error {
 	width, height := vg.Length(len(plots))*13*vg.Centimeter, 10*vg.Centimeter
 	var c canvas
 	if strings.EqualFold(filepath.Ext(path), ".png") {
@@ -160,8 +158,6 @@ func Save(path string, plots ...*plot.Plot) error {
 	for i, dc := range plot.Align([][]*plot.Plot{plots}, tiles, draw.New(c))[0] {
 		plots[i].Draw(dc)
 	}
-	return atomicfile.Write(path, func(f *os.File) error {
-		_, err := c.WriteTo(f)
-		return err
-	})
+	_, err := c.WriteTo(w)
+	return err
 }

@@ -81,13 +81,12 @@ const restarts = 10
 func (p *problem) minimize(at []float64, r *Result) ([]float64, error) {
 	for range 1 + restarts {
 		left := p.o.Iterations - max(0, len(r.History)-1)
-		rec := &recorder{p: p, r: r, skip: len(r.History) > 0}
-		conv := &converger{p: p}
+		conv := &converger{p: p, r: r}
 		settings := &optimize.Settings{
 			Converger:         conv,
-			Recorder:          rec,
+			Recorder:          recorder{p.ctx},
 			GradientThreshold: math.NaN(), // the converger decides
-			MajorIterations:   left,
+			MajorIterations:   left + 1,   // the start is one
 		}
 		method := &optimize.LBFGS{Store: 10, Linesearcher: &lineSearch{}, GradStopThreshold: math.NaN()}
 		result, failure := optimize.Minimize(optimize.Problem{Func: p.Func, Grad: p.Grad}, at, settings, method)
@@ -106,7 +105,7 @@ func (p *problem) minimize(at []float64, r *Result) ([]float64, error) {
 		weights, biases := p.norms()
 		r.Gradient, r.Gap = math.Hypot(weights, biases), p.gap(math.Inf(1))
 		// A descent that began anew and led nowhere: there is nothing below.
-		r.Converged = conv.done || failure != nil && conv.first-result.F <= rounding*math.Abs(result.F)
+		r.Converged = conv.done || failure != nil && conv.last[0]-result.F <= rounding*math.Abs(result.F)
 		if r.Converged || failure == nil {
 			break
 		}
@@ -117,53 +116,40 @@ func (p *problem) minimize(at []float64, r *Result) ([]float64, error) {
 // rounding is the relative change of an objective that is none.
 const rounding = 1e-15
 
-// A recorder notes the objective of every iteration.
-type recorder struct {
-	p    *problem
-	r    *Result
-	skip bool // the next location is known already
-}
+// A recorder ends the descent when the context does.
+type recorder struct{ ctx context.Context }
 
 // Init implements optimize.Recorder.
-func (r *recorder) Init() error { return nil }
+func (r recorder) Init() error { return nil }
 
-// Record implements optimize.Recorder. The start counts as an iteration.
-func (r *recorder) Record(l *optimize.Location, op optimize.Operation, _ *optimize.Stats) error {
-	if err := r.p.ctx.Err(); err != nil {
-		return err
-	}
-	if op != optimize.MajorIteration {
-		return nil
-	}
-	if r.skip {
-		r.skip = false
-		return nil
-	}
-	r.r.History = append(r.r.History, l.F)
-	if progress := r.p.o.Progress; progress != nil {
-		weights, biases := r.p.norms()
-		progress(len(r.r.History)-1, l.F, math.Hypot(weights, biases))
-	}
-	return nil
+// Record implements optimize.Recorder.
+func (r recorder) Record(*optimize.Location, optimize.Operation, *optimize.Stats) error {
+	return r.ctx.Err()
 }
 
-// A converger decides when Fit ends.
+// A converger notes the objective of every iteration and decides when Fit ends.
 type converger struct {
-	p     *problem
-	first float64   // the objective at the start
-	last  []float64 // after every iteration
-	done  bool
+	p    *problem
+	r    *Result
+	last []float64 // the objective at the start of this descent, and after every iteration
+	done bool
 }
 
 // Init implements optimize.Converger.
 func (c *converger) Init(int) {}
 
-// Converged implements optimize.Converger.
+// Converged implements optimize.Converger. The start counts as an iteration.
 func (c *converger) Converged(l *optimize.Location) optimize.Status {
-	if len(c.last) == 0 {
-		c.first = l.F
-	}
+	c.p.Func(l.X)             // was evaluated last: all of it is there
+	again := len(c.last) == 0 // a start that was the end of the descent before
 	c.last = append(c.last, l.F)
+	if h := &c.r.History; !again || len(*h) == 0 {
+		*h = append(*h, l.F)
+		if progress := c.p.o.Progress; progress != nil {
+			weights, biases := c.p.norms()
+			progress(len(*h)-1, l.F, math.Hypot(weights, biases))
+		}
+	}
 	const window = 20
 	least := rounding
 	if c.p.o.L2 == 0 {
@@ -173,7 +159,6 @@ func (c *converger) Converged(l *optimize.Location) optimize.Status {
 	if n := len(c.last); n > window {
 		still = c.last[n-1-window]-l.F <= least*math.Abs(l.F)
 	}
-	c.p.Func(l.X) // was evaluated last: all of it is there
 	if enough := c.p.o.Tolerance * l.F; still || c.p.gap(enough) <= enough {
 		c.done = true
 		return optimize.FunctionConvergence
