@@ -576,6 +576,48 @@ func TestTrain(t *testing.T) {
 	require.Equal(t, 0, status, stderr)
 	e := evalJSON(t, dir, "--scores", "P.npy", "--labels", "Y.npy")
 	require.Greater(t, *e.Metrics["micro_f1"], 0.9)
+	// Many blocks, dense and sparse: x·W + b of the model itself.
+	const long = 70000
+	big, ptr, index := make([]float32, long*features), []int64{0}, []int32{}
+	for i := range big {
+		big[i] = float32(rng.NormFloat64())
+		index = append(index, int32(i%features))
+		if i%features == features-1 {
+			ptr = append(ptr, int64(i+1))
+		}
+	}
+	save(t, dir, "big.npy", []int{long, features}, big)
+	save(t, dir, "ptr.npy", []int{len(ptr)}, ptr)
+	save(t, dir, "index.npy", []int{len(index)}, index)
+	save(t, dir, "values.npy", []int{len(big)}, big)
+	_, stderr, status = run(t, dir, "predict", "--model", "model.npz", "--x", "big.npy", "--out", "P3.npy")
+	require.Equal(t, 0, status, stderr)
+	_, stderr, status = run(t, dir, "predict", "--model", "model.npz", "--x-csr", "ptr.npy,index.npy,values.npy", "--out", "P4.npy")
+	require.Equal(t, 0, status, stderr)
+	read := func(name string) []float64 {
+		a, err := array.Open(filepath.Join(dir, name))
+		require.NoError(t, err)
+		defer a.Close()
+		return slices.Clone(array.All[float64](a))
+	}
+	w, bias, mean, scale := read("model.npz:W"), read("model.npz:b"), read("model.npz:mean"), read("model.npz:scale")
+	got, sparse := read("P3.npy"), read("P4.npy")
+	for i := range long {
+		for c := range n {
+			want := bias[c]
+			for j := range features {
+				want += (float64(big[i*features+j]) - mean[j]) * scale[j] * w[j*n+c]
+			}
+			for _, v := range []float64{got[i*n+c], sparse[i*n+c]} {
+				if math.Abs(v-want) > 1e-5*max(1, math.Abs(want)) {
+					t.Fatalf("row %d, class %d: %v, not %v", i, c, v, want)
+				}
+			}
+		}
+	}
+	big[69000*features+3] = float32(math.NaN())
+	save(t, dir, "big.npy", []int{long, features}, big)
+	fails(t, dir, 1, `big.npy: row 69000, column 3: feature is NaN`, "predict", "--model", "model.npz", "--x", "big.npy", "--out", "P5.npy")
 	fails(t, dir, 1, `Y.npy: 6 features, the model model.npz has 8`, "predict", "--model", "model.npz", "--x", "Y.npy", "--out", "P2.npy")
 	x[9] = float32(math.Inf(1))
 	save(t, dir, "X.npy", []int{rows, features}, x)

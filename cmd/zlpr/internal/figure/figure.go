@@ -49,7 +49,7 @@ func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
 		p.Legend.Add(c.Name, line)
 	}
 	if log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 2}
 	}
 	return p, nil
 }
@@ -97,7 +97,7 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 	line.Color, line.Width, line.Dashes = grey, vg.Points(1.2), []vg.Length{vg.Points(4), vg.Points(3)}
 	p.Add(line)
 	p.Legend.Add(fmt.Sprintf("threshold %.4g", threshold), line)
-	p.Y.Min = 0
+	p.Y.Min, p.Y.Max = 0, top*1.3 // room for the legend
 	return p, nil
 }
 

@@ -53,17 +53,17 @@ func (m *Matrix) Take(keep func(row int) bool) *Matrix {
 }
 
 // Check finds the first feature that is no finite number, or so large that
-// squares of it are none.
-func (m *Matrix) Check() error {
+// squares of it are none. Rows are counted from first.
+func (m *Matrix) Check(first int) error {
 	for k, v := range m.Dense {
 		if err := checkFeature(v); err != nil {
-			return fmt.Errorf("row %d, column %d: %w", k/m.Cols, k%m.Cols, err)
+			return fmt.Errorf("row %d, column %d: %w", first+k/m.Cols, k%m.Cols, err)
 		}
 	}
 	for i := 0; m.Dense == nil && i < m.Rows; i++ {
 		for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
 			if err := checkFeature(m.Values[k]); err != nil {
-				return fmt.Errorf("row %d, column %d: %w", i, m.Indices[k], err)
+				return fmt.Errorf("row %d, column %d: %w", first+i, m.Indices[k], err)
 			}
 		}
 	}
