@@ -220,7 +220,7 @@ func (f *trainFlags) openLabels(rows int, listed *sparse.Matrix) (*zlpr.BitLabel
 			return nil, err
 		}
 		defer y.Close()
-		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: array.All[float32](y.Values)}
+		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: labelValues(y.Values, 0, int64(len(y.Indices)))}
 	default:
 		a, err := array.Open(f.y)
 		if err != nil {

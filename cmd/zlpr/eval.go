@@ -46,7 +46,8 @@ matrix that scipy.sparse.save_npz wrote, whose unlisted scores are -Inf. Labels
 and masks are 0 or 1 in the same formats, of any type; labels may also be
 multi-label libsvm or extreme-classification text (.txt, .svm), or integers of
 one axis less: the number of the one positive class, -1 for none. Labels
-between 0 and 1 are soft. The files may be larger than memory.
+between 0 and 1 are soft. The files may be larger than memory (of
+text and of sparse matrices the labels, or where their rows begin, are kept).
 
 The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, ndcg_at_K, psp_at_K, micro_ and macro_\nauc and average_precision." + ` The last four keep all scores in memory; by default
 they are left out beyond 64 million scores.`,

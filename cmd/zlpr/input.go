@@ -93,6 +93,40 @@ func (b *denseBits) block(r0, r1 int) zlpr.Bits {
 	return dense(array.Read[int64](b.Array, nil, r0*b.classes, r1*b.classes), r1-r0, b.classes)
 }
 
+// csrBits are the 0 and 1 of a sparse matrix.
+type csrBits struct {
+	*sparse.Matrix
+	file string
+}
+
+func (b *csrBits) name() string              { return b.file }
+func (b *csrBits) dims() (rows, classes int) { return b.Rows, b.Cols }
+func (b *csrBits) block(r0, r1 int) zlpr.Bits {
+	from, to := b.RowPtr[r0], b.RowPtr[r1]
+	ptr := make([]int64, r1-r0+1)
+	for i := range ptr {
+		ptr[i] = b.RowPtr[r0+i] - from
+	}
+	return &zlpr.SparseLabels{Classes: b.Cols, RowPtr: ptr, Indices: b.Indices[from:to], Values: labelValues(b.Values, from, to)}
+}
+
+// labelValues returns the elements from to to-1 as what they are as labels: 0,
+// 1, NaN, or 2 for all that is none of these; rounding makes no label of one
+// that is not.
+func labelValues(a *array.Array, from, to int64) []float32 {
+	if a.Type != array.Float64 {
+		return array.Read[float32](a, nil, int(from), int(to))
+	}
+	values := make([]float32, 0, to-from)
+	for _, v := range array.Read[float64](a, nil, int(from), int(to)) {
+		if v != 0 && v != 1 && v == v {
+			v = 2
+		}
+		values = append(values, float32(v))
+	}
+	return values
+}
+
 // viewBytes returns the bytes of an array of bytes.
 func viewBytes(a *array.Array, from, to int) ([]uint8, bool) {
 	as := *a
@@ -128,8 +162,7 @@ func openBits(name, what string, scores *scoreSource) (bitSource, error) {
 		if err != nil {
 			return nil, err
 		}
-		source = wholeBits{&zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices,
-			Values: array.All[float32](y.Values)}, name}
+		source = &csrBits{y, name}
 	default:
 		a, err := array.Open(name)
 		if err != nil {
