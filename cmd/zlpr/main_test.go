@@ -22,6 +22,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
 )
 
 // binary is the command, built by TestMain.
@@ -622,6 +623,40 @@ func TestTrain(t *testing.T) {
 	x[9] = float32(math.Inf(1))
 	save(t, dir, "X.npy", []int{rows, features}, x)
 	fails(t, dir, 1, `X.npy: row 1, column 1: feature is \+Inf`, base...)
+}
+
+// TestSameObjective trains on a part of Go's own source from zeros and from
+// random weights, by every loss that its labels allow: the same objective
+// within 1e-8, and within the gap that each training states.
+func TestSameObjective(t *testing.T) {
+	source, err := corpus.Source()
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	dir := t.TempDir()
+	losses := []string{"zlpr", "bce", "pairwise", "subset-padded"}
+	if testing.Short() {
+		losses = losses[:1]
+	}
+	for _, loss := range losses {
+		var objectives []float64
+		for _, seed := range []string{"0", "1", "2"} {
+			stdout, stderr, status := run(t, dir, "train", "--source", filepath.Join(source, "net"), "--loss", loss, "--seed", seed, "--json")
+			require.Equal(t, 0, status, stderr)
+			var r struct {
+				Objective, Gap float64
+				Converged      bool
+			}
+			require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+			require.True(t, r.Converged)
+			require.LessOrEqual(t, r.Gap, 1e-10*r.Objective, "%s, seed %s", loss, seed)
+			objectives = append(objectives, r.Objective)
+		}
+		for _, v := range objectives {
+			require.InEpsilon(t, objectives[0], v, 1e-8, loss)
+			require.InEpsilon(t, objectives[0], v, 2e-10, loss) // what the gap promises
+		}
+	}
 }
 
 // TestDraws draws subsets.

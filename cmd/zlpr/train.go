@@ -25,6 +25,7 @@ import (
 )
 
 //go:generate go run . train --test-scores internal/sample/sample.npz
+//go:generate go run . eval --plot ../../docs/sample.svg
 
 type trainFlags struct {
 	featureFlags
