@@ -80,7 +80,7 @@ they are left out beyond 64 million scores.`,
 	s.IntVar(&f.topScores, "top-scores", 0, "only negatives among the `m` highest scores of a row count")
 	s.BoolVar(&f.strict, "strict", false, "a score that is NaN or infinite is an error")
 	s.StringVar(&f.reduction, "reduction", "mean", "what the gradient is of: none, sum or mean")
-	s.StringVar(&f.grad, "grad", "", "write the gradient to this .npy `file`")
+	s.StringVar(&f.grad, "grad", "", "write the gradient to this .npy `file`: in the scores' type, float32 for float16")
 	s.StringVar(&f.perRow, "per-row", "", "write the loss of every row to this .npy `file`")
 	s.StringVar(&f.predictions, "predictions", "", "write the predicted classes to this .npy `file`")
 	s.StringVar(&f.metrics, "metrics", "all", "all, none, or names separated by commas")

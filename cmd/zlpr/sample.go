@@ -24,6 +24,8 @@ type sampleFlags struct {
 	padded bool
 	seed   uint64
 	out    string
+
+	progress *progress // with --out
 }
 
 func newSample() *cobra.Command {
@@ -106,6 +108,9 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 			return err
 		}
 		defer out.Abort()
+		bar := newProgress("sample", rows)
+		defer bar.close()
+		f.progress = bar
 	}
 	var buffer []float64
 	drawn := make([]int32, f.draws*f.k)
@@ -140,6 +145,7 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 			if err := array.WriteRows(out, r, drawn); err != nil {
 				return err
 			}
+			f.progress.add(1)
 		}
 	}
 	if err := out.Commit(); err != nil {
