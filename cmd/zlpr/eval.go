@@ -46,11 +46,13 @@ matrix that scipy.sparse.save_npz wrote, whose unlisted scores are -Inf. Labels
 and masks are 0 or 1 in the same formats, of any type; labels may also be
 multi-label libsvm or extreme-classification text (.txt, .svm), or integers of
 one axis less: the number of the one positive class, -1 for none. Labels
-between 0 and 1 are soft. The files may be larger than memory (of
-text and of sparse matrices the labels, or where their rows begin, are kept).
+between 0 and 1 are soft. The files may be larger than memory; only labels of
+text are kept, and where the rows of a sparse matrix begin.
 
-The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, ndcg_at_K, psp_at_K, micro_ and macro_\nauc and average_precision." + ` The last four keep all scores in memory; by default
-they are left out beyond 64 million scores.`,
+The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
+all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four
+beyond 64 million scores, and psp and psndcg, whose propensities are from the
+labels at hand.`,
 		Example: `  zlpr eval
   zlpr eval --scores S.npy --labels Y.npy --loss zlpr,bce
   zlpr eval --scores S.npy --labels Y.npz --loss all --metrics none --json
