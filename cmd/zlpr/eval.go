@@ -121,6 +121,7 @@ func runEval(cmd *cobra.Command, f *evalFlags) error {
 	}
 	defer e.scores.Close()
 	report.read = fmt.Sprintf("%s (%s)", e.files["scores"], e.scores.describe())
+	report.labels = fmt.Sprintf("%s (%s)", e.files["labels"], e.describeLabels())
 	if err := f.choose(ctx, e, report); err != nil {
 		return err
 	}

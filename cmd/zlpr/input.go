@@ -343,6 +343,24 @@ func (s *scoreSource) Close() error {
 	return s.dense.Close()
 }
 
+// describeLabels says what the labels are.
+func (e *evaluation) describeLabels() string {
+	switch b := e.labels.(type) {
+	case nil:
+		return e.soft.Describe() + ", soft"
+	case *denseBits:
+		return b.Describe()
+	case *csrBits:
+		return fmt.Sprintf("%s %d×%d, %d listed", b.Values.Type, b.Rows, b.Cols, b.RowPtr[b.Rows])
+	case wholeBits:
+		if _, ok := b.Bits.(*zlpr.TargetLabels); ok {
+			return "one class a row"
+		}
+	}
+	rows, classes := e.labels.dims()
+	return fmt.Sprintf("text, %d×%d", rows, classes)
+}
+
 // describe says what the scores are.
 func (s *scoreSource) describe() string {
 	if s.csr != nil {

@@ -40,7 +40,8 @@ type evalReport struct {
 	ElementsPerSecond number                `json:"elements_per_second"`
 	Tier              string                `json:"tier"`
 
-	read    string
+	read    string // what the scores are
+	labels  string
 	order   []string // of the losses
 	results []metrics.Result
 	worst   []worstRow
@@ -104,6 +105,7 @@ func (r *evalReport) writeJSON(w io.Writer) error {
 func (r *evalReport) writeTable(w io.Writer) error {
 	t := newTable(w)
 	t.row("scores", r.read)
+	t.row("labels", r.labels)
 	t.row("rows × classes", fmt.Sprintf("%d × %d", r.Rows, r.Classes))
 	if v := float64(r.LabelsPerRow); !math.IsNaN(v) {
 		t.row("labels a row", short(v))
