@@ -1,15 +1,10 @@
 package main
 
 import (
-	"archive/zip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -19,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/metrics"
 )
@@ -119,41 +113,6 @@ const (
 	defaultTolerance  = 1e-10
 	defaultIterations = 5000
 )
-
-// A trainReport is what train prints of one model.
-type trainReport struct {
-	Loss         string            `json:"loss"`
-	L2           number            `json:"l2"`
-	Objective    number            `json:"objective"`
-	GradientNorm number            `json:"gradient_norm"`
-	Gap          number            `json:"gap"` // what the objective is above its minimum, at most
-	Iterations   int               `json:"iterations"`
-	Converged    bool              `json:"converged"`
-	Seconds      number            `json:"seconds"`
-	Metrics      map[string]number `json:"metrics"`
-	MetricsRows  string            `json:"metrics_rows"` // test or train
-
-	results []metrics.Result
-	model   *linear.Result
-	scores  []float64 // of the rows measured
-	rule    metrics.Rule
-}
-
-// relativeGap is the gap relative to the objective.
-func (r *trainReport) relativeGap() float64 {
-	if r.Gap == 0 {
-		return 0
-	}
-	return float64(r.Gap) / math.Abs(float64(r.Objective))
-}
-
-// ending returns the number of iterations, and whether they were too few.
-func (r *trainReport) ending() string {
-	if r.Converged {
-		return fmt.Sprint(r.Iterations)
-	}
-	return fmt.Sprintf("%d, not converged (%.1g)", r.Iterations, r.relativeGap())
-}
 
 func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	if err := f.check(); err != nil {
@@ -322,93 +281,4 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 	}
 	loss, err := flags.newLoss(name, nil)
 	return loss, rule, err
-}
-
-func writeTrainJSON(w io.Writer, main *trainReport, reports []*trainReport, compare bool) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if !compare {
-		return encoder.Encode(main)
-	}
-	byLoss := map[string]*trainReport{}
-	for _, r := range reports {
-		byLoss[r.Loss] = r
-	}
-	return encoder.Encode(struct {
-		*trainReport
-		Compare map[string]*trainReport `json:"compare"`
-	}{main, byLoss})
-}
-
-func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
-	t := newTable(w)
-	t.row("data", d.describe)
-	t.row("rows", fmt.Sprintf("%d train, %d test", d.train.x.Rows, d.test.x.Rows))
-	t.row("size", fmt.Sprintf("%d features, %d classes, %s labels a train row", d.features, d.classes,
-		short(float64(countPositives(d.train.y))/float64(d.train.x.Rows))))
-	t.gap()
-	column := func(name string, cell func(*trainReport) string) {
-		row := []string{name}
-		for _, r := range reports {
-			row = append(row, cell(r))
-		}
-		t.row(row...)
-	}
-	column("loss", func(r *trainReport) string { return r.Loss })
-	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
-	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
-	column("above the minimum", func(r *trainReport) string {
-		if r.L2 == 0 {
-			return "no bound without λ"
-		}
-		return fmt.Sprintf("at most %.2g of it", r.relativeGap())
-	})
-	column("iterations", (*trainReport).ending)
-	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
-	t.gap()
-	t.row(reports[0].MetricsRows + " rows")
-	for i, m := range reports[0].results {
-		column(m.Name, func(r *trainReport) string { return fmt.Sprintf("%.4f", r.results[i].Value) })
-	}
-	return t.flush()
-}
-
-// writeModel writes the model: W, b, and the standardisation if there is one.
-func (f *trainFlags) writeModel(out *outputs, d *dataset, r *trainReport) error {
-	return writeNPZ(out, f.out, func(z *zip.Writer) error {
-		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
-		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
-		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
-		if f.standardize {
-			err = errors.Join(err,
-				array.Add(z, "mean", false, []int{d.features}, f.standardMean),
-				array.Add(z, "scale", false, []int{d.features}, f.std))
-		}
-		return err
-	})
-}
-
-// writeTestScores writes scores as float32, and labels.
-func writeTestScores(out *outputs, path string, p part, classes int, scores []float64) error {
-	rows := p.x.Rows
-	s, y := make([]float32, len(scores)), make([]uint8, len(scores))
-	for i, v := range scores {
-		s[i] = float32(v)
-		r, j := i/classes, i%classes
-		y[i] = uint8(p.y.Words[r*p.y.Stride+j/64] >> (j % 64) & 1)
-	}
-	return writeNPZ(out, path, func(z *zip.Writer) error {
-		err := array.Add(z, "scores", true, []int{rows, classes}, s)
-		return errors.Join(err, array.Add(z, "labels", true, []int{rows, classes}, y))
-	})
-}
-
-func writeNPZ(out *outputs, path string, write func(*zip.Writer) error) error {
-	return out.write(path, func(file *os.File) error {
-		z := zip.NewWriter(file)
-		if err := write(z); err != nil {
-			return err
-		}
-		return z.Close()
-	})
 }
