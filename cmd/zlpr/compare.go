@@ -20,7 +20,8 @@ type compareFlags struct {
 	l2      []string
 	workers int
 
-	tolerance float64
+	tolerance  float64
+	iterations int
 }
 
 func newCompare() *cobra.Command {
@@ -41,15 +42,21 @@ or X_indptr.npy, X_indices.npy and X_data.npy, which are taken as they are.`,
 	s.SortFlags = false
 	s.StringVar(&f.data, "data", "", "`directory` of the data sets")
 	s.StringSliceVar(&f.sets, "sets", nil, "names of data sets (default: all, by size)")
-	s.StringSliceVar(&f.l2, "l2", []string{"1e-1", "1e-2", "1e-3"}, "the grid of λ")
-	s.Float64Var(&f.tolerance, "tolerance", 1e-7, "of the objective, relative")
+	s.StringSliceVar(&f.l2, "l2", []string{"1e-1", "1e-2", "1e-3", "1e-4"}, "the grid of λ")
+	s.Float64Var(&f.tolerance, "tolerance", defaultTolerance, "of the objective, relative")
+	s.IntVar(&f.iterations, "iterations", defaultIterations, "at most this many")
 	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
 	return cmd
 }
 
 func runCompare(cmd *cobra.Command, f *compareFlags) error {
-	if f.data == "" || f.workers < 1 || !(f.tolerance > 0) {
+	switch {
+	case f.data == "":
 		return usagef("give the folder of the data sets by --data")
+	case f.workers < 1 || f.iterations < 1:
+		return usagef("--workers and --iterations: at least 1")
+	case !(f.tolerance > 0 && f.tolerance < 1):
+		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
 	}
 	var grid []float64
 	for _, s := range f.l2 {
@@ -70,7 +77,7 @@ func runCompare(cmd *cobra.Command, f *compareFlags) error {
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
 	for _, set := range f.sets {
 		t := trainFlags{y: filepath.Join(f.data, set, "Y.npy"), split: filepath.Join(f.data, set, "split.npy"),
-			tolerance: f.tolerance, iterations: 5000, workers: f.workers}
+			tolerance: f.tolerance, iterations: f.iterations, workers: f.workers}
 		if err := t.findFeatures(filepath.Join(f.data, set)); err != nil {
 			return err
 		}
@@ -90,9 +97,9 @@ func runCompare(cmd *cobra.Command, f *compareFlags) error {
 				if err != nil {
 					return fmt.Errorf("%s: %w", set, err)
 				}
-				fmt.Fprintf(w, "| %s | %g | %s | %.4f | %.4f | %.4f | %.4f | %d |\n", set, l2, loss,
+				fmt.Fprintf(w, "| %s | %g | %s | %.4f | %.4f | %.4f | %.4f | %s |\n", set, l2, loss,
 					float64(r.Metrics["micro_f1"]), float64(r.Metrics["macro_f1"]), float64(r.Metrics["samples_f1"]),
-					float64(r.Metrics["hamming_loss"]), r.Iterations)
+					float64(r.Metrics["hamming_loss"]), r.ending())
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // A dataset is what a model is trained and tested on.
 type dataset struct {
 	describe    string
+	labels      string // name of the file
 	train, test part
 	features    int
 	classes     int
@@ -24,8 +25,9 @@ type dataset struct {
 
 // A part is some rows of a data set.
 type part struct {
-	x *linear.Matrix
-	y *zlpr.BitLabels
+	x    *linear.Matrix
+	y    *zlpr.BitLabels
+	rows []int // of the files
 }
 
 // featureFlags say where features are.
@@ -63,17 +65,87 @@ func (f *featureFlags) open() (x *linear.Matrix, y *sparse.Matrix, name string, 
 		}
 		return fromSparse(m), nil, path, nil
 	}
-	a, err := array.Open(f.x)
+	a, err := f.openDense()
 	if err != nil {
 		return nil, nil, "", err
 	}
 	defer a.Close()
-	if len(a.Shape) != 2 {
-		return nil, nil, "", fmt.Errorf("%s: features of shape %s; they must be rows×features", f.x, array.ShapeString(a.Shape))
+	return denseRows(a, 0, a.Shape[0]), nil, f.x, nil
+}
+
+// openDense opens features that are an array of rows × features.
+func (f *featureFlags) openDense() (*array.Array, error) {
+	a, err := array.Open(f.x)
+	if err != nil {
+		return nil, err
 	}
-	m := &linear.Matrix{Rows: a.Shape[0], Cols: a.Shape[1]}
-	m.Dense = append([]float64{}, array.All[float64](a)...)
-	return m, nil, f.x, nil
+	if len(a.Shape) != 2 {
+		a.Close()
+		return nil, fmt.Errorf("%s: features of shape %s; they must be rows×features", f.x, array.ShapeString(a.Shape))
+	}
+	return a, nil
+}
+
+// denseRows returns rows r0 to r1-1 of an array, in memory of their own.
+func denseRows(a *array.Array, r0, r1 int) *linear.Matrix {
+	cols := a.Shape[1]
+	m := &linear.Matrix{Rows: r1 - r0, Cols: cols, Dense: make([]float64, 0, (r1-r0)*cols)}
+	m.Dense = append(m.Dense, array.Read[float64](a, nil, r0*cols, r1*cols)...)
+	return m
+}
+
+// isDense reports whether the features are an array.
+func (f *featureFlags) isDense() bool {
+	path, key := array.Split(f.x)
+	ext := strings.ToLower(filepath.Ext(path))
+	return f.csr == "" && !isText(ext) && !(ext == ".npz" && key == "" && isSparse(path))
+}
+
+// A featureReader reads features by blocks of rows, those of an array from
+// their file.
+type featureReader struct {
+	name       string
+	rows, cols int
+	dense      *array.Array
+	sparse     *linear.Matrix
+}
+
+// reader opens the features.
+func (f *featureFlags) reader() (*featureReader, error) {
+	if f.isDense() {
+		a, err := f.openDense()
+		if err != nil {
+			return nil, err
+		}
+		return &featureReader{name: f.x, rows: a.Shape[0], cols: a.Shape[1], dense: a}, nil
+	}
+	m, _, name, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	return &featureReader{name: name, rows: m.Rows, cols: m.Cols, sparse: m}, nil
+}
+
+func (r *featureReader) close() {
+	if r.dense != nil {
+		r.dense.Close()
+	}
+}
+
+// block returns rows r0 to r1-1, checked.
+func (r *featureReader) block(r0, r1 int) (*linear.Matrix, error) {
+	var m *linear.Matrix
+	if r.dense != nil {
+		ahead(r.dense, r0*r.cols, r1*r.cols)
+		m = denseRows(r.dense, r0, r1)
+	} else {
+		m = &linear.Matrix{Rows: r1 - r0, Cols: r.cols, RowPtr: r.sparse.RowPtr[r0 : r1+1],
+			Indices: r.sparse.Indices, Values: r.sparse.Values}
+	}
+	if err := m.Check(r0); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	return m, nil
 }
 
 // fromSparse copies a matrix, whose file is closed.
@@ -94,7 +166,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.Check(); err != nil {
+	if err := x.Check(0); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if x.Rows == 0 || x.Cols == 0 {
@@ -117,7 +189,14 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 			test[i] = v == 1
 		}
 	}
-	return newDataset(name, x, y, test)
+	d, err := newDataset(name, x, y, test)
+	if err != nil {
+		return nil, err
+	}
+	if d.labels = f.y; f.y == "" {
+		d.labels = name
+	}
+	return d, nil
 }
 
 // openLabels opens the labels of the rows.
@@ -141,7 +220,7 @@ func (f *trainFlags) openLabels(rows int, listed *sparse.Matrix) (*zlpr.BitLabel
 			return nil, err
 		}
 		defer y.Close()
-		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: array.All[float32](y.Values)}
+		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: labelValues(y.Values, 0, int64(len(y.Indices)))}
 	default:
 		a, err := array.Open(f.y)
 		if err != nil {
@@ -200,6 +279,7 @@ func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, test []boo
 		for i := range test {
 			if test[i] == which {
 				p.y.Rows++
+				p.rows = append(p.rows, i)
 				p.y.Words = append(p.y.Words, y.Words[i*y.Stride:][:y.Stride]...)
 			}
 		}

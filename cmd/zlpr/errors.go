@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/zlpr/zlpr"
@@ -34,28 +35,32 @@ func status(err error) int {
 	return statusData
 }
 
+// libraryPrefix is what the library's errors begin with, after a file name and
+// the like.
+var libraryPrefix = regexp.MustCompile(`(^|: )zlpr: `)
+
 // oneLine returns the message of an error in one line.
 func oneLine(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted; no output was written"
 	}
-	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "zlpr: ", "")), " ")
+	return strings.Join(strings.Fields(libraryPrefix.ReplaceAllString(err.Error(), "$1")), " ")
 }
 
 // advice says what to do about an error of the library, by a part of its text.
 var advice = []struct{ part, file, text string }{
 	{"masked out", "labels", "set the label to 0 or the mask to 1"},
 	{"mask value", "mask", "a mask is 1 where a class takes part, else 0"},
-	{"label is NaN", "labels", "write 0 or 1; leave unknown labels out with --mask"},
+	{"label is NaN", "labels", "write 0 or 1; eval leaves unknown labels out with --mask"},
 	{"neither 0 nor 1", "labels", "labels are 0 or 1"},
-	{"soft label", "labels", "labels are 0 or 1, soft labels lie between"},
 	{"no such class", "labels", "classes are counted from 0"},
 	{"listed twice", "labels", "list every class once; in scipy: sum_duplicates"},
 	{"softmax cross-entropy", "labels", "choose --loss zlpr"},
-	{"score", "scores", "mend the score, or leave --strict out"},
+	{"score is NaN or", "scores", "mend the score, or leave --strict out"},
+	{"score is NaN", "scores", "mend the score, or ask for no metrics and predictions: --metrics none"},
 	{"length", "lengths", "lengths lie between 0 and the number of positions"},
-	{"row weight", "row-weights", "weights are finite and at least 0"},
 	{"positive labels", "labels", "raise --k, or leave it out"},
+	{"soft label", "labels", "labels are 0 or 1, soft labels lie between"},
 }
 
 // explain turns an error of the library into one that names the file, the row,

@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -48,10 +46,13 @@ matrix that scipy.sparse.save_npz wrote, whose unlisted scores are -Inf. Labels
 and masks are 0 or 1 in the same formats, of any type; labels may also be
 multi-label libsvm or extreme-classification text (.txt, .svm), or integers of
 one axis less: the number of the one positive class, -1 for none. Labels
-between 0 and 1 are soft. The files may be larger than memory.
+between 0 and 1 are soft. The files may be larger than memory; only labels of
+text are kept, and where the rows of a sparse matrix begin.
 
-The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, ndcg_at_K, psp_at_K, micro_ and macro_\nauc and average_precision." + ` The last four keep all scores in memory; by default
-they are left out beyond 64 million scores.`,
+The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
+all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four
+beyond 64 million scores, and psp and psndcg, whose propensities are from the
+labels at hand.`,
 		Example: `  zlpr eval
   zlpr eval --scores S.npy --labels Y.npy --loss zlpr,bce
   zlpr eval --scores S.npy --labels Y.npz --loss all --metrics none --json
@@ -81,7 +82,7 @@ they are left out beyond 64 million scores.`,
 	s.IntVar(&f.topScores, "top-scores", 0, "only negatives among the `m` highest scores of a row count")
 	s.BoolVar(&f.strict, "strict", false, "a score that is NaN or infinite is an error")
 	s.StringVar(&f.reduction, "reduction", "mean", "what the gradient is of: none, sum or mean")
-	s.StringVar(&f.grad, "grad", "", "write the gradient to this .npy `file`")
+	s.StringVar(&f.grad, "grad", "", "write the gradient to this .npy `file`: in the scores' type, float32 for float16")
 	s.StringVar(&f.perRow, "per-row", "", "write the loss of every row to this .npy `file`")
 	s.StringVar(&f.predictions, "predictions", "", "write the predicted classes to this .npy `file`")
 	s.StringVar(&f.metrics, "metrics", "all", "all, none, or names separated by commas")
@@ -120,6 +121,7 @@ func runEval(cmd *cobra.Command, f *evalFlags) error {
 	}
 	defer e.scores.Close()
 	report.read = fmt.Sprintf("%s (%s)", e.files["scores"], e.scores.describe())
+	report.labels = fmt.Sprintf("%s (%s)", e.files["labels"], e.describeLabels())
 	if err := f.choose(ctx, e, report); err != nil {
 		return err
 	}
@@ -129,6 +131,11 @@ func runEval(cmd *cobra.Command, f *evalFlags) error {
 	defer e.grad.Abort()
 	defer e.perRow.Abort()
 	defer e.predictions.Abort()
+	var out outputs
+	defer out.abort()
+	if err := out.create(f.plots...); err != nil {
+		return err
+	}
 	e.progress = newProgress("eval", e.scores.rows())
 	result, err := e.run(ctx)
 	e.progress.close()
@@ -138,11 +145,13 @@ func runEval(cmd *cobra.Command, f *evalFlags) error {
 	if err := report.fill(e, result); err != nil {
 		return err
 	}
-	// Plots before outputs: after an error there is no output at all.
 	if len(f.plots) > 0 {
-		if err := plotScores(e, f.threshold, f.plots); err != nil {
+		if err := plotScores(e, f.threshold, &out, f.plots); err != nil {
 			return err
 		}
+	}
+	if err := out.commit(); err != nil {
+		return err
 	}
 	for _, w := range []*array.Writer{e.grad, e.perRow, e.predictions} {
 		if err := w.Commit(); err != nil {
@@ -167,6 +176,16 @@ func (f *evalFlags) check(cmd *cobra.Command) error {
 		return usagef("--k %d: at least 1", f.K)
 	case f.topNegatives < 0 || f.topScores < 0:
 		return usagef("--top-negatives and --top-scores: at least 1")
+	case f.S0-f.S0 != 0:
+		return usagef("--s0 %v: a finite number", f.S0)
+	case f.Margin-f.Margin != 0:
+		return usagef("--margin %v: a finite number", f.Margin)
+	case math.IsNaN(f.threshold):
+		return usagef("--predict-threshold %v: a number", f.threshold)
+	case !(f.Gamma > 0) || math.IsInf(f.Gamma, 1):
+		return usagef("--gamma %v: a number above 0", f.Gamma)
+	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
+		return usagef("--focal %v: a number of at least 0", f.Focal)
 	case f.mask != "" && f.lengths != "":
 		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case !slices.Contains([]string{"none", "sum", "mean"}, f.reduction):
@@ -196,20 +215,9 @@ func (f *evalFlags) check(cmd *cobra.Command) error {
 			}
 		}
 	}
-	outputs := map[string]string{}
-	for flag, path := range map[string]string{"grad": f.grad, "per-row": f.perRow, "predictions": f.predictions} {
-		if path == "" {
-			continue
-		}
-		if strings.ToLower(filepath.Ext(path)) != ".npy" {
-			return usagef("--%s %s: the name must end in .npy", flag, path)
-		}
-		if outputs[path] != "" {
-			return usagef("--%s and --%s are the same file", flag, outputs[path])
-		}
-		outputs[path] = flag
-	}
-	return checkPlots(f.plots)
+	npy := []string{".npy"}
+	return checkOutputs(append(plotOutputs(f.plots), output{"grad", f.grad, npy},
+		output{"per-row", f.perRow, npy}, output{"predictions", f.predictions, npy})...)
 }
 
 func (f *evalFlags) lossNames() []string {
@@ -271,8 +279,10 @@ func (f *evalFlags) open(e *evaluation) error {
 			return err
 		}
 	}
-	if d, ok := e.labels.(*denseBits); ok && d.Type.IsFloat() && (f.loss == "zlpr-soft" || isSoft(d.Array)) {
-		e.labels, e.soft = nil, d.Array
+	if d, ok := e.labels.(*denseBits); ok && d.Type.IsFloat() {
+		if e.firstSoft = firstSoft(d.Array); e.firstSoft >= 0 {
+			e.labels, e.soft = nil, d.Array
+		}
 	}
 	if e.labels != nil && f.loss == "zlpr-soft" {
 		d, ok := e.labels.(*denseBits)
@@ -287,19 +297,17 @@ func (f *evalFlags) open(e *evaluation) error {
 		}
 	}
 	if f.rowWeights != "" {
-		if e.rowWeights, err = openVector(f.rowWeights, "row weights", rows); err != nil {
+		if e.rowWeights, err = openWeights(f.rowWeights, "row weights", "row", rows); err != nil {
 			return err
 		}
 	}
 	if f.classWeights != "" {
-		if e.classWeights, err = openVector(f.classWeights, "class weights", classes); err != nil {
+		if e.classWeights, err = openWeights(f.classWeights, "class weights", "class", classes); err != nil {
 			return err
 		}
-		for j, w := range e.classWeights {
-			if !(w >= 0) || math.IsInf(w, 1) {
-				return fmt.Errorf("%s: row %d: weight %v is not finite and at least 0", f.classWeights, j, w)
-			}
-		}
+	}
+	if f.strict && e.scores.csr != nil {
+		return fmt.Errorf("%s: the scores that a sparse matrix does not list are -Inf, which --strict forbids; leave it out", f.scores)
 	}
 	if f.K > classes {
 		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", f.scores, f.K, classes, classes)
@@ -307,17 +315,17 @@ func (f *evalFlags) open(e *evaluation) error {
 	return nil
 }
 
-// isSoft reports whether labels have a value between 0 and 1.
-func isSoft(a *array.Array) bool {
+// firstSoft returns the place of the first label between 0 and 1, or -1.
+func firstSoft(a *array.Array) int {
 	var buffer []float64
 	for from := 0; from < a.Len(); from += blockScores {
-		for _, v := range elements(a, &buffer, from, min(from+blockScores, a.Len())) {
+		for i, v := range elements(a, &buffer, from, min(from+blockScores, a.Len())) {
 			if v > 0 && v < 1 {
-				return true
+				return from + i
 			}
 		}
 	}
-	return false
+	return -1
 }
 
 func openSample(e *evaluation) error {
@@ -362,7 +370,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		if err != nil {
 			return err
 		}
-		if all && !s.single {
+		if all && e.soft == nil && !s.single {
 			report.Skipped["softmax"] = s.reason
 		}
 		if padded {
@@ -371,7 +379,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		}
 		if mean {
 			if !(s.weights > 0) {
-				return zlpr.ErrNoRows
+				return e.noRows(names[0])
 			}
 			e.factor = 1 / s.weights
 		}
@@ -394,15 +402,16 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			return err
 		}
 		if (name == "zlpr-soft") != (e.soft != nil) {
-			reason := "labels are hard"
-			if e.soft != nil {
-				reason = "labels are soft"
-			}
 			if all {
-				report.Skipped[name] = reason
+				report.Skipped[name] = "labels are hard"
+				if e.soft != nil {
+					report.Skipped[name] = "labels are soft"
+				}
 				continue
 			}
-			return fmt.Errorf("%s: %s, which --loss %s does not take; choose another loss", f.labels, reason, name)
+			var buffer []float64
+			return fmt.Errorf("%s: row %d, column %d: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss zlpr-soft",
+				f.labels, e.firstSoft/classes, e.firstSoft%classes, elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name)
 		}
 		options := e.options
 		if _, err := zlpr.NewEvaluator[float32](loss, options); err != nil {
@@ -474,9 +483,12 @@ func (f *evalFlags) positiveWeight(classes int) ([]float64, error) {
 		return nil, nil
 	}
 	if w, err := strconv.ParseFloat(f.PosWeight, 64); err == nil {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return nil, usagef("--pos-weight %s: a number of at least 0, or a file", f.PosWeight)
+		}
 		return slices.Repeat([]float64{w}, classes), nil
 	}
-	return openVector(f.PosWeight, "positive weights", classes)
+	return openWeights(f.PosWeight, "positive weights", "class", classes)
 }
 
 // create creates the output files.
@@ -511,21 +523,4 @@ func (f *evalFlags) create(e *evaluation) (err error) {
 		e.predictions, err = array.Create(f.predictions, array.Uint8, shape, classes)
 	}
 	return err
-}
-
-// checkPlots checks the endings of names.
-func checkPlots(paths []string) error {
-	for _, path := range paths {
-		switch strings.ToLower(filepath.Ext(path)) {
-		case ".svg", ".png":
-		default:
-			return usagef("--plot %s: the name must end in .svg or .png", path)
-		}
-		if dir := filepath.Dir(path); dir != "." {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				return fmt.Errorf("%s: no such directory", dir)
-			}
-		}
-	}
-	return nil
 }

@@ -23,6 +23,7 @@ type evaluation struct {
 	scores       *scoreSource
 	labels       bitSource    // nil with soft labels
 	soft         *array.Array // soft labels
+	firstSoft    int          // place of the first one between 0 and 1
 	mask         bitSource    // or nil
 	rowWeights   []float64    // or nil
 	classWeights []float64    // or nil
@@ -108,6 +109,11 @@ func (r *lossResult) merge(o *lossResult) {
 		return a.row - b.row
 	})
 	r.worst = r.worst[:min(len(r.worst), worstRows)]
+}
+
+// noRows is the error of a mean over nothing.
+func (e *evaluation) noRows(loss string) error {
+	return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", e.files["scores"], loss)
 }
 
 // run evaluates in the scores' precision; float16 is computed as float32.
@@ -322,9 +328,6 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 		weights = e.rowWeights[r0:][:rows]
 		w.ones = slices.Grow(w.ones[:0], rows)[:rows]
 		for i, v := range weights {
-			if !(v >= 0) || math.IsInf(v, 1) {
-				return fmt.Errorf("%s: row %d: weight %v is not finite and at least 0", e.files["row-weights"], r0+i, v)
-			}
 			w.ones[i] = 1
 			if v == 0 {
 				w.ones[i] = 0

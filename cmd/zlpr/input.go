@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -92,6 +93,40 @@ func (b *denseBits) block(r0, r1 int) zlpr.Bits {
 	return dense(array.Read[int64](b.Array, nil, r0*b.classes, r1*b.classes), r1-r0, b.classes)
 }
 
+// csrBits are the 0 and 1 of a sparse matrix.
+type csrBits struct {
+	*sparse.Matrix
+	file string
+}
+
+func (b *csrBits) name() string              { return b.file }
+func (b *csrBits) dims() (rows, classes int) { return b.Rows, b.Cols }
+func (b *csrBits) block(r0, r1 int) zlpr.Bits {
+	from, to := b.RowPtr[r0], b.RowPtr[r1]
+	ptr := make([]int64, r1-r0+1)
+	for i := range ptr {
+		ptr[i] = b.RowPtr[r0+i] - from
+	}
+	return &zlpr.SparseLabels{Classes: b.Cols, RowPtr: ptr, Indices: b.Indices[from:to], Values: labelValues(b.Values, from, to)}
+}
+
+// labelValues returns the elements from to to-1 as what they are as labels: 0,
+// 1, NaN, or 2 for all that is none of these; rounding makes no label of one
+// that is not.
+func labelValues(a *array.Array, from, to int64) []float32 {
+	if a.Type != array.Float64 {
+		return array.Read[float32](a, nil, int(from), int(to))
+	}
+	values := make([]float32, 0, to-from)
+	for _, v := range array.Read[float64](a, nil, int(from), int(to)) {
+		if v != 0 && v != 1 && v == v {
+			v = 2
+		}
+		values = append(values, float32(v))
+	}
+	return values
+}
+
 // viewBytes returns the bytes of an array of bytes.
 func viewBytes(a *array.Array, from, to int) ([]uint8, bool) {
 	as := *a
@@ -127,8 +162,7 @@ func openBits(name, what string, scores *scoreSource) (bitSource, error) {
 		if err != nil {
 			return nil, err
 		}
-		source = wholeBits{&zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices,
-			Values: array.All[float32](y.Values)}, name}
+		source = &csrBits{y, name}
 	default:
 		a, err := array.Open(name)
 		if err != nil {
@@ -242,6 +276,20 @@ func openVector(name, what string, n int) ([]float64, error) {
 	return append([]float64(nil), array.All[float64](a)...), nil
 }
 
+// openWeights opens n weights: finite, and at least 0. each says what one is of.
+func openWeights(name, what, each string, n int) ([]float64, error) {
+	weights, err := openVector(name, what, n)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return nil, fmt.Errorf("%s: %s %d: weight %v is not finite and at least 0; mend the weight", name, each, i, w)
+		}
+	}
+	return weights, nil
+}
+
 // Scores are a file of scores: an array, or a sparse matrix of the highest ones.
 type scoreSource struct {
 	name  string
@@ -293,6 +341,24 @@ func (s *scoreSource) Close() error {
 		return s.csr.Close()
 	}
 	return s.dense.Close()
+}
+
+// describeLabels says what the labels are.
+func (e *evaluation) describeLabels() string {
+	switch b := e.labels.(type) {
+	case nil:
+		return e.soft.Describe() + ", soft"
+	case *denseBits:
+		return b.Describe()
+	case *csrBits:
+		return fmt.Sprintf("%s %d×%d, %d listed", b.Values.Type, b.Rows, b.Cols, b.RowPtr[b.Rows])
+	case wholeBits:
+		if _, ok := b.Bits.(*zlpr.TargetLabels); ok {
+			return "one class a row"
+		}
+	}
+	rows, classes := e.labels.dims()
+	return fmt.Sprintf("text, %d×%d", rows, classes)
 }
 
 // describe says what the scores are.

@@ -14,13 +14,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := newRoot().ExecuteContext(ctx)
@@ -41,10 +42,20 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newEval(), newTrain(), newCompare(), newPredict(), newSample(), newVersion())
+	root.Version = version()
+	root.SetVersionTemplate("zlpr {{.Version}}\n")
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	usage := func(_ *cobra.Command, err error) error { return usageError{err} }
 	root.SetFlagErrorFunc(usage)
 	for _, c := range root.Commands() {
 		c.Args = noArgs
+		switch c.Name() {
+		case "completion": // a shell that is none is an error
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help":
+			c.Args, c.RunE = cobra.ArbitraryArgs, help
+		}
 	}
 	root.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -53,6 +64,16 @@ func newRoot() *cobra.Command {
 		return nil
 	}
 	return root
+}
+
+// help prints the help of a command.
+func help(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return usagef("unknown command %q; see zlpr --help", strings.Join(args, " "))
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"os"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -14,7 +15,7 @@ const plotElements = 1 << 21
 
 // plotScores draws the histogram of the scores of an evaluation: of all rows,
 // or of evenly spaced ones where there are many.
-func plotScores(e *evaluation, threshold float64, paths []string) error {
+func plotScores(e *evaluation, threshold float64, out *outputs, paths []string) error {
 	rows, n := e.scores.rows(), e.scores.classes()
 	step := max(1, rows*n/plotElements)
 	width := (n + 63) / 64
@@ -52,12 +53,12 @@ func plotScores(e *evaluation, threshold float64, paths []string) error {
 	if err != nil {
 		return err
 	}
-	return savePlots(paths, p)
+	return writePlots(out, paths, p)
 }
 
 // plotTraining draws the objective by iteration, the precision by the recall
 // and the histogram of the scores of the last model.
-func plotTraining(reports []*trainReport, measured part, paths []string) error {
+func plotTraining(reports []*trainReport, measured part, out *outputs, paths []string) error {
 	var objective, curves []figure.Curve
 	for _, r := range reports {
 		c := figure.Curve{Name: r.Loss}
@@ -94,7 +95,7 @@ func plotTraining(reports []*trainReport, measured part, paths []string) error {
 	if err != nil {
 		return err
 	}
-	return savePlots(paths, descent, curve, histogram)
+	return writePlots(out, paths, descent, curve, histogram)
 }
 
 func label(p part, row, class int) bool {
@@ -137,10 +138,11 @@ func precisionRecall(name string, scores []float64, measured part) figure.Curve 
 	return c
 }
 
-func savePlots(paths []string, plots ...*plot.Plot) error {
+func writePlots(out *outputs, paths []string, plots ...*plot.Plot) error {
 	for _, path := range paths {
-		if err := figure.Save(path, plots...); err != nil {
-			return fileError(path, err)
+		err := out.write(path, func(f *os.File) error { return figure.Write(f, path, plots...) })
+		if err != nil {
+			return err
 		}
 	}
 	return nil

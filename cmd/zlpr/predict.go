@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,10 +40,11 @@ func runPredict(ctx context.Context, f *predictFlags) error {
 	switch {
 	case f.model == "" || f.out == "" || (f.x == "") == (f.csr == ""):
 		return usagef("give --model, --x (or --x-csr) and --out")
-	case strings.ToLower(filepath.Ext(f.out)) != ".npy":
-		return usagef("--out %s: the name must end in .npy", f.out)
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
+	}
+	if err := checkOutputs(output{"out", f.out, []string{".npy"}}); err != nil {
+		return err
 	}
 	m, err := openModel(f.model)
 	if err != nil {
@@ -54,37 +53,54 @@ func runPredict(ctx context.Context, f *predictFlags) error {
 	if f.features == 0 && f.csr != "" {
 		f.features = m.features
 	}
-	x, _, name, err := f.open()
+	x, err := f.reader()
 	if err != nil {
 		return err
 	}
-	if x.Cols != m.features {
-		return fmt.Errorf("%s: %d features, the model %s has %d; they must agree", name, x.Cols, f.model, m.features)
+	defer x.close()
+	if x.cols != m.features {
+		return fmt.Errorf("%s: %d features, the model %s has %d; they must agree", x.name, x.cols, f.model, m.features)
 	}
-	if err := x.Check(); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if m.scale != nil {
-		x.Standardize(m.mean, m.scale)
-	}
-	scores := make([]float64, x.Rows*m.classes)
-	x.Multiply(scores, m.w, m.b, m.classes, f.workers)
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	w, err := array.Create(f.out, array.Float32, []int{x.Rows, m.classes}, m.classes)
+	w, err := array.Create(f.out, array.Float32, []int{x.rows, m.classes}, m.classes)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
-	s := make([]float32, len(scores))
-	for i, v := range scores {
-		s[i] = float32(v)
-	}
-	if err := array.WriteRows(w, 0, s); err != nil {
+	bar := newProgress("predict", x.rows)
+	err = m.predict(ctx, x, w, f.workers, bar)
+	bar.close()
+	if err != nil {
 		return err
 	}
 	return w.Commit()
+}
+
+// predict writes the scores of all rows, block by block.
+func (m *model) predict(ctx context.Context, x *featureReader, w *array.Writer, workers int, bar *progress) error {
+	size := blockRows(x.rows, max(x.cols, m.classes))
+	scores, rounded := make([]float64, size*m.classes), make([]float32, size*m.classes)
+	for r0 := 0; r0 < x.rows; r0 += size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := x.block(r0, min(r0+size, x.rows))
+		if err != nil {
+			return err
+		}
+		if m.scale != nil {
+			b.Standardize(m.mean, m.scale)
+		}
+		n := b.Rows * m.classes
+		b.Multiply(scores[:n], m.w, m.b, m.classes, workers)
+		for i, v := range scores[:n] {
+			rounded[i] = float32(v)
+		}
+		if err := array.WriteRows(w, r0, rounded[:n]); err != nil {
+			return err
+		}
+		bar.add(b.Rows)
+	}
+	return nil
 }
 
 // A model is what zlpr train wrote.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +40,8 @@ type evalReport struct {
 	ElementsPerSecond number                `json:"elements_per_second"`
 	Tier              string                `json:"tier"`
 
-	read    string
+	read    string // what the scores are
+	labels  string
 	order   []string // of the losses
 	results []metrics.Result
 	worst   []worstRow
@@ -63,7 +66,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		v := &result.losses[i]
 		sum, weight := v.sum.Float64(), v.weight.Float64()
 		if !(weight > 0) {
-			return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", e.files["scores"], l.name)
+			return e.noRows(l.name)
 		}
 		r.Losses[l.name] = lossReport{number(sum / weight), number(sum), number(v.min), number(v.max)}
 		r.order = append(r.order, l.name)
@@ -102,6 +105,7 @@ func (r *evalReport) writeJSON(w io.Writer) error {
 func (r *evalReport) writeTable(w io.Writer) error {
 	t := newTable(w)
 	t.row("scores", r.read)
+	t.row("labels", r.labels)
 	t.row("rows × classes", fmt.Sprintf("%d × %d", r.Rows, r.Classes))
 	if v := float64(r.LabelsPerRow); !math.IsNaN(v) {
 		t.row("labels a row", short(v))
@@ -179,10 +183,16 @@ func short(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
 
 // A table is written with aligned columns.
 type table struct {
-	w *tabwriter.Writer
+	w    *tabwriter.Writer
+	text bytes.Buffer
+	to   io.Writer
 }
 
-func newTable(w io.Writer) *table { return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+func newTable(to io.Writer) *table {
+	t := &table{to: to}
+	t.w = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
+	return t
+}
 
 func (t *table) row(cells ...string) {
 	for len(cells) > 0 && cells[len(cells)-1] == "" {
@@ -194,4 +204,13 @@ func (t *table) row(cells ...string) {
 // gap leaves a line free; columns go on below it.
 func (t *table) gap() { fmt.Fprintln(t.w, "\t") }
 
-func (t *table) flush() error { return t.w.Flush() }
+// flush writes the table, no line with spaces at its end.
+func (t *table) flush() error {
+	if err := t.w.Flush(); err != nil {
+		return err
+	}
+	_, err := t.to.Write(trailing.ReplaceAll(t.text.Bytes(), []byte("\n")))
+	return err
+}
+
+var trailing = regexp.MustCompile(` +\n`)

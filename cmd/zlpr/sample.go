@@ -5,10 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"math/rand/v2"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +24,8 @@ type sampleFlags struct {
 	padded bool
 	seed   uint64
 	out    string
+
+	progress *progress // with --out
 }
 
 func newSample() *cobra.Command {
@@ -73,8 +74,13 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 		return usagef("--law %q: choose subset or plackett-luce", f.law)
 	case f.padded && f.law != "subset":
 		return usagef("--padded goes with --law subset")
-	case f.out != "" && strings.ToLower(filepath.Ext(f.out)) != ".npy":
-		return usagef("--out %s: the name must end in .npy", f.out)
+	case f.s0-f.s0 != 0:
+		return usagef("--s0 %v: a finite number", f.s0)
+	case f.s0 != 0 && !f.padded:
+		return usagef("--s0 goes with --padded")
+	}
+	if err := checkOutputs(output{"out", f.out, []string{".npy"}}); err != nil {
+		return err
 	}
 	e := &evaluation{}
 	var err error
@@ -89,6 +95,9 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 	}
 	defer e.scores.Close()
 	n := e.scores.classes()
+	if rows == 0 || n == 0 {
+		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", e.scores.name, rows, n)
+	}
 	if f.k > n {
 		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", e.scores.name, f.k, n, n)
 	}
@@ -99,6 +108,9 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 			return err
 		}
 		defer out.Abort()
+		bar := newProgress("sample", rows)
+		defer bar.close()
+		f.progress = bar
 	}
 	var buffer []float64
 	drawn := make([]int32, f.draws*f.k)
@@ -107,10 +119,8 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 			return err
 		}
 		x := block(e.scores, &buffer, r, r+1)
-		for j, v := range x {
-			if v != v {
-				return fmt.Errorf("%s: row %d, column %d: score is NaN; mend the score", e.scores.name, r, j)
-			}
+		if err := f.checkRow(x); err != nil {
+			return fmt.Errorf("%s: row %d%w", e.scores.name, r, err)
 		}
 		draw := f.sampler(x, rand.New(rand.NewPCG(f.seed, uint64(r))))
 		for d := range f.draws {
@@ -135,12 +145,38 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 			if err := array.WriteRows(out, r, drawn); err != nil {
 				return err
 			}
+			f.progress.add(1)
 		}
 	}
 	if err := out.Commit(); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// checkRow checks that k classes can be drawn from the row x.
+func (f *sampleFlags) checkRow(x []float64) error {
+	certain, possible := 0, 0
+	for j, v := range x {
+		switch {
+		case v != v:
+			return fmt.Errorf(", column %d: score is NaN; mend the score", j)
+		case math.IsInf(v, 1) && f.law == "plackett-luce":
+			return fmt.Errorf(", column %d: score is +Inf; mend the score, or choose --law subset", j)
+		case math.IsInf(v, 1):
+			certain++
+		}
+		if !math.IsInf(v, -1) {
+			possible++
+		}
+	}
+	switch {
+	case certain > f.k:
+		return fmt.Errorf(": %d scores are +Inf, a subset has %d classes; raise --k", certain, f.k)
+	case possible < f.k && !f.padded:
+		return fmt.Errorf(": %d scores are above -Inf, too few for %d classes; lower --k", possible, f.k)
+	}
+	return nil
 }
 
 // sampler returns a function that draws a subset of the row x.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,36 @@ func TestInterrupt(t *testing.T) {
 	require.Len(t, list(t, dir), 3)
 }
 
+// TestInterruptTraining stops a training that has begun all its outputs.
+func TestInterruptTraining(t *testing.T) {
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(3, 3))
+	const rows, features, n = 3000, 60, 40
+	x, y := make([]float32, rows*features), make([]uint8, rows*n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	for i := range y {
+		y[i] = uint8(rng.IntN(2))
+	}
+	save(t, dir, "X.npy", []int{rows, features}, x)
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		cmd := exec.Command(binary, "train", "--x", "X.npy", "--y", "Y.npy", "--l2", "1e-12", "--tolerance", "1e-99", "--iterations", "100000000",
+			"--loss", "subset-padded", "--out", "m.npz", "--plot", "p.svg,p.png", "--test-scores", "t.npz")
+		var stdout, stderr strings.Builder
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool { return len(list(t, dir)) == 6 }, time.Minute, time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(signal))
+		_ = cmd.Wait()
+		require.Equal(t, 130, cmd.ProcessState.ExitCode())
+		require.Equal(t, "zlpr: interrupted; no output was written\n", stderr.String())
+		require.Empty(t, stdout.String())
+		require.Equal(t, []string{"X.npy", "Y.npy"}, list(t, dir))
+	}
+}
+
 // python returns a Python with numpy and scipy.
 func python(t *testing.T) string {
 	for _, name := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
@@ -104,7 +135,9 @@ m = sp.csr_matrix(flat.astype('f8'))
 sp.save_npz('y_csr.npz', m)
 m.data[:] = 1; z = m.copy(); z[0, :] = 1; z = sp.csr_matrix(z); z.data[z.indptr[0]:z.indptr[1]] = flat[0]
 sp.save_npz('y_zeros.npz', z, compressed=False)
-sp.save_npz('y_csc.npz', sp.csc_matrix(flat))
+sp.save_npz('y_csc.npz', sp.csc_matrix(flat)); sp.save_npz('y_coo.npz', sp.coo_matrix(flat))
+w = sp.csr_matrix(flat.astype('i8')); w.indices = w.indices.astype('i8'); w.indptr = w.indptr.astype('i8'); sp.save_npz('y_csr64.npz', w)
+sp.save_npz('y_csr_b.npz', sp.csr_matrix(flat)); m.data[7] = 1e-60; sp.save_npz('y_tiny.npz', m); m.data[7] = np.nan; sp.save_npz('y_nan.npz', m)
 x = sp.csr_matrix(np.where(s.reshape(100, 12) > 0, s.reshape(100, 12).astype('f4'), 0))
 sp.save_npz('top.npz', x)
 `
@@ -140,7 +173,7 @@ func TestNumpy(t *testing.T) {
 		require.Equal(t, want.Losses, got.Losses, scores)
 		require.Equal(t, want.Metrics, got.Metrics, scores)
 	}
-	labels := []string{"a.npz:y", "b.npz:y", "y_csr.npz", "y_zeros.npz"}
+	labels := []string{"a.npz:y", "b.npz:y", "y_csr.npz", "y_zeros.npz", "y_csr64.npz", "y_csr_b.npz"}
 	for _, dtype := range []string{"b", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"} {
 		labels = append(labels, "y_"+dtype+".npy")
 	}
@@ -152,6 +185,9 @@ func TestNumpy(t *testing.T) {
 	f8 := evalJSON(t, dir, "--scores", "f8.npy", "--labels", "y_u1.npy")
 	require.InEpsilon(t, want.Losses["zlpr"].Mean, f8.Losses["zlpr"].Mean, 1e-6)
 	fails(t, dir, 1, `y_csc.npz: sparse format "csc"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_csc.npz")
+	fails(t, dir, 1, `y_coo.npz: sparse format "coo"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_coo.npz")
+	fails(t, dir, 1, `y_tiny.npz: row \d+, column \d+: label is neither 0 nor 1`, "eval", "--scores", "f4.npy", "--labels", "y_tiny.npz")
+	fails(t, dir, 1, `y_nan.npz: row \d+, column \d+: label is NaN`, "eval", "--scores", "f4.npy", "--labels", "y_nan.npz")
 	top := evalJSON(t, dir, "--scores", "top.npz", "--labels", "y_csr.npz", "--loss", "zlpr")
 	require.Contains(t, strings.Join(top.Warnings, " "), "have no listed score")
 	_, stderr, status := run(t, dir, "train", "--x", "top.npz", "--y", "y_csr.npz", "--l2", "0.1", "--out", "model.npz", "--test-scores", "test.npz")

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"archive/zip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,13 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/metrics"
 )
 
 //go:generate go run . train --test-scores internal/sample/sample.npz
+//go:generate go run . eval --plot ../../docs/sample.svg
 
 type trainFlags struct {
 	featureFlags
@@ -66,9 +61,17 @@ hash of its path, is a test row.
 
 Features are .npy or CSV, a sparse matrix that scipy.sparse.save_npz wrote, the
 three arrays of one (--x-csr), or libsvm text, which has the labels as well.
-Training ends when |gradient|² ≤ 2·λ·tolerance·objective and Σ |gradient by b| ≤
-10·tolerance·objective, or when 20 iterations lower the objective by less than
-tolerance/100. Every start leads to the same objective.`,
+
+Training ends when the duality gap tells that the objective is within tolerance
+of its minimum, so that every start leads to the same one (G and g being the
+gradients by W and b, r the largest norm of a row, h the second derivatives by
+b, class by class)
+
+	(|G| + r·|g|)²/(2λ) + Σ g²/h  ≤  tolerance·objective
+
+or where float64 cannot lower it any further: when 20 iterations lower it by
+less than 1e-15 of it. With λ = 0 there is no gap, and training ends when 20
+iterations lower the objective by less than tolerance/100 of it.`,
 		Example: `  zlpr train
   zlpr train --compare --plot train.svg
   zlpr train --x X.npy --y Y.npy --split split.npy --standardize --out model.npz
@@ -85,8 +88,8 @@ tolerance/100. Every start leads to the same objective.`,
 	s.IntVar(&f.k, "k", 0, "K of subset-padded (default: the most positives of a train row)")
 	s.Float64Var(&f.l2, "l2", 1e-5, "λ, the weight of Σ W²/2")
 	s.BoolVar(&f.standardize, "standardize", false, "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1")
-	s.Float64Var(&f.tolerance, "tolerance", 1e-10, "of the objective, relative")
-	s.IntVar(&f.iterations, "iterations", 2000, "at most this many")
+	s.Float64Var(&f.tolerance, "tolerance", defaultTolerance, "of the objective, relative")
+	s.IntVar(&f.iterations, "iterations", defaultIterations, "at most this many")
 	s.Uint64Var(&f.seed, "seed", 0, "start from random weights of this seed (default: from 0)")
 	s.BoolVar(&f.compare, "compare", false, "train with bce and with zlpr, side by side")
 	s.StringVar(&f.out, "out", "", "write the model to this .npz `file`")
@@ -105,29 +108,22 @@ func addFeatureFlags(cmd *cobra.Command, f *featureFlags) {
 	s.IntVar(&f.features, "features", 0, "number of features, with --x-csr")
 }
 
-// A trainReport is what train prints of one model.
-type trainReport struct {
-	Loss         string            `json:"loss"`
-	L2           number            `json:"l2"`
-	Objective    number            `json:"objective"`
-	GradientNorm number            `json:"gradient_norm"`
-	Iterations   int               `json:"iterations"`
-	Converged    bool              `json:"converged"`
-	Seconds      number            `json:"seconds"`
-	Metrics      map[string]number `json:"metrics"`
-	MetricsRows  string            `json:"metrics_rows"` // test or train
-
-	results []metrics.Result
-	model   *linear.Result
-	scores  []float64 // of the rows measured
-	rule    metrics.Rule
-}
+// What Fit is asked for, unless the user says otherwise.
+const (
+	defaultTolerance  = 1e-10
+	defaultIterations = 5000
+)
 
 func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
 	ctx := cmd.Context()
+	var out outputs
+	defer out.abort()
+	if err := out.create(append(slices.Clone(f.plots), f.out, f.testScores)...); err != nil {
+		return err
+	}
 	d, err := f.openDataset(ctx)
 	if err != nil {
 		return err
@@ -155,19 +151,22 @@ func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	main := reports[slices.Index(names, f.loss)]
 	measured := d.measured()
 	if len(f.plots) > 0 {
-		if err := plotTraining(reports, measured, f.plots); err != nil {
+		if err := plotTraining(reports, measured, &out, f.plots); err != nil {
 			return err
 		}
 	}
 	if f.testScores != "" {
-		if err := writeTestScores(f.testScores, measured, d.classes, main.scores); err != nil {
+		if err := writeTestScores(&out, f.testScores, measured, d.classes, main.scores); err != nil {
 			return err
 		}
 	}
 	if f.out != "" {
-		if err := f.writeModel(d, main); err != nil {
+		if err := f.writeModel(&out, d, main); err != nil {
 			return err
 		}
+	}
+	if err := out.commit(); err != nil {
+		return err
 	}
 	if f.json {
 		return writeTrainJSON(cmd.OutOrStdout(), main, reports, f.compare)
@@ -195,12 +194,8 @@ func (f *trainFlags) check() error {
 	case f.iterations < 1 || f.workers < 1 || f.k < 0:
 		return usagef("--iterations, --workers and --k: at least 1")
 	}
-	for flag, path := range map[string]string{"out": f.out, "test-scores": f.testScores} {
-		if path != "" && strings.ToLower(filepath.Ext(path)) != ".npz" {
-			return usagef("--%s %s: the name must end in .npz", flag, path)
-		}
-	}
-	return checkPlots(f.plots)
+	npz := []string{".npz"}
+	return checkOutputs(append(plotOutputs(f.plots), output{"out", f.out, npz}, output{"test-scores", f.testScores, npz})...)
 }
 
 // measured returns the test rows, or the train rows where there are none.
@@ -233,11 +228,12 @@ func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainRe
 	if err != nil {
 		var e *zlpr.DataError
 		if errors.As(err, &e) {
-			return nil, fmt.Errorf("train row %d: %s", e.Row, e.Reason)
+			row := d.train.rows[e.Row]
+			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
 		}
 		return nil, err
 	}
-	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient),
+	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient), Gap: number(model.Gap),
 		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),
 		Metrics: map[string]number{}, MetricsRows: "test", model: model, rule: rule}
 	measured := d.measured()
@@ -285,105 +281,4 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 	}
 	loss, err := flags.newLoss(name, nil)
 	return loss, rule, err
-}
-
-func writeTrainJSON(w io.Writer, main *trainReport, reports []*trainReport, compare bool) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if !compare {
-		return encoder.Encode(main)
-	}
-	byLoss := map[string]*trainReport{}
-	for _, r := range reports {
-		byLoss[r.Loss] = r
-	}
-	return encoder.Encode(struct {
-		*trainReport
-		Compare map[string]*trainReport `json:"compare"`
-	}{main, byLoss})
-}
-
-func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
-	t := newTable(w)
-	t.row("data", d.describe)
-	t.row("rows", fmt.Sprintf("%d train, %d test", d.train.x.Rows, d.test.x.Rows))
-	t.row("size", fmt.Sprintf("%d features, %d classes, %s labels a train row", d.features, d.classes,
-		short(float64(countPositives(d.train.y))/float64(d.train.x.Rows))))
-	t.gap()
-	column := func(name string, cell func(*trainReport) string) {
-		row := []string{name}
-		for _, r := range reports {
-			row = append(row, cell(r))
-		}
-		t.row(row...)
-	}
-	column("loss", func(r *trainReport) string { return r.Loss })
-	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
-	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
-	column("iterations", func(r *trainReport) string {
-		if !r.Converged {
-			return fmt.Sprintf("%d, not converged", r.Iterations)
-		}
-		return fmt.Sprint(r.Iterations)
-	})
-	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
-	t.gap()
-	t.row(reports[0].MetricsRows + " rows")
-	for i, m := range reports[0].results {
-		column(m.Name, func(r *trainReport) string { return fmt.Sprintf("%.4f", r.results[i].Value) })
-	}
-	return t.flush()
-}
-
-// writeModel writes the model: W, b, and the standardisation if there is one.
-func (f *trainFlags) writeModel(d *dataset, r *trainReport) error {
-	return writeNPZ(f.out, func(z *zip.Writer) error {
-		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
-		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
-		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
-		if f.standardize {
-			err = errors.Join(err,
-				array.Add(z, "mean", false, []int{d.features}, f.standardMean),
-				array.Add(z, "scale", false, []int{d.features}, f.std))
-		}
-		return err
-	})
-}
-
-// writeTestScores writes scores as float32, and labels.
-func writeTestScores(path string, p part, classes int, scores []float64) error {
-	rows := p.x.Rows
-	s, y := make([]float32, len(scores)), make([]uint8, len(scores))
-	for i, v := range scores {
-		s[i] = float32(v)
-		r, j := i/classes, i%classes
-		y[i] = uint8(p.y.Words[r*p.y.Stride+j/64] >> (j % 64) & 1)
-	}
-	return writeNPZ(path, func(z *zip.Writer) error {
-		err := array.Add(z, "scores", true, []int{rows, classes}, s)
-		return errors.Join(err, array.Add(z, "labels", true, []int{rows, classes}, y))
-	})
-}
-
-func writeNPZ(path string, write func(*zip.Writer) error) error {
-	err := atomicfile.Write(path, func(file *os.File) error {
-		z := zip.NewWriter(file)
-		if err := write(z); err != nil {
-			return err
-		}
-		return z.Close()
-	})
-	return fileError(path, err)
-}
-
-// fileError names the file before an error.
-func fileError(path string, err error) error {
-	var e *os.PathError
-	if errors.As(err, &e) {
-		err = e.Err
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }

@@ -28,10 +28,7 @@ func newVersion() *cobra.Command {
 		Short:   "Version, Go, kernels in use and CPU features",
 		Example: "  zlpr version --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r := versionReport{"(devel)", runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, zlpr.Tier(), cpuFeatures()}
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				r.Version = info.Main.Version
-			}
+			r := versionReport{version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, zlpr.Tier(), cpuFeatures()}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
 				encoder.SetIndent("", "  ")
@@ -44,6 +41,14 @@ func newVersion() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// version returns the version of the module.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 // cpuFeatures returns the features that kernels ask for, those that are there.

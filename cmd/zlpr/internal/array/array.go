@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -34,7 +35,8 @@ func New[T Element](name string, shape []int, data []T) *Array {
 	if len(data) > 0 {
 		a.data = unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*size)
 		if !hostLittleEndian {
-			a.data = swapBytes(a.data, size)
+			a.data = slices.Clone(a.data)
+			swapBytes(a.data, size)
 		}
 	}
 	return a

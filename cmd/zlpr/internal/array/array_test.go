@@ -3,6 +3,7 @@ package array
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"math"
 	"os"
 	"path/filepath"
@@ -89,6 +90,38 @@ func TestForeignOrders(t *testing.T) {
 	a, err = Open(path)
 	require.NoError(t, err)
 	require.Equal(t, []int32{258, -2}, All[int32](a))
+}
+
+// TestLongForeignOrders rewrites an array that does not stay in memory: of
+// three axes, in Fortran order, big-endian.
+func TestLongForeignOrders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.npy")
+	const l, m, n = 130, 101, 1300
+	data := make([]byte, 2*l*m*n)
+	require.Greater(t, len(data), spillSize)
+	value := func(i, j, k int) uint16 { return uint16(7*i + 31*j + 1009*k) }
+	for i := range l {
+		for j := range m {
+			for k := range n {
+				binary.BigEndian.PutUint16(data[2*(i+l*(j+m*k)):], value(i, j, k))
+			}
+		}
+	}
+	require.NoError(t, os.WriteFile(path, npy(">u2", "True", "(130, 101, 1300)", data), 0o600))
+	a, err := Open(path)
+	require.NoError(t, err)
+	require.Equal(t, []int{l, m, n}, a.Shape)
+	got := All[int32](a)
+	for i := range l {
+		for j := range m {
+			for k := range n {
+				if got[(i*m+j)*n+k] != int32(value(i, j, k)) {
+					t.Fatalf("%d at %d, %d, %d, not %d", got[(i*m+j)*n+k], i, j, k, value(i, j, k))
+				}
+			}
+		}
+	}
+	require.NoError(t, a.Close())
 }
 
 func TestDamaged(t *testing.T) {

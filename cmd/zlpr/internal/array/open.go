@@ -62,6 +62,9 @@ func named(name string, err error) error {
 	if errors.As(err, &e) {
 		return fmt.Errorf("%s: %w", e.Path, e.Err)
 	}
+	if errors.Is(err, zip.ErrChecksum) || errors.Is(err, zip.ErrFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("damaged archive; write it again with numpy.savez")
+	}
 	return fmt.Errorf("%s: %w", name, err)
 }
 
@@ -119,46 +122,10 @@ func (a *Array) interpret(b []byte) error {
 	}
 	a.data = b[h.size:]
 	a.start += h.size
-	if h.bigEndian && h.dtype.Size() > 1 {
-		a.own(swapBytes(a.data, h.dtype.Size()))
-	}
-	if h.fortran && len(h.shape) > 1 {
-		a.own(transpose(a.data, h.shape, h.dtype.Size()))
+	if h.bigEndian && h.dtype.Size() > 1 || h.fortran && len(h.shape) > 1 {
+		return a.rewrite(&h)
 	}
 	return nil
-}
-
-// own replaces the data by data in memory.
-func (a *Array) own(data []byte) { a.data, a.mapped = data, false }
-
-// swapBytes returns the elements with their bytes in reverse.
-func swapBytes(b []byte, size int) []byte {
-	c := slices.Clone(b)
-	for i := 0; i < len(c); i += size {
-		slices.Reverse(c[i : i+size])
-	}
-	return c
-}
-
-// transpose returns an array in Fortran order, the first axis fastest, in C
-// order.
-func transpose(b []byte, shape []int, size int) []byte {
-	c := make([]byte, len(b))
-	index := make([]int, len(shape))
-	for at := 0; at < len(b); at += size {
-		to := 0
-		for axis, n := range shape {
-			to = to*n + index[axis]
-		}
-		copy(c[to*size:][:size], b[at:])
-		for axis := range shape {
-			if index[axis]++; index[axis] < shape[axis] {
-				break
-			}
-			index[axis] = 0
-		}
-	}
-	return c
 }
 
 // readStream reads an .npy file from where it can be read only once.

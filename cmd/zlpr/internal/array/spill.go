@@ -46,19 +46,23 @@ func (s *spill) discard() {
 	}
 }
 
+// bytes returns what was written, and how to release it if it is mapped.
+func (s *spill) bytes() (data []byte, unmap func() error, err error) {
+	if s.file != nil {
+		return mapFile(s.file, s.size)
+	}
+	return s.buffer.Bytes(), nil, nil
+}
+
 // array makes an array of what was written; interpret says what it is.
 func (s *spill) array(name string, interpret func(*Array, []byte) error) (*Array, error) {
 	a := &Array{Name: name}
-	data := s.buffer.Bytes()
-	if s.file != nil {
-		var unmap func() error
-		var err error
-		if data, unmap, err = mapFile(s.file, s.size); err != nil {
-			return nil, err
-		}
-		if unmap != nil {
-			a.close = append(a.close, unmap)
-		}
+	data, unmap, err := s.bytes()
+	if err != nil {
+		return nil, err
+	}
+	if unmap != nil {
+		a.close = append(a.close, unmap)
 	}
 	if err := interpret(a, data); err != nil {
 		a.Close()

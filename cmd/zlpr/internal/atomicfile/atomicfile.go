@@ -4,7 +4,9 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -21,7 +23,16 @@ func Create(path string) (*File, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, &fs.PathError{Op: "create", Path: path, Err: errors.New("is a directory")}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	var f *os.File
+	err := fs.ErrExist
+	for range 100 {
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		// Unlike os.CreateTemp's, a file with the permissions that others have.
+		name := fmt.Sprintf(".%s.%08x.tmp", filepath.Base(path), rand.Uint32())
+		f, err = os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	}
 	if err != nil {
 		// The name of the temporary file says nothing to the user.
 		var e *fs.PathError
@@ -38,8 +49,7 @@ func (f *File) Commit() error {
 	if f.done {
 		return nil
 	}
-	err := f.Chmod(0o644)
-	err = errors.Join(err, f.Close())
+	err := f.Close()
 	if err == nil {
 		err = os.Rename(f.Name(), f.path)
 	}
@@ -58,17 +68,4 @@ func (f *File) Abort() {
 	f.done = true
 	f.Close()
 	os.Remove(f.Name())
-}
-
-// Write writes a whole file by way of write.
-func Write(path string, write func(*os.File) error) error {
-	f, err := Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if err := write(f.File); err != nil {
-		return err
-	}
-	return f.Commit()
 }

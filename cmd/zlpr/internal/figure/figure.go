@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image/color"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +15,6 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
-
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
 )
 
 // Colours that people with any colour vision can tell apart (Okabe and Ito).
@@ -52,7 +49,7 @@ func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
 		p.Legend.Add(c.Name, line)
 	}
 	if log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 2}
 	}
 	return p, nil
 }
@@ -100,7 +97,7 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 	line.Color, line.Width, line.Dashes = grey, vg.Points(1.2), []vg.Length{vg.Points(4), vg.Points(3)}
 	p.Add(line)
 	p.Legend.Add(fmt.Sprintf("threshold %.4g", threshold), line)
-	p.Y.Min = 0
+	p.Y.Min, p.Y.Max = 0, top*1.3 // room for the legend
 	return p, nil
 }
 
@@ -146,8 +143,9 @@ type canvas interface {
 	io.WriterTo
 }
 
-// Save writes plots side by side to an .svg or .png file.
-func Save(path string, plots ...*plot.Plot) error {
+// Write writes plots side by side to a file that is to be called path, as an
+// .svg or .png file.
+func Write(w io.Writer, path string, plots ...*plot.Plot) error {
 	width, height := vg.Length(len(plots))*13*vg.Centimeter, 10*vg.Centimeter
 	var c canvas
 	if strings.EqualFold(filepath.Ext(path), ".png") {
@@ -160,8 +158,6 @@ func Save(path string, plots ...*plot.Plot) error {
 	for i, dc := range plot.Align([][]*plot.Plot{plots}, tiles, draw.New(c))[0] {
 		plots[i].Draw(dc)
 	}
-	return atomicfile.Write(path, func(f *os.File) error {
-		_, err := c.WriteTo(f)
-		return err
-	})
+	_, err := c.WriteTo(w)
+	return err
 }

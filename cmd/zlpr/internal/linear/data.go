@@ -52,19 +52,31 @@ func (m *Matrix) Take(keep func(row int) bool) *Matrix {
 	return t
 }
 
-// Check finds the first feature that is no finite number.
-func (m *Matrix) Check() error {
+// Check finds the first feature that is no finite number, or so large that
+// squares of it are none. Rows are counted from first.
+func (m *Matrix) Check(first int) error {
 	for k, v := range m.Dense {
-		if v-v != 0 {
-			return fmt.Errorf("row %d, column %d: feature is %v; fill it in or leave the row out", k/m.Cols, k%m.Cols, v)
+		if err := checkFeature(v); err != nil {
+			return fmt.Errorf("row %d, column %d: %w", first+k/m.Cols, k%m.Cols, err)
 		}
 	}
 	for i := 0; m.Dense == nil && i < m.Rows; i++ {
 		for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
-			if v := m.Values[k]; v-v != 0 {
-				return fmt.Errorf("row %d, column %d: feature is %v; fill it in or leave the row out", i, m.Indices[k], v)
+			if err := checkFeature(m.Values[k]); err != nil {
+				return fmt.Errorf("row %d, column %d: %w", first+i, m.Indices[k], err)
 			}
 		}
+	}
+	return nil
+}
+
+func checkFeature(v float64) error {
+	const largest = 1e100
+	switch {
+	case v-v != 0:
+		return fmt.Errorf("feature is %v; fill it in or leave the row out", v)
+	case math.Abs(v) > largest:
+		return fmt.Errorf("feature is %v, above %v; divide the features by a number", v, largest)
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/optimize"
 
 	"github.com/zlpr/zlpr"
 )
@@ -55,23 +57,23 @@ func TestGradient(t *testing.T) {
 	s.Standardize(mean, scale)
 	for _, loss := range losses {
 		for _, m := range []*Matrix{x, s} {
-			p, err := newProblem(context.Background(), m, y, 9, loss, Options{L2: 0.1, Workers: 2})
+			p, err := newProblem(context.Background(), m, y, loss, Options{L2: 0.1, Workers: 2})
 			require.NoError(t, err)
 			at := make([]float64, 5*9)
 			for i := range at {
-				at[i] = rng.NormFloat64()
+				at[i] = rng.NormFloat64() / p.scale[i]
 			}
 			g := make([]float64, len(at))
 			p.Grad(g, at)
 			for i := range at {
-				const h = 1e-5
+				const h = 1e-5 // of the weight
 				old := at[i]
-				at[i] = old + h
+				at[i] = old + h/p.scale[i]
 				up := p.Func(at)
-				at[i] = old - h
+				at[i] = old - h/p.scale[i]
 				down := p.Func(at)
 				at[i] = old
-				require.InDelta(t, (up-down)/(2*h), g[i], 1e-8, "%s, weight %d", loss.Name(), i)
+				require.InDelta(t, (up-down)/(2*h), g[i]/p.scale[i], 1e-8, "%s, weight %d", loss.Name(), i)
 			}
 			require.NoError(t, p.err)
 		}
@@ -111,30 +113,160 @@ func TestStandardization(t *testing.T) {
 }
 
 // TestAnyStart reaches the same objective from zeros and from random weights,
-// with a class that no row has: its bias has no finite optimum.
+// near and far, with a class that no row has, whose bias has no finite optimum,
+// one that all rows have, and two that are the same.
 func TestAnyStart(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	x, y := problemOf(rng, 200, 10, 12)
 	for i := range y.Rows {
-		y.Data[i*12+3] = 0
+		y.Data[i*12+3], y.Data[i*12+4] = 0, 1
+		y.Data[i*12+6] = y.Data[i*12+5]
 	}
-	for _, loss := range losses {
-		for _, l2 := range []float64{1e-1, 1e-3, 1e-5} {
-			o := Options{L2: l2, Tolerance: 1e-10, Iterations: 5000, Workers: 2}
-			first, err := Fit(context.Background(), x, y, loss, o)
-			require.NoError(t, err)
-			require.True(t, first.Converged)
-			for range 3 {
-				o.Start = make([]float64, 11*12)
-				for i := range o.Start {
-					o.Start[i] = 3 * rng.NormFloat64()
-				}
-				r, err := Fit(context.Background(), x, y, loss, o)
+	for _, loss := range append(losses, zlpr.PaddedSubset{K: 12}) {
+		for _, l2 := range []float64{1e-1, 1e-3, 1e-5, 1e-7} {
+			if testing.Short() && l2 < 1e-5 {
+				continue // thousands of iterations
+			}
+			for _, m := range []*Matrix{x, sparseOf(x)} {
+				o := Options{L2: l2, Tolerance: 1e-10, Iterations: 20000, Workers: 2}
+				first, err := Fit(context.Background(), m, y, loss, o)
 				require.NoError(t, err)
-				require.InEpsilon(t, first.Objective, r.Objective, 1e-8, "%s, λ = %g", loss.Name(), l2)
+				require.True(t, first.Converged)
+				for _, deviation := range []float64{0.1, 3, 30} {
+					o.Start = make([]float64, 11*12)
+					for i := range o.Start {
+						o.Start[i] = deviation * rng.NormFloat64()
+					}
+					r, err := Fit(context.Background(), m, y, loss, o)
+					require.NoError(t, err)
+					require.True(t, r.Converged, "%s, λ = %g", loss.Name(), l2)
+					require.InEpsilon(t, first.Objective, r.Objective, 1e-8, "%s, λ = %g", loss.Name(), l2)
+				}
 			}
 		}
 	}
+}
+
+// TestGap compares the gap with what a longer descent gains: it is no less,
+// for BCE, of which it is a bound, and for the others, and near the end it is
+// not much more.
+func TestGap(t *testing.T) {
+	x, y := problemOf(rand.New(rand.NewPCG(9, 10)), 150, 8, 10)
+	for i := range y.Rows {
+		y.Data[i*10+2] = 0
+	}
+	for _, loss := range losses {
+		for _, l2 := range []float64{1e-1, 1e-3, 1e-5} {
+			end, err := Fit(context.Background(), x, y, loss, Options{L2: l2, Tolerance: 1e-15, Iterations: 5000, Workers: 1})
+			require.NoError(t, err)
+			require.True(t, end.Converged)
+			last := 0.0
+			for iterations := 1; iterations < end.Iterations; iterations += 1 + iterations/10 {
+				r, err := Fit(context.Background(), x, y, loss, Options{L2: l2, Tolerance: 1e-15, Iterations: iterations, Workers: 1})
+				require.NoError(t, err)
+				above := r.Objective - end.Objective
+				require.GreaterOrEqual(t, r.Gap+2e-15*end.Objective, above, "%s, λ = %g, iteration %d", loss.Name(), l2, iterations)
+				if above > 1e-13*end.Objective {
+					last = r.Gap / above
+				}
+			}
+			require.Less(t, last, 1e5, "%s, λ = %g", loss.Name(), l2)
+		}
+	}
+}
+
+// TestRounding asks for more than float64 has: Fit ends all the same, and says
+// that it is done.
+func TestRounding(t *testing.T) {
+	x, y := problemOf(rand.New(rand.NewPCG(11, 12)), 300, 12, 8)
+	for _, loss := range losses {
+		o := Options{L2: 1e-4, Tolerance: 1e-30, Iterations: 5000, Workers: 2}
+		first, err := Fit(context.Background(), x, y, loss, o)
+		require.NoError(t, err)
+		require.True(t, first.Converged, loss.Name())
+		require.Less(t, first.Iterations, 1000)
+		o.Start = append(slices.Clone(first.W), first.B...)
+		again, err := Fit(context.Background(), x, y, loss, o)
+		require.NoError(t, err)
+		require.True(t, again.Converged, loss.Name())
+		require.InEpsilon(t, first.Objective, again.Objective, 1e-14, loss.Name())
+	}
+}
+
+// TestMerge: equal columns make one, and the model is that of all columns.
+func TestMerge(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	x, y := problemOf(rng, 80, 7, 6)
+	for i := range x.Rows { // 1 = 4 = 6, and 5 is 0
+		row := x.Dense[i*7:][:7]
+		row[4], row[6], row[5] = row[1], row[1], 0
+	}
+	o := Options{L2: 1e-2, Tolerance: 1e-13, Iterations: 2000, Workers: 1, Start: make([]float64, 8*6)}
+	for i := range o.Start {
+		o.Start[i] = rng.NormFloat64()
+	}
+	for _, standardize := range []bool{false, true} {
+		s := sparseOf(x)
+		if standardize {
+			mean, scale := x.Standardization()
+			s.Standardize(mean, scale)
+			x.Standardize(mean, scale)
+		}
+		merged := merge(s)
+		require.Equal(t, 4, merged.Cols)
+		require.Equal(t, []int32{0, 1, 2, 3, 1, -1, 1}, merged.to)
+		// The start has the same scores.
+		all, few := make([]float64, 80*6), make([]float64, 80*6)
+		b := make([]float64, 6)
+		s.Multiply(all, o.Start[:7*6], b, 6, 1)
+		merged.Multiply(few, merged.narrow(o.Start[:7*6], 6), b, 6, 1)
+		require.InDeltaSlice(t, all, few, 1e-13)
+		require.InDelta(t, s.largestNorm(), merged.largestNorm(), 1e-13)
+		require.InDelta(t, x.largestNorm(), s.largestNorm(), 1e-12)
+
+		want, err := Fit(context.Background(), x, y, zlpr.ZLPR{}, o)
+		require.NoError(t, err)
+		got, err := Fit(context.Background(), s, y, zlpr.ZLPR{}, o)
+		require.NoError(t, err)
+		require.InEpsilon(t, want.Objective, got.Objective, 1e-12)
+		require.InDeltaSlice(t, want.W, got.W, 1e-5)
+		require.InDeltaSlice(t, want.B, got.B, 1e-5)
+	}
+}
+
+// TestLineSearch: steps along functions of one variable.
+func TestLineSearch(t *testing.T) {
+	for name, f := range map[string]func(x float64) (f, g float64){
+		"square":   func(x float64) (f, g float64) { return (x - 3) * (x - 3), 2 * (x - 3) },
+		"far":      func(x float64) (f, g float64) { return 1e-6*x*x - x, 2e-6*x - 1 },
+		"near":     func(x float64) (f, g float64) { return 1e8*x*x - x, 2e8*x - 1 },
+		"exp":      func(x float64) (f, g float64) { return math.Exp(40*x) - 50*x, 40*math.Exp(40*x) - 50 },
+		"overflow": func(x float64) (f, g float64) { return math.Exp(1e5*x) - 2e5*x, 1e5*math.Exp(1e5*x) - 2e5 },
+		// All values are the same: the derivative decides.
+		"rounded": func(x float64) (f, g float64) { return 1, 1e-12 * (x - 3) },
+	} {
+		l := &lineSearch{}
+		value, slope := f(0)
+		op := l.Init(value, slope, 1)
+		step, tries := 1.0, 0
+		for ; op != optimize.MajorIteration; tries++ {
+			var err error
+			at, g := f(step)
+			op, step, err = l.Iterate(at, g)
+			require.NoError(t, err, name)
+		}
+		_, g := f(step)
+		require.LessOrEqual(t, math.Abs(g), 0.9*math.Abs(slope), name)
+		require.Less(t, tries, 30, name)
+	}
+	// A function that falls for ever.
+	l := &lineSearch{}
+	op := l.Init(0, -1, 1)
+	var err error
+	for step := 1.0; op != optimize.MajorIteration && err == nil; {
+		op, step, err = l.Iterate(-step, -1)
+	}
+	require.ErrorIs(t, err, optimize.ErrLinesearcherFailure)
 }
 
 // TestWorkers: the number of threads changes no bit.

@@ -29,8 +29,13 @@ func (m *Matrix) Close() error {
 	return nil
 }
 
-// Is reports whether the archive has a matrix as scipy writes it.
-func Is(z *array.Archive) bool { return z.Has("indptr") && z.Has("indices") && z.Has("data") }
+// Is reports whether the archive has a sparse matrix, as scipy writes it, of any
+// of its formats.
+func Is(z *array.Archive) bool {
+	return isCSR(z) || z.Has("format") && z.Has("shape") && z.Has("data")
+}
+
+func isCSR(z *array.Archive) bool { return z.Has("indptr") && z.Has("indices") && z.Has("data") }
 
 // Open reads a matrix that scipy.sparse.save_npz wrote.
 func Open(path string) (*Matrix, error) {
@@ -44,6 +49,9 @@ func Open(path string) (*Matrix, error) {
 	}
 	if format := z.Text("format"); format != "" && format != "csr" {
 		return nil, fmt.Errorf("%s: sparse format %q; write it with scipy.sparse.save_npz(file, matrix.tocsr())", path, format)
+	}
+	if !isCSR(z) {
+		return nil, fmt.Errorf("%s: no indptr, indices and data; write it with scipy.sparse.save_npz(file, matrix.tocsr())", path)
 	}
 	var parts [4]*array.Array
 	m := &Matrix{Name: path}
@@ -120,7 +128,7 @@ func (m *Matrix) check() error {
 	for i := range m.Rows {
 		for _, j := range m.Indices[m.RowPtr[i]:m.RowPtr[i+1]] {
 			if j < 0 || int(j) >= m.Cols {
-				return fmt.Errorf("%s: row %d: column %d of %d", m.Name, i, j, m.Cols)
+				return fmt.Errorf("%s: row %d: column %d, but there are %d, counted from 0", m.Name, i, j, m.Cols)
 			}
 		}
 	}

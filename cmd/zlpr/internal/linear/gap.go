@@ -1,0 +1,106 @@
+package linear
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/floats"
+)
+
+// gap returns what the objective
+//
+//	F(W, b) = (1/n)·Σ_i loss(s_i) + (λ/2)·|W|²,   s_i = x_i·W + b
+//
+// may be above its minimum, from its gradient at one place. With the losses'
+// gradients a_i by s_i, and their conjugates, the dual problem bounds F from
+// below: for all a' with Σ_i a'_i = 0 the minimum is at least
+//
+//	D(a') = -(1/n)·Σ_i conjugate(a'_i) - |xᵀ·a'/n|²/(2λ)
+//
+// Here Σ_i a_i/n = g is the gradient by b, which is small but not 0. Let a' =
+// a - d, where d_ic = (g_c/h_c)·p_ic·(1-p_ic) with p = |a| and h_c the mean of
+// p_ic·(1-p_ic), the second derivative of F by b_c; so Σ_i d_i = n·g. Then, b
+// having dropped out,
+//
+//	F - D(a') = |xᵀ·a'/n + λW|²/(2λ) + (1/n)·Σ_i Bregman divergence(a'_i, a_i)
+//	          ≤ (|G| + r·|g|)²/(2λ) + Σ_c g_c²/h_c
+//
+// G being the gradient by W and r the largest norm of an x_i: d is of one sign
+// in each class, so that |xᵀ·d/n| ≤ r·|g|. The divergence of the binary
+// cross-entropy is that of Kullback and Leibler, at most the χ² distance
+// d²/(p(1-p)); its mean is g_c²/h_c. So this is a bound for BCE as soon as
+// |g_c| ≤ h_c. For the other losses g·H⁻¹·g, with the matrix H of second
+// derivatives by b, stands where the sum is; its diagonal is what is taken here.
+// The bias of a class that no row has runs off to -Inf: there g_c ≈ h_c ≈ what
+// F can still fall.
+//
+// enough ends the computation early: a result above it is no more than that.
+func (p *problem) gap(enough float64) float64 {
+	cut := p.x.Cols * p.classes
+	weights, biases := p.norms()
+	if weights+biases == 0 {
+		return 0
+	}
+	norm := weights + p.radius*biases
+	gap := norm * norm / (2 * p.o.L2)
+	if gap > enough {
+		return gap
+	}
+	for c, h := range p.biasCurvature() {
+		if g := p.gradient[cut+c] / p.scale[cut+c]; g != 0 {
+			gap += g * g / h
+		}
+	}
+	return gap
+}
+
+// norms returns the norms of the gradient by W and by b.
+func (p *problem) norms() (weights, biases float64) {
+	cut := p.x.Cols * p.classes
+	for i, g := range p.gradient {
+		g /= p.scale[i]
+		if i < cut {
+			weights += g * g
+		} else {
+			biases += g * g
+		}
+	}
+	return math.Sqrt(weights), math.Sqrt(biases)
+}
+
+// biasCurvature returns h: the evaluator leaves a/n in p.scores.
+func (p *problem) biasCurvature() []float64 {
+	h, n := make([]float64, p.classes), float64(p.x.Rows)
+	for i := range p.x.Rows {
+		for c, a := range p.scores[i*p.classes:][:p.classes] {
+			a = math.Abs(a)
+			h[c] += a * (1 - n*a)
+		}
+	}
+	return h
+}
+
+// largestNorm returns the largest norm of a row.
+func (m *Matrix) largestNorm() float64 {
+	largest, zero := 0.0, 0.0
+	for j, s := range m.Scale { // an entry that is not stored is -m·s
+		zero += m.Mean[j] * s * m.Mean[j] * s
+	}
+	for i := range m.Rows {
+		if m.Dense != nil {
+			largest = max(largest, floats.Norm(m.Dense[i*m.Cols:][:m.Cols], 2))
+			continue
+		}
+		square := zero
+		for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
+			v := m.Values[k]
+			if m.Scale != nil {
+				j := m.Indices[k]
+				square -= m.Mean[j] * m.Scale[j] * m.Mean[j] * m.Scale[j]
+				v = (v - m.Mean[j]) * m.Scale[j]
+			}
+			square += v * v
+		}
+		largest = max(largest, math.Sqrt(max(0, square)))
+	}
+	return largest
+}
