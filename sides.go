@@ -246,7 +246,8 @@ func thresholdSlope(u, v float64) float64 {
 func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 	s := &c.scratch
 	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
-	fits := func(f float64) bool { return f == 0 || factorFits[T](f) } // 0: the other side is empty
+	// A factor is 0 where the other side is empty.
+	fits := func(f, other float64) bool { return other == 0 || factorFits[T](f) }
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]
 		ok := fastSum[T](a) && math.Abs(rule.shift) < 600
@@ -255,17 +256,15 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 		} else {
 			ok = ok && fastSum[T](b)
 		}
-		u := a * b
+		u := float64(a * b)
 		ok = ok && fastTerm(u)
-		u *= shift
+		u = float64(u * shift)
 		ok = ok && fastTerm(u)
 		if ok && c.grad != nil {
-			f := c.scale[i] * shift / (1 + u)
-			fa, fb := f*b, f*a
-			if rule.target {
-				fb = 0 // the target's derivative is set apart
-			}
-			ok = fits(fa) && fits(fb)
+			// b/(1+u) and a/(1+u) are in range, whatever the scale.
+			f := shift / (1 + u)
+			fa, fb := f*b*c.scale[i], f*a*c.scale[i]
+			ok = fits(fa, b) && (rule.target || fits(fb, a)) // the target's derivative is set apart
 			s.fa[i], s.fb[i] = T(fa), T(fb)
 		}
 		if !ok {
