@@ -24,8 +24,12 @@ import (
 //	a negative at +Inf or a positive at -Inf: loss +Inf, derivative ±1
 //	a negative at -Inf or a positive at +Inf adds nothing
 //
-// The relative error of the loss is below 4 ULP, as that of ZLPR. See Lin et
-// al., "Focal Loss for Dense Object Detection", arXiv 1708.02002.
+// The relative error of the loss is below 4 ULP, as that of ZLPR, and so is that
+// of gradients above 2^-120 (float64: 2^-1000); without focal exponent at most
+// 2.1 ULP were found of either. That of the derivative by the threshold is below
+// 4 ULP of the sum of the magnitudes of the gradient.
+//
+// See Lin et al., "Focal Loss for Dense Object Detection", arXiv 1708.02002.
 type BCE struct {
 	Threshold      float64   // s0
 	PositiveWeight []float64 // ≥ 0: nil for 1, one for all classes, or one a class
@@ -54,13 +58,16 @@ func evalBCE[T Float](c *lossChunk[T], l *BCE) error {
 	if w := len(l.PositiveWeight); w > 1 && w != c.n {
 		return errClass
 	}
-	for i := range c.rows {
-		c.bceRow(i, l)
+	if l.Focal != 0 || !c.bceRows(l) {
+		for i := range c.rows {
+			c.bceRow(i, l)
+		}
 	}
 	return nil
 }
 
-// bceRow evaluates row i. With x = ±(s-s0) by the label and e = e^-|x|,
+// bceRow evaluates row i in the general way: with a focal exponent, and where
+// the kernels do not serve (see bce_rows.go). With x = ±(s-s0) by the label and e = e^-|x|,
 //
 //	softplus(x) = max(x, 0) + log1p(e)
 //	sigmoid(x) = 1/(1+e) for x ≥ 0, e/(1+e) else
@@ -106,7 +113,8 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 			}
 			infinite = infinite || v > math.MaxFloat64
 			softplus := max(v, 0) + log1p[k]
-			term, derivative := softplus, 1/(1+e)
+			var term float64
+			derivative := 1 / (1 + e)
 			if v < 0 {
 				derivative *= e
 			}
@@ -120,7 +128,9 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 				softplus += float64(derivative * rest)
 				derivative += float64(derivative * (1 - derivative) * rest)
 			}
-			if l.Focal != 0 {
+			if l.Focal == 0 {
+				term = softplus
+			} else {
 				term, derivative = focal(l.Focal, v, rest, e, log1p[k], softplus, derivative)
 			}
 			if !infinite {

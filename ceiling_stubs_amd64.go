@@ -4,32 +4,32 @@
 
 package zlpr
 
-// read32AVX2 reads n elements of x, a multiple of 128.
+// read32AVX2 reads n elements of x, a multiple of 64.
 //
 //go:noescape
 func read32AVX2(x *float32, n int)
 
-// copy32AVX2 copies n elements, a multiple of 128.
+// copy32AVX2 copies n elements, a multiple of 64.
 //
 //go:noescape
 func copy32AVX2(dst *float32, x *float32, n int)
 
-// copyStream32AVX2 copies n elements, a multiple of 128, past the caches.
+// copyStream32AVX2 copies n elements, a multiple of 64, past the caches.
 //
 //go:noescape
 func copyStream32AVX2(dst *float32, x *float32, n int)
 
-// read32AVX512 reads n elements of x, a multiple of 128.
+// read32AVX512 reads n elements of x, a multiple of 64.
 //
 //go:noescape
 func read32AVX512(x *float32, n int)
 
-// copy32AVX512 copies n elements, a multiple of 128.
+// copy32AVX512 copies n elements, a multiple of 64.
 //
 //go:noescape
 func copy32AVX512(dst *float32, x *float32, n int)
 
-// copyStream32AVX512 copies n elements, a multiple of 128, past the caches.
+// copyStream32AVX512 copies n elements, a multiple of 64, past the caches.
 //
 //go:noescape
 func copyStream32AVX512(dst *float32, x *float32, n int)

@@ -21,7 +21,7 @@ type SoftmaxCrossEntropy struct{}
 func (SoftmaxCrossEntropy) Name() string { return "softmax" }
 
 func (SoftmaxCrossEntropy) traits() (lossTraits, error) {
-	return lossTraits{target: true, classWeights: true}, nil
+	return lossTraits{target: true, classWeights: true, sideCopies: true}, nil
 }
 
 func (SoftmaxCrossEntropy) eval32(c *lossChunk[float32]) error { return evalCrossEntropy(c) }
@@ -29,6 +29,7 @@ func (SoftmaxCrossEntropy) eval64(c *lossChunk[float64]) error { return evalCros
 
 func evalCrossEntropy[T Float](c *lossChunk[T]) error {
 	if c.classWeights != nil && c.grad != nil {
+		c.uniform.spoil()
 		for i, t := range c.target {
 			if t >= 0 {
 				c.scale[i] *= c.classWeights[t]

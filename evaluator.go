@@ -53,11 +53,13 @@ type lossJob[T Float] struct {
 	failed            atomic.Int64 // the first chunk with an error
 	wait              sync.WaitGroup
 
+	number       int     // of batches so far
 	counting     bool    // the pass that counts rows
 	factor       float64 // of all gradients
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	factors      classFactors[T]
+	stream       bool // the gradient goes past the caches
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -78,6 +80,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	}
 	j := &e.job
 	j.ctx, j.b, j.out = ctx, b, out
+	j.number++
 	defer func() { j.ctx, j.b, j.out = nil, nil, nil }()
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
@@ -87,6 +90,8 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	}
 	j.setClassesOff(bitWords(n))
 	j.factors.begin(b.ClassWeights)
+	g := &out.Grad
+	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
 	j.factor = 1
 	if out.Upstream != 0 {
@@ -133,6 +138,9 @@ const (
 	lossChunkLen  = 8192
 	lossChunkRows = 256
 )
+
+// bufferLen is the length of the longest row whose gradient is kept in a buffer.
+const bufferLen = 1 << 15
 
 // setClassesOff notes the classes of weight 0.
 func (j *lossJob[T]) setClassesOff(words int) {
@@ -199,8 +207,10 @@ type lossWorker[T Float] struct {
 	goRun func() // run in a goroutine; made once, so that nothing is allocated
 
 	chunk  lossChunk[T]
-	grad   []T       // place for gradients that are not written in place
+	grad   [2][]T    // places for gradients that are not written in place
+	turn   int       // which of them is next
 	weight []float64 // row weights
+	living int       // so many elements of chunk.live are true while chunk.allLive
 	top    topScratch
 	total  lossTotal
 
@@ -221,6 +231,7 @@ func newLossWorker[T Float](e *Evaluator[T]) *lossWorker[T] {
 // before the chunks below its own are done: the first error is always found.
 func (w *lossWorker[T]) run() {
 	j := &w.e.job
+	defer w.chunk.pending.finish()
 	for {
 		k := j.next.Add(1) - 1
 		if k >= int64(j.chunks) || k > j.failed.Load() {
@@ -244,7 +255,7 @@ func (w *lossWorker[T]) run() {
 func (w *lossWorker[T]) do(k int) error {
 	e, j, c := w.e, &w.e.job, &w.chunk
 	b := j.b
-	c.first = k * j.chunkRows
+	c.first, c.batch = k*j.chunkRows, j.number
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
 	c.words = bitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
@@ -273,7 +284,7 @@ func (w *lossWorker[T]) do(k int) error {
 		w.hardNegatives()
 	}
 	w.prepareGradient()
-	c.loss = resize(c.loss, c.rows)
+	c.loss = resize(c.loss, (c.rows+7)&^7)[:c.rows] // as kernels write them
 	if c.n > 0 {
 		var err error
 		switch c := any(c).(type) {
@@ -299,31 +310,69 @@ func (w *lossWorker[T]) prepareGradient() {
 	out := j.out
 	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
 	c.grad, c.thresholdGrad = nil, nil
+	c.stream = j.stream
+	c.buffered = j.stream && w.e.traits.sideCopies && c.n <= bufferLen
 	if out.ThresholdGrad != nil || column {
 		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
 		w.chunk.scratch.thresholdGrad = c.thresholdGrad
 	}
 	switch {
 	case out.Grad.Data == nil || c.n == 0:
-	case out.Accumulate:
-		w.grad = resize(w.grad, c.rows*c.n)
-		c.grad, c.gradStride = w.grad, c.n
+	case out.Accumulate || c.buffered:
+		c.grad, c.gradStride = w.buffer(), c.n
 	default:
 		c.grad, c.gradStride = out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride
 	}
 	if c.grad == nil && c.thresholdGrad == nil {
 		return
 	}
-	c.scale = resize(c.scale, c.rows)
-	for i := range c.scale {
-		c.scale[i] = j.factor
+	if j.b.RowWeights == nil {
+		c.scale = c.uniform.fill(c.scale, j.factor, c.rows)
+		return
 	}
-	if j.b.RowWeights != nil {
-		for i, v := range w.weight {
-			c.scale[i] *= v
-		}
+	c.scale = resize(c.scale, (c.rows+7)&^7)
+	c.uniform.spoil()
+	for i, v := range w.weight {
+		c.scale[i] = j.factor * v
 	}
+	for i := c.rows; i < len(c.scale); i++ {
+		c.scale[i] = 1
+	}
+	c.scale = c.scale[:c.rows]
 }
+
+// buffer returns a place for the gradients of a chunk; that of the last chunk
+// stays as it is.
+func (w *lossWorker[T]) buffer() []T {
+	w.turn ^= 1
+	b := &w.grad[w.turn]
+	*b = resizeAligned(*b, w.chunk.rows*w.chunk.n)
+	return *b
+}
+
+// A filled remembers that all elements of a slice, to its capacity, are one
+// value.
+type filled struct {
+	value float64
+	valid bool
+}
+
+// fill returns x with length n and all elements that value, also those beyond to
+// a multiple of 8.
+func (f *filled) fill(x []float64, value float64, n int) []float64 {
+	room := (n + 7) &^ 7
+	if cap(x) < room || !f.valid || f.value != value {
+		x = resize(x, max(room, cap(x)))
+		for i := range x {
+			x[i] = value
+		}
+		*f = filled{value, true}
+	}
+	return x[:n]
+}
+
+// spoil tells that the elements are being written.
+func (f *filled) spoil() { f.valid = false }
 
 // writeGradient brings the gradients to their places.
 func (w *lossWorker[T]) writeGradient() {
@@ -346,6 +395,11 @@ func (w *lossWorker[T]) writeGradient() {
 			c.grad[i*c.gradStride+column] = T(g)
 		}
 	}
+	if c.buffered {
+		c.pending.finish()
+		from := c.first * c.n
+		c.pending = newSideCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
+	}
 	if !out.Accumulate {
 		return
 	}
@@ -361,35 +415,55 @@ func (w *lossWorker[T]) writeGradient() {
 // sumUp adds the rows' losses to the totals.
 func (w *lossWorker[T]) sumUp() {
 	j, c, t := &w.e.job, &w.chunk, &w.total
-	weighted := j.b.RowWeights != nil
-	least, most, rows := t.min, t.max, 0
-	for i, live := range c.live {
-		if !live {
-			c.loss[i] = 0
-			continue
-		}
-		rows++
-		if weighted {
-			t.sum.AddProduct(w.weight[i], c.loss[i])
-			t.weight.Add(w.weight[i])
-			c.loss[i] *= w.weight[i]
-		}
-		// NaN is neither.
-		if l := c.loss[i]; l < least {
-			least = l
-		}
-		if l := c.loss[i]; l > most {
-			most = l
+	rows := c.rows
+	if !c.allLive {
+		rows = 0
+		for i, live := range c.live {
+			if live {
+				rows++
+			} else {
+				c.loss[i] = 0
+			}
 		}
 	}
-	t.min, t.max = least, most
-	t.rows += rows
-	if !weighted {
+	if j.b.RowWeights != nil {
+		for i, live := range c.live {
+			if live {
+				t.sum.AddProduct(w.weight[i], c.loss[i])
+				t.weight.Add(w.weight[i])
+				c.loss[i] *= w.weight[i]
+			}
+		}
+	} else {
 		t.sum.AddSlice(c.loss)
 		t.weight.Add(float64(rows))
 	}
+	t.rows += rows
+	t.extremes(c.loss, c.live, c.allLive)
 	if j.out.Losses != nil {
 		copy(j.out.Losses[c.first:], c.loss)
+	}
+}
+
+// extremes takes in the losses of the live rows. NaN are neither smallest nor
+// largest.
+func (t *lossTotal) extremes(loss []float64, live []bool, allLive bool) {
+	if allLive {
+		// Numbers ≥ 0 are in the order of their bits, and no branch is needed.
+		least, most := int64(math.MaxInt64), int64(math.MinInt64)
+		for _, l := range loss {
+			b := int64(math.Float64bits(l))
+			least, most = min(least, b), max(most, b)
+		}
+		if least >= 0 && most <= int64(math.Float64bits(math.Inf(1))) {
+			t.min, t.max = min(t.min, math.Float64frombits(uint64(least))), max(t.max, math.Float64frombits(uint64(most)))
+			return
+		}
+	}
+	for i, l := range loss {
+		if live[i] && l == l {
+			t.min, t.max = min(t.min, l), max(t.max, l)
+		}
 	}
 }
 
@@ -399,4 +473,25 @@ func resize[E any](x []E, n int) []E {
 		return make([]E, n)
 	}
 	return x[:n]
+}
+
+// resizeAligned is resize for a slice that begins at a multiple of 64 bytes.
+func resizeAligned[T Float](x []T, n int) []T {
+	if cap(x) >= n {
+		return x[:n]
+	}
+	x = make([]T, n+16)
+	return x[misaligned(x):][:n]
+}
+
+// resizeOnes is resize for a slice all of whose elements are 1.
+func resizeOnes(x []float64, n int) []float64 {
+	if cap(x) >= n {
+		return x[:n]
+	}
+	x = make([]float64, n)
+	for i := range x {
+		x[i] = 1
+	}
+	return x
 }

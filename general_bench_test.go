@@ -176,7 +176,7 @@ func benchAffineSum[T Float](b *testing.B, n int) {
 		f := &classFactors[T]{}
 		f.begin(nil)
 		r := sideRows[T]{x: x, stride: n, rows: 1, n: n, pos: make([]uint64, len(bits)), neg: bits, words: len(bits), weights: f.get(n).weights, gamma: gammaPair[T](scale)}
-		p := [1]gradParams[T]{zeroPivot[T]()}
+		p := [1]gradParams[T]{{magicOf[T](0), 0, 1, magicOf[T](0), 0, 1}}
 		var sum [1][2]float64
 		for b.Loop() {
 			sideSums(sum[:], &r, p[:], 0)

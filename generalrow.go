@@ -44,12 +44,11 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 			c.scale[i] *= rule.gamma
 		}
 	}
-	s.a, s.b = resize(s.a, c.rows), resize(s.b, c.rows)
-	s.u, s.v = resize(s.u, c.rows), resize(s.v, c.rows)
-	s.slow = resize(s.slow, c.rows)
+	s.prepare(c.rows)
 	anySlow := true
 	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
-		zero := [1]gradParams[T]{zeroPivot[T]()}
+		var zero [1]gradParams[T]
+		zero[0][0], zero[0][3] = magicOf[T](0), magicOf[T](0)
 		for k := range g.passes {
 			g.sum[k] = resize(g.sum[k], c.rows)
 			sideSums(g.sum[k], &g.passes[k], zero[:], 0)
@@ -67,7 +66,6 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 		for i := range s.slow {
 			s.slow[i] = true
 		}
-		s.params = resize(s.params, c.rows)
 	}
 	if anySlow {
 		c.evalSlow(rule)
@@ -80,7 +78,11 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 		for ; !anySlow && end < c.rows || end < c.rows && s.slow[end] == s.slow[i]; end++ {
 		}
 		if !anySlow || !s.slow[i] {
-			c.sideGradients(i, end, s.params[i:end])
+			g.params = resize(g.params, end-i)
+			for j := range g.params {
+				g.params[j] = gradParams[T]{magicOf[T](0), 0, s.fa[i+j], magicOf[T](0), 0, -s.fb[i+j]}
+			}
+			c.sideGradients(i, end, g.params)
 		}
 		i = end
 	}

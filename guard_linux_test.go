@@ -117,7 +117,8 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 		for i := range f {
 			f[i] = guarded[float64](t, longest, atEnd)
 		}
-		params := guarded[T](t, 6, atEnd)
+		kept := guarded[T](t, longest+64, atEnd)
+		factors := [2][]T{guarded[T](t, 1, atEnd), guarded[T](t, 1, atEnd)}
 		for n := 1; n <= longest; n++ {
 			x, w := part(in, n), bitWords(n)
 			pos, neg := words(f[0], w), words(f[1], w)
@@ -135,13 +136,21 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 				pos[w-1] &= 1<<(n%64) - 1
 				neg[w-1] &= 1<<(n%64) - 1
 			}
-			selectSums(wide(f[2], 1), wide(f[3], 1), x, n, 1, n, pos, neg, w)
-			p := scaleParams[T](power{hi: 3})
-			copy(params[:3], p[:])
-			copy(params[3:], p[:])
-			q := unsafe.Slice((*gradParams[T])(unsafe.Pointer(unsafe.SliceData(params))), 1)
-			selectGrad(part(out, n), n, x, n, 1, n, pos, neg, w, q, false)
-			selectGrad(part(out, n), n, x, n, 1, n, pos, neg, w, q, true)
+			// Sums have room for 8 rows, exponentials for the end of the group.
+			a, b := wide(f[2], 8), wide(f[3], 8)
+			selectSums(a, b, x, n, 1, n, pos, neg, w)
+			e := part(kept, (n+63)&^63)
+			selectExp(a, b, e, n, x, n, 1, n, pos, neg, w, &sideCopy[T]{})
+			fa, fb := part(factors[0], 1), part(factors[1], 1)
+			fa[0], fb[0] = 0.5, 0.25
+			selectScale(part(out, n), n, e, n, 1, n, fa, fb)
+			if n%8 == 0 {
+				loss, scale := wide(f[0], n), wide(f[1], n)
+				for i := range scale {
+					scale[i] = 1
+				}
+				finishSums(loss, part(kept, n), part(out, n), wide(f[2], n), wide(f[3], n), scale)
+			}
 			bytes := unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(wide(f[2], n)))), 8*n)
 			clear(bytes)
 			packBytes(words(f[3], n/8+1), bytes[:n], n, 1, n)
@@ -195,7 +204,7 @@ func testGuardPagesOfSides[T Float](t *testing.T) {
 			}
 			sideMax(asOne[sideTop[T]](tops), r)
 			p := asOne[gradParams[T]](params)
-			p[0] = zeroPivot[T]()
+			p[0] = gradParams[T]{magicOf[T](0), 0, 1, magicOf[T](0), 0, 1}
 			sums := unsafe.Slice((*[2]float64)(unsafe.Pointer(unsafe.SliceData(touching(f[2], 2, atEnd)))), 1)
 			sideSums(sums, r, p, 0)
 			sideGrad(part(x[1]), n, r, p, nil, 0)

@@ -32,8 +32,6 @@ func TestHashes(t *testing.T) {
 		{"log1p", 0x1cfe6ac89127eaeb, hashLog1p},
 		{"selectSums/float32", 0x92059fc8e5b1ca3a, hashSelectSums[float32]},
 		{"selectSums/float64", 0x63a5e6154dde5501, hashSelectSums[float64]},
-		{"selectGrad/float32", 0xf3ad7b22940f4396, hashSelectGrad[float32]},
-		{"selectGrad/float64", 0xe8bd43c7dba21b4f, hashSelectGrad[float64]},
 		{"sideMax/float32", 0xb63052c4470739e7, hashSideMax[float32]},
 		{"sideMax/float64", 0x47216c32c4cd5c3b, hashSideMax[float64]},
 		{"sideSums/float32", 0x84e684c12516122c, hashSideSums[float32]},
@@ -43,6 +41,14 @@ func TestHashes(t *testing.T) {
 		{"softWeights/float32", 0xa40f826384c66be2, hashSoftWeights[float32]},
 		{"softWeights/float64", 0x901bf9c7fe9a2412, hashSoftWeights[float64]},
 		{"softUnit", 0xa8bbd2d0986d2c83, hashSoftUnit},
+		{"selectExp/float32", 0xf31efe6c308adf80, hashSelectExp[float32]},
+		{"selectExp/float64", 0x0e96307902f6dbe0, hashSelectExp[float64]},
+		{"selectScale/float32", 0x2bd505112a4fad5b, hashSelectScale[float32]},
+		{"selectScale/float64", 0x6284dfed2711f29d, hashSelectScale[float64]},
+		{"finishSums/float32", 0xdb78748f95df4201, hashFinishSums[float32]},
+		{"finishSums/float64", 0xa70410869fcb99a6, hashFinishSums[float64]},
+		{"bce/float32", 0x109871cf982f686c, hashBCE[float32]},
+		{"bce/float64", 0xa832db6190d66cb9, hashBCE[float64]},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -230,30 +236,43 @@ func hashedSides(r *rawRand, rows, n int) (pos, neg []uint64, words int) {
 func hashSelectSums[T Float](h *resultHash, r *rawRand) {
 	x, stride, rows, n, _ := hashedRows[T](r)
 	pos, neg, words := hashedSides(r, rows, n)
-	var a, b [2]float64
-	selectSums(a[:rows], b[:rows], x, stride, rows, n, pos, neg, words)
+	var a, b [8]float64
+	selectSums(a[:], b[:], x, stride, rows, n, pos, neg, words)
 	addHash(h, a[:rows]...)
 	addHash(h, b[:rows]...)
 }
 
-func hashSelectGrad[T Float](h *resultHash, r *rawRand) {
-	x, stride, rows, n, top := hashedRows[T](r)
-	bottom := 0.0
-	for _, v := range x {
-		if y := float64(v); y < bottom && y > -math.MaxFloat64 {
-			bottom = y
+func hashSelectExp[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	pos, neg, words := hashedSides(r, rows, n)
+	var a, b [8]float64
+	wStride := keptStride[T](n)
+	w := make([]T, rows*wStride+64)
+	selectExp(a[:], b[:], w, wStride, x, stride, rows, n, pos, neg, words, &sideCopy[T]{})
+	addHash(h, a[:rows]...)
+	addHash(h, b[:rows]...)
+	for i := range rows {
+		addHash(h, w[i*wStride:][:n]...)
+	}
+}
+
+func hashSelectScale[T Float](h *resultHash, r *rawRand) {
+	w, stride, rows, n, _ := hashedRows[T](r)
+	for i := range w {
+		if w[i] = T(math.Ldexp(1+math.Abs(float64(w[i]))*0x1p-20, r.IntN(250)-125)); r.IntN(9) == 0 {
+			w[i] = normalExp[T]() * T(r.IntN(3))
 		}
 	}
-	pos, neg, words := hashedSides(r, rows, n)
-	p := make([]gradParams[T], rows)
-	for i := range p {
-		// Pivots above the scores of either side.
-		over := scaleParams[T](power{hi: r.positive(1), exp: int64(top*math.Log2E) + 1})
-		under := scaleParams[T](power{hi: r.positive(1), exp: int64(-bottom*math.Log2E) + 1})
-		p[i] = gradParams[T]{over[0], over[1], over[2], under[0], under[1], under[2]}
+	for i := range w {
+		if r.IntN(3) == 0 {
+			w[i] = -w[i]
+		}
 	}
-	dst := make([]T, len(x))
-	selectGrad(dst, stride, x, stride, rows, n, pos, neg, words, p, false)
+	dst, fa, fb := make([]T, len(w)), make([]T, rows), make([]T, rows)
+	for i := range fa {
+		fa[i], fb[i] = T(r.positive(20)), T(r.positive(20))
+	}
+	selectScale(dst, stride, w, stride, rows, n, fa, fb)
 	addHash(h, dst...)
 }
 
@@ -355,6 +374,22 @@ func hashSoftUnit(h *resultHash, r *rawRand) {
 	softWeights(neg, pos, t, n, rows, n, part, words, nil, nil)
 	addHash(h, neg...)
 	addHash(h, pos...)
+}
+
+func hashFinishSums[T Float](h *resultHash, r *rawRand) {
+	n, exp := 8*(1+r.IntN(4)), 58
+	a, b, scale := r.manyOdds(n, exp), r.manyOdds(n, exp), r.manyOdds(n, 3)
+	for i := range scale {
+		scale[i]++
+	}
+	fa, fb, loss := make([]T, n), make([]T, n), make([]float64, n)
+	if !finishSums(loss, fa, fb, a, b, scale) {
+		h.word(1)
+		return
+	}
+	addHash(h, fa...)
+	addHash(h, fb...)
+	addHash(h, loss...)
 }
 
 func hashPackBytes(h *resultHash, r *rawRand) {

@@ -97,6 +97,12 @@ func round32(x float64) float64 {
 // all in float32. It computes in float64 and rounds every result to float32;
 // the products are exact, so fused or not is the same.
 func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
+	exp32Shifted(w, x, nil, magic, low, high)
+}
+
+// exp32Shifted is exp32 with shift[i], a small number, added to r; nil for none.
+// All products are exact, as there.
+func exp32Shifted(w *[2 * lanes32]float32, x []float32, shift *[2 * lanes32]float32, magic, low, high float32) {
 	var (
 		m         = float64(magic)
 		toT       = m + round23
@@ -116,6 +122,9 @@ func exp32(w *[2 * lanes32]float32, x []float32, magic, low, high float32) {
 		n := sum[i] - round23 - m
 		// n·ln2Hi, n·ln2Lo and both differences are exact.
 		r[i] = round32((y - n*coef.Ln2Hi32) - n*coef.Ln2Lo32)
+		if shift != nil {
+			r[i] = float64(float32(r[i]) + shift[i])
+		}
 	}
 	expPolynomials(&p, r[:len(x)])
 	for i := range x {
@@ -233,6 +242,11 @@ func twoSum(sum, err, x float64) (float64, float64) {
 
 // exp64 is exp32 for float64.
 func exp64(w *[2 * lanes64]float64, x []float64, magic, low, high float64) {
+	exp64Shifted(w, x, nil, magic, low, high)
+}
+
+// exp64Shifted is exp32Shifted for float64.
+func exp64Shifted(w *[2 * lanes64]float64, x []float64, shift *[2 * lanes64]float64, magic, low, high float64) {
 	c := &coef.Exp64
 	for i, y := range x[:min(len(x), len(w))] {
 		if y < low {
@@ -244,6 +258,9 @@ func exp64(w *[2 * lanes64]float64, x []float64, magic, low, high float64) {
 		t := math.FMA(y, coef.Log2E64, magic)
 		n := t - magic
 		r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, y))
+		if shift != nil {
+			r += shift[i]
+		}
 		p := c[len(c)-1]
 		for j := len(c) - 2; j >= 0; j-- {
 			p = math.FMA(p, r, c[j])

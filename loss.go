@@ -33,6 +33,7 @@ type lossTraits struct {
 	classWeights bool
 	hardNegative bool // TopNegatives and TopScores
 	maxPositives bool // needs lossChunk.maxPositives
+	sideCopies   bool // makes lossChunk.pending while it computes
 }
 
 // A lossChunk is some rows of a batch: what a loss reads and writes.
@@ -42,24 +43,28 @@ type lossTraits struct {
 // gradient are 0.
 type lossChunk[T Float] struct {
 	first, rows, n int // number of the first row, of rows, of classes
+	batch          int // counts the batches: weights are those of the last chunk where it is the same
 
 	x        []T // row i is x[i*stride:][:n]
 	stride   int
 	words    int      // of bits a row
 	pos, neg []uint64 // positives and negatives that take part
 	live     []bool   // whether the row counts
+	allLive  bool     // every row does
 	target   []int    // the positive class, with lossTraits.target; -1 for none
 
 	soft       []T // soft labels, with lossTraits.soft: neg has the classes that take part
 	softStride int
 
 	// threshold has the threshold of every row, fixed or learned.
-	threshold    []float64
-	classWeights []float64 // nil: all 1
-	factors      *classFactors[T]
-	maxPositives int // the most positives of a row of the whole batch
+	threshold     []float64
+	zeroThreshold bool      // all of them are 0
+	classWeights  []float64 // nil: all 1
+	maxPositives  int       // the most positives of a row of the whole batch
+	factors       *classFactors[T]
 
-	// loss takes the loss of every row, without the row's weight.
+	// loss takes the loss of every row, without the row's weight. It has
+	// capacity for a multiple of 8 rows, and so has scale.
 	loss []float64
 
 	// grad takes the gradient times scale[i]: row i at grad[i*gradStride:][:n],
@@ -70,9 +75,18 @@ type lossChunk[T Float] struct {
 	gradStride int
 	scale      []float64
 
+	// stream tells that the gradient is too large for the caches; buffered that
+	// grad is a buffer, whose copy to the place of the gradient comes later.
+	// pending is the last chunk's copy, for kernels that can make it meanwhile.
+	stream, buffered bool
+	pending          sideCopy[T]
+
 	// thresholdGrad takes the derivative by the threshold times scale[i]; nil
 	// where none is wanted.
 	thresholdGrad []float64
+
+	// Whether scale and threshold are filled with one value.
+	uniform, fixed filled
 
 	scratch lossScratch[T]
 }

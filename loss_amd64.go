@@ -2,6 +2,8 @@
 
 package zlpr
 
+import "unsafe"
+
 func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	switch activeTier {
 	case tierAVX512:
@@ -13,17 +15,6 @@ func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []u
 	}
 }
 
-func selectGrad32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	switch activeTier {
-	case tierAVX512:
-		selectGrad32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
-	case tierAVX2:
-		selectGrad32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
-	default:
-		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
-	}
-}
-
 func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
 	switch activeTier {
 	case tierAVX512:
@@ -32,41 +23,6 @@ func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []u
 		selectSums64AVX2(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
 	default:
 		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
-	}
-}
-
-func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	switch activeTier {
-	case tierAVX512:
-		selectGrad64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
-	case tierAVX2:
-		selectGrad64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
-	default:
-		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
-	}
-}
-
-// selectGradZero32 is selectGrad32 where all rows have pivot 0.
-func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	switch activeTier {
-	case tierAVX512:
-		selectGradZero32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
-	case tierAVX2:
-		selectGradZero32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
-	default:
-		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
-	}
-}
-
-// selectGradZero64 is selectGrad64 where all rows have pivot 0.
-func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	switch activeTier {
-	case tierAVX512:
-		selectGradZero64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
-	case tierAVX2:
-		selectGradZero64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
-	default:
-		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
 	}
 }
 
@@ -90,3 +46,90 @@ func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	}
 	return packBytesGeneric(dst, src, stride, rows, n)
 }
+
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float32]) {
+	switch activeTier {
+	case tierAVX512:
+		selectExp32AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	case tierAVX2:
+		selectExp32AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	default:
+		c.finish()
+		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
+	switch activeTier {
+	case tierAVX512:
+		selectScale32AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	case tierAVX2:
+		selectScale32AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	default:
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
+	}
+}
+
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float64]) {
+	switch activeTier {
+	case tierAVX512:
+		selectExp64AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	case tierAVX2:
+		selectExp64AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	default:
+		c.finish()
+		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
+	switch activeTier {
+	case tierAVX512:
+		selectScale64AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	case tierAVX2:
+		selectScale64AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	default:
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
+	}
+}
+
+func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	switch activeTier {
+	case tierAVX512:
+		return finishSums32AVX512(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+	case tierAVX2:
+		return finishSums32AVX2(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+	}
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
+	switch activeTier {
+	case tierAVX512:
+		return finishSums64AVX512(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+	case tierAVX2:
+		return finishSums64AVX2(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+	}
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+// copyBlocks copies blocks of 256 bytes past the caches, to a multiple of 64
+// bytes, and waits until all such stores are seen.
+func copyBlocks[T Float](to, from []T, blocks int) {
+	dst, x := (*float32)(unsafe.Pointer(unsafe.SliceData(to))), (*float32)(unsafe.Pointer(unsafe.SliceData(from)))
+	switch activeTier {
+	case tierAVX512:
+		copyStream32AVX512(dst, x, blocks*(copyBlock/4))
+	case tierAVX2:
+		copyStream32AVX2(dst, x, blocks*(copyBlock/4))
+	default:
+		copy(to, from)
+	}
+}
+
+// streaming reports whether the tier can write past the caches.
+func streaming() bool { return activeTier != tierGeneric }

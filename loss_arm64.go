@@ -18,22 +18,6 @@ func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []u
 	}
 }
 
-func selectGrad32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	if activeTier == tierNEON {
-		selectGrad32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float32)(&p[0]))
-	} else {
-		selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
-	}
-}
-
-func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	if activeTier == tierNEON {
-		selectGrad64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[6]float64)(&p[0]))
-	} else {
-		selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
-	}
-}
-
 func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	whole := n &^ 63
 	if activeTier != tierNEON || whole == 0 {
@@ -51,10 +35,59 @@ func packBytes(dst []uint64, src []uint8, stride, rows, n int) bool {
 	return good
 }
 
-func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	selectGrad32(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float32]) {
+	c.finish()
+	if activeTier == tierNEON {
+		selectExp32NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	} else {
+		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
+	}
 }
 
-func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	selectGrad64(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
+	if activeTier == tierNEON {
+		selectScale32NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	} else {
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
+	}
 }
+
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float64]) {
+	c.finish()
+	if activeTier == tierNEON {
+		selectExp64NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+	} else {
+		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
+	}
+}
+
+func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
+	if activeTier == tierNEON {
+		selectScale64NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &fa[0], &fb[0])
+	} else {
+		selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
+	}
+}
+
+func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	if activeTier == tierNEON {
+		var bad uint64
+		finishSums32NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a), &bad)
+		return bad == 0
+	}
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
+	if activeTier == tierNEON {
+		var bad uint64
+		finishSums64NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a), &bad)
+		return bad == 0
+	}
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+func copyBlocks[T Float](to, from []T, _ int) { copy(to, from) }
+
+// streaming reports whether the tier can write past the caches.
+func streaming() bool { return false }

@@ -215,14 +215,45 @@ func benchBCE[T Float](b *testing.B, gradient bool) {
 	}
 }
 
-// BenchmarkZLPRMemory evaluates 1 GiB of scores.
-func BenchmarkZLPRMemory(b *testing.B) {
+// BenchmarkBCEForms evaluates BCE with a threshold and with weights.
+func BenchmarkBCEForms(b *testing.B) {
+	benchOps(b, func(b *testing.B, gradient bool) {
+		b.Run("type=f32", func(b *testing.B) { benchBCEForms[float32](b, gradient) })
+		b.Run("type=f64", func(b *testing.B) { benchBCEForms[float64](b, gradient) })
+	})
+}
+
+func benchBCEForms[T Float](b *testing.B, gradient bool) {
+	const n = 1000
+	rows := benchRows[T](n)
+	y := benchLabels(rows, n, 0.1)
+	for _, form := range []struct {
+		name string
+		loss BCE
+	}{
+		{"threshold", BCE{Threshold: 0.3}},
+		{"weights", BCE{PositiveWeight: []float64{3}}},
+		{"focal", BCE{Focal: 2}},
+	} {
+		b.Run("form="+form.name, func(b *testing.B) {
+			benchLoss(b, form.loss, gradient, rows, n, labelFormat("u8", rows, n, y),
+				func(grad, x []T, i int) float64 { return naiveBCE(grad, x, y[i*n:][:n]) })
+		})
+	}
+}
+
+// BenchmarkZLPRMemory and BenchmarkBCEMemory evaluate 1 GiB of scores.
+func BenchmarkZLPRMemory(b *testing.B) { benchLossMemory(b, ZLPR{}) }
+
+func BenchmarkBCEMemory(b *testing.B) { benchLossMemory(b, BCE{}) }
+
+func benchLossMemory(b *testing.B, loss Loss) {
 	benchOps(b, func(b *testing.B, gradient bool) {
 		for _, n := range []int{64, 1000, 30522} {
 			for _, workers := range []int{1, 2} {
 				b.Run(fmt.Sprintf("n=%d/workers=%d", n, workers), func(b *testing.B) {
 					rows := memoryElements / n
-					benchWorkers(b, gradient, rows, n, workers, memoryScores()[:rows*n], memoryOutput()[:rows*n])
+					benchWorkers(b, loss, gradient, rows, n, workers, memoryScores()[:rows*n], memoryOutput()[:rows*n])
 				})
 			}
 		}
@@ -234,13 +265,13 @@ func BenchmarkZLPRWorkers(b *testing.B) {
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
 			const rows, n = 2048, 1000
-			benchWorkers(b, true, rows, n, workers, normalScores[float32](rows*n), make([]float32, rows*n))
+			benchWorkers(b, ZLPR{}, true, rows, n, workers, normalScores[float32](rows*n), make([]float32, rows*n))
 		})
 	}
 }
 
-// benchWorkers evaluates ZLPR of float32 scores with labels in bits.
-func benchWorkers(b *testing.B, gradient bool, rows, n, workers int, x, g []float32) {
+// benchWorkers evaluates a loss of float32 scores with labels in bits.
+func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, x, g []float32) {
 	// A pattern of labels repeated by stride 0 would be no honest reading: all
 	// rows have their own.
 	w := bitWords(n)
@@ -254,7 +285,7 @@ func benchWorkers(b *testing.B, gradient bool, rows, n, workers int, x, g []floa
 	if gradient {
 		out.Grad = Matrix[float32]{rows, n, g, n}
 	}
-	e, err := NewEvaluator[float32](ZLPR{}, Options{Workers: workers})
+	e, err := NewEvaluator[float32](loss, Options{Workers: workers})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -23,7 +23,10 @@ func testLossesOf(n int) map[string]Loss {
 		"pairwise m": Pairwise{Margin: 0.5},
 		"pairwise γ": Pairwise{Gamma: 3, Margin: 0.5},
 		"softmax":    SoftmaxCrossEntropy{},
-		"bce":        BCE{PositiveWeight: w, Focal: 1.5},
+		"bce":        BCE{},
+		"bce s0":     BCE{Threshold: 0.7},
+		"bce w":      BCE{Threshold: -0.3, PositiveWeight: w},
+		"bce focal":  BCE{PositiveWeight: w, Focal: 1.5},
 	}
 }
 
@@ -63,6 +66,7 @@ func mixedBatch[T Float](r *rand.Rand, rows, n int, target bool) *Batch[T] {
 	for range rows {
 		b.RowWeights = append(b.RowWeights, float64(r.IntN(4))/2)
 	}
+	b.RowWeights[0] = 1 // a mean needs a row that counts
 	return b
 }
 

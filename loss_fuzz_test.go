@@ -47,6 +47,13 @@ func FuzzLossValue(f *testing.F) {
 	})
 }
 
+// shiftedRow is row with a threshold.
+func (c *lossCase[T]) shiftedRow(s0 float64) ref.Row {
+	d := *c
+	d.threshold = s0
+	return d.row()
+}
+
 func fuzzLossValue[T Float](t *testing.T, data []byte, labels, mask uint64) {
 	c, ok := fuzzRow[T](data, labels, mask)
 	if !ok {
@@ -60,6 +67,7 @@ func fuzzLossValue[T Float](t *testing.T, data []byte, labels, mask uint64) {
 		{Pairwise{}, c.row().Pairwise(1, 0)},
 		{Pairwise{Gamma: 0.7, Margin: 2}, c.row().Pairwise(0.7, 2)},
 		{BCE{}, c.row().BCE(nil, 0)},
+		{BCE{Threshold: 0.3}, c.shiftedRow(0.3).BCE(nil, 0)},
 	} {
 		_, losses, grad := evalBatch(t, l.loss, Options{}, c.batch(), Output[T]{})
 		checkRow(t, l.loss.Name(), losses[0], grad, l.want, 4, 4)
@@ -87,7 +95,7 @@ func fuzzLossTiers[T Float](t *testing.T, data []byte, labels, mask uint64) {
 		c.mask = append(c.mask, mask>>(i%64)&1 != 0)
 		c.positive = append(c.positive, labels&mask>>(i%64)&1 != 0)
 	}
-	for _, loss := range []Loss{ZLPR{}, ZLPR{Threshold: 0.5}, Pairwise{}, Pairwise{Gamma: 2}, BCE{Focal: 2}} {
+	for _, loss := range []Loss{ZLPR{}, ZLPR{Threshold: 0.5}, Pairwise{}, Pairwise{Gamma: 2}, BCE{}, BCE{Threshold: 0.3}, BCE{PositiveWeight: []float64{3}}, BCE{Focal: 2}} {
 		restore := forceTier(tierGeneric)
 		want := runOnce(t, loss, Options{}, c.batch())
 		restore()

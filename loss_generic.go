@@ -1,6 +1,10 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/scalar"
+)
 
 // This file is the specification of the kernels of the losses: every tier gives
 // the bits of these functions.
@@ -17,6 +21,13 @@ import "math"
 // l+8 to lane l, all in float32; these 8 sums are added to the float64
 // accumulators.
 func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+}
+
+// selectExp32Generic is selectSums32Generic and writes the exponentials to
+// w[i·wStride+j]: those of pos negative, 0 where an element is in neither. Kernels
+// may write on to the end of the row's last group.
+func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	limits := pivotParams[float32](0)
 	for i := range rows {
 		row := x[i*stride:][:n]
@@ -24,20 +35,20 @@ func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, 
 		var acc [2][8]float64 // over neg, over pos
 		for g := range p {
 			group := row[64*g : min(64*g+64, n)]
-			if p[g]|q[g] == 0 {
+			if w == nil && p[g]|q[g] == 0 {
 				continue
 			}
-			var w [4][lanes32]float32
+			var e [4 * lanes32]float32
 			for k := 0; k < len(group); k += 2 * lanes32 {
 				var y [2 * lanes32]float32
 				m := copy(y[:], group[k:])
 				for j := range m {
 					y[j] = flip(y[j], p[g]>>(k+j))
 				}
-				var e [2 * lanes32]float32
-				exp32(&e, y[:m], limits[0], limits[1], limits[2])
-				w[k/lanes32] = [lanes32]float32(e[:lanes32])
-				w[k/lanes32+1] = [lanes32]float32(e[lanes32:])
+				exp32((*[2 * lanes32]float32)(e[k:]), y[:m], limits[0], limits[1], limits[2])
+			}
+			if w != nil {
+				keepExp(w[i*wStride+64*g:], e[:len(group)], p[g], q[g])
 			}
 			for s, bits := range [2]uint64{q[g], p[g]} {
 				if bits == 0 {
@@ -45,8 +56,8 @@ func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, 
 				}
 				var sum [lanes32]float32
 				for l := range sum {
-					sum[l] = (only(w[0][l], bits>>l) + only(w[1][l], bits>>(16+l))) +
-						(only(w[2][l], bits>>(32+l)) + only(w[3][l], bits>>(48+l)))
+					sum[l] = (only(e[l], bits>>l) + only(e[16+l], bits>>(16+l))) +
+						(only(e[32+l], bits>>(32+l)) + only(e[48+l], bits>>(48+l)))
 				}
 				for l := range acc[s] {
 					acc[s][l] += float64(sum[l] + sum[8+l])
@@ -54,6 +65,13 @@ func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, 
 			}
 		}
 		a[i], b[i] = eight(&acc[0]), eight(&acc[1])
+	}
+}
+
+// keepExp writes exponentials as selectExp does.
+func keepExp[T Float](w, e []T, pos, neg uint64) {
+	for j, v := range e {
+		w[j] = only(v, neg>>j) - only(v, pos>>j)
 	}
 }
 
@@ -87,6 +105,11 @@ func eight(acc *[8]float64) float64 {
 // lanes are added to the accumulators exactly; the errors are added apart, and
 // to the result at the end.
 func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+}
+
+// selectExp64Generic is selectExp32Generic for float64.
+func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
 	limits := pivotParams[float64](0)
 	for i := range rows {
 		row := x[i*stride:][:n]
@@ -94,7 +117,7 @@ func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, 
 		for k := 0; k < n; k += 32 {
 			group := row[k:min(k+32, n)]
 			p, q := pos[i*words+k/64]>>(k&32), neg[i*words+k/64]>>(k&32)
-			var w [4 * lanes64]float64
+			var terms [4 * lanes64]float64
 			for h := 0; h < len(group); h += 2 * lanes64 {
 				var y, out [2 * lanes64]float64
 				m := copy(y[:], group[h:])
@@ -102,12 +125,15 @@ func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, 
 					y[j] = flip(y[j], p>>(h+j))
 				}
 				exp64(&out, y[:m], limits[0], limits[1], limits[2])
-				copy(w[h:], out[:])
+				copy(terms[h:], out[:])
+			}
+			if w != nil {
+				keepExp(w[i*wStride+k:], terms[:len(group)], p, q)
 			}
 			for s, bits := range [2]uint64{q, p} {
 				for l := range acc[s] {
-					sum := (only(w[l], bits>>l) + only(w[8+l], bits>>(8+l))) +
-						(only(w[16+l], bits>>(16+l)) + only(w[24+l], bits>>(24+l)))
+					sum := (only(terms[l], bits>>l) + only(terms[8+l], bits>>(8+l))) +
+						(only(terms[16+l], bits>>(16+l)) + only(terms[24+l], bits>>(24+l)))
 					acc[s][l], e[s][l] = twoSum(acc[s][l], e[s][l], sum)
 				}
 			}
@@ -124,68 +150,61 @@ func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, 
 	}
 }
 
-// A gradParams are the parameters of a row's gradient: for the negatives and
-// for the positives the magic number of the pivot, the lowest y whose
-// exponential is not 0, and the factor.
-type gradParams[T Float] [6]T
+// normalExp returns the least exponential that counts in a gradient: smaller
+// ones, which may have been clamped, are 0.
+func normalExp[T Float]() T {
+	if isFloat32[T]() {
+		return T(math.Ldexp(math.Sqrt2, -126))
+	}
+	return T(math.Ldexp(math.Sqrt2, -1022))
+}
 
-// selectGrad32Generic writes e^y·2^-c·factor, or 0 where y < low, for y = x over
-// neg with p[i][:3] = {magic of c, low, factor}, for y = -x over pos with
-// p[i][3:], to dst[i·dstStride+j]; 0 elsewhere.
-func selectGrad32Generic(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
+// selectScaleGeneric writes w·fa[i], where w = w[i·wStride+j] is normalExp or more,
+// w·fb[i] where -w is, and 0 elsewhere to dst[i·dstStride+j].
+func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, fa, fb []T) {
+	low := normalExp[T]()
 	for i := range rows {
-		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i]
-		for k := 0; k < n; k += 2 * lanes32 {
-			pw, nw := pos[i*words+k/64]>>(k&32), neg[i*words+k/64]>>(k&32)
-			m := min(2*lanes32, n-k)
-			var y, wn, wp [2 * lanes32]float32
-			for j, v := range row[k : k+m] {
-				y[j] = flip(v, pw>>j)
+		out := dst[i*dstStride:][:n]
+		for j, e := range w[i*wStride:][:n] {
+			switch {
+			case e >= low:
+				out[j] = e * fa[i]
+			case e <= -low:
+				out[j] = e * fb[i]
+			default:
+				out[j] = 0
 			}
-			inf := float32(math.Inf(1))
-			if uint32(nw) != 0 {
-				exp32(&wn, y[:m], q[0], q[1], inf)
-			}
-			if uint32(pw) != 0 {
-				exp32(&wp, y[:m], q[3], q[4], inf)
-			}
-			selectTerms(out[k:k+m], y[:], wn[:], wp[:], pw, nw, (*gradParams[float32])(q))
 		}
 	}
 }
 
-// selectTerms writes the terms of some elements of a row.
-func selectTerms[T Float](out, y, wn, wp []T, pw, nw uint64, q *gradParams[T]) {
-	for j := range out {
-		switch {
-		case nw>>j&1 != 0 && y[j] >= q[1]:
-			out[j] = wn[j] * q[2]
-		case pw>>j&1 != 0 && y[j] >= q[4]:
-			out[j] = wp[j] * q[5]
-		default:
-			out[j] = 0
+// finishSumsGeneric writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i]))
+// to fa[i] and scale[i]·(1/(1+b[i])) to fb[i]. It reports whether all sums are
+// natural or 0 and all factors fit; where not, the results are open.
+func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
+	good := true
+	for i, u := range a {
+		v, s := b[i], scale[i]
+		if !(fastSum[T](u) && fastSum[T](v)) {
+			good = false
+			continue
 		}
+		f, g := s*(1/(1+u)), s*(1/(1+v))
+		good = good && factorFits[T](f) && factorFits[T](g)
+		loss[i] = scalar.Log1pFinite(u) + scalar.Log1pFinite(v)
+		fa[i], fb[i] = T(f), T(g)
 	}
+	return good
 }
 
-// selectGrad64Generic is selectGrad32Generic for float64.
-func selectGrad64Generic(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	for i := range rows {
-		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i]
-		for k := 0; k < n; k += 2 * lanes64 {
-			pw, nw := pos[i*words+k/64]>>(k&63), neg[i*words+k/64]>>(k&63)
-			m := min(2*lanes64, n-k)
-			var y, wn, wp [2 * lanes64]float64
-			for j, v := range row[k : k+m] {
-				y[j] = flip(v, pw>>j)
-			}
-			if uint16(nw) != 0 {
-				exp64(&wn, y[:m], q[0], q[1], math.Inf(1))
-			}
-			if uint16(pw) != 0 {
-				exp64(&wp, y[:m], q[3], q[4], math.Inf(1))
-			}
-			selectTerms(out[k:k+m], y[:], wn[:], wp[:], pw, nw, q)
-		}
+// factorFits reports whether an exponential at pivot 0 may be multiplied by the
+// factor f: that is a normal number, and no exponential below the smallest
+// normal number counts in the product.
+func factorFits[T Float](f float64) bool {
+	low := 0x1p-1000
+	if isFloat32[T]() {
+		low = 0x1p-126
 	}
+	f = math.Abs(f)
+	return f >= low && f <= 0x1p5
 }

@@ -14,18 +14,33 @@ func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []u
 	selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
 }
 
-func selectGrad32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	selectGrad32Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float32]) {
+	c.finish()
+	selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
 }
 
-func selectGrad64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	selectGrad64Generic(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
+	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
 
-func selectGradZero32(dst []float32, dstStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float32]) {
-	selectGrad32(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[float64]) {
+	c.finish()
+	selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words)
 }
 
-func selectGradZero64(dst []float64, dstStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []gradParams[float64]) {
-	selectGrad64(dst, dstStride, x, stride, rows, n, pos, neg, words, p)
+func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
+	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
+
+func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
+	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+}
+
+func copyBlocks[T Float](to, from []T, _ int) { copy(to, from) }
+
+// streaming reports whether the tier can write past the caches.
+func streaming() bool { return false }

@@ -17,69 +17,121 @@ func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int,
 func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
 
 // selectSums32AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
-// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
 //
 //go:noescape
 func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
-// selectGradZero32AVX2 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+// selectExp32AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectGradZero32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 
-// selectGrad32AVX2 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectScale32AVX2 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+func selectScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
+
+// finishSums32AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 // selectSums32AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
-// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
 //
 //go:noescape
 func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
-// selectGradZero32AVX512 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+// selectExp32AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectGradZero32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 
-// selectGrad32AVX512 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectScale32AVX512 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float32)
+func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
+
+// finishSums32AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 // selectSums64AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
-// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
 //
 //go:noescape
 func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
-// selectGradZero64AVX2 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+// selectExp64AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectGradZero64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 
-// selectGrad64AVX2 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectScale64AVX2 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
+
+// finishSums64AVX2 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 // selectSums64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
-// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
 //
 //go:noescape
 func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
-// selectGradZero64AVX512 is selectGrad where all magic numbers and lowest arguments in p are those of pivot 0.
+// selectExp64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
+// room for a multiple of 8 rows.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,
+// without a fence.
 //
 //go:noescape
-func selectGradZero64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 
-// selectGrad64AVX512 writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectScale64AVX512 writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
 //
 //go:noescape
-func selectGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[6]float64)
+func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
+
+// finishSums64AVX512 writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)

@@ -16,11 +16,26 @@ func packBytesNEON(dst *uint64, dstStride int, src *uint8, stride, rows, n int, 
 //go:noescape
 func selectSums32NEON(a, b *float64, x *float32, stride, rows, n int, pos, neg *uint64, words int)
 
-// selectGrad32NEON writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectExp32NEON writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group.
 //
 //go:noescape
-func selectGrad32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[6]float32)
+func selectExp32NEON(a, b *float64, w *float32, wStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int)
+
+// selectScale32NEON writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
+//
+//go:noescape
+func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride, rows, n int, fa, fb *float32)
+
+// finishSums32NEON writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It sets bad unless all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums32NEON(loss *float64, fa, fb *float32, a, b, scale *float64, rows int, bad *uint64)
 
 // selectSums64NEON writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
@@ -28,8 +43,23 @@ func selectGrad32NEON(dst *float32, dstStride int, x *float32, stride, rows, n i
 //go:noescape
 func selectSums64NEON(a, b *float64, x *float64, stride, rows, n int, pos, neg *uint64, words int)
 
-// selectGrad64NEON writes to dst[i·dstStride+j], with {magic of c, low, factor} = p[i][:3] for the classes of neg, y = x,
-// and p[i][3:] for those of pos, y = -x: e^y·2^-c·factor, or 0 where y < low, and 0 for other classes.
+// selectExp64NEON writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
+// of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
+// It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's
+// last group.
 //
 //go:noescape
-func selectGrad64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[6]float64)
+func selectExp64NEON(a, b *float64, w *float64, wStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int)
+
+// selectScale64NEON writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64
+// 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller
+// stride.
+//
+//go:noescape
+func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride, rows, n int, fa, fb *float64)
+
+// finishSums64NEON writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))
+// to fb[i], for a multiple of 8 rows. It sets bad unless all sums are natural or 0 and all factors fit.
+//
+//go:noescape
+func finishSums64NEON(loss *float64, fa, fb *float64, a, b, scale *float64, rows int, bad *uint64)

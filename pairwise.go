@@ -33,7 +33,7 @@ func (l Pairwise) traits() (lossTraits, error) {
 	if !(l.Gamma >= 0) || !finiteNumber(l.Gamma) || !finiteNumber(l.Margin) || !finiteNumber(l.Gamma*l.Margin) {
 		return lossTraits{}, errParameter
 	}
-	return lossTraits{classWeights: true, hardNegative: true}, nil
+	return lossTraits{classWeights: true, hardNegative: true, sideCopies: true}, nil
 }
 
 func (l Pairwise) eval32(c *lossChunk[float32]) error { return evalPairwise(c, l) }

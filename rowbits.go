@@ -53,11 +53,17 @@ func (w *lossWorker[T]) read() error {
 				c.neg[i] &= last
 			}
 		}
-		for i := range c.live {
-			c.live[i] = true
+		if !c.allLive || c.rows > w.living {
+			for i := range c.live {
+				c.live[i] = true
+			}
+			c.allLive, w.living = true, c.rows
 		}
-	} else if err := w.masked(); err != nil {
-		return err
+	} else {
+		c.allLive = false
+		if err := w.masked(); err != nil {
+			return err
+		}
 	}
 	if t.soft {
 		if err := w.checkSoft(); err != nil {
@@ -65,6 +71,7 @@ func (w *lossWorker[T]) read() error {
 		}
 	}
 	if len(j.off) > 0 && !t.target {
+		c.allLive = false
 		for i := range c.rows {
 			pos, neg := c.bits(i)
 			var left uint64
@@ -217,6 +224,7 @@ func (w *lossWorker[T]) rowWeights() error {
 
 // leaveOut takes out row i.
 func (c *lossChunk[T]) leaveOut(i int) {
+	c.allLive = false
 	pos, neg := c.bits(i)
 	clear(pos)
 	clear(neg)
@@ -256,20 +264,23 @@ func (w *lossWorker[T]) targets() error {
 // thresholds fills in the threshold of every row.
 func (w *lossWorker[T]) thresholds() {
 	j, c := &w.e.job, &w.chunk
+	b, fixed := j.b, w.e.traits.threshold
+	if b.Thresholds == nil && b.ThresholdColumn == 0 {
+		c.threshold = c.fixed.fill(c.threshold, fixed, c.rows)
+		c.zeroThreshold = fixed == 0
+		return
+	}
+	c.fixed.spoil()
 	c.threshold = resize(c.threshold, c.rows)
-	switch b := j.b; {
-	case b.Thresholds != nil:
-		for i, v := range b.Thresholds[c.first:][:c.rows] {
-			c.threshold[i] = float64(v)
-		}
-	case b.ThresholdColumn > 0:
+	c.zeroThreshold = false
+	if b.ThresholdColumn > 0 {
 		for i := range c.threshold {
 			c.threshold[i] = float64(c.x[i*c.stride+b.ThresholdColumn-1])
 		}
-	default:
-		for i := range c.threshold {
-			c.threshold[i] = w.e.traits.threshold
-		}
+		return
+	}
+	for i, v := range b.Thresholds[c.first:][:c.rows] {
+		c.threshold[i] = float64(v)
 	}
 }
 

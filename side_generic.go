@@ -53,6 +53,10 @@ func (r sideRows[T]) from(i, end int) sideRows[T] {
 	return r
 }
 
+// gradParams are the parameters of a row: for the negatives and for the positives
+// the magic number of the pivot, a number that is open, and the factor.
+type gradParams[T Float] [6]T
+
 // lanesOf is the number of elements of a virtual vector.
 func lanesOf[T Float]() int {
 	if isFloat32[T]() {

@@ -51,8 +51,8 @@ func newSideCase[T Float](r *rand.Rand, rows, n, exp int, center, gamma float64)
 	c.gamma = gammaPair[T](gamma)
 	for range rows {
 		var p gradParams[T]
-		setFactor(p[:3], math.Ldexp(1+r.Float64(), -int(gamma*(center+math.Ldexp(1, exp))*math.Log2E)-8), 1)
-		setFactor(p[3:], math.Ldexp(1+r.Float64(), -int(gamma*(-center+math.Ldexp(1, exp))*math.Log2E)-8), -1)
+		p[0], p[2] = slopeParams[T](power{hi: 1 + r.Float64(), exp: -int64(gamma*(center+math.Ldexp(1, exp))*math.Log2E) - 8})
+		p[3], p[5] = slopeParams[T](power{hi: -1 - r.Float64(), exp: -int64(gamma*(-center+math.Ldexp(1, exp))*math.Log2E) - 8})
 		c.params = append(c.params, p)
 	}
 	return c

@@ -36,7 +36,7 @@ func evalWide(c *lossChunk[float32], rule *sideRule) {
 	*d = lossChunk[float64]{
 		first: c.first, rows: c.rows, n: c.n, x: w.x, stride: c.n,
 		words: c.words, pos: c.pos, neg: c.neg, live: c.live, target: c.target,
-		threshold: c.threshold, classWeights: c.classWeights, factors: &w.factors,
+		threshold: c.threshold, zeroThreshold: c.zeroThreshold, classWeights: c.classWeights, factors: &w.factors,
 		loss: c.loss, scale: c.scale, thresholdGrad: c.thresholdGrad, scratch: d.scratch,
 	}
 	if rule.soft {

@@ -32,13 +32,15 @@ type sideRule struct {
 // lossScratch is memory that losses keep from one chunk to the next.
 type lossScratch[T Float] struct {
 	a, b, u, v    []float64
-	slow          []bool
-	none          []uint64 // no bits
-	params        []gradParams[T]
-	zeroPivot     bool // all params are those of pivot 0
+	w             []T       // exponentials of the chunk
+	fa, fb        []T       // factors of a row's gradient: of its negatives, its positives
+	slow          []bool    // rows that evalRow evaluates
+	none          []uint64  // no bits
+	ones          []float64 // scales of losses without gradient
 	thresholdGrad []float64
 	subset        *subsetCore
 	general       sideScratch[T]
+	bce           bceScratch[T]
 
 	// Of one block of a row: arguments, factors and exponentials of the
 	// terms, and their classes.
@@ -47,6 +49,14 @@ type lossScratch[T Float] struct {
 	row          []float64 // a row's gradient
 }
 
+// keepLen is the length of the longest row whose exponentials are kept for the
+// gradient: they stay in the nearer caches. Those of longer rows are evaluated
+// again, keepBlock at a time.
+const (
+	keepLen   = 1 << 17
+	keepBlock = 1 << 12
+)
+
 // evalSides evaluates a loss of two sums.
 func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 	if rule.general() {
@@ -54,9 +64,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		return
 	}
 	s := &c.scratch
-	s.a, s.b = resize(s.a, c.rows), resize(s.b, c.rows)
-	s.u, s.v = resize(s.u, c.rows), resize(s.v, c.rows)
-	s.slow = resize(s.slow, c.rows)
+	s.prepare(c.rows)
 	pos := c.pos
 	if rule.target {
 		if len(s.none) < len(pos) {
@@ -64,7 +72,14 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		}
 		pos = s.none
 	}
-	selectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
+	keep := c.grad != nil && (c.n <= keepLen || c.buffered)
+	wStride := keptStride[T](c.n)
+	if keep {
+		s.w = resizeAligned(s.w, c.rows*wStride+64)
+		selectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words, &c.pending)
+	} else {
+		selectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
+	}
 	if rule.target {
 		// B = e^-s of the target.
 		for i, t := range c.target {
@@ -74,7 +89,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 			}
 		}
 	}
-	anySlow := false
+	var anySlow bool
 	if rule.product {
 		anySlow = c.finishProduct(rule)
 	} else {
@@ -97,17 +112,62 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 			for end = i + 1; end < c.rows && !s.slow[end]; end++ {
 			}
 		}
-		selectGrad(c.grad[i*c.gradStride:], c.gradStride, c.x[i*c.stride:], c.stride, end-i, c.n,
-			pos[i*c.words:], c.neg[i*c.words:], c.words, s.params[i:end], s.zeroPivot)
+		if keep {
+			selectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n, s.fa[i:], s.fb[i:])
+		} else {
+			c.longGradient(i, pos)
+		}
 		i = end
 	}
 	if rule.target {
 		for i, t := range c.target {
-			if t >= 0 && !s.slow[i] {
+			if t >= 0 && !(anySlow && s.slow[i]) {
 				c.grad[i*c.gradStride+t] = T(-c.scale[i] * s.u[i] / (1 + s.u[i]))
 			}
 		}
 	}
+}
+
+// keptStride is the distance of the rows of kept exponentials: whole virtual
+// vectors.
+func keptStride[T Float](n int) int {
+	if isFloat32[T]() {
+		return (n + lanes32 - 1) &^ (lanes32 - 1)
+	}
+	return (n + lanes64 - 1) &^ (lanes64 - 1)
+}
+
+// longGradient writes the gradient of row i, a block at a time. (A chunk has one
+// row of that length.)
+func (c *lossChunk[T]) longGradient(i int, pos []uint64) {
+	s := &c.scratch
+	s.w = resizeAligned(s.w, 3*keepBlock+64)
+	x, out := c.row(i), c.gradRow(i)
+	var a, b [8]float64
+	for from := 0; from < c.n; from += keepBlock {
+		n := min(keepBlock, c.n-from)
+		p, q := pos[i*c.words+from/64:], c.neg[i*c.words+from/64:]
+		selectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, bitWords(n), &c.pending)
+		if !c.stream {
+			selectScale(out[from:], n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+			continue
+		}
+		// The copies of two blocks take turns.
+		buffer := s.w[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
+		selectScale(buffer, n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+		c.pending = newSideCopy(out[from:][:n], buffer)
+	}
+	c.pending.finish()
+}
+
+// prepare makes room for the sums of rows. Those past the last, to a multiple
+// of 8, are 0.
+func (s *lossScratch[T]) prepare(rows int) {
+	n := (rows + 7) &^ 7
+	s.a, s.b = resize(s.a, n), resize(s.b, n)
+	s.u, s.v = resize(s.u, n), resize(s.v, n)
+	s.fa, s.fb = resize(s.fa, n), resize(s.fb, n)
+	s.slow = resize(s.slow, n)
 }
 
 // fastSum reports whether a sum at pivot 0 is right as it stands; that of no
@@ -122,115 +182,56 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 // rows, and reports whether there are slow rows.
 func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	s := &c.scratch
-	u, v, logU, logV := s.a, s.b, s.u, s.v
-	if allZero(c.threshold) && allNatural[T](s.a) && allNatural[T](s.b) {
-		clear(s.slow)
-	} else {
-		u, v, logU, logV = logU, logV, u, v
-		anySlow = c.shiftSums(u, v)
+	clear(s.a[c.rows:])
+	clear(s.b[c.rows:])
+	scale := c.scale
+	if c.grad == nil && c.thresholdGrad == nil {
+		s.ones = resizeOnes(s.ones, len(s.a))
+		scale = s.ones
 	}
-	log1p64(logU, u)
-	log1p64(logV, v)
-	for i, l := range logU {
-		c.loss[i] = l + logV[i]
-	}
-	if c.thresholdGrad != nil {
-		for i := range c.thresholdGrad {
-			c.thresholdGrad[i] = c.scale[i] * thresholdSlope(u[i], v[i])
+	if c.zeroThreshold && finishSums(c.loss[:len(s.a)], s.fa, s.fb, s.a, s.b, scale[:len(s.a)]) {
+		if c.thresholdGrad != nil {
+			c.thresholdGradient(s.a, s.b)
 		}
+		return false
 	}
-	if c.grad == nil {
-		return anySlow
-	}
-	s.params = resize(s.params, c.rows)
-	zero := zeroPivot[T]()
-	s.zeroPivot = true
-	for i, s0 := range c.threshold {
-		f, g := 1/(1+u[i]), 1/(1+v[i])
-		p, scale := &s.params[i], c.scale[i]
-		if s0 == 0 && pivotFree(f, scale) && pivotFree(g, scale) {
-			*p = zero
-			p[2], p[5] = T(f*scale), T(-g*scale)
-			continue
-		}
-		s.zeroPivot = false
-		if s0 != 0 && !s.slow[i] {
-			f *= scalar.Exp(-s0)
-			g *= scalar.Exp(s0)
-		}
-		setFactor(p[:3], f, scale)
-		setFactor(p[3:], g, -scale)
-	}
-	return anySlow
-}
-
-// shiftSums applies the thresholds to the sums, giving u and v, notes which rows
-// are slow, with u = v = 0, and reports whether there are any.
-func (c *lossChunk[T]) shiftSums(u, v []float64) (anySlow bool) {
-	s := &c.scratch
-	low, high := naturalRange[T]()
+	u, v := s.u, s.v
 	for i, s0 := range c.threshold {
 		a, b := s.a[i], s.b[i]
-		// The sum of no terms is 0.
-		ok := (a >= low && a <= high || a == 0) && (b >= low && b <= high || b == 0)
+		ok := fastSum[T](a) && fastSum[T](b)
+		up, down := 1.0, 1.0
 		if s0 != 0 {
-			a *= scalar.Exp(-s0)
-			b *= scalar.Exp(s0)
+			up, down = scalar.Exp(s0), scalar.Exp(-s0)
+			a *= down
+			b *= up
 			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
+		}
+		if ok {
+			f, g := scale[i]*(1/(1+a))*down, scale[i]*(1/(1+b))*up
+			ok = factorFits[T](f) && factorFits[T](g)
+			s.fa[i], s.fb[i] = T(f), T(g)
 		}
 		if !ok {
 			a, b, anySlow = 0, 0, true
 		}
 		u[i], v[i], s.slow[i] = a, b, !ok
 	}
+	log1p64(s.a[:c.rows], u[:c.rows])
+	log1p64(s.b[:c.rows], v[:c.rows])
+	for i := range c.rows {
+		c.loss[i] = s.a[i] + s.b[i]
+	}
+	if c.thresholdGrad != nil {
+		c.thresholdGradient(u, v)
+	}
 	return anySlow
 }
 
-// allZero reports whether all elements of x are zeros.
-func allZero(x []float64) bool {
-	var any uint64
-	for _, v := range x {
-		any |= math.Float64bits(v) << 1
+// thresholdGradient computes the gradient by the thresholds.
+func (c *lossChunk[T]) thresholdGradient(u, v []float64) {
+	for i := range c.thresholdGrad {
+		c.thresholdGrad[i] = c.scale[i] * thresholdSlope(u[i], v[i])
 	}
-	return any == 0
-}
-
-// allNatural reports whether all elements of x, none of them negative, are
-// natural sums or 0. It does not branch on them: that a row has no positives is
-// hard to predict.
-func allNatural[T Float](x []float64) bool {
-	low, high := naturalRange[T]()
-	from, span := int64(math.Float64bits(low)), int64(math.Float64bits(high)-math.Float64bits(low))
-	var outside int64 // its sign
-	for _, v := range x {
-		b := int64(math.Float64bits(v) &^ (1 << 63)) // a NaN may have a sign
-		d := b - from
-		outside |= (d | (span - d)) & -b // -b is negative unless b is 0
-	}
-	return outside >= 0
-}
-
-// pivotFree reports whether pivot 0 serves for the factor f·scale: it is neither
-// so small that its digits go, nor so large that an exponential below the
-// smallest normal number times it counts.
-func pivotFree(f, scale float64) bool {
-	scale = math.Abs(scale)
-	return f >= 0x1p-50 && f <= 0x1p5 && scale >= 0x1p-50 && scale <= 1
-}
-
-// naturalRange returns the limits of natural.
-func naturalRange[T Float]() (low, high float64) {
-	if isFloat32[T]() {
-		return naturalLow32, naturalHigh32
-	}
-	return naturalLow64, naturalHigh64
-}
-
-// zeroPivot returns the parameters of pivot 0, without factors.
-func zeroPivot[T Float]() (p gradParams[T]) {
-	setFactor(p[:3], 1, 1)
-	setFactor(p[3:], 1, 1)
-	return p
 }
 
 // thresholdSlope returns v/(1+v) - u/(1+u).
@@ -245,73 +246,33 @@ func thresholdSlope(u, v float64) float64 {
 func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 	s := &c.scratch
 	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
+	fits := func(f float64) bool { return f == 0 || factorFits[T](f) } // 0: the other side is empty
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]
-		ok := fastSum[T](a) && (fastSum[T](b) || rule.target && c.target[i] >= 0 && fastTerm(b) && b != 0) &&
-			math.Abs(rule.shift) < 600
-		if rule.target && c.target[i] >= 0 && b == 0 {
-			ok = false
+		ok := fastSum[T](a) && math.Abs(rule.shift) < 600
+		if rule.target && c.target[i] >= 0 {
+			ok = ok && fastTerm(b) && b != 0
+		} else {
+			ok = ok && fastSum[T](b)
 		}
 		u := a * b
 		ok = ok && fastTerm(u)
-		u *= shift
-		if !(ok && fastTerm(u)) {
-			ok, u, anySlow = false, 0, true
+		u = float64(u * shift)
+		ok = ok && fastTerm(u)
+		if ok && c.grad != nil {
+			f := c.scale[i] * shift / (1 + u)
+			fa, fb := f*b, f*a
+			if rule.target {
+				fb = 0 // the target's derivative is set apart
+			}
+			ok = fits(fa) && fits(fb)
+			s.fa[i], s.fb[i] = T(fa), T(fb)
+		}
+		if !ok {
+			u, anySlow = 0, true
 		}
 		s.u[i], s.slow[i] = u, !ok
 	}
-	log1p64(c.loss, s.u)
-	if c.grad == nil {
-		return anySlow
-	}
-	s.params = resize(s.params, c.rows)
-	zero := zeroPivot[T]()
-	s.zeroPivot = true
-	for i := range s.params {
-		p := &s.params[i]
-		if s.slow[i] {
-			*p = zero
-			continue
-		}
-		f := shift / (1 + s.u[i])
-		// A factor 0 has no exponentials: the other side is empty.
-		fa, fb, scale := f*s.b[i], f*s.a[i], c.scale[i]
-		if rule.target {
-			fb = 0 // the target's derivative is set apart
-		}
-		if (fa == 0 || pivotFree(fa, scale)) && (fb == 0 || pivotFree(fb, scale)) {
-			*p = zero
-			p[2], p[5] = T(fa*scale), T(-fb*scale)
-			continue
-		}
-		s.zeroPivot = false
-		setFactor(p[:3], fa, scale)
-		setFactor(p[3:], fb, -scale)
-	}
+	log1p64(c.loss[:c.rows], s.u[:c.rows])
 	return anySlow
-}
-
-// setFactor sets the magic number, lowest argument and factor with which
-// e^y·2^-c·factor is e^y·f·scale: 2^-c takes the exponent of f, and that of
-// scale where that is above 1, so that no exponential that counts in the
-// product lies below the smallest normal number.
-func setFactor[T Float](p []T, f, scale float64) {
-	b := math.Float64bits(f)
-	e := int64(b>>52) - 1023
-	m := math.Float64frombits(b&(1<<52-1) | 0x3ff<<52)
-	if f == 0 {
-		e, m = 0, 0
-	}
-	if math.Abs(scale) > 1 {
-		d := min(int64(math.Float64bits(scale)>>52&0x7ff)-1023, 100)
-		e += d
-		scale *= math.Float64frombits(uint64(1023-d) << 52)
-	}
-	c := float64(-e)
-	if isFloat32[T]() {
-		p[0], p[1] = T(magic32-c), T((c-125.5)*math.Ln2)
-	} else {
-		p[0], p[1] = T(magic64-c), T((c-1021.5)*math.Ln2)
-	}
-	p[2] = T(m * scale)
 }

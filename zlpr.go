@@ -46,7 +46,7 @@ func (l ZLPR) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, errParameter
 	}
-	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true}, nil
+	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}, nil
 }
 
 func (l ZLPR) eval32(c *lossChunk[float32]) error { return evalZLPR(c) }

@@ -89,6 +89,7 @@ func TestDeriveLog(t *testing.T) {
 		t.Skip("needs -derive")
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
+	show(t, "Log1pUnit32", logProblem(Log1pSquare, len(Log1pUnit32)), 1, toFloat32)
 }
 
 // show prints the coefficients, the first being that of power first.

@@ -19,6 +19,19 @@ var Log64 = [7]float64{
 	0x1.2f03ba7b2af25p-3,
 }
 
+// Log1pUnit32 are L1 … L4 of R for z ≤ Log1pSquare, which is log(1+e) for e in
+// [0, 1]. Minimised as Log64, rounded to float32; the error of R is
+// 2^-26.70. (The logarithm itself is at least 2s.)
+var Log1pUnit32 = [4]float32{
+	0x1.5555p-1,
+	0x1.99d29ep-2,
+	0x1.1eb3a2p-2,
+	0x1.1f0578p-2,
+}
+
+// Log1pSquare is z for e = 1.
+const Log1pSquare = 1.0 / 9
+
 // ln(2) in two parts for k·ln(2) with a whole number k below 2^21: k·Ln2Head is
 // exact.
 const (

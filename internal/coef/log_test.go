@@ -8,6 +8,14 @@ import (
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
+func log1pUnit32() []float64 {
+	var c []float64
+	for _, v := range Log1pUnit32 {
+		c = append(c, float64(v))
+	}
+	return c
+}
+
 func TestLogPolynomials(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -16,6 +24,7 @@ func TestLogPolynomials(t *testing.T) {
 		bound float64 // log2 of the error of R
 	}{
 		{"Log64", Log64[:], LogSquare, -58.49},
+		{"Log1pUnit32", log1pUnit32(), Log1pSquare, -26.70},
 	} {
 		worst, at := largestOn(0, c.end, 5001, func(z float64) *big.Float {
 			return sub(mul(number(z), horner(z, c.l)), atanhRest(number(z)))

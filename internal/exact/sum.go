@@ -63,9 +63,9 @@ func (s *Sum) AddProduct(w, x float64) {
 
 // AddSlice adds all elements of x.
 //
-// Elements of exponents base to base+63 are collected in 128 bits,
+// Positive elements of exponents base to base+63 are collected in 128 bits,
 //
-//	window = Σ ±m·2^(e-base),
+//	window = Σ m·2^(e-base),
 //
 // which 2^10 of them do not fill; the others are added one by one.
 func (s *Sum) AddSlice(x []float64) {
@@ -75,31 +75,24 @@ func (s *Sum) AddSlice(x []float64) {
 		x = x[len(head):]
 
 		_, first := split(math.Float64bits(head[0]))
-		base := max(first, 33) - 32
-		var lo, hi uint64
+		base := min(max(first, 33)-32, 0x7ff-64)
+		var lo, hi, carry uint64
 		for _, v := range head {
 			b := math.Float64bits(v)
-			d := uint(b>>52)&0x7ff - base
-			if d >= 64 || d+base == 0x7ff {
-				s.Add(v)
+			d := b>>52 - uint64(base) // 64 or more with a sign
+			if d >= 64 {
+				if v != 0 {
+					s.Add(v)
+				}
 				continue
 			}
 			m := b&(1<<52-1) | 1<<52
-			sign := uint64(int64(b) >> 63) // all ones for a negative v
-			var carry uint64
-			lo, carry = bits.Add64(lo, m<<d^sign, sign&1)
-			hi, _ = bits.Add64(hi, m>>(64-d)^sign, carry)
-		}
-
-		negative := hi>>63 != 0
-		if negative {
-			var borrow uint64
-			lo, borrow = bits.Sub64(0, lo, 0)
-			hi, _ = bits.Sub64(0, hi, borrow)
+			lo, carry = bits.Add64(lo, m<<(d&63), 0)
+			hi += m>>1>>(63-d&63) + carry
 		}
 		at := base + lowest - 1075
 		i, shift := at/64, at%64
-		s.add(negative, i, lo<<shift, hi<<shift|lo>>(64-shift), hi>>(64-shift))
+		s.add(false, i, lo<<shift, hi<<shift|lo>>(64-shift), hi>>(64-shift))
 	}
 }
 

@@ -14,11 +14,11 @@ func ceilingKernels(f *file) {
 }
 
 // ceilingBytes is what these kernels' loops take at once.
-const ceilingBytes = 512
+const ceilingBytes = 256
 
 // read emits a loop of loads.
 func read(v *vec) {
-	v.kernel("read", "x *float32, n int", "reads n elements of x, a multiple of 128.")
+	v.kernel("read", "x *float32, n int", "reads n elements of x, a multiple of 64.")
 	x, n := v.param("x"), v.param("n")
 	acc := v.reg()
 	v.zero(acc)
@@ -33,9 +33,9 @@ func read(v *vec) {
 // copying emits a loop of loads and stores.
 func copying(v *vec, streaming bool) {
 	if streaming {
-		v.kernel("copyStream", "dst, x *float32, n int", "copies n elements, a multiple of 128, past the caches.")
+		v.kernel("copyStream", "dst, x *float32, n int", "copies n elements, a multiple of 64, past the caches.")
 	} else {
-		v.kernel("copy", "dst, x *float32, n int", "copies n elements, a multiple of 128.")
+		v.kernel("copy", "dst, x *float32, n int", "copies n elements, a multiple of 64.")
 	}
 	dst, x, n := v.param("dst"), v.param("x"), v.param("n")
 	v.ceilingLoop(n, func(i int) {

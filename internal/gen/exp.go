@@ -74,6 +74,12 @@ func (e *exponential) evaluate(x []vreg) (p, s []vreg) {
 
 // evaluateWith is evaluate with a magic number for each x.
 func (e *exponential) evaluateWith(x []vreg, magic []op) (p, s []vreg) {
+	return e.evaluateShifted(x, magic, nil)
+}
+
+// evaluateShifted is evaluateWith of x + shift, a small number that is added to
+// r; nil for none.
+func (e *exponential) evaluateShifted(x []vreg, magic []op, shift []vreg) (p, s []vreg) {
 	t := make([]vreg, len(x))
 	n := make([]vreg, len(x))
 	for i := range x {
@@ -89,6 +95,9 @@ func (e *exponential) evaluateWith(x []vreg, magic []op) (p, s []vreg) {
 	}
 	for i := range x {
 		e.fmaAcc(n[i], e.minusLn2Lo, x[i])
+	}
+	for i := range shift {
+		e.add(x[i], shift[i], x[i])
 	}
 	return e.powers(x, t, n)
 }

@@ -26,6 +26,7 @@ func Files() (map[string][]byte, error) {
 		{"subset_amd64.s", "subset_stubs_amd64.go", subsetKernels},
 		{"loss_amd64.s", "loss_stubs_amd64.go", lossKernels},
 		{"side_amd64.s", "side_stubs_amd64.go", sideKernels},
+		{"bce_amd64.s", "bce_stubs_amd64.go", bceKernels},
 		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
 		{"metrics/above_amd64.s", "metrics/stubs_amd64.go", metricsKernels},
 	} {
@@ -41,6 +42,7 @@ func Files() (map[string][]byte, error) {
 		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
 		{"loss_arm64.s", "loss_stubs_arm64.go", neonLossKernels},
 		{"side_arm64.s", "side_stubs_arm64.go", neonSideKernels},
+		{"bce_arm64.s", "bce_stubs_arm64.go", neonBCEKernels},
 		{"metrics/above_arm64.s", "metrics/stubs_arm64.go", neonMetricsKernels},
 	} {
 		neon := &neonFile{pkg: packageOf(f.asm)}
@@ -160,4 +162,13 @@ func (f *file) param(name string) gpreg {
 	r := f.GP64()
 	f.Load(f.Param(name), r)
 	return r
+}
+
+// argument returns the place of an argument.
+func (f *file) argument(name string) operand.Mem {
+	b, err := f.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
 }

@@ -26,9 +26,7 @@ func logarithm(v *vec, plus1 bool) {
 		hi, lo = v.param("hi"), v.param("lo")
 	}
 	l := newVectorLoop(v)
-	one := v.inRegister(v.constant(1))
-	bits := func(b uint64) op { return v.constant(math.Float64frombits(b)) }
-	significand, half, offset := bits(1<<52-1), bits(coef.SqrtHalfBits), bits(coef.LogOffset)
+	g := newLogarithms(v)
 
 	l.row(func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
@@ -37,43 +35,70 @@ func logarithm(v *vec, plus1 bool) {
 				v.load(t.mask, operand.Mem{Base: base, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
 				return r
 			}
-			var y, h, c vreg
+			var y vreg
 			if plus1 {
-				y, h, c = load(x), v.reg(), v.reg()
-				v.max(y, one, h)
-				v.min(y, one, c)
+				y, _ = g.log1p(load(x))
 			} else {
-				h, c = load(hi), load(lo)
+				y, _ = g.pair(load(hi), load(lo), nil)
 			}
-			// u = h + c rounded, c = (c - (u - h))/u
-			u := v.reg()
-			v.add(h, c, u)
-			v.sub(u, h, h)
-			v.sub(c, h, c)
-			v.VDIVPD(u, c, c)
-			// u = 2^k·(1+f)
-			b, k := v.reg(), v.reg()
-			v.VPADDQ(offset, u, b)
-			v.VPSRLQ(operand.U8(52), b, k)
-			v.or(k, v.constant(0x1p52), k)
-			v.sub(k, v.constant(0x1p52+1023), k)
-			f := b
-			v.and(f, significand, f)
-			v.VPADDQ(half, f, f)
-			v.sub(f, one, f)
-			if plus1 {
-				// Where k is 0, f is y and c is 0.
-				zero, near := v.reg(), v.newMask()
-				v.zero(zero)
-				v.compare(equal, k, zero, near)
-				v.choose(near, y, f, f)
-				v.choose(near, zero, c, c)
-			}
-			v.store(t.mask, v.logSum(k, f, c), operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+			v.store(t.mask, y, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
 		}
 	})
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// logarithms evaluates logarithms of float64 numbers.
+type logarithms struct {
+	*vec
+	one                       vreg
+	significand, half, offset op
+}
+
+func newLogarithms(v *vec) *logarithms {
+	bits := func(b uint64) op { return v.constant(math.Float64frombits(b)) }
+	return &logarithms{v, v.inRegister(v.constant(1)), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset)}
+}
+
+// log1p returns log(1+y) and 1/(1+y), y ≥ 0.
+func (g *logarithms) log1p(y vreg) (log, inverse vreg) {
+	h, c := g.reg(), g.reg()
+	g.max(y, g.one, h)
+	g.min(y, g.one, c)
+	return g.pair(h, c, y)
+}
+
+// pair returns log(h + c), whose registers it overwrites, and 1/(h + c). If it is
+// not nil, y is h + c - 1 exactly.
+func (g *logarithms) pair(h, c, y vreg) (log, inverse vreg) {
+	v := g.vec
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
+	u := v.reg()
+	v.add(h, c, u)
+	v.sub(u, h, h)
+	v.sub(c, h, c)
+	inverse = v.reg()
+	v.VDIVPD(u, g.one, inverse)
+	v.mul(c, inverse, c)
+	// u = 2^k·(1+f)
+	b, k := v.reg(), v.reg()
+	v.VPADDQ(g.offset, u, b)
+	v.VPSRLQ(operand.U8(52), b, k)
+	v.or(k, v.constant(0x1p52), k)
+	v.sub(k, v.constant(0x1p52+1023), k)
+	f := b
+	v.and(f, g.significand, f)
+	v.VPADDQ(g.half, f, f)
+	v.sub(f, g.one, f)
+	if y != nil {
+		// Where k is 0, f is y and c is 0.
+		zero, near := v.reg(), v.newMask()
+		v.zero(zero)
+		v.compare(equal, k, zero, near)
+		v.choose(near, y, f, f)
+		v.choose(near, zero, c, c)
+	}
+	return v.logSum(k, f, c), inverse
 }
 
 // logSum returns k·ln(2) + log(1+f) + c, as scalar.logSum does.

@@ -21,7 +21,7 @@ func neonAbove(v *neonVec) {
 	bits, x, t, words := v.param("bits"), v.param("x"), v.param("t"), v.param("words")
 	v.loadConstants()
 	const weight = 0x8040201008040201
-	weights := v.inRegister(address{v.table, v.entry(v.elem, [4]uint64{weight, weight, weight, weight})})
+	weights := v.inRegister(address{v.table, v.entry(v.elem, v.set, [4]uint64{weight, weight, weight, weight})})
 	numbers := v.reg() // ones in the lanes that had no NaN
 	v.op("VCMEQ", numbers.b16(), numbers.b16(), numbers.b16())
 	loop, done := v.newLabel("word"), v.newLabel("done")

@@ -34,6 +34,12 @@ func newNeonExponential(v *neonVec, magic *vecReg) *neonExponential {
 // evaluate returns p and s with e^x·2^-c = p·s for every x, whose registers it
 // frees. The steps of the different x are interleaved.
 func (e *neonExponential) evaluate(x []*vecReg) (p, s []*vecReg) {
+	return e.evaluateShifted(x, nil)
+}
+
+// evaluateShifted is evaluate of x + shift, a small number that is added to r,
+// whose registers it frees; nil for none.
+func (e *neonExponential) evaluateShifted(x, shift []*vecReg) (p, s []*vecReg) {
 	t := make([]*vecReg, len(x))
 	n := make([]*vecReg, len(x))
 	e.comment("t = x·log2(e) + magic; n = t - magic")
@@ -46,7 +52,7 @@ func (e *neonExponential) evaluate(x []*vecReg) (p, s []*vecReg) {
 		n[i] = e.reg()
 		e.sub(t[i], e.magic, n[i])
 	}
-	return e.finish(x, t, n)
+	return e.finish(x, t, n, shift)
 }
 
 // evaluateWith is evaluate with a magic number for each x, whose registers it
@@ -62,11 +68,11 @@ func (e *neonExponential) evaluateWith(x, magic []*vecReg) (p, s []*vecReg) {
 	for i := range x {
 		e.sub(t[i], magic[i], magic[i])
 	}
-	return e.finish(x, t, magic)
+	return e.finish(x, t, magic, nil)
 }
 
-// finish goes on from t and n, and frees x and n.
-func (e *neonExponential) finish(x, t, n []*vecReg) (p, s []*vecReg) {
+// finish goes on from t and n, and frees x, n and shift.
+func (e *neonExponential) finish(x, t, n, shift []*vecReg) (p, s []*vecReg) {
 	e.comment("r = x - n·ln2Hi - n·ln2Lo")
 	for i := range x {
 		e.fmaAcc(n[i], e.minusLn2Hi, x[i])
@@ -75,6 +81,10 @@ func (e *neonExponential) finish(x, t, n []*vecReg) (p, s []*vecReg) {
 		e.fmaAcc(n[i], e.minusLn2Lo, x[i])
 	}
 	e.free(n...)
+	for i := range shift {
+		e.add(x[i], shift[i], x[i])
+		e.free(shift[i])
+	}
 	return e.powers(x, t)
 }
 

@@ -27,112 +27,185 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 		streams = append(streams, hi, lo)
 	}
 	l := newNeonVectorLoop(v, streams...)
-	v.loadConstants()
-	bits := func(b uint64) address { return v.constant(math.Float64frombits(b)) }
-	one := v.inRegister(v.constant(1))
-	significand, half, offset := v.inRegister(bits(1<<52-1)), v.inRegister(bits(coef.SqrtHalfBits)), v.inRegister(bits(coef.LogOffset))
-	unit, bias := v.inRegister(v.constant(0x1p52)), v.inRegister(v.constant(0x1p52+1023))
-	g := newNeonLogSum(v)
+	g := newNeonLogarithms(v, true)
 
 	l.row(func(pairs []pair) {
-		load := func(s *stream, t term) *vecReg {
-			r := v.reg()
-			v.load(s.place(t), r)
+		load := func(s *stream, terms []term) (r []*vecReg) {
+			for _, t := range terms {
+				r = append(r, v.inRegister(s.place(t)))
+			}
 			return r
 		}
-		all := terms(pairs)
-		for i := 0; i < len(all); i += 2 {
-			k, f, c := make([]*vecReg, 2), make([]*vecReg, 2), make([]*vecReg, 2)
-			for j, t := range all[i : i+2] {
-				var y, h *vecReg
-				if plus1 {
-					y, h, c[j] = load(x, t), v.reg(), v.reg()
-					v.max(y, one, h)
-					v.min(y, one, c[j])
-				} else {
-					h, c[j] = load(hi, t), load(lo, t)
-				}
-				v.comment("u = h + c rounded, c = (c - (u - h))/u")
-				u := v.reg()
-				v.add(h, c[j], u)
-				v.sub(u, h, h)
-				v.sub(c[j], h, c[j])
-				v.div(c[j], u, c[j])
-				v.free(h)
-				v.comment("u = 2^k·(1+f)")
-				k[j], f[j] = v.reg(), v.reg()
-				b := f[j]
-				v.op("VADD", offset.d2(), u.d2(), b.d2())
-				v.op("VUSHR", imm(52), b.d2(), k[j].d2())
-				v.or(k[j], unit, k[j])
-				v.sub(k[j], bias, k[j])
-				v.and(b, significand, b)
-				v.op("VADD", half.d2(), b.d2(), b.d2())
-				v.sub(b, one, b)
-				if plus1 {
-					v.comment("where k is 0, f = y and c = 0")
-					v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
-					v.keepOr(u, y, f[j])
-					v.and(c[j], u, c[j])
-					v.free(y)
-				}
-				v.free(u)
+		for all := terms(pairs); len(all) > 0; all = all[2:] {
+			var r neonReduced
+			if plus1 {
+				r = g.reduce1p(load(x, all[:2]))
+			} else {
+				r = g.reduce(load(hi, all[:2]), load(lo, all[:2]), nil)
 			}
-			g.evaluate(k, f, c)
-			for j, t := range all[i : i+2] {
-				v.store(f[j], dst.place(t))
+			v.free(r.inverse...)
+			log := g.log(r)
+			for j, t := range all[:2] {
+				v.store(log[j], dst.place(t))
 			}
-			v.free(f...)
-			v.free(k...)
+			v.free(log...)
 		}
 	})
 	v.op("RET")
 }
 
+// A neonConstant is a constant in a register, or in memory where there are no
+// registers to spare.
+type neonConstant struct {
+	r   *vecReg
+	mem address
+}
+
+// place returns the constant of those bits.
+func (v *neonVec) place(x float64, inRegister bool) neonConstant {
+	c := neonConstant{mem: v.constant(x)}
+	if inRegister {
+		c.r = v.inRegister(c.mem)
+	}
+	return c
+}
+
+// with emits f with the constant in a register.
+func (v *neonVec) with(c neonConstant, f func(r *vecReg)) {
+	if c.r != nil {
+		f(c.r)
+		return
+	}
+	r := v.inRegister(c.mem)
+	f(r)
+	v.free(r)
+}
+
+// neonLogarithms evaluates logarithms of float64 numbers, two registers at a
+// time.
+type neonLogarithms struct {
+	*neonVec
+	one, significand, half, offset neonConstant
+	unit, bias                     neonConstant
+	sum                            *neonLogSum
+}
+
+func newNeonLogarithms(v *neonVec, inRegisters bool) *neonLogarithms {
+	v.loadConstants()
+	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
+	bits := func(b uint64) neonConstant { return place(math.Float64frombits(b)) }
+	return &neonLogarithms{v, place(1), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset),
+		place(0x1p52), place(0x1p52 + 1023), newNeonLogSum(v, inRegisters)}
+}
+
+// A neonReduced is numbers u·(1+c), u = 2^k·(1+f), and 1/u.
+type neonReduced struct{ k, f, c, inverse []*vecReg }
+
+// reduce1p reduces 1+y, y ≥ 0, and frees y.
+func (v *neonLogarithms) reduce1p(y []*vecReg) neonReduced {
+	h, c := v.regs(len(y)), v.regs(len(y))
+	v.with(v.one, func(one *vecReg) {
+		for j := range y {
+			v.max(y[j], one, h[j])
+			v.min(y[j], one, c[j])
+		}
+	})
+	return v.reduce(h, c, y)
+}
+
+// reduce reduces h + c. If it is not nil, y is h + c - 1 exactly. It frees all
+// of them.
+func (v *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
+	k, f := v.regs(len(h)), v.regs(len(h))
+	for j := range h {
+		v.comment("u = h + c rounded, c = (c - (u - h))·(1/u)")
+		u := v.reg()
+		v.add(h[j], c[j], u)
+		v.sub(u, h[j], h[j])
+		v.sub(c[j], h[j], c[j])
+		v.with(v.one, func(r *vecReg) { v.div(r, u, h[j]) })
+		v.mul(c[j], h[j], c[j])
+		v.comment("u = 2^k·(1+f)")
+		b := f[j]
+		v.with(v.offset, func(r *vecReg) { v.op("VADD", r.d2(), u.d2(), b.d2()) })
+		v.op("VUSHR", imm(52), b.d2(), k[j].d2())
+		v.with(v.unit, func(r *vecReg) { v.or(k[j], r, k[j]) })
+		v.with(v.bias, func(r *vecReg) { v.sub(k[j], r, k[j]) })
+		v.with(v.significand, func(r *vecReg) { v.and(b, r, b) })
+		v.with(v.half, func(r *vecReg) { v.op("VADD", r.d2(), b.d2(), b.d2()) })
+		v.with(v.one, func(r *vecReg) { v.sub(b, r, b) })
+		if y != nil {
+			v.comment("where k is 0, f = y and c = 0")
+			v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
+			v.keepOr(u, y[j], f[j])
+			v.and(c[j], u, c[j])
+			v.free(y[j])
+		}
+		v.free(u)
+	}
+	return neonReduced{k, f, c, h}
+}
+
+// log returns the logarithms of reduced numbers, and frees those but for the
+// inverse.
+func (v *neonLogarithms) log(r neonReduced) []*vecReg {
+	v.sum.evaluate(r.k, r.f, r.c)
+	v.free(r.k...)
+	return r.f
+}
+
+// log1p returns log(1+y), y ≥ 0, and frees y.
+func (v *neonLogarithms) log1p(y []*vecReg) []*vecReg {
+	r := v.reduce1p(y)
+	v.free(r.inverse...)
+	return v.log(r)
+}
+
 // A neonLogSum evaluates k·ln(2) + log(1+f) + c as scalar.logSum does.
 type neonLogSum struct {
 	*neonVec
-	two, oneHalf, ln2Tail, ln2Head *vecReg
-	highest                        *vecReg
+	two, oneHalf, ln2Tail, ln2Head neonConstant
+	highest                        neonConstant
 	rest                           []address
 }
 
-func newNeonLogSum(v *neonVec) *neonLogSum {
+func newNeonLogSum(v *neonVec, inRegisters bool) *neonLogSum {
 	g := &neonLogSum{neonVec: v}
 	c := coef.Log64[:]
 	for _, x := range slices.Backward(c[:len(c)-1]) {
 		g.rest = append(g.rest, v.constant(x))
 	}
-	g.highest = v.inRegister(v.constant(c[len(c)-1]))
-	g.two, g.oneHalf = v.inRegister(v.constant(2)), v.inRegister(v.constant(0.5))
-	g.ln2Tail, g.ln2Head = v.inRegister(v.constant(coef.Ln2Tail)), v.inRegister(v.constant(coef.Ln2Head))
+	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
+	g.highest = place(c[len(c)-1])
+	g.two, g.oneHalf = place(2), place(0.5)
+	g.ln2Tail, g.ln2Head = place(coef.Ln2Tail), place(coef.Ln2Head)
 	return g
 }
 
 // evaluate leaves the results in f and frees c.
 func (g *neonLogSum) evaluate(k, f, c []*vecReg) {
-	s, z := make([]*vecReg, len(f)), make([]*vecReg, len(f))
+	s, z := g.regs(len(f)), g.regs(len(f))
 	g.comment("s = f/(2+f); r = R(s²)")
 	for i := range f {
-		s[i], z[i] = g.reg(), g.reg()
-		g.add(f[i], g.two, s[i])
+		g.with(g.two, func(two *vecReg) { g.add(f[i], two, s[i]) })
 		g.div(f[i], s[i], s[i])
 		g.mul(s[i], s[i], z[i])
 	}
-	r := g.horner(g.highest, g.rest, z)
+	var r []*vecReg
+	g.with(g.highest, func(highest *vecReg) { r = g.horner(highest, g.rest, z) })
 	g.comment("h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)")
 	for i := range f {
 		h, u := g.reg(), g.reg()
-		g.mul(f[i], g.oneHalf, h)
+		g.with(g.oneHalf, func(half *vecReg) { g.mul(f[i], half, h) })
 		g.mul(h, f[i], h)
 		g.copy(h, u)
 		g.fmaAcc(r[i], z[i], u)
-		g.fmaAcc(k[i], g.ln2Tail, c[i])
+		g.with(g.ln2Tail, func(tail *vecReg) { g.fmaAcc(k[i], tail, c[i]) })
 		g.fmaAcc(s[i], u, c[i])
 		g.comment("k·Ln2Head + (f - (h - low))")
 		g.sub(h, c[i], h)
 		g.sub(f[i], h, f[i])
-		g.fmaAcc(k[i], g.ln2Head, f[i])
+		g.with(g.ln2Head, func(head *vecReg) { g.fmaAcc(k[i], head, f[i]) })
 		g.free(h, u, c[i], s[i], z[i], r[i])
 	}
 }

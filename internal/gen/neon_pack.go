@@ -19,7 +19,7 @@ func neonPackBytes(v *neonVec) {
 	v.op("LSR", imm(6), n)
 	v.loadConstants()
 	same := func(bits uint64) *vecReg {
-		return v.inRegister(address{v.table, v.entry(v.elem, [4]uint64{bits, bits, bits, bits})})
+		return v.inRegister(address{v.table, v.entry(v.elem, v.set, [4]uint64{bits, bits, bits, bits})})
 	}
 	ones, weights := same(0x0101010101010101), same(0x8040201008040201)
 	row, word, next := v.newLabel("row"), v.newLabel("word"), v.newLabel("next")

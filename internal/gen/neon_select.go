@@ -5,8 +5,10 @@ func neonLossKernels(f *neonFile) {
 	neonPackBytes(newNeonVec(f, float32s))
 	for _, e := range elems {
 		v := newNeonVec(f, e)
-		neonSelectSums(v)
-		neonSelectGrad(v)
+		neonSelectSums(v, false)
+		neonSelectSums(v, true)
+		neonSelectScale(v)
+		neonFinishSums(v)
 	}
 }
 
@@ -60,7 +62,7 @@ func (v *neonVec) laneTest(i int) *vecReg {
 			entry[j] = 1<<(first+2*j) | 2<<(first+2*j)<<32
 		}
 	}
-	return v.inRegister(address{v.table, v.entry(v.elem, entry) + 16*(i&1)})
+	return v.inRegister(address{v.table, v.entry(v.elem, v.set, entry) + 16*(i&1)})
 }
 
 // selected is d = all ones in the lanes of register number i of the group whose

@@ -8,19 +8,30 @@ import (
 // neonSelectSums emits the sums of e^x over the negative and of e^-x over the
 // positive classes, in the order that selectSums describes. Four registers go
 // through the exponential together; the accumulators lie on the stack.
-func neonSelectSums(v *neonVec) {
+func neonSelectSums(v *neonVec, keep bool) {
 	const (
 		bytes = 256 // of a group
 		// The stack: the rest of a row, then the accumulators.
 		stack = bytes + 2*2*64
 	)
 	v.loaded = false
-	v.function("selectSums"+v.bits+"NEON",
-		"a, b *float64, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int", stack,
+	doc := []string{
 		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
 		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.",
-	)
+	}
+	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
+	if keep {
+		v.function("selectExp"+v.bits+"NEON", "a, b *float64, w *"+v.goType+", wStride int, "+source, stack,
+			append(doc, "It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's",
+				"last group.")...)
+	} else {
+		v.function("selectSums"+v.bits+"NEON", "a, b *float64, "+source, stack, doc...)
+	}
 	a, b := v.param("a"), v.param("b")
+	var w, wStride, wAt genReg
+	if keep {
+		w, wStride, wAt = v.param("w"), v.stride("wStride"), v.gp()
+	}
 	base, stride := v.param("x"), v.stride("stride")
 	rows, n := v.param("rows"), v.param("n")
 	v.loadConstants()
@@ -59,17 +70,25 @@ func neonSelectSums(v *neonVec) {
 				v.free(k, test)
 				y = append(y, r)
 			}
-			w, s := e.evaluate(y)
-			for i := range w {
-				v.mul(w[i], s[i], w[i])
+			terms, s := e.evaluate(y)
+			for i := range terms {
+				v.mul(terms[i], s[i], terms[i])
 			}
 			v.free(s...)
 			for i, h := range parts[:step] {
-				from, to := i*vectors, (i+1)*vectors
-				negative.lanes(h, v.sumOf(neg, number[from:to], w[from:to]))
-				positive.lanes(h, v.sumOf(pos, number[from:to], w[from:to]))
+				number, terms := number[i*vectors:][:vectors], terms[i*vectors:][:vectors]
+				n, p := v.ofSide(neg, number, terms), v.ofSide(pos, number, terms)
+				if keep {
+					v.comment("a term's sign tells its side")
+					for k, r := range terms {
+						v.sub(n[k], p[k], r)
+						v.store(r, address{wAt, 16 * number[k]})
+					}
+				}
+				negative.lanes(h, v.sumOf(n))
+				positive.lanes(h, v.sumOf(p))
 			}
-			v.free(w...)
+			v.free(terms...)
 		}
 	}
 
@@ -82,11 +101,17 @@ func neonSelectSums(v *neonVec) {
 	pos.begin()
 	neg.begin()
 	v.op("MOVD", base, x)
+	if keep {
+		v.op("MOVD", w, wAt)
+	}
 	v.op("CBZ", groups, partial)
 	v.op("MOVD", groups, left)
 	v.label(group)
 	terms(x, 4)
 	v.op("ADD", imm(bytes), x)
+	if keep {
+		v.op("ADD", imm(bytes), wAt)
+	}
 	v.op("SUB", imm(1), left)
 	v.op("CBNZ", left, group)
 	v.label(partial)
@@ -105,6 +130,9 @@ func neonSelectSums(v *neonVec) {
 	negative.store(a)
 	positive.store(b)
 	v.op("ADD", stride, base)
+	if keep {
+		v.op("ADD", wStride, w)
+	}
 	pos.next()
 	neg.next()
 	v.op("SUB", imm(1), rows)
@@ -113,27 +141,33 @@ func neonSelectSums(v *neonVec) {
 	v.op("RET")
 }
 
-// sumOf returns the sum of the terms w of one side, the registers of those
-// numbers: (w0+w1) + (w2+w3), or of fewer.
-func (v *neonVec) sumOf(s *neonSide, number []int, w []*vecReg) *vecReg {
-	var halves []*vecReg
+// ofSide returns the terms w of one side, the registers of those numbers, 0
+// elsewhere.
+func (v *neonVec) ofSide(s *neonSide, number []int, w []*vecReg) []*vecReg {
+	var all []*vecReg
 	for i, r := range w {
 		k, test := v.reg(), v.laneTest(number[i])
 		s.selected(number[i], test, k)
 		v.and(r, k, k)
 		v.free(test)
-		if i%2 == 0 {
-			halves = append(halves, k)
-			continue
+		all = append(all, k)
+	}
+	return all
+}
+
+// sumOf returns the sum of terms, (w0+w1) + (w2+w3) or of fewer, and frees the
+// others.
+func (v *neonVec) sumOf(w []*vecReg) *vecReg {
+	for len(w) > 1 {
+		var half []*vecReg
+		for i := 0; i < len(w); i += 2 {
+			v.add(w[i], w[i+1], w[i])
+			v.free(w[i+1])
+			half = append(half, w[i])
 		}
-		v.add(halves[i/2], k, halves[i/2])
-		v.free(k)
+		w = half
 	}
-	if len(halves) == 2 {
-		v.add(halves[0], halves[1], halves[0])
-		v.free(halves[1])
-	}
-	return halves[0]
+	return w[0]
 }
 
 // naturalRange returns the magic number of pivot 0 and the limits to which

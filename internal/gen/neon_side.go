@@ -620,18 +620,18 @@ func neonSoftWeights(v *neonVec, in elem) {
 	v.op("ADD", imm(8), j)
 	v.op("CMP", n, j)
 	v.op("BLT", loop)
-	v.advance(at, base[0], "wStride", in.size)
-	v.advance(at, base[1], "wStride", in.size)
-	v.advance(at, t, "stride", in.size)
-	v.advance(at, part, "words", 8)
+	v.moveOn(at, base[0], "wStride", in.size)
+	v.moveOn(at, base[1], "wStride", in.size)
+	v.moveOn(at, t, "stride", in.size)
+	v.moveOn(at, part, "words", 8)
 	v.op("SUB", imm(1), rows)
 	v.op("CBNZ", rows, row)
 	v.op("RET")
 }
 
-// advance moves r on by the argument of that name, in elements of size bytes;
+// moveOn moves r on by the argument of that name, in elements of size bytes;
 // it overwrites free.
-func (v *neonVec) advance(free, r genReg, name string, size int) {
+func (v *neonVec) moveOn(free, r genReg, name string, size int) {
 	v.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, v.args[name]), free)
 	v.op("ADD", fmt.Sprintf("%v<<%d", free, log2(size)), r)
 }
@@ -700,10 +700,10 @@ func neonSoftUnit(v *neonVec) {
 	v.op("ADD", imm(16), j)
 	v.op("CMP", n, j)
 	v.op("BLT", loop)
-	v.advance(at, base[0], "wStride", 4)
-	v.advance(at, base[1], "wStride", 4)
-	v.advance(at, t, "stride", 4)
-	v.advance(at, part, "words", 8)
+	v.moveOn(at, base[0], "wStride", 4)
+	v.moveOn(at, base[1], "wStride", 4)
+	v.moveOn(at, t, "stride", 4)
+	v.moveOn(at, part, "words", 8)
 	v.op("SUB", imm(1), rows)
 	v.op("CBNZ", rows, row)
 	v.op("RET")

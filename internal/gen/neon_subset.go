@@ -204,7 +204,7 @@ func (v *neonVec) laneBits() []*vecReg {
 	r := v.regs(neonRegs)
 	for i := 0; i < neonRegs; i += 2 {
 		first := uint64(1) << (2 * i)
-		v.loadPair(address{v.table, v.entry(v.elem, [4]uint64{first, 2 * first, 4 * first, 8 * first})}, r[i], r[i+1])
+		v.loadPair(address{v.table, v.entry(v.elem, v.set, [4]uint64{first, 2 * first, 4 * first, 8 * first})}, r[i], r[i+1])
 	}
 	return r
 }

@@ -9,6 +9,7 @@ type neonVec struct {
 	*neonFile
 	elem
 	form   string // of the lanes
+	set    string // of the constants
 	table  genReg // address of the constants, once loaded
 	loaded bool
 }
@@ -98,6 +99,9 @@ func (v *neonVec) store(a *vecReg, m address) { v.op("FMOVQ", a, m) }
 
 // loadPair loads two registers from consecutive places.
 func (v *neonVec) loadPair(a address, d, e *vecReg) {
+	if a.disp > 1008 {
+		v.fail("%v is beyond what a pair of loads reaches", a)
+	}
 	v.check("FLDPQ", d)
 	v.check("FLDPQ", e)
 	v.op("FLDPQ", a, "("+d.String()+", "+e.String()+")")
@@ -134,7 +138,7 @@ func (v *neonVec) storeLow(a *vecReg, p genReg) {
 func (v *neonVec) loadConstants() {
 	if !v.loaded {
 		v.table, v.loaded = v.gp(), true
-		v.op("MOVD", "$constants"+v.bits+"<>(SB)", v.table)
+		v.op("MOVD", "$"+v.set+"constants"+v.bits+"<>(SB)", v.table)
 	}
 }
 
@@ -143,7 +147,7 @@ func (v *neonVec) constant(x float64) address {
 	if !v.loaded {
 		v.fail("constants not loaded")
 	}
-	return address{v.table, v.neonFile.constant(v.elem, x)}
+	return address{v.table, v.neonFile.constant(v.elem, v.set, x)}
 }
 
 // regs returns n new registers.

@@ -15,9 +15,10 @@ func lossKernels(f *file) {
 	for _, e := range elems {
 		for _, t := range tiers {
 			v := &vec{f, t, e}
-			selectSums(v)
-			selectGradZero(v)
-			selectGrad(v)
+			selectSums(v, false)
+			selectSums(v, true)
+			selectScale(v)
+			finishSums(v)
 		}
 	}
 }
@@ -34,13 +35,18 @@ type sides struct {
 func newSides(v *vec) *sides {
 	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), step: v.param("words"), at: v.GP64()}
 	v.SHLQ(operand.U8(3), s.step)
-	if !v.wide() {
-		s.bits = []op{v.laneBits(0)}
-		if v.double() {
-			s.bits = append(s.bits, v.laneBits(4))
+	s.laneTests()
+	return s
+}
+
+// laneTests sets the bits of the lanes.
+func (s *sides) laneTests() {
+	if !s.wide() {
+		s.bits = []op{s.laneBits(0)}
+		if s.double() {
+			s.bits = append(s.bits, s.laneBits(4))
 		}
 	}
-	return s
 }
 
 // laneBits is the constant whose lane l holds the bit first + l.
@@ -76,13 +82,16 @@ func (s *sides) next() {
 // mask returns the lanes of register i of the group whose bits in pos or neg
 // are set.
 func (s *sides) mask(side gpreg, i int) mask {
+	return s.maskAt(operand.Mem{Base: side, Index: s.at, Scale: 1}, i)
+}
+
+// maskAt is mask for the bits of a group at mem.
+func (s *sides) maskAt(mem operand.Mem, i int) mask {
 	k := s.newMask()
-	mem := operand.Mem{Base: side, Index: s.at, Scale: 1, Disp: i * s.perReg() / 8}
+	mem.Disp += i * s.perReg() / 8
 	switch {
-	case s.wide() && s.double():
-		s.KMOVB(mem, k)
 	case s.wide():
-		s.KMOVW(mem, k)
+		s.loadMask(mem, k)
 	default:
 		s.VPBROADCASTB(mem, k)
 		bits := s.bits[0]
@@ -97,6 +106,15 @@ func (s *sides) mask(side gpreg, i int) mask {
 		}
 	}
 	return k
+}
+
+// loadMask loads the bits of a register's lanes, on AVX-512.
+func (v *vec) loadMask(m op, k mask) {
+	if v.double() {
+		v.KMOVB(m, k)
+	} else {
+		v.KMOVW(m, k)
+	}
 }
 
 // flip changes the sign of y in the lanes of k.

@@ -13,18 +13,39 @@ import (
 // are added lane by lane as (v0+v1) + (v2+v3), 0 where an element is of the
 // other side or of none. float32: then lane l+8 to lane l, and these 8 to
 // float64 accumulators. float64: to 8 accumulators, exactly.
-func selectSums(v *vec) {
-	v.kernel("selectSums", "a, b *float64, x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int",
+//
+// selectExp keeps the exponentials as well.
+func selectSums(v *vec, keep bool) {
+	doc := []string{
 		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
-		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.",
-	)
-	a, b := v.param("a"), v.param("b")
+		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have",
+		"room for a multiple of 8 rows.",
+	}
+	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
+	if keep {
+		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source+", to, from *"+v.goType+", blocks int",
+			append(doc, "It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's",
+				"last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,",
+				"without a fence.")...)
+	} else {
+		v.kernel("selectSums", "a, b *float64, "+source, doc...)
+	}
+	// There are registers for all but these.
+	length, rows, wStride := v.argument("n"), v.argument("rows"), operand.Mem{}
+	a, b := v.argument("a"), v.argument("b")
+	var w gpreg
+	var side *sideCopy
+	if keep {
+		w, wStride = v.param("w"), v.argument("wStride")
+		v.SHLQ(operand.U8(log2(v.size)), wStride)
+		side = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
+	}
 	x, stride := v.param("x"), v.stride("stride")
-	rows, n := v.param("rows"), v.param("n")
 	s := newSides(v)
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	negative, positive := newSelected(v), newSelected(v)
+	sums := newRowSums(v, negative, positive)
 
 	var (
 		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
@@ -54,12 +75,12 @@ func selectSums(v *vec) {
 					r, of := v.reg(), s.mask(s.pos, number)
 					if whole {
 						v.move(mem, r)
-						if h == 0 {
-							mem.Disp += prefetchAhead
-							v.PREFETCHT0(mem)
-						}
 					} else {
 						v.load(v.union(s.mask(s.neg, number), of), mem, r)
+					}
+					if h == 0 {
+						mem.Disp += prefetchAhead
+						v.PREFETCHT0(mem)
 					}
 					v.flip(of, r)
 					v.clamp(r, low, high)
@@ -71,8 +92,25 @@ func selectSums(v *vec) {
 				}
 				for i := 0; i < step; i += 2 {
 					number, end := (first+i)*v.regs()+h, min(i+2, step)
-					negative.pair(s, s.neg, nil, number, first+i > 0, p[i:end], q[i:end])
-					positive.pair(s, s.pos, k[min(i, len(k)):], number, first+i > 0, p[i:end], q[i:end])
+					p, q, k, more := p[i:end], q[i:end], k[min(i, len(k)):], first+i > 0
+					if !keep {
+						negative.pair(v.masks(s, s.neg, nil, number, len(p)), more, p, q)
+						positive.pair(v.masks(s, s.pos, k, number, len(p)), more, p, q)
+						continue
+					}
+					of := func(side gpreg, k []mask) func(i int) mask {
+						return func(i int) mask {
+							if len(k) > 0 {
+								return k[i]
+							}
+							return s.mask(side, number+i*v.regs())
+						}
+					}
+					n, t := v.signed(p, q, of(s.neg, nil), of(s.pos, k), func(i int) operand.Mem {
+						return operand.Mem{Base: w, Index: off, Scale: 1, Disp: (number + i*v.regs()) * v.bytes}
+					})
+					negative.pair(nil, more, n, nil)
+					positive.pair(nil, more, t, nil)
 				}
 			}
 			negative.lanes(h)
@@ -80,16 +118,39 @@ func selectSums(v *vec) {
 		}
 	}
 
-	v.TESTQ(rows, rows)
-	v.JZ(goTo(last))
+	v.CMPQ(rows, operand.U8(0))
+	v.JEQ(goTo(last))
+	sums.begin()
+	// Short rows: several of them side by side hide the latency that one alone
+	// has.
+	for vectors := 1; vectors <= 2 && v.wide(); vectors++ {
+		short, long := v.newLabel("short"), v.newLabel("long")
+		count := 4 / vectors
+		v.CMPQ(length, operand.U8(vectors*v.lanes))
+		v.JG(goTo(long))
+		v.MOVQ(length, left)
+		v.SUBQ(operand.U8((vectors-1)*v.lanes), left)
+		tail := v.newMask()
+		v.MOVQ(operand.I32(-1), off)
+		v.BZHIQ(left, off, off)
+		v.loadMask(off.As32(), tail)
+		v.Label(short)
+		v.CMPQ(rows, operand.U8(count))
+		v.JL(goTo(row))
+		shortRows(s, e, sums, tail, vectors, count, rowPlaces{x, stride, w, wStride}, low, high, off, left)
+		sums.next(count, rows, short, a, b)
+		v.JMP(goTo(last))
+		v.Label(long)
+	}
 	v.Label(row)
 	negative.clear()
 	positive.clear()
 	v.XORQ(off, off)
-	v.MOVQ(n, left)
+	v.MOVQ(length, left)
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
 	v.Label(group)
+	side.block()
 	terms(4, true)
 	v.ADDQ(operand.I32(256), off)
 	v.SUBQ(operand.U32(size), left)
@@ -97,6 +158,7 @@ func selectSums(v *vec) {
 	v.Label(rest)
 	v.ADDQ(operand.U32(size), left)
 	v.JZ(goTo(done))
+	side.block()
 	v.CMPQ(left, operand.U8(2*v.lanes))
 	v.JBE(goTo(half))
 	terms(4, false)
@@ -109,15 +171,152 @@ func selectSums(v *vec) {
 	v.Label(one)
 	terms(1, false)
 	v.Label(done)
-	negative.store(a)
-	positive.store(b)
 	v.ADDQ(stride, x)
+	if keep {
+		v.ADDQ(wStride, w)
+	}
 	s.next()
-	v.DECQ(rows)
-	v.JNZ(goTo(row))
+	sums.put(0, 0, negative.quantities())
+	sums.put(1, 0, positive.quantities())
+	sums.next(1, rows, row, a, b)
 	v.Label(last)
+	side.rest()
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
+// the memory is written while the arithmetic goes on. A nil one copies nothing.
+type sideCopy struct {
+	*vec
+	to, from, blocks gpreg
+}
+
+// block copies a block, if there is one.
+func (c *sideCopy) block() {
+	if c == nil {
+		return
+	}
+	none := c.newLabel("none")
+	c.TESTQ(c.blocks, c.blocks)
+	c.JZ(operand.LabelRef(none))
+	c.copy()
+	c.Label(none)
+}
+
+// rest copies all that is left.
+func (c *sideCopy) rest() {
+	if c == nil {
+		return
+	}
+	more, none := c.newLabel("more"), c.newLabel("none")
+	c.TESTQ(c.blocks, c.blocks)
+	c.JZ(operand.LabelRef(none))
+	c.Label(more)
+	c.copy()
+	c.JNZ(operand.LabelRef(more))
+	c.Label(none)
+}
+
+func (c *sideCopy) copy() {
+	for i := 0; i < 256; i += c.bytes {
+		r := c.reg()
+		c.move(at(c.from, i), r)
+		c.stream(r, at(c.to, i))
+	}
+	c.ADDQ(operand.I32(256), c.from)
+	c.ADDQ(operand.I32(256), c.to)
+	c.DECQ(c.blocks)
+}
+
+// A rowPlaces is where a row's scores and exponentials are; w is nil where
+// these are not kept.
+type rowPlaces struct {
+	x, stride gpreg
+	w         gpreg
+	wStride   operand.Mem
+}
+
+// shortRows emits selectSums of count rows of one or two vectors, of which the
+// last is cut by tail, side by side, on AVX-512.
+func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, count int, at rowPlaces, low, high op, step, end gpreg) {
+	v := e.vec
+	place := func(base, stride gpreg, row, disp int) operand.Mem {
+		m := operand.Mem{Base: base, Disp: disp}
+		switch row {
+		case 1, 2:
+			m.Index, m.Scale = stride, uint8(row)
+		case 3:
+			v.LEAQ(operand.Mem{Base: base, Index: stride, Scale: 2}, end)
+			m.Base, m.Index, m.Scale = end, stride, 1
+		}
+		return m
+	}
+	// bits returns the masks of a row's vectors.
+	bits := func(side gpreg, row int) func(i int) mask {
+		return func(i int) mask {
+			k := v.newMask()
+			v.loadMask(place(side, s.step, row, i*v.lanes/8), k)
+			return k
+		}
+	}
+	var y []vreg
+	for row := range count {
+		pos := bits(s.pos, row)
+		for i := range vectors {
+			r := v.reg()
+			k := tail
+			if i < vectors-1 {
+				k = nil
+			}
+			mem := place(at.x, at.stride, row, i*v.bytes)
+			v.load(k, mem, r)
+			mem.Disp += prefetchAhead
+			v.PREFETCHT0(mem)
+			v.flip(pos(i), r)
+			v.clamp(r, low, high)
+			y = append(y, r)
+		}
+	}
+	p, q := e.evaluate(y)
+	if at.w != nil {
+		v.MOVQ(at.wStride, step)
+	}
+	for row := range count {
+		from := row * vectors
+		p, q := p[from:][:vectors], q[from:][:vectors]
+		var sides [2][]vreg
+		var out func(i int) operand.Mem
+		if at.w != nil {
+			out = func(i int) operand.Mem { return place(at.w, step, row, i*v.bytes) }
+		}
+		sides[0], sides[1] = v.signed(p, q, bits(s.neg, row), bits(s.pos, row), out)
+		for i, terms := range sides {
+			if vectors == 2 {
+				v.add(terms[0], terms[1], terms[0])
+			}
+			sums.put(i, row, v.oneGroup(terms[0]))
+		}
+	}
+	for _, p := range []struct{ at, step gpreg }{{at.x, at.stride}, {s.pos, s.step}, {s.neg, s.step}, {at.w, step}} {
+		if p.at != nil {
+			v.LEAQ(operand.Mem{Base: p.at, Index: p.step, Scale: uint8(count)}, p.at)
+		}
+	}
+}
+
+// oneGroup returns the lanes of a row whose only group has that sum, on AVX-512.
+func (v *vec) oneGroup(sum vreg) [][]vreg {
+	if v.double() {
+		err := v.reg()
+		v.zero(err)
+		return [][]vreg{{sum}, {err}}
+	}
+	low, high := v.split(sum)
+	v.VADDPS(high, low, low)
+	r := v.reg()
+	v.VCVTPS2PD(low, r)
+	return [][]vreg{{r}}
 }
 
 // naturalRange returns the magic number of pivot 0 and the limits to which
@@ -195,18 +394,54 @@ func (a *selected) clear() {
 	}
 }
 
-// pair adds the terms p·q of two registers, or one, of the same lanes, the first
-// of which is number i of the group; more tells that they are not the group's first, k
-// has the masks of the side if they are loaded.
-func (a *selected) pair(s *sides, side gpreg, k []mask, i int, more bool, p, q []vreg) {
-	if len(k) == 0 {
-		for j := range p {
-			k = append(k, s.mask(side, i+j*a.regs()))
-		}
+// masks returns the masks of a side for so many registers of the same lanes,
+// from number first of the group on, unless they are in k.
+func (v *vec) masks(s *sides, side gpreg, k []mask, first, count int) []mask {
+	if len(k) > 0 {
+		return k
 	}
-	sum := a.reg()
-	a.mulKeep(k[0], p[0], q[0], sum)
-	if len(p) == 2 {
+	for i := range count {
+		k = append(k, s.mask(side, first+i*v.regs()))
+	}
+	return k
+}
+
+// signed returns the terms p·q of the negatives, and of the positives, 0
+// elsewhere. Unless place is nil it writes the differences: a term's sign tells
+// its side.
+func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) operand.Mem) (n, t []vreg) {
+	for i := range p {
+		a, b := v.reg(), p[i]
+		if v.wide() {
+			v.mulKeep(neg(i), p[i], q[i], a)
+			v.mulKeep(pos(i), p[i], q[i], b)
+		} else {
+			v.mul(p[i], q[i], b)
+			v.keep(neg(i), b, a)
+			v.keep(pos(i), b, b)
+		}
+		if place != nil {
+			v.sub(a, b, q[i])
+			v.move(q[i], place(i))
+		}
+		n, t = append(n, a), append(t, b)
+	}
+	return n, t
+}
+
+// pair adds the terms p·q in the lanes of k, of two registers of the same lanes
+// or one; without q the terms p. more tells that they are not the group's first.
+func (a *selected) pair(k []mask, more bool, p, q []vreg) {
+	sum := p[0]
+	if q != nil {
+		sum = a.reg()
+		a.mulKeep(k[0], p[0], q[0], sum)
+	}
+	switch {
+	case len(p) < 2:
+	case q == nil:
+		a.add(sum, p[1], sum)
+	default:
 		a.addProduct(k[1], p[1], q[1], sum)
 	}
 	if more {
@@ -246,6 +481,22 @@ func (a *selected) lanes(h int) {
 
 // store combines the lanes and writes the row's sum.
 func (a *selected) store(out gpreg) {
+	var r []vreg
+	if q := a.quantities(); !a.double() {
+		r = a.eight(q, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+	} else {
+		r = a.eight(q, func(x, y []vreg) {
+			a.VADDPD(y[1], x[1], x[1])
+			a.twoSum(x[0], x[1], y[0])
+		})
+		a.VADDPD(r[1], r[0], r[0])
+	}
+	a.VMOVSD(r[0], at(out, 0))
+	a.ADDQ(operand.U8(8), out)
+}
+
+// quantities returns the row's lanes: the sums and, for float64, the errors.
+func (a *selected) quantities() [][]vreg {
 	sum, err := a.sum, a.err
 	if a.stack != nil {
 		sum, err = nil, nil
@@ -258,16 +509,8 @@ func (a *selected) store(out gpreg) {
 			}
 		}
 	}
-	if !a.double() {
-		r := a.eight([][]vreg{sum}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-		a.VMOVSD(r[0], at(out, 0))
-	} else {
-		r := a.eight([][]vreg{sum, err}, func(x, y []vreg) {
-			a.VADDPD(y[1], x[1], x[1])
-			a.twoSum(x[0], x[1], y[0])
-		})
-		a.VADDPD(r[1], r[0], r[0])
-		a.VMOVSD(r[0], at(out, 0))
+	if a.double() {
+		return [][]vreg{sum, err}
 	}
-	a.ADDQ(operand.U8(8), out)
+	return [][]vreg{sum}
 }

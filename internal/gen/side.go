@@ -211,7 +211,7 @@ func (e *sideExponential) start(t term, off reg.Register) *sideTerm {
 	y, pos := e.loop.argument(t, off)
 	s := &sideTerm{term: t, h: e.reg(), l: e.reg(), magic: e.reg()}
 	m, exponents := e.loop.weights(t, off)
-	e.choose(pos, e.magic[1], e.magic[0], s.magic)
+	e.replace(pos, e.magic[1], e.magic[0], s.magic)
 	e.add(s.magic, exponents, s.magic)
 	e.mul(y, e.loop.hi, s.h)
 	e.move(s.h, s.l)
@@ -222,6 +222,16 @@ func (e *sideExponential) start(t term, off reg.Register) *sideTerm {
 	s.keep = e.union(e.loop.sides.mask(e.loop.sides.neg, t.reg), pos)
 	e.restrict(s.keep, notEqual, e.zero, m)
 	return s
+}
+
+// replace is choose by way of a copy: avo finds registers for that.
+func (v *vec) replace(k mask, a, b op, d vreg) {
+	if !v.wide() {
+		v.choose(k, a, b, d)
+		return
+	}
+	v.move(b, d)
+	v.either(v.VMOVAPS, v.VMOVAPD, a, k, d)
 }
 
 // restrict takes the lanes out of k in which a predicate b does not hold; a is
@@ -552,7 +562,7 @@ func sideGrad(v *vec, more bool) {
 			w, keep := e.terms(all[:step], off, false)
 			for i, t := range all[:step] {
 				f := v.reg()
-				v.choose(l.sides.mask(l.sides.pos, t.reg), factor[1], factor[0], f)
+				v.replace(l.sides.mask(l.sides.pos, t.reg), factor[1], factor[0], f)
 				v.mulKeep(keep[i], w[i], f, w[i])
 				place := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
 				if more {

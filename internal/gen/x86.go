@@ -103,6 +103,9 @@ func (v *vec) and(a, m, d op) { v.either(v.VANDPS, v.VANDPD, m, a, d) }
 func (v *vec) xor(a, m, d op) { v.either(v.VXORPS, v.VXORPD, m, a, d) }
 func (v *vec) or(a, m, d op)  { v.either(v.VORPS, v.VORPD, m, a, d) }
 
+// andNot is d = the bits of m that a has not.
+func (v *vec) andNot(a, m, d op) { v.either(v.VANDNPS, v.VANDNPD, m, a, d) }
+
 // zero clears d.
 func (v *vec) zero(d vreg) { v.VXORPS(d.AsY(), d.AsY(), d.AsY()) }
 
@@ -123,11 +126,13 @@ func (v *vec) broadcast(mem operand.Mem, d op) {
 // Predicates of a comparison.
 const (
 	equal          = 0  // false where either is NaN
-	lessOrEqual    = 2  // false where either is NaN
 	unordered      = 3  // either is NaN
 	notEqual       = 4  // true where either is NaN
-	notGreater     = 26 // true where either is NaN
 	greaterOrEqual = 13 // false where either is NaN
+	less           = 17 // false where either is NaN
+	lessOrEqual    = 18 // false where either is NaN
+	notLess        = 21 // true where either is NaN
+	notGreater     = 26 // true where either is NaN
 	greater        = 30 // false where either is NaN
 )
 
@@ -174,6 +179,10 @@ func (v *vec) keep(k mask, a, d op) {
 
 // choose is d = a in the lanes of k, b elsewhere; d is not a.
 func (v *vec) choose(k mask, a, b op, d vreg) {
+	if r, ok := b.(vreg); ok && v.wide() {
+		v.either(v.VBLENDMPS, v.VBLENDMPD, a, r, k, d)
+		return
+	}
 	if b != op(d) {
 		v.move(b, d)
 	}
@@ -384,6 +393,17 @@ func (v *vec) mulKeep(k mask, a, m, d op) {
 		v.mul(a, m, d)
 		v.and(d, k, d)
 	}
+}
+
+// addKeep is d += a in the lanes of k.
+func (v *vec) addKeep(k mask, a, d vreg) {
+	if v.wide() {
+		v.either(v.VADDPS, v.VADDPD, a, d, k, d)
+		return
+	}
+	t := v.reg()
+	v.keep(k, a, t)
+	v.add(d, t, d)
 }
 
 // addProduct is d += a·m in the lanes of k, where the product is exact.

@@ -42,11 +42,11 @@ func LogNormal(x, e float64) float64 {
 // LogPair returns log(hi + lo) for a positive normal hi, |lo| ≤ hi, with a
 // positive normal sum.
 //
-// The sum is rounded to u, and log(hi+lo) = log(u) + c for c = (hi+lo-u)/u.
+// The sum is rounded to u, and log(hi+lo) = log(u) + c for c = (hi+lo-u)·(1/u).
 func LogPair(hi, lo float64) float64 {
 	u := hi + lo
 	k, f := reduce(u)
-	return logSum(k, f, (lo-(u-hi))/u)
+	return logSum(k, f, float64((lo-(u-hi))*(1/u)))
 }
 
 // reduce returns k and f, x = 2^k·(1+f), 1+f in [√½, √2).
@@ -87,7 +87,7 @@ func Log1pFinite(x float64) float64 {
 	if k == 0 {
 		return logSum(0, x, 0)
 	}
-	return logSum(k, f, (lo-(u-hi))/u)
+	return logSum(k, f, float64((lo-(u-hi))*(1/u)))
 }
 
 // logSum returns k·ln(2) + log(1+f) + c, with s = f/(2+f):

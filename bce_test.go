@@ -1,0 +1,299 @@
+package zlpr
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// bceCase is arguments of the kernels for rows of n random elements; kind counts
+// the forms, with and without gradient.
+func bceCase[T Float](r *rawRand, rows, n, kind int) *bceArgs[T] {
+	stride := n + r.IntN(3)
+	a := &bceArgs[T]{x: make([]T, rows*stride), stride: stride, rows: rows, n: n}
+	a.pos, a.neg, a.words = hashedSides(r, rows, n)
+	exp := r.IntN(12) - 4
+	for i := range a.x {
+		a.x[i] = score[T](r, exp)
+	}
+	for range rows {
+		p := bceParams[T]{T(r.positive(10))}
+		if kind/2 > 0 {
+			p[1] = score[T](r, exp)
+			if isFloat32[T]() {
+				p[2] = T(math.Ldexp(float64(r.Int64N(1<<24)-1<<23), -42))
+			}
+		}
+		a.params = append(a.params, p)
+	}
+	a.shifted = kind/2 > 0
+	if kind/2 == 2 {
+		a.negWeight, a.posWeight = make([]T, 64*a.words), make([]T, 64*a.words)
+		for j := range n {
+			a.negWeight[j], a.posWeight[j] = T(r.positive(3)), T(r.positive(3))
+		}
+	}
+	if kind%2 == 1 {
+		a.dstStride = n + r.IntN(3)
+		a.dst = make([]T, rows*a.dstStride)
+		for i := range a.dst {
+			a.dst[i] = 77
+		}
+	}
+	a.sum = make([]float64, rows)
+	if isFloat32[T]() && kind/2 < 2 {
+		a.product = make([]float64, rows*a.blocks())
+	}
+	return a
+}
+
+// bceKinds is the number of kinds of bceCase.
+const bceKinds = 6
+
+func hashBCE[T Float](h *resultHash, r *rawRand) {
+	a := bceCase[T](r, 1+r.IntN(2), r.length(), r.IntN(bceKinds))
+	bceSum(a)
+	addHash(h, a.sum...)
+	addHash(h, a.product...)
+	addHash(h, a.dst...)
+}
+
+// TestBCEKernels compares the kernels of every tier with the generic ones, for
+// every length and start of a row.
+func TestBCEKernels(t *testing.T) { forBothTypes(t, testBCEKernels[float32], testBCEKernels[float64]) }
+
+func testBCEKernels[T Float](t *testing.T) {
+	r := &rawRand{rand.New(rand.NewPCG(21, 22))}
+	for n := 1; n <= 1200; n++ {
+		if n == 200 {
+			n = 480
+		}
+		if n == 540 {
+			n = 1000
+		}
+		for kind := range bceKinds {
+			if n > 140 && (n+kind)%4 > 0 {
+				continue
+			}
+			a := bceCase[T](r, 1+r.IntN(3), n, kind)
+			offset := r.IntN(16)
+			a.x = append(make([]T, offset), a.x...)[offset:]
+			if kind == 1 && r.IntN(2) == 0 {
+				a.stream, a.dstStride = true, (n+15)&^15
+				a.dst = make([]T, a.rows*a.dstStride+16)
+				a.dst = a.dst[misaligned(a.dst):][:a.rows*a.dstStride]
+			}
+			dst := append([]T(nil), a.dst...)
+			results := func() (all []float64) {
+				all = append(append(all, a.sum...), a.product...)
+				for _, v := range a.dst {
+					all = append(all, float64(v))
+				}
+				return all
+			}
+			restore := forceTier(tierGeneric)
+			bceSum(a)
+			want := results()
+			restore()
+			for _, tier := range availableTiers()[1:] {
+				copy(a.dst, dst)
+				restore := forceTier(tier)
+				bceSum(a)
+				restore()
+				for i, v := range results() {
+					if math.Float64bits(v) != math.Float64bits(want[i]) && (v == v || want[i] == want[i]) {
+						t.Fatalf("%v, n=%d, kind %d, number %d of %d: %v, generic %v", tier, n, kind, i, len(want), v, want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+// bceAccuracy evaluates rows of one magnitude and returns the largest errors.
+func bceAccuracy[T Float](t *testing.T, loss BCE, b *Batch[T], row func(i int) ref.Row, weights []float64, scale float64) (lossErr, gradErr float64) {
+	ulp, smallest := unitsOf[T]()
+	_, losses, grad := evalBatch(t, loss, Options{}, b, Output[T]{Upstream: scale})
+	n := b.Scores.Cols
+	for i, l := range losses {
+		want := row(i).BCE(weights, 0)
+		if w, _ := want.Loss.Float64(); w < 0x1p-1000 {
+			require.LessOrEqual(t, l, 2*0x1p-1000)
+		} else if e := ref.RelError(l, want.Loss, ulp); e > lossErr {
+			lossErr = e
+		}
+		for j, g := range grad[i*n:][:n] {
+			w := ref.Mul(want.Grad[j], ref.New(scale))
+			if f, _ := w.Float64(); math.Abs(f) < smallest {
+				require.LessOrEqual(t, math.Abs(float64(g)), 2*smallest)
+			} else if e := ref.RelError(float64(g), w, ulp); e > gradErr {
+				gradErr = e
+			}
+		}
+	}
+	return lossErr, gradErr
+}
+
+const bceRounds = 400
+
+// TestBCEAccuracy: losses and gradients of the kernels err by at most 2.2 ULP at every magnitude, with thresholds, weights and scales of the gradient.
+func TestBCEAccuracy(t *testing.T) {
+	forBothTypes(t, testBCEAccuracy[float32], testBCEAccuracy[float64])
+}
+
+func testBCEAccuracy[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	worst := map[string][2]float64{}
+	lowest, highest := -82.0, 38.0
+	if !isFloat32[T]() {
+		lowest = -690
+	}
+	for round := range bceRounds {
+		const rows = 3
+		n := []int{1, 2, 3, 8, 16, 20, 64, 100, 700}[r.IntN(9)]
+		if n > 60 && round%16 > 0 {
+			n = 20
+		}
+		x, positive := make([]T, rows*n), make([]bool, rows*n)
+		var s0, center float64
+		kind := r.IntN(4)
+		switch kind {
+		case 1, 3:
+			s0 = 40 * r.NormFloat64()
+		case 2:
+			s0 = math.Ldexp(r.NormFloat64(), r.IntN(60)-30)
+			if isFloat32[T]() {
+				s0 = float64(float32(s0))
+			}
+		}
+		separated := r.IntN(2) == 0
+		spread := []float64{0, 0.01, 3, 30}[r.IntN(4)]
+		switch r.IntN(4) {
+		case 0:
+			center = lowest * r.Float64()
+		case 1:
+			center = math.Pow(10, highest*math.Pow(r.Float64(), 4))
+		case 2:
+			center = -5 * r.Float64()
+		}
+		for k := range x {
+			positive[k] = r.IntN(3) == 0
+			y := center + spread*r.NormFloat64()
+			if !separated && r.IntN(4) == 0 || r.IntN(100) == 0 {
+				y = -y
+			}
+			if positive[k] {
+				y = -y
+			}
+			x[k] = T(s0 + y)
+		}
+		b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}}
+		loss, weights := BCE{Threshold: s0}, []float64(nil)
+		name := "plain"
+		if s0 != 0 {
+			name = "threshold"
+		}
+		if kind == 3 {
+			name = "weights"
+			for range n {
+				b.ClassWeights = append(b.ClassWeights, math.Ldexp(r.Float64(), r.IntN(6)))
+			}
+			loss.PositiveWeight = []float64{3.3}
+			for range n {
+				weights = append(weights, 3.3)
+			}
+		}
+		row := func(i int) ref.Row {
+			c := lossCase[T]{scores: x[i*n:][:n], positive: positive[i*n:][:n], threshold: s0, weights: b.ClassWeights}
+			return c.row()
+		}
+		scale := []float64{1, -0.37, 65536}[r.IntN(3)]
+		l, g := bceAccuracy(t, loss, b, row, weights, scale)
+		w := worst[name]
+		worst[name] = [2]float64{max(w[0], l), max(w[1], g)}
+		if l > 2.2 || g > 2.2 {
+			t.Errorf("%s n=%d s0=%v center=%v spread=%v scale=%v: loss %.3g ULP, gradient %.3g ULP", name, n, s0, center, spread, scale, l, g)
+		}
+	}
+	for name, w := range worst {
+		t.Log(fmt.Sprintf("%s: loss %.3f ULP, gradient %.3f ULP at most", name, w[0], w[1]))
+	}
+}
+
+// TestBCELearned: the derivative by a learned threshold, with the gradient, in
+// place of the scores, and alone.
+func TestBCELearned(t *testing.T) {
+	forEachTier(t, func(t *testing.T) { forBothTypes(t, testBCELearned[float32], testBCELearned[float64]) })
+}
+
+func testBCELearned[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(41, 42))
+	ulp, _ := unitsOf[T]()
+	for _, n := range []int{1, 7, 64, 100, 700} {
+		const rows = 5
+		x, positive := make([]T, rows*n), make([]bool, rows*n)
+		s0 := make([]T, rows)
+		for i := range s0 {
+			s0[i] = T(10 * r.NormFloat64())
+		}
+		for k := range x {
+			x[k], positive[k] = s0[k/n]+T(3*r.NormFloat64()), r.IntN(3) == 0
+		}
+		b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}, Thresholds: s0}
+		slopes := make([]T, rows)
+		_, losses, grad := evalBatch(t, BCE{}, Options{}, b, Output[T]{ThresholdGrad: slopes})
+		for i, l := range losses {
+			c := lossCase[T]{scores: x[i*n:][:n], positive: positive[i*n:][:n], threshold: float64(s0[i])}
+			want := c.row().BCE(nil, 0)
+			checkRow(t, "bce", l, grad[i*n:][:n], want, 2.2, 2.2)
+			size := ref.New(0)
+			for _, g := range want.Grad {
+				size.Add(size, g.Abs(g))
+			}
+			require.Less(t, ref.AbsError(float64(slopes[i]), want.Threshold, size, ulp), 4.0)
+		}
+		// Alone.
+		e, err := NewEvaluator[T](BCE{}, Options{})
+		require.NoError(t, err)
+		alone := make([]T, rows)
+		_, err = e.Evaluate(t.Context(), b, &Output[T]{ThresholdGrad: alone})
+		require.NoError(t, err)
+		require.Equal(t, slopes, alone)
+		// In place. A row whose loss is too small is evaluated again.
+		for j := range n {
+			x[j] = s0[0] - 1e4
+			positive[j] = false
+		}
+		_, losses, grad = evalBatch(t, BCE{}, Options{}, b, Output[T]{ThresholdGrad: slopes})
+		_, place, placed := evalBatch(t, BCE{}, Options{}, b, Output[T]{Grad: b.Scores})
+		require.Equal(t, losses, place)
+		require.Equal(t, grad, placed)
+	}
+}
+
+// Positives of weight 0 take no part: NaN there is fine.
+func TestBCEWeightZero(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		weights := []float64{2, 0, 1, 0}
+		b := oneRow([]uint8{1, 1, 0, 0}, 0.5, nan, 0, 1)
+		_, losses, grad := evalBatch(t, BCE{PositiveWeight: weights}, Options{}, b, Output[float64]{})
+		e := math.Exp(-0.5)
+		want := 2*math.Log1p(e) + math.Ln2 + math.Log1p(math.E)
+		requireClose(t, []float64{want, -2 * e / (1 + e), 0, 0.5, 1 / (1 + 1/math.E)}, append(losses, grad...), "weight 0")
+		// Class weights that change between batches.
+		ev, err := NewEvaluator[float64](BCE{}, Options{})
+		require.NoError(t, err)
+		b = oneRow([]uint8{1, 0}, 0, 0)
+		for _, w := range []float64{1, 3} {
+			b.ClassWeights = []float64{w, 2}
+			result, err := ev.Evaluate(t.Context(), b, nil)
+			require.NoError(t, err)
+			require.InDelta(t, (w+2)*math.Ln2, result.Loss, 1e-14)
+		}
+	})
+}

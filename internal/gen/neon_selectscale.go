@@ -1,0 +1,46 @@
+package gen
+
+import "math"
+
+// neonSelectScale emits the gradient of the losses made of selectExp.
+func neonSelectScale(v *neonVec) {
+	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
+		"writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64",
+		"2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller",
+		"stride.",
+	)
+	dst, w := v.output("dst", "dstStride"), v.input("w", "wStride")
+	fa, fb := v.param("fa"), v.param("fb")
+	l := newNeonRowLoop(v, dst, w)
+	v.loadConstants()
+	least := math.Ldexp(math.Sqrt2, -126)
+	if v.double() {
+		least = math.Ldexp(math.Sqrt2, -1022)
+	}
+	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
+	negative, positive := v.reg(), v.reg()
+
+	l.run(func() {
+		v.broadcasts(fa, negative)
+		v.broadcasts(fb, positive)
+	}, func(pairs []pair) {
+		r := v.loadTerms(w, pairs)
+		for _, x := range r {
+			above, below := v.reg(), v.reg()
+			v.atLeast(x, low, above)
+			v.atLeast(minusLow, x, below)
+			kept := v.reg()
+			v.or(above, below, kept)
+			v.and(x, kept, x)
+			v.and(above, negative, above)
+			v.and(below, positive, below)
+			v.or(above, below, above)
+			v.mul(x, above, x)
+			v.free(above, below, kept)
+		}
+		v.storeTerms(dst, pairs, r)
+	}, func() {
+		v.op("ADD", imm(v.size), fa)
+		v.op("ADD", imm(v.size), fb)
+	})
+}

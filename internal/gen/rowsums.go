@@ -1,0 +1,177 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// A rowSums brings the lanes of rows down to their sums, many rows at a time:
+// the lanes of every row are kept on the stack; once there are as many rows as
+// a register has float64 lanes, their trees are evaluated side by side,
+//
+//	(l, l+4), (l, l+2), (l, l+1),
+//
+// a row in each lane of the result.
+type rowSums struct {
+	*vec
+	sides []*selected
+	place []operand.Mem // of each quantity of each side: slots rows
+	slot  gpreg         // offset of the row's place
+}
+
+// slots is the number of rows that are brought down at a time.
+func (s *rowSums) slots() int { return s.bytes / 8 }
+
+func newRowSums(v *vec, sides ...*selected) *rowSums {
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	s := &rowSums{vec: v, sides: sides, slot: v.GP64()}
+	n := len(sides)
+	if v.double() {
+		n *= 2
+	}
+	for range n {
+		s.place = append(s.place, v.AllocLocal(s.slots()*v.bytes))
+	}
+	return s
+}
+
+func (s *rowSums) begin() { s.XORQ(s.slot, s.slot) }
+
+// put stores the lanes of a side of a row, row rows after the current place.
+func (s *rowSums) put(side, row int, quantities [][]vreg) {
+	for j, q := range s.fold(quantities) {
+		m := s.at(side, j, s.slot)
+		m.Disp += row * s.bytes
+		s.VMOVUPD(q, m)
+	}
+}
+
+// next moves on after the lanes of so many rows, counts the argument rows down,
+// and jumps to again where there are more. If the places are full or the rows at
+// their end, it writes the sums of side i, of slots rows, to the argument out[i],
+// a pointer, and moves that on.
+func (s *rowSums) next(count int, rows operand.Mem, again string, out ...operand.Mem) {
+	write := s.newLabel("sums")
+	s.ADDQ(operand.I32(count*s.bytes), s.slot)
+	s.SUBQ(operand.U8(count), rows)
+	s.JZ(operand.LabelRef(write))
+	s.CMPQ(s.slot, operand.I32(s.slots()*s.bytes))
+	s.JNE(operand.LabelRef(again))
+	s.Label(write)
+	for i := range s.sides {
+		sum, p := s.sum(i), s.slot // which has no other use now
+		s.MOVQ(out[i], p)
+		s.VMOVUPD(sum, at(p, 0))
+		s.ADDQ(operand.I32(s.bytes), out[i])
+	}
+	s.begin()
+	s.CMPQ(rows, operand.U8(0))
+	s.JNE(operand.LabelRef(again))
+}
+
+// quantities is the number of quantities of a side.
+func (s *rowSums) quantities() int { return len(s.place) / len(s.sides) }
+
+// at is the place of quantity j of side i, of the row at offset slot.
+func (s *rowSums) at(i, j int, slot gpreg) operand.Mem {
+	m := s.place[i*s.quantities()+j]
+	m.Index, m.Scale = slot, 1
+	return m
+}
+
+// fold brings the lanes of each quantity to one register: on AVX2 by lanes
+// (l, l+4).
+func (s *rowSums) fold(quantities [][]vreg) []vreg {
+	a, b := make([]vreg, len(quantities)), make([]vreg, len(quantities))
+	for i, q := range quantities {
+		a[i] = q[0]
+		if !s.wide() {
+			b[i] = q[1]
+		}
+	}
+	if !s.wide() {
+		s.join(a, b)
+	}
+	return a
+}
+
+// join adds b to a: sums, or sums and errors.
+func (s *rowSums) join(a, b []vreg) {
+	if len(a) == 1 {
+		s.VADDPD(b[0], a[0], a[0])
+		return
+	}
+	s.VADDPD(b[1], a[1], a[1])
+	s.twoSum(a[0], a[1], b[0])
+}
+
+// sum returns the sums of side i.
+func (s *rowSums) sum(i int) vreg {
+	var r []vreg
+	if s.wide() {
+		// Pairs of rows l, l+4 → chunks of two lanes; then the rows of q are
+		// 0 2 4 6, or 1 3 5 7.
+		quarter := func(row int) []vreg { return s.shuffled(0x44, 0xee, s.row(i, row), s.row(i, row+2)) }
+		half := func(row int) []vreg { return s.shuffled(0x88, 0xdd, quarter(row), quarter(row+4)) }
+		r = s.unpacked(half(0), half(1))
+	} else {
+		half := func(row int) []vreg { return s.permuted(s.row(i, row), s.row(i, row+2)) }
+		r = s.unpacked(half(0), half(1))
+	}
+	if len(r) == 2 {
+		s.VADDPD(r[1], r[0], r[0])
+	}
+	return r[0]
+}
+
+// row loads the quantities of a row of side i.
+func (s *rowSums) row(i, row int) (r []vreg) {
+	for j := range s.quantities() {
+		m := s.place[i*s.quantities()+j]
+		m.Disp += row * s.bytes
+		r = append(r, s.inRegister64(m))
+	}
+	return r
+}
+
+func (s *rowSums) inRegister64(m operand.Mem) vreg {
+	r := s.reg()
+	s.VMOVUPD(m, r)
+	return r
+}
+
+// shuffled joins the chunks of two lanes that low selects of x and y, and those
+// that high selects.
+func (s *rowSums) shuffled(low, high uint8, x, y []vreg) []vreg {
+	a, b := make([]vreg, len(x)), make([]vreg, len(x))
+	for j := range x {
+		a[j], b[j] = s.reg(), s.reg()
+		s.VSHUFF64X2(operand.U8(low), y[j], x[j], a[j])
+		s.VSHUFF64X2(operand.U8(high), y[j], x[j], b[j])
+	}
+	s.join(a, b)
+	return a
+}
+
+// permuted joins the lower and the upper halves of x and y.
+func (s *rowSums) permuted(x, y []vreg) []vreg {
+	a, b := make([]vreg, len(x)), make([]vreg, len(x))
+	for j := range x {
+		a[j], b[j] = s.reg(), s.reg()
+		s.VPERM2F128(operand.U8(0x20), y[j], x[j], a[j])
+		s.VPERM2F128(operand.U8(0x31), y[j], x[j], b[j])
+	}
+	s.join(a, b)
+	return a
+}
+
+// unpacked joins the even and the odd lanes of x and y.
+func (s *rowSums) unpacked(x, y []vreg) []vreg {
+	a, b := make([]vreg, len(x)), make([]vreg, len(x))
+	for j := range x {
+		a[j], b[j] = s.reg(), s.reg()
+		s.VUNPCKLPD(y[j], x[j], a[j])
+		s.VUNPCKHPD(y[j], x[j], b[j])
+	}
+	s.join(a, b)
+	return a
+}

@@ -1,0 +1,71 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// selectScale emits the gradient of the losses made of selectExp: the
+// exponentials times the factor of their side.
+func selectScale(v *vec) {
+	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
+		"writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64",
+		"2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller",
+		"stride.",
+	)
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	w, wStride := v.param("w"), v.stride("wStride")
+	fa, fb := v.param("fa"), v.param("fb")
+	l := newRowLoop(v)
+	least := math.Ldexp(math.Sqrt2, -126)
+	if v.double() {
+		least = math.Ldexp(math.Sqrt2, -1022)
+	}
+	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
+	negative, positive := v.reg(), v.reg()
+
+	l.run(func() {
+		v.broadcast(at(fa, 0), negative)
+		v.broadcast(at(fb, 0), positive)
+	}, func(off reg.Register, pairs []pair) {
+		all := terms(pairs)
+		r := make([]vreg, len(all))
+		for i, t := range all {
+			r[i] = v.reg()
+			v.load(t.mask, operand.Mem{Base: w, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r[i])
+		}
+		for i, t := range all {
+			above, below := v.newMask(), v.newMask()
+			v.compare(greaterOrEqual, r[i], low, above)
+			v.compare(lessOrEqual, r[i], minusLow, below)
+			if v.wide() {
+				a := v.reg()
+				v.mulKeep(above, r[i], negative, a)
+				v.either(v.VMULPS, v.VMULPD, positive, r[i], below, a)
+				r[i] = a
+			} else {
+				kept := v.reg()
+				v.or(above, below, kept)
+				v.and(r[i], kept, r[i])
+				v.and(above, negative, above)
+				v.and(below, positive, below)
+				v.or(above, below, above)
+				v.mul(r[i], above, r[i])
+			}
+			v.store(t.mask, r[i], operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(wStride, w)
+		v.ADDQ(operand.U8(v.size), fa)
+		v.ADDQ(operand.U8(v.size), fb)
+	})
+}
+
+// union returns the lanes of a or b, overwriting a.
+func (v *vec) union(a, b mask) mask {
+	v.orMask(b, a)
+	return a
+}

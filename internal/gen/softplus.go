@@ -1,0 +1,581 @@
+package gen
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// A bceForm is a form of the kernels of binary cross-entropy: with thresholds,
+// and with those and weights. The gradient has a form without them, too, that
+// writes past the caches.
+type bceForm struct {
+	name                      string
+	shifted, weighted, stream bool
+}
+
+var (
+	bceForms  = []bceForm{{}, {name: "Shifted", shifted: true}, {name: "Weighted", shifted: true, weighted: true}}
+	bceStream = bceForm{name: "Stream", stream: true}
+)
+
+// bceKernels emits the kernels of binary cross-entropy: the loss, and the loss
+// with the gradient.
+func bceKernels(f *file) {
+	for _, e := range elems {
+		for _, t := range tiers {
+			for _, form := range bceForms {
+				emitBCE(&vec{f, t, e}, form, false)
+				emitBCE(&vec{f, t, e}, form, true)
+			}
+			emitBCE(&vec{f, t, e}, bceStream, true)
+		}
+	}
+}
+
+// signature returns name, signature and doc of a kernel. All take the arguments
+// of all.
+func (f bceForm) signature(e elem, grad bool) (name, signature, doc string) {
+	name, doc = "bceSums", "writes the sums of softplus of every row"
+	if grad {
+		name, doc = "bceGrad", doc+", and the gradient,"
+	}
+	signature = fmt.Sprintf("sum, product *float64, dst *%[1]s, dstStride int, x *%[1]s, stride, rows, n int, "+
+		"pos, neg *uint64, words int, p *[3]%[1]s, negWeight, posWeight *%[1]s", e.goType)
+	return name + f.name, signature, doc + " as bce_generic.go describes it."
+}
+
+// A bce emits one kernel. Elements go through it as in selectSums, by groups of
+// four virtual vectors.
+type bce struct {
+	*vec
+	*sides
+	bceForm
+	grad bool
+
+	x, dst               gpreg
+	negWeight, posWeight gpreg
+	off                  gpreg // of the group, in bytes
+	exist                operand.Mem
+
+	low, sign, one op
+	factor, hi, lo op // of the row
+	e              *exponential
+	log            *logarithms // float64
+	sum            *selected
+	product        *product
+}
+
+// A bceTerm is one register of elements.
+type bceTerm struct {
+	number int
+	y      vreg // AVX2: where it is negative, sigmoid is e/(1+e)
+	down   mask // AVX-512, with thresholds: y < 0
+	keep   mask // e^-|y| is not 0
+	m      vreg // max(y, 0)
+	e      vreg // e^-|y|
+}
+
+func emitBCE(v *vec, form bceForm, grad bool) {
+	name, signature, doc := form.signature(v.elem, grad)
+	v.kernel(name, signature, doc)
+	b := &bce{vec: v, bceForm: form, grad: grad}
+	sum := v.param("sum")
+	var products, p gpreg
+	if !v.double() && !b.weighted {
+		products = v.param("product")
+		b.product = newProduct(v)
+	}
+	if grad {
+		b.dst = v.param("dst")
+		b.exist = v.AllocLocal(8)
+	}
+	b.x = v.param("x")
+	if grad || b.shifted {
+		p = v.param("p")
+	}
+	if b.weighted {
+		b.negWeight, b.posWeight = v.param("negWeight"), v.param("posWeight")
+	}
+	rows := v.AllocLocal(8)
+	left := v.param("rows")
+	v.MOVQ(left, rows)
+	b.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
+	b.laneTests()
+	b.off = v.GP64()
+
+	var magic op
+	magic, b.low, _ = v.naturalRange()
+	b.sign, b.one = v.constant(math.Copysign(0, -1)), v.constant(1)
+	if v.wide() {
+		b.sign = v.inRegister(b.sign.(operand.Mem))
+	}
+	b.e = newExponential(v, magic, !v.double() && !grad)
+	b.sum = newSelected(v)
+	if v.double() {
+		b.log = newLogarithms(v)
+	}
+	if grad {
+		b.factor = b.place()
+	}
+	if b.shifted {
+		b.hi, b.lo = b.place(), b.place()
+	}
+
+	var (
+		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
+		rest, half, done = v.newLabel("rest"), v.newLabel("half"), v.newLabel("done")
+		one              = v.newLabel("one")
+		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		size             = 4 * v.lanes // of a group
+	)
+	v.TESTQ(left, left)
+	v.JZ(goTo(last))
+	v.Label(row)
+	b.sum.clear()
+	if b.product != nil {
+		b.product.clear()
+	}
+	for i, d := range []op{b.factor, b.hi, b.lo} {
+		if d != nil {
+			b.broadcastTo(at(p, i*v.size), d)
+		}
+	}
+	v.XORQ(b.off, b.off)
+	v.Load(v.Param("n"), left)
+	v.SUBQ(operand.U32(size), left)
+	v.JL(goTo(rest))
+	v.Label(group)
+	b.terms(4, true)
+	v.ADDQ(operand.I32(256), b.off)
+	if b.product != nil {
+		more := v.newLabel("more")
+		v.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+		v.JNZ(goTo(more))
+		b.product.store(products)
+		v.Label(more)
+	}
+	v.SUBQ(operand.U32(size), left)
+	v.JGE(goTo(group))
+	v.Label(rest)
+	v.ADDQ(operand.U32(size), left)
+	v.JZ(goTo(done))
+	if grad {
+		// The elements that exist, as bits.
+		bits := v.GP64()
+		v.MOVQ(operand.I32(-1), bits)
+		v.BZHIQ(left, bits, bits)
+		v.MOVQ(bits, b.exist)
+	}
+	v.CMPQ(left, operand.U8(2*v.lanes))
+	v.JBE(goTo(half))
+	b.terms(4, false)
+	v.JMP(goTo(done))
+	v.Label(half)
+	v.CMPQ(left, operand.U8(v.lanes))
+	v.JBE(goTo(one))
+	b.terms(2, false)
+	v.JMP(goTo(done))
+	v.Label(one)
+	b.terms(1, false)
+	v.Label(done)
+	if b.product != nil {
+		// Unless the last block is complete.
+		complete := v.newLabel("complete")
+		v.Load(v.Param("n"), left)
+		v.TESTQ(operand.U32(bceBlockBytes/4-1), left)
+		v.JZ(goTo(complete))
+		b.product.store(products)
+		v.Label(complete)
+	}
+	b.sum.store(sum)
+	for _, step := range []struct {
+		name string
+		base gpreg
+	}{{"stride", b.x}, {"dstStride", b.dst}} {
+		if step.base != nil {
+			v.ADDQ(v.stride(step.name), step.base)
+		}
+	}
+	words := v.param("words")
+	v.SHLQ(operand.U8(3), words)
+	v.ADDQ(words, b.pos)
+	v.ADDQ(words, b.neg)
+	if p != nil {
+		v.ADDQ(operand.U8(3*v.size), p)
+	}
+	v.DECQ(rows)
+	v.JNZ(goTo(row))
+	v.Label(last)
+	if form.stream {
+		v.SFENCE()
+	}
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// bceBlockBytes is the size of the elements of float32 that share a logarithm.
+const bceBlockBytes = 4 * 512
+
+// place returns a place for a number of the row: on AVX2 in memory.
+func (b *bce) place() op {
+	if b.wide() {
+		return b.reg()
+	}
+	return b.AllocLocal(b.bytes)
+}
+
+// broadcastTo fills a place.
+func (b *bce) broadcastTo(mem operand.Mem, d op) {
+	r, ok := d.(vreg)
+	if !ok {
+		r = b.reg()
+	}
+	b.broadcast(mem, r)
+	if !ok {
+		b.move(r, d)
+	}
+}
+
+// step is the number of registers that go through the exponential together.
+func (b *bce) step(vectors int) int {
+	switch {
+	case !b.wide() && (b.shifted || b.grad && !b.double()):
+		return 1
+	case !b.wide() || b.shifted:
+		return min(2, vectors)
+	}
+	return vectors
+}
+
+// terms adds the first vectors of a group; whole tells that all its elements
+// exist. Elements that take no part are not read otherwise.
+func (b *bce) terms(vectors int, whole bool) {
+	b.group(b.off)
+	step := b.step(vectors)
+	for h := range b.regs() {
+		maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
+		joins := &laneTree[vreg]{join: b.joinProducts}
+		for first := 0; first < vectors; first += step {
+			var all []bceTerm
+			var y, short []vreg
+			var magic []op
+			for i := range step {
+				t, a, c := b.argument((first+i)*b.regs()+h, whole)
+				all, y, magic = append(all, t), append(y, a), append(magic, b.e.magic)
+				if b.shifted {
+					short = append(short, c)
+				}
+			}
+			p, s := b.e.evaluateShifted(y, magic, short)
+			for i := range all {
+				all[i].e = p[i]
+				b.mulKeep(all[i].keep, p[i], s[i], p[i])
+			}
+			for _, t := range all {
+				if b.grad {
+					b.gradient(t, whole)
+				}
+				if b.weighted {
+					b.weigh(&t)
+				} else {
+					joins.push(t.e)
+				}
+				maxima.push(t.m)
+			}
+		}
+		b.sum.group = maxima.done()
+		b.sum.lanes(h)
+		switch {
+		case b.weighted:
+		case b.double():
+			b.sum.group, _ = b.log.log1p(joins.done())
+			b.sum.lanes(h)
+		default:
+			b.product.lanes(h, joins.done())
+		}
+	}
+}
+
+func (b *bce) element(base gpreg, number int) operand.Mem {
+	return operand.Mem{Base: base, Index: b.off, Scale: 1, Disp: number * b.bytes}
+}
+
+// argument returns a term without its exponential, -|y| and what that is short
+// of.
+func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
+	t = bceTerm{number: number, m: b.reg()}
+	mem := b.element(b.x, number)
+	y, pos := b.reg(), b.mask(b.pos, number)
+	part := b.union(b.mask(b.neg, number), pos)
+	if whole {
+		b.move(mem, y)
+		if number*b.bytes%64 == 0 {
+			mem.Disp += prefetchAhead
+			b.PREFETCHT0(mem)
+		}
+	} else {
+		b.load(part, mem, y)
+	}
+	if b.shifted {
+		y, short = b.difference(y)
+		b.flip(pos, short)
+	}
+	b.flip(pos, y)
+	zero := b.reg()
+	b.zero(zero)
+	switch {
+	case !b.shifted && b.wide():
+		b.masked(b.VMAXPS_Z, b.VMAXPD_Z, y, zero, part, t.m)
+	case !b.shifted:
+		b.max(zero, y, t.m)
+		b.and(t.m, part, t.m)
+	case b.wide():
+		// Where y is up, m = y + short and -|y| is short of -short.
+		up := b.newMask()
+		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), zero, y, part, up)
+		b.masked(b.VADDPS_Z, b.VADDPD_Z, short, y, up, t.m)
+		b.either(b.VXORPS, b.VXORPD, b.sign, short, up, short)
+	default:
+		b.compare(less, y, zero, zero)
+		b.add(y, short, t.m)
+		b.andNot(zero, t.m, t.m)
+		b.and(t.m, part, t.m)
+		b.andNot(zero, b.sign, zero)
+		b.xor(short, zero, short)
+	}
+	a = y
+	switch {
+	case !b.grad:
+	case !b.wide():
+		t.y, a = y, b.reg()
+	case b.shifted:
+		t.down = b.newMask()
+		b.compare(less, y, zero, t.down)
+	}
+	b.or(y, b.sign, a)
+	if b.wide() {
+		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), b.low, a, part, part)
+		t.keep = part
+	} else {
+		k := b.reg()
+		b.compare(notLess, a, b.low, k)
+		b.and(k, part, k)
+		t.keep = k
+	}
+	return t, a, short
+}
+
+// difference returns y = x - hi, and what that and lo leave out.
+func (b *bce) difference(x vreg) (y, short vreg) {
+	y, t, u := b.reg(), b.reg(), b.reg()
+	b.sub(x, b.hi, y)
+	b.sub(y, x, t)
+	b.sub(y, t, u)
+	b.sub(x, u, u)
+	b.add(t, b.hi, t)
+	b.sub(u, t, u)
+	b.sub(u, b.lo, u)
+	return y, u
+}
+
+// gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
+func (b *bce) gradient(t bceTerm, whole bool) {
+	g, d := b.reg(), b.reg()
+	pos := b.mask(b.pos, t.number)
+	b.move(b.factor, g)
+	if b.weighted {
+		w := b.weight(t.number, pos)
+		b.mul(g, w, g)
+	}
+	b.flip(pos, g)
+	part := b.union(b.mask(b.neg, t.number), pos)
+	if b.wide() {
+		down := t.down
+		if down == nil {
+			// There are not masks enough to keep it; and e is 1 where y is 0.
+			zero := b.reg()
+			b.zero(zero)
+			down = b.newMask()
+			b.compare(equal, t.m, zero, down)
+		}
+		b.either(b.VMULPS, b.VMULPD, t.e, g, down, g)
+		b.add(t.e, b.one, d)
+		b.masked(b.VDIVPS_Z, b.VDIVPD_Z, d, g, part, g)
+	} else {
+		b.mul(g, t.e, d)
+		b.choose(t.y, d, g, g)
+		b.add(t.e, b.one, d)
+		b.either(b.VDIVPS, b.VDIVPD, d, g, g)
+		b.and(g, part, g)
+	}
+	mem := b.element(b.dst, t.number)
+	switch {
+	case !whole:
+		b.store(b.maskAt(b.exist, t.number), g, mem)
+	case b.bceForm.stream:
+		b.vec.stream(g, mem)
+	default:
+		b.store(nil, g, mem)
+	}
+}
+
+// weight returns the weights of the elements.
+func (b *bce) weight(number int, pos mask) vreg {
+	w := b.reg()
+	n := b.element(b.negWeight, number)
+	p := b.inRegister(b.element(b.posWeight, number))
+	b.move(n, w)
+	b.choose(pos, p, w, w)
+	return w
+}
+
+// weigh makes m the weighted term.
+func (b *bce) weigh(t *bceTerm) {
+	var l vreg
+	if b.double() {
+		l, _ = b.log.log1p(t.e)
+	} else {
+		l = b.log1pUnit(t.e)
+	}
+	b.add(t.m, l, t.m)
+	w := b.weight(t.number, b.mask(b.pos, t.number))
+	b.mul(w, t.m, t.m)
+}
+
+// log1pUnit returns log(1+e), 0 ≤ e ≤ 1, in float32:
+//
+//	s = e/(2+e);  z = s²;  log(1+e) = s·z·(c0 + c1·z + …) + 2s
+//
+// Products are rounded on their own.
+func (b *bce) log1pUnit(e vreg) vreg {
+	s, z, r := b.reg(), b.reg(), b.reg()
+	b.add(e, b.constant(2), s)
+	b.VDIVPS(s, e, s)
+	b.mul(s, s, z)
+	c := coefficients(coef.Log1pUnit32[:])
+	b.move(b.constant(c[len(c)-1]), r)
+	for i := len(c) - 2; i >= 0; i-- {
+		b.mul(r, z, r)
+		b.add(r, b.constant(c[i]), r)
+	}
+	b.mul(z, s, z)
+	b.mul(r, z, r)
+	b.add(s, s, s)
+	b.add(r, s, r)
+	return r
+}
+
+// masked emits the float32 or the float64 form of an instruction with a mask.
+func (v *vec) masked(single, double func(m, a, k, d op), m, a, k, d op) {
+	if v.double() {
+		double(m, a, k, d)
+	} else {
+		single(m, a, k, d)
+	}
+}
+
+// joinProducts is x = x·y + (x+y).
+func (v *vec) joinProducts(x, y vreg) {
+	sum := v.like(x)
+	v.add(x, y, sum)
+	if v.double() {
+		v.fmaMul(y, sum, x)
+		return
+	}
+	v.mul(x, y, x)
+	v.add(x, sum, x)
+}
+
+// A laneTree joins registers as (0, 1), (2, 3), then these.
+type laneTree[R any] struct {
+	join    func(x, y R) // x is the result
+	pending []R
+	levels  []int
+}
+
+func (t *laneTree[R]) push(x R) {
+	level := 0
+	for n := len(t.pending); n > 0 && t.levels[n-1] == level; n-- {
+		t.join(t.pending[n-1], x)
+		x = t.pending[n-1]
+		t.pending, t.levels = t.pending[:n-1], t.levels[:n-1]
+		level++
+	}
+	t.pending, t.levels = append(t.pending, x), append(t.levels, level)
+}
+
+// done returns what 1, 2 or 4 registers make.
+func (t *laneTree[R]) done() R { return t.pending[0] }
+
+// A product is the products of 1 + e of a block of a row less 1, in 8 float64
+// lanes: on AVX2 on the stack.
+type product struct {
+	*vec
+	lane vreg          // AVX-512
+	mem  []operand.Mem // AVX2: lanes 0-3, 4-7
+	low  operand.Mem   // AVX2: the group's join of lanes 0-7
+}
+
+func newProduct(v *vec) *product {
+	if v.wide() {
+		return &product{vec: v, lane: v.reg()}
+	}
+	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}, low: v.AllocLocal(32)}
+}
+
+func (a *product) clear() {
+	if a.wide() {
+		a.zero(a.lane)
+		return
+	}
+	zero := a.reg()
+	a.zero(zero)
+	for _, m := range a.mem {
+		a.move(zero, m)
+	}
+}
+
+// join64 is a = a·b + (a+b).
+func (a *product) join64(x, y vreg) {
+	sum := a.like(x)
+	a.VADDPD(x, y, sum)
+	a.VFMADD213PD(sum, y, x)
+}
+
+// lanes joins the group's lanes of register h of a virtual vector.
+func (a *product) lanes(h int, group vreg) {
+	switch {
+	case a.wide():
+		low, high := a.split(group)
+		a.joinProducts(low, high)
+		r := a.reg()
+		a.VCVTPS2PD(low, r)
+		a.join64(a.lane, r)
+	case h == 0:
+		a.move(group, a.low)
+	default:
+		a.joinProducts(group, a.inRegister(a.low))
+		low, high := a.widen(group)
+		for i, r := range []vreg{low, high} {
+			sum := a.inRegister(a.mem[i])
+			a.join64(sum, r)
+			a.move(sum, a.mem[i])
+		}
+	}
+}
+
+// store writes the block's product and begins the next one.
+func (a *product) store(out gpreg) {
+	lanes := []vreg{a.lane}
+	if !a.wide() {
+		lanes = []vreg{a.inRegister(a.mem[0]), a.inRegister(a.mem[1])}
+	}
+	r := a.eight([][]vreg{lanes}, func(x, y []vreg) { a.join64(x[0], y[0]) })
+	a.VMOVSD(r[0], at(out, 0))
+	a.ADDQ(operand.U8(8), out)
+	a.clear()
+}

@@ -1,0 +1,42 @@
+package zlpr
+
+import "unsafe"
+
+// copyBlock is the number of bytes that kernels copy at a time.
+const copyBlock = 256
+
+// A sideCopy is a copy to memory that is still to be made: a chunk's gradient,
+// on the way from a buffer in the near caches to its place. Kernels make it
+// while they compute the next chunk, past the caches, so that writing takes no
+// time of its own. Its zero value copies nothing.
+type sideCopy[T Float] struct {
+	to, from []T // whole blocks; to begins at a multiple of 64 bytes
+}
+
+// newSideCopy returns the copy of from to to, of the same length. It copies at
+// once what is not in whole blocks.
+func newSideCopy[T Float](to, from []T) sideCopy[T] {
+	head := min(misaligned(to), len(to))
+	perBlock := copyBlock / int(unsafe.Sizeof(to[0]))
+	end := head + (len(to)-head)/perBlock*perBlock
+	copy(to[:head], from)
+	copy(to[end:], from[end:])
+	return sideCopy[T]{to[head:end], from[head:end]}
+}
+
+// blocks is the number of blocks.
+func (c *sideCopy[T]) blocks() int {
+	var x T
+	return len(c.to) * int(unsafe.Sizeof(x)) / copyBlock
+}
+
+// done tells that a kernel has made the copy.
+func (c *sideCopy[T]) done() { *c = sideCopy[T]{} }
+
+// finish makes the copy, if nobody has.
+func (c *sideCopy[T]) finish() {
+	if n := c.blocks(); n > 0 {
+		copyBlocks(c.to, c.from, n)
+	}
+	c.done()
+}
