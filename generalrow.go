@@ -1,6 +1,10 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/scalar"
+)
 
 // This file evaluates the rows of a loss of two sums (see sides.go) in the
 // general way: with weights, soft labels or γ; the rows whose sums at pivot 0
@@ -17,6 +21,7 @@ type sideScratch[T Float] struct {
 	sum     [2][][2]float64 // results of the passes
 	top     [2][]sideTop[T] // results of the passes
 	params  []gradParams[T]
+	fast    []gradParams[T] // of the rows that are not slow
 	values  [][2]sideValue[T]
 	log     [2][]float64 // of the rows' losses: arguments of log1p
 	half    []T          // gradient of the first pass
@@ -58,7 +63,7 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 			s.a[i], s.b[i] = c.terms(i, sum[0], false, rule), c.terms(i, second[i][1], true, rule)
 		}
 		if rule.product {
-			anySlow = c.finishProduct(rule)
+			anySlow = c.finishGeneralProduct(rule)
 		} else {
 			anySlow = c.finishSum()
 		}
@@ -78,14 +83,46 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 		for ; !anySlow && end < c.rows || end < c.rows && s.slow[end] == s.slow[i]; end++ {
 		}
 		if !anySlow || !s.slow[i] {
-			g.params = resize(g.params, end-i)
-			for j := range g.params {
-				g.params[j] = gradParams[T]{magicOf[T](0), 0, s.fa[i+j], magicOf[T](0), 0, -s.fb[i+j]}
+			if !rule.product {
+				g.fast = resize(g.fast, c.rows)
+				for j := i; j < end; j++ {
+					g.fast[j] = gradParams[T]{magicOf[T](0), 0, s.fa[j], magicOf[T](0), 0, -s.fb[j]}
+				}
 			}
-			c.sideGradients(i, end, g.params)
+			c.sideGradients(i, end, g.fast[i:end])
 		}
 		i = end
 	}
+}
+
+// finishGeneralProduct is finishProduct for factors of any magnitude.
+func (c *lossChunk[T]) finishGeneralProduct(rule *sideRule) (anySlow bool) {
+	s := &c.scratch
+	g := &s.general
+	g.fast = resize(g.fast, c.rows)
+	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
+	fits := func(f float64) bool { return f == 0 || 0x1p-900 <= math.Abs(f) && math.Abs(f) <= 0x1p900 }
+	for i := range c.rows {
+		a, b := s.a[i], s.b[i]
+		u := float64(a * b)
+		ok := fastSum[T](a) && fastSum[T](b) && math.Abs(rule.shift) < 600 && fastTerm(u)
+		u = float64(u * shift)
+		ok = ok && fastTerm(u)
+		if ok && c.grad != nil {
+			f := c.scale[i] * shift / (1 + u)
+			fa, fb := f*b, -f*a
+			ok = fits(fa) && fits(fb)
+			p := &g.fast[i]
+			p[0], p[2] = slopeParams[T](power{hi: fa})
+			p[3], p[5] = slopeParams[T](power{hi: fb})
+		}
+		if !ok {
+			u, anySlow = 0, true
+		}
+		s.u[i], s.slow[i] = u, !ok
+	}
+	log1p64(c.loss[:c.rows], s.u[:c.rows])
+	return anySlow
 }
 
 // terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
