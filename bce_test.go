@@ -1,7 +1,6 @@
 package zlpr
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -221,7 +220,7 @@ func testBCEAccuracy[T Float](t *testing.T) {
 		}
 	}
 	for name, w := range worst {
-		t.Log(fmt.Sprintf("%s: loss %.3f ULP, gradient %.3f ULP at most", name, w[0], w[1]))
+		t.Logf("%s: loss %.3f ULP, gradient %.3f ULP at most", name, w[0], w[1])
 	}
 }
 

@@ -17,7 +17,7 @@ type sideScratch[T Float] struct {
 	sum     [2][][2]float64 // results of the passes
 	top     [2][]sideTop[T] // results of the passes
 	params  []gradParams[T] // of slow rows
-	natural []gradParams[T] // of rows at pivot 0
+	natural []gradParams[T] // of the others
 	values  [][2]sideValue[T]
 	log     [2][]float64 // of the rows' losses: arguments of log1p
 	half    []T          // gradient of the first pass
@@ -47,6 +47,7 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 		}
 	}
 	s.prepare(c.rows)
+	g.natural = resize(g.natural, c.rows)
 	anySlow := true
 	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
 		zero := [1]gradParams[T]{zeroPivot[T]()}
@@ -59,7 +60,7 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 			s.a[i], s.b[i] = c.terms(i, sum[0], false, rule), c.terms(i, second[i][1], true, rule)
 		}
 		if rule.product {
-			anySlow = c.finishProduct(rule)
+			anySlow = c.finishProduct(rule, c.keepSlopes)
 		} else {
 			anySlow = c.finishSum()
 		}
@@ -74,12 +75,12 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 	if c.grad == nil {
 		return
 	}
-	g.natural = resize(g.natural, c.rows)
-	zero := zeroPivot[T]()
-	for i := range g.natural {
-		p := &g.natural[i]
-		*p = zero
-		p[2], p[5] = s.fa[i], -s.fb[i]
+	if !rule.product {
+		for i := range g.natural {
+			p := &g.natural[i]
+			*p = zeroPivot[T]()
+			p[2], p[5] = s.fa[i], -s.fb[i]
+		}
 	}
 	for i := 0; i < c.rows; {
 		end := i + 1
@@ -92,20 +93,23 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 	}
 }
 
+// keepSlopes keeps the factors of row i, of almost any magnitude.
+func (c *lossChunk[T]) keepSlopes(i int, fa, fb float64) bool {
+	p := &c.scratch.general.natural[i]
+	p[0], p[2] = slopeParams[T](power{hi: fa})
+	p[3], p[5] = slopeParams[T](power{hi: -fb})
+	fits := func(f float64) bool { return f == 0 || 0x1p-900 <= math.Abs(f) && math.Abs(f) <= 0x1p900 }
+	return fits(fa) && fits(fb)
+}
+
 // A gradParams are the parameters of a row's gradient: for the negatives and
-// for the positives the magic number of the pivot, the lowest y whose
-// exponential is not 0, and the factor.
+// for the positives the magic number of the pivot and the factor, at 0 and 2 and
+// at 3 and 5.
 type gradParams[T Float] [6]T
 
-// zeroPivot returns the parameters of pivot 0 with factors 1.
+// zeroPivot returns the parameters of pivot 0, without factors.
 func zeroPivot[T Float]() gradParams[T] {
-	if isFloat32[T]() {
-		low := T(-125.5 * math.Ln2)
-		return gradParams[T]{T(magic32), low, 1, T(magic32), low, 1}
-	}
-	bias, least := magic64, -1021.5
-	low := T(least * math.Ln2)
-	return gradParams[T]{T(bias), low, 1, T(bias), low, 1}
+	return gradParams[T]{0: magicOf[T](0), 3: magicOf[T](0)}
 }
 
 // terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,

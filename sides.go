@@ -91,7 +91,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 	}
 	var anySlow bool
 	if rule.product {
-		anySlow = c.finishProduct(rule)
+		anySlow = c.finishProduct(rule, c.keepFactors)
 	} else {
 		anySlow = c.finishSum()
 	}
@@ -242,12 +242,11 @@ func thresholdSlope(u, v float64) float64 {
 	return 1/(1+u) - 1/(1+v)
 }
 
-// finishProduct is finishSum for a loss of the product.
-func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
+// finishProduct is finishSum for a loss of the product. fit takes the factors of
+// row i, of the negatives and of the positives, or reports that they do not fit.
+func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb float64) bool) (anySlow bool) {
 	s := &c.scratch
 	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
-	// A factor is 0 where the other side is empty.
-	fits := func(f, other float64) bool { return other == 0 || factorFits[T](f) }
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]
 		ok := fastSum[T](a) && math.Abs(rule.shift) < 600
@@ -264,8 +263,11 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 			// b/(1+u) and a/(1+u) are in range, whatever the scale.
 			f := shift / (1 + u)
 			fa, fb := f*b*c.scale[i], f*a*c.scale[i]
-			ok = fits(fa, b) && (rule.target || fits(fb, a)) // the target's derivative is set apart
-			s.fa[i], s.fb[i] = T(fa), T(fb)
+			if rule.target {
+				fb = 0 // the target's derivative is set apart
+			}
+			// A factor is 0 where the other side is empty, but not for its size.
+			ok = (fa != 0 || b == 0) && (fb != 0 || a == 0 || rule.target) && fit(i, fa, fb)
 		}
 		if !ok {
 			u, anySlow = 0, true
@@ -274,4 +276,11 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule) (anySlow bool) {
 	}
 	log1p64(c.loss[:c.rows], s.u[:c.rows])
 	return anySlow
+}
+
+// keepFactors keeps the factors of row i for exponentials at pivot 0, if they
+// fit.
+func (c *lossChunk[T]) keepFactors(i int, fa, fb float64) bool {
+	c.scratch.fa[i], c.scratch.fb[i] = T(fa), T(fb)
+	return (fa == 0 || factorFits[T](fa)) && (fb == 0 || factorFits[T](fb))
 }

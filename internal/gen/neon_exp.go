@@ -55,22 +55,6 @@ func (e *neonExponential) evaluateShifted(x, shift []*vecReg) (p, s []*vecReg) {
 	return e.finish(x, t, n, shift)
 }
 
-// evaluateWith is evaluate with a magic number for each x, whose registers it
-// frees.
-func (e *neonExponential) evaluateWith(x, magic []*vecReg) (p, s []*vecReg) {
-	t := make([]*vecReg, len(x))
-	e.comment("t = x·log2(e) + magic; n = t - magic")
-	for i := range x {
-		t[i] = e.reg()
-		e.copy(magic[i], t[i])
-		e.fmaAcc(x[i], e.log2e, t[i])
-	}
-	for i := range x {
-		e.sub(t[i], magic[i], magic[i])
-	}
-	return e.finish(x, t, magic, nil)
-}
-
 // finish goes on from t and n, and frees x, n and shift.
 func (e *neonExponential) finish(x, t, n, shift []*vecReg) (p, s []*vecReg) {
 	e.comment("r = x - n·ln2Hi - n·ln2Lo")

@@ -391,17 +391,6 @@ func (v *vec) mulKeep(k mask, a, m, d op) {
 	}
 }
 
-// addKeep is d += a in the lanes of k.
-func (v *vec) addKeep(k mask, a, d vreg) {
-	if v.wide() {
-		v.either(v.VADDPS, v.VADDPD, a, d, k, d)
-		return
-	}
-	t := v.reg()
-	v.keep(k, a, t)
-	v.add(d, t, d)
-}
-
 // addProduct is d += a·m in the lanes of k, where the product is exact.
 func (v *vec) addProduct(k mask, a, m vreg, d op) {
 	switch {
