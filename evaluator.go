@@ -400,15 +400,8 @@ func (w *lossWorker[T]) writeGradient() {
 		from := c.first * c.n
 		c.pending = newSideCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
 	}
-	if !out.Accumulate {
-		return
-	}
-	g := out.Grad
-	for i := range c.rows {
-		d := g.Data[(c.first+i)*g.Stride:][:c.n]
-		for k, v := range c.gradRow(i) {
-			d[k] += v
-		}
+	if out.Accumulate {
+		accumulate(out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride, c.grad, c.n, c.rows, c.n)
 	}
 }
 

@@ -144,6 +144,7 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 			fa, fb := part(factors[0], 1), part(factors[1], 1)
 			fa[0], fb[0] = 0.5, 0.25
 			selectScale(part(out, n), n, e, n, 1, n, fa, fb)
+			accumulate(part(out, n), n, x, n, 1, n)
 			if n%8 == 0 {
 				loss, scale := wide(f[0], n), wide(f[1], n)
 				for i := range scale {

@@ -49,6 +49,8 @@ func TestHashes(t *testing.T) {
 		{"softWeights/float32", 0xa40f826384c66be2, hashSoftWeights[float32]},
 		{"softWeights/float64", 0x901bf9c7fe9a2412, hashSoftWeights[float64]},
 		{"softUnit", 0xa8bbd2d0986d2c83, hashSoftUnit},
+		{"accumulate/float32", 0xfe7a367622e5e149, hashAccumulate[float32]},
+		{"accumulate/float64", 0x5192c00692da9f7f, hashAccumulate[float64]},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -290,6 +292,16 @@ func hashFinishSums[T Float](h *resultHash, r *rawRand) {
 	addHash(h, fa...)
 	addHash(h, fb...)
 	addHash(h, loss...)
+}
+
+func hashAccumulate[T Float](h *resultHash, r *rawRand) {
+	x, stride, rows, n, _ := hashedRows[T](r)
+	dst := make([]T, len(x))
+	for i := range dst {
+		dst[i] = score[T](r, 3)
+	}
+	accumulate(dst, stride, x, stride, rows, n)
+	addHash(h, dst...)
 }
 
 func hashPackBytes(h *resultHash, r *rawRand) {

@@ -133,3 +133,25 @@ func copyBlocks[T Float](to, from []T, blocks int) {
 
 // streaming reports whether the tier can write past the caches.
 func streaming() bool { return activeTier != tierGeneric }
+
+func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
+	switch activeTier {
+	case tierAVX512:
+		accumulate32AVX512(&dst[0], dstStride, &x[0], stride, rows, n)
+	case tierAVX2:
+		accumulate32AVX2(&dst[0], dstStride, &x[0], stride, rows, n)
+	default:
+		accumulateGeneric(dst, dstStride, x, stride, rows, n)
+	}
+}
+
+func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int) {
+	switch activeTier {
+	case tierAVX512:
+		accumulate64AVX512(&dst[0], dstStride, &x[0], stride, rows, n)
+	case tierAVX2:
+		accumulate64AVX2(&dst[0], dstStride, &x[0], stride, rows, n)
+	default:
+		accumulateGeneric(dst, dstStride, x, stride, rows, n)
+	}
+}

@@ -3030,6 +3030,115 @@ DATA f64_4040000000000000<>+48(SB)/8, $0x4040000000000000
 DATA f64_4040000000000000<>+56(SB)/8, $0x4040000000000000
 GLOBL f64_4040000000000000<>(SB), RODATA|NOPTR, $64
 
+// func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
+// Requires: AVX
+TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  n+40(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x05, DI
+	ANDQ  $0x1f, SI
+	LEAQ  tail<>+0(SB), R8
+	MOVQ  SI, R9
+	SHLQ  $0x02, R9
+	SUBQ  R9, R8
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last40
+
+row39:
+	XORQ  R10, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JZ    rest44
+
+group43:
+	VMOVUPS (AX)(R10*1), Y0
+	VMOVUPS (DX)(R10*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(R10*1)
+	VMOVUPS 64(AX)(R10*1), Y0
+	VMOVUPS 64(DX)(R10*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, 64(AX)(R10*1)
+	VMOVUPS 32(AX)(R10*1), Y0
+	VMOVUPS 32(DX)(R10*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, 32(AX)(R10*1)
+	VMOVUPS 96(AX)(R10*1), Y0
+	VMOVUPS 96(DX)(R10*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, 96(AX)(R10*1)
+	ADDQ    $0x80, R10
+	DECQ    R11
+	JNZ     group43
+
+rest44:
+	TESTQ      SI, SI
+	JZ         done46
+	CMPQ       SI, $0x10
+	JBE        half45
+	VMOVUPS    128(R8), Y0
+	VMASKMOVPS (AX)(R10*1), Y0, Y0
+	VMOVUPS    128(R8), Y1
+	VMASKMOVPS (DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    128(R8), Y1
+	VMASKMOVPS Y0, Y1, (AX)(R10*1)
+	VMOVUPS    192(R8), Y0
+	VMASKMOVPS 64(AX)(R10*1), Y0, Y0
+	VMOVUPS    192(R8), Y1
+	VMASKMOVPS 64(DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    192(R8), Y1
+	VMASKMOVPS Y0, Y1, 64(AX)(R10*1)
+	VMOVUPS    160(R8), Y0
+	VMASKMOVPS 32(AX)(R10*1), Y0, Y0
+	VMOVUPS    160(R8), Y1
+	VMASKMOVPS 32(DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    160(R8), Y1
+	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
+	VMOVUPS    224(R8), Y0
+	VMASKMOVPS 96(AX)(R10*1), Y0, Y0
+	VMOVUPS    224(R8), Y1
+	VMASKMOVPS 96(DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    224(R8), Y1
+	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
+	JMP        done46
+
+half45:
+	VMOVUPS    128(R8), Y0
+	VMASKMOVPS (AX)(R10*1), Y0, Y0
+	VMOVUPS    128(R8), Y1
+	VMASKMOVPS (DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    128(R8), Y1
+	VMASKMOVPS Y0, Y1, (AX)(R10*1)
+	VMOVUPS    160(R8), Y0
+	VMASKMOVPS 32(AX)(R10*1), Y0, Y0
+	VMOVUPS    160(R8), Y1
+	VMASKMOVPS 32(DX)(R10*1), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    160(R8), Y1
+	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
+
+done46:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R9
+	JNZ  row39
+
+last40:
+	VZEROUPPER
+	RET
+
 // func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·selectSums32AVX512(SB), $1024-72
@@ -3053,19 +3162,19 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last41
+	JEQ     last49
 	XORQ    R8, R8
 	CMPQ    n+40(FP), $0x10
-	JG      long47
+	JG      long55
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00, R10
 	MOVQ    $-1, R9
 	BZHIQ   R10, R9, R9
 	KMOVW   R9, K1
 
-short46:
+short54:
 	CMPQ          rows+32(FP), $0x04
-	JL            row39
+	JL            row47
 	VMOVUPS.Z     (AX), K1, Z14
 	PREFETCHT0    4096(AX)
 	KMOVW         (DX), K2
@@ -3199,11 +3308,11 @@ short46:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums48
+	JZ            sums56
 	CMPQ          R8, $+512
-	JNE           short46
+	JNE           short54
 
-sums48:
+sums56:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3270,21 +3379,21 @@ sums48:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short46
-	JMP        last41
+	JNE        short54
+	JMP        last49
 
-long47:
+long55:
 	CMPQ  n+40(FP), $0x20
-	JG    long50
+	JG    long58
 	MOVQ  n+40(FP), R10
 	SUBQ  $0x10, R10
 	MOVQ  $-1, R9
 	BZHIQ R10, R9, R9
 	KMOVW R9, K1
 
-short49:
+short57:
 	CMPQ          rows+32(FP), $0x02
-	JL            row39
+	JL            row47
 	VMOVUPS       (AX), Z14
 	PREFETCHT0    4096(AX)
 	KMOVW         (DX), K2
@@ -3402,11 +3511,11 @@ short49:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums51
+	JZ            sums59
 	CMPQ          R8, $+512
-	JNE           short49
+	JNE           short57
 
-sums51:
+sums59:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3473,19 +3582,19 @@ sums51:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short49
-	JMP        last41
+	JNE        short57
+	JMP        last49
 
-long50:
-row39:
+long58:
+row47:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest42
+	JL     rest50
 
-group40:
+group48:
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3588,13 +3697,13 @@ group40:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R9
 	SUBQ          $0x00000040, R10
-	JGE           group40
+	JGE           group48
 
-rest42:
+rest50:
 	ADDQ          $0x00000040, R10
-	JZ            done44
+	JZ            done52
 	CMPQ          R10, $0x20
-	JBE           half43
+	JBE           half51
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3703,11 +3812,11 @@ rest42:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done44
+	JMP           done52
 
-half43:
+half51:
 	CMPQ          R10, $0x10
-	JBE           one45
+	JBE           one53
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3766,9 +3875,9 @@ half43:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done44
+	JMP           done52
 
-one45:
+one53:
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3804,7 +3913,7 @@ one45:
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
 
-done44:
+done52:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -3812,11 +3921,11 @@ done44:
 	VMOVUPD Z13, 512(SP)(R8*1)
 	ADDQ    $+64, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums52
+	JZ      sums60
 	CMPQ    R8, $+512
-	JNE     row39
+	JNE     row47
 
-sums52:
+sums60:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3883,9 +3992,9 @@ sums52:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row39
+	JNE        row47
 
-last41:
+last49:
 	VZEROUPPER
 	RET
 
@@ -3917,19 +4026,19 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last55
+	JEQ     last63
 	XORQ    R12, R12
 	CMPQ    n+56(FP), $0x10
-	JG      long61
+	JG      long69
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00, R14
 	MOVQ    $-1, R13
 	BZHIQ   R14, R13, R13
 	KMOVW   R13, K1
 
-short60:
+short68:
 	CMPQ          rows+48(FP), $0x04
-	JL            row53
+	JL            row61
 	VMOVUPS.Z     (SI), K1, Z14
 	PREFETCHT0    4096(SI)
 	KMOVW         (R8), K2
@@ -4074,11 +4183,11 @@ short60:
 	LEAQ          (AX)(R13*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums62
+	JZ            sums70
 	CMPQ          R12, $+512
-	JNE           short60
+	JNE           short68
 
-sums62:
+sums70:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4145,21 +4254,21 @@ sums62:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short60
-	JMP        last55
+	JNE        short68
+	JMP        last63
 
-long61:
+long69:
 	CMPQ  n+56(FP), $0x20
-	JG    long64
+	JG    long72
 	MOVQ  n+56(FP), R14
 	SUBQ  $0x10, R14
 	MOVQ  $-1, R13
 	BZHIQ R14, R13, R13
 	KMOVW R13, K1
 
-short63:
+short71:
 	CMPQ          rows+48(FP), $0x02
-	JL            row53
+	JL            row61
 	VMOVUPS       (SI), Z14
 	PREFETCHT0    4096(SI)
 	KMOVW         (R8), K2
@@ -4287,11 +4396,11 @@ short63:
 	LEAQ          (AX)(R13*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums65
+	JZ            sums73
 	CMPQ          R12, $+512
-	JNE           short63
+	JNE           short71
 
-sums65:
+sums73:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4358,21 +4467,21 @@ sums65:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short63
-	JMP        last55
+	JNE        short71
+	JMP        last63
 
-long64:
-row53:
+long72:
+row61:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest56
+	JL     rest64
 
-group54:
+group62:
 	TESTQ    BX, BX
-	JZ       none66
+	JZ       none74
 	VMOVUPS  (DX), Z14
 	VMOVNTPS Z14, (CX)
 	VMOVUPS  64(DX), Z14
@@ -4385,7 +4494,7 @@ group54:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none66:
+none74:
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4500,13 +4609,13 @@ none66:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R13
 	SUBQ          $0x00000040, R14
-	JGE           group54
+	JGE           group62
 
-rest56:
+rest64:
 	ADDQ     $0x00000040, R14
-	JZ       done58
+	JZ       done66
 	TESTQ    BX, BX
-	JZ       none67
+	JZ       none75
 	VMOVUPS  (DX), Z14
 	VMOVNTPS Z14, (CX)
 	VMOVUPS  64(DX), Z14
@@ -4519,9 +4628,9 @@ rest56:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none67:
+none75:
 	CMPQ          R14, $0x20
-	JBE           half57
+	JBE           half65
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4642,11 +4751,11 @@ none67:
 	VADDPS        Y14, Y19, Y19
 	VCVTPS2PD     Y19, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done58
+	JMP           done66
 
-half57:
+half65:
 	CMPQ          R14, $0x10
-	JBE           one59
+	JBE           one67
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4711,9 +4820,9 @@ half57:
 	VADDPS        Y14, Y17, Y17
 	VCVTPS2PD     Y17, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done58
+	JMP           done66
 
-one59:
+one67:
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4751,7 +4860,7 @@ one59:
 	VCVTPS2PD     Y16, Z14
 	VADDPD        Z14, Z13, Z13
 
-done58:
+done66:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -4760,11 +4869,11 @@ done58:
 	VMOVUPD Z13, 512(SP)(R12*1)
 	ADDQ    $+64, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums68
+	JZ      sums76
 	CMPQ    R12, $+512
-	JNE     row53
+	JNE     row61
 
-sums68:
+sums76:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4831,13 +4940,13 @@ sums68:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row53
+	JNE        row61
 
-last55:
+last63:
 	TESTQ BX, BX
-	JZ    none70
+	JZ    none78
 
-more69:
+more77:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4849,9 +4958,9 @@ more69:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more69
+	JNZ      more77
 
-none70:
+none78:
 	VZEROUPPER
 	RET
 
@@ -4879,17 +4988,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Z0
 	VMOVUPS f32_80b504f3<>+0(SB), Z1
 	TESTQ   R10, R10
-	JZ      last72
+	JZ      last80
 
-row71:
+row79:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one74
+	JB           one82
 
-two73:
+two81:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -4916,13 +5025,13 @@ two73:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two73
+	JAE      two81
 
-one74:
+one82:
 	ADDQ $0x02, R12
-	JZ   rest76
+	JZ   rest84
 
-group75:
+group83:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -4937,13 +5046,13 @@ group75:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group75
+	JNZ      group83
 
-rest76:
+rest84:
 	TESTQ     R8, R8
-	JZ        done78
+	JZ        done86
 	CMPQ      R8, $0x10
-	JBE       half77
+	JBE       half85
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -4956,9 +5065,9 @@ rest76:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done78
+	JMP       done86
 
-half77:
+half85:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -4966,15 +5075,15 @@ half77:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done78:
+done86:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row71
+	JNZ  row79
 
-last72:
+last80:
 	VZEROUPPER
 	RET
 
@@ -4991,9 +5100,9 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB  K1, K1, K1
 	TESTQ   R8, R8
-	JZ      done80
+	JZ      done88
 
-rows79:
+rows87:
 	VMOVUPD     (BX), Z1
 	ADDQ        $0x40, BX
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
@@ -5106,12 +5215,109 @@ rows79:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, DI
 	SUBQ        $0x08, R8
-	JNZ         rows79
+	JNZ         rows87
 
-done80:
+done88:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  n+40(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x05, DI
+	ANDQ  $0x1f, SI
+	MOVQ  $-1, R8
+	BZHIQ SI, R8, R8
+	KMOVW R8, K1
+	SHRQ  $0x10, R8
+	KMOVW R8, K2
+	MOVQ  rows+32(FP), R8
+	TESTQ R8, R8
+	JZ    last90
+
+row89:
+	XORQ R9, R9
+	MOVQ DI, R10
+	SUBQ $0x02, R10
+	JB   one92
+
+two91:
+	VMOVUPS (AX)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(R9*1)
+	VMOVUPS 64(AX)(R9*1), Z0
+	VMOVUPS 64(DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(R9*1)
+	VMOVUPS 128(AX)(R9*1), Z0
+	VMOVUPS 128(DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(R9*1)
+	VMOVUPS 192(AX)(R9*1), Z0
+	VMOVUPS 192(DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(R9*1)
+	ADDQ    $+256, R9
+	SUBQ    $0x02, R10
+	JAE     two91
+
+one92:
+	ADDQ $0x02, R10
+	JZ   rest94
+
+group93:
+	VMOVUPS (AX)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(R9*1)
+	VMOVUPS 64(AX)(R9*1), Z0
+	VMOVUPS 64(DX)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(R9*1)
+	ADDQ    $0x80, R9
+	DECQ    R10
+	JNZ     group93
+
+rest94:
+	TESTQ     SI, SI
+	JZ        done96
+	CMPQ      SI, $0x10
+	JBE       half95
+	VMOVUPS.Z (AX)(R9*1), K1, Z0
+	VMOVUPS.Z (DX)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R9*1)
+	VMOVUPS.Z 64(AX)(R9*1), K2, Z0
+	VMOVUPS.Z 64(DX)(R9*1), K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, 64(AX)(R9*1)
+	JMP       done96
+
+half95:
+	VMOVUPS.Z (AX)(R9*1), K1, Z0
+	VMOVUPS.Z (DX)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R9*1)
+
+done96:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R8
+	JNZ  row89
+
+last90:
 	VZEROUPPER
 	RET
 
@@ -5127,10 +5333,10 @@ TEXT ·selectSums64AVX2(SB), $768-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last83
+	JEQ     last99
 	XORQ    R8, R8
 
-row81:
+row97:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5144,9 +5350,9 @@ row81:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest84
+	JL      rest100
 
-group82:
+group98:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -5515,13 +5721,13 @@ group82:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R9
 	SUBQ         $0x00000020, R10
-	JGE          group82
+	JGE          group98
 
-rest84:
+rest100:
 	ADDQ         $0x00000020, R10
-	JZ           done86
+	JZ           done102
 	CMPQ         R10, $0x10
-	JBE          half85
+	JBE          half101
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -5920,11 +6126,11 @@ rest84:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done86
+	JMP          done102
 
-half85:
+half101:
 	CMPQ         R10, $0x08
-	JBE          one87
+	JBE          one103
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6145,9 +6351,9 @@ half85:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done86
+	JMP          done102
 
-one87:
+one103:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6280,7 +6486,7 @@ one87:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y3, 224(SP)
 
-done86:
+done102:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -6314,11 +6520,11 @@ done86:
 	VMOVUPD Y2, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums88
+	JZ      sums104
 	CMPQ    R8, $+128
-	JNE     row81
+	JNE     row97
 
-sums88:
+sums104:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -6417,9 +6623,9 @@ sums88:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row81
+	JNE        row97
 
-last83:
+last99:
 	VZEROUPPER
 	RET
 
@@ -6630,10 +6836,10 @@ TEXT ·selectExp64AVX2(SB), $768-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last91
+	JEQ     last107
 	XORQ    R12, R12
 
-row89:
+row105:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -6647,11 +6853,11 @@ row89:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest92
+	JL      rest108
 
-group90:
+group106:
 	TESTQ    BX, BX
-	JZ       none96
+	JZ       none112
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -6672,7 +6878,7 @@ group90:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none96:
+none112:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7049,13 +7255,13 @@ none96:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R13
 	SUBQ         $0x00000020, R14
-	JGE          group90
+	JGE          group106
 
-rest92:
+rest108:
 	ADDQ     $0x00000020, R14
-	JZ       done94
+	JZ       done110
 	TESTQ    BX, BX
-	JZ       none97
+	JZ       none113
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7076,9 +7282,9 @@ rest92:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none97:
+none113:
 	CMPQ         R14, $0x10
-	JBE          half93
+	JBE          half109
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7485,11 +7691,11 @@ none97:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done94
+	JMP          done110
 
-half93:
+half109:
 	CMPQ         R14, $0x08
-	JBE          one95
+	JBE          one111
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7714,9 +7920,9 @@ half93:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done94
+	JMP          done110
 
-one95:
+one111:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7851,7 +8057,7 @@ one95:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
 
-done94:
+done110:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -7886,11 +8092,11 @@ done94:
 	VMOVUPD Y2, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums98
+	JZ      sums114
 	CMPQ    R12, $+128
-	JNE     row89
+	JNE     row105
 
-sums98:
+sums114:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -7989,13 +8195,13 @@ sums98:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row89
+	JNE        row105
 
-last91:
+last107:
 	TESTQ BX, BX
-	JZ    none100
+	JZ    none116
 
-more99:
+more115:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -8015,9 +8221,9 @@ more99:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more99
+	JNZ      more115
 
-none100:
+none116:
 	VZEROUPPER
 	RET
 
@@ -8044,17 +8250,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last102
+	JZ      last118
 
-row101:
+row117:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest106
+	JZ           rest122
 
-group105:
+group121:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -8097,13 +8303,13 @@ group105:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group105
+	JNZ     group121
 
-rest106:
+rest122:
 	TESTQ      R8, R8
-	JZ         done108
+	JZ         done124
 	CMPQ       R8, $0x08
-	JBE        half107
+	JBE        half123
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -8152,9 +8358,9 @@ rest106:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done108
+	JMP        done124
 
-half107:
+half123:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -8180,15 +8386,15 @@ half107:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done108:
+done124:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row101
+	JNZ  row117
 
-last102:
+last118:
 	VZEROUPPER
 	RET
 
@@ -8225,9 +8431,9 @@ TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done110
+	JZ       done126
 
-rows109:
+rows125:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
@@ -8338,9 +8544,9 @@ rows109:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows109
+	JNZ         rows125
 
-done110:
+done126:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -8377,6 +8583,115 @@ DATA f64_170000000000000<>+48(SB)/8, $0x0170000000000000
 DATA f64_170000000000000<>+56(SB)/8, $0x0170000000000000
 GLOBL f64_170000000000000<>(SB), RODATA|NOPTR, $64
 
+// func accumulate64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
+// Requires: AVX
+TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  n+40(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
+	LEAQ  tail<>+0(SB), R8
+	MOVQ  SI, R9
+	SHLQ  $0x03, R9
+	SUBQ  R9, R8
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last128
+
+row127:
+	XORQ  R10, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JZ    rest132
+
+group131:
+	VMOVUPD (AX)(R10*1), Y0
+	VMOVUPD (DX)(R10*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y0, (AX)(R10*1)
+	VMOVUPD 64(AX)(R10*1), Y0
+	VMOVUPD 64(DX)(R10*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y0, 64(AX)(R10*1)
+	VMOVUPD 32(AX)(R10*1), Y0
+	VMOVUPD 32(DX)(R10*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y0, 32(AX)(R10*1)
+	VMOVUPD 96(AX)(R10*1), Y0
+	VMOVUPD 96(DX)(R10*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y0, 96(AX)(R10*1)
+	ADDQ    $0x80, R10
+	DECQ    R11
+	JNZ     group131
+
+rest132:
+	TESTQ      SI, SI
+	JZ         done134
+	CMPQ       SI, $0x08
+	JBE        half133
+	VMOVUPD    128(R8), Y0
+	VMASKMOVPD (AX)(R10*1), Y0, Y0
+	VMOVUPD    128(R8), Y1
+	VMASKMOVPD (DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    128(R8), Y1
+	VMASKMOVPD Y0, Y1, (AX)(R10*1)
+	VMOVUPD    192(R8), Y0
+	VMASKMOVPD 64(AX)(R10*1), Y0, Y0
+	VMOVUPD    192(R8), Y1
+	VMASKMOVPD 64(DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    192(R8), Y1
+	VMASKMOVPD Y0, Y1, 64(AX)(R10*1)
+	VMOVUPD    160(R8), Y0
+	VMASKMOVPD 32(AX)(R10*1), Y0, Y0
+	VMOVUPD    160(R8), Y1
+	VMASKMOVPD 32(DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    160(R8), Y1
+	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
+	VMOVUPD    224(R8), Y0
+	VMASKMOVPD 96(AX)(R10*1), Y0, Y0
+	VMOVUPD    224(R8), Y1
+	VMASKMOVPD 96(DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    224(R8), Y1
+	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
+	JMP        done134
+
+half133:
+	VMOVUPD    128(R8), Y0
+	VMASKMOVPD (AX)(R10*1), Y0, Y0
+	VMOVUPD    128(R8), Y1
+	VMASKMOVPD (DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    128(R8), Y1
+	VMASKMOVPD Y0, Y1, (AX)(R10*1)
+	VMOVUPD    160(R8), Y0
+	VMASKMOVPD 32(AX)(R10*1), Y0, Y0
+	VMOVUPD    160(R8), Y1
+	VMASKMOVPD 32(DX)(R10*1), Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    160(R8), Y1
+	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
+
+done134:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R9
+	JNZ  row127
+
+last128:
+	VZEROUPPER
+	RET
+
 // func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·selectSums64AVX512(SB), $2048-72
@@ -8392,19 +8707,19 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last113
+	JEQ     last137
 	XORQ    R8, R8
 	CMPQ    n+40(FP), $0x08
-	JG      long119
+	JG      long143
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00, R10
 	MOVQ    $-1, R9
 	BZHIQ   R10, R9, R9
 	KMOVB   R9, K1
 
-short118:
+short142:
 	CMPQ        rows+32(FP), $0x04
-	JL          row111
+	JL          row135
 	VMOVUPD.Z   (AX), K1, Z8
 	PREFETCHT0  4096(AX)
 	KMOVB       (DX), K2
@@ -8550,11 +8865,11 @@ short118:
 	LEAQ        (BX)(SI*4), BX
 	ADDQ        $+256, R8
 	SUBQ        $0x04, rows+32(FP)
-	JZ          sums120
+	JZ          sums144
 	CMPQ        R8, $+512
-	JNE         short118
+	JNE         short142
 
-sums120:
+sums144:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -8765,21 +9080,21 @@ sums120:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short118
-	JMP        last113
+	JNE        short142
+	JMP        last137
 
-long119:
+long143:
 	CMPQ  n+40(FP), $0x10
-	JG    long122
+	JG    long146
 	MOVQ  n+40(FP), R10
 	SUBQ  $0x08, R10
 	MOVQ  $-1, R9
 	BZHIQ R10, R9, R9
 	KMOVB R9, K1
 
-short121:
+short145:
 	CMPQ        rows+32(FP), $0x02
-	JL          row111
+	JL          row135
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  4096(AX)
 	KMOVB       (DX), K2
@@ -8913,11 +9228,11 @@ short121:
 	LEAQ        (BX)(SI*2), BX
 	ADDQ        $+128, R8
 	SUBQ        $0x02, rows+32(FP)
-	JZ          sums123
+	JZ          sums147
 	CMPQ        R8, $+512
-	JNE         short121
+	JNE         short145
 
-sums123:
+sums147:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -9128,11 +9443,11 @@ sums123:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short121
-	JMP        last113
+	JNE        short145
+	JMP        last137
 
-long122:
-row111:
+long146:
+row135:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -9140,9 +9455,9 @@ row111:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000020, R10
-	JL     rest114
+	JL     rest138
 
-group112:
+group136:
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -9271,13 +9586,13 @@ group112:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R9
 	SUBQ        $0x00000020, R10
-	JGE         group112
+	JGE         group136
 
-rest114:
+rest138:
 	ADDQ        $0x00000020, R10
-	JZ          done116
+	JZ          done140
 	CMPQ        R10, $0x10
-	JBE         half115
+	JBE         half139
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -9412,11 +9727,11 @@ rest114:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done116
+	JMP         done140
 
-half115:
+half139:
 	CMPQ        R10, $0x08
-	JBE         one117
+	JBE         one141
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -9491,9 +9806,9 @@ half115:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done116
+	JMP         done140
 
-one117:
+one141:
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -9540,7 +9855,7 @@ one117:
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done116:
+done140:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -9550,11 +9865,11 @@ done116:
 	VMOVUPD Z7, 1536(SP)(R8*1)
 	ADDQ    $+64, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums124
+	JZ      sums148
 	CMPQ    R8, $+512
-	JNE     row111
+	JNE     row135
 
-sums124:
+sums148:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -9765,9 +10080,9 @@ sums124:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row111
+	JNE        row135
 
-last113:
+last137:
 	VZEROUPPER
 	RET
 
@@ -9791,19 +10106,19 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last127
+	JEQ     last151
 	XORQ    R12, R12
 	CMPQ    n+56(FP), $0x08
-	JG      long133
+	JG      long157
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00, R14
 	MOVQ    $-1, R13
 	BZHIQ   R14, R13, R13
 	KMOVB   R13, K1
 
-short132:
+short156:
 	CMPQ        rows+48(FP), $0x04
-	JL          row125
+	JL          row149
 	VMOVUPD.Z   (SI), K1, Z8
 	PREFETCHT0  4096(SI)
 	KMOVB       (R8), K2
@@ -9960,11 +10275,11 @@ short132:
 	LEAQ        (AX)(R13*4), AX
 	ADDQ        $+256, R12
 	SUBQ        $0x04, rows+48(FP)
-	JZ          sums134
+	JZ          sums158
 	CMPQ        R12, $+512
-	JNE         short132
+	JNE         short156
 
-sums134:
+sums158:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10175,21 +10490,21 @@ sums134:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short132
-	JMP        last127
+	JNE        short156
+	JMP        last151
 
-long133:
+long157:
 	CMPQ  n+56(FP), $0x10
-	JG    long136
+	JG    long160
 	MOVQ  n+56(FP), R14
 	SUBQ  $0x08, R14
 	MOVQ  $-1, R13
 	BZHIQ R14, R13, R13
 	KMOVB R13, K1
 
-short135:
+short159:
 	CMPQ        rows+48(FP), $0x02
-	JL          row125
+	JL          row149
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  4096(SI)
 	KMOVB       (R8), K2
@@ -10333,11 +10648,11 @@ short135:
 	LEAQ        (AX)(R13*2), AX
 	ADDQ        $+128, R12
 	SUBQ        $0x02, rows+48(FP)
-	JZ          sums137
+	JZ          sums161
 	CMPQ        R12, $+512
-	JNE         short135
+	JNE         short159
 
-sums137:
+sums161:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10548,11 +10863,11 @@ sums137:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short135
-	JMP        last127
+	JNE        short159
+	JMP        last151
 
-long136:
-row125:
+long160:
+row149:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -10560,11 +10875,11 @@ row125:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000020, R14
-	JL     rest128
+	JL     rest152
 
-group126:
+group150:
 	TESTQ    BX, BX
-	JZ       none138
+	JZ       none162
 	VMOVUPD  (DX), Z8
 	VMOVNTPD Z8, (CX)
 	VMOVUPD  64(DX), Z8
@@ -10577,7 +10892,7 @@ group126:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none138:
+none162:
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -10718,13 +11033,13 @@ none138:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R13
 	SUBQ        $0x00000020, R14
-	JGE         group126
+	JGE         group150
 
-rest128:
+rest152:
 	ADDQ     $0x00000020, R14
-	JZ       done130
+	JZ       done154
 	TESTQ    BX, BX
-	JZ       none139
+	JZ       none163
 	VMOVUPD  (DX), Z8
 	VMOVNTPD Z8, (CX)
 	VMOVUPD  64(DX), Z8
@@ -10737,9 +11052,9 @@ rest128:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none139:
+none163:
 	CMPQ        R14, $0x10
-	JBE         half129
+	JBE         half153
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -10886,11 +11201,11 @@ none139:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done130
+	JMP         done154
 
-half129:
+half153:
 	CMPQ        R14, $0x08
-	JBE         one131
+	JBE         one155
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -10971,9 +11286,9 @@ half129:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done130
+	JMP         done154
 
-one131:
+one155:
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -11022,7 +11337,7 @@ one131:
 	VADDPD      Z10, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done130:
+done154:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -11033,11 +11348,11 @@ done130:
 	VMOVUPD Z7, 1536(SP)(R12*1)
 	ADDQ    $+64, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums140
+	JZ      sums164
 	CMPQ    R12, $+512
-	JNE     row125
+	JNE     row149
 
-sums140:
+sums164:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -11248,13 +11563,13 @@ sums140:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row125
+	JNE        row149
 
-last127:
+last151:
 	TESTQ BX, BX
-	JZ    none142
+	JZ    none166
 
-more141:
+more165:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -11266,9 +11581,9 @@ more141:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more141
+	JNZ      more165
 
-none142:
+none166:
 	VZEROUPPER
 	RET
 
@@ -11296,17 +11611,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Z0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ   R10, R10
-	JZ      last144
+	JZ      last168
 
-row143:
+row167:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one146
+	JB           one170
 
-two145:
+two169:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -11333,13 +11648,13 @@ two145:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two145
+	JAE      two169
 
-one146:
+one170:
 	ADDQ $0x02, R12
-	JZ   rest148
+	JZ   rest172
 
-group147:
+group171:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -11354,13 +11669,13 @@ group147:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group147
+	JNZ      group171
 
-rest148:
+rest172:
 	TESTQ     R8, R8
-	JZ        done150
+	JZ        done174
 	CMPQ      R8, $0x08
-	JBE       half149
+	JBE       half173
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -11373,9 +11688,9 @@ rest148:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done150
+	JMP       done174
 
-half149:
+half173:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -11383,15 +11698,15 @@ half149:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done150:
+done174:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row143
+	JNZ  row167
 
-last144:
+last168:
 	VZEROUPPER
 	RET
 
@@ -11408,9 +11723,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB  K1, K1, K1
 	TESTQ   R8, R8
-	JZ      done152
+	JZ      done176
 
-rows151:
+rows175:
 	VMOVUPD     (BX), Z1
 	ADDQ        $0x40, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
@@ -11521,11 +11836,108 @@ rows151:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, DI
 	SUBQ        $0x08, R8
-	JNZ         rows151
+	JNZ         rows175
 
-done152:
+done176:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func accumulate64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  x+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  n+40(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
+	MOVQ  $-1, R8
+	BZHIQ SI, R8, R8
+	KMOVB R8, K1
+	SHRQ  $0x08, R8
+	KMOVB R8, K2
+	MOVQ  rows+32(FP), R8
+	TESTQ R8, R8
+	JZ    last178
+
+row177:
+	XORQ R9, R9
+	MOVQ DI, R10
+	SUBQ $0x02, R10
+	JB   one180
+
+two179:
+	VMOVUPD (AX)(R9*1), Z0
+	VMOVUPD (DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, (AX)(R9*1)
+	VMOVUPD 64(AX)(R9*1), Z0
+	VMOVUPD 64(DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, 64(AX)(R9*1)
+	VMOVUPD 128(AX)(R9*1), Z0
+	VMOVUPD 128(DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, 128(AX)(R9*1)
+	VMOVUPD 192(AX)(R9*1), Z0
+	VMOVUPD 192(DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, 192(AX)(R9*1)
+	ADDQ    $+256, R9
+	SUBQ    $0x02, R10
+	JAE     two179
+
+one180:
+	ADDQ $0x02, R10
+	JZ   rest182
+
+group181:
+	VMOVUPD (AX)(R9*1), Z0
+	VMOVUPD (DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, (AX)(R9*1)
+	VMOVUPD 64(AX)(R9*1), Z0
+	VMOVUPD 64(DX)(R9*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, 64(AX)(R9*1)
+	ADDQ    $0x80, R9
+	DECQ    R10
+	JNZ     group181
+
+rest182:
+	TESTQ     SI, SI
+	JZ        done184
+	CMPQ      SI, $0x08
+	JBE       half183
+	VMOVUPD.Z (AX)(R9*1), K1, Z0
+	VMOVUPD.Z (DX)(R9*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (AX)(R9*1)
+	VMOVUPD.Z 64(AX)(R9*1), K2, Z0
+	VMOVUPD.Z 64(DX)(R9*1), K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K2, 64(AX)(R9*1)
+	JMP       done184
+
+half183:
+	VMOVUPD.Z (AX)(R9*1), K1, Z0
+	VMOVUPD.Z (DX)(R9*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (AX)(R9*1)
+
+done184:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R8
+	JNZ  row177
+
+last178:
 	VZEROUPPER
 	RET

@@ -91,3 +91,19 @@ func copyBlocks[T Float](to, from []T, _ int) { copy(to, from) }
 
 // streaming reports whether the tier can write past the caches.
 func streaming() bool { return false }
+
+func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
+	if activeTier == tierNEON {
+		accumulate32NEON(&dst[0], dstStride, &x[0], stride, rows, n)
+	} else {
+		accumulateGeneric(dst, dstStride, x, stride, rows, n)
+	}
+}
+
+func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int) {
+	if activeTier == tierNEON {
+		accumulate64NEON(&dst[0], dstStride, &x[0], stride, rows, n)
+	} else {
+		accumulateGeneric(dst, dstStride, x, stride, rows, n)
+	}
+}

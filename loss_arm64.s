@@ -4293,6 +4293,172 @@ done48:
 	MOVD    R10, (R8)
 	RET
 
+// func accumulate32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int)
+TEXT ·accumulate32NEON(SB), NOSPLIT, $256-48
+	MOVD    dst+0(FP), R0
+	MOVD    dstStride+8(FP), R2
+	LSL     $2, R2
+	MOVD    dst+0(FP), R3
+	MOVD    dstStride+8(FP), R5
+	LSL     $2, R5
+	MOVD    x+16(FP), R6
+	MOVD    stride+24(FP), R8
+	LSL     $2, R8
+	MOVD    n+40(FP), R9
+	LSR     $5, R9, R10
+	LSL     $2, R9, R11
+	AND     $127, R11
+	MOVD    $rest-256(SP), R12
+	MOVD    $tail<>+128(SB), R9
+	SUB     R11, R9
+	MOVD    rows+32(FP), R13
+	CBZ     R13, last50
+row49:
+	MOVD    R0, R1
+	MOVD    R3, R4
+	MOVD    R6, R7
+	CBZ     R10, rest52
+	MOVD    R10, R14
+group51:
+	FLDPQ   (R4), (F0, F2)
+	FLDPQ   64(R4), (F1, F3)
+	FLDPQ   (R7), (F4, F6)
+	FLDPQ   64(R7), (F5, F7)
+	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
+	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	FSTPQ   (F0, F2), (R1)
+	FSTPQ   (F1, F3), 64(R1)
+	FLDPQ   32(R4), (F0, F2)
+	FLDPQ   96(R4), (F1, F3)
+	FLDPQ   32(R7), (F4, F6)
+	FLDPQ   96(R7), (F5, F7)
+	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
+	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	FSTPQ   (F0, F2), 32(R1)
+	FSTPQ   (F1, F3), 96(R1)
+	ADD     $128, R1
+	ADD     $128, R4
+	ADD     $128, R7
+	SUB     $1, R14
+	CBNZ    R14, group51
+rest52:
+	CBZ     R11, done54
+	ADD     $0, R4, R15
+	ADD     $0, R12, R19
+	TBZ     $6, R11, skip56
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip56:
+	TBZ     $5, R11, skip57
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip57:
+	TBZ     $4, R11, skip58
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip58:
+	TBZ     $3, R11, skip59
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip59:
+	TBZ     $2, R11, skip60
+	FMOVS.P 4(R15), F0
+	FMOVS.P F0, 4(R19)
+skip60:
+	ADD     $0, R7, R15
+	ADD     $128, R12, R19
+	TBZ     $6, R11, skip61
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip61:
+	TBZ     $5, R11, skip62
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip62:
+	TBZ     $4, R11, skip63
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip63:
+	TBZ     $3, R11, skip64
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip64:
+	TBZ     $2, R11, skip65
+	FMOVS.P 4(R15), F0
+	FMOVS.P F0, 4(R19)
+skip65:
+	CMP     $64, R11
+	BLS     half53
+	FLDPQ   (R12), (F0, F2)
+	FLDPQ   64(R12), (F1, F3)
+	FLDPQ   128(R12), (F4, F6)
+	FLDPQ   192(R12), (F5, F7)
+	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
+	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	FSTPQ   (F0, F2), (R12)
+	FSTPQ   (F1, F3), 64(R12)
+	FLDPQ   32(R12), (F0, F2)
+	FLDPQ   96(R12), (F1, F3)
+	FLDPQ   160(R12), (F4, F6)
+	FLDPQ   224(R12), (F5, F7)
+	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
+	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	FSTPQ   (F0, F2), 32(R12)
+	FSTPQ   (F1, F3), 96(R12)
+	B       finish55
+half53:
+	FLDPQ   (R12), (F0, F1)
+	FLDPQ   128(R12), (F2, F3)
+	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
+	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
+	FSTPQ   (F0, F1), (R12)
+	CMP     $32, R11
+	BLS     finish55
+	FLDPQ   32(R12), (F0, F1)
+	FLDPQ   160(R12), (F2, F3)
+	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
+	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
+	FSTPQ   (F0, F1), 32(R12)
+finish55:
+	ADD     $0, R12, R15
+	ADD     $0, R1, R19
+	TBZ     $6, R11, skip66
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip66:
+	TBZ     $5, R11, skip67
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip67:
+	TBZ     $4, R11, skip68
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip68:
+	TBZ     $3, R11, skip69
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip69:
+	TBZ     $2, R11, skip70
+	FMOVS.P 4(R15), F0
+	FMOVS.P F0, 4(R19)
+skip70:
+done54:
+	ADD     R2, R0
+	ADD     R5, R3
+	ADD     R8, R6
+	SUB     $1, R13
+	CBNZ    R13, row49
+last50:
+	RET
+
 // func selectSums64NEON(a, b *float64, x *float64, stride, rows, n int, pos, neg *uint64, words int)
 TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
 	MOVD    a+0(FP), R0
@@ -4318,8 +4484,8 @@ TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
 	LSL     $3, R5, R15
 	AND     $255, R15
 	MOVD    $rest-512(SP), R19
-	CBZ     R4, last51
-row49:
+	CBZ     R4, last73
+row71:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), 256(R19)
 	FSTPQ   (F9, F9), 288(R19)
@@ -4333,9 +4499,9 @@ row49:
 	MOVD    R8, R9
 	MOVD    R10, R11
 	MOVD    R2, R12
-	CBZ     R13, rest52
+	CBZ     R13, rest74
 	MOVD    R13, R14
-group50:
+group72:
 	VLD1R.P 4(R9), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	FMOVQ   (R12), F9
@@ -5028,35 +5194,35 @@ group50:
 	FSTPQ   (F9, F10), 480(R19)
 	ADD     $256, R12
 	SUB     $1, R14
-	CBNZ    R14, group50
-rest52:
-	CBZ     R15, done53
+	CBNZ    R14, group72
+rest74:
+	CBZ     R15, done75
 	ADD     $0, R12, R20
 	ADD     $0, R19, R21
-	TBZ     $7, R15, skip54
+	TBZ     $7, R15, skip76
 	VLD1.P  64(R20), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
 	VLD1.P  64(R20), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
-skip54:
-	TBZ     $6, R15, skip55
+skip76:
+	TBZ     $6, R15, skip77
 	VLD1.P  64(R20), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
-skip55:
-	TBZ     $5, R15, skip56
+skip77:
+	TBZ     $5, R15, skip78
 	VLD1.P  32(R20), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R21)
-skip56:
-	TBZ     $4, R15, skip57
+skip78:
+	TBZ     $4, R15, skip79
 	VLD1.P  16(R20), [V9.B16]
 	VST1.P  [V9.B16], 16(R21)
-skip57:
-	TBZ     $3, R15, skip58
+skip79:
+	TBZ     $3, R15, skip80
 	FMOVD.P 8(R20), F9
 	FMOVD.P F9, 8(R21)
-skip58:
+skip80:
 	CMP     $64, R15
-	BHI     more59
+	BHI     more81
 	VLD1R.P 4(R9), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	FMOVQ   (R19), F9
@@ -5273,10 +5439,10 @@ skip58:
 	WORD    $0x4eecd54a // VFSUB V12.D2, V10.D2, V10.D2
 	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
 	FSTPQ   (F9, F11), 480(R19)
-	B       done53
-more59:
+	B       done75
+more81:
 	CMP     $128, R15
-	BHI     more60
+	BHI     more82
 	VLD1R.P 4(R9), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	FMOVQ   (R19), F9
@@ -5651,8 +5817,8 @@ more59:
 	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	FSTPQ   (F9, F10), 480(R19)
-	B       done53
-more60:
+	B       done75
+more82:
 	VLD1R.P 4(R9), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	FMOVQ   (R19), F9
@@ -6343,7 +6509,7 @@ more60:
 	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
 	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
 	FSTPQ   (F9, F10), 480(R19)
-done53:
+done75:
 	FLDPQ   256(R19), (F9, F10)
 	FLDPQ   288(R19), (F11, F12)
 	FLDPQ   320(R19), (F13, F14)
@@ -6420,8 +6586,8 @@ done53:
 	ADD     R7, R8
 	ADD     R7, R10
 	SUB     $1, R4
-	CBNZ    R4, row49
-last51:
+	CBNZ    R4, row71
+last73:
 	RET
 
 // func selectExp64NEON(a, b *float64, w *float64, wStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int)
@@ -6452,8 +6618,8 @@ TEXT ·selectExp64NEON(SB), NOSPLIT, $512-88
 	LSL     $3, R8, R21
 	AND     $255, R21
 	MOVD    $rest-512(SP), R22
-	CBZ     R7, last63
-row61:
+	CBZ     R7, last85
+row83:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), 256(R22)
 	FSTPQ   (F9, F9), 288(R22)
@@ -6468,9 +6634,9 @@ row61:
 	MOVD    R13, R14
 	MOVD    R5, R15
 	MOVD    R2, R4
-	CBZ     R19, rest64
+	CBZ     R19, rest86
 	MOVD    R19, R20
-group62:
+group84:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	FMOVQ   (R15), F9
@@ -7200,35 +7366,35 @@ group62:
 	ADD     $256, R15
 	ADD     $256, R4
 	SUB     $1, R20
-	CBNZ    R20, group62
-rest64:
-	CBZ     R21, done65
+	CBNZ    R20, group84
+rest86:
+	CBZ     R21, done87
 	ADD     $0, R15, R23
 	ADD     $0, R22, R24
-	TBZ     $7, R21, skip66
+	TBZ     $7, R21, skip88
 	VLD1.P  64(R23), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
 	VLD1.P  64(R23), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip66:
-	TBZ     $6, R21, skip67
+skip88:
+	TBZ     $6, R21, skip89
 	VLD1.P  64(R23), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip67:
-	TBZ     $5, R21, skip68
+skip89:
+	TBZ     $5, R21, skip90
 	VLD1.P  32(R23), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip68:
-	TBZ     $4, R21, skip69
+skip90:
+	TBZ     $4, R21, skip91
 	VLD1.P  16(R23), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip69:
-	TBZ     $3, R21, skip70
+skip91:
+	TBZ     $3, R21, skip92
 	FMOVD.P 8(R23), F9
 	FMOVD.P F9, 8(R24)
-skip70:
+skip92:
 	CMP     $64, R21
-	BHI     more71
+	BHI     more93
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	FMOVQ   (R22), F9
@@ -7457,10 +7623,10 @@ skip70:
 	WORD    $0x4eecd54a // VFSUB V12.D2, V10.D2, V10.D2
 	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
 	FSTPQ   (F9, F11), 480(R22)
-	B       done65
-more71:
+	B       done87
+more93:
 	CMP     $128, R21
-	BHI     more72
+	BHI     more94
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	FMOVQ   (R22), F9
@@ -7855,8 +8021,8 @@ more71:
 	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	FSTPQ   (F9, F10), 480(R22)
-	B       done65
-more72:
+	B       done87
+more94:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	FMOVQ   (R22), F9
@@ -8583,7 +8749,7 @@ more72:
 	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
 	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
 	FSTPQ   (F9, F10), 480(R22)
-done65:
+done87:
 	FLDPQ   256(R22), (F9, F10)
 	FLDPQ   288(R22), (F11, F12)
 	FLDPQ   320(R22), (F13, F14)
@@ -8661,8 +8827,8 @@ done65:
 	ADD     R10, R11
 	ADD     R10, R13
 	SUB     $1, R7
-	CBNZ    R7, row61
-last63:
+	CBNZ    R7, row83
+last85:
 	RET
 
 // func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride, rows, n int, fa, fb *float64)
@@ -8686,17 +8852,17 @@ TEXT ·selectScale64NEON(SB), NOSPLIT, $256-64
 	MOVD    $constants64<>(SB), R13
 	FMOVQ   800(R13), F0
 	FMOVQ   832(R13), F1
-	CBZ     R12, last74
-row73:
+	CBZ     R12, last96
+row95:
 	MOVD    R6, R14
 	VLD1R.P 8(R14), [V2.D2]
 	MOVD    R7, R14
 	VLD1R.P 8(R14), [V3.D2]
 	MOVD    R0, R1
 	MOVD    R3, R4
-	CBZ     R9, rest76
+	CBZ     R9, rest98
 	MOVD    R9, R14
-group75:
+group97:
 	FLDPQ   (R4), (F4, F6)
 	FLDPQ   64(R4), (F5, F7)
 	WORD    $0x6e60e488 // VFCMGE V0.D2, V4.D2, V8.D2
@@ -8772,29 +8938,29 @@ group75:
 	ADD     $128, R1
 	ADD     $128, R4
 	SUB     $1, R14
-	CBNZ    R14, group75
-rest76:
-	CBZ     R10, done78
+	CBNZ    R14, group97
+rest98:
+	CBZ     R10, done100
 	ADD     $0, R4, R15
 	ADD     $0, R11, R19
-	TBZ     $6, R10, skip80
+	TBZ     $6, R10, skip102
 	VLD1.P  64(R15), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R19)
-skip80:
-	TBZ     $5, R10, skip81
+skip102:
+	TBZ     $5, R10, skip103
 	VLD1.P  32(R15), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R19)
-skip81:
-	TBZ     $4, R10, skip82
+skip103:
+	TBZ     $4, R10, skip104
 	VLD1.P  16(R15), [V4.B16]
 	VST1.P  [V4.B16], 16(R19)
-skip82:
-	TBZ     $3, R10, skip83
+skip104:
+	TBZ     $3, R10, skip105
 	FMOVD.P 8(R15), F4
 	FMOVD.P F4, 8(R19)
-skip83:
+skip105:
 	CMP     $64, R10
-	BLS     half77
+	BLS     half99
 	FLDPQ   (R11), (F4, F6)
 	FLDPQ   64(R11), (F5, F7)
 	WORD    $0x6e60e488 // VFCMGE V0.D2, V4.D2, V8.D2
@@ -8867,8 +9033,8 @@ skip83:
 	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
 	FSTPQ   (F4, F6), 32(R11)
 	FSTPQ   (F5, F7), 96(R11)
-	B       finish79
-half77:
+	B       finish101
+half99:
 	FLDPQ   (R11), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -8888,7 +9054,7 @@ half77:
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), (R11)
 	CMP     $32, R10
-	BLS     finish79
+	BLS     finish101
 	FLDPQ   32(R11), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -8907,33 +9073,33 @@ half77:
 	VORR    V7.B16, V6.B16, V6.B16
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), 32(R11)
-finish79:
+finish101:
 	ADD     $0, R11, R15
 	ADD     $0, R1, R19
-	TBZ     $6, R10, skip84
+	TBZ     $6, R10, skip106
 	VLD1.P  64(R15), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R19)
-skip84:
-	TBZ     $5, R10, skip85
+skip106:
+	TBZ     $5, R10, skip107
 	VLD1.P  32(R15), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R19)
-skip85:
-	TBZ     $4, R10, skip86
+skip107:
+	TBZ     $4, R10, skip108
 	VLD1.P  16(R15), [V4.B16]
 	VST1.P  [V4.B16], 16(R19)
-skip86:
-	TBZ     $3, R10, skip87
+skip108:
+	TBZ     $3, R10, skip109
 	FMOVD.P 8(R15), F4
 	FMOVD.P F4, 8(R19)
-skip87:
-done78:
+skip109:
+done100:
 	ADD     R2, R0
 	ADD     R5, R3
 	ADD     $8, R6
 	ADD     $8, R7
 	SUB     $1, R12
-	CBNZ    R12, row73
-last74:
+	CBNZ    R12, row95
+last96:
 	RET
 
 // func finishSums64NEON(loss *float64, fa, fb *float64, a, b, scale *float64, rows int, bad *uint64)
@@ -8958,8 +9124,8 @@ TEXT ·finishSums64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   480(R7), F9
 	FMOVQ   512(R7), F10
 	VCMEQ   V11.D2, V11.D2, V11.D2
-	CBZ     R6, done89
-rows88:
+	CBZ     R6, done111
+rows110:
 	FLDPQ   (R3), (F12, F13)
 	ADD     $32, R3
 	FMOVQ   704(R7), F16
@@ -9220,8 +9386,8 @@ rows88:
 	ADD     $32, R0
 	ADD     $32, R5
 	SUB     $4, R6
-	CBNZ    R6, rows88
-done89:
+	CBNZ    R6, rows110
+done111:
 	// bad = not all good
 	MOVD    bad+56(FP), R8
 	VMOV    V11.D[0], R9
@@ -9229,4 +9395,158 @@ done89:
 	AND     R9, R10
 	MVN     R10, R10
 	MOVD    R10, (R8)
+	RET
+
+// func accumulate64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int)
+TEXT ·accumulate64NEON(SB), NOSPLIT, $256-48
+	MOVD    dst+0(FP), R0
+	MOVD    dstStride+8(FP), R2
+	LSL     $3, R2
+	MOVD    dst+0(FP), R3
+	MOVD    dstStride+8(FP), R5
+	LSL     $3, R5
+	MOVD    x+16(FP), R6
+	MOVD    stride+24(FP), R8
+	LSL     $3, R8
+	MOVD    n+40(FP), R9
+	LSR     $4, R9, R10
+	LSL     $3, R9, R11
+	AND     $127, R11
+	MOVD    $rest-256(SP), R12
+	MOVD    $tail<>+128(SB), R9
+	SUB     R11, R9
+	MOVD    rows+32(FP), R13
+	CBZ     R13, last113
+row112:
+	MOVD    R0, R1
+	MOVD    R3, R4
+	MOVD    R6, R7
+	CBZ     R10, rest115
+	MOVD    R10, R14
+group114:
+	FLDPQ   (R4), (F0, F2)
+	FLDPQ   64(R4), (F1, F3)
+	FLDPQ   (R7), (F4, F6)
+	FLDPQ   64(R7), (F5, F7)
+	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
+	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
+	FSTPQ   (F0, F2), (R1)
+	FSTPQ   (F1, F3), 64(R1)
+	FLDPQ   32(R4), (F0, F2)
+	FLDPQ   96(R4), (F1, F3)
+	FLDPQ   32(R7), (F4, F6)
+	FLDPQ   96(R7), (F5, F7)
+	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
+	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
+	FSTPQ   (F0, F2), 32(R1)
+	FSTPQ   (F1, F3), 96(R1)
+	ADD     $128, R1
+	ADD     $128, R4
+	ADD     $128, R7
+	SUB     $1, R14
+	CBNZ    R14, group114
+rest115:
+	CBZ     R11, done117
+	ADD     $0, R4, R15
+	ADD     $0, R12, R19
+	TBZ     $6, R11, skip119
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip119:
+	TBZ     $5, R11, skip120
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip120:
+	TBZ     $4, R11, skip121
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip121:
+	TBZ     $3, R11, skip122
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip122:
+	ADD     $0, R7, R15
+	ADD     $128, R12, R19
+	TBZ     $6, R11, skip123
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip123:
+	TBZ     $5, R11, skip124
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip124:
+	TBZ     $4, R11, skip125
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip125:
+	TBZ     $3, R11, skip126
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip126:
+	CMP     $64, R11
+	BLS     half116
+	FLDPQ   (R12), (F0, F2)
+	FLDPQ   64(R12), (F1, F3)
+	FLDPQ   128(R12), (F4, F6)
+	FLDPQ   192(R12), (F5, F7)
+	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
+	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
+	FSTPQ   (F0, F2), (R12)
+	FSTPQ   (F1, F3), 64(R12)
+	FLDPQ   32(R12), (F0, F2)
+	FLDPQ   96(R12), (F1, F3)
+	FLDPQ   160(R12), (F4, F6)
+	FLDPQ   224(R12), (F5, F7)
+	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
+	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
+	FSTPQ   (F0, F2), 32(R12)
+	FSTPQ   (F1, F3), 96(R12)
+	B       finish118
+half116:
+	FLDPQ   (R12), (F0, F1)
+	FLDPQ   128(R12), (F2, F3)
+	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
+	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
+	FSTPQ   (F0, F1), (R12)
+	CMP     $32, R11
+	BLS     finish118
+	FLDPQ   32(R12), (F0, F1)
+	FLDPQ   160(R12), (F2, F3)
+	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
+	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
+	FSTPQ   (F0, F1), 32(R12)
+finish118:
+	ADD     $0, R12, R15
+	ADD     $0, R1, R19
+	TBZ     $6, R11, skip127
+	VLD1.P  64(R15), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R19)
+skip127:
+	TBZ     $5, R11, skip128
+	VLD1.P  32(R15), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R19)
+skip128:
+	TBZ     $4, R11, skip129
+	VLD1.P  16(R15), [V0.B16]
+	VST1.P  [V0.B16], 16(R19)
+skip129:
+	TBZ     $3, R11, skip130
+	FMOVD.P 8(R15), F0
+	FMOVD.P F0, 8(R19)
+skip130:
+done117:
+	ADD     R2, R0
+	ADD     R5, R3
+	ADD     R8, R6
+	SUB     $1, R13
+	CBNZ    R13, row112
+last113:
 	RET

@@ -208,3 +208,13 @@ func factorFits[T Float](f float64) bool {
 	f = math.Abs(f)
 	return f >= low && f <= 0x1p5
 }
+
+// accumulateGeneric adds x[i·stride+j] to dst[i·dstStride+j].
+func accumulateGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n int) {
+	for i := range rows {
+		out := dst[i*dstStride:][:n]
+		for j, v := range x[i*stride:][:n] {
+			out[j] += v
+		}
+	}
+}

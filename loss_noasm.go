@@ -44,3 +44,11 @@ func copyBlocks[T Float](to, from []T, _ int) { copy(to, from) }
 
 // streaming reports whether the tier can write past the caches.
 func streaming() bool { return false }
+
+func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
+	accumulateGeneric(dst, dstStride, x, stride, rows, n)
+}
+
+func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int) {
+	accumulateGeneric(dst, dstStride, x, stride, rows, n)
+}

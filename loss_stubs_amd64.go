@@ -46,6 +46,11 @@ func selectScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, row
 //go:noescape
 func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
+// accumulate32AVX2 adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
+
 // selectSums32AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
@@ -75,6 +80,11 @@ func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, r
 //
 //go:noescape
 func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+// accumulate32AVX512 adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
 
 // selectSums64AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
@@ -106,6 +116,11 @@ func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, row
 //go:noescape
 func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
+// accumulate64AVX2 adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
+
 // selectSums64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
@@ -135,3 +150,8 @@ func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, r
 //
 //go:noescape
 func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+// accumulate64AVX512 adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int)

@@ -37,6 +37,11 @@ func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride, rows, n
 //go:noescape
 func finishSums32NEON(loss *float64, fa, fb *float32, a, b, scale *float64, rows int, bad *uint64)
 
+// accumulate32NEON adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int)
+
 // selectSums64NEON writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.
 //
@@ -63,3 +68,8 @@ func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride, rows, n
 //
 //go:noescape
 func finishSums64NEON(loss *float64, fa, fb *float64, a, b, scale *float64, rows int, bad *uint64)
+
+// accumulate64NEON adds x[i·stride+j] to dst[i·dstStride+j].
+//
+//go:noescape
+func accumulate64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int)

@@ -48,3 +48,12 @@ func finishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool
 	}
 	return finishSums64(loss, as64(fa), as64(fb), a, b, scale)
 }
+
+// accumulate adds rows of x to those of dst.
+func accumulate[T Float](dst []T, dstStride int, x []T, stride, rows, n int) {
+	if isFloat32[T]() {
+		accumulate32(as32(dst), dstStride, as32(x), stride, rows, n)
+	} else {
+		accumulate64(as64(dst), dstStride, as64(x), stride, rows, n)
+	}
+}

@@ -46,6 +46,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"selectExp64", "group", 32, 32},
 		{"selectScale32", "group", 32, 32},
 		{"selectScale64", "group", 16, 16},
+		{"accumulate32", "group", 32, 32},
+		{"accumulate64", "group", 16, 16},
 		{"finishSums32", "rows", 4, 4},
 		{"finishSums64", "rows", 4, 4},
 		{"bceSums32", "group", 64, 64},

@@ -9,6 +9,7 @@ func neonLossKernels(f *neonFile) {
 		neonSelectSums(v, true)
 		neonSelectScale(v)
 		neonFinishSums(v)
+		neonAccumulate(v)
 	}
 }
 

@@ -19,6 +19,7 @@ func lossKernels(f *file) {
 			selectSums(v, true)
 			selectScale(v)
 			finishSums(v)
+			accumulate(v)
 		}
 	}
 }
