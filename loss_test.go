@@ -82,13 +82,13 @@ func unitsOf[T Float]() (ulp, smallest float64) {
 }
 
 // checkRow compares a row's results with the reference, in ULP.
-func checkRow[T Float](t *testing.T, what string, loss float64, grad []T, want ref.Result, bound, gradBound float64) {
+func checkRow[T Float](t *testing.T, what string, loss float64, grad []T, want ref.Result, bound, gradBound float64) (lossError, gradError float64) {
 	t.Helper()
 	ulp, smallest := unitsOf[T]()
 	if w, _ := want.Loss.Float64(); math.IsInf(w, 0) || math.Abs(w) < 0x1p-1000 {
 		require.InDelta(t, w, loss, 0x1p-1000, what)
-	} else if e := ref.RelError(loss, want.Loss, ulp); e > bound {
-		t.Errorf("%s: loss %v, want %v: %.3g ULP", what, loss, w, e)
+	} else if lossError = ref.RelError(loss, want.Loss, ulp); lossError > bound {
+		t.Errorf("%s: loss %v, want %v: %.3g ULP", what, loss, w, lossError)
 	}
 	for i, g := range grad {
 		w := want.Grad[i]
@@ -98,11 +98,21 @@ func checkRow[T Float](t *testing.T, what string, loss float64, grad []T, want r
 			}
 			continue
 		}
-		if e := ref.RelError(float64(g), w, ulp); e > gradBound {
+		e := ref.RelError(float64(g), w, ulp)
+		gradError = max(gradError, e)
+		if e > gradBound {
 			t.Errorf("%s: gradient %d is %v, want %.17g: %.3g ULP", what, i, g, w, e)
-			return
+			return lossError, gradError
 		}
 	}
+	return lossError, gradError
+}
+
+// worstErrors are the worst errors of losses and gradients found, by loss.
+type worstErrors map[string][2]float64
+
+func (w worstErrors) note(name string, loss, grad float64) {
+	w[name] = [2]float64{max(w[name][0], loss), max(w[name][1], grad)}
 }
 
 // lossCases are rows of all kinds of magnitude.
@@ -158,26 +168,32 @@ func one(positive []bool) []bool {
 
 func testLosses[T Float](t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
+	worst := worstErrors{}
+	check := func(name, row string, loss float64, grad []T, want ref.Result, bound, gradBound float64) {
+		t.Helper()
+		l, g := checkRow(t, name+" "+row, loss, grad, want, bound, gradBound)
+		worst.note(name, l, g)
+	}
 	for _, c := range lossCases[T](r) {
 		n := len(c.scores)
 		_, l, g := evalBatch(t, ZLPR{}, Options{}, c.batch(), Output[T]{})
-		checkRow(t, "zlpr "+c.name, l[0], g, c.row().ZLPR(), 4, 4)
+		check("zlpr", c.name, l[0], g, c.row().ZLPR(), 4, 4)
 
 		if !c.huge {
 			_, l, g = evalBatch(t, Pairwise{}, Options{}, c.batch(), Output[T]{})
-			checkRow(t, "pairwise "+c.name, l[0], g, c.row().Pairwise(1, 0), 4, 4)
+			check("pairwise", c.name, l[0], g, c.row().Pairwise(1, 0), 4, 4)
 
 			_, l, g = evalBatch(t, Pairwise{Gamma: 1.7, Margin: 0.3}, Options{}, c.batch(), Output[T]{})
-			checkRow(t, "pairwise γ "+c.name, l[0], g, c.row().Pairwise(1.7, 0.3), 4, 4)
+			check("pairwise γ", c.name, l[0], g, c.row().Pairwise(1.7, 0.3), 4, 4)
 		}
 
 		d := c
 		d.positive = one(c.positive)
 		_, l, g = evalBatch(t, SoftmaxCrossEntropy{}, Options{}, d.batch(), Output[T]{})
-		checkRow(t, "softmax "+c.name, l[0], g, d.row().SoftmaxCrossEntropy(), 4, 4)
+		check("softmax", c.name, l[0], g, d.row().SoftmaxCrossEntropy(), 4, 4)
 
 		_, l, g = evalBatch(t, BCE{}, Options{}, c.batch(), Output[T]{})
-		checkRow(t, "bce "+c.name, l[0], g, c.row().BCE(nil, 0), 4, 4)
+		check("bce", c.name, l[0], g, c.row().BCE(nil, 0), 4, 4)
 
 		d = c
 		d.mask, d.weights = make([]bool, n), make([]float64, n)
@@ -190,20 +206,20 @@ func testLosses[T Float](t *testing.T) {
 		}
 		if !c.huge {
 			_, l, g = evalBatch(t, Pairwise{}, Options{}, d.batch(), Output[T]{})
-			checkRow(t, "pairwise weights "+c.name, l[0], g, d.row().Pairwise(1, 0), 4, 4)
+			check("pairwise weights", c.name, l[0], g, d.row().Pairwise(1, 0), 4, 4)
 		}
 		d.threshold = 1.5
 		_, l, g = evalBatch(t, ZLPR{Threshold: d.threshold}, Options{}, d.batch(), Output[T]{})
-		checkRow(t, "zlpr weights "+c.name, l[0], g, d.row().ZLPR(), 4, 4)
+		check("zlpr weights", c.name, l[0], g, d.row().ZLPR(), 4, 4)
 		_, l, g = evalBatch(t, BCE{Threshold: d.threshold, Focal: 2, PositiveWeight: []float64{3}}, Options{}, d.batch(), Output[T]{})
 		w := make([]float64, n)
 		for i := range w {
 			w[i] = 3
 		}
-		checkRow(t, "bce weights "+c.name, l[0], g, d.row().BCE(w, 2), 8, 8)
+		check("bce weights", c.name, l[0], g, d.row().BCE(w, 2), 8, 8)
 		d.weights = nil
 		_, l, g = evalBatch(t, ZLPR{Threshold: d.threshold}, Options{}, d.batch(), Output[T]{})
-		checkRow(t, "zlpr mask "+c.name, l[0], g, d.row().ZLPR(), 4, 4)
+		check("zlpr mask", c.name, l[0], g, d.row().ZLPR(), 4, 4)
 
 		d = c
 		d.soft = make([]T, n)
@@ -212,12 +228,15 @@ func testLosses[T Float](t *testing.T) {
 		}
 		_, l, g = evalBatch(t, SoftZLPR{}, Options{}, d.batch(), Output[T]{})
 		// A gradient is a difference: its error is measured on its own below.
-		checkRow[T](t, "soft "+c.name, l[0], nil, d.row().SoftZLPR(), 4, 4)
+		check("soft", c.name, l[0], nil, d.row().SoftZLPR(), 4, 4)
 		for i, want := range d.row().SoftZLPR().Grad {
 			w, _ := want.Float64()
 			ulp, _ := unitsOf[T]()
 			require.InDelta(t, w, float64(g[i]), 4*ulp, "soft %s", c.name)
 		}
+	}
+	for name, w := range worst {
+		t.Logf("%s: loss %.3f ULP, gradient %.3f ULP at most", name, w[0], w[1])
 	}
 }
 
