@@ -13,18 +13,18 @@ import (
 // a row in each lane of the result.
 type rowSums struct {
 	*vec
-	sides []*selected
+	sides int
 	place []operand.Mem // of each quantity of each side: slots rows
-	slot  gpreg         // offset of the row's place
+	slot  gpreg         // offset of the row's place; nil for 0
 }
 
 // slots is the number of rows that are brought down at a time.
 func (s *rowSums) slots() int { return s.bytes / 8 }
 
-func newRowSums(v *vec, sides ...*selected) *rowSums {
-	v.Attributes(0) // the frame is too large for NOSPLIT
-	s := &rowSums{vec: v, sides: sides, slot: v.GP64()}
-	n := len(sides)
+// newRowSums returns the sums of so many sides.
+func newRowSums(v *vec, sides int) *rowSums {
+	s := &rowSums{vec: v, sides: sides}
+	n := sides
 	if v.double() {
 		n *= 2
 	}
@@ -58,9 +58,12 @@ func (s *rowSums) next(count int, rows operand.Mem, again string, out ...operand
 	s.JNE(operand.LabelRef(again))
 	s.Label(write)
 	for i := range s.sides {
-		sum, p := s.sum(i), s.slot // which has no other use now
+		r, p := s.sums(i), s.slot // which has no other use now
+		if len(r) == 2 {
+			s.VADDPD(r[1], r[0], r[0])
+		}
 		s.MOVQ(out[i], p)
-		s.VMOVUPD(sum, at(p, 0))
+		s.VMOVUPD(r[0], at(p, 0))
 		s.ADDQ(operand.I32(s.bytes), out[i])
 	}
 	s.begin()
@@ -69,12 +72,14 @@ func (s *rowSums) next(count int, rows operand.Mem, again string, out ...operand
 }
 
 // quantities is the number of quantities of a side.
-func (s *rowSums) quantities() int { return len(s.place) / len(s.sides) }
+func (s *rowSums) quantities() int { return len(s.place) / s.sides }
 
 // at is the place of quantity j of side i, of the row at offset slot.
 func (s *rowSums) at(i, j int, slot gpreg) operand.Mem {
 	m := s.place[i*s.quantities()+j]
-	m.Index, m.Scale = slot, 1
+	if slot != nil {
+		m.Index, m.Scale = slot, 1
+	}
 	return m
 }
 
@@ -104,9 +109,8 @@ func (s *rowSums) join(a, b []vreg) {
 	s.twoSum(a[0], a[1], b[0])
 }
 
-// sum returns the sums of side i.
-func (s *rowSums) sum(i int) vreg {
-	var r []vreg
+// sums returns the quantities of side i, those of a row in a lane each.
+func (s *rowSums) sums(i int) (r []vreg) {
 	if s.wide() {
 		// Pairs of rows l, l+4 → chunks of two lanes; then the rows of q are
 		// 0 2 4 6, or 1 3 5 7.
@@ -117,10 +121,7 @@ func (s *rowSums) sum(i int) vreg {
 		half := func(row int) []vreg { return s.permuted(s.row(i, row), s.row(i, row+2)) }
 		r = s.unpacked(half(0), half(1))
 	}
-	if len(r) == 2 {
-		s.VADDPD(r[1], r[0], r[0])
-	}
-	return r[0]
+	return r
 }
 
 // row loads the quantities of a row of side i.
@@ -174,4 +175,18 @@ func (s *rowSums) unpacked(x, y []vreg) []vreg {
 	}
 	s.join(a, b)
 	return a
+}
+
+// rowPlace is the place of a row, row rows after base, at disp; it may overwrite
+// free.
+func (v *vec) rowPlace(base, stride gpreg, row, disp int, free gpreg) operand.Mem {
+	m := operand.Mem{Base: base, Disp: disp}
+	switch row {
+	case 1, 2:
+		m.Index, m.Scale = stride, uint8(row)
+	case 3:
+		v.LEAQ(operand.Mem{Base: base, Index: stride, Scale: 2}, free)
+		m.Base, m.Index, m.Scale = free, stride, 1
+	}
+	return m
 }

@@ -45,7 +45,9 @@ func selectSums(v *vec, keep bool) {
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	negative, positive := newSelected(v), newSelected(v)
-	sums := newRowSums(v, negative, positive)
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	sums := newRowSums(v, 2)
+	sums.slot = v.GP64()
 
 	var (
 		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
@@ -241,17 +243,7 @@ type rowPlaces struct {
 // last is cut by tail, side by side, on AVX-512.
 func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, count int, at rowPlaces, low, high op, step, end gpreg) {
 	v := e.vec
-	place := func(base, stride gpreg, row, disp int) operand.Mem {
-		m := operand.Mem{Base: base, Disp: disp}
-		switch row {
-		case 1, 2:
-			m.Index, m.Scale = stride, uint8(row)
-		case 3:
-			v.LEAQ(operand.Mem{Base: base, Index: stride, Scale: 2}, end)
-			m.Base, m.Index, m.Scale = end, stride, 1
-		}
-		return m
-	}
+	place := func(base, stride gpreg, row, disp int) operand.Mem { return v.rowPlace(base, stride, row, disp, end) }
 	// bits returns the masks of a row's vectors.
 	bits := func(side gpreg, row int) func(i int) mask {
 		return func(i int) mask {

@@ -28,6 +28,9 @@ func sumExp(v *vec) {
 	v.broadcast(at(p, v.size), low)
 	v.broadcast(at(p, 2*v.size), high)
 	e := newExponential(v, magic, !v.double())
+	if v.wide() {
+		shortSums(v, l, e, x, stride, low, high, sum, errs)
+	}
 	acc := newAccumulator(v)
 
 	l.run(acc.clear,
@@ -56,6 +59,74 @@ func sumExp(v *vec) {
 			v.ADDQ(stride, x)
 			acc.store(sum, errs)
 		})
+}
+
+// shortSums emits the sums of rows shorter than a group, 8 rows at a time, on
+// AVX-512: rows side by side hide the latency that one alone has. It leaves less
+// than 8 rows.
+func shortSums(v *vec, l *rowLoop, e *exponential, x, stride gpreg, low, high vreg, out ...gpreg) {
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	s := newRowSums(v, 1)
+	rest, free := v.newLabel("rest"), v.GP64()
+	v.TESTQ(l.groups, l.groups)
+	v.JNZ(operand.LabelRef(rest))
+	for vectors := 1; vectors <= 2; vectors++ {
+		short, long := v.newLabel("short"), v.newLabel("long")
+		if vectors == 1 {
+			v.CMPQ(l.rest, operand.U8(v.lanes))
+			v.JA(operand.LabelRef(long))
+		}
+		v.Label(short)
+		v.CMPQ(l.rows, operand.U8(8))
+		v.JL(operand.LabelRef(rest))
+		count := 4 / vectors
+		for first := 0; first < 8; first += count {
+			var y []vreg
+			for row := range count {
+				for i := range vectors {
+					r := v.reg()
+					v.load(l.masks[i], v.rowPlace(x, stride, row, i*v.bytes, free), r)
+					v.max(low, r, r)
+					v.min(high, r, r)
+					y = append(y, r)
+				}
+			}
+			p, q := e.evaluate(y)
+			for row := range count {
+				k := row * vectors
+				sum := v.reg()
+				v.mulKeep(l.masks[0], p[k], q[k], sum)
+				if vectors == 2 {
+					v.addProduct(l.masks[1], p[k+1], q[k+1], sum)
+				}
+				s.put(0, first+row, v.onlyPair(sum))
+			}
+			v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x)
+		}
+		for i, r := range s.sums(0) {
+			v.VMOVUPD(r, at(out[i], 0))
+			v.ADDQ(operand.U8(64), out[i])
+		}
+		v.SUBQ(operand.U8(8), l.rows)
+		v.JMP(operand.LabelRef(short))
+		if vectors == 1 {
+			v.Label(long)
+		}
+	}
+	v.Label(rest)
+}
+
+// onlyPair returns the lanes of a row with that sum of its only pair, on AVX-512:
+// for float32 lane l + 8 is added to lane l.
+func (v *vec) onlyPair(sum vreg) [][]vreg {
+	if v.double() {
+		err := v.reg()
+		v.zero(err)
+		return [][]vreg{{sum}, {err}}
+	}
+	low, high := v.widen(sum)
+	v.VADDPD(high, low, low)
+	return [][]vreg{{low}}
 }
 
 // An accumulator sums the terms of a row, lane by lane: the two terms of a
