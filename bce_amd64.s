@@ -2601,6 +2601,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -2647,6 +2648,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
 	VCMPPS       $0x11, Y9, Y6, Y9
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y9, Y4
@@ -2697,6 +2699,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
 	VCMPPS       $0x11, Y9, Y6, Y9
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y9, Y4
@@ -2743,6 +2746,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y11, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y7, Y7
 	VCMPPS       $0x11, Y11, Y7, Y11
 	VADDPS       Y9, Y7, Y5
 	VANDNPS      Y5, Y11, Y5
@@ -2797,6 +2801,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -2842,6 +2847,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -2891,6 +2897,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -2936,6 +2943,7 @@ group20:
 	VANDPS       f32_80000000<>+0(SB), Y12, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y12, Y12, Y12
+	VADDPS       Y12, Y8, Y8
 	VCMPPS       $0x11, Y12, Y8, Y12
 	VADDPS       Y10, Y8, Y6
 	VANDNPS      Y6, Y12, Y6
@@ -3040,6 +3048,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -3085,6 +3094,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
 	VCMPPS       $0x11, Y9, Y6, Y9
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y9, Y4
@@ -3134,6 +3144,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
 	VCMPPS       $0x11, Y9, Y6, Y9
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y9, Y4
@@ -3179,6 +3190,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y11, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y7, Y7
 	VCMPPS       $0x11, Y11, Y7, Y11
 	VADDPS       Y9, Y7, Y5
 	VANDNPS      Y5, Y11, Y5
@@ -3233,6 +3245,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -3278,6 +3291,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -3327,6 +3341,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -3372,6 +3387,7 @@ rest22:
 	VANDPS       f32_80000000<>+0(SB), Y12, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y12, Y12, Y12
+	VADDPS       Y12, Y8, Y8
 	VCMPPS       $0x11, Y12, Y8, Y12
 	VADDPS       Y10, Y8, Y6
 	VANDNPS      Y6, Y12, Y6
@@ -3453,6 +3469,7 @@ half23:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -3498,6 +3515,7 @@ half23:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
 	VCMPPS       $0x11, Y9, Y6, Y9
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y9, Y4
@@ -3548,6 +3566,7 @@ half23:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -3593,6 +3612,7 @@ half23:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -3668,6 +3688,7 @@ one25:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -3714,6 +3735,7 @@ one25:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -3861,6 +3883,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -3923,6 +3946,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -3989,6 +4013,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -4051,6 +4076,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -4121,6 +4147,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -4182,6 +4209,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -4247,6 +4275,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -4308,6 +4337,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y11, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y8, Y8
 	VCMPPS       $0x11, Y11, Y8, Y11
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y11, Y6
@@ -4431,6 +4461,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -4495,6 +4526,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -4563,6 +4595,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -4627,6 +4660,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
 	VCMPPS       $0x11, Y10, Y7, Y10
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y10, Y5
@@ -4700,6 +4734,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -4764,6 +4799,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -4832,6 +4868,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -4896,6 +4933,7 @@ rest31:
 	VANDPS       f32_80000000<>+0(SB), Y11, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y8, Y8
 	VCMPPS       $0x11, Y11, Y8, Y11
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y11, Y6
@@ -4996,6 +5034,7 @@ half32:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -5060,6 +5099,7 @@ half32:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5129,6 +5169,7 @@ half32:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5193,6 +5234,7 @@ half32:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -5287,6 +5329,7 @@ one34:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -5352,6 +5395,7 @@ one34:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5516,6 +5560,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -5584,6 +5629,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5653,6 +5699,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5721,6 +5768,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -5790,6 +5838,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -5857,6 +5906,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -5925,6 +5975,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -5992,6 +6043,7 @@ group38:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y8, Y8
 	VCMPPS       $0x11, Y10, Y8, Y10
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y10, Y6
@@ -6078,6 +6130,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -6145,6 +6198,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -6213,6 +6267,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -6280,6 +6335,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -6349,6 +6405,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -6416,6 +6473,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -6484,6 +6542,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -6551,6 +6610,7 @@ rest40:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y8, Y8
 	VCMPPS       $0x11, Y10, Y8, Y10
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y10, Y6
@@ -6633,6 +6693,7 @@ half41:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -6700,6 +6761,7 @@ half41:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -6768,6 +6830,7 @@ half41:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -6835,6 +6898,7 @@ half41:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -6914,6 +6978,7 @@ one43:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -6981,6 +7046,7 @@ one43:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -7203,6 +7269,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -7291,6 +7358,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -7380,6 +7448,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -7468,6 +7537,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -7557,6 +7627,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -7644,6 +7715,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -7732,6 +7804,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -7819,6 +7892,7 @@ group45:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y8, Y8
 	VCMPPS       $0x11, Y10, Y8, Y10
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y10, Y6
@@ -7928,6 +8002,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -8018,6 +8093,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -8109,6 +8185,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -8199,6 +8276,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -8291,6 +8369,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -8381,6 +8460,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -8472,6 +8552,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -8562,6 +8643,7 @@ rest47:
 	VANDPS       f32_80000000<>+0(SB), Y10, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y8, Y8
 	VCMPPS       $0x11, Y10, Y8, Y10
 	VADDPS       Y9, Y8, Y6
 	VANDNPS      Y6, Y10, Y6
@@ -8667,6 +8749,7 @@ half48:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -8757,6 +8840,7 @@ half48:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -8848,6 +8932,7 @@ half48:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -8938,6 +9023,7 @@ half48:
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
 	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
 	VANDNPS      Y5, Y9, Y5
@@ -9040,6 +9126,7 @@ one50:
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
 	VCMPPS       $0x11, Y7, Y5, Y7
 	VADDPS       Y6, Y5, Y3
 	VANDNPS      Y3, Y7, Y3
@@ -9130,6 +9217,7 @@ one50:
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
 	VCMPPS       $0x11, Y8, Y6, Y8
 	VADDPS       Y7, Y6, Y4
 	VANDNPS      Y4, Y8, Y4
@@ -18646,6 +18734,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -18697,6 +18786,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -18751,6 +18841,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -18802,6 +18893,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
 	VCMPPD       $0x11, Y10, Y6, Y10
 	VADDPD       Y8, Y6, Y4
 	VANDNPD      Y4, Y10, Y4
@@ -18916,6 +19008,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -18966,6 +19059,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19019,6 +19113,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19069,6 +19164,7 @@ group134:
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
 	VCMPPD       $0x11, Y10, Y6, Y10
 	VADDPD       Y8, Y6, Y4
 	VANDNPD      Y4, Y10, Y4
@@ -19194,6 +19290,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -19244,6 +19341,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19297,6 +19395,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19347,6 +19446,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
 	VCMPPD       $0x11, Y10, Y6, Y10
 	VADDPD       Y8, Y6, Y4
 	VANDNPD      Y4, Y10, Y4
@@ -19461,6 +19561,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -19511,6 +19612,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19564,6 +19666,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19614,6 +19717,7 @@ rest136:
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
 	VCMPPD       $0x11, Y10, Y6, Y10
 	VADDPD       Y8, Y6, Y4
 	VANDNPD      Y4, Y10, Y4
@@ -19735,6 +19839,7 @@ half137:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -19785,6 +19890,7 @@ half137:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -19896,6 +20002,7 @@ half137:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -19946,6 +20053,7 @@ half137:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
 	VCMPPD       $0x11, Y8, Y5, Y8
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y8, Y3
@@ -20062,6 +20170,7 @@ one139:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -20170,6 +20279,7 @@ one139:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -20367,6 +20477,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -20434,6 +20545,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -20504,6 +20616,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -20571,6 +20684,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
 	VCMPPD       $0x11, Y9, Y6, Y9
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y9, Y4
@@ -20701,6 +20815,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -20767,6 +20882,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -20836,6 +20952,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -20902,6 +21019,7 @@ group141:
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
 	VCMPPD       $0x11, Y9, Y6, Y9
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y9, Y4
@@ -21046,6 +21164,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -21115,6 +21234,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -21187,6 +21307,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -21256,6 +21377,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
 	VCMPPD       $0x11, Y9, Y6, Y9
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y9, Y4
@@ -21389,6 +21511,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -21458,6 +21581,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -21530,6 +21654,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -21599,6 +21724,7 @@ rest143:
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
 	VCMPPD       $0x11, Y9, Y6, Y9
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y9, Y4
@@ -21739,6 +21865,7 @@ half144:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -21808,6 +21935,7 @@ half144:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -21938,6 +22066,7 @@ half144:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -22007,6 +22136,7 @@ half144:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -22142,6 +22272,7 @@ one146:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -22269,6 +22400,7 @@ one146:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -22487,6 +22619,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -22582,6 +22715,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -22678,6 +22812,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -22773,6 +22908,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -22880,6 +23016,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -22974,6 +23111,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23069,6 +23207,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23163,6 +23302,7 @@ group148:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -23281,6 +23421,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -23375,6 +23516,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23470,6 +23612,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23564,6 +23707,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -23671,6 +23815,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -23765,6 +23910,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23860,6 +24006,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -23954,6 +24101,7 @@ rest150:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -24068,6 +24216,7 @@ half151:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -24162,6 +24311,7 @@ half151:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -24268,6 +24418,7 @@ half151:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -24362,6 +24513,7 @@ half151:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -24473,6 +24625,7 @@ one153:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -24578,6 +24731,7 @@ one153:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -24774,6 +24928,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -24889,6 +25044,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -25005,6 +25161,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -25120,6 +25277,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -25247,6 +25405,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -25361,6 +25520,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -25476,6 +25636,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -25590,6 +25751,7 @@ group155:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -25731,6 +25893,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -25848,6 +26011,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -25966,6 +26130,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -26083,6 +26248,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -26213,6 +26379,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -26330,6 +26497,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -26448,6 +26616,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -26565,6 +26734,7 @@ rest157:
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
 	VCMPPD       $0x11, Y8, Y6, Y8
 	VADDPD       Y7, Y6, Y4
 	VANDNPD      Y4, Y8, Y4
@@ -26702,6 +26872,7 @@ half158:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -26819,6 +26990,7 @@ half158:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -26948,6 +27120,7 @@ half158:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -27065,6 +27238,7 @@ half158:
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y5, Y5
 	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x11, Y7, Y5, Y7
 	VADDPD       Y6, Y5, Y3
 	VANDNPD      Y3, Y7, Y3
@@ -27199,6 +27373,7 @@ one160:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2
@@ -27327,6 +27502,7 @@ one160:
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y4, Y4
 	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
 	VCMPPD       $0x11, Y6, Y4, Y6
 	VADDPD       Y5, Y4, Y2
 	VANDNPD      Y2, Y6, Y2

@@ -30,6 +30,13 @@ func bceCase[T Float](r *rawRand, rows, n, kind int) *bceArgs[T] {
 		}
 		a.params = append(a.params, p)
 	}
+	if kind/2 > 0 {
+		// Scores at the threshold, but for its low part.
+		for range rows {
+			i := r.IntN(rows)
+			a.x[i*a.stride+r.IntN(n)] = a.params[i][1]
+		}
+	}
 	a.shifted = kind/2 > 0
 	if kind/2 == 2 {
 		a.negWeight, a.posWeight = make([]T, 64*a.words), make([]T, 64*a.words)

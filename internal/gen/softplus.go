@@ -340,6 +340,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		b.masked(b.VADDPS_Z, b.VADDPD_Z, short, y, up, t.m)
 		b.either(b.VXORPS, b.VXORPD, b.sign, short, up, short)
 	default:
+		b.add(y, zero, y) // -0 is up, but its sign tells otherwise below
 		b.compare(less, y, zero, zero)
 		b.add(y, short, t.m)
 		b.andNot(zero, t.m, t.m)
