@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -426,4 +427,36 @@ func TestWarnings(t *testing.T) {
 	quiet, err = NothingPredicted(oneRow([]uint8{0, 0}, -1, -1), 0)
 	require.NoError(t, err)
 	require.False(t, quiet)
+}
+
+// The class weight of the target multiplies the loss and the gradient of a row
+// of any magnitude: the weights of other classes take no part.
+func TestTargetWeights(t *testing.T) {
+	forBothTypes(t, testTargetWeights[float32], testTargetWeights[float64])
+}
+
+func testTargetWeights[T Float](t *testing.T) {
+	const rows, n = 300, 33
+	r := rand.New(rand.NewPCG(71, 72))
+	b := mixedBatch[T](r, rows, n, true)
+	plain := runOnce(t, SoftmaxCrossEntropy{}, Options{}, b)
+	for range n {
+		b.ClassWeights = append(b.ClassWeights, math.Ldexp(1, r.IntN(9)-4))
+	}
+	weighted := runOnce(t, SoftmaxCrossEntropy{}, Options{}, b)
+	labels := make([]uint64, rows)
+	require.NoError(t, b.Labels.ReadRows(labels, 0, rows))
+	_, smallest := unitsOf[T]()
+	for i, bit := range labels {
+		w := b.ClassWeights[bits.TrailingZeros64(bit)]
+		same := func(what string, want, got float64) {
+			if got != want && (got == got || want == want) && max(math.Abs(got), math.Abs(want)) > smallest {
+				t.Fatalf("row %d: %s %v, want %v", i, what, got, want)
+			}
+		}
+		same("loss", w*plain.losses[i], weighted.losses[i])
+		for j := range n {
+			same("gradient", w*float64(plain.grad[i*n+j]), float64(weighted.grad[i*n+j]))
+		}
+	}
 }
