@@ -40,6 +40,10 @@ func TestLossLimits(t *testing.T) {
 	}{
 		{"no positive", Pairwise{}, []uint8{0, 0}, []float64{1, 2}, 0, []float64{0, 0}},
 		{"all positive", Pairwise{}, []uint8{1, 1}, []float64{1, 2}, 0, []float64{0, 0}},
+		{"no positive, far", Pairwise{}, []uint8{0, 0}, []float64{1000, 2}, 0, []float64{0, 0}},
+		{"no positive, far", Pairwise{Gamma: 2, Margin: 1}, []uint8{0, 0}, []float64{1000, 2}, 0, []float64{0, 0}},
+		{"all positive, far", Pairwise{}, []uint8{1, 1}, []float64{-1000, 2}, 0, []float64{0, 0}},
+		{"one class, far", SoftmaxCrossEntropy{}, []uint8{1}, []float64{-1000}, 0, []float64{0}},
 		{"all positive", ZLPR{}, []uint8{1}, []float64{0}, math.Ln2, []float64{-0.5}},
 		{"no positive", ZLPR{}, []uint8{0}, []float64{0}, math.Ln2, []float64{0.5}},
 		{"NaN", ZLPR{}, []uint8{0, 1, 0}, []float64{nan, 0, 1}, nan, []float64{nan, nan, nan}},
