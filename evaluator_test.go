@@ -464,3 +464,16 @@ func testTargetWeights[T Float](t *testing.T) {
 		}
 	}
 }
+
+// Factors of a gradient are products of numbers far from 1: none on the way
+// loses digits.
+func TestFarFactors(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		for _, scale := range []float64{0x1p-110, 0x1p-60, 1, 0x1p60} {
+			b := oneRow([]uint8{0}, -0.45725330157402777)
+			b.ClassWeights = []float64{0x1.3p775}
+			_, _, grad := evalBatch(t, ZLPR{Threshold: -100}, Options{}, b, Output[float64]{Upstream: scale})
+			require.InEpsilon(t, scale, grad[0], 4*0x1p-52)
+		}
+	})
+}
