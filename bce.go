@@ -133,11 +133,14 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 			} else {
 				term, derivative = focal(l.Focal, v, rest, e, log1p[k], softplus, derivative)
 			}
+			term, g := factor*term, factor*scale*derivative
+			if most := factor * max(math.Abs(scale), 1); most > 0x1p20 && (most > 0x1p1000 || e == 0 && v < 0) {
+				term, g = extremeTerm(l.Focal, v, rest, factor, scale, derivative, term)
+			}
 			if !infinite {
-				sum, err = twoSum(sum, err, factor*term)
+				sum, err = twoSum(sum, err, term)
 			}
 			if c.grad != nil || c.thresholdGrad != nil {
-				g := factor * scale * derivative
 				if s.at[k] < 0 {
 					g = -g
 				}
@@ -147,7 +150,7 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 		}
 	}
 	c.loss[i] = sum + err
-	if infinite {
+	if infinite || sum > math.MaxFloat64 {
 		c.loss[i] = math.Inf(1)
 	}
 	if c.thresholdGrad != nil {
@@ -159,6 +162,19 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 			out[j] = T(v)
 		}
 	}
+}
+
+// extremeTerm returns factor·term and factor·scale·derivative where a product on
+// the way may overflow, or e^x is too small for float64 though the products are
+// not. Without focal exponent term and derivative are e^x then.
+func extremeTerm(f, x, rest, factor, scale, derivative, term float64) (float64, float64) {
+	d := power{hi: derivative}
+	if f == 0 && x < -700 {
+		d = expPower(x)
+		d.hi *= 1 + rest
+		term = d.times(power{hi: factor}).float()
+	}
+	return term, d.times(power{hi: factor}).times(power{hi: scale}).float()
 }
 
 // focal returns sigmoid(x)^f·softplus(x) and its derivative by x, where x is

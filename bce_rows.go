@@ -3,8 +3,6 @@ package zlpr
 import (
 	"math"
 	"unsafe"
-
-	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates the rows of a chunk by the kernels, and those for which
@@ -187,7 +185,8 @@ func (c *lossChunk[T]) bceParams() (anySlow bool) {
 		*p = bceParams[T]{1, hi, T(lo)}
 		if gradient {
 			p[0] = T(c.scale[i])
-			slow = slow || !(math.Abs(c.scale[i]) <= most)
+			size := math.Abs(c.scale[i])
+			slow = slow || !(size*s.weights.most <= most) || s.weights.most > 1 && size != 0 && size < 1/most
 		}
 		s.slow[i] = slow
 		anySlow = anySlow || slow
@@ -199,7 +198,7 @@ func (c *lossChunk[T]) bceParams() (anySlow bool) {
 func (c *lossChunk[T]) bceSlopes(a *bceArgs[T]) {
 	plain, _ := bceScale[T]()
 	for i, scale := range c.scale {
-		if math.Abs(scale) > plain {
+		if math.Abs(scale)*c.scratch.bce.weights.most > plain {
 			c.bceSmall(i, a.dst[i*a.dstStride:][:c.n])
 		}
 		if c.thresholdGrad != nil {
@@ -236,7 +235,8 @@ func (c *lossChunk[T]) bceSmall(i int, g []T) {
 			continue
 		}
 		// sigmoid(y) = e^y, where e^y is that small.
-		g[j] = T(factor * c.scale[i] * scalar.Exp(y) * (1 + short))
+		e := expPower(y).times(power{hi: factor}).times(power{hi: c.scale[i]})
+		g[j] = T(e.float() * (1 + short))
 	}
 }
 

@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -302,4 +303,63 @@ func TestBCEWeightZero(t *testing.T) {
 			require.InDelta(t, (w+2)*math.Ln2, result.Loss, 1e-14)
 		}
 	})
+}
+
+// Scales and weights far from 1: what exponentials below the smallest normal
+// number and products beyond the largest leave out is made good.
+func TestBCEFarScales(t *testing.T) {
+	forEachTier(t, func(t *testing.T) { forBothTypes(t, testBCEFarScales[float32], testBCEFarScales[float64]) })
+}
+
+func testBCEFarScales[T Float](t *testing.T) {
+	far, large := 200.0, 0x1p100 // e^-far·large² is a number as any other
+	if !isFloat32[T]() {
+		far, large = 1000, 0x1p1000
+	}
+	small := 0x1.23457p-40 / large // as a float32, it has lost digits
+	for _, c := range []struct {
+		x       []T
+		weights []float64
+		scale   float64
+	}{
+		{[]T{T(-far)}, []float64{large}, large},
+		{[]T{T(-far * 0.6), 0}, []float64{large, 1}, 1},
+		{[]T{T(-far * 0.6), 0}, []float64{large * 4, 1}, 1},
+		{[]T{T(-far * 0.6), 1}, nil, large},
+		{[]T{T(-far * 0.72)}, nil, large},
+		{[]T{0, -1}, []float64{large, large / 3}, small},
+		{[]T{T(far * 0.6), 3}, []float64{1 / large, 1}, large},
+	} {
+		n := len(c.x)
+		for _, positive := range []bool{false, true} {
+			d := lossCase[T]{weights: c.weights, positive: slices.Repeat([]bool{positive}, n)}
+			for _, v := range c.x {
+				if positive {
+					v = -v
+				}
+				d.scores = append(d.scores, v)
+			}
+			row := d.row()
+			ulp, _ := unitsOf[T]()
+			_, losses, grad := evalBatch(t, BCE{}, Options{}, d.batch(), Output[T]{Upstream: c.scale})
+			want := row.BCE(nil, 0)
+			if w, _ := want.Loss.Float64(); w > 0x1p-1000 {
+				require.LessOrEqual(t, ref.RelError(losses[0], want.Loss, ulp), 4.0, "%+v: loss %v, want %v", c, losses, w)
+			}
+			for j, g := range grad {
+				w := ref.Mul(want.Grad[j], ref.New(c.scale))
+				if f, _ := w.Float64(); float64(T(f)) < math.MaxFloat64 {
+					require.LessOrEqual(t, ref.RelError(float64(g), w, ulp), 4.0, "%+v: gradient %v, want %v", c, grad, f)
+				}
+			}
+		}
+	}
+	// A sum beyond all numbers.
+	if !isFloat32[T]() {
+		v := math.MaxFloat64
+		most := T(v)
+		_, losses, grad := evalBatch(t, BCE{}, Options{}, (&lossCase[T]{scores: []T{most, most}, positive: make([]bool, 2)}).batch(), Output[T]{})
+		require.Equal(t, inf, losses[0])
+		require.Equal(t, []T{1, 1}, grad)
+	}
 }

@@ -92,6 +92,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	g := &out.Grad
 	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 	j.factors.begin(b.ClassWeights)
+	if e.traits.target {
+		j.factors.begin(nil) // they multiply the loss, not the exponentials
+	}
 
 	j.factor = 1
 	if out.Upstream != 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -39,6 +40,10 @@ func TestLossLimits(t *testing.T) {
 	}{
 		{"no positive", Pairwise{}, []uint8{0, 0}, []float64{1, 2}, 0, []float64{0, 0}},
 		{"all positive", Pairwise{}, []uint8{1, 1}, []float64{1, 2}, 0, []float64{0, 0}},
+		{"no positive, far", Pairwise{}, []uint8{0, 0}, []float64{1000, 2}, 0, []float64{0, 0}},
+		{"no positive, far", Pairwise{Gamma: 2, Margin: 1}, []uint8{0, 0}, []float64{1000, 2}, 0, []float64{0, 0}},
+		{"all positive, far", Pairwise{}, []uint8{1, 1}, []float64{-1000, 2}, 0, []float64{0, 0}},
+		{"one class, far", SoftmaxCrossEntropy{}, []uint8{1}, []float64{-1000}, 0, []float64{0}},
 		{"all positive", ZLPR{}, []uint8{1}, []float64{0}, math.Ln2, []float64{-0.5}},
 		{"no positive", ZLPR{}, []uint8{0}, []float64{0}, math.Ln2, []float64{0.5}},
 		{"NaN", ZLPR{}, []uint8{0, 1, 0}, []float64{nan, 0, 1}, nan, []float64{nan, nan, nan}},
@@ -426,4 +431,49 @@ func TestWarnings(t *testing.T) {
 	quiet, err = NothingPredicted(oneRow([]uint8{0, 0}, -1, -1), 0)
 	require.NoError(t, err)
 	require.False(t, quiet)
+}
+
+// The class weight of the target multiplies the loss and the gradient of a row
+// of any magnitude: the weights of other classes take no part.
+func TestTargetWeights(t *testing.T) {
+	forBothTypes(t, testTargetWeights[float32], testTargetWeights[float64])
+}
+
+func testTargetWeights[T Float](t *testing.T) {
+	const rows, n = 300, 33
+	r := rand.New(rand.NewPCG(71, 72))
+	b := mixedBatch[T](r, rows, n, true)
+	plain := runOnce(t, SoftmaxCrossEntropy{}, Options{}, b)
+	for range n {
+		b.ClassWeights = append(b.ClassWeights, math.Ldexp(1, r.IntN(9)-4))
+	}
+	weighted := runOnce(t, SoftmaxCrossEntropy{}, Options{}, b)
+	labels := make([]uint64, rows)
+	require.NoError(t, b.Labels.ReadRows(labels, 0, rows))
+	_, smallest := unitsOf[T]()
+	for i, bit := range labels {
+		w := b.ClassWeights[bits.TrailingZeros64(bit)]
+		same := func(what string, want, got float64) {
+			if got != want && (got == got || want == want) && max(math.Abs(got), math.Abs(want)) > smallest {
+				t.Fatalf("row %d: %s %v, want %v", i, what, got, want)
+			}
+		}
+		same("loss", w*plain.losses[i], weighted.losses[i])
+		for j := range n {
+			same("gradient", w*float64(plain.grad[i*n+j]), float64(weighted.grad[i*n+j]))
+		}
+	}
+}
+
+// Factors of a gradient are products of numbers far from 1: none on the way
+// loses digits.
+func TestFarFactors(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		for _, scale := range []float64{0x1p-110, 0x1p-60, 1, 0x1p60} {
+			b := oneRow([]uint8{0}, -0.45725330157402777)
+			b.ClassWeights = []float64{0x1.3p775}
+			_, _, grad := evalBatch(t, ZLPR{Threshold: -100}, Options{}, b, Output[float64]{Upstream: scale})
+			require.InEpsilon(t, scale, grad[0], 4*0x1p-52)
+		}
+	})
 }

@@ -15,8 +15,7 @@ func selectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []
 }
 
 // selectExp is selectSums and writes the exponentials to w, those of pos
-// negative. Meanwhile it does the
-// copy c.
+// negative. Meanwhile it makes the copy c.
 func selectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, c *sideCopy[T]) {
 	if isFloat32[T]() {
 		c := (*sideCopy[float32])(unsafe.Pointer(c))

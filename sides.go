@@ -34,7 +34,7 @@ type lossScratch[T Float] struct {
 	a, b, u, v    []float64
 	w             []T       // exponentials of the chunk
 	fa, fb        []T       // factors of a row's gradient: of its negatives, its positives
-	slow          []bool    // rows that evalRow evaluates
+	slow          []bool    // rows that evalSlow evaluates
 	none          []uint64  // no bits
 	ones          []float64 // scales of losses without gradient
 	thresholdGrad []float64
@@ -207,7 +207,8 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
 		}
 		if ok {
-			f, g := scale[i]*(1/(1+a))*down, scale[i]*(1/(1+b))*up
+			// Without the scale these are within 2^±1000, whatever the threshold.
+			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
 			ok = factorFits[T](f) && factorFits[T](g)
 			s.fa[i], s.fb[i] = T(f), T(g)
 		}

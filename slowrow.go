@@ -198,8 +198,9 @@ func (c *lossChunk[T]) shiftedSum(i, side int, v *sideValue[T], rule *sideRule) 
 // 2^-c times the factor is e^y·f.
 func slopeParams[T Float](f power) (magic, factor T) {
 	f = f.tidy()
-	if f.shift != 0 {
-		f = power{} // e^y counts for nothing
+	if f.shift != 0 || f.hi == 0 {
+		// e^y counts for nothing, and does not overflow at that pivot.
+		return magicOf[T](8000), 0
 	}
 	return magicOf[T](float64(-max(-8000, min(8000, f.exp)))), T(f.hi)
 }
