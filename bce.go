@@ -51,12 +51,23 @@ func (l BCE) traits() (lossTraits, error) {
 	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true}, nil
 }
 
+// positiveWeight returns the positive weight of class j.
+func (l *BCE) positiveWeight(j int) float64 {
+	switch len(l.PositiveWeight) {
+	case 0:
+		return 1
+	case 1:
+		return l.PositiveWeight[0]
+	}
+	return l.PositiveWeight[j]
+}
+
 func (l BCE) eval32(c *lossChunk[float32]) error { return evalBCE(c, &l) }
 func (l BCE) eval64(c *lossChunk[float64]) error { return evalBCE(c, &l) }
 
 func evalBCE[T Float](c *lossChunk[T], l *BCE) error {
 	if w := len(l.PositiveWeight); w > 1 && w != c.n {
-		return errClass
+		return errPositiveWeight
 	}
 	if l.Focal != 0 || !c.bceRows(l) {
 		for i := range c.rows {
@@ -229,13 +240,7 @@ func (c *lossChunk[T]) gatherBCE(i int, l *BCE, s0 float64, from, to int, x []fl
 			}
 			y, at := float64(row[j])-s0, j
 			if pos[k]>>b&1 != 0 {
-				switch len(l.PositiveWeight) {
-				case 0:
-				case 1:
-					factor *= l.PositiveWeight[0]
-				default:
-					factor *= l.PositiveWeight[j]
-				}
+				factor *= l.positiveWeight(j)
 				y, at = -y, j|math.MinInt
 			}
 			if factor == 0 {

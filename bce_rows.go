@@ -54,14 +54,7 @@ func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
 		if c.classWeights != nil {
 			factor = c.classWeights[j]
 		}
-		positive := factor
-		switch len(l.PositiveWeight) {
-		case 0:
-		case 1:
-			positive *= l.PositiveWeight[0]
-		default:
-			positive *= l.PositiveWeight[j]
-		}
+		positive := factor * l.positiveWeight(j)
 		if positive == 0 {
 			if len(w.off) == 0 {
 				w.off = resize(w.off, c.words)

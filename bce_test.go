@@ -160,7 +160,11 @@ func testBCEAccuracy[T Float](t *testing.T) {
 	if !isFloat32[T]() {
 		lowest = -690
 	}
-	for round := range bceRounds {
+	rounds := bceRounds
+	if testing.Short() {
+		rounds /= 5
+	}
+	for round := range rounds {
 		const rows = 3
 		n := []int{1, 2, 3, 8, 16, 20, 64, 100, 700}[r.IntN(9)]
 		if n > 60 && round%16 > 0 {

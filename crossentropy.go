@@ -11,7 +11,8 @@ package zlpr
 //	∂L/∂s_i = e^(s_i-s_t) / (1+E) for i ≠ t,   ∂L/∂s_t = -E / (1+E)
 //
 // The class weight of the target multiplies the row's loss and gradient, not
-// the weight by which Mean divides.
+// the weight by which Mean divides. With weight 0 both are 0, of
+// an infinite loss, too.
 //
 // Special cases are those of Pairwise. The relative error of loss and gradient
 // is below 4 ULP, as that of ZLPR: a loss near 0 is not log Σ e^s minus s_t.
@@ -39,8 +40,13 @@ func evalCrossEntropy[T Float](c *lossChunk[T]) error {
 	evalSides(c, &sideRule{product: true, gamma: 1, target: true})
 	if c.classWeights != nil {
 		for i, t := range c.target {
-			if t >= 0 {
-				c.loss[i] *= c.classWeights[t]
+			if t < 0 {
+				continue
+			}
+			if w := c.classWeights[t]; w != 0 || c.loss[i] != c.loss[i] {
+				c.loss[i] *= w
+			} else {
+				c.loss[i] = 0 // an infinite loss, too
 			}
 		}
 	}

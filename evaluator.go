@@ -336,6 +336,9 @@ func (w *lossWorker[T]) prepareGradient() {
 	c.scale = resize(c.scale, (c.rows+7)&^7)
 	c.uniform.spoil()
 	for i, v := range w.weight {
+		if v == 0 {
+			v = 1 // the row does not count, and any scale fits
+		}
 		c.scale[i] = j.factor * v
 	}
 	for i := c.rows; i < len(c.scale); i++ {

@@ -465,6 +465,16 @@ func testTargetWeights[T Float](t *testing.T) {
 	}
 }
 
+// A target of weight 0 leaves nothing of a row, but for a NaN.
+func TestTargetWeightZero(t *testing.T) {
+	for _, c := range []struct{ score, want float64 }{{3, 0}, {inf, 0}, {nan, nan}} {
+		b := oneRow([]uint8{0, 1}, c.score, 0)
+		b.ClassWeights = []float64{1, 0}
+		_, losses, grad := evalBatch(t, SoftmaxCrossEntropy{}, Options{}, b, Output[float64]{})
+		requireClose(t, []float64{c.want, c.want, c.want}, append(losses, grad...), "weight 0")
+	}
+}
+
 // Factors of a gradient are products of numbers far from 1: none on the way
 // loses digits.
 func TestFarFactors(t *testing.T) {

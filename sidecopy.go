@@ -9,6 +9,10 @@ const copyBlock = 256
 // on the way from a buffer in the near caches to its place. Kernels make it
 // while they compute the next chunk, past the caches, so that writing takes no
 // time of its own. Its zero value copies nothing.
+//
+// Kernels make it without a fence. What a worker has written is seen once it is
+// done all the same: the atomic operations by which workers take chunks and end
+// wait for such stores, too.
 type sideCopy[T Float] struct {
 	to, from []T // whole blocks; to begins at a multiple of 64 bytes
 }
