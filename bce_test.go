@@ -154,6 +154,7 @@ func TestBCEAccuracy(t *testing.T) {
 }
 
 func testBCEAccuracy[T Float](t *testing.T) {
+	t.Parallel() // with the other type alone
 	r := rand.New(rand.NewPCG(31, 32))
 	worst := map[string][2]float64{}
 	lowest, highest := -82.0, 38.0

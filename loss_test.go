@@ -167,6 +167,7 @@ func one(positive []bool) []bool {
 }
 
 func testLosses[T Float](t *testing.T) {
+	t.Parallel() // with the other type alone
 	r := rand.New(rand.NewPCG(3, 4))
 	worst := worstErrors{}
 	check := func(name, row string, loss float64, grad []T, want ref.Result, bound, gradBound float64) {
