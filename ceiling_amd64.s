@@ -75,46 +75,6 @@ done4:
 	VZEROUPPER
 	RET
 
-// func copyStream32AVX2(dst *float32, x *float32, n int)
-// Requires: AVX, MMX+
-TEXT ·copyStream32AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done6
-
-loop5:
-	PREFETCHT0 4096(CX)
-	VMOVUPS    (CX), Y0
-	VMOVNTPS   Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VMOVNTPS   Y0, 32(AX)
-	PREFETCHT0 4160(CX)
-	VMOVUPS    64(CX), Y0
-	VMOVNTPS   Y0, 64(AX)
-	VMOVUPS    96(CX), Y0
-	VMOVNTPS   Y0, 96(AX)
-	PREFETCHT0 4224(CX)
-	VMOVUPS    128(CX), Y0
-	VMOVNTPS   Y0, 128(AX)
-	VMOVUPS    160(CX), Y0
-	VMOVNTPS   Y0, 160(AX)
-	PREFETCHT0 4288(CX)
-	VMOVUPS    192(CX), Y0
-	VMOVNTPS   Y0, 192(AX)
-	VMOVUPS    224(CX), Y0
-	VMOVNTPS   Y0, 224(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop5
-
-done6:
-	SFENCE
-	VZEROUPPER
-	RET
-
 // func read32AVX512(x *float32, n int)
 // Requires: AVX, AVX512DQ, MMX+
 TEXT ·read32AVX512(SB), NOSPLIT, $0-16
@@ -122,9 +82,9 @@ TEXT ·read32AVX512(SB), NOSPLIT, $0-16
 	MOVQ   n+8(FP), CX
 	VXORPS Y0, Y0, Y0
 	SHRQ   $0x06, CX
-	JZ     done8
+	JZ     done6
 
-loop7:
+loop5:
 	PREFETCHT0 4096(AX)
 	VORPS      (AX), Z0, Z0
 	PREFETCHT0 4160(AX)
@@ -135,9 +95,9 @@ loop7:
 	VORPS      192(AX), Z0, Z0
 	ADDQ       $+256, AX
 	DECQ       CX
-	JNZ        loop7
+	JNZ        loop5
 
-done8:
+done6:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -149,9 +109,9 @@ TEXT ·copy32AVX512(SB), NOSPLIT, $0-24
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
 	SHRQ $0x06, DX
-	JZ   done10
+	JZ   done8
 
-loop9:
+loop7:
 	PREFETCHT0 4096(CX)
 	VMOVUPS    (CX), Z0
 	VMOVUPS    Z0, (AX)
@@ -167,41 +127,9 @@ loop9:
 	ADDQ       $+256, AX
 	ADDQ       $+256, CX
 	DECQ       DX
-	JNZ        loop9
+	JNZ        loop7
 
-done10:
-	SFENCE
-	VZEROUPPER
-	RET
-
-// func copyStream32AVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·copyStream32AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done12
-
-loop11:
-	PREFETCHT0 4096(CX)
-	VMOVUPS    (CX), Z0
-	VMOVNTPS   Z0, (AX)
-	PREFETCHT0 4160(CX)
-	VMOVUPS    64(CX), Z0
-	VMOVNTPS   Z0, 64(AX)
-	PREFETCHT0 4224(CX)
-	VMOVUPS    128(CX), Z0
-	VMOVNTPS   Z0, 128(AX)
-	PREFETCHT0 4288(CX)
-	VMOVUPS    192(CX), Z0
-	VMOVNTPS   Z0, 192(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop11
-
-done12:
+done8:
 	SFENCE
 	VZEROUPPER
 	RET

@@ -14,11 +14,6 @@ func read32AVX2(x *float32, n int)
 //go:noescape
 func copy32AVX2(dst *float32, x *float32, n int)
 
-// copyStream32AVX2 copies n elements, a multiple of 64, past the caches.
-//
-//go:noescape
-func copyStream32AVX2(dst *float32, x *float32, n int)
-
 // read32AVX512 reads n elements of x, a multiple of 64.
 //
 //go:noescape
@@ -28,8 +23,3 @@ func read32AVX512(x *float32, n int)
 //
 //go:noescape
 func copy32AVX512(dst *float32, x *float32, n int)
-
-// copyStream32AVX512 copies n elements, a multiple of 64, past the caches.
-//
-//go:noescape
-func copyStream32AVX512(dst *float32, x *float32, n int)

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/zlpr/zlpr/internal/exact"
 )
 
 // An Evaluator evaluates a loss and its gradient on batches. It keeps its
@@ -142,9 +140,6 @@ const (
 	lossChunkRows = 256
 )
 
-// bufferLen is the length of the longest row whose gradient is kept in a buffer.
-const bufferLen = 1 << 15
-
 // setClassesOff notes the classes of weight 0.
 func (j *lossJob[T]) setClassesOff(words int) {
 	j.off = j.off[:0]
@@ -186,22 +181,6 @@ func (e *Evaluator[T]) pass() (*lossTotal, error) {
 		total.merge(&w.total)
 	}
 	return total, nil
-}
-
-// A lossTotal sums up rows, in any order.
-type lossTotal struct {
-	sum, weight exact.Sum
-	rows        int
-	min, max    float64
-	positives   int // the most of a row
-}
-
-func (t *lossTotal) merge(u *lossTotal) {
-	t.sum.Merge(&u.sum)
-	t.weight.Merge(&u.weight)
-	t.rows += u.rows
-	t.min, t.max = min(t.min, u.min), max(t.max, u.max)
-	t.positives = max(t.positives, u.positives)
 }
 
 // A lossWorker evaluates chunks, one at a time.
@@ -305,165 +284,6 @@ func (w *lossWorker[T]) do(k int) error {
 	w.writeGradient()
 	w.sumUp()
 	return nil
-}
-
-// prepareGradient sets the places and factors of the gradients.
-func (w *lossWorker[T]) prepareGradient() {
-	j, c := &w.e.job, &w.chunk
-	out := j.out
-	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
-	c.grad, c.thresholdGrad = nil, nil
-	c.stream = j.stream
-	c.buffered = j.stream && w.e.traits.sideCopies && c.n <= bufferLen
-	if out.ThresholdGrad != nil || column {
-		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
-		w.chunk.scratch.thresholdGrad = c.thresholdGrad
-	}
-	switch {
-	case out.Grad.Data == nil || c.n == 0:
-	case out.Accumulate || c.buffered:
-		c.grad, c.gradStride = w.buffer(), c.n
-	default:
-		c.grad, c.gradStride = out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride
-	}
-	if c.grad == nil && c.thresholdGrad == nil {
-		return
-	}
-	if j.b.RowWeights == nil {
-		c.scale = c.uniform.fill(c.scale, j.factor, c.rows)
-		return
-	}
-	c.scale = resize(c.scale, (c.rows+7)&^7)
-	c.uniform.spoil()
-	for i, v := range w.weight {
-		if v == 0 {
-			v = 1 // the row does not count, and any scale fits
-		}
-		c.scale[i] = j.factor * v
-	}
-	for i := c.rows; i < len(c.scale); i++ {
-		c.scale[i] = 1
-	}
-	c.scale = c.scale[:c.rows]
-}
-
-// buffer returns a place for the gradients of a chunk; that of the last chunk
-// stays as it is.
-func (w *lossWorker[T]) buffer() []T {
-	w.turn ^= 1
-	b := &w.grad[w.turn]
-	*b = resizeAligned(*b, w.chunk.rows*w.chunk.n)
-	return *b
-}
-
-// A filled remembers that all elements of a slice, to its capacity, are one
-// value.
-type filled struct {
-	value float64
-	valid bool
-}
-
-// fill returns x with length n and all elements that value, also those beyond to
-// a multiple of 8.
-func (f *filled) fill(x []float64, value float64, n int) []float64 {
-	room := (n + 7) &^ 7
-	if cap(x) < room || !f.valid || f.value != value {
-		x = resize(x, max(room, cap(x)))
-		for i := range x {
-			x[i] = value
-		}
-		*f = filled{value, true}
-	}
-	return x[:n]
-}
-
-// spoil tells that the elements are being written.
-func (f *filled) spoil() { f.valid = false }
-
-// writeGradient brings the gradients to their places.
-func (w *lossWorker[T]) writeGradient() {
-	j, c := &w.e.job, &w.chunk
-	out := j.out
-	if out.ThresholdGrad != nil {
-		for i, g := range c.thresholdGrad {
-			if p := &out.ThresholdGrad[c.first+i]; out.Accumulate {
-				*p += T(g)
-			} else {
-				*p = T(g)
-			}
-		}
-	}
-	if c.grad == nil {
-		return
-	}
-	if column := j.b.ThresholdColumn - 1; column >= 0 {
-		for i, g := range c.thresholdGrad {
-			c.grad[i*c.gradStride+column] = T(g)
-		}
-	}
-	if c.buffered {
-		c.pending.finish()
-		from := c.first * c.n
-		c.pending = newSideCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
-	}
-	if out.Accumulate {
-		accumulate(out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride, c.grad, c.n, c.rows, c.n)
-	}
-}
-
-// sumUp adds the rows' losses to the totals.
-func (w *lossWorker[T]) sumUp() {
-	j, c, t := &w.e.job, &w.chunk, &w.total
-	rows := c.rows
-	if !c.allLive {
-		rows = 0
-		for i, live := range c.live {
-			if live {
-				rows++
-			} else {
-				c.loss[i] = 0
-			}
-		}
-	}
-	if j.b.RowWeights != nil {
-		for i, live := range c.live {
-			if live {
-				t.sum.AddProduct(w.weight[i], c.loss[i])
-				t.weight.Add(w.weight[i])
-				c.loss[i] *= w.weight[i]
-			}
-		}
-	} else {
-		t.sum.AddSlice(c.loss)
-		t.weight.Add(float64(rows))
-	}
-	t.rows += rows
-	t.extremes(c.loss, c.live, c.allLive)
-	if j.out.Losses != nil {
-		copy(j.out.Losses[c.first:], c.loss)
-	}
-}
-
-// extremes takes in the losses of the live rows. NaN are neither smallest nor
-// largest.
-func (t *lossTotal) extremes(loss []float64, live []bool, allLive bool) {
-	if allLive {
-		// Numbers ≥ 0 are in the order of their bits, and no branch is needed.
-		least, most := int64(math.MaxInt64), int64(math.MinInt64)
-		for _, l := range loss {
-			b := int64(math.Float64bits(l))
-			least, most = min(least, b), max(most, b)
-		}
-		if least >= 0 && most <= int64(math.Float64bits(math.Inf(1))) {
-			t.min, t.max = min(t.min, math.Float64frombits(uint64(least))), max(t.max, math.Float64frombits(uint64(most)))
-			return
-		}
-	}
-	for i, l := range loss {
-		if live[i] && l == l {
-			t.min, t.max = min(t.min, l), max(t.max, l)
-		}
-	}
 }
 
 // resize returns x with length n, its contents open.

@@ -63,6 +63,46 @@ DATA ones<>+48(SB)/8, $0x0101010101010101
 DATA ones<>+56(SB)/8, $0x0101010101010101
 GLOBL ones<>(SB), RODATA|NOPTR, $64
 
+// func copyStream32AVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·copyStream32AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x06, DX
+	JZ   done6
+
+loop5:
+	PREFETCHT0 4096(CX)
+	VMOVUPS    (CX), Y0
+	VMOVNTPS   Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VMOVNTPS   Y0, 32(AX)
+	PREFETCHT0 4160(CX)
+	VMOVUPS    64(CX), Y0
+	VMOVNTPS   Y0, 64(AX)
+	VMOVUPS    96(CX), Y0
+	VMOVNTPS   Y0, 96(AX)
+	PREFETCHT0 4224(CX)
+	VMOVUPS    128(CX), Y0
+	VMOVNTPS   Y0, 128(AX)
+	VMOVUPS    160(CX), Y0
+	VMOVNTPS   Y0, 160(AX)
+	PREFETCHT0 4288(CX)
+	VMOVUPS    192(CX), Y0
+	VMOVNTPS   Y0, 192(AX)
+	VMOVUPS    224(CX), Y0
+	VMOVNTPS   Y0, 224(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+256, CX
+	DECQ       DX
+	JNZ        loop5
+
+done6:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
@@ -81,14 +121,14 @@ TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
 	KMOVQ   R8, K1
 	VMOVUPS ones<>+0(SB), Z1
 
-row5:
+row7:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	SUBQ $0x40, R10
-	JL   rest7
+	JL   rest9
 
-word6:
+word8:
 	VMOVDQU8 (R8), Z2
 	VPTESTMB Z1, Z2, K2
 	VPORQ    Z2, Z0, Z0
@@ -96,25 +136,57 @@ word6:
 	ADDQ     $0x40, R8
 	ADDQ     $0x08, R9
 	SUBQ     $0x40, R10
-	JGE      word6
+	JGE      word8
 
-rest7:
+rest9:
 	ADDQ       $0x40, R10
-	JZ         next8
+	JZ         next10
 	VMOVDQU8.Z (R8), K1, Z2
 	VPTESTMB   Z1, Z2, K2
 	VPORQ      Z2, Z0, Z0
 	KMOVQ      K2, (R9)
 
-next8:
+next10:
 	ADDQ     BX, DX
 	ADDQ     CX, AX
 	DECQ     SI
-	JNZ      row5
+	JNZ      row7
 	VPANDNQ  Z0, Z1, Z0
 	VPTESTMB Z0, Z0, K1
 	KMOVQ    K1, AX
 	MOVQ     AX, bad+48(FP)
+	VZEROUPPER
+	RET
+
+// func copyStream32AVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·copyStream32AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x06, DX
+	JZ   done12
+
+loop11:
+	PREFETCHT0 4096(CX)
+	VMOVUPS    (CX), Z0
+	VMOVNTPS   Z0, (AX)
+	PREFETCHT0 4160(CX)
+	VMOVUPS    64(CX), Z0
+	VMOVNTPS   Z0, 64(AX)
+	PREFETCHT0 4224(CX)
+	VMOVUPS    128(CX), Z0
+	VMOVNTPS   Z0, 128(AX)
+	PREFETCHT0 4288(CX)
+	VMOVUPS    192(CX), Z0
+	VMOVNTPS   Z0, 192(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+256, CX
+	DECQ       DX
+	JNZ        loop11
+
+done12:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -130,10 +202,10 @@ TEXT ·selectSums32AVX2(SB), $256-72
 	SHLQ    $0x03, SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last11
+	JEQ     last15
 	XORQ    R8, R8
 
-row9:
+row13:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -141,9 +213,9 @@ row9:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest12
+	JL     rest16
 
-group10:
+group14:
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -440,13 +512,13 @@ group10:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $+256, R9
 	SUBQ         $0x00000040, R10
-	JGE          group10
+	JGE          group14
 
-rest12:
+rest16:
 	ADDQ         $0x00000040, R10
-	JZ           done14
+	JZ           done18
 	CMPQ         R10, $0x20
-	JBE          half13
+	JBE          half17
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -773,11 +845,11 @@ rest12:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done14
+	JMP          done18
 
-half13:
+half17:
 	CMPQ         R10, $0x10
-	JBE          one15
+	JBE          one19
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -946,9 +1018,9 @@ half13:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done14
+	JMP          done18
 
-one15:
+one19:
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -1039,7 +1111,7 @@ one15:
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
 
-done14:
+done18:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -1049,11 +1121,11 @@ done14:
 	VMOVUPD Y3, 128(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums16
+	JZ      sums20
 	CMPQ    R8, $+128
-	JNE     row9
+	JNE     row13
 
-sums16:
+sums20:
 	VMOVUPD    (SP), Y1
 	VMOVUPD    64(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -1088,9 +1160,9 @@ sums16:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row9
+	JNE        row13
 
-last11:
+last15:
 	VZEROUPPER
 	RET
 
@@ -1363,10 +1435,10 @@ TEXT ·selectExp32AVX2(SB), $256-112
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last19
+	JEQ     last23
 	XORQ    R12, R12
 
-row17:
+row21:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -1374,11 +1446,11 @@ row17:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest20
+	JL     rest24
 
-group18:
+group22:
 	TESTQ    BX, BX
-	JZ       none24
+	JZ       none28
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1399,7 +1471,7 @@ group18:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none24:
+none28:
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -1704,13 +1776,13 @@ none24:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $+256, R13
 	SUBQ         $0x00000040, R14
-	JGE          group18
+	JGE          group22
 
-rest20:
+rest24:
 	ADDQ     $0x00000040, R14
-	JZ       done22
+	JZ       done26
 	TESTQ    BX, BX
-	JZ       none25
+	JZ       none29
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1731,9 +1803,9 @@ rest20:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none25:
+none29:
 	CMPQ         R14, $0x20
-	JBE          half21
+	JBE          half25
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2068,11 +2140,11 @@ none25:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done22
+	JMP          done26
 
-half21:
+half25:
 	CMPQ         R14, $0x10
-	JBE          one23
+	JBE          one27
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2245,9 +2317,9 @@ half21:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done22
+	JMP          done26
 
-one23:
+one27:
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2340,7 +2412,7 @@ one23:
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
 
-done22:
+done26:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -2351,11 +2423,11 @@ done22:
 	VMOVUPD Y3, 128(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums26
+	JZ      sums30
 	CMPQ    R12, $+128
-	JNE     row17
+	JNE     row21
 
-sums26:
+sums30:
 	VMOVUPD    (SP), Y1
 	VMOVUPD    64(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -2390,13 +2462,13 @@ sums26:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row17
+	JNE        row21
 
-last19:
+last23:
 	TESTQ BX, BX
-	JZ    none28
+	JZ    none32
 
-more27:
+more31:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -2416,9 +2488,9 @@ more27:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more27
+	JNZ      more31
 
-none28:
+none32:
 	VZEROUPPER
 	RET
 
@@ -2445,17 +2517,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last30
+	JZ      last34
 
-row29:
+row33:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest34
+	JZ           rest38
 
-group33:
+group37:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -2498,13 +2570,13 @@ group33:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group33
+	JNZ     group37
 
-rest34:
+rest38:
 	TESTQ      R8, R8
-	JZ         done36
+	JZ         done40
 	CMPQ       R8, $0x10
-	JBE        half35
+	JBE        half39
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    192(R10), Y5
@@ -2553,9 +2625,9 @@ rest34:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    224(R10), Y2
 	VMASKMOVPS Y5, Y2, 96(AX)(R12*1)
-	JMP        done36
+	JMP        done40
 
-half35:
+half39:
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -2581,15 +2653,15 @@ half35:
 	VMOVUPS    160(R10), Y2
 	VMASKMOVPS Y4, Y2, 32(AX)(R12*1)
 
-done36:
+done40:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R11
-	JNZ  row29
+	JNZ  row33
 
-last30:
+last34:
 	VZEROUPPER
 	RET
 
@@ -2676,9 +2748,9 @@ TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done38
+	JZ       done42
 
-rows37:
+rows41:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y3
@@ -2791,9 +2863,9 @@ rows37:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows37
+	JNZ         rows41
 
-done38:
+done42:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -3049,15 +3121,15 @@ TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last40
+	JZ    last44
 
-row39:
+row43:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest44
+	JZ    rest48
 
-group43:
+group47:
 	VMOVUPS (AX)(R10*1), Y0
 	VMOVUPS (DX)(R10*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -3076,13 +3148,13 @@ group43:
 	VMOVUPS Y0, 96(AX)(R10*1)
 	ADDQ    $0x80, R10
 	DECQ    R11
-	JNZ     group43
+	JNZ     group47
 
-rest44:
+rest48:
 	TESTQ      SI, SI
-	JZ         done46
+	JZ         done50
 	CMPQ       SI, $0x10
-	JBE        half45
+	JBE        half49
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	VMOVUPS    128(R8), Y1
@@ -3111,9 +3183,9 @@ rest44:
 	VADDPS     Y1, Y0, Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done46
+	JMP        done50
 
-half45:
+half49:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	VMOVUPS    128(R8), Y1
@@ -3129,13 +3201,13 @@ half45:
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
 
-done46:
+done50:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row39
+	JNZ  row43
 
-last40:
+last44:
 	VZEROUPPER
 	RET
 
@@ -3162,19 +3234,19 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last49
+	JEQ     last53
 	XORQ    R8, R8
 	CMPQ    n+40(FP), $0x10
-	JG      long55
+	JG      long59
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00, R10
 	MOVQ    $-1, R9
 	BZHIQ   R10, R9, R9
 	KMOVW   R9, K1
 
-short54:
+short58:
 	CMPQ          rows+32(FP), $0x04
-	JL            row47
+	JL            row51
 	VMOVUPS.Z     (AX), K1, Z14
 	PREFETCHT0    4096(AX)
 	KMOVW         (DX), K2
@@ -3308,11 +3380,11 @@ short54:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums56
+	JZ            sums60
 	CMPQ          R8, $+512
-	JNE           short54
+	JNE           short58
 
-sums56:
+sums60:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3379,21 +3451,21 @@ sums56:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short54
-	JMP        last49
+	JNE        short58
+	JMP        last53
 
-long55:
+long59:
 	CMPQ  n+40(FP), $0x20
-	JG    long58
+	JG    long62
 	MOVQ  n+40(FP), R10
 	SUBQ  $0x10, R10
 	MOVQ  $-1, R9
 	BZHIQ R10, R9, R9
 	KMOVW R9, K1
 
-short57:
+short61:
 	CMPQ          rows+32(FP), $0x02
-	JL            row47
+	JL            row51
 	VMOVUPS       (AX), Z14
 	PREFETCHT0    4096(AX)
 	KMOVW         (DX), K2
@@ -3511,11 +3583,11 @@ short57:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums59
+	JZ            sums63
 	CMPQ          R8, $+512
-	JNE           short57
+	JNE           short61
 
-sums59:
+sums63:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3582,19 +3654,19 @@ sums59:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        short57
-	JMP        last49
+	JNE        short61
+	JMP        last53
 
-long58:
-row47:
+long62:
+row51:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest50
+	JL     rest54
 
-group48:
+group52:
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3697,13 +3769,13 @@ group48:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R9
 	SUBQ          $0x00000040, R10
-	JGE           group48
+	JGE           group52
 
-rest50:
+rest54:
 	ADDQ          $0x00000040, R10
-	JZ            done52
+	JZ            done56
 	CMPQ          R10, $0x20
-	JBE           half51
+	JBE           half55
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3812,11 +3884,11 @@ rest50:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done52
+	JMP           done56
 
-half51:
+half55:
 	CMPQ          R10, $0x10
-	JBE           one53
+	JBE           one57
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3875,9 +3947,9 @@ half51:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done52
+	JMP           done56
 
-one53:
+one57:
 	MOVQ          R9, DI
 	SHRQ          $0x05, DI
 	KMOVW         (DX)(DI*1), K1
@@ -3913,7 +3985,7 @@ one53:
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z13, Z13
 
-done52:
+done56:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -3921,11 +3993,11 @@ done52:
 	VMOVUPD Z13, 512(SP)(R8*1)
 	ADDQ    $+64, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums60
+	JZ      sums64
 	CMPQ    R8, $+512
-	JNE     row47
+	JNE     row51
 
-sums60:
+sums64:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3992,9 +4064,9 @@ sums60:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row47
+	JNE        row51
 
-last49:
+last53:
 	VZEROUPPER
 	RET
 
@@ -4026,19 +4098,19 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMOVUPS f32_3efffffe<>+0(SB), Z10
 	VMOVUPS f32_3f800000<>+0(SB), Z11
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last63
+	JEQ     last67
 	XORQ    R12, R12
 	CMPQ    n+56(FP), $0x10
-	JG      long69
+	JG      long73
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00, R14
 	MOVQ    $-1, R13
 	BZHIQ   R14, R13, R13
 	KMOVW   R13, K1
 
-short68:
+short72:
 	CMPQ          rows+48(FP), $0x04
-	JL            row61
+	JL            row65
 	VMOVUPS.Z     (SI), K1, Z14
 	PREFETCHT0    4096(SI)
 	KMOVW         (R8), K2
@@ -4183,11 +4255,11 @@ short68:
 	LEAQ          (AX)(R13*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums70
+	JZ            sums74
 	CMPQ          R12, $+512
-	JNE           short68
+	JNE           short72
 
-sums70:
+sums74:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4254,21 +4326,21 @@ sums70:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short68
-	JMP        last63
+	JNE        short72
+	JMP        last67
 
-long69:
+long73:
 	CMPQ  n+56(FP), $0x20
-	JG    long72
+	JG    long76
 	MOVQ  n+56(FP), R14
 	SUBQ  $0x10, R14
 	MOVQ  $-1, R13
 	BZHIQ R14, R13, R13
 	KMOVW R13, K1
 
-short71:
+short75:
 	CMPQ          rows+48(FP), $0x02
-	JL            row61
+	JL            row65
 	VMOVUPS       (SI), Z14
 	PREFETCHT0    4096(SI)
 	KMOVW         (R8), K2
@@ -4396,11 +4468,11 @@ short71:
 	LEAQ          (AX)(R13*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums73
+	JZ            sums77
 	CMPQ          R12, $+512
-	JNE           short71
+	JNE           short75
 
-sums73:
+sums77:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4467,21 +4539,21 @@ sums73:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short71
-	JMP        last63
+	JNE        short75
+	JMP        last67
 
-long72:
-row61:
+long76:
+row65:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest64
+	JL     rest68
 
-group62:
+group66:
 	TESTQ    BX, BX
-	JZ       none74
+	JZ       none78
 	VMOVUPS  (DX), Z14
 	VMOVNTPS Z14, (CX)
 	VMOVUPS  64(DX), Z14
@@ -4494,7 +4566,7 @@ group62:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none74:
+none78:
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4609,13 +4681,13 @@ none74:
 	VADDPD        Z14, Z13, Z13
 	ADDQ          $+256, R13
 	SUBQ          $0x00000040, R14
-	JGE           group62
+	JGE           group66
 
-rest64:
+rest68:
 	ADDQ     $0x00000040, R14
-	JZ       done66
+	JZ       done70
 	TESTQ    BX, BX
-	JZ       none75
+	JZ       none79
 	VMOVUPS  (DX), Z14
 	VMOVNTPS Z14, (CX)
 	VMOVUPS  64(DX), Z14
@@ -4628,9 +4700,9 @@ rest64:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none75:
+none79:
 	CMPQ          R14, $0x20
-	JBE           half65
+	JBE           half69
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4751,11 +4823,11 @@ none75:
 	VADDPS        Y14, Y19, Y19
 	VCVTPS2PD     Y19, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done66
+	JMP           done70
 
-half65:
+half69:
 	CMPQ          R14, $0x10
-	JBE           one67
+	JBE           one71
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4820,9 +4892,9 @@ half65:
 	VADDPS        Y14, Y17, Y17
 	VCVTPS2PD     Y17, Z14
 	VADDPD        Z14, Z13, Z13
-	JMP           done66
+	JMP           done70
 
-one67:
+one71:
 	MOVQ          R13, R11
 	SHRQ          $0x05, R11
 	KMOVW         (R8)(R11*1), K1
@@ -4860,7 +4932,7 @@ one67:
 	VCVTPS2PD     Y16, Z14
 	VADDPD        Z14, Z13, Z13
 
-done66:
+done70:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -4869,11 +4941,11 @@ done66:
 	VMOVUPD Z13, 512(SP)(R12*1)
 	ADDQ    $+64, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums76
+	JZ      sums80
 	CMPQ    R12, $+512
-	JNE     row61
+	JNE     row65
 
-sums76:
+sums80:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4940,13 +5012,13 @@ sums76:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row61
+	JNE        row65
 
-last63:
+last67:
 	TESTQ BX, BX
-	JZ    none78
+	JZ    none82
 
-more77:
+more81:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4958,9 +5030,9 @@ more77:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more77
+	JNZ      more81
 
-none78:
+none82:
 	VZEROUPPER
 	RET
 
@@ -4988,17 +5060,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Z0
 	VMOVUPS f32_80b504f3<>+0(SB), Z1
 	TESTQ   R10, R10
-	JZ      last80
+	JZ      last84
 
-row79:
+row83:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one82
+	JB           one86
 
-two81:
+two85:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -5025,13 +5097,13 @@ two81:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two81
+	JAE      two85
 
-one82:
+one86:
 	ADDQ $0x02, R12
-	JZ   rest84
+	JZ   rest88
 
-group83:
+group87:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -5046,13 +5118,13 @@ group83:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group83
+	JNZ      group87
 
-rest84:
+rest88:
 	TESTQ     R8, R8
-	JZ        done86
+	JZ        done90
 	CMPQ      R8, $0x10
-	JBE       half85
+	JBE       half89
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -5065,9 +5137,9 @@ rest84:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done86
+	JMP       done90
 
-half85:
+half89:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -5075,15 +5147,15 @@ half85:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done86:
+done90:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row79
+	JNZ  row83
 
-last80:
+last84:
 	VZEROUPPER
 	RET
 
@@ -5100,9 +5172,9 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB  K1, K1, K1
 	TESTQ   R8, R8
-	JZ      done88
+	JZ      done92
 
-rows87:
+rows91:
 	VMOVUPD     (BX), Z1
 	ADDQ        $0x40, BX
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
@@ -5215,9 +5287,9 @@ rows87:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, DI
 	SUBQ        $0x08, R8
-	JNZ         rows87
+	JNZ         rows91
 
-done88:
+done92:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -5244,15 +5316,15 @@ TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last90
+	JZ    last94
 
-row89:
+row93:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one92
+	JB   one96
 
-two91:
+two95:
 	VMOVUPS (AX)(R9*1), Z0
 	VMOVUPS (DX)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
@@ -5271,13 +5343,13 @@ two91:
 	VMOVUPS Z0, 192(AX)(R9*1)
 	ADDQ    $+256, R9
 	SUBQ    $0x02, R10
-	JAE     two91
+	JAE     two95
 
-one92:
+one96:
 	ADDQ $0x02, R10
-	JZ   rest94
+	JZ   rest98
 
-group93:
+group97:
 	VMOVUPS (AX)(R9*1), Z0
 	VMOVUPS (DX)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
@@ -5288,13 +5360,13 @@ group93:
 	VMOVUPS Z0, 64(AX)(R9*1)
 	ADDQ    $0x80, R9
 	DECQ    R10
-	JNZ     group93
+	JNZ     group97
 
-rest94:
+rest98:
 	TESTQ     SI, SI
-	JZ        done96
+	JZ        done100
 	CMPQ      SI, $0x10
-	JBE       half95
+	JBE       half99
 	VMOVUPS.Z (AX)(R9*1), K1, Z0
 	VMOVUPS.Z (DX)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
@@ -5303,21 +5375,21 @@ rest94:
 	VMOVUPS.Z 64(DX)(R9*1), K2, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K2, 64(AX)(R9*1)
-	JMP       done96
+	JMP       done100
 
-half95:
+half99:
 	VMOVUPS.Z (AX)(R9*1), K1, Z0
 	VMOVUPS.Z (DX)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(R9*1)
 
-done96:
+done100:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row89
+	JNZ  row93
 
-last90:
+last94:
 	VZEROUPPER
 	RET
 
@@ -5333,10 +5405,10 @@ TEXT ·selectSums64AVX2(SB), $768-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last99
+	JEQ     last103
 	XORQ    R8, R8
 
-row97:
+row101:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5350,9 +5422,9 @@ row97:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest100
+	JL      rest104
 
-group98:
+group102:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -5721,13 +5793,13 @@ group98:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R9
 	SUBQ         $0x00000020, R10
-	JGE          group98
+	JGE          group102
 
-rest100:
+rest104:
 	ADDQ         $0x00000020, R10
-	JZ           done102
+	JZ           done106
 	CMPQ         R10, $0x10
-	JBE          half101
+	JBE          half105
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6126,11 +6198,11 @@ rest100:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done102
+	JMP          done106
 
-half101:
+half105:
 	CMPQ         R10, $0x08
-	JBE          one103
+	JBE          one107
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6351,9 +6423,9 @@ half101:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done102
+	JMP          done106
 
-one103:
+one107:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6486,7 +6558,7 @@ one103:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y3, 224(SP)
 
-done102:
+done106:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -6520,11 +6592,11 @@ done102:
 	VMOVUPD Y2, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums104
+	JZ      sums108
 	CMPQ    R8, $+128
-	JNE     row97
+	JNE     row101
 
-sums104:
+sums108:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -6623,9 +6695,9 @@ sums104:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row97
+	JNE        row101
 
-last99:
+last103:
 	VZEROUPPER
 	RET
 
@@ -6836,10 +6908,10 @@ TEXT ·selectExp64AVX2(SB), $768-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last107
+	JEQ     last111
 	XORQ    R12, R12
 
-row105:
+row109:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -6853,11 +6925,11 @@ row105:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest108
+	JL      rest112
 
-group106:
+group110:
 	TESTQ    BX, BX
-	JZ       none112
+	JZ       none116
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -6878,7 +6950,7 @@ group106:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none112:
+none116:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7255,13 +7327,13 @@ none112:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R13
 	SUBQ         $0x00000020, R14
-	JGE          group106
+	JGE          group110
 
-rest108:
+rest112:
 	ADDQ     $0x00000020, R14
-	JZ       done110
+	JZ       done114
 	TESTQ    BX, BX
-	JZ       none113
+	JZ       none117
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7282,9 +7354,9 @@ rest108:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none113:
+none117:
 	CMPQ         R14, $0x10
-	JBE          half109
+	JBE          half113
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7691,11 +7763,11 @@ none113:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done110
+	JMP          done114
 
-half109:
+half113:
 	CMPQ         R14, $0x08
-	JBE          one111
+	JBE          one115
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7920,9 +7992,9 @@ half109:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done110
+	JMP          done114
 
-one111:
+one115:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -8057,7 +8129,7 @@ one111:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
 
-done110:
+done114:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -8092,11 +8164,11 @@ done110:
 	VMOVUPD Y2, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums114
+	JZ      sums118
 	CMPQ    R12, $+128
-	JNE     row105
+	JNE     row109
 
-sums114:
+sums118:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -8195,13 +8267,13 @@ sums114:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row105
+	JNE        row109
 
-last107:
+last111:
 	TESTQ BX, BX
-	JZ    none116
+	JZ    none120
 
-more115:
+more119:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -8221,9 +8293,9 @@ more115:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more115
+	JNZ      more119
 
-none116:
+none120:
 	VZEROUPPER
 	RET
 
@@ -8250,17 +8322,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last118
+	JZ      last122
 
-row117:
+row121:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest122
+	JZ           rest126
 
-group121:
+group125:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -8303,13 +8375,13 @@ group121:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group121
+	JNZ     group125
 
-rest122:
+rest126:
 	TESTQ      R8, R8
-	JZ         done124
+	JZ         done128
 	CMPQ       R8, $0x08
-	JBE        half123
+	JBE        half127
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -8358,9 +8430,9 @@ rest122:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done124
+	JMP        done128
 
-half123:
+half127:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -8386,15 +8458,15 @@ half123:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done124:
+done128:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row117
+	JNZ  row121
 
-last118:
+last122:
 	VZEROUPPER
 	RET
 
@@ -8431,9 +8503,9 @@ TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done126
+	JZ       done130
 
-rows125:
+rows129:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
@@ -8544,9 +8616,9 @@ rows125:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows125
+	JNZ         rows129
 
-done126:
+done130:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -8602,15 +8674,15 @@ TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last128
+	JZ    last132
 
-row127:
+row131:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest132
+	JZ    rest136
 
-group131:
+group135:
 	VMOVUPD (AX)(R10*1), Y0
 	VMOVUPD (DX)(R10*1), Y1
 	VADDPD  Y1, Y0, Y0
@@ -8629,13 +8701,13 @@ group131:
 	VMOVUPD Y0, 96(AX)(R10*1)
 	ADDQ    $0x80, R10
 	DECQ    R11
-	JNZ     group131
+	JNZ     group135
 
-rest132:
+rest136:
 	TESTQ      SI, SI
-	JZ         done134
+	JZ         done138
 	CMPQ       SI, $0x08
-	JBE        half133
+	JBE        half137
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	VMOVUPD    128(R8), Y1
@@ -8664,9 +8736,9 @@ rest132:
 	VADDPD     Y1, Y0, Y0
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done134
+	JMP        done138
 
-half133:
+half137:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	VMOVUPD    128(R8), Y1
@@ -8682,13 +8754,13 @@ half133:
 	VMOVUPD    160(R8), Y1
 	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
 
-done134:
+done138:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row127
+	JNZ  row131
 
-last128:
+last132:
 	VZEROUPPER
 	RET
 
@@ -8707,19 +8779,19 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last137
+	JEQ     last141
 	XORQ    R8, R8
 	CMPQ    n+40(FP), $0x08
-	JG      long143
+	JG      long147
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00, R10
 	MOVQ    $-1, R9
 	BZHIQ   R10, R9, R9
 	KMOVB   R9, K1
 
-short142:
+short146:
 	CMPQ        rows+32(FP), $0x04
-	JL          row135
+	JL          row139
 	VMOVUPD.Z   (AX), K1, Z8
 	PREFETCHT0  4096(AX)
 	KMOVB       (DX), K2
@@ -8865,1009 +8937,9 @@ short142:
 	LEAQ        (BX)(SI*4), BX
 	ADDQ        $+256, R8
 	SUBQ        $0x04, rows+32(FP)
-	JZ          sums144
+	JZ          sums148
 	CMPQ        R8, $+512
-	JNE         short142
-
-sums144:
-	VMOVUPD    (SP), Z8
-	VMOVUPD    512(SP), Z9
-	VMOVUPD    128(SP), Z10
-	VMOVUPD    640(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    256(SP), Z8
-	VMOVUPD    768(SP), Z9
-	VMOVUPD    384(SP), Z11
-	VMOVUPD    896(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    64(SP), Z9
-	VMOVUPD    576(SP), Z10
-	VMOVUPD    192(SP), Z11
-	VMOVUPD    704(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    320(SP), Z9
-	VMOVUPD    832(SP), Z10
-	VMOVUPD    448(SP), Z13
-	VMOVUPD    960(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z8
-	VMOVUPD    1536(SP), Z9
-	VMOVUPD    1152(SP), Z10
-	VMOVUPD    1664(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    1280(SP), Z8
-	VMOVUPD    1792(SP), Z9
-	VMOVUPD    1408(SP), Z11
-	VMOVUPD    1920(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    1088(SP), Z9
-	VMOVUPD    1600(SP), Z10
-	VMOVUPD    1216(SP), Z11
-	VMOVUPD    1728(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    1344(SP), Z9
-	VMOVUPD    1856(SP), Z10
-	VMOVUPD    1472(SP), Z13
-	VMOVUPD    1984(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        short142
-	JMP        last137
-
-long143:
-	CMPQ  n+40(FP), $0x10
-	JG    long146
-	MOVQ  n+40(FP), R10
-	SUBQ  $0x08, R10
-	MOVQ  $-1, R9
-	BZHIQ R10, R9, R9
-	KMOVB R9, K1
-
-short145:
-	CMPQ        rows+32(FP), $0x02
-	JL          row135
-	VMOVUPD     (AX), Z8
-	PREFETCHT0  4096(AX)
-	KMOVB       (DX), K2
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	VMAXPD      Z8, Z1, Z8
-	VMINPD      Z8, Z2, Z8
-	VMOVUPD.Z   64(AX), K1, Z9
-	PREFETCHT0  4160(AX)
-	KMOVB       1(DX), K2
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VMAXPD      Z9, Z1, Z9
-	VMINPD      Z9, Z2, Z9
-	VMOVUPD     (AX)(CX*1), Z10
-	PREFETCHT0  4096(AX)(CX*1)
-	KMOVB       (DX)(SI*1), K2
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	VMAXPD      Z10, Z1, Z10
-	VMINPD      Z10, Z2, Z10
-	VMOVUPD.Z   64(AX)(CX*1), K1, Z11
-	PREFETCHT0  4160(AX)(CX*1)
-	KMOVB       1(DX)(SI*1), K2
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z11, Z2, Z11
-	VMOVUPD     Z8, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VMOVUPD     Z9, Z14
-	VFMADD213PD Z0, Z3, Z14
-	VMOVUPD     Z10, Z16
-	VFMADD213PD Z0, Z3, Z16
-	VMOVUPD     Z11, Z18
-	VFMADD213PD Z0, Z3, Z18
-	VSUBPD      Z0, Z12, Z13
-	VSUBPD      Z0, Z14, Z15
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z8
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z8
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VPSLLQ      $0x34, Z12, Z12
-	VPSLLQ      $0x34, Z14, Z14
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	KMOVB       (BX), K2
-	VMULPD.Z    Z12, Z13, K2, Z8
-	KMOVB       (DX), K2
-	VMULPD.Z    Z12, Z13, K2, Z13
-	KMOVB       1(BX), K2
-	VMULPD.Z    Z14, Z15, K2, Z9
-	KMOVB       1(DX), K2
-	VMULPD.Z    Z14, Z15, K2, Z15
-	VADDPD      Z9, Z8, Z8
-	VXORPS      Y4, Y4, Y4
-	VMOVUPD     Z8, (SP)(R8*1)
-	VMOVUPD     Z4, 512(SP)(R8*1)
-	VADDPD      Z15, Z13, Z13
-	VXORPS      Y4, Y4, Y4
-	VMOVUPD     Z13, 1024(SP)(R8*1)
-	VMOVUPD     Z4, 1536(SP)(R8*1)
-	KMOVB       (BX)(SI*1), K2
-	VMULPD.Z    Z16, Z17, K2, Z8
-	KMOVB       (DX)(SI*1), K2
-	VMULPD.Z    Z16, Z17, K2, Z17
-	KMOVB       1(BX)(SI*1), K2
-	VMULPD.Z    Z18, Z19, K2, Z9
-	KMOVB       1(DX)(SI*1), K2
-	VMULPD.Z    Z18, Z19, K2, Z19
-	VADDPD      Z9, Z8, Z8
-	VXORPS      Y4, Y4, Y4
-	VMOVUPD     Z8, 64(SP)(R8*1)
-	VMOVUPD     Z4, 576(SP)(R8*1)
-	VADDPD      Z19, Z17, Z17
-	VXORPS      Y4, Y4, Y4
-	VMOVUPD     Z17, 1088(SP)(R8*1)
-	VMOVUPD     Z4, 1600(SP)(R8*1)
-	LEAQ        (AX)(CX*2), AX
-	LEAQ        (DX)(SI*2), DX
-	LEAQ        (BX)(SI*2), BX
-	ADDQ        $+128, R8
-	SUBQ        $0x02, rows+32(FP)
-	JZ          sums147
-	CMPQ        R8, $+512
-	JNE         short145
-
-sums147:
-	VMOVUPD    (SP), Z8
-	VMOVUPD    512(SP), Z9
-	VMOVUPD    128(SP), Z10
-	VMOVUPD    640(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    256(SP), Z8
-	VMOVUPD    768(SP), Z9
-	VMOVUPD    384(SP), Z11
-	VMOVUPD    896(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    64(SP), Z9
-	VMOVUPD    576(SP), Z10
-	VMOVUPD    192(SP), Z11
-	VMOVUPD    704(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    320(SP), Z9
-	VMOVUPD    832(SP), Z10
-	VMOVUPD    448(SP), Z13
-	VMOVUPD    960(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z8
-	VMOVUPD    1536(SP), Z9
-	VMOVUPD    1152(SP), Z10
-	VMOVUPD    1664(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    1280(SP), Z8
-	VMOVUPD    1792(SP), Z9
-	VMOVUPD    1408(SP), Z11
-	VMOVUPD    1920(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    1088(SP), Z9
-	VMOVUPD    1600(SP), Z10
-	VMOVUPD    1216(SP), Z11
-	VMOVUPD    1728(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    1344(SP), Z9
-	VMOVUPD    1856(SP), Z10
-	VMOVUPD    1472(SP), Z13
-	VMOVUPD    1984(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        short145
-	JMP        last137
-
-long146:
-row135:
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	XORQ   R9, R9
-	MOVQ   n+40(FP), R10
-	SUBQ   $0x00000020, R10
-	JL     rest138
-
-group136:
-	MOVQ        R9, DI
-	SHRQ        $0x06, DI
-	KMOVB       (DX)(DI*1), K1
-	VMOVUPD     (AX)(R9*1), Z8
-	PREFETCHT0  4096(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VMAXPD      Z8, Z1, Z8
-	VMINPD      Z8, Z2, Z8
-	KMOVB       1(DX)(DI*1), K2
-	VMOVUPD     64(AX)(R9*1), Z9
-	PREFETCHT0  4160(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VMAXPD      Z9, Z1, Z9
-	VMINPD      Z9, Z2, Z9
-	VMOVUPD     Z8, Z10
-	VFMADD213PD Z0, Z3, Z10
-	VMOVUPD     Z9, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VSUBPD      Z0, Z10, Z11
-	VSUBPD      Z0, Z12, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z12, Z12
-	KMOVB       (BX)(DI*1), K3
-	KMOVB       1(BX)(DI*1), K4
-	VMULPD.Z    Z10, Z11, K3, Z8
-	VFMADD231PD Z12, Z13, K4, Z8
-	VMULPD.Z    Z10, Z11, K1, Z9
-	VFMADD231PD Z12, Z13, K2, Z9
-	KMOVB       2(DX)(DI*1), K1
-	VMOVUPD     128(AX)(R9*1), Z10
-	PREFETCHT0  4224(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VMAXPD      Z10, Z1, Z10
-	VMINPD      Z10, Z2, Z10
-	KMOVB       3(DX)(DI*1), K2
-	VMOVUPD     192(AX)(R9*1), Z11
-	PREFETCHT0  4288(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z11, Z2, Z11
-	VMOVUPD     Z10, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VMOVUPD     Z11, Z14
-	VFMADD213PD Z0, Z3, Z14
-	VSUBPD      Z0, Z12, Z13
-	VSUBPD      Z0, Z14, Z15
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ      $0x34, Z12, Z12
-	VPSLLQ      $0x34, Z14, Z14
-	KMOVB       2(BX)(DI*1), K3
-	KMOVB       3(BX)(DI*1), K4
-	VMULPD.Z    Z12, Z13, K3, Z10
-	VFMADD231PD Z14, Z15, K4, Z10
-	VADDPD      Z10, Z8, Z8
-	VMULPD.Z    Z12, Z13, K1, Z10
-	VFMADD231PD Z14, Z15, K2, Z10
-	VADDPD      Z10, Z9, Z9
-	VADDPD      Z8, Z4, Z10
-	VMAXPD      Z8, Z4, Z11
-	VMINPD      Z8, Z4, Z8
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z8, Z8
-	VADDPD      Z8, Z5, Z5
-	VMOVAPD     Z10, Z4
-	VADDPD      Z9, Z6, Z8
-	VMAXPD      Z9, Z6, Z10
-	VMINPD      Z9, Z6, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z7, Z7
-	VMOVAPD     Z8, Z6
-	ADDQ        $+256, R9
-	SUBQ        $0x00000020, R10
-	JGE         group136
-
-rest138:
-	ADDQ        $0x00000020, R10
-	JZ          done140
-	CMPQ        R10, $0x10
-	JBE         half139
-	MOVQ        R9, DI
-	SHRQ        $0x06, DI
-	KMOVB       (DX)(DI*1), K1
-	KMOVB       (BX)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (AX)(R9*1), K2, Z8
-	PREFETCHT0  4096(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VMAXPD      Z8, Z1, Z8
-	VMINPD      Z8, Z2, Z8
-	KMOVB       1(DX)(DI*1), K2
-	KMOVB       1(BX)(DI*1), K3
-	KORW        K2, K3, K3
-	VMOVUPD.Z   64(AX)(R9*1), K3, Z9
-	PREFETCHT0  4160(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VMAXPD      Z9, Z1, Z9
-	VMINPD      Z9, Z2, Z9
-	VMOVUPD     Z8, Z10
-	VFMADD213PD Z0, Z3, Z10
-	VMOVUPD     Z9, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VSUBPD      Z0, Z10, Z11
-	VSUBPD      Z0, Z12, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z12, Z12
-	KMOVB       (BX)(DI*1), K3
-	KMOVB       1(BX)(DI*1), K4
-	VMULPD.Z    Z10, Z11, K3, Z8
-	VFMADD231PD Z12, Z13, K4, Z8
-	VMULPD.Z    Z10, Z11, K1, Z9
-	VFMADD231PD Z12, Z13, K2, Z9
-	KMOVB       2(DX)(DI*1), K1
-	KMOVB       2(BX)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   128(AX)(R9*1), K2, Z10
-	PREFETCHT0  4224(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VMAXPD      Z10, Z1, Z10
-	VMINPD      Z10, Z2, Z10
-	KMOVB       3(DX)(DI*1), K2
-	KMOVB       3(BX)(DI*1), K3
-	KORW        K2, K3, K3
-	VMOVUPD.Z   192(AX)(R9*1), K3, Z11
-	PREFETCHT0  4288(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z11, Z2, Z11
-	VMOVUPD     Z10, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VMOVUPD     Z11, Z14
-	VFMADD213PD Z0, Z3, Z14
-	VSUBPD      Z0, Z12, Z13
-	VSUBPD      Z0, Z14, Z15
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ      $0x34, Z12, Z12
-	VPSLLQ      $0x34, Z14, Z14
-	KMOVB       2(BX)(DI*1), K3
-	KMOVB       3(BX)(DI*1), K4
-	VMULPD.Z    Z12, Z13, K3, Z10
-	VFMADD231PD Z14, Z15, K4, Z10
-	VADDPD      Z10, Z8, Z8
-	VMULPD.Z    Z12, Z13, K1, Z10
-	VFMADD231PD Z14, Z15, K2, Z10
-	VADDPD      Z10, Z9, Z9
-	VADDPD      Z8, Z4, Z10
-	VMAXPD      Z8, Z4, Z11
-	VMINPD      Z8, Z4, Z8
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z8, Z8
-	VADDPD      Z8, Z5, Z5
-	VMOVAPD     Z10, Z4
-	VADDPD      Z9, Z6, Z8
-	VMAXPD      Z9, Z6, Z10
-	VMINPD      Z9, Z6, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z7, Z7
-	VMOVAPD     Z8, Z6
-	JMP         done140
-
-half139:
-	CMPQ        R10, $0x08
-	JBE         one141
-	MOVQ        R9, DI
-	SHRQ        $0x06, DI
-	KMOVB       (DX)(DI*1), K1
-	KMOVB       (BX)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (AX)(R9*1), K2, Z8
-	PREFETCHT0  4096(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VMAXPD      Z8, Z1, Z8
-	VMINPD      Z8, Z2, Z8
-	KMOVB       1(DX)(DI*1), K2
-	KMOVB       1(BX)(DI*1), K3
-	KORW        K2, K3, K3
-	VMOVUPD.Z   64(AX)(R9*1), K3, Z9
-	PREFETCHT0  4160(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VMAXPD      Z9, Z1, Z9
-	VMINPD      Z9, Z2, Z9
-	VMOVUPD     Z8, Z10
-	VFMADD213PD Z0, Z3, Z10
-	VMOVUPD     Z9, Z12
-	VFMADD213PD Z0, Z3, Z12
-	VSUBPD      Z0, Z10, Z11
-	VSUBPD      Z0, Z12, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z12, Z12
-	KMOVB       (BX)(DI*1), K3
-	KMOVB       1(BX)(DI*1), K4
-	VMULPD.Z    Z10, Z11, K3, Z8
-	VFMADD231PD Z12, Z13, K4, Z8
-	VMULPD.Z    Z10, Z11, K1, Z9
-	VFMADD231PD Z12, Z13, K2, Z9
-	VADDPD      Z8, Z4, Z10
-	VMAXPD      Z8, Z4, Z11
-	VMINPD      Z8, Z4, Z8
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z8, Z8
-	VADDPD      Z8, Z5, Z5
-	VMOVAPD     Z10, Z4
-	VADDPD      Z9, Z6, Z8
-	VMAXPD      Z9, Z6, Z10
-	VMINPD      Z9, Z6, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z7, Z7
-	VMOVAPD     Z8, Z6
-	JMP         done140
-
-one141:
-	MOVQ        R9, DI
-	SHRQ        $0x06, DI
-	KMOVB       (DX)(DI*1), K1
-	KMOVB       (BX)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (AX)(R9*1), K2, Z8
-	PREFETCHT0  4096(AX)(R9*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VMAXPD      Z8, Z1, Z8
-	VMINPD      Z8, Z2, Z8
-	VMOVUPD     Z8, Z9
-	VFMADD213PD Z0, Z3, Z9
-	VSUBPD      Z0, Z9, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z10, Z8
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z10, Z8
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
-	VPSLLQ      $0x34, Z9, Z9
-	KMOVB       (BX)(DI*1), K2
-	VMULPD.Z    Z9, Z10, K2, Z8
-	VMULPD.Z    Z9, Z10, K1, Z9
-	VADDPD      Z8, Z4, Z10
-	VMAXPD      Z8, Z4, Z11
-	VMINPD      Z8, Z4, Z8
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z8, Z8
-	VADDPD      Z8, Z5, Z5
-	VMOVAPD     Z10, Z4
-	VADDPD      Z9, Z6, Z8
-	VMAXPD      Z9, Z6, Z10
-	VMINPD      Z9, Z6, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z7, Z7
-	VMOVAPD     Z8, Z6
-
-done140:
-	ADDQ    CX, AX
-	ADDQ    SI, DX
-	ADDQ    SI, BX
-	VMOVUPD Z4, (SP)(R8*1)
-	VMOVUPD Z5, 512(SP)(R8*1)
-	VMOVUPD Z6, 1024(SP)(R8*1)
-	VMOVUPD Z7, 1536(SP)(R8*1)
-	ADDQ    $+64, R8
-	SUBQ    $0x01, rows+32(FP)
-	JZ      sums148
-	CMPQ    R8, $+512
-	JNE     row135
+	JNE         short146
 
 sums148:
 	VMOVUPD    (SP), Z8
@@ -10080,9 +9152,1009 @@ sums148:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row135
+	JNE        short146
+	JMP        last141
 
-last137:
+long147:
+	CMPQ  n+40(FP), $0x10
+	JG    long150
+	MOVQ  n+40(FP), R10
+	SUBQ  $0x08, R10
+	MOVQ  $-1, R9
+	BZHIQ R10, R9, R9
+	KMOVB R9, K1
+
+short149:
+	CMPQ        rows+32(FP), $0x02
+	JL          row139
+	VMOVUPD     (AX), Z8
+	PREFETCHT0  4096(AX)
+	KMOVB       (DX), K2
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K2, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	VMOVUPD.Z   64(AX), K1, Z9
+	PREFETCHT0  4160(AX)
+	KMOVB       1(DX), K2
+	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
+	VMAXPD      Z9, Z1, Z9
+	VMINPD      Z9, Z2, Z9
+	VMOVUPD     (AX)(CX*1), Z10
+	PREFETCHT0  4096(AX)(CX*1)
+	KMOVB       (DX)(SI*1), K2
+	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	VMAXPD      Z10, Z1, Z10
+	VMINPD      Z10, Z2, Z10
+	VMOVUPD.Z   64(AX)(CX*1), K1, Z11
+	PREFETCHT0  4160(AX)(CX*1)
+	KMOVB       1(DX)(SI*1), K2
+	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z11, Z2, Z11
+	VMOVUPD     Z8, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VMOVUPD     Z9, Z14
+	VFMADD213PD Z0, Z3, Z14
+	VMOVUPD     Z10, Z16
+	VFMADD213PD Z0, Z3, Z16
+	VMOVUPD     Z11, Z18
+	VFMADD213PD Z0, Z3, Z18
+	VSUBPD      Z0, Z12, Z13
+	VSUBPD      Z0, Z14, Z15
+	VSUBPD      Z0, Z16, Z17
+	VSUBPD      Z0, Z18, Z19
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z8
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z9
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z10
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z10
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z17
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VPSLLQ      $0x34, Z12, Z12
+	VPSLLQ      $0x34, Z14, Z14
+	VPSLLQ      $0x34, Z16, Z16
+	VPSLLQ      $0x34, Z18, Z18
+	KMOVB       (BX), K2
+	VMULPD.Z    Z12, Z13, K2, Z8
+	KMOVB       (DX), K2
+	VMULPD.Z    Z12, Z13, K2, Z13
+	KMOVB       1(BX), K2
+	VMULPD.Z    Z14, Z15, K2, Z9
+	KMOVB       1(DX), K2
+	VMULPD.Z    Z14, Z15, K2, Z15
+	VADDPD      Z9, Z8, Z8
+	VXORPS      Y4, Y4, Y4
+	VMOVUPD     Z8, (SP)(R8*1)
+	VMOVUPD     Z4, 512(SP)(R8*1)
+	VADDPD      Z15, Z13, Z13
+	VXORPS      Y4, Y4, Y4
+	VMOVUPD     Z13, 1024(SP)(R8*1)
+	VMOVUPD     Z4, 1536(SP)(R8*1)
+	KMOVB       (BX)(SI*1), K2
+	VMULPD.Z    Z16, Z17, K2, Z8
+	KMOVB       (DX)(SI*1), K2
+	VMULPD.Z    Z16, Z17, K2, Z17
+	KMOVB       1(BX)(SI*1), K2
+	VMULPD.Z    Z18, Z19, K2, Z9
+	KMOVB       1(DX)(SI*1), K2
+	VMULPD.Z    Z18, Z19, K2, Z19
+	VADDPD      Z9, Z8, Z8
+	VXORPS      Y4, Y4, Y4
+	VMOVUPD     Z8, 64(SP)(R8*1)
+	VMOVUPD     Z4, 576(SP)(R8*1)
+	VADDPD      Z19, Z17, Z17
+	VXORPS      Y4, Y4, Y4
+	VMOVUPD     Z17, 1088(SP)(R8*1)
+	VMOVUPD     Z4, 1600(SP)(R8*1)
+	LEAQ        (AX)(CX*2), AX
+	LEAQ        (DX)(SI*2), DX
+	LEAQ        (BX)(SI*2), BX
+	ADDQ        $+128, R8
+	SUBQ        $0x02, rows+32(FP)
+	JZ          sums151
+	CMPQ        R8, $+512
+	JNE         short149
+
+sums151:
+	VMOVUPD    (SP), Z8
+	VMOVUPD    512(SP), Z9
+	VMOVUPD    128(SP), Z10
+	VMOVUPD    640(SP), Z11
+	VSHUFF64X2 $0x44, Z10, Z8, Z12
+	VSHUFF64X2 $0xee, Z10, Z8, Z8
+	VSHUFF64X2 $0x44, Z11, Z9, Z10
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VADDPD     Z9, Z10, Z10
+	VADDPD     Z8, Z12, Z9
+	VMAXPD     Z8, Z12, Z11
+	VMINPD     Z8, Z12, Z8
+	VSUBPD     Z11, Z9, Z11
+	VSUBPD     Z11, Z8, Z8
+	VADDPD     Z8, Z10, Z10
+	VMOVAPD    Z9, Z12
+	VMOVUPD    256(SP), Z8
+	VMOVUPD    768(SP), Z9
+	VMOVUPD    384(SP), Z11
+	VMOVUPD    896(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z8, Z14
+	VSHUFF64X2 $0xee, Z11, Z8, Z8
+	VSHUFF64X2 $0x44, Z13, Z9, Z11
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VADDPD     Z8, Z14, Z9
+	VMAXPD     Z8, Z14, Z13
+	VMINPD     Z8, Z14, Z8
+	VSUBPD     Z13, Z9, Z13
+	VSUBPD     Z13, Z8, Z8
+	VADDPD     Z8, Z11, Z11
+	VMOVAPD    Z9, Z14
+	VSHUFF64X2 $0x88, Z14, Z12, Z8
+	VSHUFF64X2 $0xdd, Z14, Z12, Z9
+	VSHUFF64X2 $0x88, Z11, Z10, Z12
+	VSHUFF64X2 $0xdd, Z11, Z10, Z10
+	VADDPD     Z10, Z12, Z12
+	VADDPD     Z9, Z8, Z10
+	VMAXPD     Z9, Z8, Z11
+	VMINPD     Z9, Z8, Z9
+	VSUBPD     Z11, Z10, Z11
+	VSUBPD     Z11, Z9, Z9
+	VADDPD     Z9, Z12, Z12
+	VMOVAPD    Z10, Z8
+	VMOVUPD    64(SP), Z9
+	VMOVUPD    576(SP), Z10
+	VMOVUPD    192(SP), Z11
+	VMOVUPD    704(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z9, Z14
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VSHUFF64X2 $0x44, Z13, Z10, Z11
+	VSHUFF64X2 $0xee, Z13, Z10, Z10
+	VADDPD     Z10, Z11, Z11
+	VADDPD     Z9, Z14, Z10
+	VMAXPD     Z9, Z14, Z13
+	VMINPD     Z9, Z14, Z9
+	VSUBPD     Z13, Z10, Z13
+	VSUBPD     Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VMOVAPD    Z10, Z14
+	VMOVUPD    320(SP), Z9
+	VMOVUPD    832(SP), Z10
+	VMOVUPD    448(SP), Z13
+	VMOVUPD    960(SP), Z15
+	VSHUFF64X2 $0x44, Z13, Z9, Z16
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VSHUFF64X2 $0x44, Z15, Z10, Z13
+	VSHUFF64X2 $0xee, Z15, Z10, Z10
+	VADDPD     Z10, Z13, Z13
+	VADDPD     Z9, Z16, Z10
+	VMAXPD     Z9, Z16, Z15
+	VMINPD     Z9, Z16, Z9
+	VSUBPD     Z15, Z10, Z15
+	VSUBPD     Z15, Z9, Z9
+	VADDPD     Z9, Z13, Z13
+	VMOVAPD    Z10, Z16
+	VSHUFF64X2 $0x88, Z16, Z14, Z9
+	VSHUFF64X2 $0xdd, Z16, Z14, Z10
+	VSHUFF64X2 $0x88, Z13, Z11, Z14
+	VSHUFF64X2 $0xdd, Z13, Z11, Z11
+	VADDPD     Z11, Z14, Z14
+	VADDPD     Z10, Z9, Z11
+	VMAXPD     Z10, Z9, Z13
+	VMINPD     Z10, Z9, Z10
+	VSUBPD     Z13, Z11, Z13
+	VSUBPD     Z13, Z10, Z10
+	VADDPD     Z10, Z14, Z14
+	VMOVAPD    Z11, Z9
+	VUNPCKLPD  Z9, Z8, Z10
+	VUNPCKHPD  Z9, Z8, Z8
+	VUNPCKLPD  Z14, Z12, Z9
+	VUNPCKHPD  Z14, Z12, Z11
+	VADDPD     Z11, Z9, Z9
+	VADDPD     Z8, Z10, Z11
+	VMAXPD     Z8, Z10, Z12
+	VMINPD     Z8, Z10, Z8
+	VSUBPD     Z12, Z11, Z12
+	VSUBPD     Z12, Z8, Z8
+	VADDPD     Z8, Z9, Z9
+	VMOVAPD    Z11, Z10
+	VADDPD     Z9, Z10, Z10
+	MOVQ       a+0(FP), R8
+	VMOVUPD    Z10, (R8)
+	ADDQ       $+64, a+0(FP)
+	VMOVUPD    1024(SP), Z8
+	VMOVUPD    1536(SP), Z9
+	VMOVUPD    1152(SP), Z10
+	VMOVUPD    1664(SP), Z11
+	VSHUFF64X2 $0x44, Z10, Z8, Z12
+	VSHUFF64X2 $0xee, Z10, Z8, Z8
+	VSHUFF64X2 $0x44, Z11, Z9, Z10
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VADDPD     Z9, Z10, Z10
+	VADDPD     Z8, Z12, Z9
+	VMAXPD     Z8, Z12, Z11
+	VMINPD     Z8, Z12, Z8
+	VSUBPD     Z11, Z9, Z11
+	VSUBPD     Z11, Z8, Z8
+	VADDPD     Z8, Z10, Z10
+	VMOVAPD    Z9, Z12
+	VMOVUPD    1280(SP), Z8
+	VMOVUPD    1792(SP), Z9
+	VMOVUPD    1408(SP), Z11
+	VMOVUPD    1920(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z8, Z14
+	VSHUFF64X2 $0xee, Z11, Z8, Z8
+	VSHUFF64X2 $0x44, Z13, Z9, Z11
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VADDPD     Z8, Z14, Z9
+	VMAXPD     Z8, Z14, Z13
+	VMINPD     Z8, Z14, Z8
+	VSUBPD     Z13, Z9, Z13
+	VSUBPD     Z13, Z8, Z8
+	VADDPD     Z8, Z11, Z11
+	VMOVAPD    Z9, Z14
+	VSHUFF64X2 $0x88, Z14, Z12, Z8
+	VSHUFF64X2 $0xdd, Z14, Z12, Z9
+	VSHUFF64X2 $0x88, Z11, Z10, Z12
+	VSHUFF64X2 $0xdd, Z11, Z10, Z10
+	VADDPD     Z10, Z12, Z12
+	VADDPD     Z9, Z8, Z10
+	VMAXPD     Z9, Z8, Z11
+	VMINPD     Z9, Z8, Z9
+	VSUBPD     Z11, Z10, Z11
+	VSUBPD     Z11, Z9, Z9
+	VADDPD     Z9, Z12, Z12
+	VMOVAPD    Z10, Z8
+	VMOVUPD    1088(SP), Z9
+	VMOVUPD    1600(SP), Z10
+	VMOVUPD    1216(SP), Z11
+	VMOVUPD    1728(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z9, Z14
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VSHUFF64X2 $0x44, Z13, Z10, Z11
+	VSHUFF64X2 $0xee, Z13, Z10, Z10
+	VADDPD     Z10, Z11, Z11
+	VADDPD     Z9, Z14, Z10
+	VMAXPD     Z9, Z14, Z13
+	VMINPD     Z9, Z14, Z9
+	VSUBPD     Z13, Z10, Z13
+	VSUBPD     Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VMOVAPD    Z10, Z14
+	VMOVUPD    1344(SP), Z9
+	VMOVUPD    1856(SP), Z10
+	VMOVUPD    1472(SP), Z13
+	VMOVUPD    1984(SP), Z15
+	VSHUFF64X2 $0x44, Z13, Z9, Z16
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VSHUFF64X2 $0x44, Z15, Z10, Z13
+	VSHUFF64X2 $0xee, Z15, Z10, Z10
+	VADDPD     Z10, Z13, Z13
+	VADDPD     Z9, Z16, Z10
+	VMAXPD     Z9, Z16, Z15
+	VMINPD     Z9, Z16, Z9
+	VSUBPD     Z15, Z10, Z15
+	VSUBPD     Z15, Z9, Z9
+	VADDPD     Z9, Z13, Z13
+	VMOVAPD    Z10, Z16
+	VSHUFF64X2 $0x88, Z16, Z14, Z9
+	VSHUFF64X2 $0xdd, Z16, Z14, Z10
+	VSHUFF64X2 $0x88, Z13, Z11, Z14
+	VSHUFF64X2 $0xdd, Z13, Z11, Z11
+	VADDPD     Z11, Z14, Z14
+	VADDPD     Z10, Z9, Z11
+	VMAXPD     Z10, Z9, Z13
+	VMINPD     Z10, Z9, Z10
+	VSUBPD     Z13, Z11, Z13
+	VSUBPD     Z13, Z10, Z10
+	VADDPD     Z10, Z14, Z14
+	VMOVAPD    Z11, Z9
+	VUNPCKLPD  Z9, Z8, Z10
+	VUNPCKHPD  Z9, Z8, Z8
+	VUNPCKLPD  Z14, Z12, Z9
+	VUNPCKHPD  Z14, Z12, Z11
+	VADDPD     Z11, Z9, Z9
+	VADDPD     Z8, Z10, Z11
+	VMAXPD     Z8, Z10, Z12
+	VMINPD     Z8, Z10, Z8
+	VSUBPD     Z12, Z11, Z12
+	VSUBPD     Z12, Z8, Z8
+	VADDPD     Z8, Z9, Z9
+	VMOVAPD    Z11, Z10
+	VADDPD     Z9, Z10, Z10
+	MOVQ       b+8(FP), R8
+	VMOVUPD    Z10, (R8)
+	ADDQ       $+64, b+8(FP)
+	XORQ       R8, R8
+	CMPQ       rows+32(FP), $0x00
+	JNE        short149
+	JMP        last141
+
+long150:
+row139:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ   R9, R9
+	MOVQ   n+40(FP), R10
+	SUBQ   $0x00000020, R10
+	JL     rest142
+
+group140:
+	MOVQ        R9, DI
+	SHRQ        $0x06, DI
+	KMOVB       (DX)(DI*1), K1
+	VMOVUPD     (AX)(R9*1), Z8
+	PREFETCHT0  4096(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	KMOVB       1(DX)(DI*1), K2
+	VMOVUPD     64(AX)(R9*1), Z9
+	PREFETCHT0  4160(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
+	VMAXPD      Z9, Z1, Z9
+	VMINPD      Z9, Z2, Z9
+	VMOVUPD     Z8, Z10
+	VFMADD213PD Z0, Z3, Z10
+	VMOVUPD     Z9, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VSUBPD      Z0, Z10, Z11
+	VSUBPD      Z0, Z12, Z13
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VPSLLQ      $0x34, Z10, Z10
+	VPSLLQ      $0x34, Z12, Z12
+	KMOVB       (BX)(DI*1), K3
+	KMOVB       1(BX)(DI*1), K4
+	VMULPD.Z    Z10, Z11, K3, Z8
+	VFMADD231PD Z12, Z13, K4, Z8
+	VMULPD.Z    Z10, Z11, K1, Z9
+	VFMADD231PD Z12, Z13, K2, Z9
+	KMOVB       2(DX)(DI*1), K1
+	VMOVUPD     128(AX)(R9*1), Z10
+	PREFETCHT0  4224(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VMAXPD      Z10, Z1, Z10
+	VMINPD      Z10, Z2, Z10
+	KMOVB       3(DX)(DI*1), K2
+	VMOVUPD     192(AX)(R9*1), Z11
+	PREFETCHT0  4288(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z11, Z2, Z11
+	VMOVUPD     Z10, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VMOVUPD     Z11, Z14
+	VFMADD213PD Z0, Z3, Z14
+	VSUBPD      Z0, Z12, Z13
+	VSUBPD      Z0, Z14, Z15
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VPSLLQ      $0x34, Z12, Z12
+	VPSLLQ      $0x34, Z14, Z14
+	KMOVB       2(BX)(DI*1), K3
+	KMOVB       3(BX)(DI*1), K4
+	VMULPD.Z    Z12, Z13, K3, Z10
+	VFMADD231PD Z14, Z15, K4, Z10
+	VADDPD      Z10, Z8, Z8
+	VMULPD.Z    Z12, Z13, K1, Z10
+	VFMADD231PD Z14, Z15, K2, Z10
+	VADDPD      Z10, Z9, Z9
+	VADDPD      Z8, Z4, Z10
+	VMAXPD      Z8, Z4, Z11
+	VMINPD      Z8, Z4, Z8
+	VSUBPD      Z11, Z10, Z11
+	VSUBPD      Z11, Z8, Z8
+	VADDPD      Z8, Z5, Z5
+	VMOVAPD     Z10, Z4
+	VADDPD      Z9, Z6, Z8
+	VMAXPD      Z9, Z6, Z10
+	VMINPD      Z9, Z6, Z9
+	VSUBPD      Z10, Z8, Z10
+	VSUBPD      Z10, Z9, Z9
+	VADDPD      Z9, Z7, Z7
+	VMOVAPD     Z8, Z6
+	ADDQ        $+256, R9
+	SUBQ        $0x00000020, R10
+	JGE         group140
+
+rest142:
+	ADDQ        $0x00000020, R10
+	JZ          done144
+	CMPQ        R10, $0x10
+	JBE         half143
+	MOVQ        R9, DI
+	SHRQ        $0x06, DI
+	KMOVB       (DX)(DI*1), K1
+	KMOVB       (BX)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD.Z   (AX)(R9*1), K2, Z8
+	PREFETCHT0  4096(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	KMOVB       1(DX)(DI*1), K2
+	KMOVB       1(BX)(DI*1), K3
+	KORW        K2, K3, K3
+	VMOVUPD.Z   64(AX)(R9*1), K3, Z9
+	PREFETCHT0  4160(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
+	VMAXPD      Z9, Z1, Z9
+	VMINPD      Z9, Z2, Z9
+	VMOVUPD     Z8, Z10
+	VFMADD213PD Z0, Z3, Z10
+	VMOVUPD     Z9, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VSUBPD      Z0, Z10, Z11
+	VSUBPD      Z0, Z12, Z13
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VPSLLQ      $0x34, Z10, Z10
+	VPSLLQ      $0x34, Z12, Z12
+	KMOVB       (BX)(DI*1), K3
+	KMOVB       1(BX)(DI*1), K4
+	VMULPD.Z    Z10, Z11, K3, Z8
+	VFMADD231PD Z12, Z13, K4, Z8
+	VMULPD.Z    Z10, Z11, K1, Z9
+	VFMADD231PD Z12, Z13, K2, Z9
+	KMOVB       2(DX)(DI*1), K1
+	KMOVB       2(BX)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD.Z   128(AX)(R9*1), K2, Z10
+	PREFETCHT0  4224(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VMAXPD      Z10, Z1, Z10
+	VMINPD      Z10, Z2, Z10
+	KMOVB       3(DX)(DI*1), K2
+	KMOVB       3(BX)(DI*1), K3
+	KORW        K2, K3, K3
+	VMOVUPD.Z   192(AX)(R9*1), K3, Z11
+	PREFETCHT0  4288(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z11, Z2, Z11
+	VMOVUPD     Z10, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VMOVUPD     Z11, Z14
+	VFMADD213PD Z0, Z3, Z14
+	VSUBPD      Z0, Z12, Z13
+	VSUBPD      Z0, Z14, Z15
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VPSLLQ      $0x34, Z12, Z12
+	VPSLLQ      $0x34, Z14, Z14
+	KMOVB       2(BX)(DI*1), K3
+	KMOVB       3(BX)(DI*1), K4
+	VMULPD.Z    Z12, Z13, K3, Z10
+	VFMADD231PD Z14, Z15, K4, Z10
+	VADDPD      Z10, Z8, Z8
+	VMULPD.Z    Z12, Z13, K1, Z10
+	VFMADD231PD Z14, Z15, K2, Z10
+	VADDPD      Z10, Z9, Z9
+	VADDPD      Z8, Z4, Z10
+	VMAXPD      Z8, Z4, Z11
+	VMINPD      Z8, Z4, Z8
+	VSUBPD      Z11, Z10, Z11
+	VSUBPD      Z11, Z8, Z8
+	VADDPD      Z8, Z5, Z5
+	VMOVAPD     Z10, Z4
+	VADDPD      Z9, Z6, Z8
+	VMAXPD      Z9, Z6, Z10
+	VMINPD      Z9, Z6, Z9
+	VSUBPD      Z10, Z8, Z10
+	VSUBPD      Z10, Z9, Z9
+	VADDPD      Z9, Z7, Z7
+	VMOVAPD     Z8, Z6
+	JMP         done144
+
+half143:
+	CMPQ        R10, $0x08
+	JBE         one145
+	MOVQ        R9, DI
+	SHRQ        $0x06, DI
+	KMOVB       (DX)(DI*1), K1
+	KMOVB       (BX)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD.Z   (AX)(R9*1), K2, Z8
+	PREFETCHT0  4096(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	KMOVB       1(DX)(DI*1), K2
+	KMOVB       1(BX)(DI*1), K3
+	KORW        K2, K3, K3
+	VMOVUPD.Z   64(AX)(R9*1), K3, Z9
+	PREFETCHT0  4160(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z9, K2, Z9
+	VMAXPD      Z9, Z1, Z9
+	VMINPD      Z9, Z2, Z9
+	VMOVUPD     Z8, Z10
+	VFMADD213PD Z0, Z3, Z10
+	VMOVUPD     Z9, Z12
+	VFMADD213PD Z0, Z3, Z12
+	VSUBPD      Z0, Z10, Z11
+	VSUBPD      Z0, Z12, Z13
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z11
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VPSLLQ      $0x34, Z10, Z10
+	VPSLLQ      $0x34, Z12, Z12
+	KMOVB       (BX)(DI*1), K3
+	KMOVB       1(BX)(DI*1), K4
+	VMULPD.Z    Z10, Z11, K3, Z8
+	VFMADD231PD Z12, Z13, K4, Z8
+	VMULPD.Z    Z10, Z11, K1, Z9
+	VFMADD231PD Z12, Z13, K2, Z9
+	VADDPD      Z8, Z4, Z10
+	VMAXPD      Z8, Z4, Z11
+	VMINPD      Z8, Z4, Z8
+	VSUBPD      Z11, Z10, Z11
+	VSUBPD      Z11, Z8, Z8
+	VADDPD      Z8, Z5, Z5
+	VMOVAPD     Z10, Z4
+	VADDPD      Z9, Z6, Z8
+	VMAXPD      Z9, Z6, Z10
+	VMINPD      Z9, Z6, Z9
+	VSUBPD      Z10, Z8, Z10
+	VSUBPD      Z10, Z9, Z9
+	VADDPD      Z9, Z7, Z7
+	VMOVAPD     Z8, Z6
+	JMP         done144
+
+one145:
+	MOVQ        R9, DI
+	SHRQ        $0x06, DI
+	KMOVB       (DX)(DI*1), K1
+	KMOVB       (BX)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD.Z   (AX)(R9*1), K2, Z8
+	PREFETCHT0  4096(AX)(R9*1)
+	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z1, Z8
+	VMINPD      Z8, Z2, Z8
+	VMOVUPD     Z8, Z9
+	VFMADD213PD Z0, Z3, Z9
+	VSUBPD      Z0, Z9, Z10
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z10, Z8
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z10, Z8
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VPSLLQ      $0x34, Z9, Z9
+	KMOVB       (BX)(DI*1), K2
+	VMULPD.Z    Z9, Z10, K2, Z8
+	VMULPD.Z    Z9, Z10, K1, Z9
+	VADDPD      Z8, Z4, Z10
+	VMAXPD      Z8, Z4, Z11
+	VMINPD      Z8, Z4, Z8
+	VSUBPD      Z11, Z10, Z11
+	VSUBPD      Z11, Z8, Z8
+	VADDPD      Z8, Z5, Z5
+	VMOVAPD     Z10, Z4
+	VADDPD      Z9, Z6, Z8
+	VMAXPD      Z9, Z6, Z10
+	VMINPD      Z9, Z6, Z9
+	VSUBPD      Z10, Z8, Z10
+	VSUBPD      Z10, Z9, Z9
+	VADDPD      Z9, Z7, Z7
+	VMOVAPD     Z8, Z6
+
+done144:
+	ADDQ    CX, AX
+	ADDQ    SI, DX
+	ADDQ    SI, BX
+	VMOVUPD Z4, (SP)(R8*1)
+	VMOVUPD Z5, 512(SP)(R8*1)
+	VMOVUPD Z6, 1024(SP)(R8*1)
+	VMOVUPD Z7, 1536(SP)(R8*1)
+	ADDQ    $+64, R8
+	SUBQ    $0x01, rows+32(FP)
+	JZ      sums152
+	CMPQ    R8, $+512
+	JNE     row139
+
+sums152:
+	VMOVUPD    (SP), Z8
+	VMOVUPD    512(SP), Z9
+	VMOVUPD    128(SP), Z10
+	VMOVUPD    640(SP), Z11
+	VSHUFF64X2 $0x44, Z10, Z8, Z12
+	VSHUFF64X2 $0xee, Z10, Z8, Z8
+	VSHUFF64X2 $0x44, Z11, Z9, Z10
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VADDPD     Z9, Z10, Z10
+	VADDPD     Z8, Z12, Z9
+	VMAXPD     Z8, Z12, Z11
+	VMINPD     Z8, Z12, Z8
+	VSUBPD     Z11, Z9, Z11
+	VSUBPD     Z11, Z8, Z8
+	VADDPD     Z8, Z10, Z10
+	VMOVAPD    Z9, Z12
+	VMOVUPD    256(SP), Z8
+	VMOVUPD    768(SP), Z9
+	VMOVUPD    384(SP), Z11
+	VMOVUPD    896(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z8, Z14
+	VSHUFF64X2 $0xee, Z11, Z8, Z8
+	VSHUFF64X2 $0x44, Z13, Z9, Z11
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VADDPD     Z8, Z14, Z9
+	VMAXPD     Z8, Z14, Z13
+	VMINPD     Z8, Z14, Z8
+	VSUBPD     Z13, Z9, Z13
+	VSUBPD     Z13, Z8, Z8
+	VADDPD     Z8, Z11, Z11
+	VMOVAPD    Z9, Z14
+	VSHUFF64X2 $0x88, Z14, Z12, Z8
+	VSHUFF64X2 $0xdd, Z14, Z12, Z9
+	VSHUFF64X2 $0x88, Z11, Z10, Z12
+	VSHUFF64X2 $0xdd, Z11, Z10, Z10
+	VADDPD     Z10, Z12, Z12
+	VADDPD     Z9, Z8, Z10
+	VMAXPD     Z9, Z8, Z11
+	VMINPD     Z9, Z8, Z9
+	VSUBPD     Z11, Z10, Z11
+	VSUBPD     Z11, Z9, Z9
+	VADDPD     Z9, Z12, Z12
+	VMOVAPD    Z10, Z8
+	VMOVUPD    64(SP), Z9
+	VMOVUPD    576(SP), Z10
+	VMOVUPD    192(SP), Z11
+	VMOVUPD    704(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z9, Z14
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VSHUFF64X2 $0x44, Z13, Z10, Z11
+	VSHUFF64X2 $0xee, Z13, Z10, Z10
+	VADDPD     Z10, Z11, Z11
+	VADDPD     Z9, Z14, Z10
+	VMAXPD     Z9, Z14, Z13
+	VMINPD     Z9, Z14, Z9
+	VSUBPD     Z13, Z10, Z13
+	VSUBPD     Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VMOVAPD    Z10, Z14
+	VMOVUPD    320(SP), Z9
+	VMOVUPD    832(SP), Z10
+	VMOVUPD    448(SP), Z13
+	VMOVUPD    960(SP), Z15
+	VSHUFF64X2 $0x44, Z13, Z9, Z16
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VSHUFF64X2 $0x44, Z15, Z10, Z13
+	VSHUFF64X2 $0xee, Z15, Z10, Z10
+	VADDPD     Z10, Z13, Z13
+	VADDPD     Z9, Z16, Z10
+	VMAXPD     Z9, Z16, Z15
+	VMINPD     Z9, Z16, Z9
+	VSUBPD     Z15, Z10, Z15
+	VSUBPD     Z15, Z9, Z9
+	VADDPD     Z9, Z13, Z13
+	VMOVAPD    Z10, Z16
+	VSHUFF64X2 $0x88, Z16, Z14, Z9
+	VSHUFF64X2 $0xdd, Z16, Z14, Z10
+	VSHUFF64X2 $0x88, Z13, Z11, Z14
+	VSHUFF64X2 $0xdd, Z13, Z11, Z11
+	VADDPD     Z11, Z14, Z14
+	VADDPD     Z10, Z9, Z11
+	VMAXPD     Z10, Z9, Z13
+	VMINPD     Z10, Z9, Z10
+	VSUBPD     Z13, Z11, Z13
+	VSUBPD     Z13, Z10, Z10
+	VADDPD     Z10, Z14, Z14
+	VMOVAPD    Z11, Z9
+	VUNPCKLPD  Z9, Z8, Z10
+	VUNPCKHPD  Z9, Z8, Z8
+	VUNPCKLPD  Z14, Z12, Z9
+	VUNPCKHPD  Z14, Z12, Z11
+	VADDPD     Z11, Z9, Z9
+	VADDPD     Z8, Z10, Z11
+	VMAXPD     Z8, Z10, Z12
+	VMINPD     Z8, Z10, Z8
+	VSUBPD     Z12, Z11, Z12
+	VSUBPD     Z12, Z8, Z8
+	VADDPD     Z8, Z9, Z9
+	VMOVAPD    Z11, Z10
+	VADDPD     Z9, Z10, Z10
+	MOVQ       a+0(FP), R8
+	VMOVUPD    Z10, (R8)
+	ADDQ       $+64, a+0(FP)
+	VMOVUPD    1024(SP), Z8
+	VMOVUPD    1536(SP), Z9
+	VMOVUPD    1152(SP), Z10
+	VMOVUPD    1664(SP), Z11
+	VSHUFF64X2 $0x44, Z10, Z8, Z12
+	VSHUFF64X2 $0xee, Z10, Z8, Z8
+	VSHUFF64X2 $0x44, Z11, Z9, Z10
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VADDPD     Z9, Z10, Z10
+	VADDPD     Z8, Z12, Z9
+	VMAXPD     Z8, Z12, Z11
+	VMINPD     Z8, Z12, Z8
+	VSUBPD     Z11, Z9, Z11
+	VSUBPD     Z11, Z8, Z8
+	VADDPD     Z8, Z10, Z10
+	VMOVAPD    Z9, Z12
+	VMOVUPD    1280(SP), Z8
+	VMOVUPD    1792(SP), Z9
+	VMOVUPD    1408(SP), Z11
+	VMOVUPD    1920(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z8, Z14
+	VSHUFF64X2 $0xee, Z11, Z8, Z8
+	VSHUFF64X2 $0x44, Z13, Z9, Z11
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VADDPD     Z8, Z14, Z9
+	VMAXPD     Z8, Z14, Z13
+	VMINPD     Z8, Z14, Z8
+	VSUBPD     Z13, Z9, Z13
+	VSUBPD     Z13, Z8, Z8
+	VADDPD     Z8, Z11, Z11
+	VMOVAPD    Z9, Z14
+	VSHUFF64X2 $0x88, Z14, Z12, Z8
+	VSHUFF64X2 $0xdd, Z14, Z12, Z9
+	VSHUFF64X2 $0x88, Z11, Z10, Z12
+	VSHUFF64X2 $0xdd, Z11, Z10, Z10
+	VADDPD     Z10, Z12, Z12
+	VADDPD     Z9, Z8, Z10
+	VMAXPD     Z9, Z8, Z11
+	VMINPD     Z9, Z8, Z9
+	VSUBPD     Z11, Z10, Z11
+	VSUBPD     Z11, Z9, Z9
+	VADDPD     Z9, Z12, Z12
+	VMOVAPD    Z10, Z8
+	VMOVUPD    1088(SP), Z9
+	VMOVUPD    1600(SP), Z10
+	VMOVUPD    1216(SP), Z11
+	VMOVUPD    1728(SP), Z13
+	VSHUFF64X2 $0x44, Z11, Z9, Z14
+	VSHUFF64X2 $0xee, Z11, Z9, Z9
+	VSHUFF64X2 $0x44, Z13, Z10, Z11
+	VSHUFF64X2 $0xee, Z13, Z10, Z10
+	VADDPD     Z10, Z11, Z11
+	VADDPD     Z9, Z14, Z10
+	VMAXPD     Z9, Z14, Z13
+	VMINPD     Z9, Z14, Z9
+	VSUBPD     Z13, Z10, Z13
+	VSUBPD     Z13, Z9, Z9
+	VADDPD     Z9, Z11, Z11
+	VMOVAPD    Z10, Z14
+	VMOVUPD    1344(SP), Z9
+	VMOVUPD    1856(SP), Z10
+	VMOVUPD    1472(SP), Z13
+	VMOVUPD    1984(SP), Z15
+	VSHUFF64X2 $0x44, Z13, Z9, Z16
+	VSHUFF64X2 $0xee, Z13, Z9, Z9
+	VSHUFF64X2 $0x44, Z15, Z10, Z13
+	VSHUFF64X2 $0xee, Z15, Z10, Z10
+	VADDPD     Z10, Z13, Z13
+	VADDPD     Z9, Z16, Z10
+	VMAXPD     Z9, Z16, Z15
+	VMINPD     Z9, Z16, Z9
+	VSUBPD     Z15, Z10, Z15
+	VSUBPD     Z15, Z9, Z9
+	VADDPD     Z9, Z13, Z13
+	VMOVAPD    Z10, Z16
+	VSHUFF64X2 $0x88, Z16, Z14, Z9
+	VSHUFF64X2 $0xdd, Z16, Z14, Z10
+	VSHUFF64X2 $0x88, Z13, Z11, Z14
+	VSHUFF64X2 $0xdd, Z13, Z11, Z11
+	VADDPD     Z11, Z14, Z14
+	VADDPD     Z10, Z9, Z11
+	VMAXPD     Z10, Z9, Z13
+	VMINPD     Z10, Z9, Z10
+	VSUBPD     Z13, Z11, Z13
+	VSUBPD     Z13, Z10, Z10
+	VADDPD     Z10, Z14, Z14
+	VMOVAPD    Z11, Z9
+	VUNPCKLPD  Z9, Z8, Z10
+	VUNPCKHPD  Z9, Z8, Z8
+	VUNPCKLPD  Z14, Z12, Z9
+	VUNPCKHPD  Z14, Z12, Z11
+	VADDPD     Z11, Z9, Z9
+	VADDPD     Z8, Z10, Z11
+	VMAXPD     Z8, Z10, Z12
+	VMINPD     Z8, Z10, Z8
+	VSUBPD     Z12, Z11, Z12
+	VSUBPD     Z12, Z8, Z8
+	VADDPD     Z8, Z9, Z9
+	VMOVAPD    Z11, Z10
+	VADDPD     Z9, Z10, Z10
+	MOVQ       b+8(FP), R8
+	VMOVUPD    Z10, (R8)
+	ADDQ       $+64, b+8(FP)
+	XORQ       R8, R8
+	CMPQ       rows+32(FP), $0x00
+	JNE        row139
+
+last141:
 	VZEROUPPER
 	RET
 
@@ -10106,19 +10178,19 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last151
+	JEQ     last155
 	XORQ    R12, R12
 	CMPQ    n+56(FP), $0x08
-	JG      long157
+	JG      long161
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00, R14
 	MOVQ    $-1, R13
 	BZHIQ   R14, R13, R13
 	KMOVB   R13, K1
 
-short156:
+short160:
 	CMPQ        rows+48(FP), $0x04
-	JL          row149
+	JL          row153
 	VMOVUPD.Z   (SI), K1, Z8
 	PREFETCHT0  4096(SI)
 	KMOVB       (R8), K2
@@ -10275,11 +10347,11 @@ short156:
 	LEAQ        (AX)(R13*4), AX
 	ADDQ        $+256, R12
 	SUBQ        $0x04, rows+48(FP)
-	JZ          sums158
+	JZ          sums162
 	CMPQ        R12, $+512
-	JNE         short156
+	JNE         short160
 
-sums158:
+sums162:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10490,21 +10562,21 @@ sums158:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short156
-	JMP        last151
+	JNE        short160
+	JMP        last155
 
-long157:
+long161:
 	CMPQ  n+56(FP), $0x10
-	JG    long160
+	JG    long164
 	MOVQ  n+56(FP), R14
 	SUBQ  $0x08, R14
 	MOVQ  $-1, R13
 	BZHIQ R14, R13, R13
 	KMOVB R13, K1
 
-short159:
+short163:
 	CMPQ        rows+48(FP), $0x02
-	JL          row149
+	JL          row153
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  4096(SI)
 	KMOVB       (R8), K2
@@ -10648,11 +10720,11 @@ short159:
 	LEAQ        (AX)(R13*2), AX
 	ADDQ        $+128, R12
 	SUBQ        $0x02, rows+48(FP)
-	JZ          sums161
+	JZ          sums165
 	CMPQ        R12, $+512
-	JNE         short159
+	JNE         short163
 
-sums161:
+sums165:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10863,11 +10935,11 @@ sums161:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        short159
-	JMP        last151
+	JNE        short163
+	JMP        last155
 
-long160:
-row149:
+long164:
+row153:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -10875,11 +10947,11 @@ row149:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000020, R14
-	JL     rest152
+	JL     rest156
 
-group150:
+group154:
 	TESTQ    BX, BX
-	JZ       none162
+	JZ       none166
 	VMOVUPD  (DX), Z8
 	VMOVNTPD Z8, (CX)
 	VMOVUPD  64(DX), Z8
@@ -10892,7 +10964,7 @@ group150:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none162:
+none166:
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -11033,13 +11105,13 @@ none162:
 	VMOVAPD     Z8, Z6
 	ADDQ        $+256, R13
 	SUBQ        $0x00000020, R14
-	JGE         group150
+	JGE         group154
 
-rest152:
+rest156:
 	ADDQ     $0x00000020, R14
-	JZ       done154
+	JZ       done158
 	TESTQ    BX, BX
-	JZ       none163
+	JZ       none167
 	VMOVUPD  (DX), Z8
 	VMOVNTPD Z8, (CX)
 	VMOVUPD  64(DX), Z8
@@ -11052,9 +11124,9 @@ rest152:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none163:
+none167:
 	CMPQ        R14, $0x10
-	JBE         half153
+	JBE         half157
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -11201,11 +11273,11 @@ none163:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done154
+	JMP         done158
 
-half153:
+half157:
 	CMPQ        R14, $0x08
-	JBE         one155
+	JBE         one159
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -11286,9 +11358,9 @@ half153:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done154
+	JMP         done158
 
-one155:
+one159:
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -11337,7 +11409,7 @@ one155:
 	VADDPD      Z10, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done154:
+done158:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -11348,11 +11420,11 @@ done154:
 	VMOVUPD Z7, 1536(SP)(R12*1)
 	ADDQ    $+64, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums164
+	JZ      sums168
 	CMPQ    R12, $+512
-	JNE     row149
+	JNE     row153
 
-sums164:
+sums168:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -11563,13 +11635,13 @@ sums164:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row149
+	JNE        row153
 
-last151:
+last155:
 	TESTQ BX, BX
-	JZ    none166
+	JZ    none170
 
-more165:
+more169:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -11581,9 +11653,9 @@ more165:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more165
+	JNZ      more169
 
-none166:
+none170:
 	VZEROUPPER
 	RET
 
@@ -11611,17 +11683,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Z0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ   R10, R10
-	JZ      last168
+	JZ      last172
 
-row167:
+row171:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one170
+	JB           one174
 
-two169:
+two173:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -11648,13 +11720,13 @@ two169:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two169
+	JAE      two173
 
-one170:
+one174:
 	ADDQ $0x02, R12
-	JZ   rest172
+	JZ   rest176
 
-group171:
+group175:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -11669,13 +11741,13 @@ group171:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group171
+	JNZ      group175
 
-rest172:
+rest176:
 	TESTQ     R8, R8
-	JZ        done174
+	JZ        done178
 	CMPQ      R8, $0x08
-	JBE       half173
+	JBE       half177
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -11688,9 +11760,9 @@ rest172:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done174
+	JMP       done178
 
-half173:
+half177:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -11698,15 +11770,15 @@ half173:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done174:
+done178:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row167
+	JNZ  row171
 
-last168:
+last172:
 	VZEROUPPER
 	RET
 
@@ -11723,9 +11795,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB  K1, K1, K1
 	TESTQ   R8, R8
-	JZ      done176
+	JZ      done180
 
-rows175:
+rows179:
 	VMOVUPD     (BX), Z1
 	ADDQ        $0x40, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
@@ -11836,9 +11908,9 @@ rows175:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, DI
 	SUBQ        $0x08, R8
-	JNZ         rows175
+	JNZ         rows179
 
-done176:
+done180:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -11865,15 +11937,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last178
+	JZ    last182
 
-row177:
+row181:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one180
+	JB   one184
 
-two179:
+two183:
 	VMOVUPD (AX)(R9*1), Z0
 	VMOVUPD (DX)(R9*1), Z1
 	VADDPD  Z1, Z0, Z0
@@ -11892,13 +11964,13 @@ two179:
 	VMOVUPD Z0, 192(AX)(R9*1)
 	ADDQ    $+256, R9
 	SUBQ    $0x02, R10
-	JAE     two179
+	JAE     two183
 
-one180:
+one184:
 	ADDQ $0x02, R10
-	JZ   rest182
+	JZ   rest186
 
-group181:
+group185:
 	VMOVUPD (AX)(R9*1), Z0
 	VMOVUPD (DX)(R9*1), Z1
 	VADDPD  Z1, Z0, Z0
@@ -11909,13 +11981,13 @@ group181:
 	VMOVUPD Z0, 64(AX)(R9*1)
 	ADDQ    $0x80, R9
 	DECQ    R10
-	JNZ     group181
+	JNZ     group185
 
-rest182:
+rest186:
 	TESTQ     SI, SI
-	JZ        done184
+	JZ        done188
 	CMPQ      SI, $0x08
-	JBE       half183
+	JBE       half187
 	VMOVUPD.Z (AX)(R9*1), K1, Z0
 	VMOVUPD.Z (DX)(R9*1), K1, Z1
 	VADDPD    Z1, Z0, Z0
@@ -11924,20 +11996,20 @@ rest182:
 	VMOVUPD.Z 64(DX)(R9*1), K2, Z1
 	VADDPD    Z1, Z0, Z0
 	VMOVUPD   Z0, K2, 64(AX)(R9*1)
-	JMP       done184
+	JMP       done188
 
-half183:
+half187:
 	VMOVUPD.Z (AX)(R9*1), K1, Z0
 	VMOVUPD.Z (DX)(R9*1), K1, Z1
 	VADDPD    Z1, Z0, Z0
 	VMOVUPD   Z0, K1, (AX)(R9*1)
 
-done184:
+done188:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row177
+	JNZ  row181
 
-last178:
+last182:
 	VZEROUPPER
 	RET

@@ -10,11 +10,21 @@ package zlpr
 //go:noescape
 func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
 
+// copyStream32AVX2 copies n elements, a multiple of 64, past the caches.
+//
+//go:noescape
+func copyStream32AVX2(dst *float32, x *float32, n int)
+
 // packBytesAVX512 writes the lowest bits of n bytes as bits, for every row: row i goes
 // from src[i·stride] on to dst[i·dstStride] on. bad is not 0 where a byte is neither 0 nor 1.
 //
 //go:noescape
 func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
+
+// copyStream32AVX512 copies n elements, a multiple of 64, past the caches.
+//
+//go:noescape
+func copyStream32AVX512(dst *float32, x *float32, n int)
 
 // selectSums32AVX2 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have

@@ -9,7 +9,6 @@ func ceilingKernels(f *file) {
 		v := &vec{f, t, float32s}
 		read(v)
 		copying(v, false)
-		copying(v, true)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 func lossKernels(f *file) {
 	for _, t := range tiers {
 		packBytes(&vec{f, t, float32s})
+		copying(&vec{f, t, float32s}, true)
 	}
 	for _, e := range elems {
 		for _, t := range tiers {

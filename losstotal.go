@@ -1,0 +1,78 @@
+package zlpr
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/exact"
+)
+
+// A lossTotal sums up rows, in any order.
+type lossTotal struct {
+	sum, weight exact.Sum
+	rows        int
+	min, max    float64
+	positives   int // the most of a row
+}
+
+func (t *lossTotal) merge(u *lossTotal) {
+	t.sum.Merge(&u.sum)
+	t.weight.Merge(&u.weight)
+	t.rows += u.rows
+	t.min, t.max = min(t.min, u.min), max(t.max, u.max)
+	t.positives = max(t.positives, u.positives)
+}
+
+// sumUp adds the rows' losses to the totals.
+func (w *lossWorker[T]) sumUp() {
+	j, c, t := &w.e.job, &w.chunk, &w.total
+	rows := c.rows
+	if !c.allLive {
+		rows = 0
+		for i, live := range c.live {
+			if live {
+				rows++
+			} else {
+				c.loss[i] = 0
+			}
+		}
+	}
+	if j.b.RowWeights != nil {
+		for i, live := range c.live {
+			if live {
+				t.sum.AddProduct(w.weight[i], c.loss[i])
+				t.weight.Add(w.weight[i])
+				c.loss[i] *= w.weight[i]
+			}
+		}
+	} else {
+		t.sum.AddSlice(c.loss)
+		t.weight.Add(float64(rows))
+	}
+	t.rows += rows
+	t.extremes(c.loss, c.live, c.allLive)
+	if j.out.Losses != nil {
+		copy(j.out.Losses[c.first:], c.loss)
+	}
+}
+
+// extremes takes in the losses of the live rows. NaN are neither smallest nor
+// largest.
+func (t *lossTotal) extremes(loss []float64, live []bool, allLive bool) {
+	if allLive {
+		// Numbers ≥ 0 are in the order of their bits, and no branch is needed.
+		least, most := int64(math.MaxInt64), int64(math.MinInt64)
+		for _, l := range loss {
+			b := int64(math.Float64bits(l))
+			least, most = min(least, b), max(most, b)
+		}
+		if least >= 0 && most <= int64(math.Float64bits(math.Inf(1))) {
+			t.min, t.max = min(t.min, math.Float64frombits(uint64(least))), max(t.max, math.Float64frombits(uint64(most)))
+			return
+		}
+	}
+	for i, l := range loss {
+		if live[i] && l == l {
+			t.min, t.max = min(t.min, l), max(t.max, l)
+		}
+	}
+}
