@@ -24,6 +24,8 @@ func TestHashes(t *testing.T) {
 		{"sumExp/float64", 0xf53eca09ae1f943d, hashSumExp[float64]},
 		{"scaleExp/float32", 0xafaaf90ba4f8c03b, hashScaleExp[float32]},
 		{"scaleExp/float64", 0x1dbbf77ac31c4c7e, hashScaleExp[float64]},
+		{"scaleExpStream/float32", 0xafaaf90ba4f8c03b, hashScaleExpStream[float32]}, // as scaleExp
+		{"scaleExpStream/float64", 0x1dbbf77ac31c4c7e, hashScaleExpStream[float64]},
 		{"maximum/float32", 0x1fa7d6886aaf483a, hashMaximum[float32]},
 		{"maximum/float64", 0x36ce122df9cf715b, hashMaximum[float64]},
 		{"offset/float32", 0x97e0adb809915ca7, hashOffset[float32]},
@@ -169,14 +171,17 @@ func hashSumExp[T Float](h *resultHash, r *rawRand) {
 	addHash(h, err[:rows]...)
 }
 
-func hashScaleExp[T Float](h *resultHash, r *rawRand) {
+func hashScaleExp[T Float](h *resultHash, r *rawRand)       { hashScale[T](h, r, false) }
+func hashScaleExpStream[T Float](h *resultHash, r *rawRand) { hashScale[T](h, r, true) }
+
+func hashScale[T Float](h *resultHash, r *rawRand, stream bool) {
 	x, stride, rows, n, top := hashedRows[T](r)
 	p := make([]rowParams[T], rows)
 	for i := range p {
 		p[i] = scaleParams[T](power{hi: r.positive(1), exp: int64(top*math.Log2E) + 1})
 	}
 	dst := make([]T, len(x))
-	scaleExp(dst, stride, x, stride, rows, n, p, 1)
+	scale(dst, stride, x, stride, rows, n, p, 1, stream)
 	addHash(h, dst...)
 }
 
