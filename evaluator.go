@@ -47,6 +47,7 @@ type lossJob[T Float] struct {
 	out *Output[T]
 
 	chunkRows, chunks int
+	span              int64        // chunks that a worker takes at a time
 	next              atomic.Int64 // the next chunk
 	failed            atomic.Int64 // the first chunk with an error
 	wait              sync.WaitGroup
@@ -83,6 +84,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
+	j.span = int64(max(1, min(maxSpan, j.chunks/(8*e.opts.Workers))))
 	for i := len(e.workers); i < max(1, min(e.opts.Workers, j.chunks)); i++ {
 		e.workers = append(e.workers, newLossWorker(e))
 	}
@@ -135,9 +137,13 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 
 // A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
 // rows: the gradient finds scores and bits in the nearest caches.
+//
+// A worker takes up to maxSpan chunks in a row: what one reads ahead of a chunk
+// is seldom another's.
 const (
 	lossChunkLen  = 8192
 	lossChunkRows = 256
+	maxSpan       = 16
 )
 
 // setClassesOff notes the classes of weight 0.
@@ -215,20 +221,22 @@ func (w *lossWorker[T]) run() {
 	j := &w.e.job
 	defer w.chunk.pending.finish()
 	for {
-		k := j.next.Add(1) - 1
-		if k >= int64(j.chunks) || k > j.failed.Load() {
-			return
-		}
-		err := j.ctx.Err()
-		if err == nil {
-			err = w.do(int(k))
-		}
-		if err != nil {
-			w.err, w.errChunk = err, k
-			for old := j.failed.Load(); k < old && !j.failed.CompareAndSwap(old, k); {
-				old = j.failed.Load()
+		end := j.next.Add(j.span)
+		for k := end - j.span; k < end; k++ {
+			if k >= int64(j.chunks) || k > j.failed.Load() {
+				return
 			}
-			return
+			err := j.ctx.Err()
+			if err == nil {
+				err = w.do(int(k))
+			}
+			if err != nil {
+				w.err, w.errChunk = err, k
+				for old := j.failed.Load(); k < old && !j.failed.CompareAndSwap(old, k); {
+					old = j.failed.Load()
+				}
+				return
+			}
 		}
 	}
 }
