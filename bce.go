@@ -26,8 +26,10 @@ import (
 //
 // The relative error of the loss is below 4 ULP, as that of ZLPR, and so is that
 // of gradients above 2^-120 (float64: 2^-1000); without focal exponent at most
-// 2.1 ULP were found of either. That of the derivative by the threshold is below
-// 4 ULP of the sum of the magnitudes of the gradient.
+// 2.1 ULP were found of either. With one, that holds while weights times scale
+// are below 1e37: beyond, terms whose exponential is too small for float64 lose
+// digits. The error of the derivative by the threshold is below 4 ULP of the sum
+// of the magnitudes of the gradient.
 //
 // See Lin et al., "Focal Loss for Dense Object Detection", arXiv 1708.02002.
 type BCE struct {
@@ -78,7 +80,8 @@ func evalBCE[T Float](c *lossChunk[T], l *BCE) error {
 }
 
 // bceRow evaluates row i in the general way: with a focal exponent, and where
-// the kernels do not serve (see bce_rows.go). With x = ±(s-s0) by the label and e = e^-|x|,
+// the kernels do not serve (see bce_rows.go). With x = ±(s-s0) by the label and
+// e = e^-|x|,
 //
 //	softplus(x) = max(x, 0) + log1p(e)
 //	sigmoid(x) = 1/(1+e) for x ≥ 0, e/(1+e) else

@@ -12,9 +12,10 @@ import (
 // pivot 0 (see generalrow.go).
 //
 // Two arrays of bits, pos and neg, select elements: y = -x for those in pos and
-// y = x for those in neg; no element is in both; the others take no part. The weight of element j is
-// m·2^e, 1 ≤ m ≤ 2 and e an integer, or m = 0, which leaves the element out. So
-// a weight has any magnitude and costs one rounding. The term of an element is
+// y = x for those in neg; no element is in both; the others take no part. The
+// weight of element j is m·2^e, 1 ≤ m ≤ 2 and e an integer, or m = 0, which
+// leaves the element out. So a weight has any magnitude and costs one rounding.
+// The term of an element is
 //
 //	m·2^e·e^(γy)·2^-c
 //

@@ -1,7 +1,5 @@
 package gen
 
-import "math"
-
 // neonSelectScale emits the gradient of the losses made of selectExp.
 func neonSelectScale(v *neonVec) {
 	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
@@ -13,10 +11,7 @@ func neonSelectScale(v *neonVec) {
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newNeonRowLoop(v, dst, w)
 	v.loadConstants()
-	least := math.Ldexp(math.Sqrt2, -126)
-	if v.double() {
-		least = math.Ldexp(math.Sqrt2, -1022)
-	}
+	least := normalExp(v.double())
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 

@@ -19,10 +19,7 @@ func selectScale(v *vec) {
 	w, wStride := v.param("w"), v.stride("wStride")
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newRowLoop(v)
-	least := math.Ldexp(math.Sqrt2, -126)
-	if v.double() {
-		least = math.Ldexp(math.Sqrt2, -1022)
-	}
+	least := normalExp(v.double())
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 
@@ -62,6 +59,15 @@ func selectScale(v *vec) {
 		v.ADDQ(operand.U8(v.size), fa)
 		v.ADDQ(operand.U8(v.size), fb)
 	})
+}
+
+// normalExp is the least exponential that counts in a gradient, as the root
+// package has it.
+func normalExp(double bool) float64 {
+	if double {
+		return math.Ldexp(math.Sqrt2, -1022)
+	}
+	return math.Ldexp(math.Sqrt2, -126)
 }
 
 // union returns the lanes of a or b, overwriting a.

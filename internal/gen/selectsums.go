@@ -373,15 +373,20 @@ func newSelected(v *vec) *selected {
 	return a
 }
 
-func (a *selected) clear() {
-	for _, r := range append(append([]vreg(nil), a.sum...), a.err...) {
-		a.zero(r)
+func (a *selected) clear() { a.clearLanes(a.stack, a.sum, a.err) }
+
+// clearLanes clears accumulators in registers and on the stack.
+func (v *vec) clearLanes(stack []operand.Mem, registers ...[]vreg) {
+	for _, list := range registers {
+		for _, r := range list {
+			v.zero(r)
+		}
 	}
-	if a.stack != nil {
-		zero := a.reg()
-		a.zero(zero)
-		for _, m := range a.stack {
-			a.move(zero, m)
+	if stack != nil {
+		zero := v.reg()
+		v.zero(zero)
+		for _, m := range stack {
+			v.move(zero, m)
 		}
 	}
 }

@@ -431,18 +431,7 @@ func newSideSum(v *vec) *sideSum {
 	return a
 }
 
-func (a *sideSum) clear() {
-	for _, r := range append(append([]vreg(nil), a.sum...), a.err...) {
-		a.zero(r)
-	}
-	if a.stack != nil {
-		zero := a.reg()
-		a.zero(zero)
-		for _, m := range a.stack {
-			a.move(zero, m)
-		}
-	}
-}
+func (a *sideSum) clear() { a.clearLanes(a.stack, a.sum, a.err) }
 
 // pair adds the terms w of a pair, the lanes of the side.
 func (a *sideSum) pair(s *sides, bits gpreg, q pair, w []vreg) {
