@@ -176,11 +176,18 @@ func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || w == 0 {
 		return err
 	}
-	last := lastWord(l.Cols)
-	for r := r0; r < r1; r++ {
-		out := dst[(r-r0)*w:][:w]
-		copy(out, l.Words[r*l.Stride:])
-		out[w-1] &= last
+	dst = dst[:(r1-r0)*w]
+	if l.Stride == w {
+		copy(dst, l.Words[r0*w:])
+	} else {
+		for i := 0; i < len(dst); i += w {
+			copy(dst[i:][:w], l.Words[(r0+i/w)*l.Stride:])
+		}
+	}
+	if last := lastWord(l.Cols); last != ^uint64(0) {
+		for i := w - 1; i < len(dst); i += w {
+			dst[i] &= last
+		}
 	}
 	return nil
 }
