@@ -4,8 +4,9 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 	"sync/atomic"
+
+	"github.com/zlpr/zlpr/internal/crew"
 )
 
 // An Evaluator evaluates a loss and its gradient on batches. It keeps its
@@ -15,6 +16,7 @@ type Evaluator[T Float] struct {
 	traits  lossTraits
 	opts    Options
 	workers []*lossWorker[T]
+	crew    *crew.Crew
 	job     lossJob[T]
 	none    Output[T]
 }
@@ -37,7 +39,9 @@ func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
 	if opts.Workers == 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
-	return &Evaluator[T]{loss: loss, traits: t, opts: opts}, nil
+	e := &Evaluator[T]{loss: loss, traits: t, opts: opts}
+	e.crew = crew.New(func(i int) { e.workers[i].run() })
+	return e, nil
 }
 
 // A lossJob is one call of Evaluate.
@@ -47,10 +51,8 @@ type lossJob[T Float] struct {
 	out *Output[T]
 
 	chunkRows, chunks int
-	span              int64        // chunks that a worker takes at a time
-	next              atomic.Int64 // the next chunk
+	active            []*lossWorker[T]
 	failed            atomic.Int64 // the first chunk with an error
-	wait              sync.WaitGroup
 
 	number       int     // of batches so far
 	counting     bool    // the pass that counts rows
@@ -84,10 +86,11 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
-	j.span = int64(max(1, min(maxSpan, j.chunks/(8*e.opts.Workers))))
-	for i := len(e.workers); i < max(1, min(e.opts.Workers, j.chunks)); i++ {
-		e.workers = append(e.workers, newLossWorker(e))
+	active := max(1, min(e.opts.Workers, j.chunks))
+	for i := len(e.workers); i < active; i++ {
+		e.workers = append(e.workers, newLossWorker(e, i))
 	}
+	j.active = e.workers[:active]
 	j.setClassesOff(bitWords(n))
 	g := &out.Grad
 	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
@@ -137,13 +140,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 
 // A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
 // rows: the gradient finds scores and bits in the nearest caches.
-//
-// A worker takes up to maxSpan chunks in a row: what one reads ahead of a chunk
-// is seldom another's.
 const (
 	lossChunkLen  = 8192
 	lossChunkRows = 256
-	maxSpan       = 16
 )
 
 // setClassesOff notes the classes of weight 0.
@@ -160,23 +159,20 @@ func (j *lossJob[T]) setClassesOff(words int) {
 	}
 }
 
-// pass runs the workers over all chunks.
+// pass runs the workers over all chunks. Every one begins with a part of its own,
+// the same in every pass over as many rows: what it reads ahead is its own, and
+// so is what its caches hold from the pass before.
 func (e *Evaluator[T]) pass() (*lossTotal, error) {
 	j := &e.job
-	j.next.Store(0)
 	j.failed.Store(math.MaxInt64)
-	n := max(1, min(e.opts.Workers, j.chunks))
-	workers := e.workers[:n]
-	for _, w := range workers {
+	workers := j.active
+	for i, w := range workers {
 		w.total = lossTotal{min: math.Inf(1), max: math.Inf(-1)}
 		w.err = nil
+		w.next.Store(int64(j.chunks * i / len(workers)))
+		w.end = int64(j.chunks * (i + 1) / len(workers))
 	}
-	j.wait.Add(n - 1)
-	for _, w := range workers[1:] {
-		go w.goRun()
-	}
-	workers[0].run()
-	j.wait.Wait()
+	e.crew.Run(len(workers))
 	total := &workers[0].total
 	for _, w := range workers {
 		if w.err != nil && w.errChunk == j.failed.Load() {
@@ -191,8 +187,12 @@ func (e *Evaluator[T]) pass() (*lossTotal, error) {
 
 // A lossWorker evaluates chunks, one at a time.
 type lossWorker[T Float] struct {
-	e     *Evaluator[T]
-	goRun func() // run in a goroutine; made once, so that nothing is allocated
+	e      *Evaluator[T]
+	number int // of the worker
+
+	// The next chunk of the worker's own part, and the end of that.
+	next atomic.Int64
+	end  int64
 
 	chunk  lossChunk[T]
 	grad   [2][]T    // places for gradients that are not written in place
@@ -206,25 +206,22 @@ type lossWorker[T Float] struct {
 	errChunk int64
 }
 
-func newLossWorker[T Float](e *Evaluator[T]) *lossWorker[T] {
-	w := &lossWorker[T]{e: e}
-	w.goRun = func() {
-		defer e.job.wait.Done()
-		w.run()
-	}
-	return w
+func newLossWorker[T Float](e *Evaluator[T], number int) *lossWorker[T] {
+	return &lossWorker[T]{e: e, number: number}
 }
 
-// run takes chunks until there are none. An error stops all workers, but not
-// before the chunks below its own are done: the first error is always found.
+// run takes the chunks of the worker's part, then helps with those of the
+// others. An error stops all workers, but not before the chunks below its own are
+// done: the first error is always found.
 func (w *lossWorker[T]) run() {
 	j := &w.e.job
 	defer w.chunk.pending.finish()
-	for {
-		end := j.next.Add(j.span)
-		for k := end - j.span; k < end; k++ {
-			if k >= int64(j.chunks) || k > j.failed.Load() {
-				return
+	for i := range j.active {
+		of := j.active[(w.number+i)%len(j.active)]
+		for {
+			k := of.next.Add(1) - 1
+			if k >= of.end || k > j.failed.Load() {
+				break
 			}
 			err := j.ctx.Err()
 			if err == nil {
