@@ -197,6 +197,7 @@ type lossWorker[T Float] struct {
 	chunk  lossChunk[T]
 	grad   [2][]T    // places for gradients that are not written in place
 	turn   int       // which of them is next
+	loss   []float64 // losses that are not written in place
 	weight []float64 // row weights
 	living int       // so many elements of chunk.live are true while chunk.allLive
 	top    topScratch
@@ -271,7 +272,7 @@ func (w *lossWorker[T]) do(k int) error {
 		w.hardNegatives()
 	}
 	w.prepareGradient()
-	c.loss = resize(c.loss, (c.rows+7)&^7)[:c.rows] // as kernels write them
+	w.prepareLoss()
 	if c.n > 0 {
 		var err error
 		switch c := any(c).(type) {

@@ -65,7 +65,8 @@ type lossChunk[T Float] struct {
 
 	// loss takes the loss of every row, without the row's weight. It has
 	// capacity for a multiple of 8 rows, and so has scale.
-	loss []float64
+	loss    []float64
+	inPlace bool // loss is in the output already
 
 	// grad takes the gradient times scale[i]: row i at grad[i*gradStride:][:n],
 	// every element of which must be written, 0 where the class does not take

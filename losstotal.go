@@ -22,6 +22,19 @@ func (t *lossTotal) merge(u *lossTotal) {
 	t.positives = max(t.positives, u.positives)
 }
 
+// prepareLoss sets the place of the losses: room for a multiple of 8, as kernels
+// write them. That is their place in the output where it has the room.
+func (w *lossWorker[T]) prepareLoss() {
+	c, out := &w.chunk, w.e.job.out.Losses
+	c.inPlace = out != nil && c.rows%8 == 0
+	if c.inPlace {
+		c.loss = out[c.first:][:c.rows]
+		return
+	}
+	w.loss = resize(w.loss, (c.rows+7)&^7)
+	c.loss = w.loss[:c.rows]
+}
+
 // sumUp adds the rows' losses to the totals.
 func (w *lossWorker[T]) sumUp() {
 	j, c, t := &w.e.job, &w.chunk, &w.total
@@ -50,7 +63,7 @@ func (w *lossWorker[T]) sumUp() {
 	}
 	t.rows += rows
 	t.extremes(c.loss, c.live, c.allLive)
-	if j.out.Losses != nil {
+	if j.out.Losses != nil && !c.inPlace {
 		copy(j.out.Losses[c.first:], c.loss)
 	}
 }
