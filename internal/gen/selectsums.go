@@ -151,12 +151,35 @@ func selectSums(v *vec, keep bool) {
 	v.MOVQ(length, left)
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
-	v.Label(group)
-	side.block()
-	terms(4, true)
-	v.ADDQ(operand.I32(256), off)
-	v.SUBQ(operand.U32(size), left)
-	v.JGE(goTo(group))
+	if v.wide() && !v.double() {
+		g := &pipeline{s: s, e: e, low: low, high: high, x: x, w: w}
+		next := v.GP64()
+		for range 4 {
+			g.y = append(g.y, v.reg())
+		}
+		for _, step := range g.head(off) {
+			step()
+		}
+		v.Label(group)
+		side.block()
+		v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
+		v.SUBQ(operand.U32(size), left)
+		v.CMOVQLT(off, next)
+		n, t := g.body(off, next)
+		negative.group, positive.group = n, t
+		negative.lanes(0)
+		positive.lanes(0)
+		v.ADDQ(operand.I32(256), off)
+		v.TESTQ(left, left)
+		v.JGE(goTo(group))
+	} else {
+		v.Label(group)
+		side.block()
+		terms(4, true)
+		v.ADDQ(operand.I32(256), off)
+		v.SUBQ(operand.U32(size), left)
+		v.JGE(goTo(group))
+	}
 	v.Label(rest)
 	v.ADDQ(operand.U32(size), left)
 	v.JZ(goTo(done))
