@@ -10,6 +10,8 @@ type pipeline struct {
 	low, high op
 	x, w      gpreg
 	y         []vreg // the arguments of the next group
+	n, t      vreg
+	lanes     func() []func()
 }
 
 // head returns the steps that bring the arguments of the group at off to y.
@@ -37,7 +39,7 @@ func (g *pipeline) head(off gpreg) (steps []func()) {
 
 // body evaluates the group at off, whose arguments are in y, and brings those of
 // the group at next there. It returns the sums of the two sides.
-func (g *pipeline) body(off, next gpreg) (n, t vreg) {
+func (g *pipeline) body(off, next gpreg) {
 	e, v := g.e, g.e.vec
 	x := g.y
 	k, m, r := make([]vreg, 4), make([]vreg, 4), make([]vreg, 4)
@@ -64,6 +66,9 @@ func (g *pipeline) body(off, next gpreg) (n, t vreg) {
 	}
 	for i := range r {
 		v.fmaAcc(m[i], e.minusLn2Lo, r[i])
+	}
+	for _, step := range g.lanes() {
+		step()
 	}
 	step(2)
 	p := m
@@ -98,8 +103,6 @@ func (g *pipeline) body(off, next gpreg) (n, t vreg) {
 		v.add(b[0], b[1], b[0])
 		terms[0], terms[1] = append(terms[0], a[0]), append(terms[1], b[0])
 	}
-	for _, s := range terms {
-		v.add(s[0], s[1], s[0])
-	}
-	return terms[0][0], terms[1][0]
+	v.add(terms[0][0], terms[0][1], g.n)
+	v.add(terms[1][0], terms[1][1], g.t)
 }

@@ -160,18 +160,25 @@ func selectSums(v *vec, keep bool) {
 		for _, step := range g.head(off) {
 			step()
 		}
+		g.n, g.t = v.reg(), v.reg()
+		v.zero(g.n)
+		v.zero(g.t)
+		g.lanes = func() []func() {
+			negative.group, positive.group = g.n, g.t
+			return []func(){func() { negative.lanes(0) }, func() { positive.lanes(0) }}
+		}
 		v.Label(group)
 		side.block()
 		v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
 		v.SUBQ(operand.U32(size), left)
 		v.CMOVQLT(off, next)
-		n, t := g.body(off, next)
-		negative.group, positive.group = n, t
-		negative.lanes(0)
-		positive.lanes(0)
+		g.body(off, next)
 		v.ADDQ(operand.I32(256), off)
 		v.TESTQ(left, left)
 		v.JGE(goTo(group))
+		for _, step := range g.lanes() {
+			step()
+		}
 	} else {
 		v.Label(group)
 		side.block()
