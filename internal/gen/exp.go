@@ -102,9 +102,38 @@ func (e *exponential) evaluateShifted(x []vreg, magic []op, shift []vreg) (p, s 
 	return e.powers(x, t, n)
 }
 
+// reduce returns the reduced arguments r of the x, n as an integer, and free
+// registers, one for each. The steps of the different x are interleaved.
+func (e *exponential) reduce(x []vreg) (r, t, free []vreg) {
+	r, t, free = make([]vreg, len(x)), make([]vreg, len(x)), make([]vreg, len(x))
+	for i := range x {
+		t[i] = e.reg()
+		e.move(x[i], t[i])
+		e.fmaMul(e.log2e, e.magic, t[i])
+	}
+	for i := range x {
+		free[i] = e.reg()
+		e.sub(t[i], e.magic, free[i])
+	}
+	for i := range x {
+		r[i] = e.reg()
+		e.move(x[i], r[i])
+		e.fmaAcc(free[i], e.minusLn2Hi, r[i])
+	}
+	for i := range x {
+		e.fmaAcc(free[i], e.minusLn2Lo, r[i])
+	}
+	return r, t, free
+}
+
 // powers returns p and s for the reduced arguments r; it overwrites t, which
 // holds n as an integer, and free registers, one for each r.
 func (e *exponential) powers(r, t, free []vreg) (p, s []vreg) {
+	return e.powersWith(r, t, free, func() {})
+}
+
+// powersWith is powers that calls between after every step of the polynomial.
+func (e *exponential) powersWith(r, t, free []vreg, between func()) (p, s []vreg) {
 	p = free
 	for i := range r {
 		e.move(e.highest, p[i])
@@ -113,6 +142,7 @@ func (e *exponential) powers(r, t, free []vreg) (p, s []vreg) {
 		for i := range r {
 			e.fmaMul(r[i], c, p[i])
 		}
+		between()
 	}
 	for i := range r {
 		e.shiftToExponent(t[i], t[i])

@@ -123,26 +123,20 @@ func selectSums(v *vec, keep bool) {
 	v.CMPQ(rows, operand.U8(0))
 	v.JEQ(goTo(last))
 	sums.begin()
-	// Short rows: several of them side by side hide the latency that one alone
-	// has.
-	for vectors := 1; vectors <= 2 && v.wide(); vectors++ {
-		short, long := v.newLabel("short"), v.newLabel("long")
-		count := 4 / vectors
-		v.CMPQ(length, operand.U8(vectors*v.lanes))
-		v.JG(goTo(long))
-		v.MOVQ(length, left)
-		v.SUBQ(operand.U8((vectors-1)*v.lanes), left)
-		tail := v.newMask()
-		v.MOVQ(operand.I32(-1), off)
-		v.BZHIQ(left, off, off)
-		v.loadMask(off.As32(), tail)
-		v.Label(short)
-		v.CMPQ(rows, operand.U8(count))
-		v.JL(goTo(row))
-		shortRows(s, e, sums, tail, vectors, count, rowPlaces{x, stride, w, wStride}, low, high, off, left)
-		sums.next(count, rows, short, a, b)
-		v.JMP(goTo(last))
-		v.Label(long)
+	var line *pipeline
+	if v.wide() {
+		line = newPipeline(e, low, high)
+		at := &rowPlaces{x: x, stride: stride, w: w, wStride: wStride}
+		for vectors := 1; vectors <= 4; vectors *= 2 {
+			long := v.newLabel("long")
+			v.CMPQ(length, operand.U8(vectors*v.lanes))
+			v.JG(goTo(long))
+			groupsOfRows(line, s, sums, side, at, vectors, length, rows, a, b)
+			v.CMPQ(rows, operand.U8(0))
+			v.JEQ(goTo(last))
+			v.JMP(goTo(row))
+			v.Label(long)
+		}
 	}
 	v.Label(row)
 	negative.clear()
@@ -151,34 +145,33 @@ func selectSums(v *vec, keep bool) {
 	v.MOVQ(length, left)
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
-	if v.wide() && !v.double() {
-		g := &pipeline{s: s, e: e, low: low, high: high, x: x, w: w}
+	if v.wide() {
 		next := v.GP64()
-		for range 4 {
-			g.y = append(g.y, v.reg())
-		}
-		for _, step := range g.head(off) {
-			step()
-		}
-		g.n, g.t = v.reg(), v.reg()
-		v.zero(g.n)
-		v.zero(g.t)
-		g.lanes = func() []func() {
-			negative.group, positive.group = g.n, g.t
-			return []func(){func() { negative.lanes(0) }, func() { positive.lanes(0) }}
+		this, following := s.groupAt(x, off, w, off), s.groupAt(x, next, w, off)
+		line.begin(this)
+		// The lanes of a group are added while the next is evaluated.
+		negative.group, positive.group = v.reg(), v.reg()
+		v.zero(negative.group)
+		v.zero(positive.group)
+		lanes := func() {
+			n, t := negative.group, positive.group
+			negative.lanes(0)
+			positive.lanes(0)
+			negative.group, positive.group = n, t
 		}
 		v.Label(group)
 		side.block()
+		// After the last one the same is loaded again.
 		v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
 		v.SUBQ(operand.U32(size), left)
 		v.CMOVQLT(off, next)
-		g.body(off, next)
+		n, t := line.group(this, following, lanes)
+		v.move(v.groupSum(n), negative.group)
+		v.move(v.groupSum(t), positive.group)
 		v.ADDQ(operand.I32(256), off)
 		v.TESTQ(left, left)
 		v.JGE(goTo(group))
-		for _, step := range g.lanes() {
-			step()
-		}
+		lanes()
 	} else {
 		v.Label(group)
 		side.block()
@@ -259,86 +252,6 @@ func (c *sideCopy) copy() {
 	c.ADDQ(operand.I32(256), c.from)
 	c.ADDQ(operand.I32(256), c.to)
 	c.DECQ(c.blocks)
-}
-
-// A rowPlaces is where a row's scores and exponentials are; w is nil where
-// these are not kept.
-type rowPlaces struct {
-	x, stride gpreg
-	w         gpreg
-	wStride   operand.Mem
-}
-
-// shortRows emits selectSums of count rows of one or two vectors, of which the
-// last is cut by tail, side by side, on AVX-512.
-func shortRows(s *sides, e *exponential, sums *rowSums, tail mask, vectors, count int, at rowPlaces, low, high op, step, end gpreg) {
-	v := e.vec
-	place := func(base, stride gpreg, row, disp int) operand.Mem { return v.rowPlace(base, stride, row, disp, end) }
-	// bits returns the masks of a row's vectors.
-	bits := func(side gpreg, row int) func(i int) mask {
-		return func(i int) mask {
-			k := v.newMask()
-			v.loadMask(place(side, s.step, row, i*v.lanes/8), k)
-			return k
-		}
-	}
-	var y []vreg
-	for row := range count {
-		pos := bits(s.pos, row)
-		for i := range vectors {
-			r := v.reg()
-			k := tail
-			if i < vectors-1 {
-				k = nil
-			}
-			mem := place(at.x, at.stride, row, i*v.bytes)
-			v.load(k, mem, r)
-			mem.Disp += prefetchAhead
-			v.PREFETCHT0(mem)
-			v.flip(pos(i), r)
-			v.clamp(r, low, high)
-			y = append(y, r)
-		}
-	}
-	p, q := e.evaluate(y)
-	if at.w != nil {
-		v.MOVQ(at.wStride, step)
-	}
-	for row := range count {
-		from := row * vectors
-		p, q := p[from:][:vectors], q[from:][:vectors]
-		var sides [2][]vreg
-		var out func(i int) operand.Mem
-		if at.w != nil {
-			out = func(i int) operand.Mem { return place(at.w, step, row, i*v.bytes) }
-		}
-		sides[0], sides[1] = v.signed(p, q, bits(s.neg, row), bits(s.pos, row), out)
-		for i, terms := range sides {
-			if vectors == 2 {
-				v.add(terms[0], terms[1], terms[0])
-			}
-			sums.put(i, row, v.oneGroup(terms[0]))
-		}
-	}
-	for _, p := range []struct{ at, step gpreg }{{at.x, at.stride}, {s.pos, s.step}, {s.neg, s.step}, {at.w, step}} {
-		if p.at != nil {
-			v.LEAQ(operand.Mem{Base: p.at, Index: p.step, Scale: uint8(count)}, p.at)
-		}
-	}
-}
-
-// oneGroup returns the lanes of a row whose only group has that sum, on AVX-512.
-func (v *vec) oneGroup(sum vreg) [][]vreg {
-	if v.double() {
-		err := v.reg()
-		v.zero(err)
-		return [][]vreg{{sum}, {err}}
-	}
-	low, high := v.split(sum)
-	v.VADDPS(high, low, low)
-	r := v.reg()
-	v.VCVTPS2PD(low, r)
-	return [][]vreg{{r}}
 }
 
 // naturalRange returns the magic number of pivot 0 and the limits to which
