@@ -142,7 +142,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 // rows: the gradient finds scores and bits in the nearest caches.
 const (
 	lossChunkLen  = 8192
-	lossChunkRows = 256
+	lossChunkRows = mostParts
 )
 
 // setClassesOff notes the classes of weight 0.

@@ -155,3 +155,15 @@ func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int
 		accumulateGeneric(dst, dstStride, x, stride, rows, n)
 	}
 }
+
+func addParts(x []float64) (p lossParts) {
+	switch activeTier {
+	case tierAVX512:
+		addParts64AVX512(&p.sum[0], &x[0], len(x))
+	case tierAVX2:
+		addParts64AVX2(&p.sum[0], &x[0], len(x))
+	default:
+		p = addPartsGeneric(x)
+	}
+	return p
+}

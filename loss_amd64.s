@@ -9585,6 +9585,130 @@ last153:
 	VZEROUPPER
 	RET
 
+// func addParts64AVX2(out *float64, x *float64, n int)
+// Requires: AVX
+TEXT ·addParts64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    x+8(FP), AX
+	MOVQ    n+16(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPD (AX), Y8
+	VMOVUPD 32(AX), Y9
+	VMOVUPD (AX), Y10
+	VMOVUPD 32(AX), Y11
+
+loop160:
+	VMOVUPD      (AX), Y12
+	VMINPD       Y12, Y8, Y8
+	VMAXPD       Y12, Y10, Y10
+	VADDPD       f64_4178000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_4178000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y0, Y0
+	VSUBPD       Y13, Y12, Y12
+	VADDPD       f64_3ea8000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_3ea8000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y2, Y2
+	VSUBPD       Y13, Y12, Y12
+	VADDPD       f64_3bd8000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_3bd8000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y4, Y4
+	VSUBPD       Y13, Y12, Y12
+	VORPD        Y12, Y6, Y6
+	VMOVUPD      32(AX), Y12
+	VMINPD       Y12, Y9, Y9
+	VMAXPD       Y12, Y11, Y11
+	VADDPD       f64_4178000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_4178000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y1, Y1
+	VSUBPD       Y13, Y12, Y12
+	VADDPD       f64_3ea8000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_3ea8000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y3, Y3
+	VSUBPD       Y13, Y12, Y12
+	VADDPD       f64_3bd8000000000000<>+0(SB), Y12, Y13
+	VSUBPD       f64_3bd8000000000000<>+0(SB), Y13, Y13
+	VADDPD       Y13, Y5, Y5
+	VSUBPD       Y13, Y12, Y12
+	VORPD        Y12, Y7, Y7
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, CX
+	JNZ          loop160
+	MOVQ         out+0(FP), AX
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y5, Y4, Y4
+	VORPD        Y7, Y6, Y6
+	VMINPD       Y9, Y8, Y8
+	VMAXPD       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y0, X1
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VEXTRACTF128 $0x01, Y6, X7
+	VEXTRACTF128 $0x01, Y8, X9
+	VEXTRACTF128 $0x01, Y10, X11
+	VADDPD       X1, X0, X0
+	VADDPD       X3, X2, X2
+	VADDPD       X5, X4, X4
+	VORPD        X7, X6, X6
+	VMINPD       X9, X8, X8
+	VMAXPD       X11, X10, X10
+	VUNPCKHPD    X0, X0, X1
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VUNPCKHPD    X6, X6, X7
+	VUNPCKHPD    X8, X8, X9
+	VUNPCKHPD    X10, X10, X11
+	VADDPD       X1, X0, X0
+	VADDPD       X3, X2, X2
+	VADDPD       X5, X4, X4
+	VORPD        X7, X6, X6
+	VMINPD       X9, X8, X8
+	VMAXPD       X11, X10, X10
+	VMOVSD       X0, (AX)
+	VMOVSD       X2, 8(AX)
+	VMOVSD       X4, 16(AX)
+	VMOVSD       X6, 24(AX)
+	VMOVSD       X8, 32(AX)
+	VMOVSD       X10, 40(AX)
+	VZEROUPPER
+	RET
+
+DATA f64_4178000000000000<>+0(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+8(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+16(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+24(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+32(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+40(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+48(SB)/8, $0x4178000000000000
+DATA f64_4178000000000000<>+56(SB)/8, $0x4178000000000000
+GLOBL f64_4178000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3ea8000000000000<>+0(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+8(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+16(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+24(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+32(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+40(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+48(SB)/8, $0x3ea8000000000000
+DATA f64_3ea8000000000000<>+56(SB)/8, $0x3ea8000000000000
+GLOBL f64_3ea8000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA f64_3bd8000000000000<>+0(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+8(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+16(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+24(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+32(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+40(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+48(SB)/8, $0x3bd8000000000000
+DATA f64_3bd8000000000000<>+56(SB)/8, $0x3bd8000000000000
+GLOBL f64_3bd8000000000000<>(SB), RODATA|NOPTR, $64
+
 // func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·selectSums64AVX512(SB), $2048-72
@@ -9600,10 +9724,10 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMOVUPD    f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD    f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last162
+	JEQ        last163
 	XORQ       R8, R8
 	CMPQ       n+40(FP), $0x08
-	JG         long167
+	JG         long168
 	MOVQ       n+40(FP), R9
 	SUBQ       $0x00, R9
 	MOVQ       $-1, DI
@@ -9611,7 +9735,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	KMOVB      DI, K1
 	SHRQ       $0x08, DI
 	CMPQ       rows+32(FP), $0x04
-	JL         rest170
+	JL         rest171
 	KMOVB      (DX), K2
 	VMOVUPD.Z  (AX), K1, Z8
 	PREFETCHT0 4096(AX)
@@ -9639,7 +9763,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again168:
+again169:
 	LEAQ        (AX)(CX*4), DI
 	LEAQ        (DX)(SI*4), R9
 	CMPQ        rows+32(FP), $0x08
@@ -9794,11 +9918,11 @@ again168:
 	LEAQ        (BX)(SI*4), BX
 	ADDQ        $+256, R8
 	SUBQ        $0x04, rows+32(FP)
-	JZ          sums171
+	JZ          sums172
 	CMPQ        R8, $+512
-	JNE         check169
+	JNE         check170
 
-sums171:
+sums172:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10009,21 +10133,21 @@ sums171:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check169
-	JMP        rest170
+	JNE        check170
+	JMP        rest171
 
-check169:
+check170:
 	CMPQ rows+32(FP), $0x04
-	JGE  again168
+	JGE  again169
 
-rest170:
+rest171:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last162
-	JMP  row160
+	JEQ  last163
+	JMP  row161
 
-long167:
+long168:
 	CMPQ       n+40(FP), $0x10
-	JG         long172
+	JG         long173
 	MOVQ       n+40(FP), R9
 	SUBQ       $0x08, R9
 	MOVQ       $-1, DI
@@ -10031,7 +10155,7 @@ long167:
 	KMOVB      DI, K1
 	SHRQ       $0x08, DI
 	CMPQ       rows+32(FP), $0x02
-	JL         rest175
+	JL         rest176
 	KMOVB      (DX), K2
 	VMOVUPD    (AX), Z8
 	PREFETCHT0 4096(AX)
@@ -10057,7 +10181,7 @@ long167:
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again173:
+again174:
 	LEAQ        (AX)(CX*2), DI
 	LEAQ        (DX)(SI*2), R9
 	CMPQ        rows+32(FP), $0x04
@@ -10200,11 +10324,11 @@ again173:
 	LEAQ        (BX)(SI*2), BX
 	ADDQ        $+128, R8
 	SUBQ        $0x02, rows+32(FP)
-	JZ          sums176
+	JZ          sums177
 	CMPQ        R8, $+512
-	JNE         check174
+	JNE         check175
 
-sums176:
+sums177:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10415,21 +10539,21 @@ sums176:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check174
-	JMP        rest175
+	JNE        check175
+	JMP        rest176
 
-check174:
+check175:
 	CMPQ rows+32(FP), $0x02
-	JGE  again173
+	JGE  again174
 
-rest175:
+rest176:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last162
-	JMP  row160
+	JEQ  last163
+	JMP  row161
 
-long172:
+long173:
 	CMPQ       n+40(FP), $0x20
-	JG         long177
+	JG         long178
 	MOVQ       n+40(FP), R9
 	SUBQ       $0x10, R9
 	MOVQ       $-1, DI
@@ -10439,7 +10563,7 @@ long172:
 	KMOVB      DI, K2
 	SHRQ       $0x08, DI
 	CMPQ       rows+32(FP), $0x01
-	JL         rest180
+	JL         rest181
 	KMOVB      (DX), K3
 	VMOVUPD    (AX), Z8
 	PREFETCHT0 4096(AX)
@@ -10465,7 +10589,7 @@ long172:
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again178:
+again179:
 	LEAQ        (AX)(CX*1), DI
 	LEAQ        (DX)(SI*1), R9
 	CMPQ        rows+32(FP), $0x02
@@ -10604,11 +10728,11 @@ again178:
 	LEAQ        (BX)(SI*1), BX
 	ADDQ        $+64, R8
 	SUBQ        $0x01, rows+32(FP)
-	JZ          sums181
+	JZ          sums182
 	CMPQ        R8, $+512
-	JNE         check179
+	JNE         check180
 
-sums181:
+sums182:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10819,20 +10943,20 @@ sums181:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check179
-	JMP        rest180
+	JNE        check180
+	JMP        rest181
 
-check179:
+check180:
 	CMPQ rows+32(FP), $0x01
-	JGE  again178
+	JGE  again179
 
-rest180:
+rest181:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last162
-	JMP  row160
+	JEQ  last163
+	JMP  row161
 
-long177:
-row160:
+long178:
+row161:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
@@ -10840,7 +10964,7 @@ row160:
 	XORQ       R9, R9
 	MOVQ       n+40(FP), R10
 	SUBQ       $0x00000020, R10
-	JL         rest163
+	JL         rest164
 	MOVQ       R9, DI
 	SHRQ       $0x06, DI
 	KMOVB      (DX)(DI*1), K1
@@ -10870,7 +10994,7 @@ row160:
 	VXORPS     Y24, Y24, Y24
 	VXORPS     Y25, Y25, Y25
 
-group161:
+group162:
 	LEAQ        256(R9), R11
 	SUBQ        $0x00000020, R10
 	CMOVQLT     R9, R11
@@ -11018,7 +11142,7 @@ group161:
 	VMOVUPD     Z16, Z25
 	ADDQ        $+256, R9
 	TESTQ       R10, R10
-	JGE         group161
+	JGE         group162
 	VADDPD      Z24, Z4, Z8
 	VMAXPD      Z24, Z4, Z9
 	VMINPD      Z24, Z4, Z24
@@ -11034,11 +11158,11 @@ group161:
 	VADDPD      Z25, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-rest163:
+rest164:
 	ADDQ        $0x00000020, R10
-	JZ          done165
+	JZ          done166
 	CMPQ        R10, $0x10
-	JBE         half164
+	JBE         half165
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -11173,11 +11297,11 @@ rest163:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done165
+	JMP         done166
 
-half164:
+half165:
 	CMPQ        R10, $0x08
-	JBE         one166
+	JBE         one167
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -11252,9 +11376,9 @@ half164:
 	VSUBPD      Z10, Z9, Z9
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done165
+	JMP         done166
 
-one166:
+one167:
 	MOVQ        R9, DI
 	SHRQ        $0x06, DI
 	KMOVB       (DX)(DI*1), K1
@@ -11301,7 +11425,7 @@ one166:
 	VADDPD      Z9, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done165:
+done166:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -11311,11 +11435,11 @@ done165:
 	VMOVUPD Z7, 1536(SP)(R8*1)
 	ADDQ    $+64, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums182
+	JZ      sums183
 	CMPQ    R8, $+512
-	JNE     row160
+	JNE     row161
 
-sums182:
+sums183:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -11526,9 +11650,9 @@ sums182:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row160
+	JNE        row161
 
-last162:
+last163:
 	VZEROUPPER
 	RET
 
@@ -11552,10 +11676,10 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMOVUPD    f64_40862829795a81ec<>+0(SB), Z2
 	VMOVUPD    f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last185
+	JEQ        last186
 	XORQ       R12, R12
 	CMPQ       n+56(FP), $0x08
-	JG         long190
+	JG         long191
 	MOVQ       n+56(FP), R13
 	SUBQ       $0x00, R13
 	MOVQ       $-1, R11
@@ -11564,7 +11688,7 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	SHRQ       $0x08, R11
 	MOVQ       wStride+24(FP), R14
 	CMPQ       rows+48(FP), $0x04
-	JL         rest193
+	JL         rest194
 	KMOVB      (R8), K2
 	VMOVUPD.Z  (SI), K1, Z8
 	PREFETCHT0 4096(SI)
@@ -11592,9 +11716,9 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again191:
+again192:
 	TESTQ    BX, BX
-	JZ       none194
+	JZ       none195
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11607,7 +11731,7 @@ again191:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none194:
+none195:
 	LEAQ        (SI)(DI*4), R11
 	LEAQ        (R8)(R10*4), R13
 	CMPQ        rows+48(FP), $0x08
@@ -11772,11 +11896,11 @@ none194:
 	LEAQ        (AX)(R14*4), AX
 	ADDQ        $+256, R12
 	SUBQ        $0x04, rows+48(FP)
-	JZ          sums195
+	JZ          sums196
 	CMPQ        R12, $+512
-	JNE         check192
+	JNE         check193
 
-sums195:
+sums196:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -11987,21 +12111,21 @@ sums195:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check192
-	JMP        rest193
+	JNE        check193
+	JMP        rest194
 
-check192:
+check193:
 	CMPQ rows+48(FP), $0x04
-	JGE  again191
+	JGE  again192
 
-rest193:
+rest194:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last185
-	JMP  row183
+	JEQ  last186
+	JMP  row184
 
-long190:
+long191:
 	CMPQ       n+56(FP), $0x10
-	JG         long196
+	JG         long197
 	MOVQ       n+56(FP), R13
 	SUBQ       $0x08, R13
 	MOVQ       $-1, R11
@@ -12010,7 +12134,7 @@ long190:
 	SHRQ       $0x08, R11
 	MOVQ       wStride+24(FP), R14
 	CMPQ       rows+48(FP), $0x02
-	JL         rest199
+	JL         rest200
 	KMOVB      (R8), K2
 	VMOVUPD    (SI), Z8
 	PREFETCHT0 4096(SI)
@@ -12036,9 +12160,9 @@ long190:
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again197:
+again198:
 	TESTQ    BX, BX
-	JZ       none200
+	JZ       none201
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12051,7 +12175,7 @@ again197:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none200:
+none201:
 	LEAQ        (SI)(DI*2), R11
 	LEAQ        (R8)(R10*2), R13
 	CMPQ        rows+48(FP), $0x04
@@ -12203,11 +12327,11 @@ none200:
 	LEAQ        (AX)(R14*2), AX
 	ADDQ        $+128, R12
 	SUBQ        $0x02, rows+48(FP)
-	JZ          sums201
+	JZ          sums202
 	CMPQ        R12, $+512
-	JNE         check198
+	JNE         check199
 
-sums201:
+sums202:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -12418,21 +12542,21 @@ sums201:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check198
-	JMP        rest199
+	JNE        check199
+	JMP        rest200
 
-check198:
+check199:
 	CMPQ rows+48(FP), $0x02
-	JGE  again197
+	JGE  again198
 
-rest199:
+rest200:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last185
-	JMP  row183
+	JEQ  last186
+	JMP  row184
 
-long196:
+long197:
 	CMPQ       n+56(FP), $0x20
-	JG         long202
+	JG         long203
 	MOVQ       n+56(FP), R13
 	SUBQ       $0x10, R13
 	MOVQ       $-1, R11
@@ -12443,7 +12567,7 @@ long196:
 	SHRQ       $0x08, R11
 	MOVQ       wStride+24(FP), R14
 	CMPQ       rows+48(FP), $0x01
-	JL         rest205
+	JL         rest206
 	KMOVB      (R8), K3
 	VMOVUPD    (SI), Z8
 	PREFETCHT0 4096(SI)
@@ -12469,9 +12593,9 @@ long196:
 	VMINPD     Z10, Z2, Z10
 	VMINPD     Z11, Z2, Z11
 
-again203:
+again204:
 	TESTQ    BX, BX
-	JZ       none206
+	JZ       none207
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12484,7 +12608,7 @@ again203:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none206:
+none207:
 	LEAQ        (SI)(DI*1), R11
 	LEAQ        (R8)(R10*1), R13
 	CMPQ        rows+48(FP), $0x02
@@ -12632,11 +12756,11 @@ none206:
 	LEAQ        (AX)(R14*1), AX
 	ADDQ        $+64, R12
 	SUBQ        $0x01, rows+48(FP)
-	JZ          sums207
+	JZ          sums208
 	CMPQ        R12, $+512
-	JNE         check204
+	JNE         check205
 
-sums207:
+sums208:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -12847,20 +12971,20 @@ sums207:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check204
-	JMP        rest205
+	JNE        check205
+	JMP        rest206
 
-check204:
+check205:
 	CMPQ rows+48(FP), $0x01
-	JGE  again203
+	JGE  again204
 
-rest205:
+rest206:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last185
-	JMP  row183
+	JEQ  last186
+	JMP  row184
 
-long202:
-row183:
+long203:
+row184:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
@@ -12868,7 +12992,7 @@ row183:
 	XORQ       R13, R13
 	MOVQ       n+56(FP), R14
 	SUBQ       $0x00000020, R14
-	JL         rest186
+	JL         rest187
 	MOVQ       R13, R11
 	SHRQ       $0x06, R11
 	KMOVB      (R8)(R11*1), K1
@@ -12898,9 +13022,9 @@ row183:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 
-group184:
+group185:
 	TESTQ    BX, BX
-	JZ       none208
+	JZ       none209
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12913,7 +13037,7 @@ group184:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none208:
+none209:
 	LEAQ        256(R13), R15
 	SUBQ        $0x00000020, R14
 	CMOVQLT     R13, R15
@@ -13069,7 +13193,7 @@ none208:
 	VMOVUPD     Z18, Z14
 	ADDQ        $+256, R13
 	TESTQ       R14, R14
-	JGE         group184
+	JGE         group185
 	VADDPD      Z13, Z4, Z8
 	VMAXPD      Z13, Z4, Z9
 	VMINPD      Z13, Z4, Z13
@@ -13085,11 +13209,11 @@ none208:
 	VADDPD      Z14, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-rest186:
+rest187:
 	ADDQ     $0x00000020, R14
-	JZ       done188
+	JZ       done189
 	TESTQ    BX, BX
-	JZ       none209
+	JZ       none210
 	VMOVUPD  (DX), Z8
 	VMOVNTPD Z8, (CX)
 	VMOVUPD  64(DX), Z8
@@ -13102,9 +13226,9 @@ rest186:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none209:
+none210:
 	CMPQ        R14, $0x10
-	JBE         half187
+	JBE         half188
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -13251,11 +13375,11 @@ none209:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done188
+	JMP         done189
 
-half187:
+half188:
 	CMPQ        R14, $0x08
-	JBE         one189
+	JBE         one190
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -13336,9 +13460,9 @@ half187:
 	VSUBPD      Z9, Z11, Z11
 	VADDPD      Z11, Z7, Z7
 	VMOVAPD     Z8, Z6
-	JMP         done188
+	JMP         done189
 
-one189:
+one190:
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
 	KMOVB       (R8)(R11*1), K1
@@ -13387,7 +13511,7 @@ one189:
 	VADDPD      Z10, Z7, Z7
 	VMOVAPD     Z8, Z6
 
-done188:
+done189:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -13398,11 +13522,11 @@ done188:
 	VMOVUPD Z7, 1536(SP)(R12*1)
 	ADDQ    $+64, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums210
+	JZ      sums211
 	CMPQ    R12, $+512
-	JNE     row183
+	JNE     row184
 
-sums210:
+sums211:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -13613,13 +13737,13 @@ sums210:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row183
+	JNE        row184
 
-last185:
+last186:
 	TESTQ BX, BX
-	JZ    none212
+	JZ    none213
 
-more211:
+more212:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -13631,9 +13755,9 @@ more211:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more211
+	JNZ      more212
 
-none212:
+none213:
 	VZEROUPPER
 	RET
 
@@ -13661,17 +13785,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Z0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ   R10, R10
-	JZ      last214
+	JZ      last215
 
-row213:
+row214:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one216
+	JB           one217
 
-two215:
+two216:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -13698,13 +13822,13 @@ two215:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two215
+	JAE      two216
 
-one216:
+one217:
 	ADDQ $0x02, R12
-	JZ   rest218
+	JZ   rest219
 
-group217:
+group218:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -13719,13 +13843,13 @@ group217:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group217
+	JNZ      group218
 
-rest218:
+rest219:
 	TESTQ     R8, R8
-	JZ        done220
+	JZ        done221
 	CMPQ      R8, $0x08
-	JBE       half219
+	JBE       half220
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -13738,9 +13862,9 @@ rest218:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done220
+	JMP       done221
 
-half219:
+half220:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -13748,15 +13872,15 @@ half219:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done220:
+done221:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row213
+	JNZ  row214
 
-last214:
+last215:
 	VZEROUPPER
 	RET
 
@@ -13773,9 +13897,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB  K1, K1, K1
 	TESTQ   R8, R8
-	JZ      done222
+	JZ      done223
 
-rows221:
+rows222:
 	VMOVUPD     (BX), Z1
 	ADDQ        $0x40, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
@@ -13886,9 +14010,9 @@ rows221:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, DI
 	SUBQ        $0x08, R8
-	JNZ         rows221
+	JNZ         rows222
 
-done222:
+done223:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -13915,15 +14039,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last224
+	JZ    last225
 
-row223:
+row224:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one226
+	JB   one227
 
-two225:
+two226:
 	VMOVUPD (AX)(R9*1), Z0
 	VMOVUPD (DX)(R9*1), Z1
 	VADDPD  Z1, Z0, Z0
@@ -13942,13 +14066,13 @@ two225:
 	VMOVUPD Z0, 192(AX)(R9*1)
 	ADDQ    $+256, R9
 	SUBQ    $0x02, R10
-	JAE     two225
+	JAE     two226
 
-one226:
+one227:
 	ADDQ $0x02, R10
-	JZ   rest228
+	JZ   rest229
 
-group227:
+group228:
 	VMOVUPD (AX)(R9*1), Z0
 	VMOVUPD (DX)(R9*1), Z1
 	VADDPD  Z1, Z0, Z0
@@ -13959,13 +14083,13 @@ group227:
 	VMOVUPD Z0, 64(AX)(R9*1)
 	ADDQ    $0x80, R9
 	DECQ    R10
-	JNZ     group227
+	JNZ     group228
 
-rest228:
+rest229:
 	TESTQ     SI, SI
-	JZ        done230
+	JZ        done231
 	CMPQ      SI, $0x08
-	JBE       half229
+	JBE       half230
 	VMOVUPD.Z (AX)(R9*1), K1, Z0
 	VMOVUPD.Z (DX)(R9*1), K1, Z1
 	VADDPD    Z1, Z0, Z0
@@ -13974,20 +14098,98 @@ rest228:
 	VMOVUPD.Z 64(DX)(R9*1), K2, Z1
 	VADDPD    Z1, Z0, Z0
 	VMOVUPD   Z0, K2, 64(AX)(R9*1)
-	JMP       done230
+	JMP       done231
 
-half229:
+half230:
 	VMOVUPD.Z (AX)(R9*1), K1, Z0
 	VMOVUPD.Z (DX)(R9*1), K1, Z1
 	VADDPD    Z1, Z0, Z0
 	VMOVUPD   Z0, K1, (AX)(R9*1)
 
-done230:
+done231:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row223
+	JNZ  row224
 
-last224:
+last225:
+	VZEROUPPER
+	RET
+
+// func addParts64AVX512(out *float64, x *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+TEXT ·addParts64AVX512(SB), NOSPLIT, $0-24
+	MOVQ    x+8(FP), AX
+	MOVQ    n+16(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVUPD (AX), Z4
+	VMOVUPD (AX), Z5
+
+loop232:
+	VMOVUPD       (AX), Z6
+	VMINPD        Z6, Z4, Z4
+	VMAXPD        Z6, Z5, Z5
+	VADDPD        f64_4178000000000000<>+0(SB), Z6, Z7
+	VSUBPD        f64_4178000000000000<>+0(SB), Z7, Z7
+	VADDPD        Z7, Z0, Z0
+	VSUBPD        Z7, Z6, Z6
+	VADDPD        f64_3ea8000000000000<>+0(SB), Z6, Z7
+	VSUBPD        f64_3ea8000000000000<>+0(SB), Z7, Z7
+	VADDPD        Z7, Z1, Z1
+	VSUBPD        Z7, Z6, Z6
+	VADDPD        f64_3bd8000000000000<>+0(SB), Z6, Z7
+	VSUBPD        f64_3bd8000000000000<>+0(SB), Z7, Z7
+	VADDPD        Z7, Z2, Z2
+	VSUBPD        Z7, Z6, Z6
+	VORPD         Z6, Z3, Z3
+	ADDQ          $0x40, AX
+	SUBQ          $0x08, CX
+	JNZ           loop232
+	MOVQ          out+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VEXTRACTF64X4 $0x01, Z1, Y7
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VEXTRACTF64X4 $0x01, Z3, Y9
+	VEXTRACTF64X4 $0x01, Z4, Y10
+	VEXTRACTF64X4 $0x01, Z5, Y11
+	VADDPD        Y6, Y0, Y0
+	VADDPD        Y7, Y1, Y1
+	VADDPD        Y8, Y2, Y2
+	VORPD         Y9, Y3, Y3
+	VMINPD        Y10, Y4, Y4
+	VMAXPD        Y11, Y5, Y5
+	VEXTRACTF64X2 $0x01, Y0, X6
+	VEXTRACTF64X2 $0x01, Y1, X7
+	VEXTRACTF64X2 $0x01, Y2, X8
+	VEXTRACTF64X2 $0x01, Y3, X9
+	VEXTRACTF64X2 $0x01, Y4, X10
+	VEXTRACTF64X2 $0x01, Y5, X11
+	VADDPD        X6, X0, X0
+	VADDPD        X7, X1, X1
+	VADDPD        X8, X2, X2
+	VORPD         X9, X3, X3
+	VMINPD        X10, X4, X4
+	VMAXPD        X11, X5, X5
+	VUNPCKHPD     X0, X0, X6
+	VUNPCKHPD     X1, X1, X7
+	VUNPCKHPD     X2, X2, X8
+	VUNPCKHPD     X3, X3, X9
+	VUNPCKHPD     X4, X4, X10
+	VUNPCKHPD     X5, X5, X11
+	VADDPD        X6, X0, X0
+	VADDPD        X7, X1, X1
+	VADDPD        X8, X2, X2
+	VORPD         X9, X3, X3
+	VMINPD        X10, X4, X4
+	VMAXPD        X11, X5, X5
+	VMOVSD        X0, (AX)
+	VMOVSD        X1, 8(AX)
+	VMOVSD        X2, 16(AX)
+	VMOVSD        X3, 24(AX)
+	VMOVSD        X4, 32(AX)
+	VMOVSD        X5, 40(AX)
 	VZEROUPPER
 	RET

@@ -107,3 +107,11 @@ func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int
 		accumulateGeneric(dst, dstStride, x, stride, rows, n)
 	}
 }
+
+func addParts(x []float64) (p lossParts) {
+	if activeTier == tierNEON {
+		addParts64NEON(&p.sum[0], &x[0], len(x))
+		return p
+	}
+	return addPartsGeneric(x)
+}

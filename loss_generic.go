@@ -218,3 +218,45 @@ func accumulateGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n i
 		}
 	}
 }
+
+// partMagic are the numbers that round to the three parts of a loss: adding and
+// subtracting one leaves a multiple of 2^-28, 2^-73 or 2^-118.
+var partMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
+
+// mostParts is the number of losses whose parts can be added exactly, and
+// partBound the bound of these.
+const (
+	mostParts = 1 << 8
+	partBound = 0x1p17
+)
+
+// A lossParts is Σx in three parts, all sums exact, with the extremes of x. It
+// is right if all x are in [0, partBound) and nothing is left: so it is unless
+// some x that is not 0 is below 2^-66.
+type lossParts struct {
+	sum      [3]float64
+	rest     float64 // what is left of all, its bits or'ed
+	min, max float64
+}
+
+func (p *lossParts) right() bool {
+	return math.Float64bits(p.rest) == 0 && p.min >= 0 && p.max < partBound
+}
+
+// addPartsGeneric computes the parts of at most mostParts losses, a multiple of
+// 8. Where they are not right, they are open.
+func addPartsGeneric(x []float64) (p lossParts) {
+	p.min, p.max = x[0], x[0]
+	var rest uint64
+	for _, v := range x {
+		p.min, p.max = min(p.min, v), max(p.max, v)
+		for j, m := range partMagic {
+			part := float64(v+m) - m
+			p.sum[j] += part
+			v -= part
+		}
+		rest |= math.Float64bits(v)
+	}
+	p.rest = math.Float64frombits(rest)
+	return p
+}

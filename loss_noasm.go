@@ -52,3 +52,5 @@ func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int
 func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int) {
 	accumulateGeneric(dst, dstStride, x, stride, rows, n)
 }
+
+func addParts(x []float64) lossParts { return addPartsGeneric(x) }

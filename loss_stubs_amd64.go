@@ -131,6 +131,12 @@ func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *fl
 //go:noescape
 func accumulate64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
 
+// addParts64AVX2 writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the
+// maximum. n > 0 is a multiple of 8.
+//
+//go:noescape
+func addParts64AVX2(out *float64, x *float64, n int)
+
 // selectSums64AVX512 writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements
 // of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have
 // room for a multiple of 8 rows.
@@ -165,3 +171,9 @@ func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *
 //
 //go:noescape
 func accumulate64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
+
+// addParts64AVX512 writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the
+// maximum. n > 0 is a multiple of 8.
+//
+//go:noescape
+func addParts64AVX512(out *float64, x *float64, n int)

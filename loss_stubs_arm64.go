@@ -73,3 +73,9 @@ func finishSums64NEON(loss *float64, fa, fb *float64, a, b, scale *float64, rows
 //
 //go:noescape
 func accumulate64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int)
+
+// addParts64NEON writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the
+// maximum. n > 0 is a multiple of 8.
+//
+//go:noescape
+func addParts64NEON(out, x *float64, n int)

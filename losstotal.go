@@ -1,8 +1,6 @@
 package zlpr
 
 import (
-	"math"
-
 	"github.com/zlpr/zlpr/internal/exact"
 )
 
@@ -38,7 +36,7 @@ func (w *lossWorker[T]) prepareLoss() {
 // sumUp adds the rows' losses to the totals.
 func (w *lossWorker[T]) sumUp() {
 	j, c, t := &w.e.job, &w.chunk, &w.total
-	rows := c.rows
+	rows, loss, live := c.rows, c.loss, c.live
 	if !c.allLive {
 		rows = 0
 		for i, live := range c.live {
@@ -58,31 +56,41 @@ func (w *lossWorker[T]) sumUp() {
 			}
 		}
 	} else {
-		t.sum.AddSlice(c.loss)
 		t.weight.Add(float64(rows))
+		if c.allLive {
+			done := t.addParts(loss)
+			loss, live = loss[done:], live[done:]
+		}
+		t.sum.AddSlice(loss)
 	}
 	t.rows += rows
-	t.extremes(c.loss, c.live, c.allLive)
+	t.extremes(loss, live)
 	if j.out.Losses != nil && !c.inPlace {
 		copy(j.out.Losses[c.first:], c.loss)
 	}
 }
 
+// addParts adds as many losses of live rows as a kernel can add at once, and
+// returns their number.
+func (t *lossTotal) addParts(loss []float64) (done int) {
+	n := len(loss) &^ 7
+	if n == 0 {
+		return 0
+	}
+	p := addParts(loss[:n])
+	if !p.right() {
+		return 0
+	}
+	for _, v := range p.sum {
+		t.sum.Add(v)
+	}
+	t.min, t.max = min(t.min, p.min), max(t.max, p.max)
+	return n
+}
+
 // extremes takes in the losses of the live rows. NaN are neither smallest nor
 // largest.
-func (t *lossTotal) extremes(loss []float64, live []bool, allLive bool) {
-	if allLive {
-		// Numbers ≥ 0 are in the order of their bits, and no branch is needed.
-		least, most := int64(math.MaxInt64), int64(math.MinInt64)
-		for _, l := range loss {
-			b := int64(math.Float64bits(l))
-			least, most = min(least, b), max(most, b)
-		}
-		if least >= 0 && most <= int64(math.Float64bits(math.Inf(1))) {
-			t.min, t.max = min(t.min, math.Float64frombits(uint64(least))), max(t.max, math.Float64frombits(uint64(most)))
-			return
-		}
-	}
+func (t *lossTotal) extremes(loss []float64, live []bool) {
 	for i, l := range loss {
 		if live[i] && l == l {
 			t.min, t.max = min(t.min, l), max(t.max, l)

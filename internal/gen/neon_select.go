@@ -10,6 +10,9 @@ func neonLossKernels(f *neonFile) {
 		neonSelectScale(v)
 		neonFinishSums(v)
 		neonAccumulate(v)
+		if v.double() {
+			neonAddParts(v)
+		}
 	}
 }
 

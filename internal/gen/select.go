@@ -21,6 +21,9 @@ func lossKernels(f *file) {
 			selectScale(v)
 			finishSums(v)
 			accumulate(v)
+			if v.double() {
+				addParts(v)
+			}
 		}
 	}
 }

@@ -1,0 +1,75 @@
+package gen
+
+import "github.com/mmcloughlin/avo/operand"
+
+// The magic numbers of addParts: adding and subtracting one rounds to multiples
+// of 2^-28, 2^-73 and 2^-118. As the root package has them.
+var partMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
+
+// addParts emits the exact sum of float64 numbers, in three parts: the multiples
+// of the three steps that add up to each.
+//
+//	for j, m := range partMagic {
+//		part = (x + m) - m
+//		sum[j] += part
+//		x -= part
+//	}
+//	rest |= bits of x
+func addParts(v *vec) {
+	v.kernel("addParts", "out, x *float64, n int",
+		"writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the",
+		"maximum. n > 0 is a multiple of 8.",
+	)
+	x, n := v.param("x"), v.param("n")
+	const quantities = 6 // three sums, rest, minimum, maximum
+	q := make([][]vreg, quantities)
+	for j := range q {
+		for h := range v.regs() {
+			r := v.reg()
+			if j < 4 {
+				v.zero(r)
+			} else {
+				v.move(at(x, h*v.bytes), r)
+			}
+			q[j] = append(q[j], r)
+		}
+	}
+	loop := v.newLabel("loop")
+	v.Label(loop)
+	for h := range v.regs() {
+		r, part := v.reg(), v.reg()
+		v.move(at(x, h*v.bytes), r)
+		v.min(q[4][h], r, q[4][h])
+		v.max(q[5][h], r, q[5][h])
+		for j, m := range partMagic {
+			magic := v.constant(m)
+			v.add(r, magic, part)
+			v.sub(part, magic, part)
+			v.add(q[j][h], part, q[j][h])
+			v.sub(r, part, r)
+		}
+		v.or(q[3][h], r, q[3][h])
+	}
+	v.ADDQ(operand.U8(64), x)
+	v.SUBQ(operand.U8(8), n)
+	v.JNZ(operand.LabelRef(loop))
+	out := v.param("out")
+	for j, r := range v.eight(q, func(a, b []vreg) {
+		for j := range a {
+			switch {
+			case j < 3:
+				v.VADDPD(b[j], a[j], a[j])
+			case j == 3:
+				v.VORPD(b[j], a[j], a[j])
+			case j == 4:
+				v.VMINPD(b[j], a[j], a[j])
+			default:
+				v.VMAXPD(b[j], a[j], a[j])
+			}
+		}
+	}) {
+		v.VMOVSD(r, at(out, 8*j))
+	}
+	v.VZEROUPPER()
+	v.RET()
+}
