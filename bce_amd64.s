@@ -973,15 +973,7 @@ DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
 DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
 DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
 DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+32(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+36(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+40(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+44(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+48(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+52(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+56(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+60(SB)/4, $0x4b40007f
-GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $64
+GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
 
 DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
 DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
@@ -991,15 +983,7 @@ DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
 DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
 DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
 DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+32(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+36(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+40(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+44(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+48(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+52(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+56(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+60(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $64
+GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
 
 DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
 DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
@@ -1009,15 +993,7 @@ DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
 DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
 DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
 DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+32(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+36(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+40(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+44(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+48(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+52(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+56(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+60(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $64
+GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
 
 DATA f32_80000000<>+0(SB)/4, $0x80000000
 DATA f32_80000000<>+4(SB)/4, $0x80000000
@@ -1027,15 +1003,7 @@ DATA f32_80000000<>+16(SB)/4, $0x80000000
 DATA f32_80000000<>+20(SB)/4, $0x80000000
 DATA f32_80000000<>+24(SB)/4, $0x80000000
 DATA f32_80000000<>+28(SB)/4, $0x80000000
-DATA f32_80000000<>+32(SB)/4, $0x80000000
-DATA f32_80000000<>+36(SB)/4, $0x80000000
-DATA f32_80000000<>+40(SB)/4, $0x80000000
-DATA f32_80000000<>+44(SB)/4, $0x80000000
-DATA f32_80000000<>+48(SB)/4, $0x80000000
-DATA f32_80000000<>+52(SB)/4, $0x80000000
-DATA f32_80000000<>+56(SB)/4, $0x80000000
-DATA f32_80000000<>+60(SB)/4, $0x80000000
-GLOBL f32_80000000<>(SB), RODATA|NOPTR, $64
+GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3f800000<>+0(SB)/4, $0x3f800000
 DATA f32_3f800000<>+4(SB)/4, $0x3f800000
@@ -1045,15 +1013,7 @@ DATA f32_3f800000<>+16(SB)/4, $0x3f800000
 DATA f32_3f800000<>+20(SB)/4, $0x3f800000
 DATA f32_3f800000<>+24(SB)/4, $0x3f800000
 DATA f32_3f800000<>+28(SB)/4, $0x3f800000
-DATA f32_3f800000<>+32(SB)/4, $0x3f800000
-DATA f32_3f800000<>+36(SB)/4, $0x3f800000
-DATA f32_3f800000<>+40(SB)/4, $0x3f800000
-DATA f32_3f800000<>+44(SB)/4, $0x3f800000
-DATA f32_3f800000<>+48(SB)/4, $0x3f800000
-DATA f32_3f800000<>+52(SB)/4, $0x3f800000
-DATA f32_3f800000<>+56(SB)/4, $0x3f800000
-DATA f32_3f800000<>+60(SB)/4, $0x3f800000
-GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -1063,15 +1023,7 @@ DATA f32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
-GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $32
 
 DATA f32_bf317218<>+0(SB)/4, $0xbf317218
 DATA f32_bf317218<>+4(SB)/4, $0xbf317218
@@ -1081,15 +1033,7 @@ DATA f32_bf317218<>+16(SB)/4, $0xbf317218
 DATA f32_bf317218<>+20(SB)/4, $0xbf317218
 DATA f32_bf317218<>+24(SB)/4, $0xbf317218
 DATA f32_bf317218<>+28(SB)/4, $0xbf317218
-DATA f32_bf317218<>+32(SB)/4, $0xbf317218
-DATA f32_bf317218<>+36(SB)/4, $0xbf317218
-DATA f32_bf317218<>+40(SB)/4, $0xbf317218
-DATA f32_bf317218<>+44(SB)/4, $0xbf317218
-DATA f32_bf317218<>+48(SB)/4, $0xbf317218
-DATA f32_bf317218<>+52(SB)/4, $0xbf317218
-DATA f32_bf317218<>+56(SB)/4, $0xbf317218
-DATA f32_bf317218<>+60(SB)/4, $0xbf317218
-GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $64
+GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3102e308<>+0(SB)/4, $0x3102e308
 DATA f32_3102e308<>+4(SB)/4, $0x3102e308
@@ -1099,15 +1043,7 @@ DATA f32_3102e308<>+16(SB)/4, $0x3102e308
 DATA f32_3102e308<>+20(SB)/4, $0x3102e308
 DATA f32_3102e308<>+24(SB)/4, $0x3102e308
 DATA f32_3102e308<>+28(SB)/4, $0x3102e308
-DATA f32_3102e308<>+32(SB)/4, $0x3102e308
-DATA f32_3102e308<>+36(SB)/4, $0x3102e308
-DATA f32_3102e308<>+40(SB)/4, $0x3102e308
-DATA f32_3102e308<>+44(SB)/4, $0x3102e308
-DATA f32_3102e308<>+48(SB)/4, $0x3102e308
-DATA f32_3102e308<>+52(SB)/4, $0x3102e308
-DATA f32_3102e308<>+56(SB)/4, $0x3102e308
-DATA f32_3102e308<>+60(SB)/4, $0x3102e308
-GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
@@ -1117,15 +1053,7 @@ DATA f32_3ab52766<>+16(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+20(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+24(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+28(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+32(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+36(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+40(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+44(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+48(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+52(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+56(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+60(SB)/4, $0x3ab52766
-GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3c091cce<>+0(SB)/4, $0x3c091cce
 DATA f32_3c091cce<>+4(SB)/4, $0x3c091cce
@@ -1135,15 +1063,7 @@ DATA f32_3c091cce<>+16(SB)/4, $0x3c091cce
 DATA f32_3c091cce<>+20(SB)/4, $0x3c091cce
 DATA f32_3c091cce<>+24(SB)/4, $0x3c091cce
 DATA f32_3c091cce<>+28(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+32(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+36(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+40(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+44(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+48(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+52(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+56(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+60(SB)/4, $0x3c091cce
-GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3d2aac58<>+0(SB)/4, $0x3d2aac58
 DATA f32_3d2aac58<>+4(SB)/4, $0x3d2aac58
@@ -1153,15 +1073,7 @@ DATA f32_3d2aac58<>+16(SB)/4, $0x3d2aac58
 DATA f32_3d2aac58<>+20(SB)/4, $0x3d2aac58
 DATA f32_3d2aac58<>+24(SB)/4, $0x3d2aac58
 DATA f32_3d2aac58<>+28(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+32(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+36(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+40(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+44(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+48(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+52(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+56(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+60(SB)/4, $0x3d2aac58
-GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3e2aaa49<>+0(SB)/4, $0x3e2aaa49
 DATA f32_3e2aaa49<>+4(SB)/4, $0x3e2aaa49
@@ -1171,15 +1083,7 @@ DATA f32_3e2aaa49<>+16(SB)/4, $0x3e2aaa49
 DATA f32_3e2aaa49<>+20(SB)/4, $0x3e2aaa49
 DATA f32_3e2aaa49<>+24(SB)/4, $0x3e2aaa49
 DATA f32_3e2aaa49<>+28(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+32(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+36(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+40(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+44(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+48(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+52(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+56(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+60(SB)/4, $0x3e2aaa49
-GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3efffffe<>+0(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+4(SB)/4, $0x3efffffe
@@ -1189,15 +1093,7 @@ DATA f32_3efffffe<>+16(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+20(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+32(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+36(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+40(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+44(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+48(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+52(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+56(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+60(SB)/4, $0x3efffffe
-GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
 // func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
@@ -7132,15 +7028,7 @@ DATA f32_40000000<>+16(SB)/4, $0x40000000
 DATA f32_40000000<>+20(SB)/4, $0x40000000
 DATA f32_40000000<>+24(SB)/4, $0x40000000
 DATA f32_40000000<>+28(SB)/4, $0x40000000
-DATA f32_40000000<>+32(SB)/4, $0x40000000
-DATA f32_40000000<>+36(SB)/4, $0x40000000
-DATA f32_40000000<>+40(SB)/4, $0x40000000
-DATA f32_40000000<>+44(SB)/4, $0x40000000
-DATA f32_40000000<>+48(SB)/4, $0x40000000
-DATA f32_40000000<>+52(SB)/4, $0x40000000
-DATA f32_40000000<>+56(SB)/4, $0x40000000
-DATA f32_40000000<>+60(SB)/4, $0x40000000
-GLOBL f32_40000000<>(SB), RODATA|NOPTR, $64
+GLOBL f32_40000000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3e8f82bc<>+0(SB)/4, $0x3e8f82bc
 DATA f32_3e8f82bc<>+4(SB)/4, $0x3e8f82bc
@@ -7150,15 +7038,7 @@ DATA f32_3e8f82bc<>+16(SB)/4, $0x3e8f82bc
 DATA f32_3e8f82bc<>+20(SB)/4, $0x3e8f82bc
 DATA f32_3e8f82bc<>+24(SB)/4, $0x3e8f82bc
 DATA f32_3e8f82bc<>+28(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+32(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+36(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+40(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+44(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+48(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+52(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+56(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+60(SB)/4, $0x3e8f82bc
-GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3e8f59d1<>+0(SB)/4, $0x3e8f59d1
 DATA f32_3e8f59d1<>+4(SB)/4, $0x3e8f59d1
@@ -7168,15 +7048,7 @@ DATA f32_3e8f59d1<>+16(SB)/4, $0x3e8f59d1
 DATA f32_3e8f59d1<>+20(SB)/4, $0x3e8f59d1
 DATA f32_3e8f59d1<>+24(SB)/4, $0x3e8f59d1
 DATA f32_3e8f59d1<>+28(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+32(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+36(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+40(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+44(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+48(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+52(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+56(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+60(SB)/4, $0x3e8f59d1
-GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3ecce94f<>+0(SB)/4, $0x3ecce94f
 DATA f32_3ecce94f<>+4(SB)/4, $0x3ecce94f
@@ -7186,15 +7058,7 @@ DATA f32_3ecce94f<>+16(SB)/4, $0x3ecce94f
 DATA f32_3ecce94f<>+20(SB)/4, $0x3ecce94f
 DATA f32_3ecce94f<>+24(SB)/4, $0x3ecce94f
 DATA f32_3ecce94f<>+28(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+32(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+36(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+40(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+44(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+48(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+52(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+56(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+60(SB)/4, $0x3ecce94f
-GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3f2aaa80<>+0(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+4(SB)/4, $0x3f2aaa80
@@ -7204,15 +7068,7 @@ DATA f32_3f2aaa80<>+16(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+20(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+32(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+36(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+40(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+44(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+48(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+52(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+56(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+60(SB)/4, $0x3f2aaa80
-GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $64
+GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 
 // func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
@@ -10673,28 +10529,28 @@ last53:
 // func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    rows+48(FP), BX
-	MOVQ    BX, (SP)
-	MOVQ    pos+64(FP), SI
-	MOVQ    neg+72(FP), DI
-	VMOVUPS f32_4b40007f<>+0(SB), Z1
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z2
-	VMOVUPS f32_42afebb7<>+0(SB), Z3
-	VMOVUPS f32_80000000<>+0(SB), Z3
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	VMOVUPS f32_bf317218<>+0(SB), Z7
-	VMOVUPS f32_3102e308<>+0(SB), Z8
-	VMOVUPS f32_3ab52766<>+0(SB), Z9
-	VMOVUPS f32_3c091cce<>+0(SB), Z10
-	VMOVUPS f32_3d2aac58<>+0(SB), Z11
-	VMOVUPS f32_3e2aaa49<>+0(SB), Z12
-	VMOVUPS f32_3efffffe<>+0(SB), Z13
-	VMOVUPS f32_3f800000<>+0(SB), Z14
-	TESTQ   BX, BX
-	JZ      last62
+	MOVQ         sum+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, (SP)
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	VBROADCASTSS f32_bf317218<>+0(SB), Z7
+	VBROADCASTSS f32_3102e308<>+0(SB), Z8
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z14
+	TESTQ        BX, BX
+	JZ           last62
 
 row60:
 	VXORPS Y4, Y4, Y4
@@ -10712,7 +10568,7 @@ group61:
 	KORW          K1, K2, K2
 	VMOVUPS       (DX)(R9*1), Z16
 	PREFETCHT0    4096(DX)(R9*1)
-	VXORPS        f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z16, Z5, K2, Z15
 	VORPS         Z3, Z16, Z16
@@ -10722,7 +10578,7 @@ group61:
 	KORW          K1, K3, K3
 	VMOVUPS       64(DX)(R9*1), Z18
 	PREFETCHT0    4160(DX)(R9*1)
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z18, Z5, K3, Z17
 	VORPS         Z3, Z18, Z18
@@ -10732,7 +10588,7 @@ group61:
 	KORW          K1, K4, K4
 	VMOVUPS       128(DX)(R9*1), Z20
 	PREFETCHT0    4224(DX)(R9*1)
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z20, Z5, K4, Z19
 	VORPS         Z3, Z20, Z20
@@ -10742,7 +10598,7 @@ group61:
 	KORW          K1, K5, K5
 	VMOVUPS       192(DX)(R9*1), Z22
 	PREFETCHT0    4288(DX)(R9*1)
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z22, Z5, K5, Z21
 	VORPS         Z3, Z22, Z22
@@ -10857,7 +10713,7 @@ rest63:
 	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS.Z     (DX)(R9*1), K2, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z16, Z5, K2, Z15
 	VORPS         Z3, Z16, Z16
@@ -10866,7 +10722,7 @@ rest63:
 	KMOVW         2(DI)(R8*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS.Z     64(DX)(R9*1), K3, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z18, Z5, K3, Z17
 	VORPS         Z3, Z18, Z18
@@ -10875,7 +10731,7 @@ rest63:
 	KMOVW         4(DI)(R8*1), K4
 	KORW          K1, K4, K4
 	VMOVUPS.Z     128(DX)(R9*1), K4, Z20
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z20, Z5, K4, Z19
 	VORPS         Z3, Z20, Z20
@@ -10884,7 +10740,7 @@ rest63:
 	KMOVW         6(DI)(R8*1), K5
 	KORW          K1, K5, K5
 	VMOVUPS.Z     192(DX)(R9*1), K5, Z22
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z22, Z5, K5, Z21
 	VORPS         Z3, Z22, Z22
@@ -10979,7 +10835,7 @@ half64:
 	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS.Z     (DX)(R9*1), K2, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z16, Z5, K2, Z15
 	VORPS         Z3, Z16, Z16
@@ -10988,7 +10844,7 @@ half64:
 	KMOVW         2(DI)(R8*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS.Z     64(DX)(R9*1), K3, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z18, Z5, K3, Z17
 	VORPS         Z3, Z18, Z18
@@ -11045,7 +10901,7 @@ one66:
 	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS.Z     (DX)(R9*1), K2, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z16, Z5, K2, Z15
 	VORPS         Z3, Z16, Z16
@@ -11119,22 +10975,22 @@ last62:
 // func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
 TEXT ·bceGrad32AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 8(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPS f32_4b40007f<>+0(SB), Z1
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z2
-	VMOVUPS f32_42afebb7<>+0(SB), Z3
-	VMOVUPS f32_80000000<>+0(SB), Z3
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ   DI, DI
-	JZ      last71
+	MOVQ         sum+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         p+88(FP), SI
+	MOVQ         rows+48(FP), DI
+	MOVQ         DI, 8(SP)
+	MOVQ         pos+64(FP), R8
+	MOVQ         neg+72(FP), R9
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	TESTQ        DI, DI
+	JZ           last71
 
 row69:
 	VXORPS       Y4, Y4, Y4
@@ -11146,507 +11002,507 @@ row69:
 	JL           rest72
 
 group70:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (BX)(R11*1), Z9
-	PREFETCHT0    4096(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(BX)(R11*1), Z11
-	PREFETCHT0    4160(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS       128(BX)(R11*1), Z13
-	PREFETCHT0    4224(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z13, Z5, K4, Z12
-	VORPS         Z3, Z13, Z13
-	VCMPPS        $0x15, Z2, Z13, K4, K4
-	KMOVW         6(R8)(R10*1), K1
-	KMOVW         6(R9)(R10*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS       192(BX)(R11*1), Z15
-	PREFETCHT0    4288(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z15, Z5, K5, Z14
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K5, K5
-	VMOVUPS       Z9, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z11, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VMOVUPS       Z13, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VMOVUPS       Z15, Z22
-	VFMADD213PS   Z1, Z6, Z22
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VSUBPS        Z1, Z20, Z21
-	VSUBPS        Z1, Z22, Z23
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z23, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VMOVUPS       f32_3ab52766<>+0(SB), Z21
-	VMOVUPS       f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VPSLLD        $0x17, Z22, Z22
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K3, Z19
-	VMULPS.Z      Z20, Z21, K4, Z21
-	VMULPS.Z      Z22, Z23, K5, Z23
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z17, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	VMOVUPS       Z9, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z19, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	VMOVUPS       Z9, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z9
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z10, Z8, Z8
-	KMOVW         4(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z12, K1
-	VMULPS        Z21, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	VMOVUPS       Z9, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z14, K1
-	VMULPS        Z23, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z23, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	VMOVUPS       Z9, 192(DX)(R11*1)
-	VADDPS        Z23, Z21, Z9
-	VMULPS        Z23, Z21, Z21
-	VADDPS        Z9, Z21, Z21
-	VADDPS        Z21, Z17, Z9
-	VMULPS        Z21, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z14, Z12, Z12
-	VADDPS        Z12, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z8
-	VADDPD        Z8, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y8
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y8, Y17, Y17
-	VCVTPS2PD     Y17, Z8
-	VADDPD        Z0, Z8, Z9
-	VFMADD213PD   Z9, Z8, Z0
-	ADDQ          $+256, R11
-	TESTQ         $0x000007ff, R11
-	JNZ           more76
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y8
-	VFMADD213PD   Y8, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VMOVSD        X0, (CX)
-	ADDQ          $0x08, CX
-	VXORPS        Y0, Y0, Y0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (BX)(R11*1), Z9
+	PREFETCHT0       4096(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS          64(BX)(R11*1), Z11
+	PREFETCHT0       4160(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K1, K4, K4
+	VMOVUPS          128(BX)(R11*1), Z13
+	PREFETCHT0       4224(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z13, Z5, K4, Z12
+	VORPS            Z3, Z13, Z13
+	VCMPPS           $0x15, Z2, Z13, K4, K4
+	KMOVW            6(R8)(R10*1), K1
+	KMOVW            6(R9)(R10*1), K5
+	KORW             K1, K5, K5
+	VMOVUPS          192(BX)(R11*1), Z15
+	PREFETCHT0       4288(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z15, Z5, K5, Z14
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K5, K5
+	VMOVUPS          Z9, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z11, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z13, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VMOVUPS          Z15, Z22
+	VFMADD213PS      Z1, Z6, Z22
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VSUBPS           Z1, Z22, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K3, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	VMULPS.Z         Z22, Z23, K5, Z23
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVUPS          Z9, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVUPS          Z9, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z9
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z10, Z8, Z8
+	KMOVW            4(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z12, K1
+	VMULPS           Z21, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVUPS          Z9, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z14, K1
+	VMULPS           Z23, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVUPS          Z9, 192(DX)(R11*1)
+	VADDPS           Z23, Z21, Z9
+	VMULPS           Z23, Z21, Z21
+	VADDPS           Z9, Z21, Z21
+	VADDPS           Z21, Z17, Z9
+	VMULPS           Z21, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z14, Z12, Z12
+	VADDPS           Z12, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z8
+	VADDPD           Z8, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y8
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y8, Y17, Y17
+	VCVTPS2PD        Y17, Z8
+	VADDPD           Z0, Z8, Z9
+	VFMADD213PD      Z9, Z8, Z0
+	ADDQ             $+256, R11
+	TESTQ            $0x000007ff, R11
+	JNZ              more76
+	VEXTRACTF64X4    $0x01, Z0, Y5
+	VADDPD           Y0, Y5, Y8
+	VFMADD213PD      Y8, Y5, Y0
+	VEXTRACTF64X2    $0x01, Y0, X5
+	VADDPD           X0, X5, X8
+	VFMADD213PD      X8, X5, X0
+	VUNPCKHPD        X0, X0, X5
+	VADDPD           X0, X5, X8
+	VFMADD213PD      X8, X5, X0
+	VMOVSD           X0, (CX)
+	ADDQ             $0x08, CX
+	VXORPS           Y0, Y0, Y0
 
 more76:
 	SUBQ $0x00000040, DI
 	JGE  group70
 
 rest72:
-	ADDQ          $0x00000040, DI
-	JZ            done74
-	MOVQ          $-1, R10
-	BZHIQ         DI, R10, R10
-	MOVQ          R10, (SP)
-	CMPQ          DI, $0x20
-	JBE           half73
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(BX)(R11*1), K3, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS.Z     128(BX)(R11*1), K4, Z13
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z13, Z5, K4, Z12
-	VORPS         Z3, Z13, Z13
-	VCMPPS        $0x15, Z2, Z13, K4, K4
-	KMOVW         6(R8)(R10*1), K1
-	KMOVW         6(R9)(R10*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS.Z     192(BX)(R11*1), K5, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z15, Z5, K5, Z14
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K5, K5
-	VMOVUPS       Z9, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z11, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VMOVUPS       Z13, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VMOVUPS       Z15, Z22
-	VFMADD213PS   Z1, Z6, Z22
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VSUBPS        Z1, Z20, Z21
-	VSUBPS        Z1, Z22, Z23
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z23, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VMOVUPS       f32_3ab52766<>+0(SB), Z21
-	VMOVUPS       f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VPSLLD        $0x17, Z22, Z22
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K3, Z19
-	VMULPS.Z      Z20, Z21, K4, Z21
-	VMULPS.Z      Z22, Z23, K5, Z23
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z17, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         (SP), K1
-	VMOVUPS       Z9, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z19, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         2(SP), K1
-	VMOVUPS       Z9, K1, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z9
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z10, Z8, Z8
-	KMOVW         4(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z12, K1
-	VMULPS        Z21, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	KMOVW         4(SP), K1
-	VMOVUPS       Z9, K1, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z14, K1
-	VMULPS        Z23, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z23, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         6(SP), K1
-	VMOVUPS       Z7, K1, 192(DX)(R11*1)
-	VADDPS        Z23, Z21, Z7
-	VMULPS        Z23, Z21, Z21
-	VADDPS        Z7, Z21, Z21
-	VADDPS        Z21, Z17, Z7
-	VMULPS        Z21, Z17, Z17
-	VADDPS        Z7, Z17, Z17
-	VADDPS        Z14, Z12, Z12
-	VADDPS        Z12, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y7
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y7, Y17, Y17
-	VCVTPS2PD     Y17, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done74
+	ADDQ             $0x00000040, DI
+	JZ               done74
+	MOVQ             $-1, R10
+	BZHIQ            DI, R10, R10
+	MOVQ             R10, (SP)
+	CMPQ             DI, $0x20
+	JBE              half73
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K1, K4, K4
+	VMOVUPS.Z        128(BX)(R11*1), K4, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z13, Z5, K4, Z12
+	VORPS            Z3, Z13, Z13
+	VCMPPS           $0x15, Z2, Z13, K4, K4
+	KMOVW            6(R8)(R10*1), K1
+	KMOVW            6(R9)(R10*1), K5
+	KORW             K1, K5, K5
+	VMOVUPS.Z        192(BX)(R11*1), K5, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z15, Z5, K5, Z14
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K5, K5
+	VMOVUPS          Z9, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z11, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z13, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VMOVUPS          Z15, Z22
+	VFMADD213PS      Z1, Z6, Z22
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VSUBPS           Z1, Z22, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K3, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	VMULPS.Z         Z22, Z23, K5, Z23
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            (SP), K1
+	VMOVUPS          Z9, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            2(SP), K1
+	VMOVUPS          Z9, K1, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z9
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z10, Z8, Z8
+	KMOVW            4(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z12, K1
+	VMULPS           Z21, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	KMOVW            4(SP), K1
+	VMOVUPS          Z9, K1, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z14, K1
+	VMULPS           Z23, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            6(SP), K1
+	VMOVUPS          Z7, K1, 192(DX)(R11*1)
+	VADDPS           Z23, Z21, Z7
+	VMULPS           Z23, Z21, Z21
+	VADDPS           Z7, Z21, Z21
+	VADDPS           Z21, Z17, Z7
+	VMULPS           Z21, Z17, Z17
+	VADDPS           Z7, Z17, Z17
+	VADDPS           Z14, Z12, Z12
+	VADDPS           Z12, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y7
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y7, Y17, Y17
+	VCVTPS2PD        Y17, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done74
 
 half73:
-	CMPQ          DI, $0x10
-	JBE           one75
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(BX)(R11*1), K3, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	VMOVUPS       Z9, Z12
-	VFMADD213PS   Z1, Z6, Z12
-	VMOVUPS       Z11, Z14
-	VFMADD213PS   Z1, Z6, Z14
-	VSUBPS        Z1, Z12, Z13
-	VSUBPS        Z1, Z14, Z15
-	VFMADD231PS   f32_bf317218<>+0(SB), Z13, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z15, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z13, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z15, Z11
-	VMOVUPS       f32_3ab52766<>+0(SB), Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z15
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z15
-	VPSLLD        $0x17, Z12, Z12
-	VPSLLD        $0x17, Z14, Z14
-	VMULPS.Z      Z12, Z13, K2, Z13
-	VMULPS.Z      Z14, Z15, K3, Z15
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z13, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         (SP), K1
-	VMOVUPS       Z9, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z15, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z15, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         2(SP), K1
-	VMOVUPS       Z7, K1, 64(DX)(R11*1)
-	VADDPS        Z15, Z13, Z7
-	VMULPS        Z15, Z13, Z13
-	VADDPS        Z7, Z13, Z13
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z13, Y5
-	VADDPS        Y5, Y13, Y7
-	VMULPS        Y5, Y13, Y13
-	VADDPS        Y7, Y13, Y13
-	VCVTPS2PD     Y13, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done74
+	CMPQ             DI, $0x10
+	JBE              one75
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	VMOVUPS          Z9, Z12
+	VFMADD213PS      Z1, Z6, Z12
+	VMOVUPS          Z11, Z14
+	VFMADD213PS      Z1, Z6, Z14
+	VSUBPS           Z1, Z12, Z13
+	VSUBPS           Z1, Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VPSLLD           $0x17, Z12, Z12
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z12, Z13, K2, Z13
+	VMULPS.Z         Z14, Z15, K3, Z15
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z13, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            (SP), K1
+	VMOVUPS          Z9, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z15, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            2(SP), K1
+	VMOVUPS          Z7, K1, 64(DX)(R11*1)
+	VADDPS           Z15, Z13, Z7
+	VMULPS           Z15, Z13, Z13
+	VADDPS           Z7, Z13, Z13
+	VADDPS           Z10, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z13, Y5
+	VADDPS           Y5, Y13, Y7
+	VMULPS           Y5, Y13, Y13
+	VADDPS           Y7, Y13, Y13
+	VCVTPS2PD        Y13, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done74
 
 one75:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	VMOVUPS       Z9, Z10
-	VFMADD213PS   Z1, Z6, Z10
-	VSUBPS        Z1, Z10, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z11, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z11, Z9
-	VMOVUPS       f32_3ab52766<>+0(SB), Z11
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z11
-	VPSLLD        $0x17, Z10, Z10
-	VMULPS.Z      Z10, Z11, K2, Z11
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z11, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z11, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         (SP), K1
-	VMOVUPS       Z7, K1, (DX)(R11*1)
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z11, Y5
-	VADDPS        Y5, Y11, Y7
-	VMULPS        Y5, Y11, Y11
-	VADDPS        Y7, Y11, Y11
-	VCVTPS2PD     Y11, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	VMOVUPS          Z9, Z10
+	VFMADD213PS      Z1, Z6, Z10
+	VSUBPS           Z1, Z10, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VPSLLD           $0x17, Z10, Z10
+	VMULPS.Z         Z10, Z11, K2, Z11
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z11, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            (SP), K1
+	VMOVUPS          Z7, K1, (DX)(R11*1)
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z11, Y5
+	VADDPS           Y5, Y11, Y7
+	VMULPS           Y5, Y11, Y11
+	VADDPS           Y7, Y11, Y11
+	VCVTPS2PD        Y11, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
 
 done74:
 	MOVQ          n+56(FP), DI
@@ -11695,29 +11551,29 @@ last71:
 // func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, (SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPS f32_4b40007f<>+0(SB), Z1
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z2
-	VMOVUPS f32_42afebb7<>+0(SB), Z3
-	VMOVUPS f32_80000000<>+0(SB), Z3
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	VMOVUPS f32_bf317218<>+0(SB), Z7
-	VMOVUPS f32_3102e308<>+0(SB), Z8
-	VMOVUPS f32_3ab52766<>+0(SB), Z9
-	VMOVUPS f32_3c091cce<>+0(SB), Z10
-	VMOVUPS f32_3d2aac58<>+0(SB), Z11
-	VMOVUPS f32_3e2aaa49<>+0(SB), Z12
-	VMOVUPS f32_3efffffe<>+0(SB), Z13
-	VMOVUPS f32_3f800000<>+0(SB), Z14
-	TESTQ   SI, SI
-	JZ      last80
+	MOVQ         sum+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         SI, (SP)
+	MOVQ         pos+64(FP), DI
+	MOVQ         neg+72(FP), R8
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	VBROADCASTSS f32_bf317218<>+0(SB), Z7
+	VBROADCASTSS f32_3102e308<>+0(SB), Z8
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z14
+	TESTQ        SI, SI
+	JZ           last80
 
 row78:
 	VXORPS       Y4, Y4, Y4
@@ -11744,8 +11600,8 @@ group79:
 	VADDPS        Z15, Z20, Z20
 	VSUBPS        Z20, Z19, Z19
 	VSUBPS        Z16, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z18, K2, K1
 	VADDPS.Z      Z19, Z18, K1, Z17
@@ -11764,8 +11620,8 @@ group79:
 	VADDPS        Z15, Z23, Z23
 	VSUBPS        Z23, Z22, Z22
 	VSUBPS        Z16, Z22, Z22
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z21, K3, K1
 	VADDPS.Z      Z22, Z21, K1, Z20
@@ -11818,8 +11674,8 @@ group79:
 	VADDPS        Z15, Z21, Z21
 	VSUBPS        Z21, Z20, Z20
 	VSUBPS        Z16, Z20, Z20
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z19, K2, K1
 	VADDPS.Z      Z20, Z19, K1, Z18
@@ -11838,8 +11694,8 @@ group79:
 	VADDPS        Z15, Z25, Z25
 	VSUBPS        Z25, Z23, Z23
 	VSUBPS        Z16, Z23, Z23
-	VXORPS        f32_80000000<>+0(SB), Z23, K1, Z23
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z22, K3, K1
 	VADDPS.Z      Z23, Z22, K1, Z21
@@ -11933,8 +11789,8 @@ rest81:
 	VADDPS        Z15, Z20, Z20
 	VSUBPS        Z20, Z19, Z19
 	VSUBPS        Z16, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z18, K2, K1
 	VADDPS.Z      Z19, Z18, K1, Z17
@@ -11952,8 +11808,8 @@ rest81:
 	VADDPS        Z15, Z23, Z23
 	VSUBPS        Z23, Z22, Z22
 	VSUBPS        Z16, Z22, Z22
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z21, K3, K1
 	VADDPS.Z      Z22, Z21, K1, Z20
@@ -12005,8 +11861,8 @@ rest81:
 	VADDPS        Z15, Z21, Z21
 	VSUBPS        Z21, Z20, Z20
 	VSUBPS        Z16, Z20, Z20
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z19, K2, K1
 	VADDPS.Z      Z20, Z19, K1, Z18
@@ -12024,8 +11880,8 @@ rest81:
 	VADDPS        Z15, Z23, Z23
 	VSUBPS        Z23, Z25, Z25
 	VSUBPS        Z16, Z25, Z25
-	VXORPS        f32_80000000<>+0(SB), Z25, K1, Z25
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z25, K1, Z25
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z22, K3, K1
 	VADDPS.Z      Z25, Z22, K1, Z15
@@ -12099,8 +11955,8 @@ half82:
 	VADDPS        Z15, Z20, Z20
 	VSUBPS        Z20, Z19, Z19
 	VSUBPS        Z16, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z18, K2, K1
 	VADDPS.Z      Z19, Z18, K1, Z17
@@ -12118,8 +11974,8 @@ half82:
 	VADDPS        Z15, Z22, Z22
 	VSUBPS        Z22, Z23, Z23
 	VSUBPS        Z16, Z23, Z23
-	VXORPS        f32_80000000<>+0(SB), Z23, K1, Z23
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z21, K3, K1
 	VADDPS.Z      Z23, Z21, K1, Z15
@@ -12187,8 +12043,8 @@ one84:
 	VADDPS        Z15, Z19, Z19
 	VSUBPS        Z19, Z20, Z20
 	VSUBPS        Z16, Z20, Z20
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z18, K2, K1
 	VADDPS.Z      Z20, Z18, K1, Z15
@@ -12266,22 +12122,22 @@ last80:
 // func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
 TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 8(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPS f32_4b40007f<>+0(SB), Z1
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z2
-	VMOVUPS f32_42afebb7<>+0(SB), Z3
-	VMOVUPS f32_80000000<>+0(SB), Z3
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ   DI, DI
-	JZ      last89
+	MOVQ         sum+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         p+88(FP), SI
+	MOVQ         rows+48(FP), DI
+	MOVQ         DI, 8(SP)
+	MOVQ         pos+64(FP), R8
+	MOVQ         neg+72(FP), R9
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	TESTQ        DI, DI
+	JZ           last89
 
 row87:
 	VXORPS       Y4, Y4, Y4
@@ -12295,617 +12151,617 @@ row87:
 	JL           rest90
 
 group88:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (BX)(R11*1), Z10
-	PREFETCHT0    4096(BX)(R11*1)
-	VSUBPS        Z8, Z10, Z11
-	VSUBPS        Z10, Z11, Z13
-	VSUBPS        Z13, Z11, Z12
-	VSUBPS        Z12, Z10, Z12
-	VADDPS        Z8, Z13, Z13
-	VSUBPS        Z13, Z12, Z12
-	VSUBPS        Z9, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z11, K2, K1
-	VADDPS.Z      Z12, Z11, K1, Z10
-	VXORPS        Z3, Z12, K1, Z12
-	VCMPPS        $0x11, Z5, Z11, K1
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K2, K2
-	KMOVW         2(R8)(R10*1), K3
-	KMOVW         2(R9)(R10*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS       64(BX)(R11*1), Z13
-	PREFETCHT0    4160(BX)(R11*1)
-	VSUBPS        Z8, Z13, Z14
-	VSUBPS        Z13, Z14, Z16
-	VSUBPS        Z16, Z14, Z15
-	VSUBPS        Z15, Z13, Z15
-	VADDPS        Z8, Z16, Z16
-	VSUBPS        Z16, Z15, Z15
-	VSUBPS        Z9, Z15, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z14, K4, K3
-	VADDPS.Z      Z15, Z14, K3, Z13
-	VXORPS        Z3, Z15, K3, Z15
-	VCMPPS        $0x11, Z5, Z14, K3
-	VORPS         Z3, Z14, Z14
-	VCMPPS        $0x15, Z2, Z14, K4, K4
-	VMOVUPS       Z11, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z14, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z14
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z15, Z14, Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K4, Z19
-	KMOVW         (R8)(R10*1), K2
-	VMOVUPS       Z7, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW         (R9)(R10*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z17, Z11, K1, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z      Z12, Z11, K4, Z11
-	VMOVUPS       Z11, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z19, Z11, K3, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z12
-	VDIVPS.Z      Z12, Z11, K2, Z11
-	VMOVUPS       Z11, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z11
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z11, Z17, Z17
-	VADDPS        Z13, Z10, Z10
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       128(BX)(R11*1), Z11
-	PREFETCHT0    4224(BX)(R11*1)
-	VSUBPS        Z8, Z11, Z12
-	VSUBPS        Z11, Z12, Z14
-	VSUBPS        Z14, Z12, Z13
-	VSUBPS        Z13, Z11, Z13
-	VADDPS        Z8, Z14, Z14
-	VSUBPS        Z14, Z13, Z13
-	VSUBPS        Z9, Z13, Z13
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z12, K2, K1
-	VADDPS.Z      Z13, Z12, K1, Z11
-	VXORPS        Z3, Z13, K1, Z13
-	VCMPPS        $0x11, Z5, Z12, K1
-	VORPS         Z3, Z12, Z12
-	VCMPPS        $0x15, Z2, Z12, K2, K2
-	KMOVW         6(R8)(R10*1), K3
-	KMOVW         6(R9)(R10*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS       192(BX)(R11*1), Z14
-	PREFETCHT0    4288(BX)(R11*1)
-	VSUBPS        Z8, Z14, Z15
-	VSUBPS        Z14, Z15, Z18
-	VSUBPS        Z18, Z15, Z16
-	VSUBPS        Z16, Z14, Z16
-	VADDPS        Z8, Z18, Z18
-	VSUBPS        Z18, Z16, Z16
-	VSUBPS        Z9, Z16, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K3, Z16
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z15, K4, K3
-	VADDPS.Z      Z16, Z15, K3, Z14
-	VXORPS        Z3, Z16, K3, Z16
-	VCMPPS        $0x11, Z5, Z15, K3
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K4, K4
-	VMOVUPS       Z12, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VMOVUPS       Z15, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VSUBPS        Z1, Z18, Z19
-	VSUBPS        Z1, Z20, Z21
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z12
-	VFMADD231PS   f32_bf317218<>+0(SB), Z21, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z12
-	VFMADD231PS   f32_3102e308<>+0(SB), Z21, Z15
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z16, Z15, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VMOVUPS       f32_3ab52766<>+0(SB), Z21
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z21
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z21
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z21
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z21
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VMULPS.Z      Z18, Z19, K2, Z19
-	VMULPS.Z      Z20, Z21, K4, Z21
-	KMOVW         4(R8)(R10*1), K2
-	VMOVUPS       Z7, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K2, Z12
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z19, Z12, K1, Z12
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z13
-	VDIVPS.Z      Z13, Z12, K4, Z12
-	VMOVUPS       Z12, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z21, Z12, K3, Z12
-	VADDPS        f32_3f800000<>+0(SB), Z21, Z13
-	VDIVPS.Z      Z13, Z12, K2, Z12
-	VMOVUPS       Z12, 192(DX)(R11*1)
-	VADDPS        Z21, Z19, Z12
-	VMULPS        Z21, Z19, Z19
-	VADDPS        Z12, Z19, Z19
-	VADDPS        Z19, Z17, Z12
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z12, Z17, Z17
-	VADDPS        Z14, Z11, Z11
-	VADDPS        Z11, Z10, Z10
-	VEXTRACTF64X4 $0x01, Z10, Y5
-	VADDPS        Y5, Y10, Y10
-	VCVTPS2PD     Y10, Z10
-	VADDPD        Z10, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y10
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y10, Y17, Y17
-	VCVTPS2PD     Y17, Z10
-	VADDPD        Z0, Z10, Z11
-	VFMADD213PD   Z11, Z10, Z0
-	ADDQ          $+256, R11
-	TESTQ         $0x000007ff, R11
-	JNZ           more94
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y10
-	VFMADD213PD   Y10, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VMOVSD        X0, (CX)
-	ADDQ          $0x08, CX
-	VXORPS        Y0, Y0, Y0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (BX)(R11*1), Z10
+	PREFETCHT0       4096(BX)(R11*1)
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	KMOVW            2(R8)(R10*1), K3
+	KMOVW            2(R9)(R10*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          64(BX)(R11*1), Z13
+	PREFETCHT0       4160(BX)(R11*1)
+	VSUBPS           Z8, Z13, Z14
+	VSUBPS           Z13, Z14, Z16
+	VSUBPS           Z16, Z14, Z15
+	VSUBPS           Z15, Z13, Z15
+	VADDPS           Z8, Z16, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSUBPS           Z9, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z14, K4, K3
+	VADDPS.Z         Z15, Z14, K3, Z13
+	VXORPS           Z3, Z15, K3, Z15
+	VCMPPS           $0x11, Z5, Z14, K3
+	VORPS            Z3, Z14, Z14
+	VCMPPS           $0x15, Z2, Z14, K4, K4
+	VMOVUPS          Z11, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z14, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K4, Z19
+	KMOVW            (R8)(R10*1), K2
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            (R9)(R10*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z17, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VDIVPS.Z         Z12, Z11, K4, Z11
+	VMOVUPS          Z11, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VDIVPS.Z         Z12, Z11, K2, Z11
+	VMOVUPS          Z11, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z11
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z11, Z17, Z17
+	VADDPS           Z13, Z10, Z10
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          128(BX)(R11*1), Z11
+	PREFETCHT0       4224(BX)(R11*1)
+	VSUBPS           Z8, Z11, Z12
+	VSUBPS           Z11, Z12, Z14
+	VSUBPS           Z14, Z12, Z13
+	VSUBPS           Z13, Z11, Z13
+	VADDPS           Z8, Z14, Z14
+	VSUBPS           Z14, Z13, Z13
+	VSUBPS           Z9, Z13, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z12, K2, K1
+	VADDPS.Z         Z13, Z12, K1, Z11
+	VXORPS           Z3, Z13, K1, Z13
+	VCMPPS           $0x11, Z5, Z12, K1
+	VORPS            Z3, Z12, Z12
+	VCMPPS           $0x15, Z2, Z12, K2, K2
+	KMOVW            6(R8)(R10*1), K3
+	KMOVW            6(R9)(R10*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          192(BX)(R11*1), Z14
+	PREFETCHT0       4288(BX)(R11*1)
+	VSUBPS           Z8, Z14, Z15
+	VSUBPS           Z14, Z15, Z18
+	VSUBPS           Z18, Z15, Z16
+	VSUBPS           Z16, Z14, Z16
+	VADDPS           Z8, Z18, Z18
+	VSUBPS           Z18, Z16, Z16
+	VSUBPS           Z9, Z16, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z15, K4, K3
+	VADDPS.Z         Z16, Z15, K3, Z14
+	VXORPS           Z3, Z16, K3, Z16
+	VCMPPS           $0x11, Z5, Z15, K3
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K4, K4
+	VMOVUPS          Z12, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z15, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z15
+	VADDPS           Z13, Z12, Z12
+	VADDPS           Z16, Z15, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VMULPS.Z         Z18, Z19, K2, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	KMOVW            4(R8)(R10*1), K2
+	VMOVUPS          Z7, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z19, Z12, K1, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
+	VDIVPS.Z         Z13, Z12, K4, Z12
+	VMOVUPS          Z12, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z21, Z12, K3, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z13
+	VDIVPS.Z         Z13, Z12, K2, Z12
+	VMOVUPS          Z12, 192(DX)(R11*1)
+	VADDPS           Z21, Z19, Z12
+	VMULPS           Z21, Z19, Z19
+	VADDPS           Z12, Z19, Z19
+	VADDPS           Z19, Z17, Z12
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z12, Z17, Z17
+	VADDPS           Z14, Z11, Z11
+	VADDPS           Z11, Z10, Z10
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z10
+	VADDPD           Z10, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y10
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y10, Y17, Y17
+	VCVTPS2PD        Y17, Z10
+	VADDPD           Z0, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z0
+	ADDQ             $+256, R11
+	TESTQ            $0x000007ff, R11
+	JNZ              more94
+	VEXTRACTF64X4    $0x01, Z0, Y5
+	VADDPD           Y0, Y5, Y10
+	VFMADD213PD      Y10, Y5, Y0
+	VEXTRACTF64X2    $0x01, Y0, X5
+	VADDPD           X0, X5, X10
+	VFMADD213PD      X10, X5, X0
+	VUNPCKHPD        X0, X0, X5
+	VADDPD           X0, X5, X10
+	VFMADD213PD      X10, X5, X0
+	VMOVSD           X0, (CX)
+	ADDQ             $0x08, CX
+	VXORPS           Y0, Y0, Y0
 
 more94:
 	SUBQ $0x00000040, DI
 	JGE  group88
 
 rest90:
-	ADDQ          $0x00000040, DI
-	JZ            done92
-	MOVQ          $-1, R10
-	BZHIQ         DI, R10, R10
-	MOVQ          R10, (SP)
-	CMPQ          DI, $0x20
-	JBE           half91
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z10
-	VSUBPS        Z8, Z10, Z11
-	VSUBPS        Z10, Z11, Z13
-	VSUBPS        Z13, Z11, Z12
-	VSUBPS        Z12, Z10, Z12
-	VADDPS        Z8, Z13, Z13
-	VSUBPS        Z13, Z12, Z12
-	VSUBPS        Z9, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z11, K2, K1
-	VADDPS.Z      Z12, Z11, K1, Z10
-	VXORPS        Z3, Z12, K1, Z12
-	VCMPPS        $0x11, Z5, Z11, K1
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K2, K2
-	KMOVW         2(R8)(R10*1), K3
-	KMOVW         2(R9)(R10*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     64(BX)(R11*1), K4, Z13
-	VSUBPS        Z8, Z13, Z14
-	VSUBPS        Z13, Z14, Z16
-	VSUBPS        Z16, Z14, Z15
-	VSUBPS        Z15, Z13, Z15
-	VADDPS        Z8, Z16, Z16
-	VSUBPS        Z16, Z15, Z15
-	VSUBPS        Z9, Z15, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z14, K4, K3
-	VADDPS.Z      Z15, Z14, K3, Z13
-	VXORPS        Z3, Z15, K3, Z15
-	VCMPPS        $0x11, Z5, Z14, K3
-	VORPS         Z3, Z14, Z14
-	VCMPPS        $0x15, Z2, Z14, K4, K4
-	VMOVUPS       Z11, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z14, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z14
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z15, Z14, Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K4, Z19
-	KMOVW         (R8)(R10*1), K2
-	VMOVUPS       Z7, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW         (R9)(R10*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z17, Z11, K1, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z      Z12, Z11, K4, Z11
-	KMOVW         (SP), K1
-	VMOVUPS       Z11, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z19, Z11, K3, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z12
-	VDIVPS.Z      Z12, Z11, K2, Z11
-	KMOVW         2(SP), K1
-	VMOVUPS       Z11, K1, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z11
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z11, Z17, Z17
-	VADDPS        Z13, Z10, Z10
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     128(BX)(R11*1), K2, Z11
-	VSUBPS        Z8, Z11, Z12
-	VSUBPS        Z11, Z12, Z14
-	VSUBPS        Z14, Z12, Z13
-	VSUBPS        Z13, Z11, Z13
-	VADDPS        Z8, Z14, Z14
-	VSUBPS        Z14, Z13, Z13
-	VSUBPS        Z9, Z13, Z13
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z12, K2, K1
-	VADDPS.Z      Z13, Z12, K1, Z11
-	VXORPS        Z3, Z13, K1, Z13
-	VCMPPS        $0x11, Z5, Z12, K1
-	VORPS         Z3, Z12, Z12
-	VCMPPS        $0x15, Z2, Z12, K2, K2
-	KMOVW         6(R8)(R10*1), K3
-	KMOVW         6(R9)(R10*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     192(BX)(R11*1), K4, Z14
-	VSUBPS        Z8, Z14, Z15
-	VSUBPS        Z14, Z15, Z16
-	VSUBPS        Z16, Z15, Z18
-	VSUBPS        Z18, Z14, Z18
-	VADDPS        Z8, Z16, Z16
-	VSUBPS        Z16, Z18, Z18
-	VSUBPS        Z9, Z18, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K3, Z18
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z15, K4, K3
-	VADDPS.Z      Z18, Z15, K3, Z8
-	VXORPS        Z3, Z18, K3, Z18
-	VCMPPS        $0x11, Z5, Z15, K3
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K4, K4
-	VMOVUPS       Z12, Z9
-	VFMADD213PS   Z1, Z6, Z9
-	VMOVUPS       Z15, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VSUBPS        Z1, Z9, Z14
-	VSUBPS        Z1, Z16, Z19
-	VFMADD231PS   f32_bf317218<>+0(SB), Z14, Z12
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z14, Z12
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z15
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z18, Z15, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z12, Z14
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z19
-	VPSLLD        $0x17, Z9, Z9
-	VPSLLD        $0x17, Z16, Z16
-	VMULPS.Z      Z9, Z14, K2, Z14
-	VMULPS.Z      Z16, Z19, K4, Z19
-	KMOVW         4(R8)(R10*1), K2
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K2, Z9
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z14, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z14, Z12
-	VDIVPS.Z      Z12, Z9, K4, Z9
-	KMOVW         4(SP), K1
-	VMOVUPS       Z9, K1, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z19, Z7, K3, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         6(SP), K1
-	VMOVUPS       Z7, K1, 192(DX)(R11*1)
-	VADDPS        Z19, Z14, Z7
-	VMULPS        Z19, Z14, Z14
-	VADDPS        Z7, Z14, Z14
-	VADDPS        Z14, Z17, Z7
-	VMULPS        Z14, Z17, Z17
-	VADDPS        Z7, Z17, Z17
-	VADDPS        Z8, Z11, Z11
-	VADDPS        Z11, Z10, Z10
-	VEXTRACTF64X4 $0x01, Z10, Y5
-	VADDPS        Y5, Y10, Y10
-	VCVTPS2PD     Y10, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y7
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y7, Y17, Y17
-	VCVTPS2PD     Y17, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done92
+	ADDQ             $0x00000040, DI
+	JZ               done92
+	MOVQ             $-1, R10
+	BZHIQ            DI, R10, R10
+	MOVQ             R10, (SP)
+	CMPQ             DI, $0x20
+	JBE              half91
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	KMOVW            2(R8)(R10*1), K3
+	KMOVW            2(R9)(R10*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        64(BX)(R11*1), K4, Z13
+	VSUBPS           Z8, Z13, Z14
+	VSUBPS           Z13, Z14, Z16
+	VSUBPS           Z16, Z14, Z15
+	VSUBPS           Z15, Z13, Z15
+	VADDPS           Z8, Z16, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSUBPS           Z9, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z14, K4, K3
+	VADDPS.Z         Z15, Z14, K3, Z13
+	VXORPS           Z3, Z15, K3, Z15
+	VCMPPS           $0x11, Z5, Z14, K3
+	VORPS            Z3, Z14, Z14
+	VCMPPS           $0x15, Z2, Z14, K4, K4
+	VMOVUPS          Z11, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z14, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K4, Z19
+	KMOVW            (R8)(R10*1), K2
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            (R9)(R10*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z17, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VDIVPS.Z         Z12, Z11, K4, Z11
+	KMOVW            (SP), K1
+	VMOVUPS          Z11, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VDIVPS.Z         Z12, Z11, K2, Z11
+	KMOVW            2(SP), K1
+	VMOVUPS          Z11, K1, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z11
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z11, Z17, Z17
+	VADDPS           Z13, Z10, Z10
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        128(BX)(R11*1), K2, Z11
+	VSUBPS           Z8, Z11, Z12
+	VSUBPS           Z11, Z12, Z14
+	VSUBPS           Z14, Z12, Z13
+	VSUBPS           Z13, Z11, Z13
+	VADDPS           Z8, Z14, Z14
+	VSUBPS           Z14, Z13, Z13
+	VSUBPS           Z9, Z13, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z12, K2, K1
+	VADDPS.Z         Z13, Z12, K1, Z11
+	VXORPS           Z3, Z13, K1, Z13
+	VCMPPS           $0x11, Z5, Z12, K1
+	VORPS            Z3, Z12, Z12
+	VCMPPS           $0x15, Z2, Z12, K2, K2
+	KMOVW            6(R8)(R10*1), K3
+	KMOVW            6(R9)(R10*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        192(BX)(R11*1), K4, Z14
+	VSUBPS           Z8, Z14, Z15
+	VSUBPS           Z14, Z15, Z16
+	VSUBPS           Z16, Z15, Z18
+	VSUBPS           Z18, Z14, Z18
+	VADDPS           Z8, Z16, Z16
+	VSUBPS           Z16, Z18, Z18
+	VSUBPS           Z9, Z18, Z18
+	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K3, Z18
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z15, K4, K3
+	VADDPS.Z         Z18, Z15, K3, Z8
+	VXORPS           Z3, Z18, K3, Z18
+	VCMPPS           $0x11, Z5, Z15, K3
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K4, K4
+	VMOVUPS          Z12, Z9
+	VFMADD213PS      Z1, Z6, Z9
+	VMOVUPS          Z15, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VSUBPS           Z1, Z9, Z14
+	VSUBPS           Z1, Z16, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z15
+	VADDPS           Z13, Z12, Z12
+	VADDPS           Z18, Z15, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
+	VPSLLD           $0x17, Z9, Z9
+	VPSLLD           $0x17, Z16, Z16
+	VMULPS.Z         Z9, Z14, K2, Z14
+	VMULPS.Z         Z16, Z19, K4, Z19
+	KMOVW            4(R8)(R10*1), K2
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K2, Z9
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z14, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z12
+	VDIVPS.Z         Z12, Z9, K4, Z9
+	KMOVW            4(SP), K1
+	VMOVUPS          Z9, K1, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z7, K3, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            6(SP), K1
+	VMOVUPS          Z7, K1, 192(DX)(R11*1)
+	VADDPS           Z19, Z14, Z7
+	VMULPS           Z19, Z14, Z14
+	VADDPS           Z7, Z14, Z14
+	VADDPS           Z14, Z17, Z7
+	VMULPS           Z14, Z17, Z17
+	VADDPS           Z7, Z17, Z17
+	VADDPS           Z8, Z11, Z11
+	VADDPS           Z11, Z10, Z10
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y7
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y7, Y17, Y17
+	VCVTPS2PD        Y17, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done92
 
 half91:
-	CMPQ          DI, $0x10
-	JBE           one93
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z10
-	VSUBPS        Z8, Z10, Z11
-	VSUBPS        Z10, Z11, Z13
-	VSUBPS        Z13, Z11, Z12
-	VSUBPS        Z12, Z10, Z12
-	VADDPS        Z8, Z13, Z13
-	VSUBPS        Z13, Z12, Z12
-	VSUBPS        Z9, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z11, K2, K1
-	VADDPS.Z      Z12, Z11, K1, Z10
-	VXORPS        Z3, Z12, K1, Z12
-	VCMPPS        $0x11, Z5, Z11, K1
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K2, K2
-	KMOVW         2(R8)(R10*1), K3
-	KMOVW         2(R9)(R10*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     64(BX)(R11*1), K4, Z13
-	VSUBPS        Z8, Z13, Z14
-	VSUBPS        Z13, Z14, Z15
-	VSUBPS        Z15, Z14, Z16
-	VSUBPS        Z16, Z13, Z16
-	VADDPS        Z8, Z15, Z15
-	VSUBPS        Z15, Z16, Z16
-	VSUBPS        Z9, Z16, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K3, Z16
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z14, K4, K3
-	VADDPS.Z      Z16, Z14, K3, Z8
-	VXORPS        Z3, Z16, K3, Z16
-	VCMPPS        $0x11, Z5, Z14, K3
-	VORPS         Z3, Z14, Z14
-	VCMPPS        $0x15, Z2, Z14, K4, K4
-	VMOVUPS       Z11, Z9
-	VFMADD213PS   Z1, Z6, Z9
-	VMOVUPS       Z14, Z15
-	VFMADD213PS   Z1, Z6, Z15
-	VSUBPS        Z1, Z9, Z13
-	VSUBPS        Z1, Z15, Z17
-	VFMADD231PS   f32_bf317218<>+0(SB), Z13, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z14
-	VFMADD231PS   f32_3102e308<>+0(SB), Z13, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z14
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z16, Z14, Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z17
-	VPSLLD        $0x17, Z9, Z9
-	VPSLLD        $0x17, Z15, Z15
-	VMULPS.Z      Z9, Z13, K2, Z13
-	VMULPS.Z      Z15, Z17, K4, Z17
-	KMOVW         (R8)(R10*1), K2
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K2, Z9
-	KMOVW         (R9)(R10*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z13, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z      Z11, Z9, K4, Z9
-	KMOVW         (SP), K1
-	VMOVUPS       Z9, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z17, Z7, K3, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         2(SP), K1
-	VMOVUPS       Z7, K1, 64(DX)(R11*1)
-	VADDPS        Z17, Z13, Z7
-	VMULPS        Z17, Z13, Z13
-	VADDPS        Z7, Z13, Z13
-	VADDPS        Z8, Z10, Z10
-	VEXTRACTF64X4 $0x01, Z10, Y5
-	VADDPS        Y5, Y10, Y10
-	VCVTPS2PD     Y10, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z13, Y5
-	VADDPS        Y5, Y13, Y7
-	VMULPS        Y5, Y13, Y13
-	VADDPS        Y7, Y13, Y13
-	VCVTPS2PD     Y13, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done92
+	CMPQ             DI, $0x10
+	JBE              one93
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	KMOVW            2(R8)(R10*1), K3
+	KMOVW            2(R9)(R10*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        64(BX)(R11*1), K4, Z13
+	VSUBPS           Z8, Z13, Z14
+	VSUBPS           Z13, Z14, Z15
+	VSUBPS           Z15, Z14, Z16
+	VSUBPS           Z16, Z13, Z16
+	VADDPS           Z8, Z15, Z15
+	VSUBPS           Z15, Z16, Z16
+	VSUBPS           Z9, Z16, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z14, K4, K3
+	VADDPS.Z         Z16, Z14, K3, Z8
+	VXORPS           Z3, Z16, K3, Z16
+	VCMPPS           $0x11, Z5, Z14, K3
+	VORPS            Z3, Z14, Z14
+	VCMPPS           $0x15, Z2, Z14, K4, K4
+	VMOVUPS          Z11, Z9
+	VFMADD213PS      Z1, Z6, Z9
+	VMOVUPS          Z14, Z15
+	VFMADD213PS      Z1, Z6, Z15
+	VSUBPS           Z1, Z9, Z13
+	VSUBPS           Z1, Z15, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z16, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VPSLLD           $0x17, Z9, Z9
+	VPSLLD           $0x17, Z15, Z15
+	VMULPS.Z         Z9, Z13, K2, Z13
+	VMULPS.Z         Z15, Z17, K4, Z17
+	KMOVW            (R8)(R10*1), K2
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K2, Z9
+	KMOVW            (R9)(R10*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z13, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VDIVPS.Z         Z11, Z9, K4, Z9
+	KMOVW            (SP), K1
+	VMOVUPS          Z9, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z17, Z7, K3, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            2(SP), K1
+	VMOVUPS          Z7, K1, 64(DX)(R11*1)
+	VADDPS           Z17, Z13, Z7
+	VMULPS           Z17, Z13, Z13
+	VADDPS           Z7, Z13, Z13
+	VADDPS           Z8, Z10, Z10
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z13, Y5
+	VADDPS           Y5, Y13, Y7
+	VMULPS           Y5, Y13, Y13
+	VADDPS           Y7, Y13, Y13
+	VCVTPS2PD        Y13, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done92
 
 one93:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z10
-	VSUBPS        Z8, Z10, Z11
-	VSUBPS        Z10, Z11, Z12
-	VSUBPS        Z12, Z11, Z13
-	VSUBPS        Z13, Z10, Z13
-	VADDPS        Z8, Z12, Z12
-	VSUBPS        Z12, Z13, Z13
-	VSUBPS        Z9, Z13, Z13
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z11, K2, K1
-	VADDPS.Z      Z13, Z11, K1, Z8
-	VXORPS        Z3, Z13, K1, Z13
-	VCMPPS        $0x11, Z5, Z11, K1
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K2, K2
-	VMOVUPS       Z11, Z9
-	VFMADD213PS   Z1, Z6, Z9
-	VSUBPS        Z1, Z9, Z10
-	VFMADD231PS   f32_bf317218<>+0(SB), Z10, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z10, Z11
-	VADDPS        Z13, Z11, Z11
-	VMOVUPS       f32_3ab52766<>+0(SB), Z10
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z10
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z10
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z10
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z10
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z10
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z10
-	VPSLLD        $0x17, Z9, Z9
-	VMULPS.Z      Z9, Z10, K2, Z10
-	KMOVW         (R8)(R10*1), K2
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K2, Z7
-	KMOVW         (R9)(R10*1), K3
-	KORW          K2, K3, K3
-	VMULPS        Z10, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z10, Z9
-	VDIVPS.Z      Z9, Z7, K3, Z7
-	KMOVW         (SP), K1
-	VMOVUPS       Z7, K1, (DX)(R11*1)
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z10, Y5
-	VADDPS        Y5, Y10, Y7
-	VMULPS        Y5, Y10, Y10
-	VADDPS        Y7, Y10, Y10
-	VCVTPS2PD     Y10, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z12
+	VSUBPS           Z12, Z11, Z13
+	VSUBPS           Z13, Z10, Z13
+	VADDPS           Z8, Z12, Z12
+	VSUBPS           Z12, Z13, Z13
+	VSUBPS           Z9, Z13, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z13, Z11, K1, Z8
+	VXORPS           Z3, Z13, K1, Z13
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	VMOVUPS          Z11, Z9
+	VFMADD213PS      Z1, Z6, Z9
+	VSUBPS           Z1, Z9, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z11
+	VADDPS           Z13, Z11, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z10
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z10
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z10
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z10
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z10
+	VPSLLD           $0x17, Z9, Z9
+	VMULPS.Z         Z9, Z10, K2, Z10
+	KMOVW            (R8)(R10*1), K2
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K2, Z7
+	KMOVW            (R9)(R10*1), K3
+	KORW             K2, K3, K3
+	VMULPS           Z10, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z9
+	VDIVPS.Z         Z9, Z7, K3, Z7
+	KMOVW            (SP), K1
+	VMOVUPS          Z7, K1, (DX)(R11*1)
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y7
+	VMULPS           Y5, Y10, Y10
+	VADDPS           Y7, Y10, Y10
+	VCVTPS2PD        Y10, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
 
 done92:
 	MOVQ          n+56(FP), DI
@@ -12954,30 +12810,30 @@ last89:
 // func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    x+32(FP), CX
-	MOVQ    p+88(FP), DX
-	MOVQ    negWeight+96(FP), BX
-	MOVQ    posWeight+104(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, (SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPS f32_4b40007f<>+0(SB), Z0
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z1
-	VMOVUPS f32_42afebb7<>+0(SB), Z2
-	VMOVUPS f32_80000000<>+0(SB), Z2
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z5
-	VMOVUPS f32_bf317218<>+0(SB), Z6
-	VMOVUPS f32_3102e308<>+0(SB), Z7
-	VMOVUPS f32_3ab52766<>+0(SB), Z8
-	VMOVUPS f32_3c091cce<>+0(SB), Z9
-	VMOVUPS f32_3d2aac58<>+0(SB), Z10
-	VMOVUPS f32_3e2aaa49<>+0(SB), Z11
-	VMOVUPS f32_3efffffe<>+0(SB), Z12
-	VMOVUPS f32_3f800000<>+0(SB), Z13
-	TESTQ   DI, DI
-	JZ      last98
+	MOVQ         sum+0(FP), AX
+	MOVQ         x+32(FP), CX
+	MOVQ         p+88(FP), DX
+	MOVQ         negWeight+96(FP), BX
+	MOVQ         posWeight+104(FP), SI
+	MOVQ         rows+48(FP), DI
+	MOVQ         DI, (SP)
+	MOVQ         pos+64(FP), R8
+	MOVQ         neg+72(FP), R9
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
+	VBROADCASTSS f32_80000000<>+0(SB), Z2
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
+	VBROADCASTSS f32_bf317218<>+0(SB), Z6
+	VBROADCASTSS f32_3102e308<>+0(SB), Z7
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z8
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z9
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z10
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z11
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
+	VBROADCASTSS f32_3f800000<>+0(SB), Z13
+	TESTQ        DI, DI
+	JZ           last98
 
 row96:
 	VXORPS       Y3, Y3, Y3
@@ -13003,8 +12859,8 @@ group97:
 	VADDPS        Z14, Z19, Z19
 	VSUBPS        Z19, Z18, Z18
 	VSUBPS        Z15, Z18, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        f32_80000000<>+0(SB), Z17, K1, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z17, K2, K1
 	VADDPS.Z      Z18, Z17, K1, Z16
@@ -13023,8 +12879,8 @@ group97:
 	VADDPS        Z14, Z22, Z22
 	VSUBPS        Z22, Z21, Z21
 	VSUBPS        Z15, Z21, Z21
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z20, K3, K1
 	VADDPS.Z      Z21, Z20, K1, Z19
@@ -13061,16 +12917,16 @@ group97:
 	VPSLLD        $0x17, Z24, Z24
 	VMULPS.Z      Z22, Z23, K2, Z23
 	VMULPS.Z      Z24, Z25, K3, Z25
-	VADDPS        f32_40000000<>+0(SB), Z23, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
 	VDIVPS        Z17, Z23, Z17
 	VMULPS        Z17, Z17, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z20
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3e8f59d1<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3ecce94f<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3f2aaa80<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
 	VMULPS        Z17, Z18, Z18
 	VMULPS        Z18, Z20, Z20
 	VADDPS        Z17, Z17, Z17
@@ -13081,16 +12937,16 @@ group97:
 	VMOVUPS       (BX)(R11*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
-	VADDPS        f32_40000000<>+0(SB), Z25, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z25, Z17
 	VDIVPS        Z17, Z25, Z17
 	VMULPS        Z17, Z17, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z20
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3e8f59d1<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3ecce94f<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3f2aaa80<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
 	VMULPS        Z17, Z18, Z18
 	VMULPS        Z18, Z20, Z20
 	VADDPS        Z17, Z17, Z17
@@ -13114,8 +12970,8 @@ group97:
 	VADDPS        Z14, Z20, Z20
 	VSUBPS        Z20, Z19, Z19
 	VSUBPS        Z15, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z18, K2, K1
 	VADDPS.Z      Z19, Z18, K1, Z17
@@ -13134,8 +12990,8 @@ group97:
 	VADDPS        Z14, Z23, Z23
 	VSUBPS        Z23, Z22, Z22
 	VSUBPS        Z15, Z22, Z22
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z21, K3, K1
 	VADDPS.Z      Z22, Z21, K1, Z20
@@ -13172,16 +13028,16 @@ group97:
 	VPSLLD        $0x17, Z25, Z25
 	VMULPS.Z      Z23, Z24, K2, Z24
 	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS        f32_40000000<>+0(SB), Z24, Z18
+	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z18
 	VDIVPS        Z18, Z24, Z18
 	VMULPS        Z18, Z18, Z19
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z21
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3e8f59d1<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z21, Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3ecce94f<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z21, Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3f2aaa80<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z21, Z21
 	VMULPS        Z18, Z19, Z19
 	VMULPS        Z19, Z21, Z21
 	VADDPS        Z18, Z18, Z18
@@ -13192,16 +13048,16 @@ group97:
 	VMOVUPS       128(BX)(R11*1), Z18
 	VMOVAPS       Z19, K1, Z18
 	VMULPS        Z17, Z18, Z17
-	VADDPS        f32_40000000<>+0(SB), Z26, Z18
+	VADDPS.BCST   f32_40000000<>+0(SB), Z26, Z18
 	VDIVPS        Z18, Z26, Z18
 	VMULPS        Z18, Z18, Z19
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z21
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3e8f59d1<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z21, Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3ecce94f<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z21, Z21
 	VMULPS        Z19, Z21, Z21
-	VADDPS        f32_3f2aaa80<>+0(SB), Z21, Z21
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z21, Z21
 	VMULPS        Z18, Z19, Z19
 	VMULPS        Z19, Z21, Z21
 	VADDPS        Z18, Z18, Z18
@@ -13240,8 +13096,8 @@ rest99:
 	VADDPS        Z14, Z19, Z19
 	VSUBPS        Z19, Z18, Z18
 	VSUBPS        Z15, Z18, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        f32_80000000<>+0(SB), Z17, K1, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z17, K2, K1
 	VADDPS.Z      Z18, Z17, K1, Z16
@@ -13259,8 +13115,8 @@ rest99:
 	VADDPS        Z14, Z22, Z22
 	VSUBPS        Z22, Z21, Z21
 	VSUBPS        Z15, Z21, Z21
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z20, K3, K1
 	VADDPS.Z      Z21, Z20, K1, Z19
@@ -13297,16 +13153,16 @@ rest99:
 	VPSLLD        $0x17, Z24, Z24
 	VMULPS.Z      Z22, Z23, K2, Z23
 	VMULPS.Z      Z24, Z25, K3, Z25
-	VADDPS        f32_40000000<>+0(SB), Z23, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
 	VDIVPS        Z17, Z23, Z17
 	VMULPS        Z17, Z17, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z20
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3e8f59d1<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3ecce94f<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3f2aaa80<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
 	VMULPS        Z17, Z18, Z18
 	VMULPS        Z18, Z20, Z20
 	VADDPS        Z17, Z17, Z17
@@ -13317,16 +13173,16 @@ rest99:
 	VMOVUPS       (BX)(R11*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
-	VADDPS        f32_40000000<>+0(SB), Z25, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z25, Z17
 	VDIVPS        Z17, Z25, Z17
 	VMULPS        Z17, Z17, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z20
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3e8f59d1<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3ecce94f<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
 	VMULPS        Z18, Z20, Z20
-	VADDPS        f32_3f2aaa80<>+0(SB), Z20, Z20
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
 	VMULPS        Z17, Z18, Z18
 	VMULPS        Z18, Z20, Z20
 	VADDPS        Z17, Z17, Z17
@@ -13349,8 +13205,8 @@ rest99:
 	VADDPS        Z14, Z20, Z20
 	VSUBPS        Z20, Z19, Z19
 	VSUBPS        Z15, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z18, K2, K1
 	VADDPS.Z      Z19, Z18, K1, Z17
@@ -13368,8 +13224,8 @@ rest99:
 	VADDPS        Z14, Z22, Z22
 	VSUBPS        Z22, Z23, Z23
 	VSUBPS        Z15, Z23, Z23
-	VXORPS        f32_80000000<>+0(SB), Z23, K1, Z23
-	VXORPS        f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z21, K3, K1
 	VADDPS.Z      Z23, Z21, K1, Z14
@@ -13406,16 +13262,16 @@ rest99:
 	VPSLLD        $0x17, Z22, Z22
 	VMULPS.Z      Z15, Z20, K2, Z20
 	VMULPS.Z      Z22, Z24, K3, Z24
-	VADDPS        f32_40000000<>+0(SB), Z20, Z15
+	VADDPS.BCST   f32_40000000<>+0(SB), Z20, Z15
 	VDIVPS        Z15, Z20, Z15
 	VMULPS        Z15, Z15, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z19
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3e8f59d1<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z19, Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3ecce94f<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z19, Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3f2aaa80<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z19, Z19
 	VMULPS        Z15, Z18, Z18
 	VMULPS        Z18, Z19, Z19
 	VADDPS        Z15, Z15, Z15
@@ -13426,16 +13282,16 @@ rest99:
 	VMOVUPS       128(BX)(R11*1), Z15
 	VMOVAPS       Z18, K1, Z15
 	VMULPS        Z17, Z15, Z17
-	VADDPS        f32_40000000<>+0(SB), Z24, Z15
+	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z15
 	VDIVPS        Z15, Z24, Z15
 	VMULPS        Z15, Z15, Z18
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z19
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3e8f59d1<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z19, Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3ecce94f<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z19, Z19
 	VMULPS        Z18, Z19, Z19
-	VADDPS        f32_3f2aaa80<>+0(SB), Z19, Z19
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z19, Z19
 	VMULPS        Z15, Z18, Z18
 	VMULPS        Z18, Z19, Z19
 	VADDPS        Z15, Z15, Z15
@@ -13470,8 +13326,8 @@ half100:
 	VADDPS        Z14, Z19, Z19
 	VSUBPS        Z19, Z18, Z18
 	VSUBPS        Z15, Z18, Z18
-	VXORPS        f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        f32_80000000<>+0(SB), Z17, K1, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z17, K2, K1
 	VADDPS.Z      Z18, Z17, K1, Z16
@@ -13489,8 +13345,8 @@ half100:
 	VADDPS        Z14, Z21, Z21
 	VSUBPS        Z21, Z22, Z22
 	VSUBPS        Z15, Z22, Z22
-	VXORPS        f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z20, K3, K1
 	VADDPS.Z      Z22, Z20, K1, Z14
@@ -13527,16 +13383,16 @@ half100:
 	VPSLLD        $0x17, Z21, Z21
 	VMULPS.Z      Z15, Z19, K2, Z19
 	VMULPS.Z      Z21, Z23, K3, Z23
-	VADDPS        f32_40000000<>+0(SB), Z19, Z15
+	VADDPS.BCST   f32_40000000<>+0(SB), Z19, Z15
 	VDIVPS        Z15, Z19, Z15
 	VMULPS        Z15, Z15, Z17
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z18
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3e8f59d1<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z18, Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3ecce94f<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z18, Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3f2aaa80<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z18, Z18
 	VMULPS        Z15, Z17, Z17
 	VMULPS        Z17, Z18, Z18
 	VADDPS        Z15, Z15, Z15
@@ -13547,16 +13403,16 @@ half100:
 	VMOVUPS       (BX)(R11*1), Z15
 	VMOVAPS       Z17, K1, Z15
 	VMULPS        Z16, Z15, Z16
-	VADDPS        f32_40000000<>+0(SB), Z23, Z15
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z15
 	VDIVPS        Z15, Z23, Z15
 	VMULPS        Z15, Z15, Z17
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z18
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3e8f59d1<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z18, Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3ecce94f<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z18, Z18
 	VMULPS        Z17, Z18, Z18
-	VADDPS        f32_3f2aaa80<>+0(SB), Z18, Z18
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z18, Z18
 	VMULPS        Z15, Z17, Z17
 	VMULPS        Z17, Z18, Z18
 	VADDPS        Z15, Z15, Z15
@@ -13588,8 +13444,8 @@ one102:
 	VADDPS        Z14, Z18, Z18
 	VSUBPS        Z18, Z19, Z19
 	VSUBPS        Z15, Z19, Z19
-	VXORPS        f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        f32_80000000<>+0(SB), Z17, K1, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
 	VXORPS        Y4, Y4, Y4
 	VCMPPS        $0x15, Z4, Z17, K2, K1
 	VADDPS.Z      Z19, Z17, K1, Z14
@@ -13611,16 +13467,16 @@ one102:
 	VFMADD213PS   Z13, Z17, Z16
 	VPSLLD        $0x17, Z15, Z15
 	VMULPS.Z      Z15, Z16, K2, Z16
-	VADDPS        f32_40000000<>+0(SB), Z16, Z15
+	VADDPS.BCST   f32_40000000<>+0(SB), Z16, Z15
 	VDIVPS        Z15, Z16, Z15
 	VMULPS        Z15, Z15, Z16
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z17
+	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z17
 	VMULPS        Z16, Z17, Z17
-	VADDPS        f32_3e8f59d1<>+0(SB), Z17, Z17
+	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z17, Z17
 	VMULPS        Z16, Z17, Z17
-	VADDPS        f32_3ecce94f<>+0(SB), Z17, Z17
+	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z17, Z17
 	VMULPS        Z16, Z17, Z17
-	VADDPS        f32_3f2aaa80<>+0(SB), Z17, Z17
+	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z17, Z17
 	VMULPS        Z15, Z16, Z16
 	VMULPS        Z16, Z17, Z17
 	VADDPS        Z15, Z15, Z15
@@ -13663,23 +13519,23 @@ last98:
 // func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    negWeight+96(FP), SI
-	MOVQ    posWeight+104(FP), DI
-	MOVQ    rows+48(FP), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
-	VMOVUPS f32_4b40007f<>+0(SB), Z0
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z1
-	VMOVUPS f32_42afebb7<>+0(SB), Z2
-	VMOVUPS f32_80000000<>+0(SB), Z2
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z5
-	TESTQ   R8, R8
-	JZ      last105
+	MOVQ         sum+0(FP), AX
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         negWeight+96(FP), SI
+	MOVQ         posWeight+104(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         R8, 8(SP)
+	MOVQ         pos+64(FP), R9
+	MOVQ         neg+72(FP), R10
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
+	VBROADCASTSS f32_80000000<>+0(SB), Z2
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
+	TESTQ        R8, R8
+	JZ           last105
 
 row103:
 	VXORPS       Y3, Y3, Y3
@@ -13692,816 +13548,816 @@ row103:
 	JL           rest106
 
 group104:
-	MOVQ          R12, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R9)(R11*1), K1
-	KMOVW         (R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (DX)(R12*1), Z9
-	PREFETCHT0    4096(DX)(R12*1)
-	VSUBPS        Z7, Z9, Z10
-	VSUBPS        Z9, Z10, Z12
-	VSUBPS        Z12, Z10, Z11
-	VSUBPS        Z11, Z9, Z11
-	VADDPS        Z7, Z12, Z12
-	VSUBPS        Z12, Z11, Z11
-	VSUBPS        Z8, Z11, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z10, K2, K1
-	VADDPS.Z      Z11, Z10, K1, Z9
-	VXORPS        Z2, Z11, K1, Z11
-	VCMPPS        $0x11, Z4, Z10, K1
-	VORPS         Z2, Z10, Z10
-	VCMPPS        $0x15, Z1, Z10, K2, K2
-	KMOVW         2(R9)(R11*1), K3
-	KMOVW         2(R10)(R11*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS       64(DX)(R12*1), Z12
-	PREFETCHT0    4160(DX)(R12*1)
-	VSUBPS        Z7, Z12, Z13
-	VSUBPS        Z12, Z13, Z15
-	VSUBPS        Z15, Z13, Z14
-	VSUBPS        Z14, Z12, Z14
-	VADDPS        Z7, Z15, Z15
-	VSUBPS        Z15, Z14, Z14
-	VSUBPS        Z8, Z14, Z14
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        f32_80000000<>+0(SB), Z13, K3, Z13
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z13, K4, K3
-	VADDPS.Z      Z14, Z13, K3, Z12
-	VXORPS        Z2, Z14, K3, Z14
-	VCMPPS        $0x11, Z4, Z13, K3
-	VORPS         Z2, Z13, Z13
-	VCMPPS        $0x15, Z1, Z13, K4, K4
-	VMOVUPS       Z10, Z15
-	VFMADD213PS   Z0, Z5, Z15
-	VMOVUPS       Z13, Z17
-	VFMADD213PS   Z0, Z5, Z17
-	VSUBPS        Z0, Z15, Z16
-	VSUBPS        Z0, Z17, Z18
-	VFMADD231PS   f32_bf317218<>+0(SB), Z16, Z10
-	VFMADD231PS   f32_bf317218<>+0(SB), Z18, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z16, Z10
-	VFMADD231PS   f32_3102e308<>+0(SB), Z18, Z13
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z14, Z13, Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z16
-	VMOVUPS       f32_3ab52766<>+0(SB), Z18
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z18
-	VPSLLD        $0x17, Z15, Z15
-	VPSLLD        $0x17, Z17, Z17
-	VMULPS.Z      Z15, Z16, K2, Z16
-	VMULPS.Z      Z17, Z18, K4, Z18
-	KMOVW         (R9)(R11*1), K2
-	VMOVUPS       Z6, Z10
-	VMOVUPS       (DI)(R12*1), Z13
-	VMOVUPS       (SI)(R12*1), Z11
-	VMOVAPS       Z13, K2, Z11
-	VMULPS        Z11, Z10, Z10
-	VXORPS        f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW         (R10)(R11*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z16, Z10, K1, Z10
-	VADDPS        f32_3f800000<>+0(SB), Z16, Z11
-	VDIVPS.Z      Z11, Z10, K4, Z10
-	VMOVUPS       Z10, (CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS        Z10, Z16, Z10
-	VMULPS        Z10, Z10, Z11
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS        Z10, Z11, Z11
-	VMULPS        Z11, Z13, Z13
-	VADDPS        Z10, Z10, Z10
-	VADDPS        Z10, Z13, Z13
-	VADDPS        Z13, Z9, Z9
-	KMOVW         (R9)(R11*1), K1
-	VMOVUPS       (DI)(R12*1), Z11
-	VMOVUPS       (SI)(R12*1), Z10
-	VMOVAPS       Z11, K1, Z10
-	VMULPS        Z9, Z10, Z9
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       Z6, Z10
-	VMOVUPS       64(DI)(R12*1), Z13
-	VMOVUPS       64(SI)(R12*1), Z11
-	VMOVAPS       Z13, K1, Z11
-	VMULPS        Z11, Z10, Z10
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW         2(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z18, Z10, K3, Z10
-	VADDPS        f32_3f800000<>+0(SB), Z18, Z11
-	VDIVPS.Z      Z11, Z10, K2, Z10
-	VMOVUPS       Z10, 64(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z18, Z10
-	VDIVPS        Z10, Z18, Z10
-	VMULPS        Z10, Z10, Z11
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS        Z10, Z11, Z11
-	VMULPS        Z11, Z13, Z13
-	VADDPS        Z10, Z10, Z10
-	VADDPS        Z10, Z13, Z13
-	VADDPS        Z13, Z12, Z12
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       64(DI)(R12*1), Z11
-	VMOVUPS       64(SI)(R12*1), Z10
-	VMOVAPS       Z11, K1, Z10
-	VMULPS        Z12, Z10, Z12
-	VADDPS        Z12, Z9, Z9
-	KMOVW         4(R9)(R11*1), K1
-	KMOVW         4(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       128(DX)(R12*1), Z10
-	PREFETCHT0    4224(DX)(R12*1)
-	VSUBPS        Z7, Z10, Z11
-	VSUBPS        Z10, Z11, Z13
-	VSUBPS        Z13, Z11, Z12
-	VSUBPS        Z12, Z10, Z12
-	VADDPS        Z7, Z13, Z13
-	VSUBPS        Z13, Z12, Z12
-	VSUBPS        Z8, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z11, K2, K1
-	VADDPS.Z      Z12, Z11, K1, Z10
-	VXORPS        Z2, Z12, K1, Z12
-	VCMPPS        $0x11, Z4, Z11, K1
-	VORPS         Z2, Z11, Z11
-	VCMPPS        $0x15, Z1, Z11, K2, K2
-	KMOVW         6(R9)(R11*1), K3
-	KMOVW         6(R10)(R11*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS       192(DX)(R12*1), Z13
-	PREFETCHT0    4288(DX)(R12*1)
-	VSUBPS        Z7, Z13, Z14
-	VSUBPS        Z13, Z14, Z16
-	VSUBPS        Z16, Z14, Z15
-	VSUBPS        Z15, Z13, Z15
-	VADDPS        Z7, Z16, Z16
-	VSUBPS        Z16, Z15, Z15
-	VSUBPS        Z8, Z15, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z14, K4, K3
-	VADDPS.Z      Z15, Z14, K3, Z13
-	VXORPS        Z2, Z15, K3, Z15
-	VCMPPS        $0x11, Z4, Z14, K3
-	VORPS         Z2, Z14, Z14
-	VCMPPS        $0x15, Z1, Z14, K4, K4
-	VMOVUPS       Z11, Z16
-	VFMADD213PS   Z0, Z5, Z16
-	VMOVUPS       Z14, Z18
-	VFMADD213PS   Z0, Z5, Z18
-	VSUBPS        Z0, Z16, Z17
-	VSUBPS        Z0, Z18, Z19
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z14
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z15, Z14, Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K4, Z19
-	KMOVW         4(R9)(R11*1), K2
-	VMOVUPS       Z6, Z11
-	VMOVUPS       128(DI)(R12*1), Z14
-	VMOVUPS       128(SI)(R12*1), Z12
-	VMOVAPS       Z14, K2, Z12
-	VMULPS        Z12, Z11, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW         4(R10)(R11*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z17, Z11, K1, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z      Z12, Z11, K4, Z11
-	VMOVUPS       Z11, 128(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z17, Z11
-	VDIVPS        Z11, Z17, Z11
-	VMULPS        Z11, Z11, Z12
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3e8f59d1<>+0(SB), Z14, Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3ecce94f<>+0(SB), Z14, Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3f2aaa80<>+0(SB), Z14, Z14
-	VMULPS        Z11, Z12, Z12
-	VMULPS        Z12, Z14, Z14
-	VADDPS        Z11, Z11, Z11
-	VADDPS        Z11, Z14, Z14
-	VADDPS        Z14, Z10, Z10
-	KMOVW         4(R9)(R11*1), K1
-	VMOVUPS       128(DI)(R12*1), Z12
-	VMOVUPS       128(SI)(R12*1), Z11
-	VMOVAPS       Z12, K1, Z11
-	VMULPS        Z10, Z11, Z10
-	KMOVW         6(R9)(R11*1), K1
-	VMOVUPS       Z6, Z11
-	VMOVUPS       192(DI)(R12*1), Z14
-	VMOVUPS       192(SI)(R12*1), Z12
-	VMOVAPS       Z14, K1, Z12
-	VMULPS        Z12, Z11, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW         6(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z19, Z11, K3, Z11
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z12
-	VDIVPS.Z      Z12, Z11, K2, Z11
-	VMOVUPS       Z11, 192(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z19, Z11
-	VDIVPS        Z11, Z19, Z11
-	VMULPS        Z11, Z11, Z12
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3e8f59d1<>+0(SB), Z14, Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3ecce94f<>+0(SB), Z14, Z14
-	VMULPS        Z12, Z14, Z14
-	VADDPS        f32_3f2aaa80<>+0(SB), Z14, Z14
-	VMULPS        Z11, Z12, Z12
-	VMULPS        Z12, Z14, Z14
-	VADDPS        Z11, Z11, Z11
-	VADDPS        Z11, Z14, Z14
-	VADDPS        Z14, Z13, Z13
-	KMOVW         6(R9)(R11*1), K1
-	VMOVUPS       192(DI)(R12*1), Z12
-	VMOVUPS       192(SI)(R12*1), Z11
-	VMOVAPS       Z12, K1, Z11
-	VMULPS        Z13, Z11, Z13
-	VADDPS        Z13, Z10, Z10
-	VADDPS        Z10, Z9, Z9
-	VEXTRACTF64X4 $0x01, Z9, Y4
-	VADDPS        Y4, Y9, Y9
-	VCVTPS2PD     Y9, Z9
-	VADDPD        Z9, Z3, Z3
-	ADDQ          $+256, R12
-	SUBQ          $0x00000040, R8
-	JGE           group104
+	MOVQ             R12, R11
+	SHRQ             $0x05, R11
+	KMOVW            (R9)(R11*1), K1
+	KMOVW            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (DX)(R12*1), Z9
+	PREFETCHT0       4096(DX)(R12*1)
+	VSUBPS           Z7, Z9, Z10
+	VSUBPS           Z9, Z10, Z12
+	VSUBPS           Z12, Z10, Z11
+	VSUBPS           Z11, Z9, Z11
+	VADDPS           Z7, Z12, Z12
+	VSUBPS           Z12, Z11, Z11
+	VSUBPS           Z8, Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z10, K2, K1
+	VADDPS.Z         Z11, Z10, K1, Z9
+	VXORPS           Z2, Z11, K1, Z11
+	VCMPPS           $0x11, Z4, Z10, K1
+	VORPS            Z2, Z10, Z10
+	VCMPPS           $0x15, Z1, Z10, K2, K2
+	KMOVW            2(R9)(R11*1), K3
+	KMOVW            2(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          64(DX)(R12*1), Z12
+	PREFETCHT0       4160(DX)(R12*1)
+	VSUBPS           Z7, Z12, Z13
+	VSUBPS           Z12, Z13, Z15
+	VSUBPS           Z15, Z13, Z14
+	VSUBPS           Z14, Z12, Z14
+	VADDPS           Z7, Z15, Z15
+	VSUBPS           Z15, Z14, Z14
+	VSUBPS           Z8, Z14, Z14
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K3, Z13
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z13, K4, K3
+	VADDPS.Z         Z14, Z13, K3, Z12
+	VXORPS           Z2, Z14, K3, Z14
+	VCMPPS           $0x11, Z4, Z13, K3
+	VORPS            Z2, Z13, Z13
+	VCMPPS           $0x15, Z1, Z13, K4, K4
+	VMOVUPS          Z10, Z15
+	VFMADD213PS      Z0, Z5, Z15
+	VMOVUPS          Z13, Z17
+	VFMADD213PS      Z0, Z5, Z17
+	VSUBPS           Z0, Z15, Z16
+	VSUBPS           Z0, Z17, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
+	VADDPS           Z11, Z10, Z10
+	VADDPS           Z14, Z13, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS.Z         Z15, Z16, K2, Z16
+	VMULPS.Z         Z17, Z18, K4, Z18
+	KMOVW            (R9)(R11*1), K2
+	VMOVUPS          Z6, Z10
+	VMOVUPS          (DI)(R12*1), Z13
+	VMOVUPS          (SI)(R12*1), Z11
+	VMOVAPS          Z13, K2, Z11
+	VMULPS           Z11, Z10, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
+	KMOVW            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z16, Z10, K1, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
+	VDIVPS.Z         Z11, Z10, K4, Z10
+	VMOVUPS          Z10, (CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
+	VDIVPS           Z10, Z16, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
+	VMULPS           Z10, Z11, Z11
+	VMULPS           Z11, Z13, Z13
+	VADDPS           Z10, Z10, Z10
+	VADDPS           Z10, Z13, Z13
+	VADDPS           Z13, Z9, Z9
+	KMOVW            (R9)(R11*1), K1
+	VMOVUPS          (DI)(R12*1), Z11
+	VMOVUPS          (SI)(R12*1), Z10
+	VMOVAPS          Z11, K1, Z10
+	VMULPS           Z9, Z10, Z9
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          Z6, Z10
+	VMOVUPS          64(DI)(R12*1), Z13
+	VMOVUPS          64(SI)(R12*1), Z11
+	VMOVAPS          Z13, K1, Z11
+	VMULPS           Z11, Z10, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	KMOVW            2(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z18, Z10, K3, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
+	VDIVPS.Z         Z11, Z10, K2, Z10
+	VMOVUPS          Z10, 64(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
+	VDIVPS           Z10, Z18, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
+	VMULPS           Z10, Z11, Z11
+	VMULPS           Z11, Z13, Z13
+	VADDPS           Z10, Z10, Z10
+	VADDPS           Z10, Z13, Z13
+	VADDPS           Z13, Z12, Z12
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          64(DI)(R12*1), Z11
+	VMOVUPS          64(SI)(R12*1), Z10
+	VMOVAPS          Z11, K1, Z10
+	VMULPS           Z12, Z10, Z12
+	VADDPS           Z12, Z9, Z9
+	KMOVW            4(R9)(R11*1), K1
+	KMOVW            4(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          128(DX)(R12*1), Z10
+	PREFETCHT0       4224(DX)(R12*1)
+	VSUBPS           Z7, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z7, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z8, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z2, Z12, K1, Z12
+	VCMPPS           $0x11, Z4, Z11, K1
+	VORPS            Z2, Z11, Z11
+	VCMPPS           $0x15, Z1, Z11, K2, K2
+	KMOVW            6(R9)(R11*1), K3
+	KMOVW            6(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          192(DX)(R12*1), Z13
+	PREFETCHT0       4288(DX)(R12*1)
+	VSUBPS           Z7, Z13, Z14
+	VSUBPS           Z13, Z14, Z16
+	VSUBPS           Z16, Z14, Z15
+	VSUBPS           Z15, Z13, Z15
+	VADDPS           Z7, Z16, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSUBPS           Z8, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z14, K4, K3
+	VADDPS.Z         Z15, Z14, K3, Z13
+	VXORPS           Z2, Z15, K3, Z15
+	VCMPPS           $0x11, Z4, Z14, K3
+	VORPS            Z2, Z14, Z14
+	VCMPPS           $0x15, Z1, Z14, K4, K4
+	VMOVUPS          Z11, Z16
+	VFMADD213PS      Z0, Z5, Z16
+	VMOVUPS          Z14, Z18
+	VFMADD213PS      Z0, Z5, Z18
+	VSUBPS           Z0, Z16, Z17
+	VSUBPS           Z0, Z18, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K4, Z19
+	KMOVW            4(R9)(R11*1), K2
+	VMOVUPS          Z6, Z11
+	VMOVUPS          128(DI)(R12*1), Z14
+	VMOVUPS          128(SI)(R12*1), Z12
+	VMOVAPS          Z14, K2, Z12
+	VMULPS           Z12, Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            4(R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z17, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VDIVPS.Z         Z12, Z11, K4, Z11
+	VMOVUPS          Z11, 128(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
+	VDIVPS           Z11, Z17, Z11
+	VMULPS           Z11, Z11, Z12
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z14, Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z14, Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z14, Z14
+	VMULPS           Z11, Z12, Z12
+	VMULPS           Z12, Z14, Z14
+	VADDPS           Z11, Z11, Z11
+	VADDPS           Z11, Z14, Z14
+	VADDPS           Z14, Z10, Z10
+	KMOVW            4(R9)(R11*1), K1
+	VMOVUPS          128(DI)(R12*1), Z12
+	VMOVUPS          128(SI)(R12*1), Z11
+	VMOVAPS          Z12, K1, Z11
+	VMULPS           Z10, Z11, Z10
+	KMOVW            6(R9)(R11*1), K1
+	VMOVUPS          Z6, Z11
+	VMOVUPS          192(DI)(R12*1), Z14
+	VMOVUPS          192(SI)(R12*1), Z12
+	VMOVAPS          Z14, K1, Z12
+	VMULPS           Z12, Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW            6(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VDIVPS.Z         Z12, Z11, K2, Z11
+	VMOVUPS          Z11, 192(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z19, Z11
+	VDIVPS           Z11, Z19, Z11
+	VMULPS           Z11, Z11, Z12
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z14, Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z14, Z14
+	VMULPS           Z12, Z14, Z14
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z14, Z14
+	VMULPS           Z11, Z12, Z12
+	VMULPS           Z12, Z14, Z14
+	VADDPS           Z11, Z11, Z11
+	VADDPS           Z11, Z14, Z14
+	VADDPS           Z14, Z13, Z13
+	KMOVW            6(R9)(R11*1), K1
+	VMOVUPS          192(DI)(R12*1), Z12
+	VMOVUPS          192(SI)(R12*1), Z11
+	VMOVAPS          Z12, K1, Z11
+	VMULPS           Z13, Z11, Z13
+	VADDPS           Z13, Z10, Z10
+	VADDPS           Z10, Z9, Z9
+	VEXTRACTF64X4    $0x01, Z9, Y4
+	VADDPS           Y4, Y9, Y9
+	VCVTPS2PD        Y9, Z9
+	VADDPD           Z9, Z3, Z3
+	ADDQ             $+256, R12
+	SUBQ             $0x00000040, R8
+	JGE              group104
 
 rest106:
-	ADDQ          $0x00000040, R8
-	JZ            done108
-	MOVQ          $-1, R11
-	BZHIQ         R8, R11, R11
-	MOVQ          R11, (SP)
-	CMPQ          R8, $0x20
-	JBE           half107
-	MOVQ          R12, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R9)(R11*1), K1
-	KMOVW         (R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (DX)(R12*1), K2, Z9
-	VSUBPS        Z7, Z9, Z10
-	VSUBPS        Z9, Z10, Z12
-	VSUBPS        Z12, Z10, Z11
-	VSUBPS        Z11, Z9, Z11
-	VADDPS        Z7, Z12, Z12
-	VSUBPS        Z12, Z11, Z11
-	VSUBPS        Z8, Z11, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z10, K2, K1
-	VADDPS.Z      Z11, Z10, K1, Z9
-	VXORPS        Z2, Z11, K1, Z11
-	VCMPPS        $0x11, Z4, Z10, K1
-	VORPS         Z2, Z10, Z10
-	VCMPPS        $0x15, Z1, Z10, K2, K2
-	KMOVW         2(R9)(R11*1), K3
-	KMOVW         2(R10)(R11*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     64(DX)(R12*1), K4, Z12
-	VSUBPS        Z7, Z12, Z13
-	VSUBPS        Z12, Z13, Z15
-	VSUBPS        Z15, Z13, Z14
-	VSUBPS        Z14, Z12, Z14
-	VADDPS        Z7, Z15, Z15
-	VSUBPS        Z15, Z14, Z14
-	VSUBPS        Z8, Z14, Z14
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        f32_80000000<>+0(SB), Z13, K3, Z13
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z13, K4, K3
-	VADDPS.Z      Z14, Z13, K3, Z12
-	VXORPS        Z2, Z14, K3, Z14
-	VCMPPS        $0x11, Z4, Z13, K3
-	VORPS         Z2, Z13, Z13
-	VCMPPS        $0x15, Z1, Z13, K4, K4
-	VMOVUPS       Z10, Z15
-	VFMADD213PS   Z0, Z5, Z15
-	VMOVUPS       Z13, Z17
-	VFMADD213PS   Z0, Z5, Z17
-	VSUBPS        Z0, Z15, Z16
-	VSUBPS        Z0, Z17, Z18
-	VFMADD231PS   f32_bf317218<>+0(SB), Z16, Z10
-	VFMADD231PS   f32_bf317218<>+0(SB), Z18, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z16, Z10
-	VFMADD231PS   f32_3102e308<>+0(SB), Z18, Z13
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z14, Z13, Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z16
-	VMOVUPS       f32_3ab52766<>+0(SB), Z18
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z18
-	VPSLLD        $0x17, Z15, Z15
-	VPSLLD        $0x17, Z17, Z17
-	VMULPS.Z      Z15, Z16, K2, Z16
-	VMULPS.Z      Z17, Z18, K4, Z18
-	KMOVW         (R9)(R11*1), K2
-	VMOVUPS       Z6, Z10
-	VMOVUPS       (DI)(R12*1), Z13
-	VMOVUPS       (SI)(R12*1), Z11
-	VMOVAPS       Z13, K2, Z11
-	VMULPS        Z11, Z10, Z10
-	VXORPS        f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW         (R10)(R11*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z16, Z10, K1, Z10
-	VADDPS        f32_3f800000<>+0(SB), Z16, Z11
-	VDIVPS.Z      Z11, Z10, K4, Z10
-	KMOVW         (SP), K1
-	VMOVUPS       Z10, K1, (CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS        Z10, Z16, Z10
-	VMULPS        Z10, Z10, Z11
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS        Z10, Z11, Z11
-	VMULPS        Z11, Z13, Z13
-	VADDPS        Z10, Z10, Z10
-	VADDPS        Z10, Z13, Z13
-	VADDPS        Z13, Z9, Z9
-	KMOVW         (R9)(R11*1), K1
-	VMOVUPS       (DI)(R12*1), Z11
-	VMOVUPS       (SI)(R12*1), Z10
-	VMOVAPS       Z11, K1, Z10
-	VMULPS        Z9, Z10, Z9
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       Z6, Z10
-	VMOVUPS       64(DI)(R12*1), Z13
-	VMOVUPS       64(SI)(R12*1), Z11
-	VMOVAPS       Z13, K1, Z11
-	VMULPS        Z11, Z10, Z10
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW         2(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z18, Z10, K3, Z10
-	VADDPS        f32_3f800000<>+0(SB), Z18, Z11
-	VDIVPS.Z      Z11, Z10, K2, Z10
-	KMOVW         2(SP), K1
-	VMOVUPS       Z10, K1, 64(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z18, Z10
-	VDIVPS        Z10, Z18, Z10
-	VMULPS        Z10, Z10, Z11
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS        Z11, Z13, Z13
-	VADDPS        f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS        Z10, Z11, Z11
-	VMULPS        Z11, Z13, Z13
-	VADDPS        Z10, Z10, Z10
-	VADDPS        Z10, Z13, Z13
-	VADDPS        Z13, Z12, Z12
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       64(DI)(R12*1), Z11
-	VMOVUPS       64(SI)(R12*1), Z10
-	VMOVAPS       Z11, K1, Z10
-	VMULPS        Z12, Z10, Z12
-	VADDPS        Z12, Z9, Z9
-	KMOVW         4(R9)(R11*1), K1
-	KMOVW         4(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     128(DX)(R12*1), K2, Z10
-	VSUBPS        Z7, Z10, Z11
-	VSUBPS        Z10, Z11, Z13
-	VSUBPS        Z13, Z11, Z12
-	VSUBPS        Z12, Z10, Z12
-	VADDPS        Z7, Z13, Z13
-	VSUBPS        Z13, Z12, Z12
-	VSUBPS        Z8, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z11, K2, K1
-	VADDPS.Z      Z12, Z11, K1, Z10
-	VXORPS        Z2, Z12, K1, Z12
-	VCMPPS        $0x11, Z4, Z11, K1
-	VORPS         Z2, Z11, Z11
-	VCMPPS        $0x15, Z1, Z11, K2, K2
-	KMOVW         6(R9)(R11*1), K3
-	KMOVW         6(R10)(R11*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     192(DX)(R12*1), K4, Z13
-	VSUBPS        Z7, Z13, Z14
-	VSUBPS        Z13, Z14, Z15
-	VSUBPS        Z15, Z14, Z16
-	VSUBPS        Z16, Z13, Z16
-	VADDPS        Z7, Z15, Z15
-	VSUBPS        Z15, Z16, Z16
-	VSUBPS        Z8, Z16, Z16
-	VXORPS        f32_80000000<>+0(SB), Z16, K3, Z16
-	VXORPS        f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z14, K4, K3
-	VADDPS.Z      Z16, Z14, K3, Z7
-	VXORPS        Z2, Z16, K3, Z16
-	VCMPPS        $0x11, Z4, Z14, K3
-	VORPS         Z2, Z14, Z14
-	VCMPPS        $0x15, Z1, Z14, K4, K4
-	VMOVUPS       Z11, Z8
-	VFMADD213PS   Z0, Z5, Z8
-	VMOVUPS       Z14, Z15
-	VFMADD213PS   Z0, Z5, Z15
-	VSUBPS        Z0, Z8, Z13
-	VSUBPS        Z0, Z15, Z17
-	VFMADD231PS   f32_bf317218<>+0(SB), Z13, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z14
-	VFMADD231PS   f32_3102e308<>+0(SB), Z13, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z14
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z16, Z14, Z14
-	VMOVUPS       f32_3ab52766<>+0(SB), Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z14, Z17
-	VPSLLD        $0x17, Z8, Z8
-	VPSLLD        $0x17, Z15, Z15
-	VMULPS.Z      Z8, Z13, K2, Z13
-	VMULPS.Z      Z15, Z17, K4, Z17
-	KMOVW         4(R9)(R11*1), K2
-	VMOVUPS       Z6, Z8
-	VMOVUPS       128(DI)(R12*1), Z12
-	VMOVUPS       128(SI)(R12*1), Z11
-	VMOVAPS       Z12, K2, Z11
-	VMULPS        Z11, Z8, Z8
-	VXORPS        f32_80000000<>+0(SB), Z8, K2, Z8
-	KMOVW         4(R10)(R11*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z13, Z8, K1, Z8
-	VADDPS        f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z      Z11, Z8, K4, Z8
-	KMOVW         4(SP), K1
-	VMOVUPS       Z8, K1, 128(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z13, Z8
-	VDIVPS        Z8, Z13, Z8
-	VMULPS        Z8, Z8, Z11
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z12
-	VMULPS        Z11, Z12, Z12
-	VADDPS        f32_3e8f59d1<>+0(SB), Z12, Z12
-	VMULPS        Z11, Z12, Z12
-	VADDPS        f32_3ecce94f<>+0(SB), Z12, Z12
-	VMULPS        Z11, Z12, Z12
-	VADDPS        f32_3f2aaa80<>+0(SB), Z12, Z12
-	VMULPS        Z8, Z11, Z11
-	VMULPS        Z11, Z12, Z12
-	VADDPS        Z8, Z8, Z8
-	VADDPS        Z8, Z12, Z12
-	VADDPS        Z12, Z10, Z10
-	KMOVW         4(R9)(R11*1), K1
-	VMOVUPS       128(DI)(R12*1), Z11
-	VMOVUPS       128(SI)(R12*1), Z8
-	VMOVAPS       Z11, K1, Z8
-	VMULPS        Z10, Z8, Z10
-	KMOVW         6(R9)(R11*1), K1
-	VMOVUPS       Z6, Z6
-	VMOVUPS       192(DI)(R12*1), Z11
-	VMOVUPS       192(SI)(R12*1), Z8
-	VMOVAPS       Z11, K1, Z8
-	VMULPS        Z8, Z6, Z6
-	VXORPS        f32_80000000<>+0(SB), Z6, K1, Z6
-	KMOVW         6(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z17, Z6, K3, Z6
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z8
-	VDIVPS.Z      Z8, Z6, K2, Z6
-	KMOVW         6(SP), K1
-	VMOVUPS       Z6, K1, 192(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z17, Z6
-	VDIVPS        Z6, Z17, Z6
-	VMULPS        Z6, Z6, Z8
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z11
-	VMULPS        Z8, Z11, Z11
-	VADDPS        f32_3e8f59d1<>+0(SB), Z11, Z11
-	VMULPS        Z8, Z11, Z11
-	VADDPS        f32_3ecce94f<>+0(SB), Z11, Z11
-	VMULPS        Z8, Z11, Z11
-	VADDPS        f32_3f2aaa80<>+0(SB), Z11, Z11
-	VMULPS        Z6, Z8, Z8
-	VMULPS        Z8, Z11, Z11
-	VADDPS        Z6, Z6, Z6
-	VADDPS        Z6, Z11, Z11
-	VADDPS        Z11, Z7, Z7
-	KMOVW         6(R9)(R11*1), K1
-	VMOVUPS       192(DI)(R12*1), Z8
-	VMOVUPS       192(SI)(R12*1), Z6
-	VMOVAPS       Z8, K1, Z6
-	VMULPS        Z7, Z6, Z7
-	VADDPS        Z7, Z10, Z10
-	VADDPS        Z10, Z9, Z9
-	VEXTRACTF64X4 $0x01, Z9, Y4
-	VADDPS        Y4, Y9, Y9
-	VCVTPS2PD     Y9, Z6
-	VADDPD        Z6, Z3, Z3
-	JMP           done108
+	ADDQ             $0x00000040, R8
+	JZ               done108
+	MOVQ             $-1, R11
+	BZHIQ            R8, R11, R11
+	MOVQ             R11, (SP)
+	CMPQ             R8, $0x20
+	JBE              half107
+	MOVQ             R12, R11
+	SHRQ             $0x05, R11
+	KMOVW            (R9)(R11*1), K1
+	KMOVW            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VSUBPS           Z7, Z9, Z10
+	VSUBPS           Z9, Z10, Z12
+	VSUBPS           Z12, Z10, Z11
+	VSUBPS           Z11, Z9, Z11
+	VADDPS           Z7, Z12, Z12
+	VSUBPS           Z12, Z11, Z11
+	VSUBPS           Z8, Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z10, K2, K1
+	VADDPS.Z         Z11, Z10, K1, Z9
+	VXORPS           Z2, Z11, K1, Z11
+	VCMPPS           $0x11, Z4, Z10, K1
+	VORPS            Z2, Z10, Z10
+	VCMPPS           $0x15, Z1, Z10, K2, K2
+	KMOVW            2(R9)(R11*1), K3
+	KMOVW            2(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        64(DX)(R12*1), K4, Z12
+	VSUBPS           Z7, Z12, Z13
+	VSUBPS           Z12, Z13, Z15
+	VSUBPS           Z15, Z13, Z14
+	VSUBPS           Z14, Z12, Z14
+	VADDPS           Z7, Z15, Z15
+	VSUBPS           Z15, Z14, Z14
+	VSUBPS           Z8, Z14, Z14
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K3, Z13
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z13, K4, K3
+	VADDPS.Z         Z14, Z13, K3, Z12
+	VXORPS           Z2, Z14, K3, Z14
+	VCMPPS           $0x11, Z4, Z13, K3
+	VORPS            Z2, Z13, Z13
+	VCMPPS           $0x15, Z1, Z13, K4, K4
+	VMOVUPS          Z10, Z15
+	VFMADD213PS      Z0, Z5, Z15
+	VMOVUPS          Z13, Z17
+	VFMADD213PS      Z0, Z5, Z17
+	VSUBPS           Z0, Z15, Z16
+	VSUBPS           Z0, Z17, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
+	VADDPS           Z11, Z10, Z10
+	VADDPS           Z14, Z13, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS.Z         Z15, Z16, K2, Z16
+	VMULPS.Z         Z17, Z18, K4, Z18
+	KMOVW            (R9)(R11*1), K2
+	VMOVUPS          Z6, Z10
+	VMOVUPS          (DI)(R12*1), Z13
+	VMOVUPS          (SI)(R12*1), Z11
+	VMOVAPS          Z13, K2, Z11
+	VMULPS           Z11, Z10, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
+	KMOVW            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z16, Z10, K1, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
+	VDIVPS.Z         Z11, Z10, K4, Z10
+	KMOVW            (SP), K1
+	VMOVUPS          Z10, K1, (CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
+	VDIVPS           Z10, Z16, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
+	VMULPS           Z10, Z11, Z11
+	VMULPS           Z11, Z13, Z13
+	VADDPS           Z10, Z10, Z10
+	VADDPS           Z10, Z13, Z13
+	VADDPS           Z13, Z9, Z9
+	KMOVW            (R9)(R11*1), K1
+	VMOVUPS          (DI)(R12*1), Z11
+	VMOVUPS          (SI)(R12*1), Z10
+	VMOVAPS          Z11, K1, Z10
+	VMULPS           Z9, Z10, Z9
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          Z6, Z10
+	VMOVUPS          64(DI)(R12*1), Z13
+	VMOVUPS          64(SI)(R12*1), Z11
+	VMOVAPS          Z13, K1, Z11
+	VMULPS           Z11, Z10, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	KMOVW            2(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z18, Z10, K3, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
+	VDIVPS.Z         Z11, Z10, K2, Z10
+	KMOVW            2(SP), K1
+	VMOVUPS          Z10, K1, 64(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
+	VDIVPS           Z10, Z18, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
+	VMULPS           Z10, Z11, Z11
+	VMULPS           Z11, Z13, Z13
+	VADDPS           Z10, Z10, Z10
+	VADDPS           Z10, Z13, Z13
+	VADDPS           Z13, Z12, Z12
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          64(DI)(R12*1), Z11
+	VMOVUPS          64(SI)(R12*1), Z10
+	VMOVAPS          Z11, K1, Z10
+	VMULPS           Z12, Z10, Z12
+	VADDPS           Z12, Z9, Z9
+	KMOVW            4(R9)(R11*1), K1
+	KMOVW            4(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        128(DX)(R12*1), K2, Z10
+	VSUBPS           Z7, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z7, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z8, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z2, Z12, K1, Z12
+	VCMPPS           $0x11, Z4, Z11, K1
+	VORPS            Z2, Z11, Z11
+	VCMPPS           $0x15, Z1, Z11, K2, K2
+	KMOVW            6(R9)(R11*1), K3
+	KMOVW            6(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        192(DX)(R12*1), K4, Z13
+	VSUBPS           Z7, Z13, Z14
+	VSUBPS           Z13, Z14, Z15
+	VSUBPS           Z15, Z14, Z16
+	VSUBPS           Z16, Z13, Z16
+	VADDPS           Z7, Z15, Z15
+	VSUBPS           Z15, Z16, Z16
+	VSUBPS           Z8, Z16, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z14, K4, K3
+	VADDPS.Z         Z16, Z14, K3, Z7
+	VXORPS           Z2, Z16, K3, Z16
+	VCMPPS           $0x11, Z4, Z14, K3
+	VORPS            Z2, Z14, Z14
+	VCMPPS           $0x15, Z1, Z14, K4, K4
+	VMOVUPS          Z11, Z8
+	VFMADD213PS      Z0, Z5, Z8
+	VMOVUPS          Z14, Z15
+	VFMADD213PS      Z0, Z5, Z15
+	VSUBPS           Z0, Z8, Z13
+	VSUBPS           Z0, Z15, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z16, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VPSLLD           $0x17, Z8, Z8
+	VPSLLD           $0x17, Z15, Z15
+	VMULPS.Z         Z8, Z13, K2, Z13
+	VMULPS.Z         Z15, Z17, K4, Z17
+	KMOVW            4(R9)(R11*1), K2
+	VMOVUPS          Z6, Z8
+	VMOVUPS          128(DI)(R12*1), Z12
+	VMOVUPS          128(SI)(R12*1), Z11
+	VMOVAPS          Z12, K2, Z11
+	VMULPS           Z11, Z8, Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K2, Z8
+	KMOVW            4(R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z13, Z8, K1, Z8
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VDIVPS.Z         Z11, Z8, K4, Z8
+	KMOVW            4(SP), K1
+	VMOVUPS          Z8, K1, 128(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z13, Z8
+	VDIVPS           Z8, Z13, Z8
+	VMULPS           Z8, Z8, Z11
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z12
+	VMULPS           Z11, Z12, Z12
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z12, Z12
+	VMULPS           Z11, Z12, Z12
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z12, Z12
+	VMULPS           Z11, Z12, Z12
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z12, Z12
+	VMULPS           Z8, Z11, Z11
+	VMULPS           Z11, Z12, Z12
+	VADDPS           Z8, Z8, Z8
+	VADDPS           Z8, Z12, Z12
+	VADDPS           Z12, Z10, Z10
+	KMOVW            4(R9)(R11*1), K1
+	VMOVUPS          128(DI)(R12*1), Z11
+	VMOVUPS          128(SI)(R12*1), Z8
+	VMOVAPS          Z11, K1, Z8
+	VMULPS           Z10, Z8, Z10
+	KMOVW            6(R9)(R11*1), K1
+	VMOVUPS          Z6, Z6
+	VMOVUPS          192(DI)(R12*1), Z11
+	VMOVUPS          192(SI)(R12*1), Z8
+	VMOVAPS          Z11, K1, Z8
+	VMULPS           Z8, Z6, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	KMOVW            6(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z17, Z6, K3, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z8
+	VDIVPS.Z         Z8, Z6, K2, Z6
+	KMOVW            6(SP), K1
+	VMOVUPS          Z6, K1, 192(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z6
+	VDIVPS           Z6, Z17, Z6
+	VMULPS           Z6, Z6, Z8
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z11
+	VMULPS           Z8, Z11, Z11
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z11, Z11
+	VMULPS           Z8, Z11, Z11
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z11, Z11
+	VMULPS           Z8, Z11, Z11
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z11, Z11
+	VMULPS           Z6, Z8, Z8
+	VMULPS           Z8, Z11, Z11
+	VADDPS           Z6, Z6, Z6
+	VADDPS           Z6, Z11, Z11
+	VADDPS           Z11, Z7, Z7
+	KMOVW            6(R9)(R11*1), K1
+	VMOVUPS          192(DI)(R12*1), Z8
+	VMOVUPS          192(SI)(R12*1), Z6
+	VMOVAPS          Z8, K1, Z6
+	VMULPS           Z7, Z6, Z7
+	VADDPS           Z7, Z10, Z10
+	VADDPS           Z10, Z9, Z9
+	VEXTRACTF64X4    $0x01, Z9, Y4
+	VADDPS           Y4, Y9, Y9
+	VCVTPS2PD        Y9, Z6
+	VADDPD           Z6, Z3, Z3
+	JMP              done108
 
 half107:
-	CMPQ          R8, $0x10
-	JBE           one109
-	MOVQ          R12, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R9)(R11*1), K1
-	KMOVW         (R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (DX)(R12*1), K2, Z9
-	VSUBPS        Z7, Z9, Z10
-	VSUBPS        Z9, Z10, Z12
-	VSUBPS        Z12, Z10, Z11
-	VSUBPS        Z11, Z9, Z11
-	VADDPS        Z7, Z12, Z12
-	VSUBPS        Z12, Z11, Z11
-	VSUBPS        Z8, Z11, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z10, K2, K1
-	VADDPS.Z      Z11, Z10, K1, Z9
-	VXORPS        Z2, Z11, K1, Z11
-	VCMPPS        $0x11, Z4, Z10, K1
-	VORPS         Z2, Z10, Z10
-	VCMPPS        $0x15, Z1, Z10, K2, K2
-	KMOVW         2(R9)(R11*1), K3
-	KMOVW         2(R10)(R11*1), K4
-	KORW          K3, K4, K4
-	VMOVUPS.Z     64(DX)(R12*1), K4, Z12
-	VSUBPS        Z7, Z12, Z13
-	VSUBPS        Z12, Z13, Z14
-	VSUBPS        Z14, Z13, Z15
-	VSUBPS        Z15, Z12, Z15
-	VADDPS        Z7, Z14, Z14
-	VSUBPS        Z14, Z15, Z15
-	VSUBPS        Z8, Z15, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS        f32_80000000<>+0(SB), Z13, K3, Z13
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z13, K4, K3
-	VADDPS.Z      Z15, Z13, K3, Z7
-	VXORPS        Z2, Z15, K3, Z15
-	VCMPPS        $0x11, Z4, Z13, K3
-	VORPS         Z2, Z13, Z13
-	VCMPPS        $0x15, Z1, Z13, K4, K4
-	VMOVUPS       Z10, Z8
-	VFMADD213PS   Z0, Z5, Z8
-	VMOVUPS       Z13, Z14
-	VFMADD213PS   Z0, Z5, Z14
-	VSUBPS        Z0, Z8, Z12
-	VSUBPS        Z0, Z14, Z16
-	VFMADD231PS   f32_bf317218<>+0(SB), Z12, Z10
-	VFMADD231PS   f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z12, Z10
-	VFMADD231PS   f32_3102e308<>+0(SB), Z16, Z13
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z15, Z13, Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z12
-	VMOVUPS       f32_3ab52766<>+0(SB), Z16
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z16
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z16
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z16
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z16
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z12
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z16
-	VPSLLD        $0x17, Z8, Z8
-	VPSLLD        $0x17, Z14, Z14
-	VMULPS.Z      Z8, Z12, K2, Z12
-	VMULPS.Z      Z14, Z16, K4, Z16
-	KMOVW         (R9)(R11*1), K2
-	VMOVUPS       Z6, Z8
-	VMOVUPS       (DI)(R12*1), Z11
-	VMOVUPS       (SI)(R12*1), Z10
-	VMOVAPS       Z11, K2, Z10
-	VMULPS        Z10, Z8, Z8
-	VXORPS        f32_80000000<>+0(SB), Z8, K2, Z8
-	KMOVW         (R10)(R11*1), K4
-	KORW          K2, K4, K4
-	VMULPS        Z12, Z8, K1, Z8
-	VADDPS        f32_3f800000<>+0(SB), Z12, Z10
-	VDIVPS.Z      Z10, Z8, K4, Z8
-	KMOVW         (SP), K1
-	VMOVUPS       Z8, K1, (CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z12, Z8
-	VDIVPS        Z8, Z12, Z8
-	VMULPS        Z8, Z8, Z10
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z11
-	VMULPS        Z10, Z11, Z11
-	VADDPS        f32_3e8f59d1<>+0(SB), Z11, Z11
-	VMULPS        Z10, Z11, Z11
-	VADDPS        f32_3ecce94f<>+0(SB), Z11, Z11
-	VMULPS        Z10, Z11, Z11
-	VADDPS        f32_3f2aaa80<>+0(SB), Z11, Z11
-	VMULPS        Z8, Z10, Z10
-	VMULPS        Z10, Z11, Z11
-	VADDPS        Z8, Z8, Z8
-	VADDPS        Z8, Z11, Z11
-	VADDPS        Z11, Z9, Z9
-	KMOVW         (R9)(R11*1), K1
-	VMOVUPS       (DI)(R12*1), Z10
-	VMOVUPS       (SI)(R12*1), Z8
-	VMOVAPS       Z10, K1, Z8
-	VMULPS        Z9, Z8, Z9
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       Z6, Z6
-	VMOVUPS       64(DI)(R12*1), Z10
-	VMOVUPS       64(SI)(R12*1), Z8
-	VMOVAPS       Z10, K1, Z8
-	VMULPS        Z8, Z6, Z6
-	VXORPS        f32_80000000<>+0(SB), Z6, K1, Z6
-	KMOVW         2(R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMULPS        Z16, Z6, K3, Z6
-	VADDPS        f32_3f800000<>+0(SB), Z16, Z8
-	VDIVPS.Z      Z8, Z6, K2, Z6
-	KMOVW         2(SP), K1
-	VMOVUPS       Z6, K1, 64(CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z16, Z6
-	VDIVPS        Z6, Z16, Z6
-	VMULPS        Z6, Z6, Z8
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z10
-	VMULPS        Z8, Z10, Z10
-	VADDPS        f32_3e8f59d1<>+0(SB), Z10, Z10
-	VMULPS        Z8, Z10, Z10
-	VADDPS        f32_3ecce94f<>+0(SB), Z10, Z10
-	VMULPS        Z8, Z10, Z10
-	VADDPS        f32_3f2aaa80<>+0(SB), Z10, Z10
-	VMULPS        Z6, Z8, Z8
-	VMULPS        Z8, Z10, Z10
-	VADDPS        Z6, Z6, Z6
-	VADDPS        Z6, Z10, Z10
-	VADDPS        Z10, Z7, Z7
-	KMOVW         2(R9)(R11*1), K1
-	VMOVUPS       64(DI)(R12*1), Z8
-	VMOVUPS       64(SI)(R12*1), Z6
-	VMOVAPS       Z8, K1, Z6
-	VMULPS        Z7, Z6, Z7
-	VADDPS        Z7, Z9, Z9
-	VEXTRACTF64X4 $0x01, Z9, Y4
-	VADDPS        Y4, Y9, Y9
-	VCVTPS2PD     Y9, Z6
-	VADDPD        Z6, Z3, Z3
-	JMP           done108
+	CMPQ             R8, $0x10
+	JBE              one109
+	MOVQ             R12, R11
+	SHRQ             $0x05, R11
+	KMOVW            (R9)(R11*1), K1
+	KMOVW            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VSUBPS           Z7, Z9, Z10
+	VSUBPS           Z9, Z10, Z12
+	VSUBPS           Z12, Z10, Z11
+	VSUBPS           Z11, Z9, Z11
+	VADDPS           Z7, Z12, Z12
+	VSUBPS           Z12, Z11, Z11
+	VSUBPS           Z8, Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z10, K2, K1
+	VADDPS.Z         Z11, Z10, K1, Z9
+	VXORPS           Z2, Z11, K1, Z11
+	VCMPPS           $0x11, Z4, Z10, K1
+	VORPS            Z2, Z10, Z10
+	VCMPPS           $0x15, Z1, Z10, K2, K2
+	KMOVW            2(R9)(R11*1), K3
+	KMOVW            2(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        64(DX)(R12*1), K4, Z12
+	VSUBPS           Z7, Z12, Z13
+	VSUBPS           Z12, Z13, Z14
+	VSUBPS           Z14, Z13, Z15
+	VSUBPS           Z15, Z12, Z15
+	VADDPS           Z7, Z14, Z14
+	VSUBPS           Z14, Z15, Z15
+	VSUBPS           Z8, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K3, Z13
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z13, K4, K3
+	VADDPS.Z         Z15, Z13, K3, Z7
+	VXORPS           Z2, Z15, K3, Z15
+	VCMPPS           $0x11, Z4, Z13, K3
+	VORPS            Z2, Z13, Z13
+	VCMPPS           $0x15, Z1, Z13, K4, K4
+	VMOVUPS          Z10, Z8
+	VFMADD213PS      Z0, Z5, Z8
+	VMOVUPS          Z13, Z14
+	VFMADD213PS      Z0, Z5, Z14
+	VSUBPS           Z0, Z8, Z12
+	VSUBPS           Z0, Z14, Z16
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
+	VADDPS           Z11, Z10, Z10
+	VADDPS           Z15, Z13, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
+	VPSLLD           $0x17, Z8, Z8
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z8, Z12, K2, Z12
+	VMULPS.Z         Z14, Z16, K4, Z16
+	KMOVW            (R9)(R11*1), K2
+	VMOVUPS          Z6, Z8
+	VMOVUPS          (DI)(R12*1), Z11
+	VMOVUPS          (SI)(R12*1), Z10
+	VMOVAPS          Z11, K2, Z10
+	VMULPS           Z10, Z8, Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K2, Z8
+	KMOVW            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z12, Z8, K1, Z8
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z10
+	VDIVPS.Z         Z10, Z8, K4, Z8
+	KMOVW            (SP), K1
+	VMOVUPS          Z8, K1, (CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z12, Z8
+	VDIVPS           Z8, Z12, Z8
+	VMULPS           Z8, Z8, Z10
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z11
+	VMULPS           Z10, Z11, Z11
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z11, Z11
+	VMULPS           Z10, Z11, Z11
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z11, Z11
+	VMULPS           Z10, Z11, Z11
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z11, Z11
+	VMULPS           Z8, Z10, Z10
+	VMULPS           Z10, Z11, Z11
+	VADDPS           Z8, Z8, Z8
+	VADDPS           Z8, Z11, Z11
+	VADDPS           Z11, Z9, Z9
+	KMOVW            (R9)(R11*1), K1
+	VMOVUPS          (DI)(R12*1), Z10
+	VMOVUPS          (SI)(R12*1), Z8
+	VMOVAPS          Z10, K1, Z8
+	VMULPS           Z9, Z8, Z9
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          Z6, Z6
+	VMOVUPS          64(DI)(R12*1), Z10
+	VMOVUPS          64(SI)(R12*1), Z8
+	VMOVAPS          Z10, K1, Z8
+	VMULPS           Z8, Z6, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	KMOVW            2(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z16, Z6, K3, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z8
+	VDIVPS.Z         Z8, Z6, K2, Z6
+	KMOVW            2(SP), K1
+	VMOVUPS          Z6, K1, 64(CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z6
+	VDIVPS           Z6, Z16, Z6
+	VMULPS           Z6, Z6, Z8
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z10
+	VMULPS           Z8, Z10, Z10
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z10, Z10
+	VMULPS           Z8, Z10, Z10
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z10, Z10
+	VMULPS           Z8, Z10, Z10
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z10, Z10
+	VMULPS           Z6, Z8, Z8
+	VMULPS           Z8, Z10, Z10
+	VADDPS           Z6, Z6, Z6
+	VADDPS           Z6, Z10, Z10
+	VADDPS           Z10, Z7, Z7
+	KMOVW            2(R9)(R11*1), K1
+	VMOVUPS          64(DI)(R12*1), Z8
+	VMOVUPS          64(SI)(R12*1), Z6
+	VMOVAPS          Z8, K1, Z6
+	VMULPS           Z7, Z6, Z7
+	VADDPS           Z7, Z9, Z9
+	VEXTRACTF64X4    $0x01, Z9, Y4
+	VADDPS           Y4, Y9, Y9
+	VCVTPS2PD        Y9, Z6
+	VADDPD           Z6, Z3, Z3
+	JMP              done108
 
 one109:
-	MOVQ          R12, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R9)(R11*1), K1
-	KMOVW         (R10)(R11*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (DX)(R12*1), K2, Z9
-	VSUBPS        Z7, Z9, Z10
-	VSUBPS        Z9, Z10, Z11
-	VSUBPS        Z11, Z10, Z12
-	VSUBPS        Z12, Z9, Z12
-	VADDPS        Z7, Z11, Z11
-	VSUBPS        Z11, Z12, Z12
-	VSUBPS        Z8, Z12, Z12
-	VXORPS        f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS        f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z10, K2, K1
-	VADDPS.Z      Z12, Z10, K1, Z7
-	VXORPS        Z2, Z12, K1, Z12
-	VCMPPS        $0x11, Z4, Z10, K1
-	VORPS         Z2, Z10, Z10
-	VCMPPS        $0x15, Z1, Z10, K2, K2
-	VMOVUPS       Z10, Z8
-	VFMADD213PS   Z0, Z5, Z8
-	VSUBPS        Z0, Z8, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z9, Z10
-	VFMADD231PS   f32_3102e308<>+0(SB), Z9, Z10
-	VADDPS        Z12, Z10, Z10
-	VMOVUPS       f32_3ab52766<>+0(SB), Z9
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z10, Z9
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z10, Z9
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z10, Z9
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z10, Z9
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z9
-	VFMADD213PS   f32_3f800000<>+0(SB), Z10, Z9
-	VPSLLD        $0x17, Z8, Z8
-	VMULPS.Z      Z8, Z9, K2, Z9
-	KMOVW         (R9)(R11*1), K2
-	VMOVUPS       Z6, Z6
-	VMOVUPS       (DI)(R12*1), Z10
-	VMOVUPS       (SI)(R12*1), Z8
-	VMOVAPS       Z10, K2, Z8
-	VMULPS        Z8, Z6, Z6
-	VXORPS        f32_80000000<>+0(SB), Z6, K2, Z6
-	KMOVW         (R10)(R11*1), K3
-	KORW          K2, K3, K3
-	VMULPS        Z9, Z6, K1, Z6
-	VADDPS        f32_3f800000<>+0(SB), Z9, Z8
-	VDIVPS.Z      Z8, Z6, K3, Z6
-	KMOVW         (SP), K1
-	VMOVUPS       Z6, K1, (CX)(R12*1)
-	VADDPS        f32_40000000<>+0(SB), Z9, Z6
-	VDIVPS        Z6, Z9, Z6
-	VMULPS        Z6, Z6, Z8
-	VMOVUPS       f32_3e8f82bc<>+0(SB), Z9
-	VMULPS        Z8, Z9, Z9
-	VADDPS        f32_3e8f59d1<>+0(SB), Z9, Z9
-	VMULPS        Z8, Z9, Z9
-	VADDPS        f32_3ecce94f<>+0(SB), Z9, Z9
-	VMULPS        Z8, Z9, Z9
-	VADDPS        f32_3f2aaa80<>+0(SB), Z9, Z9
-	VMULPS        Z6, Z8, Z8
-	VMULPS        Z8, Z9, Z9
-	VADDPS        Z6, Z6, Z6
-	VADDPS        Z6, Z9, Z9
-	VADDPS        Z9, Z7, Z7
-	KMOVW         (R9)(R11*1), K1
-	VMOVUPS       (DI)(R12*1), Z8
-	VMOVUPS       (SI)(R12*1), Z6
-	VMOVAPS       Z8, K1, Z6
-	VMULPS        Z7, Z6, Z7
-	VEXTRACTF64X4 $0x01, Z7, Y4
-	VADDPS        Y4, Y7, Y7
-	VCVTPS2PD     Y7, Z6
-	VADDPD        Z6, Z3, Z3
+	MOVQ             R12, R11
+	SHRQ             $0x05, R11
+	KMOVW            (R9)(R11*1), K1
+	KMOVW            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VSUBPS           Z7, Z9, Z10
+	VSUBPS           Z9, Z10, Z11
+	VSUBPS           Z11, Z10, Z12
+	VSUBPS           Z12, Z9, Z12
+	VADDPS           Z7, Z11, Z11
+	VSUBPS           Z11, Z12, Z12
+	VSUBPS           Z8, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x15, Z4, Z10, K2, K1
+	VADDPS.Z         Z12, Z10, K1, Z7
+	VXORPS           Z2, Z12, K1, Z12
+	VCMPPS           $0x11, Z4, Z10, K1
+	VORPS            Z2, Z10, Z10
+	VCMPPS           $0x15, Z1, Z10, K2, K2
+	VMOVUPS          Z10, Z8
+	VFMADD213PS      Z0, Z5, Z8
+	VSUBPS           Z0, Z8, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z9, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z9, Z10
+	VADDPS           Z12, Z10, Z10
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z9
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z9
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z9
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z9
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z9
+	VPSLLD           $0x17, Z8, Z8
+	VMULPS.Z         Z8, Z9, K2, Z9
+	KMOVW            (R9)(R11*1), K2
+	VMOVUPS          Z6, Z6
+	VMOVUPS          (DI)(R12*1), Z10
+	VMOVUPS          (SI)(R12*1), Z8
+	VMOVAPS          Z10, K2, Z8
+	VMULPS           Z8, Z6, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K2, Z6
+	KMOVW            (R10)(R11*1), K3
+	KORW             K2, K3, K3
+	VMULPS           Z9, Z6, K1, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z9, Z8
+	VDIVPS.Z         Z8, Z6, K3, Z6
+	KMOVW            (SP), K1
+	VMOVUPS          Z6, K1, (CX)(R12*1)
+	VADDPS.BCST      f32_40000000<>+0(SB), Z9, Z6
+	VDIVPS           Z6, Z9, Z6
+	VMULPS           Z6, Z6, Z8
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z9
+	VMULPS           Z8, Z9, Z9
+	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z9, Z9
+	VMULPS           Z8, Z9, Z9
+	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z9, Z9
+	VMULPS           Z8, Z9, Z9
+	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z9, Z9
+	VMULPS           Z6, Z8, Z8
+	VMULPS           Z8, Z9, Z9
+	VADDPS           Z6, Z6, Z6
+	VADDPS           Z6, Z9, Z9
+	VADDPS           Z9, Z7, Z7
+	KMOVW            (R9)(R11*1), K1
+	VMOVUPS          (DI)(R12*1), Z8
+	VMOVUPS          (SI)(R12*1), Z6
+	VMOVAPS          Z8, K1, Z6
+	VMULPS           Z7, Z6, Z7
+	VEXTRACTF64X4    $0x01, Z7, Y4
+	VADDPS           Y4, Y7, Y7
+	VCVTPS2PD        Y7, Z6
+	VADDPD           Z6, Z3, Z3
 
 done108:
 	VEXTRACTF64X4 $0x01, Z3, Y4
@@ -14533,22 +14389,22 @@ last105:
 // func bceGradStream32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
 TEXT ·bceGradStream32AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 8(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPS f32_4b40007f<>+0(SB), Z1
-	VMOVUPS f32_c2ae88d2<>+0(SB), Z2
-	VMOVUPS f32_42afebb7<>+0(SB), Z3
-	VMOVUPS f32_80000000<>+0(SB), Z3
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ   DI, DI
-	JZ      last112
+	MOVQ         sum+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         p+88(FP), SI
+	MOVQ         rows+48(FP), DI
+	MOVQ         DI, 8(SP)
+	MOVQ         pos+64(FP), R8
+	MOVQ         neg+72(FP), R9
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	TESTQ        DI, DI
+	JZ           last112
 
 row110:
 	VXORPS       Y4, Y4, Y4
@@ -14560,507 +14416,507 @@ row110:
 	JL           rest113
 
 group111:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (BX)(R11*1), Z9
-	PREFETCHT0    4096(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(BX)(R11*1), Z11
-	PREFETCHT0    4160(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS       128(BX)(R11*1), Z13
-	PREFETCHT0    4224(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z13, Z5, K4, Z12
-	VORPS         Z3, Z13, Z13
-	VCMPPS        $0x15, Z2, Z13, K4, K4
-	KMOVW         6(R8)(R10*1), K1
-	KMOVW         6(R9)(R10*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS       192(BX)(R11*1), Z15
-	PREFETCHT0    4288(BX)(R11*1)
-	VXORPS        f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z15, Z5, K5, Z14
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K5, K5
-	VMOVUPS       Z9, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z11, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VMOVUPS       Z13, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VMOVUPS       Z15, Z22
-	VFMADD213PS   Z1, Z6, Z22
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VSUBPS        Z1, Z20, Z21
-	VSUBPS        Z1, Z22, Z23
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z23, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VMOVUPS       f32_3ab52766<>+0(SB), Z21
-	VMOVUPS       f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VPSLLD        $0x17, Z22, Z22
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K3, Z19
-	VMULPS.Z      Z20, Z21, K4, Z21
-	VMULPS.Z      Z22, Z23, K5, Z23
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z17, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	VMOVNTPS      Z9, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z19, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	VMOVNTPS      Z9, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z9
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z10, Z8, Z8
-	KMOVW         4(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z12, K1
-	VMULPS        Z21, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	VMOVNTPS      Z9, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z14, K1
-	VMULPS        Z23, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z23, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	VMOVNTPS      Z9, 192(DX)(R11*1)
-	VADDPS        Z23, Z21, Z9
-	VMULPS        Z23, Z21, Z21
-	VADDPS        Z9, Z21, Z21
-	VADDPS        Z21, Z17, Z9
-	VMULPS        Z21, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z14, Z12, Z12
-	VADDPS        Z12, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z8
-	VADDPD        Z8, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y8
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y8, Y17, Y17
-	VCVTPS2PD     Y17, Z8
-	VADDPD        Z0, Z8, Z9
-	VFMADD213PD   Z9, Z8, Z0
-	ADDQ          $+256, R11
-	TESTQ         $0x000007ff, R11
-	JNZ           more117
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y8
-	VFMADD213PD   Y8, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VMOVSD        X0, (CX)
-	ADDQ          $0x08, CX
-	VXORPS        Y0, Y0, Y0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (BX)(R11*1), Z9
+	PREFETCHT0       4096(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS          64(BX)(R11*1), Z11
+	PREFETCHT0       4160(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K1, K4, K4
+	VMOVUPS          128(BX)(R11*1), Z13
+	PREFETCHT0       4224(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z13, Z5, K4, Z12
+	VORPS            Z3, Z13, Z13
+	VCMPPS           $0x15, Z2, Z13, K4, K4
+	KMOVW            6(R8)(R10*1), K1
+	KMOVW            6(R9)(R10*1), K5
+	KORW             K1, K5, K5
+	VMOVUPS          192(BX)(R11*1), Z15
+	PREFETCHT0       4288(BX)(R11*1)
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z15, Z5, K5, Z14
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K5, K5
+	VMOVUPS          Z9, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z11, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z13, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VMOVUPS          Z15, Z22
+	VFMADD213PS      Z1, Z6, Z22
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VSUBPS           Z1, Z22, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K3, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	VMULPS.Z         Z22, Z23, K5, Z23
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVNTPS         Z9, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVNTPS         Z9, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z9
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z10, Z8, Z8
+	KMOVW            4(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z12, K1
+	VMULPS           Z21, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVNTPS         Z9, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z14, K1
+	VMULPS           Z23, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVNTPS         Z9, 192(DX)(R11*1)
+	VADDPS           Z23, Z21, Z9
+	VMULPS           Z23, Z21, Z21
+	VADDPS           Z9, Z21, Z21
+	VADDPS           Z21, Z17, Z9
+	VMULPS           Z21, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z14, Z12, Z12
+	VADDPS           Z12, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z8
+	VADDPD           Z8, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y8
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y8, Y17, Y17
+	VCVTPS2PD        Y17, Z8
+	VADDPD           Z0, Z8, Z9
+	VFMADD213PD      Z9, Z8, Z0
+	ADDQ             $+256, R11
+	TESTQ            $0x000007ff, R11
+	JNZ              more117
+	VEXTRACTF64X4    $0x01, Z0, Y5
+	VADDPD           Y0, Y5, Y8
+	VFMADD213PD      Y8, Y5, Y0
+	VEXTRACTF64X2    $0x01, Y0, X5
+	VADDPD           X0, X5, X8
+	VFMADD213PD      X8, X5, X0
+	VUNPCKHPD        X0, X0, X5
+	VADDPD           X0, X5, X8
+	VFMADD213PD      X8, X5, X0
+	VMOVSD           X0, (CX)
+	ADDQ             $0x08, CX
+	VXORPS           Y0, Y0, Y0
 
 more117:
 	SUBQ $0x00000040, DI
 	JGE  group111
 
 rest113:
-	ADDQ          $0x00000040, DI
-	JZ            done115
-	MOVQ          $-1, R10
-	BZHIQ         DI, R10, R10
-	MOVQ          R10, (SP)
-	CMPQ          DI, $0x20
-	JBE           half114
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(BX)(R11*1), K3, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	KMOVW         4(R8)(R10*1), K1
-	KMOVW         4(R9)(R10*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS.Z     128(BX)(R11*1), K4, Z13
-	VXORPS        f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z13, Z5, K4, Z12
-	VORPS         Z3, Z13, Z13
-	VCMPPS        $0x15, Z2, Z13, K4, K4
-	KMOVW         6(R8)(R10*1), K1
-	KMOVW         6(R9)(R10*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS.Z     192(BX)(R11*1), K5, Z15
-	VXORPS        f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z15, Z5, K5, Z14
-	VORPS         Z3, Z15, Z15
-	VCMPPS        $0x15, Z2, Z15, K5, K5
-	VMOVUPS       Z9, Z16
-	VFMADD213PS   Z1, Z6, Z16
-	VMOVUPS       Z11, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VMOVUPS       Z13, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VMOVUPS       Z15, Z22
-	VFMADD213PS   Z1, Z6, Z22
-	VSUBPS        Z1, Z16, Z17
-	VSUBPS        Z1, Z18, Z19
-	VSUBPS        Z1, Z20, Z21
-	VSUBPS        Z1, Z22, Z23
-	VFMADD231PS   f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS   f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS   f32_3102e308<>+0(SB), Z23, Z15
-	VMOVUPS       f32_3ab52766<>+0(SB), Z17
-	VMOVUPS       f32_3ab52766<>+0(SB), Z19
-	VMOVUPS       f32_3ab52766<>+0(SB), Z21
-	VMOVUPS       f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS   f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS   f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD        $0x17, Z16, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VPSLLD        $0x17, Z22, Z22
-	VMULPS.Z      Z16, Z17, K2, Z17
-	VMULPS.Z      Z18, Z19, K3, Z19
-	VMULPS.Z      Z20, Z21, K4, Z21
-	VMULPS.Z      Z22, Z23, K5, Z23
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z17, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         (SP), K1
-	VMOVUPS       Z9, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z19, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         2(SP), K1
-	VMOVUPS       Z9, K1, 64(DX)(R11*1)
-	VADDPS        Z19, Z17, Z9
-	VMULPS        Z19, Z17, Z17
-	VADDPS        Z9, Z17, Z17
-	VADDPS        Z10, Z8, Z8
-	KMOVW         4(R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         4(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z12, K1
-	VMULPS        Z21, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z      Z10, Z9, K2, Z9
-	KMOVW         4(SP), K1
-	VMOVUPS       Z9, K1, 128(DX)(R11*1)
-	KMOVW         6(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         6(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z14, K1
-	VMULPS        Z23, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z23, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         6(SP), K1
-	VMOVUPS       Z7, K1, 192(DX)(R11*1)
-	VADDPS        Z23, Z21, Z7
-	VMULPS        Z23, Z21, Z21
-	VADDPS        Z7, Z21, Z21
-	VADDPS        Z21, Z17, Z7
-	VMULPS        Z21, Z17, Z17
-	VADDPS        Z7, Z17, Z17
-	VADDPS        Z14, Z12, Z12
-	VADDPS        Z12, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y7
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y7, Y17, Y17
-	VCVTPS2PD     Y17, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done115
+	ADDQ             $0x00000040, DI
+	JZ               done115
+	MOVQ             $-1, R10
+	BZHIQ            DI, R10, R10
+	MOVQ             R10, (SP)
+	CMPQ             DI, $0x20
+	JBE              half114
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R9)(R10*1), K4
+	KORW             K1, K4, K4
+	VMOVUPS.Z        128(BX)(R11*1), K4, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z13, Z5, K4, Z12
+	VORPS            Z3, Z13, Z13
+	VCMPPS           $0x15, Z2, Z13, K4, K4
+	KMOVW            6(R8)(R10*1), K1
+	KMOVW            6(R9)(R10*1), K5
+	KORW             K1, K5, K5
+	VMOVUPS.Z        192(BX)(R11*1), K5, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z15, Z5, K5, Z14
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K5, K5
+	VMOVUPS          Z9, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z11, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z13, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VMOVUPS          Z15, Z22
+	VFMADD213PS      Z1, Z6, Z22
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VSUBPS           Z1, Z22, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K3, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	VMULPS.Z         Z22, Z23, K5, Z23
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            (SP), K1
+	VMOVUPS          Z9, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            2(SP), K1
+	VMOVUPS          Z9, K1, 64(DX)(R11*1)
+	VADDPS           Z19, Z17, Z9
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z10, Z8, Z8
+	KMOVW            4(R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            4(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z12, K1
+	VMULPS           Z21, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	KMOVW            4(SP), K1
+	VMOVUPS          Z9, K1, 128(DX)(R11*1)
+	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            6(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z14, K1
+	VMULPS           Z23, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            6(SP), K1
+	VMOVUPS          Z7, K1, 192(DX)(R11*1)
+	VADDPS           Z23, Z21, Z7
+	VMULPS           Z23, Z21, Z21
+	VADDPS           Z7, Z21, Z21
+	VADDPS           Z21, Z17, Z7
+	VMULPS           Z21, Z17, Z17
+	VADDPS           Z7, Z17, Z17
+	VADDPS           Z14, Z12, Z12
+	VADDPS           Z12, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y7
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y7, Y17, Y17
+	VCVTPS2PD        Y17, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done115
 
 half114:
-	CMPQ          DI, $0x10
-	JBE           one116
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	KMOVW         2(R8)(R10*1), K1
-	KMOVW         2(R9)(R10*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(BX)(R11*1), K3, Z11
-	VXORPS        f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z11, Z5, K3, Z10
-	VORPS         Z3, Z11, Z11
-	VCMPPS        $0x15, Z2, Z11, K3, K3
-	VMOVUPS       Z9, Z12
-	VFMADD213PS   Z1, Z6, Z12
-	VMOVUPS       Z11, Z14
-	VFMADD213PS   Z1, Z6, Z14
-	VSUBPS        Z1, Z12, Z13
-	VSUBPS        Z1, Z14, Z15
-	VFMADD231PS   f32_bf317218<>+0(SB), Z13, Z9
-	VFMADD231PS   f32_bf317218<>+0(SB), Z15, Z11
-	VFMADD231PS   f32_3102e308<>+0(SB), Z13, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z15, Z11
-	VMOVUPS       f32_3ab52766<>+0(SB), Z13
-	VMOVUPS       f32_3ab52766<>+0(SB), Z15
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z15
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS   f32_3f800000<>+0(SB), Z11, Z15
-	VPSLLD        $0x17, Z12, Z12
-	VPSLLD        $0x17, Z14, Z14
-	VMULPS.Z      Z12, Z13, K2, Z13
-	VMULPS.Z      Z14, Z15, K3, Z15
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z13, Z9, K1, Z9
-	VADDPS        f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z      Z11, Z9, K2, Z9
-	KMOVW         (SP), K1
-	VMOVUPS       Z9, K1, (DX)(R11*1)
-	KMOVW         2(R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         2(R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z10, K1
-	VMULPS        Z15, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z15, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         2(SP), K1
-	VMOVUPS       Z7, K1, 64(DX)(R11*1)
-	VADDPS        Z15, Z13, Z7
-	VMULPS        Z15, Z13, Z13
-	VADDPS        Z7, Z13, Z13
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z13, Y5
-	VADDPS        Y5, Y13, Y7
-	VMULPS        Y5, Y13, Y13
-	VADDPS        Y7, Y13, Y13
-	VCVTPS2PD     Y13, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
-	JMP           done115
+	CMPQ             DI, $0x10
+	JBE              one116
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(R8)(R10*1), K1
+	KMOVW            2(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	VMOVUPS          Z9, Z12
+	VFMADD213PS      Z1, Z6, Z12
+	VMOVUPS          Z11, Z14
+	VFMADD213PS      Z1, Z6, Z14
+	VSUBPS           Z1, Z12, Z13
+	VSUBPS           Z1, Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VPSLLD           $0x17, Z12, Z12
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z12, Z13, K2, Z13
+	VMULPS.Z         Z14, Z15, K3, Z15
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z13, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            (SP), K1
+	VMOVUPS          Z9, K1, (DX)(R11*1)
+	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z15, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            2(SP), K1
+	VMOVUPS          Z7, K1, 64(DX)(R11*1)
+	VADDPS           Z15, Z13, Z7
+	VMULPS           Z15, Z13, Z13
+	VADDPS           Z7, Z13, Z13
+	VADDPS           Z10, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z13, Y5
+	VADDPS           Y5, Y13, Y7
+	VMULPS           Y5, Y13, Y13
+	VADDPS           Y7, Y13, Y13
+	VCVTPS2PD        Y13, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
+	JMP              done115
 
 one116:
-	MOVQ          R11, R10
-	SHRQ          $0x05, R10
-	KMOVW         (R8)(R10*1), K1
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (BX)(R11*1), K2, Z9
-	VXORPS        f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z9, Z5, K2, Z8
-	VORPS         Z3, Z9, Z9
-	VCMPPS        $0x15, Z2, Z9, K2, K2
-	VMOVUPS       Z9, Z10
-	VFMADD213PS   Z1, Z6, Z10
-	VSUBPS        Z1, Z10, Z11
-	VFMADD231PS   f32_bf317218<>+0(SB), Z11, Z9
-	VFMADD231PS   f32_3102e308<>+0(SB), Z11, Z9
-	VMOVUPS       f32_3ab52766<>+0(SB), Z11
-	VFMADD213PS   f32_3c091cce<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3d2aac58<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3e2aaa49<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3efffffe<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z11
-	VFMADD213PS   f32_3f800000<>+0(SB), Z9, Z11
-	VPSLLD        $0x17, Z10, Z10
-	VMULPS.Z      Z10, Z11, K2, Z11
-	KMOVW         (R8)(R10*1), K1
-	VMOVUPS       Z7, Z7
-	VXORPS        f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW         (R9)(R10*1), K2
-	KORW          K1, K2, K2
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x00, Z5, Z8, K1
-	VMULPS        Z11, Z7, K1, Z7
-	VADDPS        f32_3f800000<>+0(SB), Z11, Z9
-	VDIVPS.Z      Z9, Z7, K2, Z7
-	KMOVW         (SP), K1
-	VMOVUPS       Z7, K1, (DX)(R11*1)
-	VEXTRACTF64X4 $0x01, Z8, Y5
-	VADDPS        Y5, Y8, Y8
-	VCVTPS2PD     Y8, Z7
-	VADDPD        Z7, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z11, Y5
-	VADDPS        Y5, Y11, Y7
-	VMULPS        Y5, Y11, Y11
-	VADDPS        Y7, Y11, Y11
-	VCVTPS2PD     Y11, Z7
-	VADDPD        Z0, Z7, Z8
-	VFMADD213PD   Z8, Z7, Z0
+	MOVQ             R11, R10
+	SHRQ             $0x05, R10
+	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	VMOVUPS          Z9, Z10
+	VFMADD213PS      Z1, Z6, Z10
+	VSUBPS           Z1, Z10, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VPSLLD           $0x17, Z10, Z10
+	VMULPS.Z         Z10, Z11, K2, Z11
+	KMOVW            (R8)(R10*1), K1
+	VMOVUPS          Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	KMOVW            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z11, Z7, K1, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z9
+	VDIVPS.Z         Z9, Z7, K2, Z7
+	KMOVW            (SP), K1
+	VMOVUPS          Z7, K1, (DX)(R11*1)
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z7
+	VADDPD           Z7, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z11, Y5
+	VADDPS           Y5, Y11, Y7
+	VMULPS           Y5, Y11, Y11
+	VADDPS           Y7, Y11, Y11
+	VCVTPS2PD        Y11, Z7
+	VADDPD           Z0, Z7, Z8
+	VFMADD213PD      Z8, Z7, Z0
 
 done115:
 	MOVQ          n+56(FP), DI
@@ -16535,341 +16391,205 @@ DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+32(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+40(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+48(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+56(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $64
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
 DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
 DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
 DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+32(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+40(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+48(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+56(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $64
+GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
 
 DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+32(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+40(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+48(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+56(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $64
+GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
 
 DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+32(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+40(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+48(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+56(SB)/8, $0x8000000000000000
-GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
 DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
 DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
 DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+32(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+40(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+48(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+56(SB)/8, $0x3ff71547652b82fe
-GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
 
 DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
 DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
 DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
 DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+32(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+40(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+48(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+56(SB)/8, $0xbfe62e42fefa39ef
-GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
+GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
 
 DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
 DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
 DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
 DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+32(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+40(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+48(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+56(SB)/8, $0xbc7abc9e3b39803f
-GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $64
+GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
 DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
 DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
 DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+32(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+40(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+48(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+56(SB)/8, $0x3e5ad9ef35de5e88
-GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
 DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
 DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
 DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+32(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+40(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+48(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+56(SB)/8, $0x3e928ad4c1ef8771
-GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
 DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
 DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
 DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+32(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+40(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+48(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+56(SB)/8, $0x3ec71df0cc01f5d1
-GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
 DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
 DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
 DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+32(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+40(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+48(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+56(SB)/8, $0x3efa0199a21bb23c
-GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
 DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
 DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
 DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+32(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+40(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+48(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+56(SB)/8, $0x3f2a01a013850def
-GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
 DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
 DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
 DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+32(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+40(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+48(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+56(SB)/8, $0x3f56c16c184319e8
-GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
 DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
 DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
 DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+32(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+40(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+48(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+56(SB)/8, $0x3f8111111112453e
-GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
 DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
 DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
 DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+32(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+40(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+48(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+56(SB)/8, $0x3fa55555555507ba
-GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
 DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
 DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
 DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+32(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+40(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+48(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+56(SB)/8, $0x3fc555555555550d
-GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+32(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+40(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+48(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+56(SB)/8, $0x3fe000000000000a
-GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
 DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
 DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
 DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
 DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $64
+GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
 DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
 DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
 DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
 
 DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
 DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
 DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
 DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+32(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+40(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+48(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+56(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $64
+GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
 
 DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
 DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
 DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
 DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+32(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+40(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+48(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+56(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
 DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
 DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
 DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+32(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+40(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+48(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+56(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $64
+GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
 DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
 DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
 DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+32(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+40(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+48(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+56(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
 DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
 DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
 DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+32(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+40(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+48(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+56(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
 DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
 DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
 DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+32(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+40(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+48(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+56(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
 DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
 DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
 DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+32(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+40(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+48(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+56(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
 DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
 DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
 DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+32(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+40(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+48(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+56(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
 DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
 DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
 DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+32(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+40(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+48(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+56(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
 DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
 DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
 DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+32(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+40(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+48(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+56(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
 DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
 DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
 DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+32(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+40(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+48(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+56(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+32(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+40(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+48(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+56(SB)/8, $0x3fe0000000000000
-GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
 DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
 DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
 DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+32(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+40(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+48(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+56(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+32(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+40(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+48(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+56(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $64
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
 // func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
@@ -29479,20 +29199,20 @@ last163:
 // func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    x+32(FP), CX
-	MOVQ    rows+48(FP), DX
-	MOVQ    DX, (SP)
-	MOVQ    pos+64(FP), BX
-	MOVQ    neg+72(FP), SI
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   DX, DX
-	JZ      last170
+	MOVQ         sum+0(FP), AX
+	MOVQ         x+32(FP), CX
+	MOVQ         rows+48(FP), DX
+	MOVQ         DX, (SP)
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        DX, DX
+	JZ           last170
 
 row168:
 	VXORPS Y3, Y3, Y3
@@ -29503,564 +29223,564 @@ row168:
 	JL     rest171
 
 group169:
-	MOVQ        R8, DI
-	SHRQ        $0x06, DI
-	KMOVB       (BX)(DI*1), K1
-	KMOVB       (SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (CX)(R8*1), Z9
-	PREFETCHT0  4096(CX)(R8*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z9, Z5, K2, Z8
-	VORPD       Z2, Z9, Z9
-	VCMPPD      $0x15, Z1, Z9, K2, K2
-	KMOVB       1(BX)(DI*1), K1
-	KMOVB       1(SI)(DI*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     64(CX)(R8*1), Z11
-	PREFETCHT0  4160(CX)(R8*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z11, Z5, K3, Z10
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K3, K3
-	KMOVB       2(BX)(DI*1), K1
-	KMOVB       2(SI)(DI*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD     128(CX)(R8*1), Z13
-	PREFETCHT0  4224(CX)(R8*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z13, Z5, K4, Z12
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K4, K4
-	KMOVB       3(BX)(DI*1), K1
-	KMOVB       3(SI)(DI*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD     192(CX)(R8*1), Z15
-	PREFETCHT0  4288(CX)(R8*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z15, Z5, K5, Z14
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K5, K5
-	VMOVUPD     Z9, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z11, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VMOVUPD     Z13, Z20
-	VFMADD213PD Z0, Z6, Z20
-	VMOVUPD     Z15, Z22
-	VFMADD213PD Z0, Z6, Z22
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VSUBPD      Z0, Z20, Z21
-	VSUBPD      Z0, Z22, Z23
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VPSLLQ      $0x34, Z20, Z20
-	VPSLLQ      $0x34, Z22, Z22
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMULPD.Z    Z22, Z23, K5, Z23
-	VADDPD      Z19, Z17, Z9
-	VFMADD213PD Z9, Z19, Z17
-	VADDPD      Z10, Z8, Z8
-	VADDPD      Z23, Z21, Z9
-	VFMADD213PD Z9, Z23, Z21
-	VADDPD      Z21, Z17, Z9
-	VFMADD213PD Z9, Z21, Z17
-	VADDPD      Z14, Z12, Z12
-	VADDPD      Z12, Z8, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	VMAXPD      Z7, Z17, Z8
-	VMINPD      Z7, Z17, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z17, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	ADDQ        $+256, R8
-	SUBQ        $0x00000020, DX
-	JGE         group169
+	MOVQ             R8, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K1
+	KMOVB            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (CX)(R8*1), Z9
+	PREFETCHT0       4096(CX)(R8*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	KMOVB            1(BX)(DI*1), K1
+	KMOVB            1(SI)(DI*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(CX)(R8*1), Z11
+	PREFETCHT0       4160(CX)(R8*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z11, Z5, K3, Z10
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K3, K3
+	KMOVB            2(BX)(DI*1), K1
+	KMOVB            2(SI)(DI*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD          128(CX)(R8*1), Z13
+	PREFETCHT0       4224(CX)(R8*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z13, Z5, K4, Z12
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K4, K4
+	KMOVB            3(BX)(DI*1), K1
+	KMOVB            3(SI)(DI*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD          192(CX)(R8*1), Z15
+	PREFETCHT0       4288(CX)(R8*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z15, Z5, K5, Z14
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K5, K5
+	VMOVUPD          Z9, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z13, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VMOVUPD          Z15, Z22
+	VFMADD213PD      Z0, Z6, Z22
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VSUBPD           Z0, Z22, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z22, Z22
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VMULPD.Z         Z20, Z21, K4, Z21
+	VMULPD.Z         Z22, Z23, K5, Z23
+	VADDPD           Z19, Z17, Z9
+	VFMADD213PD      Z9, Z19, Z17
+	VADDPD           Z10, Z8, Z8
+	VADDPD           Z23, Z21, Z9
+	VFMADD213PD      Z9, Z23, Z21
+	VADDPD           Z21, Z17, Z9
+	VFMADD213PD      Z9, Z21, Z17
+	VADDPD           Z14, Z12, Z12
+	VADDPD           Z12, Z8, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z17, Z8
+	VMINPD           Z7, Z17, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z17, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	ADDQ             $+256, R8
+	SUBQ             $0x00000020, DX
+	JGE              group169
 
 rest171:
-	ADDQ        $0x00000020, DX
-	JZ          done173
-	CMPQ        DX, $0x10
-	JBE         half172
-	MOVQ        R8, DI
-	SHRQ        $0x06, DI
-	KMOVB       (BX)(DI*1), K1
-	KMOVB       (SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R8*1), K2, Z9
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z9, Z5, K2, Z8
-	VORPD       Z2, Z9, Z9
-	VCMPPD      $0x15, Z1, Z9, K2, K2
-	KMOVB       1(BX)(DI*1), K1
-	KMOVB       1(SI)(DI*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R8*1), K3, Z11
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z11, Z5, K3, Z10
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K3, K3
-	KMOVB       2(BX)(DI*1), K1
-	KMOVB       2(SI)(DI*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD.Z   128(CX)(R8*1), K4, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z13, Z5, K4, Z12
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K4, K4
-	KMOVB       3(BX)(DI*1), K1
-	KMOVB       3(SI)(DI*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD.Z   192(CX)(R8*1), K5, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z15, Z5, K5, Z14
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K5, K5
-	VMOVUPD     Z9, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z11, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VMOVUPD     Z13, Z20
-	VFMADD213PD Z0, Z6, Z20
-	VMOVUPD     Z15, Z22
-	VFMADD213PD Z0, Z6, Z22
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VSUBPD      Z0, Z20, Z21
-	VSUBPD      Z0, Z22, Z23
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VPSLLQ      $0x34, Z20, Z20
-	VPSLLQ      $0x34, Z22, Z22
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VMULPD.Z    Z20, Z21, K4, Z21
-	VMULPD.Z    Z22, Z23, K5, Z23
-	VADDPD      Z19, Z17, Z9
-	VFMADD213PD Z9, Z19, Z17
-	VADDPD      Z10, Z8, Z8
-	VADDPD      Z23, Z21, Z9
-	VFMADD213PD Z9, Z23, Z21
-	VADDPD      Z21, Z17, Z9
-	VFMADD213PD Z9, Z21, Z17
-	VADDPD      Z14, Z12, Z12
-	VADDPD      Z12, Z8, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	VMAXPD      Z7, Z17, Z8
-	VMINPD      Z7, Z17, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z17, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done173
+	ADDQ             $0x00000020, DX
+	JZ               done173
+	CMPQ             DX, $0x10
+	JBE              half172
+	MOVQ             R8, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K1
+	KMOVB            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R8*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	KMOVB            1(BX)(DI*1), K1
+	KMOVB            1(SI)(DI*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R8*1), K3, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z11, Z5, K3, Z10
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K3, K3
+	KMOVB            2(BX)(DI*1), K1
+	KMOVB            2(SI)(DI*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD.Z        128(CX)(R8*1), K4, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z13, Z5, K4, Z12
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K4, K4
+	KMOVB            3(BX)(DI*1), K1
+	KMOVB            3(SI)(DI*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD.Z        192(CX)(R8*1), K5, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z15, Z5, K5, Z14
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K5, K5
+	VMOVUPD          Z9, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z13, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VMOVUPD          Z15, Z22
+	VFMADD213PD      Z0, Z6, Z22
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VSUBPD           Z0, Z22, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z22, Z22
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VMULPD.Z         Z20, Z21, K4, Z21
+	VMULPD.Z         Z22, Z23, K5, Z23
+	VADDPD           Z19, Z17, Z9
+	VFMADD213PD      Z9, Z19, Z17
+	VADDPD           Z10, Z8, Z8
+	VADDPD           Z23, Z21, Z9
+	VFMADD213PD      Z9, Z23, Z21
+	VADDPD           Z21, Z17, Z9
+	VFMADD213PD      Z9, Z21, Z17
+	VADDPD           Z14, Z12, Z12
+	VADDPD           Z12, Z8, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z17, Z8
+	VMINPD           Z7, Z17, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z17, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done173
 
 half172:
-	CMPQ        DX, $0x08
-	JBE         one174
-	MOVQ        R8, DI
-	SHRQ        $0x06, DI
-	KMOVB       (BX)(DI*1), K1
-	KMOVB       (SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R8*1), K2, Z9
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z9, Z5, K2, Z8
-	VORPD       Z2, Z9, Z9
-	VCMPPD      $0x15, Z1, Z9, K2, K2
-	KMOVB       1(BX)(DI*1), K1
-	KMOVB       1(SI)(DI*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R8*1), K3, Z11
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z11, Z5, K3, Z10
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K3, K3
-	VMOVUPD     Z9, Z12
-	VFMADD213PD Z0, Z6, Z12
-	VMOVUPD     Z11, Z14
-	VFMADD213PD Z0, Z6, Z14
-	VSUBPD      Z0, Z12, Z13
-	VSUBPD      Z0, Z14, Z15
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ      $0x34, Z12, Z12
-	VPSLLQ      $0x34, Z14, Z14
-	VMULPD.Z    Z12, Z13, K2, Z13
-	VMULPD.Z    Z14, Z15, K3, Z15
-	VADDPD      Z15, Z13, Z9
-	VFMADD213PD Z9, Z15, Z13
-	VADDPD      Z10, Z8, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	VMAXPD      Z7, Z13, Z8
-	VMINPD      Z7, Z13, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z13, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done173
+	CMPQ             DX, $0x08
+	JBE              one174
+	MOVQ             R8, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K1
+	KMOVB            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R8*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	KMOVB            1(BX)(DI*1), K1
+	KMOVB            1(SI)(DI*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R8*1), K3, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z11, Z5, K3, Z10
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K3, K3
+	VMOVUPD          Z9, Z12
+	VFMADD213PD      Z0, Z6, Z12
+	VMOVUPD          Z11, Z14
+	VFMADD213PD      Z0, Z6, Z14
+	VSUBPD           Z0, Z12, Z13
+	VSUBPD           Z0, Z14, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD.Z         Z12, Z13, K2, Z13
+	VMULPD.Z         Z14, Z15, K3, Z15
+	VADDPD           Z15, Z13, Z9
+	VFMADD213PD      Z9, Z15, Z13
+	VADDPD           Z10, Z8, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z13, Z8
+	VMINPD           Z7, Z13, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z13, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done173
 
 one174:
-	MOVQ        R8, DI
-	SHRQ        $0x06, DI
-	KMOVB       (BX)(DI*1), K1
-	KMOVB       (SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R8*1), K2, Z9
-	VXORPD      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z9, Z5, K2, Z8
-	VORPD       Z2, Z9, Z9
-	VCMPPD      $0x15, Z1, Z9, K2, K2
-	VMOVUPD     Z9, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VSUBPD      Z0, Z10, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z9
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z9
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VPSLLQ      $0x34, Z10, Z10
-	VMULPD.Z    Z10, Z11, K2, Z11
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	VMAXPD      Z7, Z11, Z8
-	VMINPD      Z7, Z11, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z11, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R8, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K1
+	KMOVB            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R8*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	VMOVUPD          Z9, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VSUBPD           Z0, Z10, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD.Z         Z10, Z11, K2, Z11
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z11, Z8
+	VMINPD           Z7, Z11, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z11, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done173:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -30113,22 +29833,22 @@ last170:
 // func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGrad64AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   SI, SI
-	JZ      last177
+	MOVQ         sum+0(FP), AX
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         SI, 8(SP)
+	MOVQ         pos+64(FP), DI
+	MOVQ         neg+72(FP), R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        SI, SI
+	JZ           last177
 
 row175:
 	VXORPS       Y3, Y3, Y3
@@ -30140,695 +29860,695 @@ row175:
 	JL           rest178
 
 group176:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (DX)(R10*1), Z10
-	PREFETCHT0  4096(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     64(DX)(R10*1), Z12
-	PREFETCHT0  4160(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD     128(DX)(R10*1), Z14
-	PREFETCHT0  4224(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z14, Z5, K4, Z13
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K4, K4
-	KMOVB       3(DI)(R9*1), K1
-	KMOVB       3(R8)(R9*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD     192(DX)(R10*1), Z16
-	PREFETCHT0  4288(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z16, Z5, K5, Z15
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K5, K5
-	VMOVUPD     Z10, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z12, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VMOVUPD     Z14, Z21
-	VFMADD213PD Z0, Z6, Z21
-	VMOVUPD     Z16, Z23
-	VFMADD213PD Z0, Z6, Z23
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VSUBPD      Z0, Z21, Z22
-	VSUBPD      Z0, Z23, Z24
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VPSLLQ      $0x34, Z21, Z21
-	VPSLLQ      $0x34, Z23, Z23
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K3, Z20
-	VMULPD.Z    Z21, Z22, K4, Z22
-	VMULPD.Z    Z23, Z24, K5, Z24
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z18, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	VMOVUPD     Z10, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z20, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	VMOVUPD     Z10, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z10
-	VFMADD213PD Z10, Z20, Z18
-	VADDPD      Z11, Z9, Z9
-	KMOVB       2(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMULPD      Z22, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	VMOVUPD     Z10, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMULPD      Z24, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z24, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	VMOVUPD     Z10, 192(CX)(R10*1)
-	VADDPD      Z24, Z22, Z10
-	VFMADD213PD Z10, Z24, Z22
-	VADDPD      Z22, Z18, Z10
-	VFMADD213PD Z10, Z22, Z18
-	VADDPD      Z15, Z13, Z13
-	VADDPD      Z13, Z9, Z9
-	VADDPD      Z9, Z3, Z10
-	VMAXPD      Z9, Z3, Z11
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z10, Z3
-	VMAXPD      Z7, Z18, Z9
-	VMINPD      Z7, Z18, Z10
-	VADDPD      Z10, Z9, Z11
-	VSUBPD      Z9, Z11, Z9
-	VSUBPD      Z9, Z10, Z10
-	VDIVPD      Z11, Z7, Z9
-	VMULPD      Z9, Z10, Z10
-	VPADDQ      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ      $0x34, Z9, Z11
-	VORPD       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMOVAPD     Z18, K1, Z9
-	VMOVAPD     Z5, K1, Z10
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD      Z12, Z9, Z12
-	VMULPD      Z12, Z12, Z13
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD      Z9, Z15, Z15
-	VFMADD213PD Z15, Z13, Z14
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD Z14, Z12, Z10
-	VSUBPD      Z10, Z15, Z15
-	VSUBPD      Z15, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD      Z9, Z3, Z10
-	VMAXPD      Z9, Z3, Z11
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z10, Z3
-	ADDQ        $+256, R10
-	SUBQ        $0x00000020, SI
-	JGE         group176
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (DX)(R10*1), Z10
+	PREFETCHT0       4096(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(DX)(R10*1), Z12
+	PREFETCHT0       4160(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD          128(DX)(R10*1), Z14
+	PREFETCHT0       4224(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z14, Z5, K4, Z13
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K4, K4
+	KMOVB            3(DI)(R9*1), K1
+	KMOVB            3(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD          192(DX)(R10*1), Z16
+	PREFETCHT0       4288(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z16, Z5, K5, Z15
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K5, K5
+	VMOVUPD          Z10, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z12, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z14, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z16, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VSUBPD           Z0, Z23, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	VMULPD.Z         Z23, Z24, K5, Z24
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVUPD          Z10, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVUPD          Z10, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z10
+	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z11, Z9, Z9
+	KMOVB            2(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMULPD           Z22, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVUPD          Z10, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMULPD           Z24, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVUPD          Z10, 192(CX)(R10*1)
+	VADDPD           Z24, Z22, Z10
+	VFMADD213PD      Z10, Z24, Z22
+	VADDPD           Z22, Z18, Z10
+	VFMADD213PD      Z10, Z22, Z18
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z13, Z9, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	VMAXPD           Z7, Z18, Z9
+	VMINPD           Z7, Z18, Z10
+	VADDPD           Z10, Z9, Z11
+	VSUBPD           Z9, Z11, Z9
+	VSUBPD           Z9, Z10, Z10
+	VDIVPD           Z11, Z7, Z9
+	VMULPD           Z9, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
+	VPSRLQ           $0x34, Z9, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z18, K1, Z9
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
+	VDIVPD           Z12, Z9, Z12
+	VMULPD           Z12, Z12, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
+	VFMADD231PD      Z14, Z12, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	ADDQ             $+256, R10
+	SUBQ             $0x00000020, SI
+	JGE              group176
 
 rest178:
-	ADDQ        $0x00000020, SI
-	JZ          done180
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, R9
-	MOVQ        R9, (SP)
-	CMPQ        SI, $0x10
-	JBE         half179
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(DX)(R10*1), K3, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD.Z   128(DX)(R10*1), K4, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z14, Z5, K4, Z13
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K4, K4
-	KMOVB       3(DI)(R9*1), K1
-	KMOVB       3(R8)(R9*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD.Z   192(DX)(R10*1), K5, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z16, Z5, K5, Z15
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K5, K5
-	VMOVUPD     Z10, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z12, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VMOVUPD     Z14, Z21
-	VFMADD213PD Z0, Z6, Z21
-	VMOVUPD     Z16, Z23
-	VFMADD213PD Z0, Z6, Z23
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VSUBPD      Z0, Z21, Z22
-	VSUBPD      Z0, Z23, Z24
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VPSLLQ      $0x34, Z21, Z21
-	VPSLLQ      $0x34, Z23, Z23
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K3, Z20
-	VMULPD.Z    Z21, Z22, K4, Z22
-	VMULPD.Z    Z23, Z24, K5, Z24
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z18, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z20, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       1(SP), K1
-	VMOVUPD     Z10, K1, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z10
-	VFMADD213PD Z10, Z20, Z18
-	VADDPD      Z11, Z9, Z9
-	KMOVB       2(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMULPD      Z22, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	KMOVB       2(SP), K1
-	VMOVUPD     Z10, K1, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMULPD      Z24, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z24, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       3(SP), K1
-	VMOVUPD     Z8, K1, 192(CX)(R10*1)
-	VADDPD      Z24, Z22, Z8
-	VFMADD213PD Z8, Z24, Z22
-	VADDPD      Z22, Z18, Z8
-	VFMADD213PD Z8, Z22, Z18
-	VADDPD      Z15, Z13, Z13
-	VADDPD      Z13, Z9, Z9
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z18, Z8
-	VMINPD      Z7, Z18, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z18, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done180
+	ADDQ             $0x00000020, SI
+	JZ               done180
+	MOVQ             $-1, R9
+	BZHIQ            SI, R9, R9
+	MOVQ             R9, (SP)
+	CMPQ             SI, $0x10
+	JBE              half179
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD.Z        128(DX)(R10*1), K4, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z14, Z5, K4, Z13
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K4, K4
+	KMOVB            3(DI)(R9*1), K1
+	KMOVB            3(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD.Z        192(DX)(R10*1), K5, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z16, Z5, K5, Z15
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K5, K5
+	VMOVUPD          Z10, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z12, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z14, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z16, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VSUBPD           Z0, Z23, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	VMULPD.Z         Z23, Z24, K5, Z24
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            1(SP), K1
+	VMOVUPD          Z10, K1, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z10
+	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z11, Z9, Z9
+	KMOVB            2(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMULPD           Z22, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	KMOVB            2(SP), K1
+	VMOVUPD          Z10, K1, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMULPD           Z24, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            3(SP), K1
+	VMOVUPD          Z8, K1, 192(CX)(R10*1)
+	VADDPD           Z24, Z22, Z8
+	VFMADD213PD      Z8, Z24, Z22
+	VADDPD           Z22, Z18, Z8
+	VFMADD213PD      Z8, Z22, Z18
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z13, Z9, Z9
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z18, Z8
+	VMINPD           Z7, Z18, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z18, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done180
 
 half179:
-	CMPQ        SI, $0x08
-	JBE         one181
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(DX)(R10*1), K3, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	VMOVUPD     Z10, Z13
-	VFMADD213PD Z0, Z6, Z13
-	VMOVUPD     Z12, Z15
-	VFMADD213PD Z0, Z6, Z15
-	VSUBPD      Z0, Z13, Z14
-	VSUBPD      Z0, Z15, Z16
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VPSLLQ      $0x34, Z13, Z13
-	VPSLLQ      $0x34, Z15, Z15
-	VMULPD.Z    Z13, Z14, K2, Z14
-	VMULPD.Z    Z15, Z16, K3, Z16
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z14, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z16, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z16, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       1(SP), K1
-	VMOVUPD     Z8, K1, 64(CX)(R10*1)
-	VADDPD      Z16, Z14, Z8
-	VFMADD213PD Z8, Z16, Z14
-	VADDPD      Z11, Z9, Z9
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z14, Z8
-	VMINPD      Z7, Z14, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z14, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done180
+	CMPQ             SI, $0x08
+	JBE              one181
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	VMOVUPD          Z10, Z13
+	VFMADD213PD      Z0, Z6, Z13
+	VMOVUPD          Z12, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z13, Z14
+	VSUBPD           Z0, Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VPSLLQ           $0x34, Z13, Z13
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z13, Z14, K2, Z14
+	VMULPD.Z         Z15, Z16, K3, Z16
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z16, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            1(SP), K1
+	VMOVUPD          Z8, K1, 64(CX)(R10*1)
+	VADDPD           Z16, Z14, Z8
+	VFMADD213PD      Z8, Z16, Z14
+	VADDPD           Z11, Z9, Z9
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z14, Z8
+	VMINPD           Z7, Z14, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z14, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done180
 
 one181:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	VMOVUPD     Z10, Z11
-	VFMADD213PD Z0, Z6, Z11
-	VSUBPD      Z0, Z11, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VPSLLQ      $0x34, Z11, Z11
-	VMULPD.Z    Z11, Z12, K2, Z12
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z12, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z12, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       (SP), K1
-	VMOVUPD     Z8, K1, (CX)(R10*1)
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z12, Z8
-	VMINPD      Z7, Z12, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z12, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	VMOVUPD          Z10, Z11
+	VFMADD213PD      Z0, Z6, Z11
+	VSUBPD           Z0, Z11, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VPSLLQ           $0x34, Z11, Z11
+	VMULPD.Z         Z11, Z12, K2, Z12
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z12, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            (SP), K1
+	VMOVUPD          Z8, K1, (CX)(R10*1)
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z12, Z8
+	VMINPD           Z7, Z12, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z12, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done180:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -30885,21 +30605,21 @@ last177:
 // func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    x+32(FP), CX
-	MOVQ    p+88(FP), DX
-	MOVQ    rows+48(FP), BX
-	MOVQ    BX, (SP)
-	MOVQ    pos+64(FP), SI
-	MOVQ    neg+72(FP), DI
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   BX, BX
-	JZ      last184
+	MOVQ         sum+0(FP), AX
+	MOVQ         x+32(FP), CX
+	MOVQ         p+88(FP), DX
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, (SP)
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        BX, BX
+	JZ           last184
 
 row182:
 	VXORPS       Y3, Y3, Y3
@@ -30912,685 +30632,685 @@ row182:
 	JL           rest185
 
 group183:
-	MOVQ        R9, R8
-	SHRQ        $0x06, R8
-	KMOVB       (SI)(R8*1), K1
-	KMOVB       (DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (CX)(R9*1), Z10
-	PREFETCHT0  4096(CX)(R9*1)
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(SI)(R8*1), K1
-	KMOVB       1(DI)(R8*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     64(CX)(R9*1), Z13
-	PREFETCHT0  4160(CX)(R9*1)
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z16
-	VSUBPD      Z16, Z14, Z15
-	VSUBPD      Z15, Z13, Z15
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z15, Z15
-	VSUBPD      Z9, Z15, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z15, Z14, K1, Z13
-	VXORPD      Z2, Z15, K1, Z15
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z14, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z15, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VADDPD      Z19, Z17, Z11
-	VFMADD213PD Z11, Z19, Z17
-	VADDPD      Z13, Z10, Z10
-	KMOVB       2(SI)(R8*1), K1
-	KMOVB       2(DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     128(CX)(R9*1), Z11
-	PREFETCHT0  4224(CX)(R9*1)
-	VSUBPD      Z8, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z8, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       3(SI)(R8*1), K1
-	KMOVB       3(DI)(R8*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     192(CX)(R9*1), Z14
-	PREFETCHT0  4288(CX)(R9*1)
-	VSUBPD      Z8, Z14, Z15
-	VSUBPD      Z14, Z15, Z18
-	VSUBPD      Z18, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z8, Z18, Z18
-	VSUBPD      Z18, Z16, Z16
-	VSUBPD      Z9, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K3, K1
-	VADDPD.Z    Z16, Z15, K1, Z14
-	VXORPD      Z2, Z16, K1, Z16
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K3, K3
-	VMOVUPD     Z12, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VMOVUPD     Z15, Z20
-	VFMADD213PD Z0, Z6, Z20
-	VSUBPD      Z0, Z18, Z19
-	VSUBPD      Z0, Z20, Z21
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z21, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z21, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VPSLLQ      $0x34, Z18, Z18
-	VPSLLQ      $0x34, Z20, Z20
-	VMULPD.Z    Z18, Z19, K2, Z19
-	VMULPD.Z    Z20, Z21, K3, Z21
-	VADDPD      Z21, Z19, Z12
-	VFMADD213PD Z12, Z21, Z19
-	VADDPD      Z19, Z17, Z12
-	VFMADD213PD Z12, Z19, Z17
-	VADDPD      Z14, Z11, Z11
-	VADDPD      Z11, Z10, Z10
-	VADDPD      Z10, Z3, Z11
-	VMAXPD      Z10, Z3, Z12
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z12, Z11, Z12
-	VSUBPD      Z12, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z11, Z3
-	VMAXPD      Z7, Z17, Z10
-	VMINPD      Z7, Z17, Z11
-	VADDPD      Z11, Z10, Z12
-	VSUBPD      Z10, Z12, Z10
-	VSUBPD      Z10, Z11, Z11
-	VDIVPD      Z12, Z7, Z10
-	VMULPD      Z10, Z11, Z11
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ      $0x34, Z10, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD      Z7, Z10, Z10
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z17, K1, Z10
-	VMOVAPD     Z5, K1, Z11
-	VADDPD      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD      Z13, Z10, Z13
-	VMULPD      Z13, Z13, Z14
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD      Z10, Z16, Z16
-	VFMADD213PD Z16, Z14, Z15
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD Z15, Z13, Z11
-	VSUBPD      Z11, Z16, Z16
-	VSUBPD      Z16, Z10, Z10
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD      Z10, Z3, Z11
-	VMAXPD      Z10, Z3, Z12
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z12, Z11, Z12
-	VSUBPD      Z12, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z11, Z3
-	ADDQ        $+256, R9
-	SUBQ        $0x00000020, BX
-	JGE         group183
+	MOVQ             R9, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (CX)(R9*1), Z10
+	PREFETCHT0       4096(CX)(R9*1)
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(CX)(R9*1), Z13
+	PREFETCHT0       4160(CX)(R9*1)
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z19, Z17, Z11
+	VFMADD213PD      Z11, Z19, Z17
+	VADDPD           Z13, Z10, Z10
+	KMOVB            2(SI)(R8*1), K1
+	KMOVB            2(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(CX)(R9*1), Z11
+	PREFETCHT0       4224(CX)(R9*1)
+	VSUBPD           Z8, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z8, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            3(SI)(R8*1), K1
+	KMOVB            3(DI)(R8*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          192(CX)(R9*1), Z14
+	PREFETCHT0       4288(CX)(R9*1)
+	VSUBPD           Z8, Z14, Z15
+	VSUBPD           Z14, Z15, Z18
+	VSUBPD           Z18, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z8, Z18, Z18
+	VSUBPD           Z18, Z16, Z16
+	VSUBPD           Z9, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K3, K1
+	VADDPD.Z         Z16, Z15, K1, Z14
+	VXORPD           Z2, Z16, K1, Z16
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K3, K3
+	VMOVUPD          Z12, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z18, Z19, K2, Z19
+	VMULPD.Z         Z20, Z21, K3, Z21
+	VADDPD           Z21, Z19, Z12
+	VFMADD213PD      Z12, Z21, Z19
+	VADDPD           Z19, Z17, Z12
+	VFMADD213PD      Z12, Z19, Z17
+	VADDPD           Z14, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	VMAXPD           Z7, Z17, Z10
+	VMINPD           Z7, Z17, Z11
+	VADDPD           Z11, Z10, Z12
+	VSUBPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VDIVPD           Z12, Z7, Z10
+	VMULPD           Z10, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
+	VPSRLQ           $0x34, Z10, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z17, K1, Z10
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
+	VDIVPD           Z13, Z10, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
+	VMULPD           Z10, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	ADDQ             $+256, R9
+	SUBQ             $0x00000020, BX
+	JGE              group183
 
 rest185:
-	ADDQ        $0x00000020, BX
-	JZ          done187
-	CMPQ        BX, $0x10
-	JBE         half186
-	MOVQ        R9, R8
-	SHRQ        $0x06, R8
-	KMOVB       (SI)(R8*1), K1
-	KMOVB       (DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R9*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(SI)(R8*1), K1
-	KMOVB       1(DI)(R8*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R9*1), K3, Z13
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z16
-	VSUBPD      Z16, Z14, Z15
-	VSUBPD      Z15, Z13, Z15
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z15, Z15
-	VSUBPD      Z9, Z15, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z15, Z14, K1, Z13
-	VXORPD      Z2, Z15, K1, Z15
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z14, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z15, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VADDPD      Z19, Z17, Z11
-	VFMADD213PD Z11, Z19, Z17
-	VADDPD      Z13, Z10, Z10
-	KMOVB       2(SI)(R8*1), K1
-	KMOVB       2(DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   128(CX)(R9*1), K2, Z11
-	VSUBPD      Z8, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z8, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       3(SI)(R8*1), K1
-	KMOVB       3(DI)(R8*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   192(CX)(R9*1), K3, Z14
-	VSUBPD      Z8, Z14, Z15
-	VSUBPD      Z14, Z15, Z16
-	VSUBPD      Z16, Z15, Z18
-	VSUBPD      Z18, Z14, Z18
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z18, Z18
-	VSUBPD      Z9, Z18, Z18
-	VXORPD      f64_8000000000000000<>+0(SB), Z18, K1, Z18
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K3, K1
-	VADDPD.Z    Z18, Z15, K1, Z8
-	VXORPD      Z2, Z18, K1, Z18
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K3, K3
-	VMOVUPD     Z12, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VMOVUPD     Z15, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VSUBPD      Z0, Z9, Z14
-	VSUBPD      Z0, Z16, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z18, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VPSLLQ      $0x34, Z9, Z9
-	VPSLLQ      $0x34, Z16, Z16
-	VMULPD.Z    Z9, Z14, K2, Z14
-	VMULPD.Z    Z16, Z19, K3, Z19
-	VADDPD      Z19, Z14, Z9
-	VFMADD213PD Z9, Z19, Z14
-	VADDPD      Z14, Z17, Z9
-	VFMADD213PD Z9, Z14, Z17
-	VADDPD      Z8, Z11, Z11
-	VADDPD      Z11, Z10, Z10
-	VADDPD      Z10, Z3, Z8
-	VMAXPD      Z10, Z3, Z9
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z17, Z8
-	VMINPD      Z7, Z17, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z17, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done187
+	ADDQ             $0x00000020, BX
+	JZ               done187
+	CMPQ             BX, $0x10
+	JBE              half186
+	MOVQ             R9, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R9*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R9*1), K3, Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z19, Z17, Z11
+	VFMADD213PD      Z11, Z19, Z17
+	VADDPD           Z13, Z10, Z10
+	KMOVB            2(SI)(R8*1), K1
+	KMOVB            2(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        128(CX)(R9*1), K2, Z11
+	VSUBPD           Z8, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z8, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            3(SI)(R8*1), K1
+	KMOVB            3(DI)(R8*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        192(CX)(R9*1), K3, Z14
+	VSUBPD           Z8, Z14, Z15
+	VSUBPD           Z14, Z15, Z16
+	VSUBPD           Z16, Z15, Z18
+	VSUBPD           Z18, Z14, Z18
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z18, Z18
+	VSUBPD           Z9, Z18, Z18
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K1, Z18
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K3, K1
+	VADDPD.Z         Z18, Z15, K1, Z8
+	VXORPD           Z2, Z18, K1, Z18
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K3, K3
+	VMOVUPD          Z12, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VMOVUPD          Z15, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VSUBPD           Z0, Z9, Z14
+	VSUBPD           Z0, Z16, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z18, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD.Z         Z9, Z14, K2, Z14
+	VMULPD.Z         Z16, Z19, K3, Z19
+	VADDPD           Z19, Z14, Z9
+	VFMADD213PD      Z9, Z19, Z14
+	VADDPD           Z14, Z17, Z9
+	VFMADD213PD      Z9, Z14, Z17
+	VADDPD           Z8, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z3, Z8
+	VMAXPD           Z10, Z3, Z9
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z17, Z8
+	VMINPD           Z7, Z17, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z17, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done187
 
 half186:
-	CMPQ        BX, $0x08
-	JBE         one188
-	MOVQ        R9, R8
-	SHRQ        $0x06, R8
-	KMOVB       (SI)(R8*1), K1
-	KMOVB       (DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R9*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(SI)(R8*1), K1
-	KMOVB       1(DI)(R8*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R9*1), K3, Z13
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z15
-	VSUBPD      Z15, Z14, Z16
-	VSUBPD      Z16, Z13, Z16
-	VADDPD      Z8, Z15, Z15
-	VSUBPD      Z15, Z16, Z16
-	VSUBPD      Z9, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z16, Z14, K1, Z8
-	VXORPD      Z2, Z16, K1, Z16
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VMOVUPD     Z14, Z15
-	VFMADD213PD Z0, Z6, Z15
-	VSUBPD      Z0, Z9, Z13
-	VSUBPD      Z0, Z15, Z17
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z16, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ      $0x34, Z9, Z9
-	VPSLLQ      $0x34, Z15, Z15
-	VMULPD.Z    Z9, Z13, K2, Z13
-	VMULPD.Z    Z15, Z17, K3, Z17
-	VADDPD      Z17, Z13, Z9
-	VFMADD213PD Z9, Z17, Z13
-	VADDPD      Z8, Z10, Z10
-	VADDPD      Z10, Z3, Z8
-	VMAXPD      Z10, Z3, Z9
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z13, Z8
-	VMINPD      Z7, Z13, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z13, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done187
+	CMPQ             BX, $0x08
+	JBE              one188
+	MOVQ             R9, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R9*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R9*1), K3, Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z15
+	VSUBPD           Z15, Z14, Z16
+	VSUBPD           Z16, Z13, Z16
+	VADDPD           Z8, Z15, Z15
+	VSUBPD           Z15, Z16, Z16
+	VSUBPD           Z9, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z16, Z14, K1, Z8
+	VXORPD           Z2, Z16, K1, Z16
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VMOVUPD          Z14, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z9, Z13
+	VSUBPD           Z0, Z15, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z16, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z9, Z13, K2, Z13
+	VMULPD.Z         Z15, Z17, K3, Z17
+	VADDPD           Z17, Z13, Z9
+	VFMADD213PD      Z9, Z17, Z13
+	VADDPD           Z8, Z10, Z10
+	VADDPD           Z10, Z3, Z8
+	VMAXPD           Z10, Z3, Z9
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z13, Z8
+	VMINPD           Z7, Z13, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z13, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done187
 
 one188:
-	MOVQ        R9, R8
-	SHRQ        $0x06, R8
-	KMOVB       (SI)(R8*1), K1
-	KMOVB       (DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R9*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z12
-	VSUBPD      Z12, Z11, Z13
-	VSUBPD      Z13, Z10, Z13
-	VADDPD      Z8, Z12, Z12
-	VSUBPD      Z12, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z13, Z11, K1, Z8
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	VMOVUPD     Z11, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VSUBPD      Z0, Z9, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z10, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z10, Z11
-	VADDPD      Z13, Z11, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VPSLLQ      $0x34, Z9, Z9
-	VMULPD.Z    Z9, Z10, K2, Z10
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z11
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z11, Z9, Z11
-	VSUBPD      Z11, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	VMAXPD      Z7, Z10, Z8
-	VMINPD      Z7, Z10, Z9
-	VADDPD      Z9, Z8, Z11
-	VSUBPD      Z8, Z11, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z11, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z11, Z8
-	VPSRLQ      $0x34, Z8, Z11
-	VORPD       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMOVAPD     Z10, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z10
-	VDIVPD      Z10, Z8, Z10
-	VMULPD      Z10, Z10, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z11, Z9
-	VFMADD231PD Z13, Z10, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z11, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R9, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R9*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z12
+	VSUBPD           Z12, Z11, Z13
+	VSUBPD           Z13, Z10, Z13
+	VADDPD           Z8, Z12, Z12
+	VSUBPD           Z12, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z13, Z11, K1, Z8
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	VMOVUPD          Z11, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VSUBPD           Z0, Z9, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z11
+	VADDPD           Z13, Z11, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VPSLLQ           $0x34, Z9, Z9
+	VMULPD.Z         Z9, Z10, K2, Z10
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z11
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z11, Z9, Z11
+	VSUBPD           Z11, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z10, Z8
+	VMINPD           Z7, Z10, Z9
+	VADDPD           Z9, Z8, Z11
+	VSUBPD           Z8, Z11, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z11, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z8
+	VPSRLQ           $0x34, Z8, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z10, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z10
+	VDIVPD           Z10, Z8, Z10
+	VMULPD           Z10, Z10, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z9
+	VFMADD231PD      Z13, Z10, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done187:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -31644,22 +31364,22 @@ last184:
 // func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   SI, SI
-	JZ      last191
+	MOVQ         sum+0(FP), AX
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         SI, 8(SP)
+	MOVQ         pos+64(FP), DI
+	MOVQ         neg+72(FP), R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        SI, SI
+	JZ           last191
 
 row189:
 	VXORPS       Y3, Y3, Y3
@@ -31673,805 +31393,805 @@ row189:
 	JL           rest192
 
 group190:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (DX)(R10*1), Z11
-	PREFETCHT0  4096(DX)(R10*1)
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(DI)(R9*1), K3
-	KMOVB       1(R8)(R9*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD     64(DX)(R10*1), Z14
-	PREFETCHT0  4160(DX)(R10*1)
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z17
-	VSUBPD      Z17, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z16, Z16
-	VSUBPD      Z10, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z16, Z15, K3, Z14
-	VXORPD      Z2, Z16, K3, Z16
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z15, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K4, Z20
-	KMOVB       (DI)(R9*1), K2
-	VMOVUPD     Z8, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB       (R8)(R9*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z18, Z12, K1, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z    Z13, Z12, K4, Z12
-	VMOVUPD     Z12, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z20, Z12, K3, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z    Z13, Z12, K2, Z12
-	VMOVUPD     Z12, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z12
-	VFMADD213PD Z12, Z20, Z18
-	VADDPD      Z14, Z11, Z11
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     128(DX)(R10*1), Z12
-	PREFETCHT0  4224(DX)(R10*1)
-	VSUBPD      Z9, Z12, Z13
-	VSUBPD      Z12, Z13, Z15
-	VSUBPD      Z15, Z13, Z14
-	VSUBPD      Z14, Z12, Z14
-	VADDPD      Z9, Z15, Z15
-	VSUBPD      Z15, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z13, K2, K1
-	VADDPD.Z    Z14, Z13, K1, Z12
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z13, K1
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K2, K2
-	KMOVB       3(DI)(R9*1), K3
-	KMOVB       3(R8)(R9*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD     192(DX)(R10*1), Z15
-	PREFETCHT0  4288(DX)(R10*1)
-	VSUBPD      Z9, Z15, Z16
-	VSUBPD      Z15, Z16, Z19
-	VSUBPD      Z19, Z16, Z17
-	VSUBPD      Z17, Z15, Z17
-	VADDPD      Z9, Z19, Z19
-	VSUBPD      Z19, Z17, Z17
-	VSUBPD      Z10, Z17, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z16, K4, K3
-	VADDPD.Z    Z17, Z16, K3, Z15
-	VXORPD      Z2, Z17, K3, Z17
-	VCMPPD      $0x11, Z5, Z16, K3
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K4, K4
-	VMOVUPD     Z13, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VMOVUPD     Z16, Z21
-	VFMADD213PD Z0, Z6, Z21
-	VSUBPD      Z0, Z19, Z20
-	VSUBPD      Z0, Z21, Z22
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z22, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z22, Z16
-	VADDPD      Z14, Z13, Z13
-	VADDPD      Z17, Z16, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VPSLLQ      $0x34, Z19, Z19
-	VPSLLQ      $0x34, Z21, Z21
-	VMULPD.Z    Z19, Z20, K2, Z20
-	VMULPD.Z    Z21, Z22, K4, Z22
-	KMOVB       2(DI)(R9*1), K2
-	VMOVUPD     Z8, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z20, Z13, K1, Z13
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z14
-	VDIVPD.Z    Z14, Z13, K4, Z13
-	VMOVUPD     Z13, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z22, Z13, K3, Z13
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z22, Z14
-	VDIVPD.Z    Z14, Z13, K2, Z13
-	VMOVUPD     Z13, 192(CX)(R10*1)
-	VADDPD      Z22, Z20, Z13
-	VFMADD213PD Z13, Z22, Z20
-	VADDPD      Z20, Z18, Z13
-	VFMADD213PD Z13, Z20, Z18
-	VADDPD      Z15, Z12, Z12
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z11, Z3, Z12
-	VMAXPD      Z11, Z3, Z13
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z13, Z12, Z13
-	VSUBPD      Z13, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z12, Z3
-	VMAXPD      Z7, Z18, Z11
-	VMINPD      Z7, Z18, Z12
-	VADDPD      Z12, Z11, Z13
-	VSUBPD      Z11, Z13, Z11
-	VSUBPD      Z11, Z12, Z12
-	VDIVPD      Z13, Z7, Z11
-	VMULPD      Z11, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ      $0x34, Z11, Z13
-	VORPD       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD      Z7, Z11, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMOVAPD     Z18, K1, Z11
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD      Z14, Z11, Z14
-	VMULPD      Z14, Z14, Z15
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD      Z11, Z17, Z17
-	VFMADD213PD Z17, Z15, Z16
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD Z16, Z14, Z12
-	VSUBPD      Z12, Z17, Z17
-	VSUBPD      Z17, Z11, Z11
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD      Z11, Z3, Z12
-	VMAXPD      Z11, Z3, Z13
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z13, Z12, Z13
-	VSUBPD      Z13, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z12, Z3
-	ADDQ        $+256, R10
-	SUBQ        $0x00000020, SI
-	JGE         group190
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (DX)(R10*1), Z11
+	PREFETCHT0       4096(DX)(R10*1)
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(DI)(R9*1), K3
+	KMOVB            1(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          64(DX)(R10*1), Z14
+	PREFETCHT0       4160(DX)(R10*1)
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	VMOVUPD          Z12, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	VMOVUPD          Z12, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z12
+	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z14, Z11, Z11
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(DX)(R10*1), Z12
+	PREFETCHT0       4224(DX)(R10*1)
+	VSUBPD           Z9, Z12, Z13
+	VSUBPD           Z12, Z13, Z15
+	VSUBPD           Z15, Z13, Z14
+	VSUBPD           Z14, Z12, Z14
+	VADDPD           Z9, Z15, Z15
+	VSUBPD           Z15, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z13, K2, K1
+	VADDPD.Z         Z14, Z13, K1, Z12
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z13, K1
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K2
+	KMOVB            3(DI)(R9*1), K3
+	KMOVB            3(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          192(DX)(R10*1), Z15
+	PREFETCHT0       4288(DX)(R10*1)
+	VSUBPD           Z9, Z15, Z16
+	VSUBPD           Z15, Z16, Z19
+	VSUBPD           Z19, Z16, Z17
+	VSUBPD           Z17, Z15, Z17
+	VADDPD           Z9, Z19, Z19
+	VSUBPD           Z19, Z17, Z17
+	VSUBPD           Z10, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z16, K4, K3
+	VADDPD.Z         Z17, Z16, K3, Z15
+	VXORPD           Z2, Z17, K3, Z17
+	VCMPPD           $0x11, Z5, Z16, K3
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K4, K4
+	VMOVUPD          Z13, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z16, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z16
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z17, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VMULPD.Z         Z19, Z20, K2, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	KMOVB            2(DI)(R9*1), K2
+	VMOVUPD          Z8, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z20, Z13, K1, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
+	VDIVPD.Z         Z14, Z13, K4, Z13
+	VMOVUPD          Z13, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z22, Z13, K3, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VDIVPD.Z         Z14, Z13, K2, Z13
+	VMOVUPD          Z13, 192(CX)(R10*1)
+	VADDPD           Z22, Z20, Z13
+	VFMADD213PD      Z13, Z22, Z20
+	VADDPD           Z20, Z18, Z13
+	VFMADD213PD      Z13, Z20, Z18
+	VADDPD           Z15, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	VMAXPD           Z7, Z18, Z11
+	VMINPD           Z7, Z18, Z12
+	VADDPD           Z12, Z11, Z13
+	VSUBPD           Z11, Z13, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z13, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
+	VPSRLQ           $0x34, Z11, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z18, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
+	VDIVPD           Z14, Z11, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
+	VMULPD           Z11, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	ADDQ             $+256, R10
+	SUBQ             $0x00000020, SI
+	JGE              group190
 
 rest192:
-	ADDQ        $0x00000020, SI
-	JZ          done194
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, R9
-	MOVQ        R9, (SP)
-	CMPQ        SI, $0x10
-	JBE         half193
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(DI)(R9*1), K3
-	KMOVB       1(R8)(R9*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   64(DX)(R10*1), K4, Z14
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z17
-	VSUBPD      Z17, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z16, Z16
-	VSUBPD      Z10, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z16, Z15, K3, Z14
-	VXORPD      Z2, Z16, K3, Z16
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z15, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K4, Z20
-	KMOVB       (DI)(R9*1), K2
-	VMOVUPD     Z8, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB       (R8)(R9*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z18, Z12, K1, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z    Z13, Z12, K4, Z12
-	KMOVB       (SP), K1
-	VMOVUPD     Z12, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z20, Z12, K3, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z    Z13, Z12, K2, Z12
-	KMOVB       1(SP), K1
-	VMOVUPD     Z12, K1, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z12
-	VFMADD213PD Z12, Z20, Z18
-	VADDPD      Z14, Z11, Z11
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   128(DX)(R10*1), K2, Z12
-	VSUBPD      Z9, Z12, Z13
-	VSUBPD      Z12, Z13, Z15
-	VSUBPD      Z15, Z13, Z14
-	VSUBPD      Z14, Z12, Z14
-	VADDPD      Z9, Z15, Z15
-	VSUBPD      Z15, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z13, K2, K1
-	VADDPD.Z    Z14, Z13, K1, Z12
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z13, K1
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K2, K2
-	KMOVB       3(DI)(R9*1), K3
-	KMOVB       3(R8)(R9*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   192(DX)(R10*1), K4, Z15
-	VSUBPD      Z9, Z15, Z16
-	VSUBPD      Z15, Z16, Z17
-	VSUBPD      Z17, Z16, Z19
-	VSUBPD      Z19, Z15, Z19
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z19, Z19
-	VSUBPD      Z10, Z19, Z19
-	VXORPD      f64_8000000000000000<>+0(SB), Z19, K3, Z19
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z16, K4, K3
-	VADDPD.Z    Z19, Z16, K3, Z9
-	VXORPD      Z2, Z19, K3, Z19
-	VCMPPD      $0x11, Z5, Z16, K3
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K4, K4
-	VMOVUPD     Z13, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VMOVUPD     Z16, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VSUBPD      Z0, Z10, Z15
-	VSUBPD      Z0, Z17, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
-	VADDPD      Z14, Z13, Z13
-	VADDPD      Z19, Z16, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z20
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z17, Z17
-	VMULPD.Z    Z10, Z15, K2, Z15
-	VMULPD.Z    Z17, Z20, K4, Z20
-	KMOVB       2(DI)(R9*1), K2
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z15, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z15, Z13
-	VDIVPD.Z    Z13, Z10, K4, Z10
-	KMOVB       2(SP), K1
-	VMOVUPD     Z10, K1, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z20, Z8, K3, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       3(SP), K1
-	VMOVUPD     Z8, K1, 192(CX)(R10*1)
-	VADDPD      Z20, Z15, Z8
-	VFMADD213PD Z8, Z20, Z15
-	VADDPD      Z15, Z18, Z8
-	VFMADD213PD Z8, Z15, Z18
-	VADDPD      Z9, Z12, Z12
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z11, Z3, Z8
-	VMAXPD      Z11, Z3, Z9
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z18, Z8
-	VMINPD      Z7, Z18, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z18, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done194
+	ADDQ             $0x00000020, SI
+	JZ               done194
+	MOVQ             $-1, R9
+	BZHIQ            SI, R9, R9
+	MOVQ             R9, (SP)
+	CMPQ             SI, $0x10
+	JBE              half193
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(DI)(R9*1), K3
+	KMOVB            1(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        64(DX)(R10*1), K4, Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	KMOVB            (SP), K1
+	VMOVUPD          Z12, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	KMOVB            1(SP), K1
+	VMOVUPD          Z12, K1, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z12
+	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z14, Z11, Z11
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        128(DX)(R10*1), K2, Z12
+	VSUBPD           Z9, Z12, Z13
+	VSUBPD           Z12, Z13, Z15
+	VSUBPD           Z15, Z13, Z14
+	VSUBPD           Z14, Z12, Z14
+	VADDPD           Z9, Z15, Z15
+	VSUBPD           Z15, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z13, K2, K1
+	VADDPD.Z         Z14, Z13, K1, Z12
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z13, K1
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K2
+	KMOVB            3(DI)(R9*1), K3
+	KMOVB            3(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        192(DX)(R10*1), K4, Z15
+	VSUBPD           Z9, Z15, Z16
+	VSUBPD           Z15, Z16, Z17
+	VSUBPD           Z17, Z16, Z19
+	VSUBPD           Z19, Z15, Z19
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z19, Z19
+	VSUBPD           Z10, Z19, Z19
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z19, K3, Z19
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z16, K4, K3
+	VADDPD.Z         Z19, Z16, K3, Z9
+	VXORPD           Z2, Z19, K3, Z19
+	VCMPPD           $0x11, Z5, Z16, K3
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K4, K4
+	VMOVUPD          Z13, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VMOVUPD          Z16, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VSUBPD           Z0, Z10, Z15
+	VSUBPD           Z0, Z17, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z19, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
+	VPSLLQ           $0x34, Z10, Z10
+	VPSLLQ           $0x34, Z17, Z17
+	VMULPD.Z         Z10, Z15, K2, Z15
+	VMULPD.Z         Z17, Z20, K4, Z20
+	KMOVB            2(DI)(R9*1), K2
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z15, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
+	VDIVPD.Z         Z13, Z10, K4, Z10
+	KMOVB            2(SP), K1
+	VMOVUPD          Z10, K1, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z8, K3, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            3(SP), K1
+	VMOVUPD          Z8, K1, 192(CX)(R10*1)
+	VADDPD           Z20, Z15, Z8
+	VFMADD213PD      Z8, Z20, Z15
+	VADDPD           Z15, Z18, Z8
+	VFMADD213PD      Z8, Z15, Z18
+	VADDPD           Z9, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z3, Z8
+	VMAXPD           Z11, Z3, Z9
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z18, Z8
+	VMINPD           Z7, Z18, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z18, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done194
 
 half193:
-	CMPQ        SI, $0x08
-	JBE         one195
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(DI)(R9*1), K3
-	KMOVB       1(R8)(R9*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   64(DX)(R10*1), K4, Z14
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z16
-	VSUBPD      Z16, Z15, Z17
-	VSUBPD      Z17, Z14, Z17
-	VADDPD      Z9, Z16, Z16
-	VSUBPD      Z16, Z17, Z17
-	VSUBPD      Z10, Z17, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z17, Z15, K3, Z9
-	VXORPD      Z2, Z17, K3, Z17
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VMOVUPD     Z15, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VSUBPD      Z0, Z10, Z14
-	VSUBPD      Z0, Z16, Z18
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z17, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z16, Z16
-	VMULPD.Z    Z10, Z14, K2, Z14
-	VMULPD.Z    Z16, Z18, K4, Z18
-	KMOVB       (DI)(R9*1), K2
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       (R8)(R9*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z14, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z    Z12, Z10, K4, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z18, Z8, K3, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       1(SP), K1
-	VMOVUPD     Z8, K1, 64(CX)(R10*1)
-	VADDPD      Z18, Z14, Z8
-	VFMADD213PD Z8, Z18, Z14
-	VADDPD      Z9, Z11, Z11
-	VADDPD      Z11, Z3, Z8
-	VMAXPD      Z11, Z3, Z9
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z14, Z8
-	VMINPD      Z7, Z14, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z14, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done194
+	CMPQ             SI, $0x08
+	JBE              one195
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(DI)(R9*1), K3
+	KMOVB            1(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        64(DX)(R10*1), K4, Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z16
+	VSUBPD           Z16, Z15, Z17
+	VSUBPD           Z17, Z14, Z17
+	VADDPD           Z9, Z16, Z16
+	VSUBPD           Z16, Z17, Z17
+	VSUBPD           Z10, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z17, Z15, K3, Z9
+	VXORPD           Z2, Z17, K3, Z17
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VMOVUPD          Z15, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VSUBPD           Z0, Z10, Z14
+	VSUBPD           Z0, Z16, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z17, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VPSLLQ           $0x34, Z10, Z10
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD.Z         Z10, Z14, K2, Z14
+	VMULPD.Z         Z16, Z18, K4, Z18
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	KMOVB            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VDIVPD.Z         Z12, Z10, K4, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z18, Z8, K3, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            1(SP), K1
+	VMOVUPD          Z8, K1, 64(CX)(R10*1)
+	VADDPD           Z18, Z14, Z8
+	VFMADD213PD      Z8, Z18, Z14
+	VADDPD           Z9, Z11, Z11
+	VADDPD           Z11, Z3, Z8
+	VMAXPD           Z11, Z3, Z9
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z14, Z8
+	VMINPD           Z7, Z14, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z14, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done194
 
 one195:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z13
-	VSUBPD      Z13, Z12, Z14
-	VSUBPD      Z14, Z11, Z14
-	VADDPD      Z9, Z13, Z13
-	VSUBPD      Z13, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z14, Z12, K1, Z9
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	VMOVUPD     Z12, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VSUBPD      Z0, Z10, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z12
-	VADDPD      Z14, Z12, Z12
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VPSLLQ      $0x34, Z10, Z10
-	VMULPD.Z    Z10, Z11, K2, Z11
-	KMOVB       (DI)(R9*1), K2
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB       (R8)(R9*1), K3
-	KORW        K2, K3, K3
-	VMULPD      Z11, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VDIVPD.Z    Z10, Z8, K3, Z8
-	KMOVB       (SP), K1
-	VMOVUPD     Z8, K1, (CX)(R10*1)
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z11, Z8
-	VMINPD      Z7, Z11, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z11, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z13
+	VSUBPD           Z13, Z12, Z14
+	VSUBPD           Z14, Z11, Z14
+	VADDPD           Z9, Z13, Z13
+	VSUBPD           Z13, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z14, Z12, K1, Z9
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	VMOVUPD          Z12, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VSUBPD           Z0, Z10, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z12
+	VADDPD           Z14, Z12, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD.Z         Z10, Z11, K2, Z11
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
+	KMOVB            (R8)(R9*1), K3
+	KORW             K2, K3, K3
+	VMULPD           Z11, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VDIVPD.Z         Z10, Z8, K3, Z8
+	KMOVB            (SP), K1
+	VMOVUPD          Z8, K1, (CX)(R10*1)
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z11, Z8
+	VMINPD           Z7, Z11, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z11, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done194:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -32528,23 +32248,23 @@ last191:
 // func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $8-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    x+32(FP), CX
-	MOVQ    p+88(FP), DX
-	MOVQ    negWeight+96(FP), BX
-	MOVQ    posWeight+104(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, (SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   DI, DI
-	JZ      last198
+	MOVQ         sum+0(FP), AX
+	MOVQ         x+32(FP), CX
+	MOVQ         p+88(FP), DX
+	MOVQ         negWeight+96(FP), BX
+	MOVQ         posWeight+104(FP), SI
+	MOVQ         rows+48(FP), DI
+	MOVQ         DI, (SP)
+	MOVQ         pos+64(FP), R8
+	MOVQ         neg+72(FP), R9
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        DI, DI
+	JZ           last198
 
 row196:
 	VXORPS       Y3, Y3, Y3
@@ -32557,961 +32277,961 @@ row196:
 	JL           rest199
 
 group197:
-	MOVQ        R11, R10
-	SHRQ        $0x06, R10
-	KMOVB       (R8)(R10*1), K1
-	KMOVB       (R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (CX)(R11*1), Z10
-	PREFETCHT0  4096(CX)(R11*1)
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(R8)(R10*1), K1
-	KMOVB       1(R9)(R10*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     64(CX)(R11*1), Z13
-	PREFETCHT0  4160(CX)(R11*1)
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z16
-	VSUBPD      Z16, Z14, Z15
-	VSUBPD      Z15, Z13, Z15
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z15, Z15
-	VSUBPD      Z9, Z15, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z15, Z14, K1, Z13
-	VXORPD      Z2, Z15, K1, Z15
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z14, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z15, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VMAXPD      Z7, Z17, Z11
-	VMINPD      Z7, Z17, Z12
-	VADDPD      Z12, Z11, Z14
-	VSUBPD      Z11, Z14, Z11
-	VSUBPD      Z11, Z12, Z12
-	VDIVPD      Z14, Z7, Z11
-	VMULPD      Z11, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ      $0x34, Z11, Z14
-	VORPD       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD      Z7, Z11, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z14, K1
-	VMOVAPD     Z17, K1, Z11
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD      Z15, Z11, Z15
-	VMULPD      Z15, Z15, Z16
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD      Z11, Z18, Z18
-	VFMADD213PD Z18, Z16, Z17
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD Z17, Z15, Z12
-	VSUBPD      Z12, Z18, Z18
-	VSUBPD      Z18, Z11, Z11
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD      Z11, Z10, Z10
-	KMOVB       (R8)(R10*1), K1
-	VMOVUPD     (SI)(R11*1), Z12
-	VMOVUPD     (BX)(R11*1), Z11
-	VMOVAPD     Z12, K1, Z11
-	VMULPD      Z10, Z11, Z10
-	VMAXPD      Z7, Z19, Z11
-	VMINPD      Z7, Z19, Z12
-	VADDPD      Z12, Z11, Z14
-	VSUBPD      Z11, Z14, Z11
-	VSUBPD      Z11, Z12, Z12
-	VDIVPD      Z14, Z7, Z11
-	VMULPD      Z11, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ      $0x34, Z11, Z14
-	VORPD       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD      Z7, Z11, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z14, K1
-	VMOVAPD     Z19, K1, Z11
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD      Z15, Z11, Z15
-	VMULPD      Z15, Z15, Z16
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD      Z11, Z18, Z18
-	VFMADD213PD Z18, Z16, Z17
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD Z17, Z15, Z12
-	VSUBPD      Z12, Z18, Z18
-	VSUBPD      Z18, Z11, Z11
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD      Z11, Z13, Z13
-	KMOVB       1(R8)(R10*1), K1
-	VMOVUPD     64(SI)(R11*1), Z12
-	VMOVUPD     64(BX)(R11*1), Z11
-	VMOVAPD     Z12, K1, Z11
-	VMULPD      Z13, Z11, Z13
-	VADDPD      Z13, Z10, Z10
-	KMOVB       2(R8)(R10*1), K1
-	KMOVB       2(R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     128(CX)(R11*1), Z11
-	PREFETCHT0  4224(CX)(R11*1)
-	VSUBPD      Z8, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z8, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       3(R8)(R10*1), K1
-	KMOVB       3(R9)(R10*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     192(CX)(R11*1), Z14
-	PREFETCHT0  4288(CX)(R11*1)
-	VSUBPD      Z8, Z14, Z15
-	VSUBPD      Z14, Z15, Z17
-	VSUBPD      Z17, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z8, Z17, Z17
-	VSUBPD      Z17, Z16, Z16
-	VSUBPD      Z9, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K3, K1
-	VADDPD.Z    Z16, Z15, K1, Z14
-	VXORPD      Z2, Z16, K1, Z16
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K3, K3
-	VMOVUPD     Z12, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z15, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K3, Z20
-	VMAXPD      Z7, Z18, Z12
-	VMINPD      Z7, Z18, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z18, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z11, Z11
-	KMOVB       2(R8)(R10*1), K1
-	VMOVUPD     128(SI)(R11*1), Z13
-	VMOVUPD     128(BX)(R11*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z11, Z12, Z11
-	VMAXPD      Z7, Z20, Z12
-	VMINPD      Z7, Z20, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z20, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z14, Z14
-	KMOVB       3(R8)(R10*1), K1
-	VMOVUPD     192(SI)(R11*1), Z13
-	VMOVUPD     192(BX)(R11*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z14, Z12, Z14
-	VADDPD      Z14, Z11, Z11
-	VADDPD      Z11, Z10, Z10
-	VADDPD      Z10, Z3, Z11
-	VMAXPD      Z10, Z3, Z12
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z12, Z11, Z12
-	VSUBPD      Z12, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z11, Z3
-	ADDQ        $+256, R11
-	SUBQ        $0x00000020, DI
-	JGE         group197
+	MOVQ             R11, R10
+	SHRQ             $0x06, R10
+	KMOVB            (R8)(R10*1), K1
+	KMOVB            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (CX)(R11*1), Z10
+	PREFETCHT0       4096(CX)(R11*1)
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(R8)(R10*1), K1
+	KMOVB            1(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(CX)(R11*1), Z13
+	PREFETCHT0       4160(CX)(R11*1)
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VMAXPD           Z7, Z17, Z11
+	VMINPD           Z7, Z17, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z17, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
+	VMULPD           Z11, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z17, Z15, Z12
+	VSUBPD           Z12, Z18, Z18
+	VSUBPD           Z18, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z10, Z10
+	KMOVB            (R8)(R10*1), K1
+	VMOVUPD          (SI)(R11*1), Z12
+	VMOVUPD          (BX)(R11*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z10, Z11, Z10
+	VMAXPD           Z7, Z19, Z11
+	VMINPD           Z7, Z19, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z19, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
+	VMULPD           Z11, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z17, Z15, Z12
+	VSUBPD           Z12, Z18, Z18
+	VSUBPD           Z18, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z13, Z13
+	KMOVB            1(R8)(R10*1), K1
+	VMOVUPD          64(SI)(R11*1), Z12
+	VMOVUPD          64(BX)(R11*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z13, Z11, Z13
+	VADDPD           Z13, Z10, Z10
+	KMOVB            2(R8)(R10*1), K1
+	KMOVB            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(CX)(R11*1), Z11
+	PREFETCHT0       4224(CX)(R11*1)
+	VSUBPD           Z8, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z8, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            3(R8)(R10*1), K1
+	KMOVB            3(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          192(CX)(R11*1), Z14
+	PREFETCHT0       4288(CX)(R11*1)
+	VSUBPD           Z8, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z8, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z9, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K3, K1
+	VADDPD.Z         Z16, Z15, K1, Z14
+	VXORPD           Z2, Z16, K1, Z16
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K3, K3
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMAXPD           Z7, Z18, Z12
+	VMINPD           Z7, Z18, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z18, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            2(R8)(R10*1), K1
+	VMOVUPD          128(SI)(R11*1), Z13
+	VMOVUPD          128(BX)(R11*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
+	VMAXPD           Z7, Z20, Z12
+	VMINPD           Z7, Z20, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z20, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z14, Z14
+	KMOVB            3(R8)(R10*1), K1
+	VMOVUPD          192(SI)(R11*1), Z13
+	VMOVUPD          192(BX)(R11*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z14, Z12, Z14
+	VADDPD           Z14, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	ADDQ             $+256, R11
+	SUBQ             $0x00000020, DI
+	JGE              group197
 
 rest199:
-	ADDQ        $0x00000020, DI
-	JZ          done201
-	CMPQ        DI, $0x10
-	JBE         half200
-	MOVQ        R11, R10
-	SHRQ        $0x06, R10
-	KMOVB       (R8)(R10*1), K1
-	KMOVB       (R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R11*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(R8)(R10*1), K1
-	KMOVB       1(R9)(R10*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R11*1), K3, Z13
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z16
-	VSUBPD      Z16, Z14, Z15
-	VSUBPD      Z15, Z13, Z15
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z15, Z15
-	VSUBPD      Z9, Z15, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z15, Z14, K1, Z13
-	VXORPD      Z2, Z15, K1, Z15
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VMOVUPD     Z14, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VSUBPD      Z0, Z16, Z17
-	VSUBPD      Z0, Z18, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z15, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ      $0x34, Z16, Z16
-	VPSLLQ      $0x34, Z18, Z18
-	VMULPD.Z    Z16, Z17, K2, Z17
-	VMULPD.Z    Z18, Z19, K3, Z19
-	VMAXPD      Z7, Z17, Z11
-	VMINPD      Z7, Z17, Z12
-	VADDPD      Z12, Z11, Z14
-	VSUBPD      Z11, Z14, Z11
-	VSUBPD      Z11, Z12, Z12
-	VDIVPD      Z14, Z7, Z11
-	VMULPD      Z11, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ      $0x34, Z11, Z14
-	VORPD       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD      Z7, Z11, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z14, K1
-	VMOVAPD     Z17, K1, Z11
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD      Z15, Z11, Z15
-	VMULPD      Z15, Z15, Z16
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD      Z11, Z18, Z18
-	VFMADD213PD Z18, Z16, Z17
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD Z17, Z15, Z12
-	VSUBPD      Z12, Z18, Z18
-	VSUBPD      Z18, Z11, Z11
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD      Z11, Z10, Z10
-	KMOVB       (R8)(R10*1), K1
-	VMOVUPD     (SI)(R11*1), Z12
-	VMOVUPD     (BX)(R11*1), Z11
-	VMOVAPD     Z12, K1, Z11
-	VMULPD      Z10, Z11, Z10
-	VMAXPD      Z7, Z19, Z11
-	VMINPD      Z7, Z19, Z12
-	VADDPD      Z12, Z11, Z14
-	VSUBPD      Z11, Z14, Z11
-	VSUBPD      Z11, Z12, Z12
-	VDIVPD      Z14, Z7, Z11
-	VMULPD      Z11, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ      $0x34, Z11, Z14
-	VORPD       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD      Z7, Z11, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z14, K1
-	VMOVAPD     Z19, K1, Z11
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD      Z15, Z11, Z15
-	VMULPD      Z15, Z15, Z16
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD      Z11, Z18, Z18
-	VFMADD213PD Z18, Z16, Z17
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD Z17, Z15, Z12
-	VSUBPD      Z12, Z18, Z18
-	VSUBPD      Z18, Z11, Z11
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD      Z11, Z13, Z13
-	KMOVB       1(R8)(R10*1), K1
-	VMOVUPD     64(SI)(R11*1), Z12
-	VMOVUPD     64(BX)(R11*1), Z11
-	VMOVAPD     Z12, K1, Z11
-	VMULPD      Z13, Z11, Z13
-	VADDPD      Z13, Z10, Z10
-	KMOVB       2(R8)(R10*1), K1
-	KMOVB       2(R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   128(CX)(R11*1), K2, Z11
-	VSUBPD      Z8, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z8, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       3(R8)(R10*1), K1
-	KMOVB       3(R9)(R10*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   192(CX)(R11*1), K3, Z14
-	VSUBPD      Z8, Z14, Z15
-	VSUBPD      Z14, Z15, Z16
-	VSUBPD      Z16, Z15, Z17
-	VSUBPD      Z17, Z14, Z17
-	VADDPD      Z8, Z16, Z16
-	VSUBPD      Z16, Z17, Z17
-	VSUBPD      Z9, Z17, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z17, K1, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K3, K1
-	VADDPD.Z    Z17, Z15, K1, Z8
-	VXORPD      Z2, Z17, K1, Z17
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K3, K3
-	VMOVUPD     Z12, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VMOVUPD     Z15, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VSUBPD      Z0, Z9, Z14
-	VSUBPD      Z0, Z16, Z18
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z17, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ      $0x34, Z9, Z9
-	VPSLLQ      $0x34, Z16, Z16
-	VMULPD.Z    Z9, Z14, K2, Z14
-	VMULPD.Z    Z16, Z18, K3, Z18
-	VMAXPD      Z7, Z14, Z9
-	VMINPD      Z7, Z14, Z12
-	VADDPD      Z12, Z9, Z13
-	VSUBPD      Z9, Z13, Z9
-	VSUBPD      Z9, Z12, Z12
-	VDIVPD      Z13, Z7, Z9
-	VMULPD      Z9, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z13, Z9
-	VPSRLQ      $0x34, Z9, Z13
-	VORPD       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMOVAPD     Z14, K1, Z9
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z14
-	VDIVPD      Z14, Z9, Z14
-	VMULPD      Z14, Z14, Z15
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z17
-	VMULPD      Z9, Z17, Z17
-	VFMADD213PD Z17, Z15, Z16
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD Z16, Z14, Z12
-	VSUBPD      Z12, Z17, Z17
-	VSUBPD      Z17, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z13, Z9
-	VADDPD      Z9, Z11, Z11
-	KMOVB       2(R8)(R10*1), K1
-	VMOVUPD     128(SI)(R11*1), Z12
-	VMOVUPD     128(BX)(R11*1), Z9
-	VMOVAPD     Z12, K1, Z9
-	VMULPD      Z11, Z9, Z11
-	VMAXPD      Z7, Z18, Z9
-	VMINPD      Z7, Z18, Z12
-	VADDPD      Z12, Z9, Z13
-	VSUBPD      Z9, Z13, Z9
-	VSUBPD      Z9, Z12, Z12
-	VDIVPD      Z13, Z7, Z9
-	VMULPD      Z9, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z13, Z9
-	VPSRLQ      $0x34, Z9, Z13
-	VORPD       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMOVAPD     Z18, K1, Z9
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z14
-	VDIVPD      Z14, Z9, Z14
-	VMULPD      Z14, Z14, Z15
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z17
-	VMULPD      Z9, Z17, Z17
-	VFMADD213PD Z17, Z15, Z16
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD Z16, Z14, Z12
-	VSUBPD      Z12, Z17, Z17
-	VSUBPD      Z17, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z13, Z9
-	VADDPD      Z9, Z8, Z8
-	KMOVB       3(R8)(R10*1), K1
-	VMOVUPD     192(SI)(R11*1), Z12
-	VMOVUPD     192(BX)(R11*1), Z9
-	VMOVAPD     Z12, K1, Z9
-	VMULPD      Z8, Z9, Z8
-	VADDPD      Z8, Z11, Z11
-	VADDPD      Z11, Z10, Z10
-	VADDPD      Z10, Z3, Z8
-	VMAXPD      Z10, Z3, Z9
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z8, Z3
-	JMP         done201
+	ADDQ             $0x00000020, DI
+	JZ               done201
+	CMPQ             DI, $0x10
+	JBE              half200
+	MOVQ             R11, R10
+	SHRQ             $0x06, R10
+	KMOVB            (R8)(R10*1), K1
+	KMOVB            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R11*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(R8)(R10*1), K1
+	KMOVB            1(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R11*1), K3, Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VMAXPD           Z7, Z17, Z11
+	VMINPD           Z7, Z17, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z17, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
+	VMULPD           Z11, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z17, Z15, Z12
+	VSUBPD           Z12, Z18, Z18
+	VSUBPD           Z18, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z10, Z10
+	KMOVB            (R8)(R10*1), K1
+	VMOVUPD          (SI)(R11*1), Z12
+	VMOVUPD          (BX)(R11*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z10, Z11, Z10
+	VMAXPD           Z7, Z19, Z11
+	VMINPD           Z7, Z19, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z19, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
+	VMULPD           Z11, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z17, Z15, Z12
+	VSUBPD           Z12, Z18, Z18
+	VSUBPD           Z18, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z13, Z13
+	KMOVB            1(R8)(R10*1), K1
+	VMOVUPD          64(SI)(R11*1), Z12
+	VMOVUPD          64(BX)(R11*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z13, Z11, Z13
+	VADDPD           Z13, Z10, Z10
+	KMOVB            2(R8)(R10*1), K1
+	KMOVB            2(R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        128(CX)(R11*1), K2, Z11
+	VSUBPD           Z8, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z8, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            3(R8)(R10*1), K1
+	KMOVB            3(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        192(CX)(R11*1), K3, Z14
+	VSUBPD           Z8, Z14, Z15
+	VSUBPD           Z14, Z15, Z16
+	VSUBPD           Z16, Z15, Z17
+	VSUBPD           Z17, Z14, Z17
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z17, Z17
+	VSUBPD           Z9, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K3, K1
+	VADDPD.Z         Z17, Z15, K1, Z8
+	VXORPD           Z2, Z17, K1, Z17
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K3, K3
+	VMOVUPD          Z12, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VMOVUPD          Z15, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VSUBPD           Z0, Z9, Z14
+	VSUBPD           Z0, Z16, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z17, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD.Z         Z9, Z14, K2, Z14
+	VMULPD.Z         Z16, Z18, K3, Z18
+	VMAXPD           Z7, Z14, Z9
+	VMINPD           Z7, Z14, Z12
+	VADDPD           Z12, Z9, Z13
+	VSUBPD           Z9, Z13, Z9
+	VSUBPD           Z9, Z12, Z12
+	VDIVPD           Z13, Z7, Z9
+	VMULPD           Z9, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z9
+	VPSRLQ           $0x34, Z9, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z14, K1, Z9
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z14
+	VDIVPD           Z14, Z9, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z17
+	VMULPD           Z9, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z9
+	VADDPD           Z9, Z11, Z11
+	KMOVB            2(R8)(R10*1), K1
+	VMOVUPD          128(SI)(R11*1), Z12
+	VMOVUPD          128(BX)(R11*1), Z9
+	VMOVAPD          Z12, K1, Z9
+	VMULPD           Z11, Z9, Z11
+	VMAXPD           Z7, Z18, Z9
+	VMINPD           Z7, Z18, Z12
+	VADDPD           Z12, Z9, Z13
+	VSUBPD           Z9, Z13, Z9
+	VSUBPD           Z9, Z12, Z12
+	VDIVPD           Z13, Z7, Z9
+	VMULPD           Z9, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z9
+	VPSRLQ           $0x34, Z9, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z18, K1, Z9
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z14
+	VDIVPD           Z14, Z9, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z17
+	VMULPD           Z9, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z9
+	VADDPD           Z9, Z8, Z8
+	KMOVB            3(R8)(R10*1), K1
+	VMOVUPD          192(SI)(R11*1), Z12
+	VMOVUPD          192(BX)(R11*1), Z9
+	VMOVAPD          Z12, K1, Z9
+	VMULPD           Z8, Z9, Z8
+	VADDPD           Z8, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z3, Z8
+	VMAXPD           Z10, Z3, Z9
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z8, Z3
+	JMP              done201
 
 half200:
-	CMPQ        DI, $0x08
-	JBE         one202
-	MOVQ        R11, R10
-	SHRQ        $0x06, R10
-	KMOVB       (R8)(R10*1), K1
-	KMOVB       (R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R11*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z13
-	VSUBPD      Z13, Z11, Z12
-	VSUBPD      Z12, Z10, Z12
-	VADDPD      Z8, Z13, Z13
-	VSUBPD      Z13, Z12, Z12
-	VSUBPD      Z9, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z12, Z11, K1, Z10
-	VXORPD      Z2, Z12, K1, Z12
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	KMOVB       1(R8)(R10*1), K1
-	KMOVB       1(R9)(R10*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(CX)(R11*1), K3, Z13
-	VSUBPD      Z8, Z13, Z14
-	VSUBPD      Z13, Z14, Z15
-	VSUBPD      Z15, Z14, Z16
-	VSUBPD      Z16, Z13, Z16
-	VADDPD      Z8, Z15, Z15
-	VSUBPD      Z15, Z16, Z16
-	VSUBPD      Z9, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z14, K3, K1
-	VADDPD.Z    Z16, Z14, K1, Z8
-	VXORPD      Z2, Z16, K1, Z16
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K3, K3
-	VMOVUPD     Z11, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VMOVUPD     Z14, Z15
-	VFMADD213PD Z0, Z6, Z15
-	VSUBPD      Z0, Z9, Z13
-	VSUBPD      Z0, Z15, Z17
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z16, Z14, Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ      $0x34, Z9, Z9
-	VPSLLQ      $0x34, Z15, Z15
-	VMULPD.Z    Z9, Z13, K2, Z13
-	VMULPD.Z    Z15, Z17, K3, Z17
-	VMAXPD      Z7, Z13, Z9
-	VMINPD      Z7, Z13, Z11
-	VADDPD      Z11, Z9, Z12
-	VSUBPD      Z9, Z12, Z9
-	VSUBPD      Z9, Z11, Z11
-	VDIVPD      Z12, Z7, Z9
-	VMULPD      Z9, Z11, Z11
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z9
-	VPSRLQ      $0x34, Z9, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z13, K1, Z9
-	VMOVAPD     Z5, K1, Z11
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z13
-	VDIVPD      Z13, Z9, Z13
-	VMULPD      Z13, Z13, Z14
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z16
-	VMULPD      Z9, Z16, Z16
-	VFMADD213PD Z16, Z14, Z15
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD Z15, Z13, Z11
-	VSUBPD      Z11, Z16, Z16
-	VSUBPD      Z16, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z9
-	VADDPD      Z9, Z10, Z10
-	KMOVB       (R8)(R10*1), K1
-	VMOVUPD     (SI)(R11*1), Z11
-	VMOVUPD     (BX)(R11*1), Z9
-	VMOVAPD     Z11, K1, Z9
-	VMULPD      Z10, Z9, Z10
-	VMAXPD      Z7, Z17, Z9
-	VMINPD      Z7, Z17, Z11
-	VADDPD      Z11, Z9, Z12
-	VSUBPD      Z9, Z12, Z9
-	VSUBPD      Z9, Z11, Z11
-	VDIVPD      Z12, Z7, Z9
-	VMULPD      Z9, Z11, Z11
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z9
-	VPSRLQ      $0x34, Z9, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z17, K1, Z9
-	VMOVAPD     Z5, K1, Z11
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z13
-	VDIVPD      Z13, Z9, Z13
-	VMULPD      Z13, Z13, Z14
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z16
-	VMULPD      Z9, Z16, Z16
-	VFMADD213PD Z16, Z14, Z15
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD Z15, Z13, Z11
-	VSUBPD      Z11, Z16, Z16
-	VSUBPD      Z16, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z9
-	VADDPD      Z9, Z8, Z8
-	KMOVB       1(R8)(R10*1), K1
-	VMOVUPD     64(SI)(R11*1), Z11
-	VMOVUPD     64(BX)(R11*1), Z9
-	VMOVAPD     Z11, K1, Z9
-	VMULPD      Z8, Z9, Z8
-	VADDPD      Z8, Z10, Z10
-	VADDPD      Z10, Z3, Z8
-	VMAXPD      Z10, Z3, Z9
-	VMINPD      Z10, Z3, Z10
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z10, Z10
-	VADDPD      Z10, Z4, Z4
-	VMOVAPD     Z8, Z3
-	JMP         done201
+	CMPQ             DI, $0x08
+	JBE              one202
+	MOVQ             R11, R10
+	SHRQ             $0x06, R10
+	KMOVB            (R8)(R10*1), K1
+	KMOVB            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R11*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(R8)(R10*1), K1
+	KMOVB            1(R9)(R10*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(CX)(R11*1), K3, Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z15
+	VSUBPD           Z15, Z14, Z16
+	VSUBPD           Z16, Z13, Z16
+	VADDPD           Z8, Z15, Z15
+	VSUBPD           Z15, Z16, Z16
+	VSUBPD           Z9, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z16, Z14, K1, Z8
+	VXORPD           Z2, Z16, K1, Z16
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VMOVUPD          Z14, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z9, Z13
+	VSUBPD           Z0, Z15, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z16, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z9, Z13, K2, Z13
+	VMULPD.Z         Z15, Z17, K3, Z17
+	VMAXPD           Z7, Z13, Z9
+	VMINPD           Z7, Z13, Z11
+	VADDPD           Z11, Z9, Z12
+	VSUBPD           Z9, Z12, Z9
+	VSUBPD           Z9, Z11, Z11
+	VDIVPD           Z12, Z7, Z9
+	VMULPD           Z9, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z9
+	VPSRLQ           $0x34, Z9, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z13, K1, Z9
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z13
+	VDIVPD           Z13, Z9, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z16
+	VMULPD           Z9, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z9
+	VADDPD           Z9, Z10, Z10
+	KMOVB            (R8)(R10*1), K1
+	VMOVUPD          (SI)(R11*1), Z11
+	VMOVUPD          (BX)(R11*1), Z9
+	VMOVAPD          Z11, K1, Z9
+	VMULPD           Z10, Z9, Z10
+	VMAXPD           Z7, Z17, Z9
+	VMINPD           Z7, Z17, Z11
+	VADDPD           Z11, Z9, Z12
+	VSUBPD           Z9, Z12, Z9
+	VSUBPD           Z9, Z11, Z11
+	VDIVPD           Z12, Z7, Z9
+	VMULPD           Z9, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z9
+	VPSRLQ           $0x34, Z9, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z17, K1, Z9
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z13
+	VDIVPD           Z13, Z9, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z16
+	VMULPD           Z9, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z9
+	VADDPD           Z9, Z8, Z8
+	KMOVB            1(R8)(R10*1), K1
+	VMOVUPD          64(SI)(R11*1), Z11
+	VMOVUPD          64(BX)(R11*1), Z9
+	VMOVAPD          Z11, K1, Z9
+	VMULPD           Z8, Z9, Z8
+	VADDPD           Z8, Z10, Z10
+	VADDPD           Z10, Z3, Z8
+	VMAXPD           Z10, Z3, Z9
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z8, Z3
+	JMP              done201
 
 one202:
-	MOVQ        R11, R10
-	SHRQ        $0x06, R10
-	KMOVB       (R8)(R10*1), K1
-	KMOVB       (R9)(R10*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (CX)(R11*1), K2, Z10
-	VSUBPD      Z8, Z10, Z11
-	VSUBPD      Z10, Z11, Z12
-	VSUBPD      Z12, Z11, Z13
-	VSUBPD      Z13, Z10, Z13
-	VADDPD      Z8, Z12, Z12
-	VSUBPD      Z12, Z13, Z13
-	VSUBPD      Z9, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z11, K2, K1
-	VADDPD.Z    Z13, Z11, K1, Z8
-	VXORPD      Z2, Z13, K1, Z13
-	VORPD       Z2, Z11, Z11
-	VCMPPD      $0x15, Z1, Z11, K2, K2
-	VMOVUPD     Z11, Z9
-	VFMADD213PD Z0, Z6, Z9
-	VSUBPD      Z0, Z9, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z10, Z11
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z10, Z11
-	VADDPD      Z13, Z11, Z11
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VPSLLQ      $0x34, Z9, Z9
-	VMULPD.Z    Z9, Z10, K2, Z10
-	VMAXPD      Z7, Z10, Z9
-	VMINPD      Z7, Z10, Z11
-	VADDPD      Z11, Z9, Z12
-	VSUBPD      Z9, Z12, Z9
-	VSUBPD      Z9, Z11, Z11
-	VDIVPD      Z12, Z7, Z9
-	VMULPD      Z9, Z11, Z11
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z9
-	VPSRLQ      $0x34, Z9, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z10, K1, Z9
-	VMOVAPD     Z5, K1, Z11
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z10
-	VDIVPD      Z10, Z9, Z10
-	VMULPD      Z10, Z10, Z13
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD      Z9, Z15, Z15
-	VFMADD213PD Z15, Z13, Z14
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD Z14, Z10, Z11
-	VSUBPD      Z11, Z15, Z15
-	VSUBPD      Z15, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z9
-	VADDPD      Z9, Z8, Z8
-	KMOVB       (R8)(R10*1), K1
-	VMOVUPD     (SI)(R11*1), Z10
-	VMOVUPD     (BX)(R11*1), Z9
-	VMOVAPD     Z10, K1, Z9
-	VMULPD      Z8, Z9, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R11, R10
+	SHRQ             $0x06, R10
+	KMOVB            (R8)(R10*1), K1
+	KMOVB            (R9)(R10*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R11*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z12
+	VSUBPD           Z12, Z11, Z13
+	VSUBPD           Z13, Z10, Z13
+	VADDPD           Z8, Z12, Z12
+	VSUBPD           Z12, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z13, Z11, K1, Z8
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	VMOVUPD          Z11, Z9
+	VFMADD213PD      Z0, Z6, Z9
+	VSUBPD           Z0, Z9, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z11
+	VADDPD           Z13, Z11, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VPSLLQ           $0x34, Z9, Z9
+	VMULPD.Z         Z9, Z10, K2, Z10
+	VMAXPD           Z7, Z10, Z9
+	VMINPD           Z7, Z10, Z11
+	VADDPD           Z11, Z9, Z12
+	VSUBPD           Z9, Z12, Z9
+	VSUBPD           Z9, Z11, Z11
+	VDIVPD           Z12, Z7, Z9
+	VMULPD           Z9, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z9
+	VPSRLQ           $0x34, Z9, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z10, K1, Z9
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z10
+	VDIVPD           Z10, Z9, Z10
+	VMULPD           Z10, Z10, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z14, Z10, Z11
+	VSUBPD           Z11, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z9
+	VADDPD           Z9, Z8, Z8
+	KMOVB            (R8)(R10*1), K1
+	VMOVUPD          (SI)(R11*1), Z10
+	VMOVUPD          (BX)(R11*1), Z9
+	VMOVAPD          Z10, K1, Z9
+	VMULPD           Z8, Z9, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done201:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -33565,24 +33285,24 @@ last198:
 // func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    negWeight+96(FP), SI
-	MOVQ    posWeight+104(FP), DI
-	MOVQ    rows+48(FP), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   R8, R8
-	JZ      last205
+	MOVQ         sum+0(FP), AX
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         negWeight+96(FP), SI
+	MOVQ         posWeight+104(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         R8, 8(SP)
+	MOVQ         pos+64(FP), R9
+	MOVQ         neg+72(FP), R10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        R8, R8
+	JZ           last205
 
 row203:
 	VXORPS       Y3, Y3, Y3
@@ -33596,1125 +33316,1125 @@ row203:
 	JL           rest206
 
 group204:
-	MOVQ        R12, R11
-	SHRQ        $0x06, R11
-	KMOVB       (R9)(R11*1), K1
-	KMOVB       (R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (DX)(R12*1), Z11
-	PREFETCHT0  4096(DX)(R12*1)
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(R9)(R11*1), K3
-	KMOVB       1(R10)(R11*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD     64(DX)(R12*1), Z14
-	PREFETCHT0  4160(DX)(R12*1)
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z17
-	VSUBPD      Z17, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z16, Z16
-	VSUBPD      Z10, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z16, Z15, K3, Z14
-	VXORPD      Z2, Z16, K3, Z16
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z15, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K4, Z20
-	KMOVB       (R9)(R11*1), K2
-	VMOVUPD     Z8, Z12
-	VMOVUPD     (DI)(R12*1), Z15
-	VMOVUPD     (SI)(R12*1), Z13
-	VMOVAPD     Z15, K2, Z13
-	VMULPD      Z13, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB       (R10)(R11*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z18, Z12, K1, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z    Z13, Z12, K4, Z12
-	VMOVUPD     Z12, (CX)(R12*1)
-	VMAXPD      Z7, Z18, Z12
-	VMINPD      Z7, Z18, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z18, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z11, Z11
-	KMOVB       (R9)(R11*1), K1
-	VMOVUPD     (DI)(R12*1), Z13
-	VMOVUPD     (SI)(R12*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z11, Z12, Z11
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     Z8, Z12
-	VMOVUPD     64(DI)(R12*1), Z15
-	VMOVUPD     64(SI)(R12*1), Z13
-	VMOVAPD     Z15, K1, Z13
-	VMULPD      Z13, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB       1(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z20, Z12, K3, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z    Z13, Z12, K2, Z12
-	VMOVUPD     Z12, 64(CX)(R12*1)
-	VMAXPD      Z7, Z20, Z12
-	VMINPD      Z7, Z20, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z20, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z14, Z14
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     64(DI)(R12*1), Z13
-	VMOVUPD     64(SI)(R12*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z14, Z12, Z14
-	VADDPD      Z14, Z11, Z11
-	KMOVB       2(R9)(R11*1), K1
-	KMOVB       2(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     128(DX)(R12*1), Z12
-	PREFETCHT0  4224(DX)(R12*1)
-	VSUBPD      Z9, Z12, Z13
-	VSUBPD      Z12, Z13, Z15
-	VSUBPD      Z15, Z13, Z14
-	VSUBPD      Z14, Z12, Z14
-	VADDPD      Z9, Z15, Z15
-	VSUBPD      Z15, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z13, K2, K1
-	VADDPD.Z    Z14, Z13, K1, Z12
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z13, K1
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K2, K2
-	KMOVB       3(R9)(R11*1), K3
-	KMOVB       3(R10)(R11*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD     192(DX)(R12*1), Z15
-	PREFETCHT0  4288(DX)(R12*1)
-	VSUBPD      Z9, Z15, Z16
-	VSUBPD      Z15, Z16, Z18
-	VSUBPD      Z18, Z16, Z17
-	VSUBPD      Z17, Z15, Z17
-	VADDPD      Z9, Z18, Z18
-	VSUBPD      Z18, Z17, Z17
-	VSUBPD      Z10, Z17, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z16, K4, K3
-	VADDPD.Z    Z17, Z16, K3, Z15
-	VXORPD      Z2, Z17, K3, Z17
-	VCMPPD      $0x11, Z5, Z16, K3
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K4, K4
-	VMOVUPD     Z13, Z18
-	VFMADD213PD Z0, Z6, Z18
-	VMOVUPD     Z16, Z20
-	VFMADD213PD Z0, Z6, Z20
-	VSUBPD      Z0, Z18, Z19
-	VSUBPD      Z0, Z20, Z21
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z21, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z21, Z16
-	VADDPD      Z14, Z13, Z13
-	VADDPD      Z17, Z16, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z21
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z21
-	VPSLLQ      $0x34, Z18, Z18
-	VPSLLQ      $0x34, Z20, Z20
-	VMULPD.Z    Z18, Z19, K2, Z19
-	VMULPD.Z    Z20, Z21, K4, Z21
-	KMOVB       2(R9)(R11*1), K2
-	VMOVUPD     Z8, Z13
-	VMOVUPD     128(DI)(R12*1), Z16
-	VMOVUPD     128(SI)(R12*1), Z14
-	VMOVAPD     Z16, K2, Z14
-	VMULPD      Z14, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB       2(R10)(R11*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z19, Z13, K1, Z13
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z19, Z14
-	VDIVPD.Z    Z14, Z13, K4, Z13
-	VMOVUPD     Z13, 128(CX)(R12*1)
-	VMAXPD      Z7, Z19, Z13
-	VMINPD      Z7, Z19, Z14
-	VADDPD      Z14, Z13, Z16
-	VSUBPD      Z13, Z16, Z13
-	VSUBPD      Z13, Z14, Z14
-	VDIVPD      Z16, Z7, Z13
-	VMULPD      Z13, Z14, Z14
-	VPADDQ      f64_95f619980c433<>+0(SB), Z16, Z13
-	VPSRLQ      $0x34, Z13, Z16
-	VORPD       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD      Z7, Z13, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z16, K1
-	VMOVAPD     Z19, K1, Z13
-	VMOVAPD     Z5, K1, Z14
-	VADDPD      f64_4000000000000000<>+0(SB), Z13, Z17
-	VDIVPD      Z17, Z13, Z17
-	VMULPD      Z17, Z17, Z18
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z18, Z19
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z13, Z20
-	VMULPD      Z13, Z20, Z20
-	VFMADD213PD Z20, Z18, Z19
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z16, Z14
-	VFMADD231PD Z19, Z17, Z14
-	VSUBPD      Z14, Z20, Z20
-	VSUBPD      Z20, Z13, Z13
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z16, Z13
-	VADDPD      Z13, Z12, Z12
-	KMOVB       2(R9)(R11*1), K1
-	VMOVUPD     128(DI)(R12*1), Z14
-	VMOVUPD     128(SI)(R12*1), Z13
-	VMOVAPD     Z14, K1, Z13
-	VMULPD      Z12, Z13, Z12
-	KMOVB       3(R9)(R11*1), K1
-	VMOVUPD     Z8, Z13
-	VMOVUPD     192(DI)(R12*1), Z16
-	VMOVUPD     192(SI)(R12*1), Z14
-	VMOVAPD     Z16, K1, Z14
-	VMULPD      Z14, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB       3(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z21, Z13, K3, Z13
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z21, Z14
-	VDIVPD.Z    Z14, Z13, K2, Z13
-	VMOVUPD     Z13, 192(CX)(R12*1)
-	VMAXPD      Z7, Z21, Z13
-	VMINPD      Z7, Z21, Z14
-	VADDPD      Z14, Z13, Z16
-	VSUBPD      Z13, Z16, Z13
-	VSUBPD      Z13, Z14, Z14
-	VDIVPD      Z16, Z7, Z13
-	VMULPD      Z13, Z14, Z14
-	VPADDQ      f64_95f619980c433<>+0(SB), Z16, Z13
-	VPSRLQ      $0x34, Z13, Z16
-	VORPD       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD      Z7, Z13, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z16, K1
-	VMOVAPD     Z21, K1, Z13
-	VMOVAPD     Z5, K1, Z14
-	VADDPD      f64_4000000000000000<>+0(SB), Z13, Z17
-	VDIVPD      Z17, Z13, Z17
-	VMULPD      Z17, Z17, Z18
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z18, Z19
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z18, Z19
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z13, Z20
-	VMULPD      Z13, Z20, Z20
-	VFMADD213PD Z20, Z18, Z19
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z16, Z14
-	VFMADD231PD Z19, Z17, Z14
-	VSUBPD      Z14, Z20, Z20
-	VSUBPD      Z20, Z13, Z13
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z16, Z13
-	VADDPD      Z13, Z15, Z15
-	KMOVB       3(R9)(R11*1), K1
-	VMOVUPD     192(DI)(R12*1), Z14
-	VMOVUPD     192(SI)(R12*1), Z13
-	VMOVAPD     Z14, K1, Z13
-	VMULPD      Z15, Z13, Z15
-	VADDPD      Z15, Z12, Z12
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z11, Z3, Z12
-	VMAXPD      Z11, Z3, Z13
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z13, Z12, Z13
-	VSUBPD      Z13, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z12, Z3
-	ADDQ        $+256, R12
-	SUBQ        $0x00000020, R8
-	JGE         group204
+	MOVQ             R12, R11
+	SHRQ             $0x06, R11
+	KMOVB            (R9)(R11*1), K1
+	KMOVB            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (DX)(R12*1), Z11
+	PREFETCHT0       4096(DX)(R12*1)
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(R9)(R11*1), K3
+	KMOVB            1(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          64(DX)(R12*1), Z14
+	PREFETCHT0       4160(DX)(R12*1)
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (R9)(R11*1), K2
+	VMOVUPD          Z8, Z12
+	VMOVUPD          (DI)(R12*1), Z15
+	VMOVUPD          (SI)(R12*1), Z13
+	VMOVAPD          Z15, K2, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	VMOVUPD          Z12, (CX)(R12*1)
+	VMAXPD           Z7, Z18, Z12
+	VMINPD           Z7, Z18, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z18, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (DI)(R12*1), Z13
+	VMOVUPD          (SI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          Z8, Z12
+	VMOVUPD          64(DI)(R12*1), Z15
+	VMOVUPD          64(SI)(R12*1), Z13
+	VMOVAPD          Z15, K1, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	VMOVUPD          Z12, 64(CX)(R12*1)
+	VMAXPD           Z7, Z20, Z12
+	VMINPD           Z7, Z20, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z20, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z14, Z14
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVUPD          64(SI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z14, Z12, Z14
+	VADDPD           Z14, Z11, Z11
+	KMOVB            2(R9)(R11*1), K1
+	KMOVB            2(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(DX)(R12*1), Z12
+	PREFETCHT0       4224(DX)(R12*1)
+	VSUBPD           Z9, Z12, Z13
+	VSUBPD           Z12, Z13, Z15
+	VSUBPD           Z15, Z13, Z14
+	VSUBPD           Z14, Z12, Z14
+	VADDPD           Z9, Z15, Z15
+	VSUBPD           Z15, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z13, K2, K1
+	VADDPD.Z         Z14, Z13, K1, Z12
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z13, K1
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K2
+	KMOVB            3(R9)(R11*1), K3
+	KMOVB            3(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          192(DX)(R12*1), Z15
+	PREFETCHT0       4288(DX)(R12*1)
+	VSUBPD           Z9, Z15, Z16
+	VSUBPD           Z15, Z16, Z18
+	VSUBPD           Z18, Z16, Z17
+	VSUBPD           Z17, Z15, Z17
+	VADDPD           Z9, Z18, Z18
+	VSUBPD           Z18, Z17, Z17
+	VSUBPD           Z10, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z16, K4, K3
+	VADDPD.Z         Z17, Z16, K3, Z15
+	VXORPD           Z2, Z17, K3, Z17
+	VCMPPD           $0x11, Z5, Z16, K3
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K4, K4
+	VMOVUPD          Z13, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z16, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z16
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z17, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z21
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z18, Z19, K2, Z19
+	VMULPD.Z         Z20, Z21, K4, Z21
+	KMOVB            2(R9)(R11*1), K2
+	VMOVUPD          Z8, Z13
+	VMOVUPD          128(DI)(R12*1), Z16
+	VMOVUPD          128(SI)(R12*1), Z14
+	VMOVAPD          Z16, K2, Z14
+	VMULPD           Z14, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
+	KMOVB            2(R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z19, Z13, K1, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
+	VDIVPD.Z         Z14, Z13, K4, Z13
+	VMOVUPD          Z13, 128(CX)(R12*1)
+	VMAXPD           Z7, Z19, Z13
+	VMINPD           Z7, Z19, Z14
+	VADDPD           Z14, Z13, Z16
+	VSUBPD           Z13, Z16, Z13
+	VSUBPD           Z13, Z14, Z14
+	VDIVPD           Z16, Z7, Z13
+	VMULPD           Z13, Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
+	VPSRLQ           $0x34, Z13, Z16
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z7, Z13, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z16, K1
+	VMOVAPD          Z19, K1, Z13
+	VMOVAPD          Z5, K1, Z14
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
+	VDIVPD           Z17, Z13, Z17
+	VMULPD           Z17, Z17, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z20
+	VMULPD           Z13, Z20, Z20
+	VFMADD213PD      Z20, Z18, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
+	VFMADD231PD      Z19, Z17, Z14
+	VSUBPD           Z14, Z20, Z20
+	VSUBPD           Z20, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
+	VADDPD           Z13, Z12, Z12
+	KMOVB            2(R9)(R11*1), K1
+	VMOVUPD          128(DI)(R12*1), Z14
+	VMOVUPD          128(SI)(R12*1), Z13
+	VMOVAPD          Z14, K1, Z13
+	VMULPD           Z12, Z13, Z12
+	KMOVB            3(R9)(R11*1), K1
+	VMOVUPD          Z8, Z13
+	VMOVUPD          192(DI)(R12*1), Z16
+	VMOVUPD          192(SI)(R12*1), Z14
+	VMOVAPD          Z16, K1, Z14
+	VMULPD           Z14, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	KMOVB            3(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z21, Z13, K3, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z21, Z14
+	VDIVPD.Z         Z14, Z13, K2, Z13
+	VMOVUPD          Z13, 192(CX)(R12*1)
+	VMAXPD           Z7, Z21, Z13
+	VMINPD           Z7, Z21, Z14
+	VADDPD           Z14, Z13, Z16
+	VSUBPD           Z13, Z16, Z13
+	VSUBPD           Z13, Z14, Z14
+	VDIVPD           Z16, Z7, Z13
+	VMULPD           Z13, Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
+	VPSRLQ           $0x34, Z13, Z16
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z7, Z13, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z16, K1
+	VMOVAPD          Z21, K1, Z13
+	VMOVAPD          Z5, K1, Z14
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
+	VDIVPD           Z17, Z13, Z17
+	VMULPD           Z17, Z17, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z20
+	VMULPD           Z13, Z20, Z20
+	VFMADD213PD      Z20, Z18, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
+	VFMADD231PD      Z19, Z17, Z14
+	VSUBPD           Z14, Z20, Z20
+	VSUBPD           Z20, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
+	VADDPD           Z13, Z15, Z15
+	KMOVB            3(R9)(R11*1), K1
+	VMOVUPD          192(DI)(R12*1), Z14
+	VMOVUPD          192(SI)(R12*1), Z13
+	VMOVAPD          Z14, K1, Z13
+	VMULPD           Z15, Z13, Z15
+	VADDPD           Z15, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	ADDQ             $+256, R12
+	SUBQ             $0x00000020, R8
+	JGE              group204
 
 rest206:
-	ADDQ        $0x00000020, R8
-	JZ          done208
-	MOVQ        $-1, R11
-	BZHIQ       R8, R11, R11
-	MOVQ        R11, (SP)
-	CMPQ        R8, $0x10
-	JBE         half207
-	MOVQ        R12, R11
-	SHRQ        $0x06, R11
-	KMOVB       (R9)(R11*1), K1
-	KMOVB       (R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R12*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(R9)(R11*1), K3
-	KMOVB       1(R10)(R11*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   64(DX)(R12*1), K4, Z14
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z17
-	VSUBPD      Z17, Z15, Z16
-	VSUBPD      Z16, Z14, Z16
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z16, Z16
-	VSUBPD      Z10, Z16, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z16, Z15, K3, Z14
-	VXORPD      Z2, Z16, K3, Z16
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z15, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z16, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K4, Z20
-	KMOVB       (R9)(R11*1), K2
-	VMOVUPD     Z8, Z12
-	VMOVUPD     (DI)(R12*1), Z15
-	VMOVUPD     (SI)(R12*1), Z13
-	VMOVAPD     Z15, K2, Z13
-	VMULPD      Z13, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB       (R10)(R11*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z18, Z12, K1, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z    Z13, Z12, K4, Z12
-	KMOVB       (SP), K1
-	VMOVUPD     Z12, K1, (CX)(R12*1)
-	VMAXPD      Z7, Z18, Z12
-	VMINPD      Z7, Z18, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z18, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z11, Z11
-	KMOVB       (R9)(R11*1), K1
-	VMOVUPD     (DI)(R12*1), Z13
-	VMOVUPD     (SI)(R12*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z11, Z12, Z11
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     Z8, Z12
-	VMOVUPD     64(DI)(R12*1), Z15
-	VMOVUPD     64(SI)(R12*1), Z13
-	VMOVAPD     Z15, K1, Z13
-	VMULPD      Z13, Z12, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB       1(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z20, Z12, K3, Z12
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z    Z13, Z12, K2, Z12
-	KMOVB       1(SP), K1
-	VMOVUPD     Z12, K1, 64(CX)(R12*1)
-	VMAXPD      Z7, Z20, Z12
-	VMINPD      Z7, Z20, Z13
-	VADDPD      Z13, Z12, Z15
-	VSUBPD      Z12, Z15, Z12
-	VSUBPD      Z12, Z13, Z13
-	VDIVPD      Z15, Z7, Z12
-	VMULPD      Z12, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ      $0x34, Z12, Z15
-	VORPD       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD      Z7, Z12, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMOVAPD     Z20, K1, Z12
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD      Z16, Z12, Z16
-	VMULPD      Z16, Z16, Z17
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD      Z12, Z19, Z19
-	VFMADD213PD Z19, Z17, Z18
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD Z18, Z16, Z13
-	VSUBPD      Z13, Z19, Z19
-	VSUBPD      Z19, Z12, Z12
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD      Z12, Z14, Z14
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     64(DI)(R12*1), Z13
-	VMOVUPD     64(SI)(R12*1), Z12
-	VMOVAPD     Z13, K1, Z12
-	VMULPD      Z14, Z12, Z14
-	VADDPD      Z14, Z11, Z11
-	KMOVB       2(R9)(R11*1), K1
-	KMOVB       2(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   128(DX)(R12*1), K2, Z12
-	VSUBPD      Z9, Z12, Z13
-	VSUBPD      Z12, Z13, Z15
-	VSUBPD      Z15, Z13, Z14
-	VSUBPD      Z14, Z12, Z14
-	VADDPD      Z9, Z15, Z15
-	VSUBPD      Z15, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z13, K2, K1
-	VADDPD.Z    Z14, Z13, K1, Z12
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z13, K1
-	VORPD       Z2, Z13, Z13
-	VCMPPD      $0x15, Z1, Z13, K2, K2
-	KMOVB       3(R9)(R11*1), K3
-	KMOVB       3(R10)(R11*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   192(DX)(R12*1), K4, Z15
-	VSUBPD      Z9, Z15, Z16
-	VSUBPD      Z15, Z16, Z17
-	VSUBPD      Z17, Z16, Z18
-	VSUBPD      Z18, Z15, Z18
-	VADDPD      Z9, Z17, Z17
-	VSUBPD      Z17, Z18, Z18
-	VSUBPD      Z10, Z18, Z18
-	VXORPD      f64_8000000000000000<>+0(SB), Z18, K3, Z18
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z16, K4, K3
-	VADDPD.Z    Z18, Z16, K3, Z9
-	VXORPD      Z2, Z18, K3, Z18
-	VCMPPD      $0x11, Z5, Z16, K3
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K4, K4
-	VMOVUPD     Z13, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VMOVUPD     Z16, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VSUBPD      Z0, Z10, Z15
-	VSUBPD      Z0, Z17, Z19
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z19, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z19, Z16
-	VADDPD      Z14, Z13, Z13
-	VADDPD      Z18, Z16, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z19
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z19
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z17, Z17
-	VMULPD.Z    Z10, Z15, K2, Z15
-	VMULPD.Z    Z17, Z19, K4, Z19
-	KMOVB       2(R9)(R11*1), K2
-	VMOVUPD     Z8, Z10
-	VMOVUPD     128(DI)(R12*1), Z14
-	VMOVUPD     128(SI)(R12*1), Z13
-	VMOVAPD     Z14, K2, Z13
-	VMULPD      Z13, Z10, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       2(R10)(R11*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z15, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z15, Z13
-	VDIVPD.Z    Z13, Z10, K4, Z10
-	KMOVB       2(SP), K1
-	VMOVUPD     Z10, K1, 128(CX)(R12*1)
-	VMAXPD      Z7, Z15, Z10
-	VMINPD      Z7, Z15, Z13
-	VADDPD      Z13, Z10, Z14
-	VSUBPD      Z10, Z14, Z10
-	VSUBPD      Z10, Z13, Z13
-	VDIVPD      Z14, Z7, Z10
-	VMULPD      Z10, Z13, Z13
-	VPADDQ      f64_95f619980c433<>+0(SB), Z14, Z10
-	VPSRLQ      $0x34, Z10, Z14
-	VORPD       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD      Z7, Z10, Z10
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z14, K1
-	VMOVAPD     Z15, K1, Z10
-	VMOVAPD     Z5, K1, Z13
-	VADDPD      f64_4000000000000000<>+0(SB), Z10, Z15
-	VDIVPD      Z15, Z10, Z15
-	VMULPD      Z15, Z15, Z16
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z10, Z18
-	VMULPD      Z10, Z18, Z18
-	VFMADD213PD Z18, Z16, Z17
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z14, Z13
-	VFMADD231PD Z17, Z15, Z13
-	VSUBPD      Z13, Z18, Z18
-	VSUBPD      Z18, Z10, Z10
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z14, Z10
-	VADDPD      Z10, Z12, Z12
-	KMOVB       2(R9)(R11*1), K1
-	VMOVUPD     128(DI)(R12*1), Z13
-	VMOVUPD     128(SI)(R12*1), Z10
-	VMOVAPD     Z13, K1, Z10
-	VMULPD      Z12, Z10, Z12
-	KMOVB       3(R9)(R11*1), K1
-	VMOVUPD     Z8, Z8
-	VMOVUPD     192(DI)(R12*1), Z13
-	VMOVUPD     192(SI)(R12*1), Z10
-	VMOVAPD     Z13, K1, Z10
-	VMULPD      Z10, Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       3(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z19, Z8, K3, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z19, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       3(SP), K1
-	VMOVUPD     Z8, K1, 192(CX)(R12*1)
-	VMAXPD      Z7, Z19, Z8
-	VMINPD      Z7, Z19, Z10
-	VADDPD      Z10, Z8, Z13
-	VSUBPD      Z8, Z13, Z8
-	VSUBPD      Z8, Z10, Z10
-	VDIVPD      Z13, Z7, Z8
-	VMULPD      Z8, Z10, Z10
-	VPADDQ      f64_95f619980c433<>+0(SB), Z13, Z8
-	VPSRLQ      $0x34, Z8, Z13
-	VORPD       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMOVAPD     Z19, K1, Z8
-	VMOVAPD     Z5, K1, Z10
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z14
-	VDIVPD      Z14, Z8, Z14
-	VMULPD      Z14, Z14, Z15
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z17
-	VMULPD      Z8, Z17, Z17
-	VFMADD213PD Z17, Z15, Z16
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z13, Z10
-	VFMADD231PD Z16, Z14, Z10
-	VSUBPD      Z10, Z17, Z17
-	VSUBPD      Z17, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z13, Z8
-	VADDPD      Z8, Z9, Z9
-	KMOVB       3(R9)(R11*1), K1
-	VMOVUPD     192(DI)(R12*1), Z10
-	VMOVUPD     192(SI)(R12*1), Z8
-	VMOVAPD     Z10, K1, Z8
-	VMULPD      Z9, Z8, Z9
-	VADDPD      Z9, Z12, Z12
-	VADDPD      Z12, Z11, Z11
-	VADDPD      Z11, Z3, Z8
-	VMAXPD      Z11, Z3, Z9
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z8, Z3
-	JMP         done208
+	ADDQ             $0x00000020, R8
+	JZ               done208
+	MOVQ             $-1, R11
+	BZHIQ            R8, R11, R11
+	MOVQ             R11, (SP)
+	CMPQ             R8, $0x10
+	JBE              half207
+	MOVQ             R12, R11
+	SHRQ             $0x06, R11
+	KMOVB            (R9)(R11*1), K1
+	KMOVB            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(R9)(R11*1), K3
+	KMOVB            1(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        64(DX)(R12*1), K4, Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (R9)(R11*1), K2
+	VMOVUPD          Z8, Z12
+	VMOVUPD          (DI)(R12*1), Z15
+	VMOVUPD          (SI)(R12*1), Z13
+	VMOVAPD          Z15, K2, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	KMOVB            (SP), K1
+	VMOVUPD          Z12, K1, (CX)(R12*1)
+	VMAXPD           Z7, Z18, Z12
+	VMINPD           Z7, Z18, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z18, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (DI)(R12*1), Z13
+	VMOVUPD          (SI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          Z8, Z12
+	VMOVUPD          64(DI)(R12*1), Z15
+	VMOVUPD          64(SI)(R12*1), Z13
+	VMOVAPD          Z15, K1, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	KMOVB            1(SP), K1
+	VMOVUPD          Z12, K1, 64(CX)(R12*1)
+	VMAXPD           Z7, Z20, Z12
+	VMINPD           Z7, Z20, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z20, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
+	VMULPD           Z12, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z18, Z16, Z13
+	VSUBPD           Z13, Z19, Z19
+	VSUBPD           Z19, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z14, Z14
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVUPD          64(SI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z14, Z12, Z14
+	VADDPD           Z14, Z11, Z11
+	KMOVB            2(R9)(R11*1), K1
+	KMOVB            2(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        128(DX)(R12*1), K2, Z12
+	VSUBPD           Z9, Z12, Z13
+	VSUBPD           Z12, Z13, Z15
+	VSUBPD           Z15, Z13, Z14
+	VSUBPD           Z14, Z12, Z14
+	VADDPD           Z9, Z15, Z15
+	VSUBPD           Z15, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z13, K2, K1
+	VADDPD.Z         Z14, Z13, K1, Z12
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z13, K1
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K2
+	KMOVB            3(R9)(R11*1), K3
+	KMOVB            3(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        192(DX)(R12*1), K4, Z15
+	VSUBPD           Z9, Z15, Z16
+	VSUBPD           Z15, Z16, Z17
+	VSUBPD           Z17, Z16, Z18
+	VSUBPD           Z18, Z15, Z18
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z18, Z18
+	VSUBPD           Z10, Z18, Z18
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K3, Z18
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z16, K4, K3
+	VADDPD.Z         Z18, Z16, K3, Z9
+	VXORPD           Z2, Z18, K3, Z18
+	VCMPPD           $0x11, Z5, Z16, K3
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K4, K4
+	VMOVUPD          Z13, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VMOVUPD          Z16, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VSUBPD           Z0, Z10, Z15
+	VSUBPD           Z0, Z17, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z16
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z18, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
+	VPSLLQ           $0x34, Z10, Z10
+	VPSLLQ           $0x34, Z17, Z17
+	VMULPD.Z         Z10, Z15, K2, Z15
+	VMULPD.Z         Z17, Z19, K4, Z19
+	KMOVB            2(R9)(R11*1), K2
+	VMOVUPD          Z8, Z10
+	VMOVUPD          128(DI)(R12*1), Z14
+	VMOVUPD          128(SI)(R12*1), Z13
+	VMOVAPD          Z14, K2, Z13
+	VMULPD           Z13, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	KMOVB            2(R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z15, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
+	VDIVPD.Z         Z13, Z10, K4, Z10
+	KMOVB            2(SP), K1
+	VMOVUPD          Z10, K1, 128(CX)(R12*1)
+	VMAXPD           Z7, Z15, Z10
+	VMINPD           Z7, Z15, Z13
+	VADDPD           Z13, Z10, Z14
+	VSUBPD           Z10, Z14, Z10
+	VSUBPD           Z10, Z13, Z13
+	VDIVPD           Z14, Z7, Z10
+	VMULPD           Z10, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z10
+	VPSRLQ           $0x34, Z10, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z15, K1, Z10
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z15
+	VDIVPD           Z15, Z10, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z18
+	VMULPD           Z10, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z13
+	VFMADD231PD      Z17, Z15, Z13
+	VSUBPD           Z13, Z18, Z18
+	VSUBPD           Z18, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z10
+	VADDPD           Z10, Z12, Z12
+	KMOVB            2(R9)(R11*1), K1
+	VMOVUPD          128(DI)(R12*1), Z13
+	VMOVUPD          128(SI)(R12*1), Z10
+	VMOVAPD          Z13, K1, Z10
+	VMULPD           Z12, Z10, Z12
+	KMOVB            3(R9)(R11*1), K1
+	VMOVUPD          Z8, Z8
+	VMOVUPD          192(DI)(R12*1), Z13
+	VMOVUPD          192(SI)(R12*1), Z10
+	VMOVAPD          Z13, K1, Z10
+	VMULPD           Z10, Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            3(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z19, Z8, K3, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            3(SP), K1
+	VMOVUPD          Z8, K1, 192(CX)(R12*1)
+	VMAXPD           Z7, Z19, Z8
+	VMINPD           Z7, Z19, Z10
+	VADDPD           Z10, Z8, Z13
+	VSUBPD           Z8, Z13, Z8
+	VSUBPD           Z8, Z10, Z10
+	VDIVPD           Z13, Z7, Z8
+	VMULPD           Z8, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z8
+	VPSRLQ           $0x34, Z8, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z19, K1, Z8
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z14
+	VDIVPD           Z14, Z8, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z17
+	VMULPD           Z8, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z10
+	VFMADD231PD      Z16, Z14, Z10
+	VSUBPD           Z10, Z17, Z17
+	VSUBPD           Z17, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z8
+	VADDPD           Z8, Z9, Z9
+	KMOVB            3(R9)(R11*1), K1
+	VMOVUPD          192(DI)(R12*1), Z10
+	VMOVUPD          192(SI)(R12*1), Z8
+	VMOVAPD          Z10, K1, Z8
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z3, Z8
+	VMAXPD           Z11, Z3, Z9
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z8, Z3
+	JMP              done208
 
 half207:
-	CMPQ        R8, $0x08
-	JBE         one209
-	MOVQ        R12, R11
-	SHRQ        $0x06, R11
-	KMOVB       (R9)(R11*1), K1
-	KMOVB       (R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R12*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z14
-	VSUBPD      Z14, Z12, Z13
-	VSUBPD      Z13, Z11, Z13
-	VADDPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z13, Z13
-	VSUBPD      Z10, Z13, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z13, Z12, K1, Z11
-	VXORPD      Z2, Z13, K1, Z13
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	KMOVB       1(R9)(R11*1), K3
-	KMOVB       1(R10)(R11*1), K4
-	KORW        K3, K4, K4
-	VMOVUPD.Z   64(DX)(R12*1), K4, Z14
-	VSUBPD      Z9, Z14, Z15
-	VSUBPD      Z14, Z15, Z16
-	VSUBPD      Z16, Z15, Z17
-	VSUBPD      Z17, Z14, Z17
-	VADDPD      Z9, Z16, Z16
-	VSUBPD      Z16, Z17, Z17
-	VSUBPD      Z10, Z17, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z15, K4, K3
-	VADDPD.Z    Z17, Z15, K3, Z9
-	VXORPD      Z2, Z17, K3, Z17
-	VCMPPD      $0x11, Z5, Z15, K3
-	VORPD       Z2, Z15, Z15
-	VCMPPD      $0x15, Z1, Z15, K4, K4
-	VMOVUPD     Z12, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VMOVUPD     Z15, Z16
-	VFMADD213PD Z0, Z6, Z16
-	VSUBPD      Z0, Z10, Z14
-	VSUBPD      Z0, Z16, Z18
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z17, Z15, Z15
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ      $0x34, Z10, Z10
-	VPSLLQ      $0x34, Z16, Z16
-	VMULPD.Z    Z10, Z14, K2, Z14
-	VMULPD.Z    Z16, Z18, K4, Z18
-	KMOVB       (R9)(R11*1), K2
-	VMOVUPD     Z8, Z10
-	VMOVUPD     (DI)(R12*1), Z13
-	VMOVUPD     (SI)(R12*1), Z12
-	VMOVAPD     Z13, K2, Z12
-	VMULPD      Z12, Z10, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       (R10)(R11*1), K4
-	KORW        K2, K4, K4
-	VMULPD      Z14, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z    Z12, Z10, K4, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R12*1)
-	VMAXPD      Z7, Z14, Z10
-	VMINPD      Z7, Z14, Z12
-	VADDPD      Z12, Z10, Z13
-	VSUBPD      Z10, Z13, Z10
-	VSUBPD      Z10, Z12, Z12
-	VDIVPD      Z13, Z7, Z10
-	VMULPD      Z10, Z12, Z12
-	VPADDQ      f64_95f619980c433<>+0(SB), Z13, Z10
-	VPSRLQ      $0x34, Z10, Z13
-	VORPD       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD      Z7, Z10, Z10
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMOVAPD     Z14, K1, Z10
-	VMOVAPD     Z5, K1, Z12
-	VADDPD      f64_4000000000000000<>+0(SB), Z10, Z14
-	VDIVPD      Z14, Z10, Z14
-	VMULPD      Z14, Z14, Z15
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z10, Z17
-	VMULPD      Z10, Z17, Z17
-	VFMADD213PD Z17, Z15, Z16
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD Z16, Z14, Z12
-	VSUBPD      Z12, Z17, Z17
-	VSUBPD      Z17, Z10, Z10
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z13, Z10
-	VADDPD      Z10, Z11, Z11
-	KMOVB       (R9)(R11*1), K1
-	VMOVUPD     (DI)(R12*1), Z12
-	VMOVUPD     (SI)(R12*1), Z10
-	VMOVAPD     Z12, K1, Z10
-	VMULPD      Z11, Z10, Z11
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     Z8, Z8
-	VMOVUPD     64(DI)(R12*1), Z12
-	VMOVUPD     64(SI)(R12*1), Z10
-	VMOVAPD     Z12, K1, Z10
-	VMULPD      Z10, Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       1(R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMULPD      Z18, Z8, K3, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       1(SP), K1
-	VMOVUPD     Z8, K1, 64(CX)(R12*1)
-	VMAXPD      Z7, Z18, Z8
-	VMINPD      Z7, Z18, Z10
-	VADDPD      Z10, Z8, Z12
-	VSUBPD      Z8, Z12, Z8
-	VSUBPD      Z8, Z10, Z10
-	VDIVPD      Z12, Z7, Z8
-	VMULPD      Z8, Z10, Z10
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z8
-	VPSRLQ      $0x34, Z8, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z18, K1, Z8
-	VMOVAPD     Z5, K1, Z10
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z13
-	VDIVPD      Z13, Z8, Z13
-	VMULPD      Z13, Z13, Z14
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z16
-	VMULPD      Z8, Z16, Z16
-	VFMADD213PD Z16, Z14, Z15
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z10
-	VFMADD231PD Z15, Z13, Z10
-	VSUBPD      Z10, Z16, Z16
-	VSUBPD      Z16, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z8
-	VADDPD      Z8, Z9, Z9
-	KMOVB       1(R9)(R11*1), K1
-	VMOVUPD     64(DI)(R12*1), Z10
-	VMOVUPD     64(SI)(R12*1), Z8
-	VMOVAPD     Z10, K1, Z8
-	VMULPD      Z9, Z8, Z9
-	VADDPD      Z9, Z11, Z11
-	VADDPD      Z11, Z3, Z8
-	VMAXPD      Z11, Z3, Z9
-	VMINPD      Z11, Z3, Z11
-	VSUBPD      Z9, Z8, Z9
-	VSUBPD      Z9, Z11, Z11
-	VADDPD      Z11, Z4, Z4
-	VMOVAPD     Z8, Z3
-	JMP         done208
+	CMPQ             R8, $0x08
+	JBE              one209
+	MOVQ             R12, R11
+	SHRQ             $0x06, R11
+	KMOVB            (R9)(R11*1), K1
+	KMOVB            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(R9)(R11*1), K3
+	KMOVB            1(R10)(R11*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        64(DX)(R12*1), K4, Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z16
+	VSUBPD           Z16, Z15, Z17
+	VSUBPD           Z17, Z14, Z17
+	VADDPD           Z9, Z16, Z16
+	VSUBPD           Z16, Z17, Z17
+	VSUBPD           Z10, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z17, Z15, K3, Z9
+	VXORPD           Z2, Z17, K3, Z17
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VMOVUPD          Z15, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VSUBPD           Z0, Z10, Z14
+	VSUBPD           Z0, Z16, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z17, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VPSLLQ           $0x34, Z10, Z10
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD.Z         Z10, Z14, K2, Z14
+	VMULPD.Z         Z16, Z18, K4, Z18
+	KMOVB            (R9)(R11*1), K2
+	VMOVUPD          Z8, Z10
+	VMOVUPD          (DI)(R12*1), Z13
+	VMOVUPD          (SI)(R12*1), Z12
+	VMOVAPD          Z13, K2, Z12
+	VMULPD           Z12, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	KMOVB            (R10)(R11*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VDIVPD.Z         Z12, Z10, K4, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R12*1)
+	VMAXPD           Z7, Z14, Z10
+	VMINPD           Z7, Z14, Z12
+	VADDPD           Z12, Z10, Z13
+	VSUBPD           Z10, Z13, Z10
+	VSUBPD           Z10, Z12, Z12
+	VDIVPD           Z13, Z7, Z10
+	VMULPD           Z10, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z10
+	VPSRLQ           $0x34, Z10, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z14, K1, Z10
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z14
+	VDIVPD           Z14, Z10, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z17
+	VMULPD           Z10, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z10
+	VADDPD           Z10, Z11, Z11
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (DI)(R12*1), Z12
+	VMOVUPD          (SI)(R12*1), Z10
+	VMOVAPD          Z12, K1, Z10
+	VMULPD           Z11, Z10, Z11
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          Z8, Z8
+	VMOVUPD          64(DI)(R12*1), Z12
+	VMOVUPD          64(SI)(R12*1), Z10
+	VMOVAPD          Z12, K1, Z10
+	VMULPD           Z10, Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            1(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z18, Z8, K3, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            1(SP), K1
+	VMOVUPD          Z8, K1, 64(CX)(R12*1)
+	VMAXPD           Z7, Z18, Z8
+	VMINPD           Z7, Z18, Z10
+	VADDPD           Z10, Z8, Z12
+	VSUBPD           Z8, Z12, Z8
+	VSUBPD           Z8, Z10, Z10
+	VDIVPD           Z12, Z7, Z8
+	VMULPD           Z8, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z8
+	VPSRLQ           $0x34, Z8, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z18, K1, Z8
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z13
+	VDIVPD           Z13, Z8, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z16
+	VMULPD           Z8, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z10
+	VFMADD231PD      Z15, Z13, Z10
+	VSUBPD           Z10, Z16, Z16
+	VSUBPD           Z16, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z8
+	VADDPD           Z8, Z9, Z9
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          64(DI)(R12*1), Z10
+	VMOVUPD          64(SI)(R12*1), Z8
+	VMOVAPD          Z10, K1, Z8
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z11, Z11
+	VADDPD           Z11, Z3, Z8
+	VMAXPD           Z11, Z3, Z9
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z8, Z3
+	JMP              done208
 
 one209:
-	MOVQ        R12, R11
-	SHRQ        $0x06, R11
-	KMOVB       (R9)(R11*1), K1
-	KMOVB       (R10)(R11*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R12*1), K2, Z11
-	VSUBPD      Z9, Z11, Z12
-	VSUBPD      Z11, Z12, Z13
-	VSUBPD      Z13, Z12, Z14
-	VSUBPD      Z14, Z11, Z14
-	VADDPD      Z9, Z13, Z13
-	VSUBPD      Z13, Z14, Z14
-	VSUBPD      Z10, Z14, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x15, Z5, Z12, K2, K1
-	VADDPD.Z    Z14, Z12, K1, Z9
-	VXORPD      Z2, Z14, K1, Z14
-	VCMPPD      $0x11, Z5, Z12, K1
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K2, K2
-	VMOVUPD     Z12, Z10
-	VFMADD213PD Z0, Z6, Z10
-	VSUBPD      Z0, Z10, Z11
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z11, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z11, Z12
-	VADDPD      Z14, Z12, Z12
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VPSLLQ      $0x34, Z10, Z10
-	VMULPD.Z    Z10, Z11, K2, Z11
-	KMOVB       (R9)(R11*1), K2
-	VMOVUPD     Z8, Z8
-	VMOVUPD     (DI)(R12*1), Z12
-	VMOVUPD     (SI)(R12*1), Z10
-	VMOVAPD     Z12, K2, Z10
-	VMULPD      Z10, Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB       (R10)(R11*1), K3
-	KORW        K2, K3, K3
-	VMULPD      Z11, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z11, Z10
-	VDIVPD.Z    Z10, Z8, K3, Z8
-	KMOVB       (SP), K1
-	VMOVUPD     Z8, K1, (CX)(R12*1)
-	VMAXPD      Z7, Z11, Z8
-	VMINPD      Z7, Z11, Z10
-	VADDPD      Z10, Z8, Z12
-	VSUBPD      Z8, Z12, Z8
-	VSUBPD      Z8, Z10, Z10
-	VDIVPD      Z12, Z7, Z8
-	VMULPD      Z8, Z10, Z10
-	VPADDQ      f64_95f619980c433<>+0(SB), Z12, Z8
-	VPSRLQ      $0x34, Z8, Z12
-	VORPD       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z12, K1
-	VMOVAPD     Z11, K1, Z8
-	VMOVAPD     Z5, K1, Z10
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z13
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z15
-	VMULPD      Z8, Z15, Z15
-	VFMADD213PD Z15, Z13, Z14
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z12, Z10
-	VFMADD231PD Z14, Z11, Z10
-	VSUBPD      Z10, Z15, Z15
-	VSUBPD      Z15, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z12, Z8
-	VADDPD      Z8, Z9, Z9
-	KMOVB       (R9)(R11*1), K1
-	VMOVUPD     (DI)(R12*1), Z10
-	VMOVUPD     (SI)(R12*1), Z8
-	VMOVAPD     Z10, K1, Z8
-	VMULPD      Z9, Z8, Z9
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
+	MOVQ             R12, R11
+	SHRQ             $0x06, R11
+	KMOVB            (R9)(R11*1), K1
+	KMOVB            (R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z13
+	VSUBPD           Z13, Z12, Z14
+	VSUBPD           Z14, Z11, Z14
+	VADDPD           Z9, Z13, Z13
+	VSUBPD           Z13, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z14, Z12, K1, Z9
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	VMOVUPD          Z12, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VSUBPD           Z0, Z10, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z12
+	VADDPD           Z14, Z12, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD.Z         Z10, Z11, K2, Z11
+	KMOVB            (R9)(R11*1), K2
+	VMOVUPD          Z8, Z8
+	VMOVUPD          (DI)(R12*1), Z12
+	VMOVUPD          (SI)(R12*1), Z10
+	VMOVAPD          Z12, K2, Z10
+	VMULPD           Z10, Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
+	KMOVB            (R10)(R11*1), K3
+	KORW             K2, K3, K3
+	VMULPD           Z11, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z10
+	VDIVPD.Z         Z10, Z8, K3, Z8
+	KMOVB            (SP), K1
+	VMOVUPD          Z8, K1, (CX)(R12*1)
+	VMAXPD           Z7, Z11, Z8
+	VMINPD           Z7, Z11, Z10
+	VADDPD           Z10, Z8, Z12
+	VSUBPD           Z8, Z12, Z8
+	VSUBPD           Z8, Z10, Z10
+	VDIVPD           Z12, Z7, Z8
+	VMULPD           Z8, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z8
+	VPSRLQ           $0x34, Z8, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z11, K1, Z8
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z15
+	VMULPD           Z8, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z10
+	VFMADD231PD      Z14, Z11, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z8
+	VADDPD           Z8, Z9, Z9
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (DI)(R12*1), Z10
+	VMOVUPD          (SI)(R12*1), Z8
+	VMOVAPD          Z10, K1, Z8
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
 
 done208:
 	VEXTRACTF64X4 $0x01, Z3, Y5
@@ -34771,22 +34491,22 @@ last205:
 // func bceGradStream64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradStream64AVX512(SB), NOSPLIT, $16-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Z1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Z2
-	VMOVUPD f64_8000000000000000<>+0(SB), Z2
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Z6
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ   SI, SI
-	JZ      last212
+	MOVQ         sum+0(FP), AX
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+32(FP), DX
+	MOVQ         p+88(FP), BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         SI, 8(SP)
+	MOVQ         pos+64(FP), DI
+	MOVQ         neg+72(FP), R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	TESTQ        SI, SI
+	JZ           last212
 
 row210:
 	VXORPS       Y3, Y3, Y3
@@ -34798,695 +34518,695 @@ row210:
 	JL           rest213
 
 group211:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     (DX)(R10*1), Z10
-	PREFETCHT0  4096(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD     64(DX)(R10*1), Z12
-	PREFETCHT0  4160(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD     128(DX)(R10*1), Z14
-	PREFETCHT0  4224(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z14, Z5, K4, Z13
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K4, K4
-	KMOVB       3(DI)(R9*1), K1
-	KMOVB       3(R8)(R9*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD     192(DX)(R10*1), Z16
-	PREFETCHT0  4288(DX)(R10*1)
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z16, Z5, K5, Z15
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K5, K5
-	VMOVUPD     Z10, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z12, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VMOVUPD     Z14, Z21
-	VFMADD213PD Z0, Z6, Z21
-	VMOVUPD     Z16, Z23
-	VFMADD213PD Z0, Z6, Z23
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VSUBPD      Z0, Z21, Z22
-	VSUBPD      Z0, Z23, Z24
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VPSLLQ      $0x34, Z21, Z21
-	VPSLLQ      $0x34, Z23, Z23
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K3, Z20
-	VMULPD.Z    Z21, Z22, K4, Z22
-	VMULPD.Z    Z23, Z24, K5, Z24
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z18, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	VMOVNTPD    Z10, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z20, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	VMOVNTPD    Z10, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z10
-	VFMADD213PD Z10, Z20, Z18
-	VADDPD      Z11, Z9, Z9
-	KMOVB       2(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMULPD      Z22, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	VMOVNTPD    Z10, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMULPD      Z24, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z24, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	VMOVNTPD    Z10, 192(CX)(R10*1)
-	VADDPD      Z24, Z22, Z10
-	VFMADD213PD Z10, Z24, Z22
-	VADDPD      Z22, Z18, Z10
-	VFMADD213PD Z10, Z22, Z18
-	VADDPD      Z15, Z13, Z13
-	VADDPD      Z13, Z9, Z9
-	VADDPD      Z9, Z3, Z10
-	VMAXPD      Z9, Z3, Z11
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z10, Z3
-	VMAXPD      Z7, Z18, Z9
-	VMINPD      Z7, Z18, Z10
-	VADDPD      Z10, Z9, Z11
-	VSUBPD      Z9, Z11, Z9
-	VSUBPD      Z9, Z10, Z10
-	VDIVPD      Z11, Z7, Z9
-	VMULPD      Z9, Z10, Z10
-	VPADDQ      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ      $0x34, Z9, Z11
-	VORPD       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD      Z7, Z9, Z9
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMOVAPD     Z18, K1, Z9
-	VMOVAPD     Z5, K1, Z10
-	VADDPD      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD      Z12, Z9, Z12
-	VMULPD      Z12, Z12, Z13
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD      Z9, Z15, Z15
-	VFMADD213PD Z15, Z13, Z14
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD Z14, Z12, Z10
-	VSUBPD      Z10, Z15, Z15
-	VSUBPD      Z15, Z9, Z9
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD      Z9, Z3, Z10
-	VMAXPD      Z9, Z3, Z11
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z11, Z10, Z11
-	VSUBPD      Z11, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z10, Z3
-	ADDQ        $+256, R10
-	SUBQ        $0x00000020, SI
-	JGE         group211
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (DX)(R10*1), Z10
+	PREFETCHT0       4096(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(DX)(R10*1), Z12
+	PREFETCHT0       4160(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD          128(DX)(R10*1), Z14
+	PREFETCHT0       4224(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z14, Z5, K4, Z13
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K4, K4
+	KMOVB            3(DI)(R9*1), K1
+	KMOVB            3(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD          192(DX)(R10*1), Z16
+	PREFETCHT0       4288(DX)(R10*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z16, Z5, K5, Z15
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K5, K5
+	VMOVUPD          Z10, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z12, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z14, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z16, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VSUBPD           Z0, Z23, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	VMULPD.Z         Z23, Z24, K5, Z24
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVNTPD         Z10, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVNTPD         Z10, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z10
+	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z11, Z9, Z9
+	KMOVB            2(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMULPD           Z22, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVNTPD         Z10, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMULPD           Z24, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVNTPD         Z10, 192(CX)(R10*1)
+	VADDPD           Z24, Z22, Z10
+	VFMADD213PD      Z10, Z24, Z22
+	VADDPD           Z22, Z18, Z10
+	VFMADD213PD      Z10, Z22, Z18
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z13, Z9, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	VMAXPD           Z7, Z18, Z9
+	VMINPD           Z7, Z18, Z10
+	VADDPD           Z10, Z9, Z11
+	VSUBPD           Z9, Z11, Z9
+	VSUBPD           Z9, Z10, Z10
+	VDIVPD           Z11, Z7, Z9
+	VMULPD           Z9, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
+	VPSRLQ           $0x34, Z9, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z18, K1, Z9
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
+	VDIVPD           Z12, Z9, Z12
+	VMULPD           Z12, Z12, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
+	VFMADD231PD      Z14, Z12, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	ADDQ             $+256, R10
+	SUBQ             $0x00000020, SI
+	JGE              group211
 
 rest213:
-	ADDQ        $0x00000020, SI
-	JZ          done215
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, R9
-	MOVQ        R9, (SP)
-	CMPQ        SI, $0x10
-	JBE         half214
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(DX)(R10*1), K3, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	KMOVB       2(DI)(R9*1), K1
-	KMOVB       2(R8)(R9*1), K4
-	KORW        K1, K4, K4
-	VMOVUPD.Z   128(DX)(R10*1), K4, Z14
-	VXORPD      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z14, Z5, K4, Z13
-	VORPD       Z2, Z14, Z14
-	VCMPPD      $0x15, Z1, Z14, K4, K4
-	KMOVB       3(DI)(R9*1), K1
-	KMOVB       3(R8)(R9*1), K5
-	KORW        K1, K5, K5
-	VMOVUPD.Z   192(DX)(R10*1), K5, Z16
-	VXORPD      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z16, Z5, K5, Z15
-	VORPD       Z2, Z16, Z16
-	VCMPPD      $0x15, Z1, Z16, K5, K5
-	VMOVUPD     Z10, Z17
-	VFMADD213PD Z0, Z6, Z17
-	VMOVUPD     Z12, Z19
-	VFMADD213PD Z0, Z6, Z19
-	VMOVUPD     Z14, Z21
-	VFMADD213PD Z0, Z6, Z21
-	VMOVUPD     Z16, Z23
-	VFMADD213PD Z0, Z6, Z23
-	VSUBPD      Z0, Z17, Z18
-	VSUBPD      Z0, Z19, Z20
-	VSUBPD      Z0, Z21, Z22
-	VSUBPD      Z0, Z23, Z24
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ      $0x34, Z17, Z17
-	VPSLLQ      $0x34, Z19, Z19
-	VPSLLQ      $0x34, Z21, Z21
-	VPSLLQ      $0x34, Z23, Z23
-	VMULPD.Z    Z17, Z18, K2, Z18
-	VMULPD.Z    Z19, Z20, K3, Z20
-	VMULPD.Z    Z21, Z22, K4, Z22
-	VMULPD.Z    Z23, Z24, K5, Z24
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z18, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z20, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       1(SP), K1
-	VMOVUPD     Z10, K1, 64(CX)(R10*1)
-	VADDPD      Z20, Z18, Z10
-	VFMADD213PD Z10, Z20, Z18
-	VADDPD      Z11, Z9, Z9
-	KMOVB       2(DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       2(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z13, K1
-	VMULPD      Z22, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z    Z11, Z10, K2, Z10
-	KMOVB       2(SP), K1
-	VMOVUPD     Z10, K1, 128(CX)(R10*1)
-	KMOVB       3(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       3(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z15, K1
-	VMULPD      Z24, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z24, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       3(SP), K1
-	VMOVUPD     Z8, K1, 192(CX)(R10*1)
-	VADDPD      Z24, Z22, Z8
-	VFMADD213PD Z8, Z24, Z22
-	VADDPD      Z22, Z18, Z8
-	VFMADD213PD Z8, Z22, Z18
-	VADDPD      Z15, Z13, Z13
-	VADDPD      Z13, Z9, Z9
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z18, Z8
-	VMINPD      Z7, Z18, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z18, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done215
+	ADDQ             $0x00000020, SI
+	JZ               done215
+	MOVQ             $-1, R9
+	BZHIQ            SI, R9, R9
+	MOVQ             R9, (SP)
+	CMPQ             SI, $0x10
+	JBE              half214
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD.Z        128(DX)(R10*1), K4, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z14, Z5, K4, Z13
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K4, K4
+	KMOVB            3(DI)(R9*1), K1
+	KMOVB            3(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD.Z        192(DX)(R10*1), K5, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z16, Z5, K5, Z15
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K5, K5
+	VMOVUPD          Z10, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z12, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z14, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z16, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VSUBPD           Z0, Z23, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	VMULPD.Z         Z23, Z24, K5, Z24
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            1(SP), K1
+	VMOVUPD          Z10, K1, 64(CX)(R10*1)
+	VADDPD           Z20, Z18, Z10
+	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z11, Z9, Z9
+	KMOVB            2(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMULPD           Z22, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	KMOVB            2(SP), K1
+	VMOVUPD          Z10, K1, 128(CX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMULPD           Z24, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            3(SP), K1
+	VMOVUPD          Z8, K1, 192(CX)(R10*1)
+	VADDPD           Z24, Z22, Z8
+	VFMADD213PD      Z8, Z24, Z22
+	VADDPD           Z22, Z18, Z8
+	VFMADD213PD      Z8, Z22, Z18
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z13, Z9, Z9
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z18, Z8
+	VMINPD           Z7, Z18, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z18, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done215
 
 half214:
-	CMPQ        SI, $0x08
-	JBE         one216
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	KMOVB       1(DI)(R9*1), K1
-	KMOVB       1(R8)(R9*1), K3
-	KORW        K1, K3, K3
-	VMOVUPD.Z   64(DX)(R10*1), K3, Z12
-	VXORPD      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z12, Z5, K3, Z11
-	VORPD       Z2, Z12, Z12
-	VCMPPD      $0x15, Z1, Z12, K3, K3
-	VMOVUPD     Z10, Z13
-	VFMADD213PD Z0, Z6, Z13
-	VMOVUPD     Z12, Z15
-	VFMADD213PD Z0, Z6, Z15
-	VSUBPD      Z0, Z13, Z14
-	VSUBPD      Z0, Z15, Z16
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VPSLLQ      $0x34, Z13, Z13
-	VPSLLQ      $0x34, Z15, Z15
-	VMULPD.Z    Z13, Z14, K2, Z14
-	VMULPD.Z    Z15, Z16, K3, Z16
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z14, Z10, K1, Z10
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z    Z12, Z10, K2, Z10
-	KMOVB       (SP), K1
-	VMOVUPD     Z10, K1, (CX)(R10*1)
-	KMOVB       1(DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       1(R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z11, K1
-	VMULPD      Z16, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z16, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       1(SP), K1
-	VMOVUPD     Z8, K1, 64(CX)(R10*1)
-	VADDPD      Z16, Z14, Z8
-	VFMADD213PD Z8, Z16, Z14
-	VADDPD      Z11, Z9, Z9
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z14, Z8
-	VMINPD      Z7, Z14, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z14, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
-	JMP         done215
+	CMPQ             SI, $0x08
+	JBE              one216
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	VMOVUPD          Z10, Z13
+	VFMADD213PD      Z0, Z6, Z13
+	VMOVUPD          Z12, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z13, Z14
+	VSUBPD           Z0, Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VPSLLQ           $0x34, Z13, Z13
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z13, Z14, K2, Z14
+	VMULPD.Z         Z15, Z16, K3, Z16
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            (SP), K1
+	VMOVUPD          Z10, K1, (CX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z16, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            1(SP), K1
+	VMOVUPD          Z8, K1, 64(CX)(R10*1)
+	VADDPD           Z16, Z14, Z8
+	VFMADD213PD      Z8, Z16, Z14
+	VADDPD           Z11, Z9, Z9
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z14, Z8
+	VMINPD           Z7, Z14, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z14, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	JMP              done215
 
 one216:
-	MOVQ        R10, R9
-	SHRQ        $0x06, R9
-	KMOVB       (DI)(R9*1), K1
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD.Z   (DX)(R10*1), K2, Z10
-	VXORPD      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS      Y5, Y5, Y5
-	VMAXPD.Z    Z10, Z5, K2, Z9
-	VORPD       Z2, Z10, Z10
-	VCMPPD      $0x15, Z1, Z10, K2, K2
-	VMOVUPD     Z10, Z11
-	VFMADD213PD Z0, Z6, Z11
-	VSUBPD      Z0, Z11, Z12
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VPSLLQ      $0x34, Z11, Z11
-	VMULPD.Z    Z11, Z12, K2, Z12
-	KMOVB       (DI)(R9*1), K1
-	VMOVUPD     Z8, Z8
-	VXORPD      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB       (R8)(R9*1), K2
-	KORW        K1, K2, K2
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z9, K1
-	VMULPD      Z12, Z8, K1, Z8
-	VADDPD      f64_3ff0000000000000<>+0(SB), Z12, Z10
-	VDIVPD.Z    Z10, Z8, K2, Z8
-	KMOVB       (SP), K1
-	VMOVUPD     Z8, K1, (CX)(R10*1)
-	VADDPD      Z9, Z3, Z8
-	VMAXPD      Z9, Z3, Z10
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z8, Z3
-	VMAXPD      Z7, Z12, Z8
-	VMINPD      Z7, Z12, Z9
-	VADDPD      Z9, Z8, Z10
-	VSUBPD      Z8, Z10, Z8
-	VSUBPD      Z8, Z9, Z9
-	VDIVPD      Z10, Z7, Z8
-	VMULPD      Z8, Z9, Z9
-	VPADDQ      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ      $0x34, Z8, Z10
-	VORPD       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD      Z7, Z8, Z8
-	VXORPS      Y5, Y5, Y5
-	VCMPPD      $0x00, Z5, Z10, K1
-	VMOVAPD     Z12, K1, Z8
-	VMOVAPD     Z5, K1, Z9
-	VADDPD      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD      Z11, Z8, Z11
-	VMULPD      Z11, Z11, Z12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD      Z8, Z14, Z14
-	VFMADD213PD Z14, Z12, Z13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD Z13, Z11, Z9
-	VSUBPD      Z9, Z14, Z14
-	VSUBPD      Z14, Z8, Z8
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD      Z8, Z3, Z9
-	VMAXPD      Z8, Z3, Z10
-	VMINPD      Z8, Z3, Z8
-	VSUBPD      Z10, Z9, Z10
-	VSUBPD      Z10, Z8, Z8
-	VADDPD      Z8, Z4, Z4
-	VMOVAPD     Z9, Z3
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	VMOVUPD          Z10, Z11
+	VFMADD213PD      Z0, Z6, Z11
+	VSUBPD           Z0, Z11, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VPSLLQ           $0x34, Z11, Z11
+	VMULPD.Z         Z11, Z12, K2, Z12
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z12, Z8, K1, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z10
+	VDIVPD.Z         Z10, Z8, K2, Z8
+	KMOVB            (SP), K1
+	VMOVUPD          Z8, K1, (CX)(R10*1)
+	VADDPD           Z9, Z3, Z8
+	VMAXPD           Z9, Z3, Z10
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z10, Z8, Z10
+	VSUBPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z8, Z3
+	VMAXPD           Z7, Z12, Z8
+	VMINPD           Z7, Z12, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z12, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
 
 done215:
 	VEXTRACTF64X4 $0x01, Z3, Y5

@@ -101,6 +101,9 @@ func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) e
 	if err != nil {
 		return err
 	}
+	if err := broadcastConstants(result.Functions()); err != nil {
+		return err
+	}
 	if err := pass.Compile.Execute(result); err != nil {
 		return err
 	}

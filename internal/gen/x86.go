@@ -351,14 +351,15 @@ func (v *vec) like(a vreg) vreg {
 	return v.XMM()
 }
 
-// constant returns the place of a constant, repeated to 64 bytes.
+// constant returns the place of a constant, repeated to 32 bytes: instructions on
+// 64 bytes broadcast it (see broadcastConstants).
 func (v *vec) constant(x float64) operand.Mem {
 	var datum operand.Constant = operand.U32(math.Float32bits(float32(x)))
 	if v.double() {
 		datum = operand.U64(math.Float64bits(x))
 	}
 	return v.data(fmt.Sprintf("f%s_%x", v.bits, datum), func() {
-		for range v.lanes {
+		for range avx2.bytes / v.size {
 			v.AppendDatum(datum)
 		}
 	})
