@@ -40,7 +40,7 @@ group2:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPS      (DX)(R9*1), Y4
-	PREFETCHT0   4096(DX)(R9*1)
+	PREFETCHT0   12288(DX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -57,7 +57,7 @@ group2:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y5, Y8, Y8
 	VMOVUPS      64(DX)(R9*1), Y7
-	PREFETCHT0   4160(DX)(R9*1)
+	PREFETCHT0   12352(DX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y7
 	VXORPS       Y5, Y5, Y5
@@ -108,7 +108,7 @@ group2:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
 	VMOVUPS      128(DX)(R9*1), Y5
-	PREFETCHT0   4224(DX)(R9*1)
+	PREFETCHT0   12416(DX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -125,7 +125,7 @@ group2:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y6, Y9, Y9
 	VMOVUPS      192(DX)(R9*1), Y8
-	PREFETCHT0   4288(DX)(R9*1)
+	PREFETCHT0   12480(DX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y8, Y8
 	VXORPS       Y6, Y6, Y6
@@ -1135,7 +1135,7 @@ group11:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPS      (BX)(R11*1), Y4
-	PREFETCHT0   4096(BX)(R11*1)
+	PREFETCHT0   12288(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -1183,7 +1183,7 @@ group11:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
 	VMOVUPS      64(BX)(R11*1), Y5
-	PREFETCHT0   4160(BX)(R11*1)
+	PREFETCHT0   12352(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1235,7 +1235,7 @@ group11:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
 	VMOVUPS      128(BX)(R11*1), Y5
-	PREFETCHT0   4224(BX)(R11*1)
+	PREFETCHT0   12416(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1283,7 +1283,7 @@ group11:
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
 	VMOVUPS      192(BX)(R11*1), Y6
-	PREFETCHT0   4288(BX)(R11*1)
+	PREFETCHT0   12480(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -2484,7 +2484,7 @@ group20:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      (DX)(R10*1), Y3
-	PREFETCHT0   4096(DX)(R10*1)
+	PREFETCHT0   12288(DX)(R10*1)
 	VSUBPS       104(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -2531,7 +2531,7 @@ group20:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
 	VMOVUPS      64(DX)(R10*1), Y4
-	PREFETCHT0   4160(DX)(R10*1)
+	PREFETCHT0   12352(DX)(R10*1)
 	VSUBPS       104(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -2582,7 +2582,7 @@ group20:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
 	VMOVUPS      128(DX)(R10*1), Y4
-	PREFETCHT0   4224(DX)(R10*1)
+	PREFETCHT0   12416(DX)(R10*1)
 	VSUBPS       104(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -2629,7 +2629,7 @@ group20:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y11, Y6, Y6
 	VMOVUPS      192(DX)(R10*1), Y5
-	PREFETCHT0   4288(DX)(R10*1)
+	PREFETCHT0   12480(DX)(R10*1)
 	VSUBPS       104(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y12
 	VSUBPS       Y12, Y7, Y9
@@ -3766,7 +3766,7 @@ group29:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      (BX)(R11*1), Y3
-	PREFETCHT0   4096(BX)(R11*1)
+	PREFETCHT0   12288(BX)(R11*1)
 	VSUBPS       144(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -3829,7 +3829,7 @@ group29:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      64(BX)(R11*1), Y4
-	PREFETCHT0   4160(BX)(R11*1)
+	PREFETCHT0   12352(BX)(R11*1)
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -3896,7 +3896,7 @@ group29:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      128(BX)(R11*1), Y4
-	PREFETCHT0   4224(BX)(R11*1)
+	PREFETCHT0   12416(BX)(R11*1)
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -3959,7 +3959,7 @@ group29:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y10, Y6, Y6
 	VMOVUPS      192(BX)(R11*1), Y5
-	PREFETCHT0   4288(BX)(R11*1)
+	PREFETCHT0   12480(BX)(R11*1)
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y12
 	VSUBPS       Y12, Y7, Y8
@@ -5443,7 +5443,7 @@ group38:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      (CX)(R11*1), Y3
-	PREFETCHT0   4096(CX)(R11*1)
+	PREFETCHT0   12288(CX)(R11*1)
 	VSUBPS       8(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -5512,7 +5512,7 @@ group38:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      64(CX)(R11*1), Y4
-	PREFETCHT0   4160(CX)(R11*1)
+	PREFETCHT0   12352(CX)(R11*1)
 	VSUBPS       8(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -5582,7 +5582,7 @@ group38:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      128(CX)(R11*1), Y4
-	PREFETCHT0   4224(CX)(R11*1)
+	PREFETCHT0   12416(CX)(R11*1)
 	VSUBPS       8(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -5651,7 +5651,7 @@ group38:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(CX)(R11*1), Y5
-	PREFETCHT0   4288(CX)(R11*1)
+	PREFETCHT0   12480(CX)(R11*1)
 	VSUBPS       8(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -7112,7 +7112,7 @@ group45:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      (DX)(R12*1), Y3
-	PREFETCHT0   4096(DX)(R12*1)
+	PREFETCHT0   12288(DX)(R12*1)
 	VSUBPS       48(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -7201,7 +7201,7 @@ group45:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      64(DX)(R12*1), Y4
-	PREFETCHT0   4160(DX)(R12*1)
+	PREFETCHT0   12352(DX)(R12*1)
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7291,7 +7291,7 @@ group45:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPS      128(DX)(R12*1), Y4
-	PREFETCHT0   4224(DX)(R12*1)
+	PREFETCHT0   12416(DX)(R12*1)
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7380,7 +7380,7 @@ group45:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(DX)(R12*1), Y5
-	PREFETCHT0   4288(DX)(R12*1)
+	PREFETCHT0   12480(DX)(R12*1)
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -9217,7 +9217,7 @@ group52:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPS      (BX)(R11*1), Y4
-	PREFETCHT0   4096(BX)(R11*1)
+	PREFETCHT0   12288(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -9265,7 +9265,7 @@ group52:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
 	VMOVUPS      64(BX)(R11*1), Y5
-	PREFETCHT0   4160(BX)(R11*1)
+	PREFETCHT0   12352(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -9317,7 +9317,7 @@ group52:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
 	VMOVUPS      128(BX)(R11*1), Y5
-	PREFETCHT0   4224(BX)(R11*1)
+	PREFETCHT0   12416(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -9365,7 +9365,7 @@ group52:
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
 	VMOVUPS      192(BX)(R11*1), Y6
-	PREFETCHT0   4288(BX)(R11*1)
+	PREFETCHT0   12480(BX)(R11*1)
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -10567,7 +10567,7 @@ group61:
 	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       (DX)(R9*1), Z16
-	PREFETCHT0    4096(DX)(R9*1)
+	PREFETCHT0    12288(DX)(R9*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z16, Z5, K2, Z15
@@ -10577,7 +10577,7 @@ group61:
 	KMOVW         2(DI)(R8*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS       64(DX)(R9*1), Z18
-	PREFETCHT0    4160(DX)(R9*1)
+	PREFETCHT0    12352(DX)(R9*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z18, Z5, K3, Z17
@@ -10587,7 +10587,7 @@ group61:
 	KMOVW         4(DI)(R8*1), K4
 	KORW          K1, K4, K4
 	VMOVUPS       128(DX)(R9*1), Z20
-	PREFETCHT0    4224(DX)(R9*1)
+	PREFETCHT0    12416(DX)(R9*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z20, Z5, K4, Z19
@@ -10597,7 +10597,7 @@ group61:
 	KMOVW         6(DI)(R8*1), K5
 	KORW          K1, K5, K5
 	VMOVUPS       192(DX)(R9*1), Z22
-	PREFETCHT0    4288(DX)(R9*1)
+	PREFETCHT0    12480(DX)(R9*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VMAXPS.Z      Z22, Z5, K5, Z21
@@ -11008,7 +11008,7 @@ group70:
 	KMOVW            (R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          (BX)(R11*1), Z9
-	PREFETCHT0       4096(BX)(R11*1)
+	PREFETCHT0       12288(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
@@ -11018,7 +11018,7 @@ group70:
 	KMOVW            2(R9)(R10*1), K3
 	KORW             K1, K3, K3
 	VMOVUPS          64(BX)(R11*1), Z11
-	PREFETCHT0       4160(BX)(R11*1)
+	PREFETCHT0       12352(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z11, Z5, K3, Z10
@@ -11028,7 +11028,7 @@ group70:
 	KMOVW            4(R9)(R10*1), K4
 	KORW             K1, K4, K4
 	VMOVUPS          128(BX)(R11*1), Z13
-	PREFETCHT0       4224(BX)(R11*1)
+	PREFETCHT0       12416(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z13, Z5, K4, Z12
@@ -11038,7 +11038,7 @@ group70:
 	KMOVW            6(R9)(R10*1), K5
 	KORW             K1, K5, K5
 	VMOVUPS          192(BX)(R11*1), Z15
-	PREFETCHT0       4288(BX)(R11*1)
+	PREFETCHT0       12480(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z15, Z5, K5, Z14
@@ -11592,7 +11592,7 @@ group79:
 	KMOVW         (R8)(R9*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       (DX)(R10*1), Z17
-	PREFETCHT0    4096(DX)(R10*1)
+	PREFETCHT0    12288(DX)(R10*1)
 	VSUBPS        Z15, Z17, Z18
 	VSUBPS        Z17, Z18, Z20
 	VSUBPS        Z20, Z18, Z19
@@ -11612,7 +11612,7 @@ group79:
 	KMOVW         2(R8)(R9*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS       64(DX)(R10*1), Z20
-	PREFETCHT0    4160(DX)(R10*1)
+	PREFETCHT0    12352(DX)(R10*1)
 	VSUBPS        Z15, Z20, Z21
 	VSUBPS        Z20, Z21, Z23
 	VSUBPS        Z23, Z21, Z22
@@ -11666,7 +11666,7 @@ group79:
 	KMOVW         4(R8)(R9*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       128(DX)(R10*1), Z18
-	PREFETCHT0    4224(DX)(R10*1)
+	PREFETCHT0    12416(DX)(R10*1)
 	VSUBPS        Z15, Z18, Z19
 	VSUBPS        Z18, Z19, Z21
 	VSUBPS        Z21, Z19, Z20
@@ -11686,7 +11686,7 @@ group79:
 	KMOVW         6(R8)(R9*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS       192(DX)(R10*1), Z21
-	PREFETCHT0    4288(DX)(R10*1)
+	PREFETCHT0    12480(DX)(R10*1)
 	VSUBPS        Z15, Z21, Z22
 	VSUBPS        Z21, Z22, Z25
 	VSUBPS        Z25, Z22, Z23
@@ -12157,7 +12157,7 @@ group88:
 	KMOVW            (R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          (BX)(R11*1), Z10
-	PREFETCHT0       4096(BX)(R11*1)
+	PREFETCHT0       12288(BX)(R11*1)
 	VSUBPS           Z8, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -12178,7 +12178,7 @@ group88:
 	KMOVW            2(R9)(R10*1), K4
 	KORW             K3, K4, K4
 	VMOVUPS          64(BX)(R11*1), Z13
-	PREFETCHT0       4160(BX)(R11*1)
+	PREFETCHT0       12352(BX)(R11*1)
 	VSUBPS           Z8, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -12251,7 +12251,7 @@ group88:
 	KMOVW            4(R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          128(BX)(R11*1), Z11
-	PREFETCHT0       4224(BX)(R11*1)
+	PREFETCHT0       12416(BX)(R11*1)
 	VSUBPS           Z8, Z11, Z12
 	VSUBPS           Z11, Z12, Z14
 	VSUBPS           Z14, Z12, Z13
@@ -12272,7 +12272,7 @@ group88:
 	KMOVW            6(R9)(R10*1), K4
 	KORW             K3, K4, K4
 	VMOVUPS          192(BX)(R11*1), Z14
-	PREFETCHT0       4288(BX)(R11*1)
+	PREFETCHT0       12480(BX)(R11*1)
 	VSUBPS           Z8, Z14, Z15
 	VSUBPS           Z14, Z15, Z18
 	VSUBPS           Z18, Z15, Z16
@@ -12851,7 +12851,7 @@ group97:
 	KMOVW         (R9)(R10*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       (CX)(R11*1), Z16
-	PREFETCHT0    4096(CX)(R11*1)
+	PREFETCHT0    12288(CX)(R11*1)
 	VSUBPS        Z14, Z16, Z17
 	VSUBPS        Z16, Z17, Z19
 	VSUBPS        Z19, Z17, Z18
@@ -12871,7 +12871,7 @@ group97:
 	KMOVW         2(R9)(R10*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS       64(CX)(R11*1), Z19
-	PREFETCHT0    4160(CX)(R11*1)
+	PREFETCHT0    12352(CX)(R11*1)
 	VSUBPS        Z14, Z19, Z20
 	VSUBPS        Z19, Z20, Z22
 	VSUBPS        Z22, Z20, Z21
@@ -12962,7 +12962,7 @@ group97:
 	KMOVW         4(R9)(R10*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       128(CX)(R11*1), Z17
-	PREFETCHT0    4224(CX)(R11*1)
+	PREFETCHT0    12416(CX)(R11*1)
 	VSUBPS        Z14, Z17, Z18
 	VSUBPS        Z17, Z18, Z20
 	VSUBPS        Z20, Z18, Z19
@@ -12982,7 +12982,7 @@ group97:
 	KMOVW         6(R9)(R10*1), K3
 	KORW          K1, K3, K3
 	VMOVUPS       192(CX)(R11*1), Z20
-	PREFETCHT0    4288(CX)(R11*1)
+	PREFETCHT0    12480(CX)(R11*1)
 	VSUBPS        Z14, Z20, Z21
 	VSUBPS        Z20, Z21, Z23
 	VSUBPS        Z23, Z21, Z22
@@ -13554,7 +13554,7 @@ group104:
 	KMOVW            (R10)(R11*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          (DX)(R12*1), Z9
-	PREFETCHT0       4096(DX)(R12*1)
+	PREFETCHT0       12288(DX)(R12*1)
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -13575,7 +13575,7 @@ group104:
 	KMOVW            2(R10)(R11*1), K4
 	KORW             K3, K4, K4
 	VMOVUPS          64(DX)(R12*1), Z12
-	PREFETCHT0       4160(DX)(R12*1)
+	PREFETCHT0       12352(DX)(R12*1)
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z15
 	VSUBPS           Z15, Z13, Z14
@@ -13693,7 +13693,7 @@ group104:
 	KMOVW            4(R10)(R11*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          128(DX)(R12*1), Z10
-	PREFETCHT0       4224(DX)(R12*1)
+	PREFETCHT0       12416(DX)(R12*1)
 	VSUBPS           Z7, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -13714,7 +13714,7 @@ group104:
 	KMOVW            6(R10)(R11*1), K4
 	KORW             K3, K4, K4
 	VMOVUPS          192(DX)(R12*1), Z13
-	PREFETCHT0       4288(DX)(R12*1)
+	PREFETCHT0       12480(DX)(R12*1)
 	VSUBPS           Z7, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -14422,7 +14422,7 @@ group111:
 	KMOVW            (R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS          (BX)(R11*1), Z9
-	PREFETCHT0       4096(BX)(R11*1)
+	PREFETCHT0       12288(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
@@ -14432,7 +14432,7 @@ group111:
 	KMOVW            2(R9)(R10*1), K3
 	KORW             K1, K3, K3
 	VMOVUPS          64(BX)(R11*1), Z11
-	PREFETCHT0       4160(BX)(R11*1)
+	PREFETCHT0       12352(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z11, Z5, K3, Z10
@@ -14442,7 +14442,7 @@ group111:
 	KMOVW            4(R9)(R10*1), K4
 	KORW             K1, K4, K4
 	VMOVUPS          128(BX)(R11*1), Z13
-	PREFETCHT0       4224(BX)(R11*1)
+	PREFETCHT0       12416(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z13, Z5, K4, Z12
@@ -14452,7 +14452,7 @@ group111:
 	KMOVW            6(R9)(R10*1), K5
 	KORW             K1, K5, K5
 	VMOVUPS          192(BX)(R11*1), Z15
-	PREFETCHT0       4288(BX)(R11*1)
+	PREFETCHT0       12480(BX)(R11*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z15, Z5, K5, Z14
@@ -14999,7 +14999,7 @@ group120:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
 	VMOVUPD      (CX)(R8*1), Y3
-	PREFETCHT0   4096(CX)(R8*1)
+	PREFETCHT0   12288(CX)(R8*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -15016,7 +15016,7 @@ group120:
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y4, Y7, Y7
 	VMOVUPD      64(CX)(R8*1), Y6
-	PREFETCHT0   4160(CX)(R8*1)
+	PREFETCHT0   12352(CX)(R8*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y6, Y6
 	VXORPS       Y4, Y4, Y4
@@ -15076,7 +15076,7 @@ group120:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPD      128(CX)(R8*1), Y4
-	PREFETCHT0   4224(CX)(R8*1)
+	PREFETCHT0   12416(CX)(R8*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -15093,7 +15093,7 @@ group120:
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y5, Y8, Y8
 	VMOVUPD      192(CX)(R8*1), Y7
-	PREFETCHT0   4288(CX)(R8*1)
+	PREFETCHT0   12480(CX)(R8*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y7, Y7
 	VXORPS       Y5, Y5, Y5
@@ -16631,7 +16631,7 @@ group127:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
 	VMOVUPD      (DX)(R10*1), Y3
-	PREFETCHT0   4096(DX)(R10*1)
+	PREFETCHT0   12288(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -16648,7 +16648,7 @@ group127:
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
 	VMOVUPD      64(DX)(R10*1), Y7
-	PREFETCHT0   4160(DX)(R10*1)
+	PREFETCHT0   12352(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -16740,7 +16740,7 @@ group127:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPD      128(DX)(R10*1), Y4
-	PREFETCHT0   4224(DX)(R10*1)
+	PREFETCHT0   12416(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -16757,7 +16757,7 @@ group127:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
 	VMOVUPD      192(DX)(R10*1), Y8
-	PREFETCHT0   4288(DX)(R10*1)
+	PREFETCHT0   12480(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -18441,7 +18441,7 @@ group134:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (CX)(R9*1), Y2
-	PREFETCHT0   4096(CX)(R9*1)
+	PREFETCHT0   12288(CX)(R9*1)
 	VSUBPD       136(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -18493,7 +18493,7 @@ group134:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y8, Y4, Y4
 	VMOVUPD      64(CX)(R9*1), Y3
-	PREFETCHT0   4160(CX)(R9*1)
+	PREFETCHT0   12352(CX)(R9*1)
 	VSUBPD       136(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -18548,7 +18548,7 @@ group134:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y8, Y4, Y4
 	VMOVUPD      128(CX)(R9*1), Y3
-	PREFETCHT0   4224(CX)(R9*1)
+	PREFETCHT0   12416(CX)(R9*1)
 	VSUBPD       136(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -18600,7 +18600,7 @@ group134:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y10, Y5, Y5
 	VMOVUPD      192(CX)(R9*1), Y4
-	PREFETCHT0   4288(CX)(R9*1)
+	PREFETCHT0   12480(CX)(R9*1)
 	VSUBPD       136(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y8
@@ -20184,7 +20184,7 @@ group141:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (DX)(R10*1), Y2
-	PREFETCHT0   4096(DX)(R10*1)
+	PREFETCHT0   12288(DX)(R10*1)
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -20252,7 +20252,7 @@ group141:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      64(DX)(R10*1), Y3
-	PREFETCHT0   4160(DX)(R10*1)
+	PREFETCHT0   12352(DX)(R10*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20323,7 +20323,7 @@ group141:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      128(DX)(R10*1), Y3
-	PREFETCHT0   4224(DX)(R10*1)
+	PREFETCHT0   12416(DX)(R10*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20391,7 +20391,7 @@ group141:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
 	VMOVUPD      192(DX)(R10*1), Y4
-	PREFETCHT0   4288(DX)(R10*1)
+	PREFETCHT0   12480(DX)(R10*1)
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y7
@@ -22326,7 +22326,7 @@ group148:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (CX)(R11*1), Y2
-	PREFETCHT0   4096(CX)(R11*1)
+	PREFETCHT0   12288(CX)(R11*1)
 	VSUBPD       136(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -22422,7 +22422,7 @@ group148:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      64(CX)(R11*1), Y3
-	PREFETCHT0   4160(CX)(R11*1)
+	PREFETCHT0   12352(CX)(R11*1)
 	VSUBPD       136(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -22519,7 +22519,7 @@ group148:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      128(CX)(R11*1), Y3
-	PREFETCHT0   4224(CX)(R11*1)
+	PREFETCHT0   12416(CX)(R11*1)
 	VSUBPD       136(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -22615,7 +22615,7 @@ group148:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      192(CX)(R11*1), Y4
-	PREFETCHT0   4288(CX)(R11*1)
+	PREFETCHT0   12480(CX)(R11*1)
 	VSUBPD       136(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -24635,7 +24635,7 @@ group155:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (DX)(R12*1), Y2
-	PREFETCHT0   4096(DX)(R12*1)
+	PREFETCHT0   12288(DX)(R12*1)
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -24751,7 +24751,7 @@ group155:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      64(DX)(R12*1), Y3
-	PREFETCHT0   4160(DX)(R12*1)
+	PREFETCHT0   12352(DX)(R12*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -24868,7 +24868,7 @@ group155:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      128(DX)(R12*1), Y3
-	PREFETCHT0   4224(DX)(R12*1)
+	PREFETCHT0   12416(DX)(R12*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -24984,7 +24984,7 @@ group155:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      192(DX)(R12*1), Y4
-	PREFETCHT0   4288(DX)(R12*1)
+	PREFETCHT0   12480(DX)(R12*1)
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -27426,7 +27426,7 @@ group162:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
 	VMOVUPD      (DX)(R10*1), Y3
-	PREFETCHT0   4096(DX)(R10*1)
+	PREFETCHT0   12288(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -27443,7 +27443,7 @@ group162:
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
 	VMOVUPD      64(DX)(R10*1), Y7
-	PREFETCHT0   4160(DX)(R10*1)
+	PREFETCHT0   12352(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -27535,7 +27535,7 @@ group162:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
 	VMOVUPD      128(DX)(R10*1), Y4
-	PREFETCHT0   4224(DX)(R10*1)
+	PREFETCHT0   12416(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -27552,7 +27552,7 @@ group162:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
 	VMOVUPD      192(DX)(R10*1), Y8
-	PREFETCHT0   4288(DX)(R10*1)
+	PREFETCHT0   12480(DX)(R10*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -29229,7 +29229,7 @@ group169:
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (CX)(R8*1), Z9
-	PREFETCHT0       4096(CX)(R8*1)
+	PREFETCHT0       12288(CX)(R8*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z9, Z5, K2, Z8
@@ -29239,7 +29239,7 @@ group169:
 	KMOVB            1(SI)(DI*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          64(CX)(R8*1), Z11
-	PREFETCHT0       4160(CX)(R8*1)
+	PREFETCHT0       12352(CX)(R8*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z11, Z5, K3, Z10
@@ -29249,7 +29249,7 @@ group169:
 	KMOVB            2(SI)(DI*1), K4
 	KORW             K1, K4, K4
 	VMOVUPD          128(CX)(R8*1), Z13
-	PREFETCHT0       4224(CX)(R8*1)
+	PREFETCHT0       12416(CX)(R8*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z13, Z5, K4, Z12
@@ -29259,7 +29259,7 @@ group169:
 	KMOVB            3(SI)(DI*1), K5
 	KORW             K1, K5, K5
 	VMOVUPD          192(CX)(R8*1), Z15
-	PREFETCHT0       4288(CX)(R8*1)
+	PREFETCHT0       12480(CX)(R8*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z15, Z5, K5, Z14
@@ -29866,7 +29866,7 @@ group176:
 	KMOVB            (R8)(R9*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (DX)(R10*1), Z10
-	PREFETCHT0       4096(DX)(R10*1)
+	PREFETCHT0       12288(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
@@ -29876,7 +29876,7 @@ group176:
 	KMOVB            1(R8)(R9*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          64(DX)(R10*1), Z12
-	PREFETCHT0       4160(DX)(R10*1)
+	PREFETCHT0       12352(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z12, Z5, K3, Z11
@@ -29886,7 +29886,7 @@ group176:
 	KMOVB            2(R8)(R9*1), K4
 	KORW             K1, K4, K4
 	VMOVUPD          128(DX)(R10*1), Z14
-	PREFETCHT0       4224(DX)(R10*1)
+	PREFETCHT0       12416(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z14, Z5, K4, Z13
@@ -29896,7 +29896,7 @@ group176:
 	KMOVB            3(R8)(R9*1), K5
 	KORW             K1, K5, K5
 	VMOVUPD          192(DX)(R10*1), Z16
-	PREFETCHT0       4288(DX)(R10*1)
+	PREFETCHT0       12480(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z16, Z5, K5, Z15
@@ -30638,7 +30638,7 @@ group183:
 	KMOVB            (DI)(R8*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (CX)(R9*1), Z10
-	PREFETCHT0       4096(CX)(R9*1)
+	PREFETCHT0       12288(CX)(R9*1)
 	VSUBPD           Z8, Z10, Z11
 	VSUBPD           Z10, Z11, Z13
 	VSUBPD           Z13, Z11, Z12
@@ -30658,7 +30658,7 @@ group183:
 	KMOVB            1(DI)(R8*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          64(CX)(R9*1), Z13
-	PREFETCHT0       4160(CX)(R9*1)
+	PREFETCHT0       12352(CX)(R9*1)
 	VSUBPD           Z8, Z13, Z14
 	VSUBPD           Z13, Z14, Z16
 	VSUBPD           Z16, Z14, Z15
@@ -30721,7 +30721,7 @@ group183:
 	KMOVB            2(DI)(R8*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          128(CX)(R9*1), Z11
-	PREFETCHT0       4224(CX)(R9*1)
+	PREFETCHT0       12416(CX)(R9*1)
 	VSUBPD           Z8, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -30741,7 +30741,7 @@ group183:
 	KMOVB            3(DI)(R8*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          192(CX)(R9*1), Z14
-	PREFETCHT0       4288(CX)(R9*1)
+	PREFETCHT0       12480(CX)(R9*1)
 	VSUBPD           Z8, Z14, Z15
 	VSUBPD           Z14, Z15, Z18
 	VSUBPD           Z18, Z15, Z16
@@ -31399,7 +31399,7 @@ group190:
 	KMOVB            (R8)(R9*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (DX)(R10*1), Z11
-	PREFETCHT0       4096(DX)(R10*1)
+	PREFETCHT0       12288(DX)(R10*1)
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -31420,7 +31420,7 @@ group190:
 	KMOVB            1(R8)(R9*1), K4
 	KORW             K3, K4, K4
 	VMOVUPD          64(DX)(R10*1), Z14
-	PREFETCHT0       4160(DX)(R10*1)
+	PREFETCHT0       12352(DX)(R10*1)
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -31502,7 +31502,7 @@ group190:
 	KMOVB            2(R8)(R9*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          128(DX)(R10*1), Z12
-	PREFETCHT0       4224(DX)(R10*1)
+	PREFETCHT0       12416(DX)(R10*1)
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -31523,7 +31523,7 @@ group190:
 	KMOVB            3(R8)(R9*1), K4
 	KORW             K3, K4, K4
 	VMOVUPD          192(DX)(R10*1), Z15
-	PREFETCHT0       4288(DX)(R10*1)
+	PREFETCHT0       12480(DX)(R10*1)
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z19
 	VSUBPD           Z19, Z16, Z17
@@ -32283,7 +32283,7 @@ group197:
 	KMOVB            (R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (CX)(R11*1), Z10
-	PREFETCHT0       4096(CX)(R11*1)
+	PREFETCHT0       12288(CX)(R11*1)
 	VSUBPD           Z8, Z10, Z11
 	VSUBPD           Z10, Z11, Z13
 	VSUBPD           Z13, Z11, Z12
@@ -32303,7 +32303,7 @@ group197:
 	KMOVB            1(R9)(R10*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          64(CX)(R11*1), Z13
-	PREFETCHT0       4160(CX)(R11*1)
+	PREFETCHT0       12352(CX)(R11*1)
 	VSUBPD           Z8, Z13, Z14
 	VSUBPD           Z13, Z14, Z16
 	VSUBPD           Z16, Z14, Z15
@@ -32448,7 +32448,7 @@ group197:
 	KMOVB            2(R9)(R10*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          128(CX)(R11*1), Z11
-	PREFETCHT0       4224(CX)(R11*1)
+	PREFETCHT0       12416(CX)(R11*1)
 	VSUBPD           Z8, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -32468,7 +32468,7 @@ group197:
 	KMOVB            3(R9)(R10*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          192(CX)(R11*1), Z14
-	PREFETCHT0       4288(CX)(R11*1)
+	PREFETCHT0       12480(CX)(R11*1)
 	VSUBPD           Z8, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -33322,7 +33322,7 @@ group204:
 	KMOVB            (R10)(R11*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (DX)(R12*1), Z11
-	PREFETCHT0       4096(DX)(R12*1)
+	PREFETCHT0       12288(DX)(R12*1)
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -33343,7 +33343,7 @@ group204:
 	KMOVB            1(R10)(R11*1), K4
 	KORW             K3, K4, K4
 	VMOVUPD          64(DX)(R12*1), Z14
-	PREFETCHT0       4160(DX)(R12*1)
+	PREFETCHT0       12352(DX)(R12*1)
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -33515,7 +33515,7 @@ group204:
 	KMOVB            2(R10)(R11*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          128(DX)(R12*1), Z12
-	PREFETCHT0       4224(DX)(R12*1)
+	PREFETCHT0       12416(DX)(R12*1)
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -33536,7 +33536,7 @@ group204:
 	KMOVB            3(R10)(R11*1), K4
 	KORW             K3, K4, K4
 	VMOVUPD          192(DX)(R12*1), Z15
-	PREFETCHT0       4288(DX)(R12*1)
+	PREFETCHT0       12480(DX)(R12*1)
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z18
 	VSUBPD           Z18, Z16, Z17
@@ -34524,7 +34524,7 @@ group211:
 	KMOVB            (R8)(R9*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD          (DX)(R10*1), Z10
-	PREFETCHT0       4096(DX)(R10*1)
+	PREFETCHT0       12288(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
@@ -34534,7 +34534,7 @@ group211:
 	KMOVB            1(R8)(R9*1), K3
 	KORW             K1, K3, K3
 	VMOVUPD          64(DX)(R10*1), Z12
-	PREFETCHT0       4160(DX)(R10*1)
+	PREFETCHT0       12352(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z12, Z5, K3, Z11
@@ -34544,7 +34544,7 @@ group211:
 	KMOVB            2(R8)(R9*1), K4
 	KORW             K1, K4, K4
 	VMOVUPD          128(DX)(R10*1), Z14
-	PREFETCHT0       4224(DX)(R10*1)
+	PREFETCHT0       12416(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z14, Z5, K4, Z13
@@ -34554,7 +34554,7 @@ group211:
 	KMOVB            3(R8)(R9*1), K5
 	KORW             K1, K5, K5
 	VMOVUPD          192(DX)(R10*1), Z16
-	PREFETCHT0       4288(DX)(R10*1)
+	PREFETCHT0       12480(DX)(R10*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z16, Z5, K5, Z15

@@ -141,7 +141,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 // A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
 // rows: the gradient finds scores and bits in the nearest caches.
 const (
-	lossChunkLen  = 8192
+	lossChunkLen  = 16384
 	lossChunkRows = mostParts
 )
 
