@@ -53,6 +53,7 @@ func TestHashes(t *testing.T) {
 		{"softUnit", 0xa8bbd2d0986d2c83, hashSoftUnit},
 		{"accumulate/float32", 0xfe7a367622e5e149, hashAccumulate[float32]},
 		{"accumulate/float64", 0x5192c00692da9f7f, hashAccumulate[float64]},
+		{"addParts", 0xea2b3ce0ef231bd7, hashAddParts},
 		{"packBytes", 0x2cffb9485a25eb66, hashPackBytes},
 		{"tiltExp/float32", 0x994c318f8ffa6df5, hashTiltExp[float32]},
 		{"tiltExp/float64", 0x994c318f8ffa6df5, hashTiltExp[float64]},
@@ -307,6 +308,16 @@ func hashAccumulate[T Float](h *resultHash, r *rawRand) {
 	}
 	accumulate(dst, stride, x, stride, rows, n)
 	addHash(h, dst...)
+}
+
+func hashAddParts(h *resultHash, r *rawRand) {
+	p := addParts(r.manyOdds(r.eights(), 16))
+	if !p.right() {
+		h.word(1)
+		return
+	}
+	addHash(h, p.sum[:]...)
+	addHash(h, p.min, p.max)
 }
 
 func hashPackBytes(h *resultHash, r *rawRand) {

@@ -50,6 +50,7 @@ func TestInstructionCounts(t *testing.T) {
 		{"accumulate64", "group", 16, 16},
 		{"finishSums32", "rows", 4, 4},
 		{"finishSums64", "rows", 4, 4},
+		{"addParts64", "loop", 8, 8},
 		{"bceSums32", "group", 64, 64},
 		{"bceSums64", "group", 32, 32},
 		{"bceGrad32", "group", 64, 64},
