@@ -2,43 +2,103 @@ package gen
 
 import "github.com/mmcloughlin/avo/operand"
 
-// A rowPlaces is where a row's scores and exponentials are; w is nil where
-// these are not kept.
-type rowPlaces struct {
-	x, stride gpreg
-	w         gpreg
-	wStride   operand.Mem
+// wideRows emits the loops through the rows on AVX-512; it goes to done where
+// there are no more.
+func (k *selectKernel) wideRows(p *pipeline, done string) {
+	row := k.newLabel("row")
+	for vectors := 1; vectors <= 4; vectors *= 2 {
+		long := k.newLabel("long")
+		k.CMPQ(k.length, operand.U8(vectors*k.lanes))
+		k.JG(operand.LabelRef(long))
+		k.groupsOfRows(p, vectors)
+		k.CMPQ(k.rows, operand.U8(0))
+		k.JEQ(operand.LabelRef(done))
+		k.JMP(operand.LabelRef(row))
+		k.Label(long)
+	}
+	k.Label(row)
+	k.wideRow(p)
+	k.nextRow(row)
 }
 
-// groupAt returns the group whose elements are at x + off; the exponentials go
-// to w + wOff.
-func (s *sides) groupAt(x, off, w, wOff gpreg) *registerGroup {
-	v := s.vec
-	place := func(base, off gpreg) func(i int) operand.Mem {
+// wideRow emits the loop through the groups of a row.
+func (k *selectKernel) wideRow(p *pipeline) {
+	var (
+		v, size = k.vec, 4 * k.lanes
+		next    = v.GP64()
+		part    = []mask{v.newMask(), v.newMask(), v.newMask(), v.newMask()}
+		this    = k.groupAt(k.off, nil)
+		after   = k.groupAt(next, part)
+	)
+	group, whole := v.newLabel("group"), v.newLabel("whole")
+	k.negative.clear()
+	k.positive.clear()
+	k.XORQ(k.off, k.off)
+	k.MOVQ(k.length, k.left)
+	k.MOVQ(operand.U32(size), k.at)
+	k.CMPQ(k.left, k.at)
+	k.CMOVQLT(k.left, k.at)
+	v.firstMasks(part, k.at)
+	p.begin(k.groupAt(k.off, part))
+	// The lanes of a group are added while the next is evaluated.
+	n, t := v.reg(), v.reg()
+	v.zero(n)
+	v.zero(t)
+	lanes := func() {
+		k.negative.group, k.positive.group = n, t
+		k.negative.lanes(0)
+		k.positive.lanes(0)
+	}
+	k.Label(group)
+	k.copy.block()
+	k.LEAQ(operand.Mem{Base: k.off, Disp: 256}, next)
+	k.SUBQ(operand.U32(size), k.left)
+	k.CMPQ(k.left, operand.U8(size))
+	k.JGE(operand.LabelRef(whole))
+	// After the last group nothing is loaded, nor are bits that do not exist.
+	k.XORQ(k.at, k.at)
+	k.TESTQ(k.left, k.left)
+	k.CMOVQLE(k.off, next)
+	k.CMOVQGT(k.left, k.at)
+	v.firstMasks(part, k.at)
+	k.Label(whole)
+	negatives, positives := p.group(this, after, lanes)
+	v.move(v.groupSum(negatives), n)
+	v.move(v.groupSum(positives), t)
+	k.ADDQ(operand.I32(256), k.off)
+	k.TESTQ(k.left, k.left)
+	k.JG(operand.LabelRef(group))
+	lanes()
+}
+
+// groupAt returns the row's group at off, the registers of which exist in part.
+func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
+	place := func(base gpreg) func(i int) operand.Mem {
 		if base == nil {
 			return nil
 		}
-		return func(i int) operand.Mem { return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * v.bytes} }
+		return func(i int) operand.Mem { return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * k.bytes} }
 	}
 	return &registerGroup{
-		begin: func() { s.group(off) },
-		x:     place(x, off),
-		pos:   func(i int) mask { return s.mask(s.pos, i) },
-		neg:   func(i int) mask { return s.mask(s.neg, i) },
-		w:     place(w, wOff),
+		begin: func() { k.group(off) },
+		x:     place(k.x),
+		part:  part,
+		pos:   func(i int) mask { return k.mask(k.pos, i) },
+		neg:   func(i int) mask { return k.mask(k.neg, i) },
+		w:     place(k.w),
 	}
 }
 
-// groupsOfRows emits selectSums of rows of so many virtual vectors at most, on
-// AVX-512: a group is one row of four, or two of two, or four of one. It leaves
-// what does not fill a group.
-func groupsOfRows(line *pipeline, s *sides, sums *rowSums, side *sideCopy, at *rowPlaces, vectors int, length, rows operand.Mem, a, b operand.Mem) {
-	v, count := line.vec, 4/vectors
+// groupsOfRows emits the loop through rows of so many virtual vectors at most: a
+// group is one row of four, or two of two, or four of one. It leaves what does
+// not fill a group.
+func (k *selectKernel) groupsOfRows(p *pipeline, vectors int) {
+	v, count := k.vec, 4/vectors
 	again, check, rest := v.newLabel("again"), v.newLabel("check"), v.newLabel("rest")
 	x, pos, wStep, free := v.GP64(), v.GP64(), v.GP64(), v.GP64()
-	part := lastMasks(v, length, vectors)
-	if at.w != nil {
-		v.MOVQ(at.wStride, wStep)
+	part := v.lastMasks(k.length, vectors)
+	if k.w != nil {
+		v.MOVQ(k.wStride, wStep)
 	}
 	// Register i holds vector i%vectors of row i/vectors.
 	place := func(base, step gpreg, size int) func(i int) operand.Mem {
@@ -48,53 +108,66 @@ func groupsOfRows(line *pipeline, s *sides, sums *rowSums, side *sideCopy, at *r
 		return func(i int) operand.Mem { return v.rowPlace(base, step, i/vectors, i%vectors*size, free) }
 	}
 	bits := func(base gpreg) func(i int) mask {
-		from := place(base, s.step, v.lanes/8)
+		from := place(base, k.step, v.lanes/8)
 		return func(i int) mask {
-			k := v.newMask()
-			v.loadMask(from(i), k)
-			return k
+			m := v.newMask()
+			v.loadMask(from(i), m)
+			return m
 		}
 	}
 	group := func(x, pos gpreg) *registerGroup {
 		return &registerGroup{
 			begin: func() {},
-			x:     place(x, at.stride, v.bytes),
+			x:     place(x, k.stride, v.bytes),
 			part:  part,
 			pos:   bits(pos),
-			neg:   bits(s.neg),
-			w:     place(at.w, wStep, v.bytes),
+			neg:   bits(k.neg),
+			w:     place(k.w, wStep, v.bytes),
 		}
 	}
-	this, next := group(at.x, s.pos), group(x, pos)
+	this, next := group(k.x, k.pos), group(x, pos)
 
-	v.CMPQ(rows, operand.U8(count))
+	v.CMPQ(k.rows, operand.U8(count))
 	v.JL(operand.LabelRef(rest))
-	line.begin(this)
+	p.begin(this)
 	v.Label(again)
-	side.block()
+	k.copy.block()
 	// After the last group the same is loaded again.
-	v.LEAQ(operand.Mem{Base: at.x, Index: at.stride, Scale: uint8(count)}, x)
-	v.LEAQ(operand.Mem{Base: s.pos, Index: s.step, Scale: uint8(count)}, pos)
-	v.CMPQ(rows, operand.U8(2*count))
-	v.CMOVQLT(at.x, x)
-	v.CMOVQLT(s.pos, pos)
-	n, t := line.group(this, next, func() {})
+	v.LEAQ(operand.Mem{Base: k.x, Index: k.stride, Scale: uint8(count)}, x)
+	v.LEAQ(operand.Mem{Base: k.pos, Index: k.step, Scale: uint8(count)}, pos)
+	v.CMPQ(k.rows, operand.U8(2*count))
+	v.CMOVQLT(k.x, x)
+	v.CMOVQLT(k.pos, pos)
+	n, t := p.group(this, next, func() {})
 	for row := range count {
 		for i, terms := range [][]vreg{n, t} {
-			sums.put(i, row, v.oneGroup(v.groupSum(terms[row*vectors:][:vectors])))
+			k.sums.put(i, row, v.oneGroup(v.groupSum(terms[row*vectors:][:vectors])))
 		}
 	}
-	for _, p := range []struct{ at, step gpreg }{{at.x, at.stride}, {s.pos, s.step}, {s.neg, s.step}, {at.w, wStep}} {
-		if p.at != nil {
-			v.LEAQ(operand.Mem{Base: p.at, Index: p.step, Scale: uint8(count)}, p.at)
+	for _, m := range []struct{ at, step gpreg }{{k.x, k.stride}, {k.pos, k.step}, {k.neg, k.step}, {k.w, wStep}} {
+		if m.at != nil {
+			v.LEAQ(operand.Mem{Base: m.at, Index: m.step, Scale: uint8(count)}, m.at)
 		}
 	}
-	sums.next(count, rows, check, a, b)
+	k.sums.next(count, k.rows, check, k.a, k.b)
 	v.JMP(operand.LabelRef(rest))
 	v.Label(check)
-	v.CMPQ(rows, operand.U8(count))
+	v.CMPQ(k.rows, operand.U8(count))
 	v.JGE(operand.LabelRef(again))
 	v.Label(rest)
+}
+
+// firstMasks sets masks to the first n lanes of as many registers, 0 ≤ n < 256.
+func (v *vec) firstMasks(masks []mask, n gpreg) {
+	bits := v.GP64()
+	v.MOVQ(operand.I32(-1), bits)
+	v.BZHIQ(n, bits, bits) // all bits for 64 and more
+	for i, m := range masks {
+		if i > 0 {
+			v.SHRQ(operand.U8(v.lanes), bits)
+		}
+		v.loadMask(bits.As32(), m)
+	}
 }
 
 // groupSum returns the sum of a row's vectors.
@@ -110,21 +183,18 @@ func (v *vec) groupSum(x []vreg) vreg {
 	return x[0]
 }
 
-// lastMasks returns the masks of a group's registers, where rows of that length
-// have at most so many vectors and more than half of these, on AVX-512.
-func lastMasks(v *vec, length operand.Mem, vectors int) (part []mask) {
+// lastMasks returns the masks of a group's registers, of rows of that length: at
+// most so many vectors and more than half of these.
+func (v *vec) lastMasks(length operand.Mem, vectors int) (part []mask) {
 	cut := (vectors + 1) / 2 // vectors that may be cut
-	bits, left := v.GP64(), v.GP64()
+	left := v.GP64()
 	v.MOVQ(length, left)
 	v.SUBQ(operand.U8((vectors-cut)*v.lanes), left)
-	v.MOVQ(operand.I32(-1), bits)
-	v.BZHIQ(left, bits, bits)
 	row := make([]mask, vectors)
 	for i := vectors - cut; i < vectors; i++ {
 		row[i] = v.newMask()
-		v.loadMask(bits.As32(), row[i])
-		v.SHRQ(operand.U8(v.lanes), bits)
 	}
+	v.firstMasks(row[vectors-cut:], left)
 	for range 4 / vectors {
 		part = append(part, row...)
 	}

@@ -30,184 +30,151 @@ func selectSums(v *vec, keep bool) {
 	} else {
 		v.kernel("selectSums", "a, b *float64, "+source, doc...)
 	}
+	k := &selectKernel{}
 	// There are registers for all but these.
-	length, rows, wStride := v.argument("n"), v.argument("rows"), operand.Mem{}
-	a, b := v.argument("a"), v.argument("b")
-	var w gpreg
-	var side *sideCopy
+	k.length, k.rows = v.argument("n"), v.argument("rows")
+	k.a, k.b = v.argument("a"), v.argument("b")
 	if keep {
-		w, wStride = v.param("w"), v.argument("wStride")
-		v.SHLQ(operand.U8(log2(v.size)), wStride)
-		side = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
+		k.w, k.wStride = v.param("w"), v.argument("wStride")
+		v.SHLQ(operand.U8(log2(v.size)), k.wStride)
+		k.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
-	x, stride := v.param("x"), v.stride("stride")
-	s := newSides(v)
+	k.x, k.stride = v.param("x"), v.stride("stride")
+	k.sides = newSides(v)
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
-	negative, positive := newSelected(v), newSelected(v)
+	k.negative, k.positive = newSelected(v), newSelected(v)
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	sums := newRowSums(v, 2)
-	sums.slot = v.GP64()
+	k.sums = newRowSums(v, 2)
+	k.sums.slot = v.GP64()
+	k.off, k.left = v.GP64(), v.GP64()
 
-	var (
-		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
-		rest, half, done = v.newLabel("rest"), v.newLabel("half"), v.newLabel("done")
-		one              = v.newLabel("one")
-		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		off, left        = v.GP64(), v.GP64()
-		size             = 4 * v.lanes // of a group
-	)
-	// terms adds the first vectors of a group; whole tells that all its
-	// elements exist. Elements that take no part are not read otherwise.
-	terms := func(vectors int, whole bool) {
-		s.group(off)
-		for h := range v.regs() {
-			// The registers of the same lanes, two at a time, or four where
-			// there are registers enough.
-			step := min(2, vectors)
-			if v.wide() && !v.double() {
-				step = vectors
-			}
-			for first := 0; first < vectors; first += step {
-				var y []vreg
-				var k []mask // of the positives
-				for i := range step {
-					number := (first+i)*v.regs() + h
-					mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: number * v.bytes}
-					r, of := v.reg(), s.mask(s.pos, number)
-					if whole {
-						v.move(mem, r)
-					} else {
-						v.load(v.union(s.mask(s.neg, number), of), mem, r)
-					}
-					if h == 0 {
-						mem.Disp += prefetchAhead
-						v.PREFETCHT0(mem)
-					}
-					v.flip(of, r)
-					v.clamp(r, low, high)
-					y, k = append(y, r), append(k, of)
-				}
-				p, q := e.evaluate(y)
-				if !v.wide() {
-					k = nil // AVX2 has no registers for masks
-				}
-				for i := 0; i < step; i += 2 {
-					number, end := (first+i)*v.regs()+h, min(i+2, step)
-					p, q, k, more := p[i:end], q[i:end], k[min(i, len(k)):], first+i > 0
-					if !keep {
-						negative.pair(v.masks(s, s.neg, nil, number, len(p)), more, p, q)
-						positive.pair(v.masks(s, s.pos, k, number, len(p)), more, p, q)
-						continue
-					}
-					of := func(side gpreg, k []mask) func(i int) mask {
-						return func(i int) mask {
-							if len(k) > 0 {
-								return k[i]
-							}
-							return s.mask(side, number+i*v.regs())
-						}
-					}
-					n, t := v.signed(p, q, of(s.neg, nil), of(s.pos, k), func(i int) operand.Mem {
-						return operand.Mem{Base: w, Index: off, Scale: 1, Disp: (number + i*v.regs()) * v.bytes}
-					})
-					negative.pair(nil, more, n, nil)
-					positive.pair(nil, more, t, nil)
-				}
-			}
-			negative.lanes(h)
-			positive.lanes(h)
-		}
-	}
-
-	v.CMPQ(rows, operand.U8(0))
-	v.JEQ(goTo(last))
-	sums.begin()
-	var line *pipeline
+	last := v.newLabel("last")
+	v.CMPQ(k.rows, operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
+	k.sums.begin()
 	if v.wide() {
-		line = newPipeline(e, low, high)
-		at := &rowPlaces{x: x, stride: stride, w: w, wStride: wStride}
-		for vectors := 1; vectors <= 4; vectors *= 2 {
-			long := v.newLabel("long")
-			v.CMPQ(length, operand.U8(vectors*v.lanes))
-			v.JG(goTo(long))
-			groupsOfRows(line, s, sums, side, at, vectors, length, rows, a, b)
-			v.CMPQ(rows, operand.U8(0))
-			v.JEQ(goTo(last))
-			v.JMP(goTo(row))
-			v.Label(long)
-		}
-	}
-	v.Label(row)
-	negative.clear()
-	positive.clear()
-	v.XORQ(off, off)
-	v.MOVQ(length, left)
-	v.SUBQ(operand.U32(size), left)
-	v.JL(goTo(rest))
-	if v.wide() {
-		next := v.GP64()
-		this, following := s.groupAt(x, off, w, off), s.groupAt(x, next, w, off)
-		line.begin(this)
-		// The lanes of a group are added while the next is evaluated.
-		negative.group, positive.group = v.reg(), v.reg()
-		v.zero(negative.group)
-		v.zero(positive.group)
-		lanes := func() {
-			n, t := negative.group, positive.group
-			negative.lanes(0)
-			positive.lanes(0)
-			negative.group, positive.group = n, t
-		}
-		v.Label(group)
-		side.block()
-		// After the last one the same is loaded again.
-		v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
-		v.SUBQ(operand.U32(size), left)
-		v.CMOVQLT(off, next)
-		n, t := line.group(this, following, lanes)
-		v.move(v.groupSum(n), negative.group)
-		v.move(v.groupSum(t), positive.group)
-		v.ADDQ(operand.I32(256), off)
-		v.TESTQ(left, left)
-		v.JGE(goTo(group))
-		lanes()
+		k.wideRows(newPipeline(e, low, high), last)
 	} else {
-		v.Label(group)
-		side.block()
-		terms(4, true)
-		v.ADDQ(operand.I32(256), off)
-		v.SUBQ(operand.U32(size), left)
-		v.JGE(goTo(group))
+		k.narrowRows(e, low, high)
 	}
-	v.Label(rest)
-	v.ADDQ(operand.U32(size), left)
-	v.JZ(goTo(done))
-	side.block()
-	v.CMPQ(left, operand.U8(2*v.lanes))
-	v.JBE(goTo(half))
-	terms(4, false)
-	v.JMP(goTo(done))
-	v.Label(half)
-	v.CMPQ(left, operand.U8(v.lanes))
-	v.JBE(goTo(one))
-	terms(2, false)
-	v.JMP(goTo(done))
-	v.Label(one)
-	terms(1, false)
-	v.Label(done)
-	v.ADDQ(stride, x)
-	if keep {
-		v.ADDQ(wStride, w)
-	}
-	s.next()
-	sums.put(0, 0, negative.quantities())
-	sums.put(1, 0, positive.quantities())
-	sums.next(1, rows, row, a, b)
 	v.Label(last)
-	side.rest()
+	k.copy.rest()
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// A selectKernel is the state of selectSums.
+type selectKernel struct {
+	*sides
+	length, rows, a, b operand.Mem // arguments
+	x, stride          gpreg
+	w                  gpreg // nil where the exponentials are not kept
+	wStride            operand.Mem
+	copy               *sideCopy
+	negative, positive *selected
+	sums               *rowSums
+	off, left          gpreg // of the row: bytes done, elements left
+}
+
+// nextRow brings down the lanes of a row and goes to the next, at label again.
+func (k *selectKernel) nextRow(again string) {
+	k.ADDQ(k.stride, k.x)
+	if k.w != nil {
+		k.ADDQ(k.wStride, k.w)
+	}
+	k.sides.next()
+	k.sums.put(0, 0, k.negative.quantities())
+	k.sums.put(1, 0, k.positive.quantities())
+	k.sums.next(1, k.rows, again, k.a, k.b)
+}
+
+// narrowRows emits the loop through the rows on AVX2.
+func (k *selectKernel) narrowRows(e *exponential, low, high op) {
+	var (
+		row, group = k.newLabel("row"), k.newLabel("group")
+		rest, half = k.newLabel("rest"), k.newLabel("half")
+		one, done  = k.newLabel("one"), k.newLabel("done")
+		goTo       = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		size       = 4 * k.lanes // of a group
+		terms      = func(vectors int, whole bool) { k.narrowTerms(e, low, high, vectors, whole) }
+	)
+	k.Label(row)
+	k.negative.clear()
+	k.positive.clear()
+	k.XORQ(k.off, k.off)
+	k.MOVQ(k.length, k.left)
+	k.SUBQ(operand.U32(size), k.left)
+	k.JL(goTo(rest))
+	k.Label(group)
+	k.copy.block()
+	terms(4, true)
+	k.ADDQ(operand.I32(256), k.off)
+	k.SUBQ(operand.U32(size), k.left)
+	k.JGE(goTo(group))
+	k.Label(rest)
+	k.ADDQ(operand.U32(size), k.left)
+	k.JZ(goTo(done))
+	k.copy.block()
+	k.CMPQ(k.left, operand.U8(2*k.lanes))
+	k.JBE(goTo(half))
+	terms(4, false)
+	k.JMP(goTo(done))
+	k.Label(half)
+	k.CMPQ(k.left, operand.U8(k.lanes))
+	k.JBE(goTo(one))
+	terms(2, false)
+	k.JMP(goTo(done))
+	k.Label(one)
+	terms(1, false)
+	k.Label(done)
+	k.nextRow(row)
+}
+
+// narrowTerms adds the first vectors of a group; whole tells that all its
+// elements exist. Elements that take no part are not read otherwise.
+func (k *selectKernel) narrowTerms(e *exponential, low, high op, vectors int, whole bool) {
+	v, s := k.vec, k.sides
+	s.group(k.off)
+	for h := range v.regs() {
+		// The registers of the same lanes, two at a time.
+		for first := 0; first < vectors; first += 2 {
+			var y []vreg
+			numbers := []int{first*v.regs() + h, (first+1)*v.regs() + h}[:min(2, vectors)]
+			place := func(base gpreg, i int) operand.Mem {
+				return operand.Mem{Base: base, Index: k.off, Scale: 1, Disp: numbers[i] * v.bytes}
+			}
+			for i, number := range numbers {
+				mem, r, of := place(k.x, i), v.reg(), s.mask(s.pos, number)
+				if whole {
+					v.move(mem, r)
+				} else {
+					v.load(v.union(s.mask(s.neg, number), of), mem, r)
+				}
+				if h == 0 {
+					mem.Disp += prefetchAhead
+					v.PREFETCHT0(mem)
+				}
+				v.flip(of, r)
+				v.clamp(r, low, high)
+				y = append(y, r)
+			}
+			p, q := e.evaluate(y)
+			masks := func(side gpreg) func(i int) mask {
+				return func(i int) mask { return s.mask(side, numbers[i]) }
+			}
+			if k.w == nil {
+				k.negative.products(masks(s.neg), first > 0, p, q)
+				k.positive.products(masks(s.pos), first > 0, p, q)
+				continue
+			}
+			n, t := v.signed(p, q, masks(s.neg), masks(s.pos), func(i int) operand.Mem { return place(k.w, i) })
+			k.negative.terms(first > 0, n)
+			k.positive.terms(first > 0, t)
+		}
+		k.negative.lanes(h)
+		k.positive.lanes(h)
+	}
 }
 
 // A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
@@ -334,18 +301,6 @@ func (v *vec) clearLanes(stack []operand.Mem, registers ...[]vreg) {
 	}
 }
 
-// masks returns the masks of a side for so many registers of the same lanes,
-// from number first of the group on, unless they are in k.
-func (v *vec) masks(s *sides, side gpreg, k []mask, first, count int) []mask {
-	if len(k) > 0 {
-		return k
-	}
-	for i := range count {
-		k = append(k, s.mask(side, first+i*v.regs()))
-	}
-	return k
-}
-
 // signed returns the terms p·q of the negatives, and of the positives, 0
 // elsewhere. Unless place is nil it writes the differences: a term's sign tells
 // its side.
@@ -369,21 +324,30 @@ func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) o
 	return n, t
 }
 
-// pair adds the terms p·q in the lanes of k, of two registers of the same lanes
-// or one; without q the terms p. more tells that they are not the group's first.
-func (a *selected) pair(k []mask, more bool, p, q []vreg) {
-	sum := p[0]
-	if q != nil {
-		sum = a.reg()
-		a.mulKeep(k[0], p[0], q[0], sum)
+// products adds the products p·q in the lanes of k, of one or two registers of
+// the same lanes. more tells that they are not the group's first.
+func (a *selected) products(k func(i int) mask, more bool, p, q []vreg) {
+	sum := a.reg()
+	first := k(0)
+	if len(p) < 2 {
+		a.mulKeep(first, p[0], q[0], sum)
+	} else {
+		second := k(1)
+		a.mulKeep(first, p[0], q[0], sum)
+		a.addProduct(second, p[1], q[1], sum)
 	}
-	switch {
-	case len(p) < 2:
-	case q == nil:
-		a.add(sum, p[1], sum)
-	default:
-		a.addProduct(k[1], p[1], q[1], sum)
+	a.addGroup(more, sum)
+}
+
+// terms is products of the products.
+func (a *selected) terms(more bool, p []vreg) {
+	if len(p) == 2 {
+		a.add(p[0], p[1], p[0])
 	}
+	a.addGroup(more, p[0])
+}
+
+func (a *selected) addGroup(more bool, sum vreg) {
 	if more {
 		a.add(a.group, sum, a.group)
 	} else {
