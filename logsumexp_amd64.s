@@ -407,7 +407,7 @@ DATA f32_3f800000<>+28(SB)/4, $0x3f800000
 GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
 // func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
@@ -443,8 +443,10 @@ row9:
 
 group13:
 	VMOVUPS     (DX)(R12*1), Y4
+	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     64(DX)(R12*1), Y6
+	PREFETCHT0  12352(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y8
 	VFMADD213PS Y0, Y3, Y8
@@ -705,8 +707,10 @@ row17:
 
 group21:
 	VMOVUPS     (DX)(R12*1), Y4
+	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     64(DX)(R12*1), Y6
+	PREFETCHT0  12352(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y8
 	VFMADD213PS Y0, Y3, Y8
@@ -932,7 +936,7 @@ last18:
 	RET
 
 // func maximum32AVX2(max *float32, x *float32, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·maximum32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    max+0(FP), AX
 	MOVQ    x+8(FP), CX
@@ -960,25 +964,27 @@ row25:
 	JZ      rest30
 
 group29:
-	VMOVUPS (CX)(R9*1), Y3
-	VMAXPS  Y1, Y3, Y1
-	VCMPPS  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPS 64(CX)(R9*1), Y3
-	VMAXPS  Y1, Y3, Y1
-	VCMPPS  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPS 32(CX)(R9*1), Y3
-	VMAXPS  Y1, Y3, Y1
-	VCMPPS  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPS 96(CX)(R9*1), Y3
-	VMAXPS  Y1, Y3, Y1
-	VCMPPS  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	ADDQ    $0x80, R9
-	DECQ    R10
-	JNZ     group29
+	VMOVUPS    (CX)(R9*1), Y3
+	PREFETCHT0 12288(CX)(R9*1)
+	VMAXPS     Y1, Y3, Y1
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPS    64(CX)(R9*1), Y3
+	PREFETCHT0 12352(CX)(R9*1)
+	VMAXPS     Y1, Y3, Y1
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPS    32(CX)(R9*1), Y3
+	VMAXPS     Y1, Y3, Y1
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPS    96(CX)(R9*1), Y3
+	VMAXPS     Y1, Y3, Y1
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	ADDQ       $0x80, R9
+	DECQ       R10
+	JNZ        group29
 
 rest30:
 	TESTQ      BX, BX
@@ -1065,7 +1071,7 @@ DATA f32_ff800000<>+28(SB)/4, $0xff800000
 GLOBL f32_ff800000<>(SB), RODATA|NOPTR, $32
 
 // func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·offset32AVX2(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -1095,6 +1101,7 @@ row34:
 
 group38:
 	VMOVUPS      (DX)(R11*1), Y1
+	PREFETCHT0   12288(DX)(R11*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
@@ -1105,6 +1112,7 @@ group38:
 	VINSERTF128  $0x01, X1, Y3, Y1
 	VMOVUPS      Y1, (AX)(R11*1)
 	VMOVUPS      64(DX)(R11*1), Y1
+	PREFETCHT0   12352(DX)(R11*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
@@ -1269,16 +1277,20 @@ short43:
 	CMPQ          R8, $0x08
 	JL            rest42
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     (CX)(DX*1), K1, Z13
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*2), K1, Z14
+	PREFETCHT0    12288(CX)(DX*2)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	LEAQ          (CX)(DX*2), BX
 	VMOVUPS.Z     (BX)(DX*1), K1, Z15
+	PREFETCHT0    12288(BX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -1359,16 +1371,20 @@ short43:
 	VMOVUPD       Z12, 192(SP)
 	LEAQ          (CX)(DX*4), CX
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     (CX)(DX*1), K1, Z13
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*2), K1, Z14
+	PREFETCHT0    12288(CX)(DX*2)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	LEAQ          (CX)(DX*2), BX
 	VMOVUPS.Z     (BX)(DX*1), K1, Z15
+	PREFETCHT0    12288(BX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -1487,15 +1503,19 @@ short45:
 	CMPQ          R8, $0x08
 	JL            rest42
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     64(CX), K2, Z13
+	PREFETCHT0    12352(CX)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*1), K1, Z14
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	VMOVUPS.Z     64(CX)(DX*1), K2, Z15
+	PREFETCHT0    12352(CX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -1566,15 +1586,19 @@ short45:
 	VMOVUPD       Z12, 64(SP)
 	LEAQ          (CX)(DX*2), CX
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     64(CX), K2, Z13
+	PREFETCHT0    12352(CX)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*1), K1, Z14
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	VMOVUPS.Z     64(CX)(DX*1), K2, Z15
+	PREFETCHT0    12352(CX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -1645,15 +1669,19 @@ short45:
 	VMOVUPD       Z12, 192(SP)
 	LEAQ          (CX)(DX*2), CX
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     64(CX), K2, Z13
+	PREFETCHT0    12352(CX)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*1), K1, Z14
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	VMOVUPS.Z     64(CX)(DX*1), K2, Z15
+	PREFETCHT0    12352(CX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -1724,15 +1752,19 @@ short45:
 	VMOVUPD       Z12, 320(SP)
 	LEAQ          (CX)(DX*2), CX
 	VMOVUPS.Z     (CX), K1, Z12
+	PREFETCHT0    12288(CX)
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
 	VMOVUPS.Z     64(CX), K2, Z13
+	PREFETCHT0    12352(CX)
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
 	VMOVUPS.Z     (CX)(DX*1), K1, Z14
+	PREFETCHT0    12288(CX)(DX*1)
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
 	VMOVUPS.Z     64(CX)(DX*1), K2, Z15
+	PREFETCHT0    12352(CX)(DX*1)
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
 	VMOVUPS       Z12, Z16
@@ -2068,7 +2100,7 @@ last48:
 	RET
 
 // func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -2113,12 +2145,16 @@ row55:
 
 two57:
 	VMOVUPS     (DX)(R11*1), Z12
+	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
+	PREFETCHT0  12352(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z13, K4
 	VMOVUPS     128(DX)(R11*1), Z14
+	PREFETCHT0  12416(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z14, K5
 	VMOVUPS     192(DX)(R11*1), Z15
+	PREFETCHT0  12480(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z15, K6
 	VMOVUPS     Z12, Z16
 	VFMADD213PS Z0, Z3, Z16
@@ -2194,8 +2230,10 @@ one58:
 
 group59:
 	VMOVUPS     (DX)(R11*1), Z12
+	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
+	PREFETCHT0  12352(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z13, K4
 	VMOVUPS     Z12, Z14
 	VFMADD213PS Z0, Z3, Z14
@@ -2353,12 +2391,16 @@ row63:
 
 two65:
 	VMOVUPS     (DX)(R11*1), Z12
+	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
+	PREFETCHT0  12352(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z13, K4
 	VMOVUPS     128(DX)(R11*1), Z14
+	PREFETCHT0  12416(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z14, K5
 	VMOVUPS     192(DX)(R11*1), Z15
+	PREFETCHT0  12480(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z15, K6
 	VMOVUPS     Z12, Z16
 	VFMADD213PS Z0, Z3, Z16
@@ -2434,8 +2476,10 @@ one66:
 
 group67:
 	VMOVUPS     (DX)(R11*1), Z12
+	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     64(DX)(R11*1), Z13
+	PREFETCHT0  12352(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z13, K4
 	VMOVUPS     Z12, Z14
 	VFMADD213PS Z0, Z3, Z14
@@ -2549,7 +2593,7 @@ last64:
 	RET
 
 // func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·maximum32AVX512(SB), NOSPLIT, $0-40
 	MOVQ         max+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2578,42 +2622,48 @@ row71:
 	JB      one74
 
 two73:
-	VMOVUPS (CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPS 64(CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPS 128(CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPS 192(CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	ADDQ    $+256, R8
-	SUBQ    $0x02, R9
-	JAE     two73
+	VMOVUPS    (CX)(R8*1), Z2
+	PREFETCHT0 12288(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPS    64(CX)(R8*1), Z2
+	PREFETCHT0 12352(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPS    128(CX)(R8*1), Z2
+	PREFETCHT0 12416(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPS    192(CX)(R8*1), Z2
+	PREFETCHT0 12480(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	ADDQ       $+256, R8
+	SUBQ       $0x02, R9
+	JAE        two73
 
 one74:
 	ADDQ $0x02, R9
 	JZ   rest76
 
 group75:
-	VMOVUPS (CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPS 64(CX)(R8*1), Z2
-	VMAXPS  Z1, Z2, Z1
-	VCMPPS  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	ADDQ    $0x80, R8
-	DECQ    R9
-	JNZ     group75
+	VMOVUPS    (CX)(R8*1), Z2
+	PREFETCHT0 12288(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPS    64(CX)(R8*1), Z2
+	PREFETCHT0 12352(CX)(R8*1)
+	VMAXPS     Z1, Z2, Z1
+	VCMPPS     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	ADDQ       $0x80, R8
+	DECQ       R9
+	JNZ        group75
 
 rest76:
 	TESTQ     BX, BX
@@ -2668,7 +2718,7 @@ last72:
 	RET
 
 // func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·offset32AVX512(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -2699,6 +2749,7 @@ row80:
 
 two82:
 	VMOVUPS       (DX)(R10*1), Z1
+	PREFETCHT0    12288(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -2709,6 +2760,7 @@ two82:
 	VINSERTF64X4  $0x01, Y1, Z3, Z1
 	VMOVUPS       Z1, (AX)(R10*1)
 	VMOVUPS       64(DX)(R10*1), Z1
+	PREFETCHT0    12352(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -2719,6 +2771,7 @@ two82:
 	VINSERTF64X4  $0x01, Y1, Z3, Z1
 	VMOVUPS       Z1, 64(AX)(R10*1)
 	VMOVUPS       128(DX)(R10*1), Z1
+	PREFETCHT0    12416(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -2729,6 +2782,7 @@ two82:
 	VINSERTF64X4  $0x01, Y1, Z3, Z1
 	VMOVUPS       Z1, 128(AX)(R10*1)
 	VMOVUPS       192(DX)(R10*1), Z1
+	PREFETCHT0    12480(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -2748,6 +2802,7 @@ one83:
 
 group84:
 	VMOVUPS       (DX)(R10*1), Z1
+	PREFETCHT0    12288(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -2758,6 +2813,7 @@ group84:
 	VINSERTF64X4  $0x01, Y1, Z3, Z1
 	VMOVUPS       Z1, (AX)(R10*1)
 	VMOVUPS       64(DX)(R10*1), Z1
+	PREFETCHT0    12352(DX)(R10*1)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
@@ -3270,7 +3326,7 @@ DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
@@ -3306,8 +3362,10 @@ row96:
 
 group100:
 	VMOVUPD     (DX)(R12*1), Y4
+	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     64(DX)(R12*1), Y6
+	PREFETCHT0  12352(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y8
 	VFMADD213PD Y0, Y3, Y8
@@ -3618,8 +3676,10 @@ row104:
 
 group108:
 	VMOVUPD     (DX)(R12*1), Y4
+	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     64(DX)(R12*1), Y6
+	PREFETCHT0  12352(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y8
 	VFMADD213PD Y0, Y3, Y8
@@ -3895,7 +3955,7 @@ last105:
 	RET
 
 // func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·maximum64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    max+0(FP), AX
 	MOVQ    x+8(FP), CX
@@ -3923,25 +3983,27 @@ row112:
 	JZ      rest117
 
 group116:
-	VMOVUPD (CX)(R9*1), Y3
-	VMAXPD  Y1, Y3, Y1
-	VCMPPD  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPD 64(CX)(R9*1), Y3
-	VMAXPD  Y1, Y3, Y1
-	VCMPPD  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPD 32(CX)(R9*1), Y3
-	VMAXPD  Y1, Y3, Y1
-	VCMPPD  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	VMOVUPD 96(CX)(R9*1), Y3
-	VMAXPD  Y1, Y3, Y1
-	VCMPPD  $0x03, Y3, Y3, Y3
-	VORPS   Y3, Y2, Y2
-	ADDQ    $0x80, R9
-	DECQ    R10
-	JNZ     group116
+	VMOVUPD    (CX)(R9*1), Y3
+	PREFETCHT0 12288(CX)(R9*1)
+	VMAXPD     Y1, Y3, Y1
+	VCMPPD     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPD    64(CX)(R9*1), Y3
+	PREFETCHT0 12352(CX)(R9*1)
+	VMAXPD     Y1, Y3, Y1
+	VCMPPD     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPD    32(CX)(R9*1), Y3
+	VMAXPD     Y1, Y3, Y1
+	VCMPPD     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	VMOVUPD    96(CX)(R9*1), Y3
+	VMAXPD     Y1, Y3, Y1
+	VCMPPD     $0x03, Y3, Y3, Y3
+	VORPS      Y3, Y2, Y2
+	ADDQ       $0x80, R9
+	DECQ       R10
+	JNZ        group116
 
 rest117:
 	TESTQ      BX, BX
@@ -4022,7 +4084,7 @@ DATA f64_fff0000000000000<>+24(SB)/8, $0xfff0000000000000
 GLOBL f64_fff0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·offset64AVX2(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -4051,21 +4113,23 @@ row121:
 	JZ           rest126
 
 group125:
-	VMOVUPD (DX)(R11*1), Y1
-	VSUBPD  Y0, Y1, Y1
-	VMOVUPD Y1, (AX)(R11*1)
-	VMOVUPD 64(DX)(R11*1), Y1
-	VSUBPD  Y0, Y1, Y1
-	VMOVUPD Y1, 64(AX)(R11*1)
-	VMOVUPD 32(DX)(R11*1), Y1
-	VSUBPD  Y0, Y1, Y1
-	VMOVUPD Y1, 32(AX)(R11*1)
-	VMOVUPD 96(DX)(R11*1), Y1
-	VSUBPD  Y0, Y1, Y1
-	VMOVUPD Y1, 96(AX)(R11*1)
-	ADDQ    $0x80, R11
-	DECQ    R12
-	JNZ     group125
+	VMOVUPD    (DX)(R11*1), Y1
+	PREFETCHT0 12288(DX)(R11*1)
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    Y1, (AX)(R11*1)
+	VMOVUPD    64(DX)(R11*1), Y1
+	PREFETCHT0 12352(DX)(R11*1)
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    Y1, 64(AX)(R11*1)
+	VMOVUPD    32(DX)(R11*1), Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    Y1, 32(AX)(R11*1)
+	VMOVUPD    96(DX)(R11*1), Y1
+	VSUBPD     Y0, Y1, Y1
+	VMOVUPD    Y1, 96(AX)(R11*1)
+	ADDQ       $0x80, R11
+	DECQ       R12
+	JNZ        group125
 
 rest126:
 	TESTQ      DI, DI
@@ -5058,16 +5122,20 @@ short142:
 	CMPQ             R9, $0x08
 	JL               rest141
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        (DX)(BX*1), K1, Z5
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*2), K1, Z6
+	PREFETCHT0       12288(DX)(BX*2)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	LEAQ             (DX)(BX*2), SI
 	VMOVUPD.Z        (SI)(BX*1), K1, Z7
+	PREFETCHT0       12288(SI)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -5160,16 +5228,20 @@ short142:
 	VMOVUPD          Z16, 704(SP)
 	LEAQ             (DX)(BX*4), DX
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        (DX)(BX*1), K1, Z5
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*2), K1, Z6
+	PREFETCHT0       12288(DX)(BX*2)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	LEAQ             (DX)(BX*2), SI
 	VMOVUPD.Z        (SI)(BX*1), K1, Z7
+	PREFETCHT0       12288(SI)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -5373,15 +5445,19 @@ short144:
 	CMPQ             R9, $0x08
 	JL               rest141
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        64(DX), K2, Z5
+	PREFETCHT0       12352(DX)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*1), K1, Z6
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	VMOVUPD.Z        64(DX)(BX*1), K2, Z7
+	PREFETCHT0       12352(DX)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -5468,15 +5544,19 @@ short144:
 	VMOVUPD          Z16, 576(SP)
 	LEAQ             (DX)(BX*2), DX
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        64(DX), K2, Z5
+	PREFETCHT0       12352(DX)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*1), K1, Z6
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	VMOVUPD.Z        64(DX)(BX*1), K2, Z7
+	PREFETCHT0       12352(DX)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -5563,15 +5643,19 @@ short144:
 	VMOVUPD          Z16, 704(SP)
 	LEAQ             (DX)(BX*2), DX
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        64(DX), K2, Z5
+	PREFETCHT0       12352(DX)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*1), K1, Z6
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	VMOVUPD.Z        64(DX)(BX*1), K2, Z7
+	PREFETCHT0       12352(DX)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -5658,15 +5742,19 @@ short144:
 	VMOVUPD          Z16, 832(SP)
 	LEAQ             (DX)(BX*2), DX
 	VMOVUPD.Z        (DX), K1, Z4
+	PREFETCHT0       12288(DX)
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
 	VMOVUPD.Z        64(DX), K2, Z5
+	PREFETCHT0       12352(DX)
 	VMAXPD           Z5, Z1, Z5
 	VMINPD           Z5, Z2, Z5
 	VMOVUPD.Z        (DX)(BX*1), K1, Z6
+	PREFETCHT0       12288(DX)(BX*1)
 	VMAXPD           Z6, Z1, Z6
 	VMINPD           Z6, Z2, Z6
 	VMOVUPD.Z        64(DX)(BX*1), K2, Z7
+	PREFETCHT0       12352(DX)(BX*1)
 	VMAXPD           Z7, Z1, Z7
 	VMINPD           Z7, Z2, Z7
 	VMOVUPD          Z4, Z8
@@ -6171,7 +6259,7 @@ last147:
 	RET
 
 // func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -6208,12 +6296,16 @@ row154:
 
 two156:
 	VMOVUPD          (DX)(R11*1), Z4
+	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          64(DX)(R11*1), Z5
+	PREFETCHT0       12352(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z5, K4
 	VMOVUPD          128(DX)(R11*1), Z6
+	PREFETCHT0       12416(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z6, K5
 	VMOVUPD          192(DX)(R11*1), Z7
+	PREFETCHT0       12480(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z7, K6
 	VMOVUPD          Z4, Z8
 	VFMADD213PD      Z0, Z3, Z8
@@ -6309,8 +6401,10 @@ one157:
 
 group158:
 	VMOVUPD          (DX)(R11*1), Z4
+	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          64(DX)(R11*1), Z5
+	PREFETCHT0       12352(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z5, K4
 	VMOVUPD          Z4, Z6
 	VFMADD213PD      Z0, Z3, Z6
@@ -6485,12 +6579,16 @@ row162:
 
 two164:
 	VMOVUPD          (DX)(R11*1), Z4
+	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          64(DX)(R11*1), Z5
+	PREFETCHT0       12352(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z5, K4
 	VMOVUPD          128(DX)(R11*1), Z6
+	PREFETCHT0       12416(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z6, K5
 	VMOVUPD          192(DX)(R11*1), Z7
+	PREFETCHT0       12480(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z7, K6
 	VMOVUPD          Z4, Z8
 	VFMADD213PD      Z0, Z3, Z8
@@ -6586,8 +6684,10 @@ one165:
 
 group166:
 	VMOVUPD          (DX)(R11*1), Z4
+	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          64(DX)(R11*1), Z5
+	PREFETCHT0       12352(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z5, K4
 	VMOVUPD          Z4, Z6
 	VFMADD213PD      Z0, Z3, Z6
@@ -6726,7 +6826,7 @@ last163:
 	RET
 
 // func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·maximum64AVX512(SB), NOSPLIT, $0-40
 	MOVQ         max+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -6755,42 +6855,48 @@ row170:
 	JB      one173
 
 two172:
-	VMOVUPD (CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPD 64(CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPD 128(CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPD 192(CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	ADDQ    $+256, R8
-	SUBQ    $0x02, R9
-	JAE     two172
+	VMOVUPD    (CX)(R8*1), Z2
+	PREFETCHT0 12288(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPD    64(CX)(R8*1), Z2
+	PREFETCHT0 12352(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPD    128(CX)(R8*1), Z2
+	PREFETCHT0 12416(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPD    192(CX)(R8*1), Z2
+	PREFETCHT0 12480(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	ADDQ       $+256, R8
+	SUBQ       $0x02, R9
+	JAE        two172
 
 one173:
 	ADDQ $0x02, R9
 	JZ   rest175
 
 group174:
-	VMOVUPD (CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	VMOVUPD 64(CX)(R8*1), Z2
-	VMAXPD  Z1, Z2, Z1
-	VCMPPD  $0x03, Z2, Z2, K4
-	KORW    K4, K3, K3
-	ADDQ    $0x80, R8
-	DECQ    R9
-	JNZ     group174
+	VMOVUPD    (CX)(R8*1), Z2
+	PREFETCHT0 12288(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	VMOVUPD    64(CX)(R8*1), Z2
+	PREFETCHT0 12352(CX)(R8*1)
+	VMAXPD     Z1, Z2, Z1
+	VCMPPD     $0x03, Z2, Z2, K4
+	KORW       K4, K3, K3
+	ADDQ       $0x80, R8
+	DECQ       R9
+	JNZ        group174
 
 rest175:
 	TESTQ     BX, BX
@@ -6843,7 +6949,7 @@ last171:
 	RET
 
 // func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·offset64AVX512(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -6873,36 +6979,42 @@ row179:
 	JB           one182
 
 two181:
-	VMOVUPD (DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, (AX)(R10*1)
-	VMOVUPD 64(DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, 64(AX)(R10*1)
-	VMOVUPD 128(DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, 128(AX)(R10*1)
-	VMOVUPD 192(DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, 192(AX)(R10*1)
-	ADDQ    $+256, R10
-	SUBQ    $0x02, R11
-	JAE     two181
+	VMOVUPD    (DX)(R10*1), Z1
+	PREFETCHT0 12288(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, (AX)(R10*1)
+	VMOVUPD    64(DX)(R10*1), Z1
+	PREFETCHT0 12352(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, 64(AX)(R10*1)
+	VMOVUPD    128(DX)(R10*1), Z1
+	PREFETCHT0 12416(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, 128(AX)(R10*1)
+	VMOVUPD    192(DX)(R10*1), Z1
+	PREFETCHT0 12480(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, 192(AX)(R10*1)
+	ADDQ       $+256, R10
+	SUBQ       $0x02, R11
+	JAE        two181
 
 one182:
 	ADDQ $0x02, R11
 	JZ   rest184
 
 group183:
-	VMOVUPD (DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, (AX)(R10*1)
-	VMOVUPD 64(DX)(R10*1), Z1
-	VSUBPD  Z0, Z1, Z1
-	VMOVUPD Z1, 64(AX)(R10*1)
-	ADDQ    $0x80, R10
-	DECQ    R11
-	JNZ     group183
+	VMOVUPD    (DX)(R10*1), Z1
+	PREFETCHT0 12288(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, (AX)(R10*1)
+	VMOVUPD    64(DX)(R10*1), Z1
+	PREFETCHT0 12352(DX)(R10*1)
+	VSUBPD     Z0, Z1, Z1
+	VMOVUPD    Z1, 64(AX)(R10*1)
+	ADDQ       $0x80, R10
+	DECQ       R11
+	JNZ        group183
 
 rest184:
 	TESTQ     DI, DI

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packBytesAVX2(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
@@ -25,21 +25,22 @@ row1:
 	JL   rest3
 
 word2:
-	VMOVDQU   (R8), Y2
-	VPOR      Y2, Y0, Y0
-	VPSLLW    $0x07, Y2, Y2
-	VPMOVMSKB Y2, R11
-	VMOVDQU   32(R8), Y2
-	VPOR      Y2, Y0, Y0
-	VPSLLW    $0x07, Y2, Y2
-	VPMOVMSKB Y2, R12
-	SHLQ      $0x20, R12
-	ORQ       R11, R12
-	MOVQ      R12, (R9)
-	ADDQ      $0x40, R8
-	ADDQ      $0x08, R9
-	SUBQ      $0x40, R10
-	JGE       word2
+	PREFETCHT0 12288(R8)
+	VMOVDQU    (R8), Y2
+	VPOR       Y2, Y0, Y0
+	VPSLLW     $0x07, Y2, Y2
+	VPMOVMSKB  Y2, R11
+	VMOVDQU    32(R8), Y2
+	VPOR       Y2, Y0, Y0
+	VPSLLW     $0x07, Y2, Y2
+	VPMOVMSKB  Y2, R12
+	SHLQ       $0x20, R12
+	ORQ        R11, R12
+	MOVQ       R12, (R9)
+	ADDQ       $0x40, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word2
 
 rest3:
 	ADDQ   BX, DX
@@ -104,7 +105,7 @@ done6:
 	RET
 
 // func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
@@ -129,18 +130,20 @@ row7:
 	JL   rest9
 
 word8:
-	VMOVDQU8 (R8), Z2
-	VPTESTMB Z1, Z2, K2
-	VPORQ    Z2, Z0, Z0
-	KMOVQ    K2, (R9)
-	ADDQ     $0x40, R8
-	ADDQ     $0x08, R9
-	SUBQ     $0x40, R10
-	JGE      word8
+	PREFETCHT0 12288(R8)
+	VMOVDQU8   (R8), Z2
+	VPTESTMB   Z1, Z2, K2
+	VPORQ      Z2, Z0, Z0
+	KMOVQ      K2, (R9)
+	ADDQ       $0x40, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word8
 
 rest9:
 	ADDQ       $0x40, R10
 	JZ         next10
+	PREFETCHT0 12288(R8)
 	VMOVDQU8.Z (R8), K1, Z2
 	VPTESTMB   Z1, Z2, K2
 	VPORQ      Z2, Z0, Z0
@@ -2891,7 +2894,7 @@ DATA f64_4040000000000000<>+24(SB)/8, $0x4040000000000000
 GLOBL f64_4040000000000000<>(SB), RODATA|NOPTR, $32
 
 // func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -2918,25 +2921,27 @@ row43:
 	JZ    rest48
 
 group47:
-	VMOVUPS (AX)(R10*1), Y0
-	VMOVUPS (DX)(R10*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(R10*1)
-	VMOVUPS 64(AX)(R10*1), Y0
-	VMOVUPS 64(DX)(R10*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, 64(AX)(R10*1)
-	VMOVUPS 32(AX)(R10*1), Y0
-	VMOVUPS 32(DX)(R10*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, 32(AX)(R10*1)
-	VMOVUPS 96(AX)(R10*1), Y0
-	VMOVUPS 96(DX)(R10*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, 96(AX)(R10*1)
-	ADDQ    $0x80, R10
-	DECQ    R11
-	JNZ     group47
+	VMOVUPS    (AX)(R10*1), Y0
+	PREFETCHT0 12288(AX)(R10*1)
+	VMOVUPS    (DX)(R10*1), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)(R10*1)
+	VMOVUPS    64(AX)(R10*1), Y0
+	PREFETCHT0 12352(AX)(R10*1)
+	VMOVUPS    64(DX)(R10*1), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, 64(AX)(R10*1)
+	VMOVUPS    32(AX)(R10*1), Y0
+	VMOVUPS    32(DX)(R10*1), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, 32(AX)(R10*1)
+	VMOVUPS    96(AX)(R10*1), Y0
+	VMOVUPS    96(DX)(R10*1), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, 96(AX)(R10*1)
+	ADDQ       $0x80, R10
+	DECQ       R11
+	JNZ        group47
 
 rest48:
 	TESTQ      SI, SI
@@ -2945,6 +2950,7 @@ rest48:
 	JBE        half49
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
+	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    128(R8), Y1
 	VMASKMOVPS (DX)(R10*1), Y1, Y1
 	VADDPS     Y1, Y0, Y0
@@ -2952,6 +2958,7 @@ rest48:
 	VMASKMOVPS Y0, Y1, (AX)(R10*1)
 	VMOVUPS    192(R8), Y0
 	VMASKMOVPS 64(AX)(R10*1), Y0, Y0
+	PREFETCHT0 12352(AX)(R10*1)
 	VMOVUPS    192(R8), Y1
 	VMASKMOVPS 64(DX)(R10*1), Y1, Y1
 	VADDPS     Y1, Y0, Y0
@@ -2976,6 +2983,7 @@ rest48:
 half49:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
+	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    128(R8), Y1
 	VMASKMOVPS (DX)(R10*1), Y1, Y1
 	VADDPS     Y1, Y0, Y0
@@ -5485,7 +5493,7 @@ done106:
 	RET
 
 // func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -5513,63 +5521,72 @@ row107:
 	JB   one110
 
 two109:
-	VMOVUPS (AX)(R9*1), Z0
-	VMOVUPS (DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(R9*1)
-	VMOVUPS 64(AX)(R9*1), Z0
-	VMOVUPS 64(DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 64(AX)(R9*1)
-	VMOVUPS 128(AX)(R9*1), Z0
-	VMOVUPS 128(DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 128(AX)(R9*1)
-	VMOVUPS 192(AX)(R9*1), Z0
-	VMOVUPS 192(DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 192(AX)(R9*1)
-	ADDQ    $+256, R9
-	SUBQ    $0x02, R10
-	JAE     two109
+	VMOVUPS    (AX)(R9*1), Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPS    (DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)(R9*1)
+	VMOVUPS    64(AX)(R9*1), Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPS    64(DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, 64(AX)(R9*1)
+	VMOVUPS    128(AX)(R9*1), Z0
+	PREFETCHT0 12416(AX)(R9*1)
+	VMOVUPS    128(DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, 128(AX)(R9*1)
+	VMOVUPS    192(AX)(R9*1), Z0
+	PREFETCHT0 12480(AX)(R9*1)
+	VMOVUPS    192(DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, 192(AX)(R9*1)
+	ADDQ       $+256, R9
+	SUBQ       $0x02, R10
+	JAE        two109
 
 one110:
 	ADDQ $0x02, R10
 	JZ   rest112
 
 group111:
-	VMOVUPS (AX)(R9*1), Z0
-	VMOVUPS (DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(R9*1)
-	VMOVUPS 64(AX)(R9*1), Z0
-	VMOVUPS 64(DX)(R9*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 64(AX)(R9*1)
-	ADDQ    $0x80, R9
-	DECQ    R10
-	JNZ     group111
+	VMOVUPS    (AX)(R9*1), Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPS    (DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)(R9*1)
+	VMOVUPS    64(AX)(R9*1), Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPS    64(DX)(R9*1), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, 64(AX)(R9*1)
+	ADDQ       $0x80, R9
+	DECQ       R10
+	JNZ        group111
 
 rest112:
-	TESTQ     SI, SI
-	JZ        done114
-	CMPQ      SI, $0x10
-	JBE       half113
-	VMOVUPS.Z (AX)(R9*1), K1, Z0
-	VMOVUPS.Z (DX)(R9*1), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(R9*1)
-	VMOVUPS.Z 64(AX)(R9*1), K2, Z0
-	VMOVUPS.Z 64(DX)(R9*1), K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K2, 64(AX)(R9*1)
-	JMP       done114
+	TESTQ      SI, SI
+	JZ         done114
+	CMPQ       SI, $0x10
+	JBE        half113
+	VMOVUPS.Z  (AX)(R9*1), K1, Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPS.Z  (DX)(R9*1), K1, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, K1, (AX)(R9*1)
+	VMOVUPS.Z  64(AX)(R9*1), K2, Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, K2, 64(AX)(R9*1)
+	JMP        done114
 
 half113:
-	VMOVUPS.Z (AX)(R9*1), K1, Z0
-	VMOVUPS.Z (DX)(R9*1), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(R9*1)
+	VMOVUPS.Z  (AX)(R9*1), K1, Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPS.Z  (DX)(R9*1), K1, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, K1, (AX)(R9*1)
 
 done114:
 	ADDQ CX, AX
@@ -8756,7 +8773,7 @@ DATA f64_170000000000000<>+24(SB)/8, $0x0170000000000000
 GLOBL f64_170000000000000<>(SB), RODATA|NOPTR, $32
 
 // func accumulate64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -8783,25 +8800,27 @@ row145:
 	JZ    rest150
 
 group149:
-	VMOVUPD (AX)(R10*1), Y0
-	VMOVUPD (DX)(R10*1), Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y0, (AX)(R10*1)
-	VMOVUPD 64(AX)(R10*1), Y0
-	VMOVUPD 64(DX)(R10*1), Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y0, 64(AX)(R10*1)
-	VMOVUPD 32(AX)(R10*1), Y0
-	VMOVUPD 32(DX)(R10*1), Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y0, 32(AX)(R10*1)
-	VMOVUPD 96(AX)(R10*1), Y0
-	VMOVUPD 96(DX)(R10*1), Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y0, 96(AX)(R10*1)
-	ADDQ    $0x80, R10
-	DECQ    R11
-	JNZ     group149
+	VMOVUPD    (AX)(R10*1), Y0
+	PREFETCHT0 12288(AX)(R10*1)
+	VMOVUPD    (DX)(R10*1), Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    Y0, (AX)(R10*1)
+	VMOVUPD    64(AX)(R10*1), Y0
+	PREFETCHT0 12352(AX)(R10*1)
+	VMOVUPD    64(DX)(R10*1), Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    Y0, 64(AX)(R10*1)
+	VMOVUPD    32(AX)(R10*1), Y0
+	VMOVUPD    32(DX)(R10*1), Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    Y0, 32(AX)(R10*1)
+	VMOVUPD    96(AX)(R10*1), Y0
+	VMOVUPD    96(DX)(R10*1), Y1
+	VADDPD     Y1, Y0, Y0
+	VMOVUPD    Y0, 96(AX)(R10*1)
+	ADDQ       $0x80, R10
+	DECQ       R11
+	JNZ        group149
 
 rest150:
 	TESTQ      SI, SI
@@ -8810,6 +8829,7 @@ rest150:
 	JBE        half151
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
+	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    128(R8), Y1
 	VMASKMOVPD (DX)(R10*1), Y1, Y1
 	VADDPD     Y1, Y0, Y0
@@ -8817,6 +8837,7 @@ rest150:
 	VMASKMOVPD Y0, Y1, (AX)(R10*1)
 	VMOVUPD    192(R8), Y0
 	VMASKMOVPD 64(AX)(R10*1), Y0, Y0
+	PREFETCHT0 12352(AX)(R10*1)
 	VMOVUPD    192(R8), Y1
 	VMASKMOVPD 64(DX)(R10*1), Y1, Y1
 	VADDPD     Y1, Y0, Y0
@@ -8841,6 +8862,7 @@ rest150:
 half151:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
+	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    128(R8), Y1
 	VMASKMOVPD (DX)(R10*1), Y1, Y1
 	VADDPD     Y1, Y0, Y0
@@ -12760,7 +12782,7 @@ done209:
 	RET
 
 // func accumulate64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStride+8(FP), CX
@@ -12788,63 +12810,72 @@ row210:
 	JB   one213
 
 two212:
-	VMOVUPD (AX)(R9*1), Z0
-	VMOVUPD (DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, (AX)(R9*1)
-	VMOVUPD 64(AX)(R9*1), Z0
-	VMOVUPD 64(DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, 64(AX)(R9*1)
-	VMOVUPD 128(AX)(R9*1), Z0
-	VMOVUPD 128(DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, 128(AX)(R9*1)
-	VMOVUPD 192(AX)(R9*1), Z0
-	VMOVUPD 192(DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, 192(AX)(R9*1)
-	ADDQ    $+256, R9
-	SUBQ    $0x02, R10
-	JAE     two212
+	VMOVUPD    (AX)(R9*1), Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPD    (DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, (AX)(R9*1)
+	VMOVUPD    64(AX)(R9*1), Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPD    64(DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, 64(AX)(R9*1)
+	VMOVUPD    128(AX)(R9*1), Z0
+	PREFETCHT0 12416(AX)(R9*1)
+	VMOVUPD    128(DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, 128(AX)(R9*1)
+	VMOVUPD    192(AX)(R9*1), Z0
+	PREFETCHT0 12480(AX)(R9*1)
+	VMOVUPD    192(DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, 192(AX)(R9*1)
+	ADDQ       $+256, R9
+	SUBQ       $0x02, R10
+	JAE        two212
 
 one213:
 	ADDQ $0x02, R10
 	JZ   rest215
 
 group214:
-	VMOVUPD (AX)(R9*1), Z0
-	VMOVUPD (DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, (AX)(R9*1)
-	VMOVUPD 64(AX)(R9*1), Z0
-	VMOVUPD 64(DX)(R9*1), Z1
-	VADDPD  Z1, Z0, Z0
-	VMOVUPD Z0, 64(AX)(R9*1)
-	ADDQ    $0x80, R9
-	DECQ    R10
-	JNZ     group214
+	VMOVUPD    (AX)(R9*1), Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPD    (DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, (AX)(R9*1)
+	VMOVUPD    64(AX)(R9*1), Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPD    64(DX)(R9*1), Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, 64(AX)(R9*1)
+	ADDQ       $0x80, R9
+	DECQ       R10
+	JNZ        group214
 
 rest215:
-	TESTQ     SI, SI
-	JZ        done217
-	CMPQ      SI, $0x08
-	JBE       half216
-	VMOVUPD.Z (AX)(R9*1), K1, Z0
-	VMOVUPD.Z (DX)(R9*1), K1, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z0, K1, (AX)(R9*1)
-	VMOVUPD.Z 64(AX)(R9*1), K2, Z0
-	VMOVUPD.Z 64(DX)(R9*1), K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z0, K2, 64(AX)(R9*1)
-	JMP       done217
+	TESTQ      SI, SI
+	JZ         done217
+	CMPQ       SI, $0x08
+	JBE        half216
+	VMOVUPD.Z  (AX)(R9*1), K1, Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPD.Z  (DX)(R9*1), K1, Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, K1, (AX)(R9*1)
+	VMOVUPD.Z  64(AX)(R9*1), K2, Z0
+	PREFETCHT0 12352(AX)(R9*1)
+	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, K2, 64(AX)(R9*1)
+	JMP        done217
 
 half216:
-	VMOVUPD.Z (AX)(R9*1), K1, Z0
-	VMOVUPD.Z (DX)(R9*1), K1, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z0, K1, (AX)(R9*1)
+	VMOVUPD.Z  (AX)(R9*1), K1, Z0
+	PREFETCHT0 12288(AX)(R9*1)
+	VMOVUPD.Z  (DX)(R9*1), K1, Z1
+	VADDPD     Z1, Z0, Z0
+	VMOVUPD    Z0, K1, (AX)(R9*1)
 
 done217:
 	ADDQ CX, AX

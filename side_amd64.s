@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func sideMax32AVX2(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·sideMax32AVX2(SB), NOSPLIT, $88-88
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -61,6 +61,7 @@ group5:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
@@ -98,6 +99,7 @@ group5:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
+	PREFETCHT0   12352(CX)(R12*1)
 	VPBROADCASTB 2(SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
@@ -223,6 +225,7 @@ rest6:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
@@ -261,6 +264,7 @@ rest6:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
+	PREFETCHT0   12352(CX)(R12*1)
 	VPBROADCASTB 2(SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
@@ -382,6 +386,7 @@ half7:
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
@@ -2907,7 +2912,7 @@ DATA f32_4b0000bf<>+28(SB)/4, $0x4b0000bf
 GLOBL f32_4b0000bf<>(SB), RODATA|NOPTR, $32
 
 // func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2960,6 +2965,7 @@ two41:
 	VMOVUPS     (CX)(R11*1), Z8
 	KMOVW       (BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVW       (SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
@@ -2976,6 +2982,7 @@ two41:
 	VMOVUPS     64(CX)(R11*1), Z8
 	KMOVW       2(BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVW       2(SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
@@ -2992,6 +2999,7 @@ two41:
 	VMOVUPS     128(CX)(R11*1), Z8
 	KMOVW       4(BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12416(CX)(R11*1)
 	KMOVW       4(SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 320(DX)(R11*2), Z3, Z9
@@ -3008,6 +3016,7 @@ two41:
 	VMOVUPS     192(CX)(R11*1), Z8
 	KMOVW       6(BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12480(CX)(R11*1)
 	KMOVW       6(SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 448(DX)(R11*2), Z3, Z9
@@ -3035,6 +3044,7 @@ group43:
 	VMOVUPS     (CX)(R11*1), Z8
 	KMOVW       (BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVW       (SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
@@ -3051,6 +3061,7 @@ group43:
 	VMOVUPS     64(CX)(R11*1), Z8
 	KMOVW       2(BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVW       2(SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
@@ -3078,6 +3089,7 @@ rest44:
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
 	KMOVW       (BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVW       (SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
@@ -3094,6 +3106,7 @@ rest44:
 	VMOVUPS.Z   64(CX)(R11*1), K2, Z8
 	KMOVW       2(BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVW       2(SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
@@ -3115,6 +3128,7 @@ half45:
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
 	KMOVW       (BX)(DI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVW       (SI)(DI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
@@ -4697,7 +4711,7 @@ loop76:
 	RET
 
 // func sideMax64AVX2(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·sideMax64AVX2(SB), NOSPLIT, $56-88
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -4752,6 +4766,7 @@ group81:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
@@ -4789,6 +4804,7 @@ group81:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
+	PREFETCHT0   12352(CX)(R12*1)
 	VPBROADCASTB 1(SI)(DI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
@@ -4914,6 +4930,7 @@ rest82:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
@@ -4952,6 +4969,7 @@ rest82:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
+	PREFETCHT0   12352(CX)(R12*1)
 	VPBROADCASTB 1(SI)(DI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
@@ -5073,6 +5091,7 @@ half83:
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
+	PREFETCHT0   12288(CX)(R12*1)
 	VPBROADCASTB (SI)(DI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
@@ -7575,7 +7594,7 @@ DATA f64_433000000000047f<>+24(SB)/8, $0x433000000000047f
 GLOBL f64_433000000000047f<>(SB), RODATA|NOPTR, $32
 
 // func sideMax64AVX512(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -7628,6 +7647,7 @@ two115:
 	VMOVUPD     (CX)(R11*1), Z8
 	KMOVB       (BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVB       (SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
@@ -7644,6 +7664,7 @@ two115:
 	VMOVUPD     64(CX)(R11*1), Z8
 	KMOVB       1(BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVB       1(SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
@@ -7660,6 +7681,7 @@ two115:
 	VMOVUPD     128(CX)(R11*1), Z8
 	KMOVB       2(BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12416(CX)(R11*1)
 	KMOVB       2(SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 320(DX)(R11*2), Z3, Z9
@@ -7676,6 +7698,7 @@ two115:
 	VMOVUPD     192(CX)(R11*1), Z8
 	KMOVB       3(BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12480(CX)(R11*1)
 	KMOVB       3(SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 448(DX)(R11*2), Z3, Z9
@@ -7703,6 +7726,7 @@ group117:
 	VMOVUPD     (CX)(R11*1), Z8
 	KMOVB       (BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVB       (SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
@@ -7719,6 +7743,7 @@ group117:
 	VMOVUPD     64(CX)(R11*1), Z8
 	KMOVB       1(BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVB       1(SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
@@ -7746,6 +7771,7 @@ rest118:
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
 	KMOVB       (BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVB       (SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
@@ -7762,6 +7788,7 @@ rest118:
 	VMOVUPD.Z   64(CX)(R11*1), K2, Z8
 	KMOVB       1(BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12352(CX)(R11*1)
 	KMOVB       1(SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
@@ -7783,6 +7810,7 @@ half119:
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
 	KMOVB       (BX)(DI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
+	PREFETCHT0  12288(CX)(R11*1)
 	KMOVB       (SI)(DI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9

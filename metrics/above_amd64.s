@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func above32AVX2(bits *uint64, nan *bool, x *float32, t *float32, words int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·above32AVX2(SB), NOSPLIT, $0-40
 	MOVQ   bits+0(FP), AX
 	MOVQ   x+16(FP), CX
@@ -14,70 +14,74 @@ TEXT ·above32AVX2(SB), NOSPLIT, $0-40
 	VXORPS Y0, Y0, Y0
 
 word1:
-	VMOVUPS   (CX), Y1
-	VCMPPS    $0x1e, (DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, (AX)
-	VMOVUPS   32(CX), Y1
-	VCMPPS    $0x1e, 32(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 1(AX)
-	VMOVUPS   64(CX), Y1
-	VCMPPS    $0x1e, 64(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 2(AX)
-	VMOVUPS   96(CX), Y1
-	VCMPPS    $0x1e, 96(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 3(AX)
-	VMOVUPS   128(CX), Y1
-	VCMPPS    $0x1e, 128(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 4(AX)
-	VMOVUPS   160(CX), Y1
-	VCMPPS    $0x1e, 160(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 5(AX)
-	VMOVUPS   192(CX), Y1
-	VCMPPS    $0x1e, 192(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 6(AX)
-	VMOVUPS   224(CX), Y1
-	VCMPPS    $0x1e, 224(DX), Y1, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPS Y2, SI
-	MOVB      SI, 7(AX)
-	ADDQ      $0x08, AX
-	ADDQ      $+256, CX
-	ADDQ      $+256, DX
-	DECQ      BX
-	JNZ       word1
-	VPTEST    Y0, Y0
-	JZ        done2
-	MOVQ      nan+8(FP), AX
-	MOVB      $0x01, (AX)
+	VMOVUPS    (CX), Y1
+	PREFETCHT0 12288(CX)
+	VCMPPS     $0x1e, (DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, (AX)
+	VMOVUPS    32(CX), Y1
+	VCMPPS     $0x1e, 32(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 1(AX)
+	VMOVUPS    64(CX), Y1
+	PREFETCHT0 12352(CX)
+	VCMPPS     $0x1e, 64(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 2(AX)
+	VMOVUPS    96(CX), Y1
+	VCMPPS     $0x1e, 96(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 3(AX)
+	VMOVUPS    128(CX), Y1
+	PREFETCHT0 12416(CX)
+	VCMPPS     $0x1e, 128(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 4(AX)
+	VMOVUPS    160(CX), Y1
+	VCMPPS     $0x1e, 160(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 5(AX)
+	VMOVUPS    192(CX), Y1
+	PREFETCHT0 12480(CX)
+	VCMPPS     $0x1e, 192(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 6(AX)
+	VMOVUPS    224(CX), Y1
+	VCMPPS     $0x1e, 224(DX), Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPS  Y2, SI
+	MOVB       SI, 7(AX)
+	ADDQ       $0x08, AX
+	ADDQ       $+256, CX
+	ADDQ       $+256, DX
+	DECQ       BX
+	JNZ        word1
+	VPTEST     Y0, Y0
+	JZ         done2
+	MOVQ       nan+8(FP), AX
+	MOVB       $0x01, (AX)
 
 done2:
 	VZEROUPPER
 	RET
 
 // func above32AVX512(bits *uint64, nan *bool, x *float32, t *float32, words int)
-// Requires: AVX, AVX512BW, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·above32AVX512(SB), NOSPLIT, $0-40
 	MOVQ  bits+0(FP), AX
 	MOVQ  x+16(FP), CX
@@ -86,42 +90,46 @@ TEXT ·above32AVX512(SB), NOSPLIT, $0-40
 	KXORW K1, K1, K1
 
 word3:
-	VMOVUPS  (CX), Z0
-	VCMPPS   $0x1e, (DX), Z0, K2
-	VCMPPS   $0x03, Z0, Z0, K3
-	KORW     K3, K1, K1
-	VMOVUPS  64(CX), Z0
-	VCMPPS   $0x1e, 64(DX), Z0, K3
-	VCMPPS   $0x03, Z0, Z0, K4
-	KORW     K4, K1, K1
-	KUNPCKWD K2, K3, K2
-	VMOVUPS  128(CX), Z0
-	VCMPPS   $0x1e, 128(DX), Z0, K3
-	VCMPPS   $0x03, Z0, Z0, K4
-	KORW     K4, K1, K1
-	VMOVUPS  192(CX), Z0
-	VCMPPS   $0x1e, 192(DX), Z0, K4
-	VCMPPS   $0x03, Z0, Z0, K5
-	KORW     K5, K1, K1
-	KUNPCKWD K3, K4, K3
-	KUNPCKDQ K2, K3, K2
-	KMOVQ    K2, (AX)
-	ADDQ     $0x08, AX
-	ADDQ     $+256, CX
-	ADDQ     $+256, DX
-	DECQ     BX
-	JNZ      word3
-	KORTESTW K1, K1
-	JZ       done4
-	MOVQ     nan+8(FP), AX
-	MOVB     $0x01, (AX)
+	VMOVUPS    (CX), Z0
+	PREFETCHT0 12288(CX)
+	VCMPPS     $0x1e, (DX), Z0, K2
+	VCMPPS     $0x03, Z0, Z0, K3
+	KORW       K3, K1, K1
+	VMOVUPS    64(CX), Z0
+	PREFETCHT0 12352(CX)
+	VCMPPS     $0x1e, 64(DX), Z0, K3
+	VCMPPS     $0x03, Z0, Z0, K4
+	KORW       K4, K1, K1
+	KUNPCKWD   K2, K3, K2
+	VMOVUPS    128(CX), Z0
+	PREFETCHT0 12416(CX)
+	VCMPPS     $0x1e, 128(DX), Z0, K3
+	VCMPPS     $0x03, Z0, Z0, K4
+	KORW       K4, K1, K1
+	VMOVUPS    192(CX), Z0
+	PREFETCHT0 12480(CX)
+	VCMPPS     $0x1e, 192(DX), Z0, K4
+	VCMPPS     $0x03, Z0, Z0, K5
+	KORW       K5, K1, K1
+	KUNPCKWD   K3, K4, K3
+	KUNPCKDQ   K2, K3, K2
+	KMOVQ      K2, (AX)
+	ADDQ       $0x08, AX
+	ADDQ       $+256, CX
+	ADDQ       $+256, DX
+	DECQ       BX
+	JNZ        word3
+	KORTESTW   K1, K1
+	JZ         done4
+	MOVQ       nan+8(FP), AX
+	MOVB       $0x01, (AX)
 
 done4:
 	VZEROUPPER
 	RET
 
 // func above64AVX2(bits *uint64, nan *bool, x *float64, t *float64, words int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·above64AVX2(SB), NOSPLIT, $0-40
 	MOVQ   bits+0(FP), AX
 	MOVQ   x+16(FP), CX
@@ -130,126 +138,134 @@ TEXT ·above64AVX2(SB), NOSPLIT, $0-40
 	VXORPS Y0, Y0, Y0
 
 word5:
-	VMOVUPD   (CX), Y1
-	VCMPPD    $0x1e, (DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   32(CX), Y1
-	VCMPPD    $0x1e, 32(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, (AX)
-	VMOVUPD   64(CX), Y1
-	VCMPPD    $0x1e, 64(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   96(CX), Y1
-	VCMPPD    $0x1e, 96(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 1(AX)
-	VMOVUPD   128(CX), Y1
-	VCMPPD    $0x1e, 128(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   160(CX), Y1
-	VCMPPD    $0x1e, 160(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 2(AX)
-	VMOVUPD   192(CX), Y1
-	VCMPPD    $0x1e, 192(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   224(CX), Y1
-	VCMPPD    $0x1e, 224(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 3(AX)
-	VMOVUPD   256(CX), Y1
-	VCMPPD    $0x1e, 256(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   288(CX), Y1
-	VCMPPD    $0x1e, 288(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 4(AX)
-	VMOVUPD   320(CX), Y1
-	VCMPPD    $0x1e, 320(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   352(CX), Y1
-	VCMPPD    $0x1e, 352(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 5(AX)
-	VMOVUPD   384(CX), Y1
-	VCMPPD    $0x1e, 384(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   416(CX), Y1
-	VCMPPD    $0x1e, 416(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 6(AX)
-	VMOVUPD   448(CX), Y1
-	VCMPPD    $0x1e, 448(DX), Y1, Y2
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVUPD   480(CX), Y1
-	VCMPPD    $0x1e, 480(DX), Y1, Y3
-	VCMPPD    $0x03, Y1, Y1, Y1
-	VORPS     Y1, Y0, Y0
-	VMOVMSKPD Y2, SI
-	VMOVMSKPD Y3, DI
-	SHLL      $0x04, DI
-	ORL       DI, SI
-	MOVB      SI, 7(AX)
-	ADDQ      $0x08, AX
-	ADDQ      $+512, CX
-	ADDQ      $+512, DX
-	DECQ      BX
-	JNZ       word5
-	VPTEST    Y0, Y0
-	JZ        done6
-	MOVQ      nan+8(FP), AX
-	MOVB      $0x01, (AX)
+	VMOVUPD    (CX), Y1
+	PREFETCHT0 12288(CX)
+	VCMPPD     $0x1e, (DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    32(CX), Y1
+	VCMPPD     $0x1e, 32(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, (AX)
+	VMOVUPD    64(CX), Y1
+	PREFETCHT0 12352(CX)
+	VCMPPD     $0x1e, 64(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    96(CX), Y1
+	VCMPPD     $0x1e, 96(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 1(AX)
+	VMOVUPD    128(CX), Y1
+	PREFETCHT0 12416(CX)
+	VCMPPD     $0x1e, 128(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    160(CX), Y1
+	VCMPPD     $0x1e, 160(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 2(AX)
+	VMOVUPD    192(CX), Y1
+	PREFETCHT0 12480(CX)
+	VCMPPD     $0x1e, 192(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    224(CX), Y1
+	VCMPPD     $0x1e, 224(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 3(AX)
+	VMOVUPD    256(CX), Y1
+	PREFETCHT0 12544(CX)
+	VCMPPD     $0x1e, 256(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    288(CX), Y1
+	VCMPPD     $0x1e, 288(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 4(AX)
+	VMOVUPD    320(CX), Y1
+	PREFETCHT0 12608(CX)
+	VCMPPD     $0x1e, 320(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    352(CX), Y1
+	VCMPPD     $0x1e, 352(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 5(AX)
+	VMOVUPD    384(CX), Y1
+	PREFETCHT0 12672(CX)
+	VCMPPD     $0x1e, 384(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    416(CX), Y1
+	VCMPPD     $0x1e, 416(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 6(AX)
+	VMOVUPD    448(CX), Y1
+	PREFETCHT0 12736(CX)
+	VCMPPD     $0x1e, 448(DX), Y1, Y2
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVUPD    480(CX), Y1
+	VCMPPD     $0x1e, 480(DX), Y1, Y3
+	VCMPPD     $0x03, Y1, Y1, Y1
+	VORPS      Y1, Y0, Y0
+	VMOVMSKPD  Y2, SI
+	VMOVMSKPD  Y3, DI
+	SHLL       $0x04, DI
+	ORL        DI, SI
+	MOVB       SI, 7(AX)
+	ADDQ       $0x08, AX
+	ADDQ       $+512, CX
+	ADDQ       $+512, DX
+	DECQ       BX
+	JNZ        word5
+	VPTEST     Y0, Y0
+	JZ         done6
+	MOVQ       nan+8(FP), AX
+	MOVB       $0x01, (AX)
 
 done6:
 	VZEROUPPER
 	RET
 
 // func above64AVX512(bits *uint64, nan *bool, x *float64, t *float64, words int)
-// Requires: AVX, AVX512BW, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·above64AVX512(SB), NOSPLIT, $0-40
 	MOVQ  bits+0(FP), AX
 	MOVQ  x+16(FP), CX
@@ -258,55 +274,63 @@ TEXT ·above64AVX512(SB), NOSPLIT, $0-40
 	KXORW K1, K1, K1
 
 word7:
-	VMOVUPD  (CX), Z0
-	VCMPPD   $0x1e, (DX), Z0, K2
-	VCMPPD   $0x03, Z0, Z0, K3
-	KORW     K3, K1, K1
-	VMOVUPD  64(CX), Z0
-	VCMPPD   $0x1e, 64(DX), Z0, K3
-	VCMPPD   $0x03, Z0, Z0, K4
-	KORW     K4, K1, K1
-	KUNPCKBW K2, K3, K2
-	VMOVUPD  128(CX), Z0
-	VCMPPD   $0x1e, 128(DX), Z0, K3
-	VCMPPD   $0x03, Z0, Z0, K4
-	KORW     K4, K1, K1
-	VMOVUPD  192(CX), Z0
-	VCMPPD   $0x1e, 192(DX), Z0, K4
-	VCMPPD   $0x03, Z0, Z0, K5
-	KORW     K5, K1, K1
-	KUNPCKBW K3, K4, K3
-	KUNPCKWD K2, K3, K2
-	VMOVUPD  256(CX), Z0
-	VCMPPD   $0x1e, 256(DX), Z0, K3
-	VCMPPD   $0x03, Z0, Z0, K4
-	KORW     K4, K1, K1
-	VMOVUPD  320(CX), Z0
-	VCMPPD   $0x1e, 320(DX), Z0, K4
-	VCMPPD   $0x03, Z0, Z0, K5
-	KORW     K5, K1, K1
-	KUNPCKBW K3, K4, K3
-	VMOVUPD  384(CX), Z0
-	VCMPPD   $0x1e, 384(DX), Z0, K4
-	VCMPPD   $0x03, Z0, Z0, K5
-	KORW     K5, K1, K1
-	VMOVUPD  448(CX), Z0
-	VCMPPD   $0x1e, 448(DX), Z0, K5
-	VCMPPD   $0x03, Z0, Z0, K6
-	KORW     K6, K1, K1
-	KUNPCKBW K4, K5, K4
-	KUNPCKWD K3, K4, K3
-	KUNPCKDQ K2, K3, K2
-	KMOVQ    K2, (AX)
-	ADDQ     $0x08, AX
-	ADDQ     $+512, CX
-	ADDQ     $+512, DX
-	DECQ     BX
-	JNZ      word7
-	KORTESTW K1, K1
-	JZ       done8
-	MOVQ     nan+8(FP), AX
-	MOVB     $0x01, (AX)
+	VMOVUPD    (CX), Z0
+	PREFETCHT0 12288(CX)
+	VCMPPD     $0x1e, (DX), Z0, K2
+	VCMPPD     $0x03, Z0, Z0, K3
+	KORW       K3, K1, K1
+	VMOVUPD    64(CX), Z0
+	PREFETCHT0 12352(CX)
+	VCMPPD     $0x1e, 64(DX), Z0, K3
+	VCMPPD     $0x03, Z0, Z0, K4
+	KORW       K4, K1, K1
+	KUNPCKBW   K2, K3, K2
+	VMOVUPD    128(CX), Z0
+	PREFETCHT0 12416(CX)
+	VCMPPD     $0x1e, 128(DX), Z0, K3
+	VCMPPD     $0x03, Z0, Z0, K4
+	KORW       K4, K1, K1
+	VMOVUPD    192(CX), Z0
+	PREFETCHT0 12480(CX)
+	VCMPPD     $0x1e, 192(DX), Z0, K4
+	VCMPPD     $0x03, Z0, Z0, K5
+	KORW       K5, K1, K1
+	KUNPCKBW   K3, K4, K3
+	KUNPCKWD   K2, K3, K2
+	VMOVUPD    256(CX), Z0
+	PREFETCHT0 12544(CX)
+	VCMPPD     $0x1e, 256(DX), Z0, K3
+	VCMPPD     $0x03, Z0, Z0, K4
+	KORW       K4, K1, K1
+	VMOVUPD    320(CX), Z0
+	PREFETCHT0 12608(CX)
+	VCMPPD     $0x1e, 320(DX), Z0, K4
+	VCMPPD     $0x03, Z0, Z0, K5
+	KORW       K5, K1, K1
+	KUNPCKBW   K3, K4, K3
+	VMOVUPD    384(CX), Z0
+	PREFETCHT0 12672(CX)
+	VCMPPD     $0x1e, 384(DX), Z0, K4
+	VCMPPD     $0x03, Z0, Z0, K5
+	KORW       K5, K1, K1
+	VMOVUPD    448(CX), Z0
+	PREFETCHT0 12736(CX)
+	VCMPPD     $0x1e, 448(DX), Z0, K5
+	VCMPPD     $0x03, Z0, Z0, K6
+	KORW       K6, K1, K1
+	KUNPCKBW   K4, K5, K4
+	KUNPCKWD   K3, K4, K3
+	KUNPCKDQ   K2, K3, K2
+	KMOVQ      K2, (AX)
+	ADDQ       $0x08, AX
+	ADDQ       $+512, CX
+	ADDQ       $+512, DX
+	DECQ       BX
+	JNZ        word7
+	KORTESTW   K1, K1
+	JZ         done8
+	MOVQ       nan+8(FP), AX
+	MOVB       $0x01, (AX)
 
 done8:
 	VZEROUPPER

@@ -35,6 +35,7 @@ func above(v *vec) {
 	for i := 0; i < 64/v.perReg(); i++ {
 		r, k, n := v.reg(), v.newMask(), v.newMask()
 		v.move(at(x, i*v.bytes), r)
+		v.prefetch(at(x, i*v.bytes), i)
 		v.compare(greater, r, at(t, i*v.bytes), k)
 		v.compare(unordered, r, r, n)
 		v.orMask(n, unorderedAny)

@@ -19,6 +19,7 @@ func accumulate(v *vec) {
 			}
 			a, b := v.reg(), v.reg()
 			v.load(t.mask, place(dst), a)
+			v.prefetch(place(dst), t.reg)
 			v.load(t.mask, place(x), b)
 			v.add(a, b, a)
 			v.store(t.mask, a, place(dst))

@@ -22,9 +22,7 @@ func read(v *vec) {
 	acc := v.reg()
 	v.zero(acc)
 	v.ceilingLoop(n, func(i int) {
-		if i%64 == 0 {
-			v.PREFETCHT0(at(x, prefetchAhead+i))
-		}
+		v.prefetch(at(x, i), i/v.bytes)
 		v.or(acc, at(x, i), acc)
 	}, x)
 }
@@ -38,9 +36,7 @@ func copying(v *vec, streaming bool) {
 	}
 	dst, x, n := v.param("dst"), v.param("x"), v.param("n")
 	v.ceilingLoop(n, func(i int) {
-		if i%64 == 0 {
-			v.PREFETCHT0(at(x, prefetchAhead+i))
-		}
+		v.prefetch(at(x, i), i/v.bytes)
 		r := v.reg()
 		v.move(at(x, i), r)
 		if streaming {

@@ -88,10 +88,6 @@ func coreKernels(f *file) {
 	}
 }
 
-// prefetchAhead is the distance in bytes at which kernels that read from
-// memory prefetch.
-const prefetchAhead = 12288
-
 // generate adds an amd64 assembly file and its declarations to files.
 func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) error {
 	f := &file{Context: build.NewContext(), constants: map[string]operand.Mem{}}

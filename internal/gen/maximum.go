@@ -28,6 +28,7 @@ func maximum(v *vec) {
 			r, k := v.reg(), v.newMask()
 			if t.mask == nil {
 				v.move(mem, r)
+				v.prefetch(mem, t.reg)
 			} else {
 				v.loadOver(t.mask, mem, infinity, r)
 			}

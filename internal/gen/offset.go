@@ -21,7 +21,11 @@ func offset(v *vec) {
 	}, func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
 			r := v.reg()
-			v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			v.load(t.mask, mem, r)
+			if t.mask == nil {
+				v.prefetch(mem, t.reg)
+			}
 			if v.double() {
 				v.sub(r, s, r)
 			} else {

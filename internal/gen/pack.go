@@ -50,6 +50,7 @@ func packBytes(v *vec) {
 	v.SUBQ(operand.U8(64), left)
 	v.JL(goTo(rest))
 	v.Label(word)
+	v.prefetch(at(in, 0), 0)
 	if v.wide() {
 		r, k := v.reg(), v.K()
 		v.VMOVDQU8(at(in, 0), r)
@@ -80,6 +81,7 @@ func packBytes(v *vec) {
 		v.ADDQ(operand.U8(64), left)
 		v.JZ(goTo(next))
 		r, k := v.reg(), v.K()
+		v.prefetch(at(in, 0), 0)
 		v.VMOVDQU8_Z(at(in, 0), last, r)
 		v.VPTESTMB(ones, r, k)
 		v.VPORQ(r, seen, seen)

@@ -38,8 +38,7 @@ func (p *pipeline) arguments(g *registerGroup) (steps []func()) {
 				part = g.part[i]
 			}
 			p.load(part, mem, y)
-			mem.Disp += prefetchAhead
-			p.PREFETCHT0(mem)
+			p.prefetch(mem, i)
 			p.flip(of, y)
 		})
 	}

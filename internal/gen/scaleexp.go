@@ -34,7 +34,11 @@ func scaleExp(v *vec, streaming bool) {
 		var normal []mask
 		for _, t := range terms(pairs) {
 			r, in := v.reg(), v.newMask()
-			v.load(t.mask, operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			v.load(t.mask, mem, r)
+			if t.mask == nil {
+				v.prefetch(mem, t.reg)
+			}
 			v.compare(greaterOrEqual, r, low, in)
 			y, normal = append(y, r), append(normal, in)
 		}

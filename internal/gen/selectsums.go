@@ -151,10 +151,7 @@ func (k *selectKernel) narrowTerms(e *exponential, low, high op, vectors int, wh
 				} else {
 					v.load(v.union(s.mask(s.neg, number), of), mem, r)
 				}
-				if h == 0 {
-					mem.Disp += prefetchAhead
-					v.PREFETCHT0(mem)
-				}
+				v.prefetch(mem, number)
 				v.flip(of, r)
 				v.clamp(r, low, high)
 				y = append(y, r)

@@ -117,11 +117,16 @@ func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
 	return m, e
 }
 
+// place returns the place of a term's scores.
+func (l *sideLoop) place(t term, off reg.Register) operand.Mem {
+	return operand.Mem{Base: l.x, Index: off, Scale: 1, Disp: t.reg * l.bytes}
+}
+
 // argument returns y = ±x of a term and the masks of its sides. Elements that
 // do not exist are not read, and are on neither side.
 func (l *sideLoop) argument(t term, off reg.Register) (y vreg, pos mask) {
 	y = l.reg()
-	l.load(t.mask, operand.Mem{Base: l.x, Index: off, Scale: 1, Disp: t.reg * l.bytes}, y)
+	l.load(t.mask, l.place(t, off), y)
 	pos = l.sides.mask(l.sides.pos, t.reg)
 	l.flip(pos, y)
 	return y, pos
@@ -311,6 +316,7 @@ func sideMax(v *vec) {
 		l.sides.group(off)
 		for _, t := range terms(pairs) {
 			y, pos := l.argument(t, off)
+			v.prefetch(l.place(t, off), t.reg) // the other kernels find the row in the caches
 			m, e := l.weights(t, off)
 			neg := l.sides.mask(l.sides.neg, t.reg)
 			power := v.reg()

@@ -313,10 +313,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	part := b.union(b.mask(b.neg, number), pos)
 	if whole {
 		b.move(mem, y)
-		if number*b.bytes%64 == 0 {
-			mem.Disp += prefetchAhead
-			b.PREFETCHT0(mem)
-		}
+		b.prefetch(mem, number)
 	} else {
 		b.load(part, mem, y)
 	}

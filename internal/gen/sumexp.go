@@ -41,10 +41,7 @@ func sumExp(v *vec) {
 				r := v.reg()
 				if t.mask == nil {
 					v.max(low, mem, r)
-					if t.reg*v.bytes%64 == 0 {
-						mem.Disp += prefetchAhead
-						v.PREFETCHT0(mem)
-					}
+					v.prefetch(mem, t.reg)
 				} else {
 					v.load(t.mask, mem, r)
 					v.max(low, r, r)
@@ -85,7 +82,9 @@ func shortSums(v *vec, l *rowLoop, e *exponential, x, stride gpreg, low, high vr
 			for row := range count {
 				for i := range vectors {
 					r := v.reg()
-					v.load(l.masks[i], v.rowPlace(x, stride, row, i*v.bytes, free), r)
+					mem := v.rowPlace(x, stride, row, i*v.bytes, free)
+					v.load(l.masks[i], mem, r)
+					v.prefetch(mem, i)
 					v.max(low, r, r)
 					v.min(high, r, r)
 					y = append(y, r)

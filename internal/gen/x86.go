@@ -223,6 +223,19 @@ func (v *vec) store(k mask, a op, mem operand.Mem) {
 	}
 }
 
+// prefetchAhead is the distance in bytes at which kernels that read from memory
+// prefetch. Not every machine has a prefetcher of its own: virtual ones may not.
+const prefetchAhead = 12 << 10
+
+// prefetch prefetches for the later load of register number after a row's offset,
+// which is at mem.
+func (v *vec) prefetch(mem operand.Mem, number int) {
+	if number*v.bytes%64 == 0 {
+		mem.Disp += prefetchAhead
+		v.PREFETCHT0(mem)
+	}
+}
+
 // stream writes a to mem, which is aligned, past the caches.
 func (v *vec) stream(a op, mem operand.Mem) {
 	if v.double() {
