@@ -74,6 +74,11 @@ TEXT ·copyStream32AVX2(SB), NOSPLIT, $0-24
 	JZ   done6
 
 loop5:
+	TESTQ      $0x00000f00, AX
+	JNZ        same7
+	PREFETCHT0 16384(AX)
+
+same7:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Y0
 	VMOVNTPS   Y0, (AX)
@@ -122,14 +127,14 @@ TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
 	KMOVQ   R8, K1
 	VMOVUPS ones<>+0(SB), Z1
 
-row7:
+row8:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	SUBQ $0x40, R10
-	JL   rest9
+	JL   rest10
 
-word8:
+word9:
 	PREFETCHT0 12288(R8)
 	VMOVDQU8   (R8), Z2
 	VPTESTMB   Z1, Z2, K2
@@ -138,22 +143,22 @@ word8:
 	ADDQ       $0x40, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word8
+	JGE        word9
 
-rest9:
+rest10:
 	ADDQ       $0x40, R10
-	JZ         next10
+	JZ         next11
 	PREFETCHT0 12288(R8)
 	VMOVDQU8.Z (R8), K1, Z2
 	VPTESTMB   Z1, Z2, K2
 	VPORQ      Z2, Z0, Z0
 	KMOVQ      K2, (R9)
 
-next10:
+next11:
 	ADDQ     BX, DX
 	ADDQ     CX, AX
 	DECQ     SI
-	JNZ      row7
+	JNZ      row8
 	VPANDNQ  Z0, Z1, Z0
 	VPTESTMB Z0, Z0, K1
 	KMOVQ    K1, AX
@@ -168,9 +173,14 @@ TEXT ·copyStream32AVX512(SB), NOSPLIT, $0-24
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
 	SHRQ $0x06, DX
-	JZ   done12
+	JZ   done13
 
-loop11:
+loop12:
+	TESTQ      $0x00000f00, AX
+	JNZ        same14
+	PREFETCHT0 16384(AX)
+
+same14:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Z0
 	VMOVNTPS   Z0, (AX)
@@ -186,9 +196,9 @@ loop11:
 	ADDQ       $+256, AX
 	ADDQ       $+256, CX
 	DECQ       DX
-	JNZ        loop11
+	JNZ        loop12
 
-done12:
+done13:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -205,10 +215,10 @@ TEXT ·selectSums32AVX2(SB), $256-72
 	SHLQ    $0x03, SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last13
+	JEQ     last15
 	XORQ    R8, R8
 
-row14:
+row16:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -216,9 +226,9 @@ row14:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest16
+	JL     rest18
 
-group15:
+group17:
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -515,13 +525,13 @@ group15:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $+256, R9
 	SUBQ         $0x00000040, R10
-	JGE          group15
+	JGE          group17
 
-rest16:
+rest18:
 	ADDQ         $0x00000040, R10
-	JZ           done19
+	JZ           done21
 	CMPQ         R10, $0x20
-	JBE          half17
+	JBE          half19
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -848,11 +858,11 @@ rest16:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done19
+	JMP          done21
 
-half17:
+half19:
 	CMPQ         R10, $0x10
-	JBE          one18
+	JBE          one20
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -1021,9 +1031,9 @@ half17:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done19
+	JMP          done21
 
-one18:
+one20:
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -1114,7 +1124,7 @@ one18:
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
 
-done19:
+done21:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -1124,11 +1134,11 @@ done19:
 	VMOVUPD Y3, 128(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums20
+	JZ      sums22
 	CMPQ    R8, $+128
-	JNE     row14
+	JNE     row16
 
-sums20:
+sums22:
 	VMOVUPD    (SP), Y1
 	VMOVUPD    64(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -1163,9 +1173,9 @@ sums20:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row14
+	JNE        row16
 
-last13:
+last15:
 	VZEROUPPER
 	RET
 
@@ -1334,10 +1344,10 @@ TEXT ·selectExp32AVX2(SB), $256-112
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last21
+	JEQ     last23
 	XORQ    R12, R12
 
-row22:
+row24:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -1345,11 +1355,16 @@ row22:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest24
+	JL     rest26
 
-group23:
-	TESTQ    BX, BX
-	JZ       none28
+group25:
+	TESTQ      BX, BX
+	JZ         none30
+	TESTQ      $0x00000f00, CX
+	JNZ        same31
+	PREFETCHT0 16384(CX)
+
+same31:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1370,7 +1385,7 @@ group23:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none28:
+none30:
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -1675,13 +1690,18 @@ none28:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $+256, R13
 	SUBQ         $0x00000040, R14
-	JGE          group23
+	JGE          group25
 
-rest24:
-	ADDQ     $0x00000040, R14
-	JZ       done27
-	TESTQ    BX, BX
-	JZ       none29
+rest26:
+	ADDQ       $0x00000040, R14
+	JZ         done29
+	TESTQ      BX, BX
+	JZ         none32
+	TESTQ      $0x00000f00, CX
+	JNZ        same33
+	PREFETCHT0 16384(CX)
+
+same33:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1702,9 +1722,9 @@ rest24:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none29:
+none32:
 	CMPQ         R14, $0x20
-	JBE          half25
+	JBE          half27
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2039,11 +2059,11 @@ none29:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done27
+	JMP          done29
 
-half25:
+half27:
 	CMPQ         R14, $0x10
-	JBE          one26
+	JBE          one28
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2216,9 +2236,9 @@ half25:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done27
+	JMP          done29
 
-one26:
+one28:
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2311,7 +2331,7 @@ one26:
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
 
-done27:
+done29:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -2322,11 +2342,11 @@ done27:
 	VMOVUPD Y3, 128(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums30
+	JZ      sums34
 	CMPQ    R12, $+128
-	JNE     row22
+	JNE     row24
 
-sums30:
+sums34:
 	VMOVUPD    (SP), Y1
 	VMOVUPD    64(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -2361,13 +2381,18 @@ sums30:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row22
+	JNE        row24
 
-last21:
+last23:
 	TESTQ BX, BX
-	JZ    none32
+	JZ    none36
 
-more31:
+more35:
+	TESTQ      $0x00000f00, CX
+	JNZ        same37
+	PREFETCHT0 16384(CX)
+
+same37:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -2387,9 +2412,9 @@ more31:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more31
+	JNZ      more35
 
-none32:
+none36:
 	VZEROUPPER
 	RET
 
@@ -2416,17 +2441,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last34
+	JZ      last39
 
-row33:
+row38:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest38
+	JZ           rest43
 
-group37:
+group42:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -2469,13 +2494,13 @@ group37:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group37
+	JNZ     group42
 
-rest38:
+rest43:
 	TESTQ      R8, R8
-	JZ         done40
+	JZ         done45
 	CMPQ       R8, $0x10
-	JBE        half39
+	JBE        half44
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    192(R10), Y5
@@ -2524,9 +2549,9 @@ rest38:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    224(R10), Y2
 	VMASKMOVPS Y5, Y2, 96(AX)(R12*1)
-	JMP        done40
+	JMP        done45
 
-half39:
+half44:
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -2552,15 +2577,15 @@ half39:
 	VMOVUPS    160(R10), Y2
 	VMASKMOVPS Y4, Y2, 32(AX)(R12*1)
 
-done40:
+done45:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R11
-	JNZ  row33
+	JNZ  row38
 
-last34:
+last39:
 	VZEROUPPER
 	RET
 
@@ -2631,9 +2656,9 @@ TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done42
+	JZ       done47
 
-rows41:
+rows46:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y3
@@ -2746,9 +2771,9 @@ rows41:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows41
+	JNZ         rows46
 
-done42:
+done47:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -2912,15 +2937,15 @@ TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last44
+	JZ    last49
 
-row43:
+row48:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest48
+	JZ    rest53
 
-group47:
+group52:
 	VMOVUPS    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    (DX)(R10*1), Y1
@@ -2941,13 +2966,13 @@ group47:
 	VMOVUPS    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group47
+	JNZ        group52
 
-rest48:
+rest53:
 	TESTQ      SI, SI
-	JZ         done50
+	JZ         done55
 	CMPQ       SI, $0x10
-	JBE        half49
+	JBE        half54
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -2978,9 +3003,9 @@ rest48:
 	VADDPS     Y1, Y0, Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done50
+	JMP        done55
 
-half49:
+half54:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -2997,13 +3022,13 @@ half49:
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
 
-done50:
+done55:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row43
+	JNZ  row48
 
-last44:
+last49:
 	VZEROUPPER
 	RET
 
@@ -3030,17 +3055,17 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last51
+	JEQ          last56
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x10
-	JG           long53
+	JG           long58
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVW        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest56
+	JL           rest61
 	KMOVW        (DX), K2
 	VMOVUPS.Z    (AX), K1, Z14
 	PREFETCHT0   12288(AX)
@@ -3068,7 +3093,7 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again54:
+again59:
 	LEAQ          (AX)(CX*4), DI
 	LEAQ          (DX)(SI*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -3211,11 +3236,11 @@ again54:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums57
+	JZ            sums62
 	CMPQ          R8, $+512
-	JNE           check55
+	JNE           check60
 
-sums57:
+sums62:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3282,28 +3307,28 @@ sums57:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check55
-	JMP        rest56
+	JNE        check60
+	JMP        rest61
 
-check55:
+check60:
 	CMPQ rows+32(FP), $0x04
-	JGE  again54
+	JGE  again59
 
-rest56:
+rest61:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last51
-	JMP  row52
+	JEQ  last56
+	JMP  row57
 
-long53:
+long58:
 	CMPQ        n+40(FP), $0x20
-	JG          long58
+	JG          long63
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest61
+	JL          rest66
 	KMOVW       (DX), K2
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3329,7 +3354,7 @@ long53:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again59:
+again64:
 	LEAQ          (AX)(CX*2), DI
 	LEAQ          (DX)(SI*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -3456,11 +3481,11 @@ again59:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums62
+	JZ            sums67
 	CMPQ          R8, $+512
-	JNE           check60
+	JNE           check65
 
-sums62:
+sums67:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3527,21 +3552,21 @@ sums62:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check60
-	JMP        rest61
+	JNE        check65
+	JMP        rest66
 
-check60:
+check65:
 	CMPQ rows+32(FP), $0x02
-	JGE  again59
+	JGE  again64
 
-rest61:
+rest66:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last51
-	JMP  row52
+	JEQ  last56
+	JMP  row57
 
-long58:
+long63:
 	CMPQ        n+40(FP), $0x40
-	JG          long63
+	JG          long68
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x20, DI
 	MOVQ        $-1, R9
@@ -3550,7 +3575,7 @@ long58:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest66
+	JL          rest71
 	KMOVW       (DX), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3576,7 +3601,7 @@ long58:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again64:
+again69:
 	LEAQ          (AX)(CX*1), DI
 	LEAQ          (DX)(SI*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -3697,11 +3722,11 @@ again64:
 	LEAQ          (BX)(SI*1), BX
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums67
+	JZ            sums72
 	CMPQ          R8, $+512
-	JNE           check65
+	JNE           check70
 
-sums67:
+sums72:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3768,20 +3793,20 @@ sums67:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check65
-	JMP        rest66
+	JNE        check70
+	JMP        rest71
 
-check65:
+check70:
 	CMPQ rows+32(FP), $0x01
-	JGE  again64
+	JGE  again69
 
-rest66:
+rest71:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last51
-	JMP  row52
+	JEQ  last56
+	JMP  row57
 
-long63:
-row52:
+long68:
+row57:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R9, R9
@@ -3827,11 +3852,11 @@ row52:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group68:
+group73:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000040, R10
 	CMPQ    R10, $0x40
-	JGE     whole69
+	JGE     whole74
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -3846,7 +3871,7 @@ group68:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K4
 
-whole69:
+whole74:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z19
@@ -3965,7 +3990,7 @@ whole69:
 	VMOVUPS       Z22, Z31
 	ADDQ          $+256, R9
 	TESTQ         R10, R10
-	JG            group68
+	JG            group73
 	VEXTRACTF64X4 $0x01, Z30, Y14
 	VADDPS        Y14, Y30, Y30
 	VCVTPS2PD     Y30, Z14
@@ -3981,11 +4006,11 @@ whole69:
 	VMOVUPD       Z13, 512(SP)(R8*1)
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums70
+	JZ            sums75
 	CMPQ          R8, $+512
-	JNE           row52
+	JNE           row57
 
-sums70:
+sums75:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4052,9 +4077,9 @@ sums70:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row52
+	JNE        row57
 
-last51:
+last56:
 	VZEROUPPER
 	RET
 
@@ -4086,10 +4111,10 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last71
+	JEQ          last76
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x10
-	JG           long73
+	JG           long78
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -4097,7 +4122,7 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	KMOVW        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest76
+	JL           rest81
 	KMOVW        (R8), K2
 	VMOVUPS.Z    (SI), K1, Z14
 	PREFETCHT0   12288(SI)
@@ -4125,9 +4150,14 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again74:
-	TESTQ    BX, BX
-	JZ       none77
+again79:
+	TESTQ      BX, BX
+	JZ         none82
+	TESTQ      $0x00000f00, CX
+	JNZ        same83
+	PREFETCHT0 16384(CX)
+
+same83:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4140,7 +4170,7 @@ again74:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none77:
+none82:
 	LEAQ          (SI)(DI*4), R11
 	LEAQ          (R8)(R10*4), R13
 	CMPQ          rows+48(FP), $0x08
@@ -4293,11 +4323,11 @@ none77:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums78
+	JZ            sums84
 	CMPQ          R12, $+512
-	JNE           check75
+	JNE           check80
 
-sums78:
+sums84:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4364,21 +4394,21 @@ sums78:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check75
-	JMP        rest76
+	JNE        check80
+	JMP        rest81
 
-check75:
+check80:
 	CMPQ rows+48(FP), $0x04
-	JGE  again74
+	JGE  again79
 
-rest76:
+rest81:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last71
-	JMP  row72
+	JEQ  last76
+	JMP  row77
 
-long73:
+long78:
 	CMPQ        n+56(FP), $0x20
-	JG          long79
+	JG          long85
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -4386,7 +4416,7 @@ long73:
 	KMOVW       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest82
+	JL          rest88
 	KMOVW       (R8), K2
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4412,9 +4442,14 @@ long73:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again80:
-	TESTQ    BX, BX
-	JZ       none83
+again86:
+	TESTQ      BX, BX
+	JZ         none89
+	TESTQ      $0x00000f00, CX
+	JNZ        same90
+	PREFETCHT0 16384(CX)
+
+same90:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4427,7 +4462,7 @@ again80:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none83:
+none89:
 	LEAQ          (SI)(DI*2), R11
 	LEAQ          (R8)(R10*2), R13
 	CMPQ          rows+48(FP), $0x04
@@ -4563,11 +4598,11 @@ none83:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums84
+	JZ            sums91
 	CMPQ          R12, $+512
-	JNE           check81
+	JNE           check87
 
-sums84:
+sums91:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4634,21 +4669,21 @@ sums84:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check81
-	JMP        rest82
+	JNE        check87
+	JMP        rest88
 
-check81:
+check87:
 	CMPQ rows+48(FP), $0x02
-	JGE  again80
+	JGE  again86
 
-rest82:
+rest88:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last71
-	JMP  row72
+	JEQ  last76
+	JMP  row77
 
-long79:
+long85:
 	CMPQ        n+56(FP), $0x40
-	JG          long85
+	JG          long92
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x20, R11
 	MOVQ        $-1, R13
@@ -4658,7 +4693,7 @@ long79:
 	KMOVW       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest88
+	JL          rest95
 	KMOVW       (R8), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4684,9 +4719,14 @@ long79:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again86:
-	TESTQ    BX, BX
-	JZ       none89
+again93:
+	TESTQ      BX, BX
+	JZ         none96
+	TESTQ      $0x00000f00, CX
+	JNZ        same97
+	PREFETCHT0 16384(CX)
+
+same97:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4699,7 +4739,7 @@ again86:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none89:
+none96:
 	LEAQ          (SI)(DI*1), R11
 	LEAQ          (R8)(R10*1), R13
 	CMPQ          rows+48(FP), $0x02
@@ -4829,11 +4869,11 @@ none89:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums90
+	JZ            sums98
 	CMPQ          R12, $+512
-	JNE           check87
+	JNE           check94
 
-sums90:
+sums98:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4900,20 +4940,20 @@ sums90:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check87
-	JMP        rest88
+	JNE        check94
+	JMP        rest95
 
-check87:
+check94:
 	CMPQ rows+48(FP), $0x01
-	JGE  again86
+	JGE  again93
 
-rest88:
+rest95:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last71
-	JMP  row72
+	JEQ  last76
+	JMP  row77
 
-long85:
-row72:
+long92:
+row77:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R13, R13
@@ -4959,9 +4999,14 @@ row72:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group91:
-	TESTQ    BX, BX
-	JZ       none93
+group99:
+	TESTQ      BX, BX
+	JZ         none101
+	TESTQ      $0x00000f00, CX
+	JNZ        same102
+	PREFETCHT0 16384(CX)
+
+same102:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4974,11 +5019,11 @@ group91:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none93:
+none101:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000040, R14
 	CMPQ    R14, $0x40
-	JGE     whole92
+	JGE     whole100
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -4993,7 +5038,7 @@ none93:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K4
 
-whole92:
+whole100:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z21
@@ -5120,7 +5165,7 @@ whole92:
 	VMOVUPS       Z24, Z20
 	ADDQ          $+256, R13
 	TESTQ         R14, R14
-	JG            group91
+	JG            group99
 	VEXTRACTF64X4 $0x01, Z19, Y14
 	VADDPS        Y14, Y19, Y19
 	VCVTPS2PD     Y19, Z14
@@ -5137,11 +5182,11 @@ whole92:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums94
+	JZ            sums103
 	CMPQ          R12, $+512
-	JNE           row72
+	JNE           row77
 
-sums94:
+sums103:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -5208,13 +5253,18 @@ sums94:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row72
+	JNE        row77
 
-last71:
+last76:
 	TESTQ BX, BX
-	JZ    none96
+	JZ    none105
 
-more95:
+more104:
+	TESTQ      $0x00000f00, CX
+	JNZ        same106
+	PREFETCHT0 16384(CX)
+
+same106:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -5226,9 +5276,9 @@ more95:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more95
+	JNZ      more104
 
-none96:
+none105:
 	VZEROUPPER
 	RET
 
@@ -5256,17 +5306,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last98
+	JZ           last108
 
-row97:
+row107:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one100
+	JB           one110
 
-two99:
+two109:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -5293,13 +5343,13 @@ two99:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two99
+	JAE      two109
 
-one100:
+one110:
 	ADDQ $0x02, R12
-	JZ   rest102
+	JZ   rest112
 
-group101:
+group111:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -5314,13 +5364,13 @@ group101:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group101
+	JNZ      group111
 
-rest102:
+rest112:
 	TESTQ     R8, R8
-	JZ        done104
+	JZ        done114
 	CMPQ      R8, $0x10
-	JBE       half103
+	JBE       half113
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -5333,9 +5383,9 @@ rest102:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done104
+	JMP       done114
 
-half103:
+half113:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -5343,15 +5393,15 @@ half103:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done104:
+done114:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row97
+	JNZ  row107
 
-last98:
+last108:
 	VZEROUPPER
 	RET
 
@@ -5368,9 +5418,9 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
 	TESTQ        R8, R8
-	JZ           done106
+	JZ           done116
 
-rows105:
+rows115:
 	VMOVUPD          (BX), Z1
 	ADDQ             $0x40, BX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
@@ -5483,9 +5533,9 @@ rows105:
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows105
+	JNZ              rows115
 
-done106:
+done116:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -5512,15 +5562,15 @@ TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last108
+	JZ    last118
 
-row107:
+row117:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one110
+	JB   one120
 
-two109:
+two119:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -5543,13 +5593,13 @@ two109:
 	VMOVUPS    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two109
+	JAE        two119
 
-one110:
+one120:
 	ADDQ $0x02, R10
-	JZ   rest112
+	JZ   rest122
 
-group111:
+group121:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -5562,13 +5612,13 @@ group111:
 	VMOVUPS    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group111
+	JNZ        group121
 
-rest112:
+rest122:
 	TESTQ      SI, SI
-	JZ         done114
+	JZ         done124
 	CMPQ       SI, $0x10
-	JBE        half113
+	JBE        half123
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
@@ -5579,22 +5629,22 @@ rest112:
 	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K2, 64(AX)(R9*1)
-	JMP        done114
+	JMP        done124
 
-half113:
+half123:
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K1, (AX)(R9*1)
 
-done114:
+done124:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row107
+	JNZ  row117
 
-last108:
+last118:
 	VZEROUPPER
 	RET
 
@@ -5610,10 +5660,10 @@ TEXT ·selectSums64AVX2(SB), $768-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last115
+	JEQ     last125
 	XORQ    R8, R8
 
-row116:
+row126:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5627,9 +5677,9 @@ row116:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest118
+	JL      rest128
 
-group117:
+group127:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -5998,13 +6048,13 @@ group117:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R9
 	SUBQ         $0x00000020, R10
-	JGE          group117
+	JGE          group127
 
-rest118:
+rest128:
 	ADDQ         $0x00000020, R10
-	JZ           done121
+	JZ           done131
 	CMPQ         R10, $0x10
-	JBE          half119
+	JBE          half129
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6403,11 +6453,11 @@ rest118:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done121
+	JMP          done131
 
-half119:
+half129:
 	CMPQ         R10, $0x08
-	JBE          one120
+	JBE          one130
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6628,9 +6678,9 @@ half119:
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done121
+	JMP          done131
 
-one120:
+one130:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6763,7 +6813,7 @@ one120:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y3, 224(SP)
 
-done121:
+done131:
 	ADDQ    CX, AX
 	ADDQ    SI, DX
 	ADDQ    SI, BX
@@ -6797,11 +6847,11 @@ done121:
 	VMOVUPD Y2, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums122
+	JZ      sums132
 	CMPQ    R8, $+128
-	JNE     row116
+	JNE     row126
 
-sums122:
+sums132:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -6900,9 +6950,9 @@ sums122:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row116
+	JNE        row126
 
-last115:
+last125:
 	VZEROUPPER
 	RET
 
@@ -7045,10 +7095,10 @@ TEXT ·selectExp64AVX2(SB), $768-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last123
+	JEQ     last133
 	XORQ    R12, R12
 
-row124:
+row134:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -7062,11 +7112,16 @@ row124:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest126
+	JL      rest136
 
-group125:
-	TESTQ    BX, BX
-	JZ       none130
+group135:
+	TESTQ      BX, BX
+	JZ         none140
+	TESTQ      $0x00000f00, CX
+	JNZ        same141
+	PREFETCHT0 16384(CX)
+
+same141:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7087,7 +7142,7 @@ group125:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none130:
+none140:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7464,13 +7519,18 @@ none130:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $+256, R13
 	SUBQ         $0x00000020, R14
-	JGE          group125
+	JGE          group135
 
-rest126:
-	ADDQ     $0x00000020, R14
-	JZ       done129
-	TESTQ    BX, BX
-	JZ       none131
+rest136:
+	ADDQ       $0x00000020, R14
+	JZ         done139
+	TESTQ      BX, BX
+	JZ         none142
+	TESTQ      $0x00000f00, CX
+	JNZ        same143
+	PREFETCHT0 16384(CX)
+
+same143:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7491,9 +7551,9 @@ rest126:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none131:
+none142:
 	CMPQ         R14, $0x10
-	JBE          half127
+	JBE          half137
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7900,11 +7960,11 @@ none131:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done129
+	JMP          done139
 
-half127:
+half137:
 	CMPQ         R14, $0x08
-	JBE          one128
+	JBE          one138
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -8129,9 +8189,9 @@ half127:
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done129
+	JMP          done139
 
-one128:
+one138:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -8266,7 +8326,7 @@ one128:
 	VMOVUPD      Y1, 192(SP)
 	VMOVUPD      Y2, 224(SP)
 
-done129:
+done139:
 	ADDQ    DI, SI
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
@@ -8301,11 +8361,11 @@ done129:
 	VMOVUPD Y2, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums132
+	JZ      sums144
 	CMPQ    R12, $+128
-	JNE     row124
+	JNE     row134
 
-sums132:
+sums144:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -8404,13 +8464,18 @@ sums132:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row124
+	JNE        row134
 
-last123:
+last133:
 	TESTQ BX, BX
-	JZ    none134
+	JZ    none146
 
-more133:
+more145:
+	TESTQ      $0x00000f00, CX
+	JNZ        same147
+	PREFETCHT0 16384(CX)
+
+same147:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -8430,9 +8495,9 @@ more133:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more133
+	JNZ      more145
 
-none134:
+none146:
 	VZEROUPPER
 	RET
 
@@ -8459,17 +8524,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last136
+	JZ      last149
 
-row135:
+row148:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest140
+	JZ           rest153
 
-group139:
+group152:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -8512,13 +8577,13 @@ group139:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group139
+	JNZ     group152
 
-rest140:
+rest153:
 	TESTQ      R8, R8
-	JZ         done142
+	JZ         done155
 	CMPQ       R8, $0x08
-	JBE        half141
+	JBE        half154
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -8567,9 +8632,9 @@ rest140:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done142
+	JMP        done155
 
-half141:
+half154:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -8595,15 +8660,15 @@ half141:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done142:
+done155:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row135
+	JNZ  row148
 
-last136:
+last149:
 	VZEROUPPER
 	RET
 
@@ -8632,9 +8697,9 @@ TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done144
+	JZ       done157
 
-rows143:
+rows156:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
@@ -8745,9 +8810,9 @@ rows143:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows143
+	JNZ         rows156
 
-done144:
+done157:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -8791,15 +8856,15 @@ TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last146
+	JZ    last159
 
-row145:
+row158:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest150
+	JZ    rest163
 
-group149:
+group162:
 	VMOVUPD    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    (DX)(R10*1), Y1
@@ -8820,13 +8885,13 @@ group149:
 	VMOVUPD    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group149
+	JNZ        group162
 
-rest150:
+rest163:
 	TESTQ      SI, SI
-	JZ         done152
+	JZ         done165
 	CMPQ       SI, $0x08
-	JBE        half151
+	JBE        half164
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -8857,9 +8922,9 @@ rest150:
 	VADDPD     Y1, Y0, Y0
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done152
+	JMP        done165
 
-half151:
+half164:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -8876,13 +8941,13 @@ half151:
 	VMOVUPD    160(R8), Y1
 	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
 
-done152:
+done165:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row145
+	JNZ  row158
 
-last146:
+last159:
 	VZEROUPPER
 	RET
 
@@ -8904,7 +8969,7 @@ TEXT ·addParts64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Y10
 	VMOVUPD 32(AX), Y11
 
-loop153:
+loop166:
 	VMOVUPD      (AX), Y12
 	VMINPD       Y12, Y8, Y8
 	VMAXPD       Y12, Y10, Y10
@@ -8939,7 +9004,7 @@ loop153:
 	VORPD        Y12, Y7, Y7
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, CX
-	JNZ          loop153
+	JNZ          loop166
 	MOVQ         out+0(FP), AX
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
@@ -9013,17 +9078,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last154
+	JEQ          last167
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long156
+	JG           long169
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest159
+	JL           rest172
 	KMOVB        (DX), K2
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -9051,7 +9116,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again157:
+again170:
 	LEAQ             (AX)(CX*4), DI
 	LEAQ             (DX)(SI*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -9206,11 +9271,11 @@ again157:
 	LEAQ             (BX)(SI*4), BX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums160
+	JZ               sums173
 	CMPQ             R8, $+512
-	JNE              check158
+	JNE              check171
 
-sums160:
+sums173:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -9421,28 +9486,28 @@ sums160:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check158
-	JMP        rest159
+	JNE        check171
+	JMP        rest172
 
-check158:
+check171:
 	CMPQ rows+32(FP), $0x04
-	JGE  again157
+	JGE  again170
 
-rest159:
+rest172:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last154
-	JMP  row155
+	JEQ  last167
+	JMP  row168
 
-long156:
+long169:
 	CMPQ        n+40(FP), $0x10
-	JG          long161
+	JG          long174
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x08, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest164
+	JL          rest177
 	KMOVB       (DX), K2
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -9468,7 +9533,7 @@ long156:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again162:
+again175:
 	LEAQ             (AX)(CX*2), DI
 	LEAQ             (DX)(SI*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -9611,11 +9676,11 @@ again162:
 	LEAQ             (BX)(SI*2), BX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums165
+	JZ               sums178
 	CMPQ             R8, $+512
-	JNE              check163
+	JNE              check176
 
-sums165:
+sums178:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -9826,21 +9891,21 @@ sums165:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check163
-	JMP        rest164
+	JNE        check176
+	JMP        rest177
 
-check163:
+check176:
 	CMPQ rows+32(FP), $0x02
-	JGE  again162
+	JGE  again175
 
-rest164:
+rest177:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last154
-	JMP  row155
+	JEQ  last167
+	JMP  row168
 
-long161:
+long174:
 	CMPQ        n+40(FP), $0x20
-	JG          long166
+	JG          long179
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
@@ -9849,7 +9914,7 @@ long161:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest169
+	JL          rest182
 	KMOVB       (DX), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -9875,7 +9940,7 @@ long161:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again167:
+again180:
 	LEAQ             (AX)(CX*1), DI
 	LEAQ             (DX)(SI*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -10014,11 +10079,11 @@ again167:
 	LEAQ             (BX)(SI*1), BX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums170
+	JZ               sums183
 	CMPQ             R8, $+512
-	JNE              check168
+	JNE              check181
 
-sums170:
+sums183:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10229,20 +10294,20 @@ sums170:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check168
-	JMP        rest169
+	JNE        check181
+	JMP        rest182
 
-check168:
+check181:
 	CMPQ rows+32(FP), $0x01
-	JGE  again167
+	JGE  again180
 
-rest169:
+rest182:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last154
-	JMP  row155
+	JEQ  last167
+	JMP  row168
 
-long166:
-row155:
+long179:
+row168:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -10290,11 +10355,11 @@ row155:
 	VXORPS      Y24, Y24, Y24
 	VXORPS      Y25, Y25, Y25
 
-group171:
+group184:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000020, R10
 	CMPQ    R10, $0x20
-	JGE     whole172
+	JGE     whole185
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -10309,7 +10374,7 @@ group171:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K4
 
-whole172:
+whole185:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z13
@@ -10454,7 +10519,7 @@ whole172:
 	VMOVUPD          Z16, Z25
 	ADDQ             $+256, R9
 	TESTQ            R10, R10
-	JG               group171
+	JG               group184
 	VADDPD           Z24, Z4, Z8
 	VMAXPD           Z24, Z4, Z9
 	VMINPD           Z24, Z4, Z24
@@ -10478,11 +10543,11 @@ whole172:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums173
+	JZ               sums186
 	CMPQ             R8, $+512
-	JNE              row155
+	JNE              row168
 
-sums173:
+sums186:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10693,9 +10758,9 @@ sums173:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row155
+	JNE        row168
 
-last154:
+last167:
 	VZEROUPPER
 	RET
 
@@ -10719,10 +10784,10 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last174
+	JEQ          last187
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long176
+	JG           long189
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -10730,7 +10795,7 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	KMOVB        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest179
+	JL           rest192
 	KMOVB        (R8), K2
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -10758,9 +10823,14 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again177:
-	TESTQ    BX, BX
-	JZ       none180
+again190:
+	TESTQ      BX, BX
+	JZ         none193
+	TESTQ      $0x00000f00, CX
+	JNZ        same194
+	PREFETCHT0 16384(CX)
+
+same194:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -10773,7 +10843,7 @@ again177:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none180:
+none193:
 	LEAQ             (SI)(DI*4), R11
 	LEAQ             (R8)(R10*4), R13
 	CMPQ             rows+48(FP), $0x08
@@ -10938,11 +11008,11 @@ none180:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums181
+	JZ               sums195
 	CMPQ             R12, $+512
-	JNE              check178
+	JNE              check191
 
-sums181:
+sums195:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -11153,21 +11223,21 @@ sums181:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check178
-	JMP        rest179
+	JNE        check191
+	JMP        rest192
 
-check178:
+check191:
 	CMPQ rows+48(FP), $0x04
-	JGE  again177
+	JGE  again190
 
-rest179:
+rest192:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last174
-	JMP  row175
+	JEQ  last187
+	JMP  row188
 
-long176:
+long189:
 	CMPQ        n+56(FP), $0x10
-	JG          long182
+	JG          long196
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x08, R11
 	MOVQ        $-1, R13
@@ -11175,7 +11245,7 @@ long176:
 	KMOVB       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest185
+	JL          rest199
 	KMOVB       (R8), K2
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11201,9 +11271,14 @@ long176:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again183:
-	TESTQ    BX, BX
-	JZ       none186
+again197:
+	TESTQ      BX, BX
+	JZ         none200
+	TESTQ      $0x00000f00, CX
+	JNZ        same201
+	PREFETCHT0 16384(CX)
+
+same201:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11216,7 +11291,7 @@ again183:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none186:
+none200:
 	LEAQ             (SI)(DI*2), R11
 	LEAQ             (R8)(R10*2), R13
 	CMPQ             rows+48(FP), $0x04
@@ -11368,11 +11443,11 @@ none186:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums187
+	JZ               sums202
 	CMPQ             R12, $+512
-	JNE              check184
+	JNE              check198
 
-sums187:
+sums202:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -11583,21 +11658,21 @@ sums187:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check184
-	JMP        rest185
+	JNE        check198
+	JMP        rest199
 
-check184:
+check198:
 	CMPQ rows+48(FP), $0x02
-	JGE  again183
+	JGE  again197
 
-rest185:
+rest199:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last174
-	JMP  row175
+	JEQ  last187
+	JMP  row188
 
-long182:
+long196:
 	CMPQ        n+56(FP), $0x20
-	JG          long188
+	JG          long203
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -11607,7 +11682,7 @@ long182:
 	KMOVB       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest191
+	JL          rest206
 	KMOVB       (R8), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11633,9 +11708,14 @@ long182:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again189:
-	TESTQ    BX, BX
-	JZ       none192
+again204:
+	TESTQ      BX, BX
+	JZ         none207
+	TESTQ      $0x00000f00, CX
+	JNZ        same208
+	PREFETCHT0 16384(CX)
+
+same208:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11648,7 +11728,7 @@ again189:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none192:
+none207:
 	LEAQ             (SI)(DI*1), R11
 	LEAQ             (R8)(R10*1), R13
 	CMPQ             rows+48(FP), $0x02
@@ -11796,11 +11876,11 @@ none192:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums193
+	JZ               sums209
 	CMPQ             R12, $+512
-	JNE              check190
+	JNE              check205
 
-sums193:
+sums209:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -12011,20 +12091,20 @@ sums193:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check190
-	JMP        rest191
+	JNE        check205
+	JMP        rest206
 
-check190:
+check205:
 	CMPQ rows+48(FP), $0x01
-	JGE  again189
+	JGE  again204
 
-rest191:
+rest206:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last174
-	JMP  row175
+	JEQ  last187
+	JMP  row188
 
-long188:
-row175:
+long203:
+row188:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -12072,9 +12152,14 @@ row175:
 	VXORPS      Y13, Y13, Y13
 	VXORPS      Y14, Y14, Y14
 
-group194:
-	TESTQ    BX, BX
-	JZ       none196
+group210:
+	TESTQ      BX, BX
+	JZ         none212
+	TESTQ      $0x00000f00, CX
+	JNZ        same213
+	PREFETCHT0 16384(CX)
+
+same213:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12087,11 +12172,11 @@ group194:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none196:
+none212:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000020, R14
 	CMPQ    R14, $0x20
-	JGE     whole195
+	JGE     whole211
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -12106,7 +12191,7 @@ none196:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K4
 
-whole195:
+whole211:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z15
@@ -12259,7 +12344,7 @@ whole195:
 	VMOVUPD          Z18, Z14
 	ADDQ             $+256, R13
 	TESTQ            R14, R14
-	JG               group194
+	JG               group210
 	VADDPD           Z13, Z4, Z8
 	VMAXPD           Z13, Z4, Z9
 	VMINPD           Z13, Z4, Z13
@@ -12284,11 +12369,11 @@ whole195:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums197
+	JZ               sums214
 	CMPQ             R12, $+512
-	JNE              row175
+	JNE              row188
 
-sums197:
+sums214:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -12499,13 +12584,18 @@ sums197:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row175
+	JNE        row188
 
-last174:
+last187:
 	TESTQ BX, BX
-	JZ    none199
+	JZ    none216
 
-more198:
+more215:
+	TESTQ      $0x00000f00, CX
+	JNZ        same217
+	PREFETCHT0 16384(CX)
+
+same217:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -12517,9 +12607,9 @@ more198:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more198
+	JNZ      more215
 
-none199:
+none216:
 	VZEROUPPER
 	RET
 
@@ -12547,17 +12637,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last201
+	JZ           last219
 
-row200:
+row218:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one203
+	JB           one221
 
-two202:
+two220:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -12584,13 +12674,13 @@ two202:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two202
+	JAE      two220
 
-one203:
+one221:
 	ADDQ $0x02, R12
-	JZ   rest205
+	JZ   rest223
 
-group204:
+group222:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -12605,13 +12695,13 @@ group204:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group204
+	JNZ      group222
 
-rest205:
+rest223:
 	TESTQ     R8, R8
-	JZ        done207
+	JZ        done225
 	CMPQ      R8, $0x08
-	JBE       half206
+	JBE       half224
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -12624,9 +12714,9 @@ rest205:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done207
+	JMP       done225
 
-half206:
+half224:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -12634,15 +12724,15 @@ half206:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done207:
+done225:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row200
+	JNZ  row218
 
-last201:
+last219:
 	VZEROUPPER
 	RET
 
@@ -12659,9 +12749,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
 	TESTQ        R8, R8
-	JZ           done209
+	JZ           done227
 
-rows208:
+rows226:
 	VMOVUPD          (BX), Z1
 	ADDQ             $0x40, BX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
@@ -12772,9 +12862,9 @@ rows208:
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows208
+	JNZ              rows226
 
-done209:
+done227:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -12801,15 +12891,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last211
+	JZ    last229
 
-row210:
+row228:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one213
+	JB   one231
 
-two212:
+two230:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -12832,13 +12922,13 @@ two212:
 	VMOVUPD    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two212
+	JAE        two230
 
-one213:
+one231:
 	ADDQ $0x02, R10
-	JZ   rest215
+	JZ   rest233
 
-group214:
+group232:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -12851,13 +12941,13 @@ group214:
 	VMOVUPD    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group214
+	JNZ        group232
 
-rest215:
+rest233:
 	TESTQ      SI, SI
-	JZ         done217
+	JZ         done235
 	CMPQ       SI, $0x08
-	JBE        half216
+	JBE        half234
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
@@ -12868,22 +12958,22 @@ rest215:
 	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K2, 64(AX)(R9*1)
-	JMP        done217
+	JMP        done235
 
-half216:
+half234:
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K1, (AX)(R9*1)
 
-done217:
+done235:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row210
+	JNZ  row228
 
-last211:
+last229:
 	VZEROUPPER
 	RET
 
@@ -12899,7 +12989,7 @@ TEXT ·addParts64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Z4
 	VMOVUPD (AX), Z5
 
-loop218:
+loop236:
 	VMOVUPD       (AX), Z6
 	VMINPD        Z6, Z4, Z4
 	VMAXPD        Z6, Z5, Z5
@@ -12918,7 +13008,7 @@ loop218:
 	VORPD         Z6, Z3, Z3
 	ADDQ          $0x40, AX
 	SUBQ          $0x08, CX
-	JNZ           loop218
+	JNZ           loop236
 	MOVQ          out+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VEXTRACTF64X4 $0x01, Z1, Y7

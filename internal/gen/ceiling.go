@@ -21,7 +21,7 @@ func read(v *vec) {
 	x, n := v.param("x"), v.param("n")
 	acc := v.reg()
 	v.zero(acc)
-	v.ceilingLoop(n, func(i int) {
+	v.ceilingLoop(n, nil, func(i int) {
 		v.prefetch(at(x, i), i/v.bytes)
 		v.or(acc, at(x, i), acc)
 	}, x)
@@ -35,7 +35,11 @@ func copying(v *vec, streaming bool) {
 		v.kernel("copy", "dst, x *float32, n int", "copies n elements, a multiple of 64.")
 	}
 	dst, x, n := v.param("dst"), v.param("x"), v.param("n")
-	v.ceilingLoop(n, func(i int) {
+	var lookUp gpreg
+	if streaming {
+		lookUp = dst
+	}
+	v.ceilingLoop(n, lookUp, func(i int) {
 		v.prefetch(at(x, i), i/v.bytes)
 		r := v.reg()
 		v.move(at(x, i), r)
@@ -49,11 +53,14 @@ func copying(v *vec, streaming bool) {
 
 // ceilingLoop emits step for the byte offsets of the registers in a loop that
 // moves the pointers.
-func (v *vec) ceilingLoop(n gpreg, step func(i int), pointers ...gpreg) {
+func (v *vec) ceilingLoop(n, lookUp gpreg, step func(i int), pointers ...gpreg) {
 	loop, done := v.newLabel("loop"), v.newLabel("done")
 	v.SHRQ(operand.U8(log2(ceilingBytes/v.size)), n)
 	v.JZ(operand.LabelRef(done))
 	v.Label(loop)
+	if lookUp != nil {
+		v.translate(lookUp, ceilingBytes)
+	}
 	for i := 0; i < ceilingBytes; i += v.bytes {
 		step(i)
 	}

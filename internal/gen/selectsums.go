@@ -208,6 +208,7 @@ func (c *sideCopy) rest() {
 }
 
 func (c *sideCopy) copy() {
+	c.translate(c.to, 256)
 	for i := 0; i < 256; i += c.bytes {
 		r := c.reg()
 		c.move(at(c.from, i), r)

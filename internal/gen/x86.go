@@ -236,6 +236,19 @@ func (v *vec) prefetch(mem operand.Mem, number int) {
 	}
 }
 
+// translate looks up the page of memory that is written past the caches a little
+// later: the first store to a page waits for its address, and so do all stores
+// behind it. p moves on by step bytes, a power of two, from call to call; once a
+// page a line is prefetched.
+func (v *vec) translate(p gpreg, step int) {
+	const page = 4096
+	same := v.newLabel("same")
+	v.TESTQ(operand.U32(page-step), p)
+	v.JNZ(operand.LabelRef(same))
+	v.PREFETCHT0(at(p, 4*page))
+	v.Label(same)
+}
+
 // stream writes a to mem, which is aligned, past the caches.
 func (v *vec) stream(a op, mem operand.Mem) {
 	if v.double() {
