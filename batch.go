@@ -24,7 +24,8 @@ type Options struct {
 	Reduction Reduction
 
 	// Workers is the number of goroutines that share the rows; 0 means
-	// runtime.GOMAXPROCS(0). The results do not depend on it.
+	// runtime.GOMAXPROCS(0). The results do not depend on it. After a batch they
+	// stay awake for up to 50 µs, in case another follows.
 	Workers int
 
 	// Strict makes the first score that is NaN or infinite, of those that take
