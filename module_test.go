@@ -40,8 +40,9 @@ var layers = []struct {
 	pkg     string // "/…" means all below
 	allowed []string
 }{
-	{"", []string{"/internal/coef", "/internal/scalar", "/internal/exact", "golang.org/x/sys/cpu"}},
+	{"", []string{"/internal/coef", "/internal/crew", "/internal/scalar", "/internal/exact", "golang.org/x/sys/cpu"}},
 	{"/internal/coef", nil},
+	{"/internal/crew", nil},
 	{"/internal/exact", nil},
 	{"/internal/ref", nil},
 	{"/internal/scalar", []string{"/internal/coef"}},

@@ -12,7 +12,7 @@ import (
 // go test -v -run InstructionCounts it prints the table.
 func TestInstructionCounts(t *testing.T) {
 	bodies := map[string]string{}
-	files, err := Files()
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// generated is Files, once.
+var generated = sync.OnceValues(Files)
 
 // TestFresh compares the generated files with those in the repository. To
 // write them: go generate in the root.
 func TestFresh(t *testing.T) {
-	files, err := Files()
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +53,7 @@ func diff(got, want string) string {
 
 // functions returns the text of the amd64 functions by name.
 func functions(t *testing.T) map[string]string {
-	files, err := Files()
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}

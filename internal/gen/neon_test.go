@@ -158,7 +158,7 @@ func TestNeonErrors(t *testing.T) {
 
 // neonSources returns the generated arm64 assembly by file name.
 func neonSources(t *testing.T) map[string][]byte {
-	files, err := Files()
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestNeonLintsFind(t *testing.T) {
 // TestNeonComplete: every AVX2 kernel has its NEON form, but for stores past the
 // caches and the benchmarks' ceilings.
 func TestNeonComplete(t *testing.T) {
-	files, err := Files()
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
