@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"sort"
 	"unsafe"
 )
 
@@ -219,7 +220,11 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 		return err
 	}
 	w := bitWords(l.Classes)
-	clear(dst[:(r1-r0)*w])
+	dst = dst[:(r1-r0)*w]
+	if l.Values == nil && l.scatter(dst, w, r0, r1) {
+		return nil
+	}
+	clear(dst)
 	for r := r0; r < r1; r++ {
 		begin, end := l.RowPtr[r], l.RowPtr[r+1]
 		if begin < 0 || end < begin || end > int64(len(l.Indices)) {
@@ -248,6 +253,62 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 		}
 	}
 	return nil
+}
+
+// scatter sets the bits of rows r0 to r1-1, of w words each, and reports whether
+// their labels are in order. It has no branch that depends on the length of a
+// short row, which is hard to predict.
+func (l *SparseLabels) scatter(dst []uint64, w, r0, r1 int) bool {
+	const most = 256 // labels of a part of several rows
+	clear(dst)
+	classes, set := uint(l.Classes), dst
+	for ptr := l.RowPtr[r0 : r1+1]; len(ptr) > 1; {
+		begin, rows := ptr[0], len(ptr)-1
+		if ptr[rows]-begin > 4*int64(rows) {
+			rows = 1 // rows are not short
+		} else if ptr[rows]-begin > most {
+			rows = max(1, sort.Search(rows, func(i int) bool { return ptr[i+1]-begin > most }))
+		}
+		end := ptr[rows]
+		if begin < 0 || end < begin || end > int64(len(l.Indices)) {
+			return false
+		}
+		labels, part := l.Indices[begin:end], dst[:rows*w]
+		if rows > 1 {
+			// first[k] is the place of the last row that begins at label k, if
+			// any does.
+			var first [most + 1]int
+			var bad int64 // negative where pointers decrease
+			for i, p := range ptr[:rows] {
+				bad |= ptr[i+1] - p
+				k := p - begin
+				if uint64(k) > most {
+					return false
+				}
+				first[k] = i * w
+			}
+			if bad < 0 {
+				return false
+			}
+			row := 0
+			for k, j := range labels[:min(len(labels), most)] {
+				if uint(j) >= classes {
+					return false
+				}
+				row = max(row, first[k])
+				part[row+int(j)>>6] |= 1 << (j & 63)
+			}
+		} else {
+			for _, j := range labels {
+				if uint(j) >= classes {
+					return false
+				}
+				part[int(j)>>6] |= 1 << (j & 63)
+			}
+		}
+		ptr, dst = ptr[rows:], dst[rows*w:]
+	}
+	return countBits(set) == int(l.RowPtr[r1]-l.RowPtr[r0]) // none is listed twice
 }
 
 // Ignore is the target of a row that is left out.

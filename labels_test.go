@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -177,4 +178,61 @@ func TestLabelErrors(t *testing.T) {
 	l := &DenseLabels[uint8]{2, 3, make([]uint8, 6), 3}
 	require.ErrorIs(t, l.ReadRows(make([]uint64, 8), 1, 3), errLabelRange)
 	require.ErrorIs(t, l.ReadRows(make([]uint64, 1), 0, 2), errLabelRange)
+}
+
+// TestSparseParts: rows of all lengths, empty ones among them, give the bits that
+// they have by themselves, and the first label out of order is found wherever it
+// is.
+func TestSparseParts(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for trial := range 300 {
+		classes := 1 + rng.IntN(700)
+		rows := 1 + rng.IntN(600)
+		density := []float64{0.002, 0.02, 0.2, 1}[trial%4]
+		l := &SparseLabels{Classes: classes, RowPtr: []int64{int64(rng.IntN(3))}}
+		l.Indices = make([]int32, l.RowPtr[0])
+		w := bitWords(classes)
+		want := make([]uint64, rows*w)
+		for r := range rows {
+			for _, j := range rng.Perm(classes) {
+				if rng.Float64() < density && rng.IntN(rows) > r/2 {
+					l.Indices = append(l.Indices, int32(j))
+					want[r*w+j/64] |= 1 << (j % 64)
+				}
+			}
+			l.RowPtr = append(l.RowPtr, int64(len(l.Indices)))
+		}
+		l.Indices = append(l.Indices, -1) // of no row
+		r0 := rng.IntN(rows)
+		r1 := r0 + rng.IntN(rows-r0+1)
+		got := make([]uint64, (r1-r0)*w)
+		require.NoError(t, l.ReadRows(got, r0, r1))
+		require.Equal(t, want[r0*w:r1*w], got)
+
+		begin, end := l.RowPtr[0], l.RowPtr[rows]
+		if begin == end {
+			continue
+		}
+		all := make([]uint64, rows*w)
+		k := begin + rng.Int64N(end-begin)
+		row := sort.Search(rows, func(r int) bool { return l.RowPtr[r+1] > k })
+		good := l.Indices[k]
+		for _, bad := range []int32{-1, int32(classes), int32(classes) + 64, math.MaxInt32, math.MinInt32} {
+			l.Indices[k] = bad
+			require.Equal(t, &DataError{row, int(bad), "no such class"}, l.ReadRows(all, 0, rows))
+		}
+		l.Indices[k] = good
+		if other := l.RowPtr[row]; other != k {
+			l.Indices[k] = l.Indices[other]
+			require.Equal(t, &DataError{row, int(l.Indices[k]), "class is listed twice"}, l.ReadRows(all, 0, rows))
+			l.Indices[k] = good
+		}
+		for _, p := range []int64{-1, int64(len(l.Indices)) + 1, math.MaxInt64, math.MinInt64} {
+			r := rng.IntN(rows + 1)
+			kept := l.RowPtr[r]
+			l.RowPtr[r] = p
+			require.ErrorContains(t, l.ReadRows(all, 0, rows), "row pointers")
+			l.RowPtr[r] = kept
+		}
+	}
 }
