@@ -13,10 +13,10 @@ type pipeline struct {
 
 // A registerGroup tells where the elements of a group are, by register.
 type registerGroup struct {
-	begin    func() // before its masks are wanted
+	begin    func() // before its masks are wanted; nil for nothing
 	x        func(i int) operand.Mem
-	part     []mask // those that exist; nil for all
-	pos, neg func(i int) mask
+	part     []mask                  // those that exist; nil for all
+	pos, neg func(i int) mask        // the sides; nil for none
 	w        func(i int) operand.Mem // where the exponentials go; nil for nowhere
 }
 
@@ -28,18 +28,29 @@ func newPipeline(e *exponential, low, high op) *pipeline {
 	return p
 }
 
-// arguments returns the steps that load the arguments of a group.
+// arguments returns the steps that load the arguments of a group; nil is none.
 func (p *pipeline) arguments(g *registerGroup) (steps []func()) {
-	steps = append(steps, g.begin)
+	if g == nil {
+		return nil
+	}
+	if g.begin != nil {
+		steps = append(steps, g.begin)
+	}
 	for i, y := range p.y {
 		steps = append(steps, func() {
-			of, mem, part := g.pos(i), g.x(i), mask(nil)
+			var of, part mask
+			if g.pos != nil {
+				of = g.pos(i)
+			}
 			if g.part != nil {
 				part = g.part[i]
 			}
+			mem := g.x(i)
 			p.load(part, mem, y)
 			p.prefetch(mem, i)
-			p.flip(of, y)
+			if of != nil {
+				p.flip(of, y)
+			}
 		})
 	}
 	for _, y := range p.y {
@@ -60,21 +71,29 @@ func emit(steps []func()) {
 	}
 }
 
-// group evaluates a group whose arguments are loaded, and loads those of next.
-// It returns the terms of the negatives and of the positives. Meanwhile it takes
-// the steps of more.
-func (p *pipeline) group(g, next *registerGroup, more func()) (n, t []vreg) {
+// exponentials evaluates the group whose arguments are loaded, and loads those of
+// next. It returns factors of the exponentials. Meanwhile it takes the steps of
+// more.
+func (p *pipeline) exponentials(next *registerGroup, more func()) (a, b []vreg) {
 	r, k, free := p.reduce(p.y)
 	more()
 	steps := p.arguments(next)
-	take := func() {
+	a, b = p.powersWith(r, k, free, func() {
 		count := min(len(steps), 2)
 		emit(steps[:count])
 		steps = steps[count:]
-	}
-	a, b := p.powersWith(r, k, free, take)
+	})
 	emit(steps)
-	g.begin()
+	return a, b
+}
+
+// group is exponentials of a group of two sides: it returns the terms of the
+// negatives and of the positives.
+func (p *pipeline) group(g, next *registerGroup, more func()) (n, t []vreg) {
+	a, b := p.exponentials(next, more)
+	if g.begin != nil {
+		g.begin()
+	}
 	for i := range a {
 		var place func(int) operand.Mem
 		if g.w != nil {

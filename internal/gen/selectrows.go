@@ -117,12 +117,11 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int) {
 	}
 	group := func(x, pos gpreg) *registerGroup {
 		return &registerGroup{
-			begin: func() {},
-			x:     place(x, k.stride, v.bytes),
-			part:  part,
-			pos:   bits(pos),
-			neg:   bits(k.neg),
-			w:     place(k.w, wStep, v.bytes),
+			x:    place(x, k.stride, v.bytes),
+			part: part,
+			pos:  bits(pos),
+			neg:  bits(k.neg),
+			w:    place(k.w, wStep, v.bytes),
 		}
 	}
 	this, next := group(k.x, k.pos), group(x, pos)

@@ -29,7 +29,7 @@ func sumExp(v *vec) {
 	v.broadcast(at(p, 2*v.size), high)
 	e := newExponential(v, magic, !v.double())
 	if v.wide() {
-		shortSums(v, l, e, x, stride, low, high, sum, errs)
+		shortSums(v, l, newPipeline(e, low, high), x, stride, sum, errs)
 	}
 	acc := newAccumulator(v)
 
@@ -58,49 +58,51 @@ func sumExp(v *vec) {
 		})
 }
 
-// shortSums emits the sums of rows shorter than a group, 8 rows at a time, on
+// shortSums emits the sums of rows of at most two groups, 8 rows at a time, on
 // AVX-512: rows side by side hide the latency that one alone has. It leaves less
 // than 8 rows.
-func shortSums(v *vec, l *rowLoop, e *exponential, x, stride gpreg, low, high vreg, out ...gpreg) {
+func shortSums(v *vec, l *rowLoop, line *pipeline, x, stride gpreg, out ...gpreg) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	s := newRowSums(v, 1)
-	rest, free := v.newLabel("rest"), v.GP64()
-	v.TESTQ(l.groups, l.groups)
-	v.JNZ(operand.LabelRef(rest))
-	for vectors := 1; vectors <= 2; vectors++ {
+	length, rest, free := v.argument("n"), v.newLabel("rest"), v.GP64()
+	for vectors := 1; vectors <= 4; vectors *= 2 {
 		short, long := v.newLabel("short"), v.newLabel("long")
-		if vectors == 1 {
-			v.CMPQ(l.rest, operand.U8(v.lanes))
-			v.JA(operand.LabelRef(long))
+		v.CMPQ(length, operand.U8(vectors*v.lanes))
+		v.JG(operand.LabelRef(long))
+		part, count := v.lastMasks(length, vectors), 4/vectors
+		group := &registerGroup{
+			part: part,
+			x: func(i int) operand.Mem {
+				return v.rowPlace(x, stride, i/vectors, i%vectors*v.bytes, free)
+			},
 		}
+		advance := func() { v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x) }
 		v.Label(short)
 		v.CMPQ(l.rows, operand.U8(8))
 		v.JL(operand.LabelRef(rest))
-		count := 4 / vectors
+		line.begin(group)
+		advance()
 		for first := 0; first < 8; first += count {
-			var y []vreg
-			for row := range count {
-				for i := range vectors {
-					r := v.reg()
-					mem := v.rowPlace(x, stride, row, i*v.bytes, free)
-					v.load(l.masks[i], mem, r)
-					v.prefetch(mem, i)
-					v.max(low, r, r)
-					v.min(high, r, r)
-					y = append(y, r)
-				}
+			next := group
+			if first+count == 8 {
+				next = nil
 			}
-			p, q := e.evaluate(y)
-			for row := range count {
-				k := row * vectors
-				sum := v.reg()
-				v.mulKeep(l.masks[0], p[k], q[k], sum)
-				if vectors == 2 {
-					v.addProduct(l.masks[1], p[k+1], q[k+1], sum)
-				}
-				s.put(0, first+row, v.onlyPair(sum))
+			p, q := line.exponentials(next, func() {})
+			if next != nil {
+				advance()
 			}
-			v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x)
+			for row := range count {
+				var pairs []vreg
+				for i := row * vectors; i < (row+1)*vectors; i += 2 {
+					sum := v.reg()
+					v.mulKeep(part[i], p[i], q[i], sum)
+					if vectors > 1 {
+						v.addProduct(part[i+1], p[i+1], q[i+1], sum)
+					}
+					pairs = append(pairs, sum)
+				}
+				s.put(0, first+row, v.pairLanes(pairs))
+			}
 		}
 		for i, r := range s.sums(0) {
 			v.VMOVUPD(r, at(out[i], 0))
@@ -108,22 +110,28 @@ func shortSums(v *vec, l *rowLoop, e *exponential, x, stride gpreg, low, high vr
 		}
 		v.SUBQ(operand.U8(8), l.rows)
 		v.JMP(operand.LabelRef(short))
-		if vectors == 1 {
-			v.Label(long)
-		}
+		v.Label(long)
 	}
 	v.Label(rest)
 }
 
-// onlyPair returns the lanes of a row with that sum of its only pair, on AVX-512:
-// for float32 lane l + 8 is added to lane l.
-func (v *vec) onlyPair(sum vreg) [][]vreg {
+// pairLanes returns the lanes of a row with those sums of its one or two pairs,
+// on AVX-512: for float32 lane l + 8 is added to lane l.
+func (v *vec) pairLanes(pairs []vreg) [][]vreg {
 	if v.double() {
 		err := v.reg()
 		v.zero(err)
-		return [][]vreg{{sum}, {err}}
+		if len(pairs) == 2 {
+			v.twoSum(pairs[0], err, pairs[1])
+		}
+		return [][]vreg{{pairs[0]}, {err}}
 	}
-	low, high := v.widen(sum)
+	low, high := v.widen(pairs[0])
+	if len(pairs) == 2 {
+		l, h := v.widen(pairs[1])
+		v.VADDPD(l, low, low)
+		v.VADDPD(h, high, high)
+	}
 	v.VADDPD(high, low, low)
 	return [][]vreg{{low}}
 }
