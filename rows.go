@@ -1,5 +1,7 @@
 package zlpr
 
+import "math"
+
 // The functions of a row for every row of a matrix. Rows are taken many at a
 // time: short rows do not pay a call each, and the second pass over a row finds
 // it in the cache.
@@ -49,10 +51,13 @@ func (c *chunk[T]) next() bool {
 	c.x = c.m.Data[c.first*c.stride:]
 	p := pivotParams[T](0)
 	sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
-	c.all = true
+	// Sums are in the order of their bits, NaN last.
+	least, most := uint64(math.MaxUint64), uint64(0)
 	for _, s := range c.hi[:c.rows] {
-		c.all = c.all && natural[T](s)
+		b := math.Float64bits(s)
+		least, most = min(least, b), max(most, b)
 	}
+	c.all = natural[T](math.Float64frombits(least)) && natural[T](math.Float64frombits(most))
 	return true
 }
 
