@@ -61,6 +61,7 @@ type Batch[T Float] struct {
 // optional.
 type Output[T Float] struct {
 	// Losses takes the weighted loss of every row, 0 for one that does not count.
+	// It must not overlap the scores, soft labels or gradients.
 	Losses []float64
 
 	// Grad takes the gradient by the scores: of the sum of the losses, for Mean
@@ -101,6 +102,7 @@ var (
 	errLabelDims      = errors.New("zlpr: labels differ from the scores in rows or classes")
 	errMaskDims       = errors.New("zlpr: mask differs from the scores in rows or classes")
 	errLosses         = errors.New("zlpr: losses are not one a row")
+	errLossesOverlap  = errors.New("zlpr: losses overlap scores, soft labels or gradients")
 	errRowWeights     = errors.New("zlpr: row weights are not one a row")
 	errThresholds     = errors.New("zlpr: thresholds, or their gradients, are not one a row")
 	errColumn         = errors.New("zlpr: no such column of thresholds")
@@ -193,6 +195,9 @@ func (b *Batch[T]) checkOutput(out *Output[T]) error {
 	if out.Losses != nil && len(out.Losses) != b.Scores.Rows {
 		return errLosses
 	}
+	if overlap(out.Losses, extent(b.Scores)) || overlap(out.Losses, extent(b.Soft)) || overlap(out.Losses, out.Grad.Data) {
+		return errLossesOverlap
+	}
 	if !finiteNumber(out.Upstream) {
 		return errUpstream
 	}
@@ -222,7 +227,7 @@ func extent[T Float](m Matrix[T]) []T {
 }
 
 // overlap reports whether two slices share memory.
-func overlap[T Float](a, b []T) bool {
+func overlap[A, B Float](a []A, b []B) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return false
 	}

@@ -219,6 +219,9 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	if err := checkRange(len(dst), rows, l.Classes, r0, r1); err != nil {
 		return err
 	}
+	if r0 == r1 {
+		return nil
+	}
 	w := bitWords(l.Classes)
 	dst = dst[:(r1-r0)*w]
 	if l.Values == nil && l.scatter(dst, w, r0, r1) {
@@ -291,7 +294,7 @@ func (l *SparseLabels) scatter(dst []uint64, w, r0, r1 int) bool {
 				return false
 			}
 			row := 0
-			for k, j := range labels[:min(len(labels), most)] {
+			for k, j := range labels[:min(len(labels), most)] { // the same, but the compiler sees the bound
 				if uint(j) >= classes {
 					return false
 				}

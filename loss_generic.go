@@ -231,8 +231,8 @@ const (
 )
 
 // A lossParts is Σx in three parts, all sums exact, with the extremes of x. It
-// is right if all x are in [0, partBound) and nothing is left: so it is unless
-// some x that is not 0 is below 2^-66.
+// is right if all x are in [0, partBound) and nothing is left: so it is if those
+// that are not 0 are at least 2^-66.
 type lossParts struct {
 	sum      [3]float64
 	rest     float64 // what is left of all, its bits or'ed

@@ -26,6 +26,9 @@ func (w *lossWorker[T]) read() error {
 	b, words := j.b, c.words
 	r0, r1 := c.first, c.first+c.rows
 	c.pos, c.neg = resize(c.pos, c.rows*words), resize(c.neg, c.rows*words)
+	if cap(c.live) < c.rows {
+		w.living = 0 // of the new ones
+	}
 	c.live = resize(c.live, c.rows)
 	if t.soft {
 		clear(c.pos)

@@ -11,8 +11,8 @@ const copyBlock = 256
 // time of its own. Its zero value copies nothing.
 //
 // Kernels make it without a fence. What a worker has written is seen once it is
-// done all the same: the atomic operations by which workers take chunks and end
-// wait for such stores, too.
+// done all the same: the atomic operation by which it looks for another chunk waits
+// for such stores, too, and copyBlocks has its own fence.
 type sideCopy[T Float] struct {
 	to, from []T // whole blocks; to begins at a multiple of 64 bytes
 }

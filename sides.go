@@ -129,7 +129,8 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 }
 
 // keptStride is the distance of the rows of kept exponentials: whole virtual
-// vectors.
+// vectors. Kernels write whole groups, but the rows in order: what is written
+// over the next row's place is written over.
 func keptStride[T Float](n int) int {
 	if isFloat32[T]() {
 		return (n + lanes32 - 1) &^ (lanes32 - 1)

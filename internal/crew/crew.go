@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long members look out for work: about what it takes to wake
-// one. So waiting at most doubles the cost, whenever work comes.
+// one. So waiting at most doubles a member's cost, whenever work comes.
 const patience = 50 * time.Microsecond
 
 // A Crew calls a function. Its methods are for one goroutine at a time.
@@ -44,7 +44,12 @@ func (c *Crew) Run(n int) {
 	for _, m := range c.members[:n-1] {
 		m.call()
 	}
+	defer c.wait() // also if work(0) panics
 	c.work(0)
+}
+
+// wait waits for all members but the caller.
+func (c *Crew) wait() {
 	if !eventually(func() bool { return c.left.Load() == 1 }) && c.left.Add(-1) > 0 {
 		<-c.done
 	}
@@ -88,16 +93,21 @@ func (m *member) stay() {
 
 // eventually waits for a condition, but not for long. It reports whether it came.
 func eventually(condition func() bool) bool {
-	const looks = 64 // between two yields
-	for begin := time.Now(); ; {
+	const (
+		looks  = 64   // between two yields
+		yields = 1000 // at most: where time stands still, as in testing/synctest
+	)
+	begin := time.Now()
+	for range yields {
 		for range looks {
 			if condition() {
 				return true
 			}
 		}
 		if time.Since(begin) > patience {
-			return false
+			break
 		}
 		runtime.Gosched()
 	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,37 @@ func BenchmarkRun(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A crew is in order after a panic of its first member.
+func TestPanic(t *testing.T) {
+	var count [3]int
+	fail := true
+	c := New(func(i int) {
+		count[i]++
+		if i == 0 && fail {
+			panic("first")
+		}
+		time.Sleep(patience / 2)
+	})
+	require.Panics(t, func() { c.Run(3) })
+	require.Equal(t, [3]int{1, 1, 1}, count)
+	fail = false
+	c.Run(3)
+	require.Equal(t, [3]int{2, 2, 2}, count)
+}
+
+// Waiting ends where time stands still.
+func TestStillTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := New(func(i int) {
+			if i == 1 {
+				n++
+			}
+		})
+		c.Run(2)
+		c.Run(2)
+		require.Equal(t, 2, n)
+	})
 }
