@@ -195,7 +195,7 @@ func (b *Batch[T]) checkOutput(out *Output[T]) error {
 	if out.Losses != nil && len(out.Losses) != b.Scores.Rows {
 		return errLosses
 	}
-	if overlap(out.Losses, extent(b.Scores)) || overlap(out.Losses, extent(b.Soft)) || overlap(out.Losses, out.Grad.Data) {
+	if overlap(out.Losses, extent(b.Scores)) || b.Soft.Data != nil && overlap(out.Losses, extent(b.Soft)) {
 		return errLossesOverlap
 	}
 	if !finiteNumber(out.Upstream) {
@@ -206,6 +206,9 @@ func (b *Batch[T]) checkOutput(out *Output[T]) error {
 	}
 	if out.Grad.Rows != b.Scores.Rows || out.Grad.Cols != b.Scores.Cols || !out.Grad.valid() {
 		return errGrad
+	}
+	if overlap(out.Losses, extent(out.Grad)) {
+		return errLossesOverlap
 	}
 	if overlap(extent(out.Grad), extent(b.Scores)) {
 		switch {

@@ -229,13 +229,19 @@ func (w *lossWorker[T]) run() {
 				err = w.do(int(k))
 			}
 			if err != nil {
-				w.err, w.errChunk = err, k
-				for old := j.failed.Load(); k < old && !j.failed.CompareAndSwap(old, k); {
-					old = j.failed.Load()
-				}
+				w.fail(k, err)
 				return
 			}
 		}
+	}
+}
+
+// fail notes the error of chunk k.
+func (w *lossWorker[T]) fail(k int64, err error) {
+	w.err, w.errChunk = err, k
+	failed := &w.e.job.failed
+	for old := failed.Load(); k < old && !failed.CompareAndSwap(old, k); {
+		old = failed.Load()
 	}
 }
 

@@ -293,8 +293,12 @@ func TestEvaluatorErrors(t *testing.T) {
 			b.Scores.Data = x
 			out.Grad = Matrix[float64]{2, 3, x[1:], 3}
 		}, errOverlap, [2]int{}},
-		"accumulate":     {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad, out.Accumulate = b.Scores, true }, errAccumulate, [2]int{}},
-		"grad":           {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad = Matrix[float64]{2, 2, make([]float64, 6), 2} }, errGrad, [2]int{}},
+		"accumulate": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad, out.Accumulate = b.Scores, true }, errAccumulate, [2]int{}},
+		"grad":       {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad = Matrix[float64]{2, 2, make([]float64, 6), 2} }, errGrad, [2]int{}},
+		"losses overlap gradients": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) {
+			out.Grad = Matrix[float64]{2, 3, make([]float64, 8), 3}
+			out.Losses = out.Grad.Data[5:7]
+		}, errLossesOverlap, [2]int{}},
 		"losses overlap": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = b.Scores.Data[4:6] }, errLossesOverlap, [2]int{}},
 		"losses":         {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = make([]float64, 3) }, errLosses, [2]int{}},
 	} {

@@ -262,56 +262,67 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 // their labels are in order. It has no branch that depends on the length of a
 // short row, which is hard to predict.
 func (l *SparseLabels) scatter(dst []uint64, w, r0, r1 int) bool {
-	const most = 256 // labels of a part of several rows
 	clear(dst)
 	classes, set := uint(l.Classes), dst
 	for ptr := l.RowPtr[r0 : r1+1]; len(ptr) > 1; {
 		begin, rows := ptr[0], len(ptr)-1
 		if ptr[rows]-begin > 4*int64(rows) {
 			rows = 1 // rows are not short
-		} else if ptr[rows]-begin > most {
-			rows = max(1, sort.Search(rows, func(i int) bool { return ptr[i+1]-begin > most }))
+		} else if ptr[rows]-begin > mostScattered {
+			rows = max(1, sort.Search(rows, func(i int) bool { return ptr[i+1]-begin > mostScattered }))
 		}
 		end := ptr[rows]
 		if begin < 0 || end < begin || end > int64(len(l.Indices)) {
 			return false
 		}
 		labels, part := l.Indices[begin:end], dst[:rows*w]
-		if rows > 1 {
-			// first[k] is the place of the last row that begins at label k, if
-			// any does.
-			var first [most + 1]int
-			var bad int64 // negative where pointers decrease
-			for i, p := range ptr[:rows] {
-				bad |= ptr[i+1] - p
-				k := p - begin
-				if uint64(k) > most {
-					return false
-				}
-				first[k] = i * w
-			}
-			if bad < 0 {
-				return false
-			}
-			row := 0
-			for k, j := range labels[:min(len(labels), most)] { // the same, but the compiler sees the bound
-				if uint(j) >= classes {
-					return false
-				}
-				row = max(row, first[k])
-				part[row+int(j)>>6] |= 1 << (j & 63)
-			}
-		} else {
-			for _, j := range labels {
-				if uint(j) >= classes {
-					return false
-				}
-				part[int(j)>>6] |= 1 << (j & 63)
-			}
+		if !(rows == 1 && scatterRow(part, classes, labels) || rows > 1 && scatterRows(part, w, classes, ptr[:rows+1], labels)) {
+			return false
 		}
 		ptr, dst = ptr[rows:], dst[rows*w:]
 	}
 	return countBits(set) == int(l.RowPtr[r1]-l.RowPtr[r0]) // none is listed twice
+}
+
+// mostScattered is the most labels that scatterRows takes.
+const mostScattered = 256
+
+// scatterRows sets the bits of rows with at most mostScattered labels in all.
+func scatterRows(dst []uint64, w int, classes uint, ptr []int64, labels []int32) bool {
+	// first[k] is the place of the last row that begins at label k, if any does.
+	var first [mostScattered + 1]int
+	var bad int64 // negative where pointers decrease
+	for i, p := range ptr[:len(ptr)-1] {
+		bad |= ptr[i+1] - p
+		k := p - ptr[0]
+		if uint64(k) > mostScattered {
+			return false
+		}
+		first[k] = i * w
+	}
+	if bad < 0 {
+		return false
+	}
+	row := 0
+	for k, j := range labels[:min(len(labels), mostScattered)] { // all, but the compiler sees the bound
+		if uint(j) >= classes {
+			return false
+		}
+		row = max(row, first[k])
+		dst[row+int(j)>>6] |= 1 << (j & 63)
+	}
+	return true
+}
+
+// scatterRow sets the bits of one row.
+func scatterRow(dst []uint64, classes uint, labels []int32) bool {
+	for _, j := range labels {
+		if uint(j) >= classes {
+			return false
+		}
+		dst[int(j)>>6] |= 1 << (j & 63)
+	}
+	return true
 }
 
 // Ignore is the target of a row that is left out.

@@ -64,60 +64,36 @@ func (v *vec) inRegister(m operand.Mem) vreg {
 
 // evaluate returns p and s with e^x·2^-c = p·s for every x, whose registers it
 // overwrites. The steps of the different x are interleaved.
-func (e *exponential) evaluate(x []vreg) (p, s []vreg) {
-	magic := make([]op, len(x))
-	for i := range magic {
-		magic[i] = e.magic
-	}
-	return e.evaluateWith(x, magic)
-}
+func (e *exponential) evaluate(x []vreg) (p, s []vreg) { return e.evaluateShifted(x, nil) }
 
-// evaluateWith is evaluate with a magic number for each x.
-func (e *exponential) evaluateWith(x []vreg, magic []op) (p, s []vreg) {
-	return e.evaluateShifted(x, magic, nil)
-}
-
-// evaluateShifted is evaluateWith of x + shift, a small number that is added to
-// r; nil for none.
-func (e *exponential) evaluateShifted(x []vreg, magic []op, shift []vreg) (p, s []vreg) {
-	t := make([]vreg, len(x))
-	n := make([]vreg, len(x))
-	for i := range x {
-		t[i], n[i] = e.reg(), e.reg()
-		e.move(x[i], t[i])
-		e.fmaMul(e.log2e, magic[i], t[i])
-	}
-	for i := range x {
-		e.sub(t[i], magic[i], n[i])
-	}
-	for i := range x {
-		e.fmaAcc(n[i], e.minusLn2Hi, x[i])
-	}
-	for i := range x {
-		e.fmaAcc(n[i], e.minusLn2Lo, x[i])
-	}
+// evaluateShifted is evaluate of x + shift, a small number that is added to r;
+// nil for none.
+func (e *exponential) evaluateShifted(x, shift []vreg) (p, s []vreg) {
+	r, t, n := e.reduce(x, false)
 	for i := range shift {
-		e.add(x[i], shift[i], x[i])
+		e.add(r[i], shift[i], r[i])
 	}
-	return e.powers(x, t, n)
+	return e.powers(r, t, n)
 }
 
 // reduce returns the reduced arguments r of the x, n as an integer, and free
-// registers, one for each. The steps of the different x are interleaved.
-func (e *exponential) reduce(x []vreg) (r, t, free []vreg) {
+// registers, one for each. r are the registers of x, but with keep new ones.
+func (e *exponential) reduce(x []vreg, keep bool) (r, t, free []vreg) {
 	r, t, free = make([]vreg, len(x)), make([]vreg, len(x)), make([]vreg, len(x))
 	for i := range x {
-		t[i] = e.reg()
+		t[i], free[i] = e.reg(), e.reg()
 		e.move(x[i], t[i])
 		e.fmaMul(e.log2e, e.magic, t[i])
 	}
 	for i := range x {
-		free[i] = e.reg()
 		e.sub(t[i], e.magic, free[i])
 	}
 	for i := range x {
-		r[i] = e.reg()
-		e.move(x[i], r[i])
+		r[i] = x[i]
+		if keep {
+			r[i] = e.reg()
+			e.move(x[i], r[i])
+		}
 		e.fmaAcc(free[i], e.minusLn2Hi, r[i])
 	}
 	for i := range x {

@@ -75,7 +75,7 @@ func emit(steps []func()) {
 // next. It returns factors of the exponentials. Meanwhile it takes the steps of
 // more.
 func (p *pipeline) exponentials(next *registerGroup, more func()) (a, b []vreg) {
-	r, k, free := p.reduce(p.y)
+	r, k, free := p.reduce(p.y, true)
 	more()
 	steps := p.arguments(next)
 	a, b = p.powersWith(r, k, free, func() {
@@ -94,14 +94,5 @@ func (p *pipeline) group(g, next *registerGroup, more func()) (n, t []vreg) {
 	if g.begin != nil {
 		g.begin()
 	}
-	for i := range a {
-		var place func(int) operand.Mem
-		if g.w != nil {
-			place = func(int) operand.Mem { return g.w(i) }
-		}
-		of := func(side func(int) mask) func(int) mask { return func(int) mask { return side(i) } }
-		x, y := p.signed(a[i:i+1], b[i:i+1], of(g.neg), of(g.pos), place)
-		n, t = append(n, x...), append(t, y...)
-	}
-	return n, t
+	return p.signed(a, b, g.neg, g.pos, g.w)
 }

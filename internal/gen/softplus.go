@@ -262,15 +262,14 @@ func (b *bce) terms(vectors int, whole bool) {
 		for first := 0; first < vectors; first += step {
 			var all []bceTerm
 			var y, short []vreg
-			var magic []op
 			for i := range step {
 				t, a, c := b.argument((first+i)*b.regs()+h, whole)
-				all, y, magic = append(all, t), append(y, a), append(magic, b.e.magic)
+				all, y = append(all, t), append(y, a)
 				if b.shifted {
 					short = append(short, c)
 				}
 			}
-			p, s := b.e.evaluateShifted(y, magic, short)
+			p, s := b.e.evaluateShifted(y, short)
 			for i := range all {
 				all[i].e = p[i]
 				b.mulKeep(all[i].keep, p[i], s[i], p[i])
