@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // block returns rows r0 to r1-1 of the scores, where they lie or in buffer,

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/sparse"
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/sparse"
 )
 
 // A dataset is what a model is trained and tested on.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/metrics"
 )

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/zlpr/zlpr"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/sparse"
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/sparse"
 )
 
 // A bitSource is a file of labels or of a mask.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
 // An output is a file that a flag asks for.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // writeModel writes the model: W, b, and the standardisation if there is one.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // TestTrain trains, predicts and evaluates.

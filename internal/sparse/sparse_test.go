@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 func TestText(t *testing.T) {

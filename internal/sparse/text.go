@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // ReadText reads a text file with labels and features: lines of

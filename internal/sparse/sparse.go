@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // A Matrix is a sparse matrix: the columns of row i that are stored are

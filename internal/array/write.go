@@ -9,7 +9,7 @@ import (
 	"math"
 	"os"
 
-	"github.com/zlpr/zlpr/cmd/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
 // A Writer writes the rows of an .npy file in any order. It may be used by
