@@ -1,6 +1,10 @@
 package gen
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
 
 // neonFinishSums emits finishSums, two registers of rows at a time.
 func neonFinishSums(v *neonVec) {
@@ -13,10 +17,9 @@ func neonFinishSums(v *neonVec) {
 	loss, fa, fb := d.param("loss"), d.param("fa"), d.param("fb")
 	a, b, scale, rows := d.param("a"), d.param("b"), d.param("scale"), d.param("rows")
 	g := newNeonLogarithms(d, true)
-	// As the root package has them.
-	low, high, least, most := 0x1p-60, 0x1p120, 0x1p-126, 0x1p5
+	low, high, least, most := coef.NaturalLow32, coef.NaturalHigh32, coef.FactorLow32, coef.FactorHigh32
 	if v.double() {
-		low, high, least = 0x1p-900, 0x1p1000, 0x1p-1000
+		low, high, least, most = coef.NaturalLow64, coef.NaturalHigh64, coef.FactorLow64, coef.FactorHigh64
 	}
 	const count = 2 // registers at a time
 	good := d.reg()

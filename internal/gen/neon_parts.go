@@ -1,5 +1,7 @@
 package gen
 
+import "github.com/zlpr/zlpr/internal/coef"
+
 // neonAddParts emits addParts.
 func neonAddParts(v *neonVec) {
 	v.set = "parts"
@@ -20,7 +22,7 @@ func neonAddParts(v *neonVec) {
 	}
 	v.loadConstants()
 	var magic []*vecReg
-	for _, m := range partMagic {
+	for _, m := range coef.PartMagic {
 		magic = append(magic, v.inRegister(v.constant(m)))
 	}
 	loop := v.newLabel("loop")

@@ -1,5 +1,7 @@
 package gen
 
+import "github.com/zlpr/zlpr/internal/coef"
+
 // neonSelectScale emits the gradient of the losses made of selectExp.
 func neonSelectScale(v *neonVec) {
 	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
@@ -11,7 +13,10 @@ func neonSelectScale(v *neonVec) {
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newNeonRowLoop(v, dst, w)
 	v.loadConstants()
-	least := normalExp(v.double())
+	least := coef.LeastExp32
+	if v.double() {
+		least = coef.LeastExp64
+	}
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 

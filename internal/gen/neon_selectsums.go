@@ -3,6 +3,8 @@ package gen
 import (
 	"fmt"
 	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // neonSelectSums emits the sums of e^x over the negative and of e^-x over the
@@ -173,13 +175,13 @@ func (v *neonVec) sumOf(w []*vecReg) *vecReg {
 // naturalRange returns the magic number of pivot 0 and the limits to which
 // scores are clamped for it.
 func (v *neonVec) naturalRange() (magic, low, high *vecReg) {
-	// As the root package computes them.
-	scale, most, least, bias := math.Ln2, 126.9, -125.9, 0x1.8p23+127
+	bias, least, most := coef.Magic32, coef.ClampLow32, coef.ClampHigh32
 	if v.double() {
-		most, least, bias = 1022.9, -1021.9, 0x1.8p52+1023
+		bias, least, most = coef.Magic64, coef.ClampLow64, coef.ClampHigh64
 	}
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
-	return place(bias), place(least * scale), place(most * scale)
+	ln2 := math.Ln2 // a variable: rounded, as the root package computes them
+	return place(bias), place(least * ln2), place(most * ln2)
 }
 
 // A neonSelected accumulates the terms of one side of a row in 8 float64 lanes

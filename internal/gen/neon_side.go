@@ -3,6 +3,8 @@ package gen
 import (
 	"fmt"
 	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // neonSideKernels emits the arm64 form of sideKernels.
@@ -183,9 +185,9 @@ func newNeonSideExponential(l *neonSideLoop) *neonSideExponential {
 
 // limits returns the lowest and the highest t.
 func (e *neonSideExponential) limits() (lowest, most *vecReg) {
-	low, high := 0x1.8p23+1, 0x1.8p23+254
+	low, high := coef.Lowest32, coef.Highest32
 	if e.double() {
-		low, high = 0x1.8p52+1, 0x1.8p52+2046
+		low, high = coef.Lowest64, coef.Highest64
 	}
 	return e.inRegister(e.constant(low)), e.inRegister(e.constant(high))
 }

@@ -3,6 +3,8 @@ package gen
 import (
 	"fmt"
 	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // neonSoftWeights emits the weights of soft labels, 8 elements at a time.
@@ -17,7 +19,7 @@ func neonSoftWeights(v *neonVec, in elem) {
 	v.loadConstants()
 	shift := 0
 	if in == float64s {
-		shift = 128
+		shift = coef.SoftShift64
 	}
 	integer := func(bits uint64) *vecReg { return v.inRegister(v.constant(math.Float64frombits(bits))) }
 	implicit, mantissa := integer(math.Float64bits(0x1p52)), integer(1<<52-1)
@@ -126,7 +128,7 @@ func neonSoftUnit(v *neonVec) {
 	t, part, rows, n := v.param("t"), v.param("part"), v.param("rows"), v.param("n")
 	j, at, bitsOf := v.gp(), v.gp(), v.gp()
 	v.loadConstants()
-	const shift = 64 // 2^shift·t is normal
+	const shift = coef.SoftShift32
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
 	one, zero, scale := place(1), v.cleared(1)[0], place(math.Ldexp(1, shift))
 	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))

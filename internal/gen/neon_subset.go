@@ -1,6 +1,10 @@
 package gen
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
 
 // neonSubsetKernels emits the arm64 form of subsetKernels.
 func neonSubsetKernels(f *neonFile) {
@@ -76,8 +80,8 @@ func neonTiltExp(v *neonVec, in elem) {
 	sign, pivot := v.reg(), v.reg()
 	v.broadcasts(p, sign, pivot)
 	v.loadConstants()
-	exponential := newNeonExponential(v, v.inRegister(v.constant(0x1.8p52+1023)))
-	low, high, one := v.inRegister(v.constant(-707)), v.inRegister(v.constant(680)), v.inRegister(v.constant(1))
+	exponential := newNeonExponential(v, v.inRegister(v.constant(coef.Magic64)))
+	low, high, one := v.inRegister(v.constant(coef.TiltLowest)), v.inRegister(v.constant(coef.TiltHighest)), v.inRegister(v.constant(1))
 	s1, s2 := v.cleared(neonRegs), v.cleared(neonRegs)
 
 	// body takes two registers of the elements at hand.

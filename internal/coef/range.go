@@ -1,0 +1,76 @@
+package coef
+
+import "math"
+
+// Magic numbers: adding one to x·log2(e) rounds it to an integer n and leaves
+// n plus the exponent's bias in the low bits. Subtracting a pivot c from the
+// magic number divides the exponential by 2^c.
+const (
+	Magic32 = 0x1.8p23 + 127
+	Magic64 = 0x1.8p52 + 1023
+)
+
+// Exponents of two between which the exponential e^y·2^-c is computed: the
+// kernels clamp y to (c + ClampLow)·ln(2) and (c + ClampHigh)·ln(2), which keeps
+// it a finite normal number.
+const (
+	ClampLow32, ClampHigh32 = -125.9, 126.9
+	ClampLow64, ClampHigh64 = -1021.9, 1022.9
+)
+
+// Exponentials that count in a softmax or a gradient are 2^Least or more:
+// smaller ones, which may have been clamped, are 0. LeastExp is that number for
+// the gradients, whose pivot is 0.
+const (
+	Least32 = -125.5
+	Least64 = -1021.5
+
+	LeastExp32 = math.Sqrt2 * 0x1p-126
+	LeastExp64 = math.Sqrt2 * 0x1p-1022
+)
+
+// Sums at pivot 0 whose value lies between these are used as they are: no
+// exponential was clamped from above, and those clamped from below add nothing.
+const (
+	NaturalLow32, NaturalHigh32 = 0x1p-60, 0x1p120
+	NaturalLow64, NaturalHigh64 = 0x1p-900, 0x1p1000
+)
+
+// An exponential at pivot 0 may be multiplied by a factor whose magnitude lies
+// between these: a normal number, and no exponential below the smallest normal
+// number counts in the product.
+const (
+	FactorLow32, FactorHigh32 = 0x1p-126, 0x1p5
+	FactorLow64, FactorHigh64 = 0x1p-1000, 0x1p5
+)
+
+// Limits of t = γy·log2(e) + magic in the kernels of one side: with a t below
+// Lowest the term is 0, one above Highest is clamped. The exponents of 2 are
+// those of the normal numbers.
+const (
+	Lowest32, Highest32 = 0x1.8p23 + 1, 0x1.8p23 + 254
+	Lowest64, Highest64 = 0x1.8p52 + 1, 0x1.8p52 + 2046
+)
+
+// Limits of y in the odds e^y of the k-subsets: below TiltLowest they are 0,
+// above TiltHighest they are cut, so that no product of odds overflows.
+const (
+	TiltLowest  = -707
+	TiltHighest = 680
+)
+
+// A soft label is multiplied by 2^SoftShift before it is taken apart: the
+// product is a normal number for every label above 0. (With class weights,
+// float32 labels are widened instead.)
+const (
+	SoftShift32 = 64
+	SoftShift64 = 128
+)
+
+// PartMagic round to the three parts of a loss: adding and subtracting one
+// leaves a multiple of 2^-28, 2^-73 or 2^-118.
+var PartMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
+
+// BCEBlock is the number of float32 elements of a row whose binary
+// cross-entropies share a logarithm.
+const BCEBlock = 512
