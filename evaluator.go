@@ -172,7 +172,9 @@ func (e *Evaluator[T]) pass() (*lossTotal, error) {
 		w.next.Store(int64(j.chunks * i / len(workers)))
 		w.end = int64(j.chunks * (i + 1) / len(workers))
 	}
-	e.crew.Run(len(workers))
+	if err := e.crew.Run(len(workers)); err != nil {
+		return nil, err
+	}
 	total := &workers[0].total
 	for _, w := range workers {
 		if w.err != nil && w.errChunk == j.failed.Load() {

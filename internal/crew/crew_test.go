@@ -1,6 +1,7 @@
 package crew
 
 import (
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,7 @@ func TestRun(t *testing.T) {
 			for i := range n {
 				want[i]++
 			}
-			c.Run(n)
+			require.NoError(t, c.Run(n))
 			require.Equal(t, want, plain)
 			if k%10 == 0 {
 				time.Sleep(2 * patience) // all are gone
@@ -50,7 +51,7 @@ func TestTogether(t *testing.T) {
 		}
 	})
 	for range 100 {
-		c.Run(n)
+		require.NoError(t, c.Run(n))
 	}
 	require.EqualValues(t, 100*n, arrived.Load())
 }
@@ -59,7 +60,7 @@ func TestTogether(t *testing.T) {
 func TestLeave(t *testing.T) {
 	before := runtime.NumGoroutine()
 	c := New(func(int) {})
-	c.Run(8)
+	require.NoError(t, c.Run(8))
 	for begin := time.Now(); runtime.NumGoroutine() > before; {
 		require.Less(t, time.Since(begin), 10*time.Second)
 		time.Sleep(patience)
@@ -68,8 +69,8 @@ func TestLeave(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	c := New(func(int) {})
-	c.Run(3)
-	require.Zero(t, testing.AllocsPerRun(100, func() { c.Run(3) }))
+	require.NoError(t, c.Run(3))
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = c.Run(3) }))
 }
 
 // BenchmarkRun measures calls that follow one another at once, and after the
@@ -79,7 +80,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Run("pause="+pause.String(), func(b *testing.B) {
 			c := New(func(int) {})
 			for b.Loop() {
-				c.Run(2)
+				_ = c.Run(2)
 				for begin := time.Now(); time.Since(begin) < pause; {
 				}
 			}
@@ -87,22 +88,98 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// A crew is in order after a panic of its first member.
-func TestPanic(t *testing.T) {
-	var count [3]int
-	fail := true
+// A crew is in order after members that did not return: a panic comes to the
+// caller with its value, Goexit as an error.
+func TestFaults(t *testing.T) {
+	const n = 4
+	fault := errors.New("fault")
+	var end func(member int)
+	var count [n]int
 	c := New(func(i int) {
 		count[i]++
-		if i == 0 && fail {
-			panic("first")
+		defer time.Sleep(patience / 2) // Run must wait for this as well
+		if end != nil {
+			end(i)
 		}
-		time.Sleep(patience / 2)
 	})
-	require.Panics(t, func() { c.Run(3) })
-	require.Equal(t, [3]int{1, 1, 1}, count)
-	fail = false
-	c.Run(3)
-	require.Equal(t, [3]int{2, 2, 2}, count)
+	for i, test := range []struct {
+		end   func(member int)
+		err   error
+		panic any
+	}{
+		{},
+		{end: func(i int) {
+			if i == 2 {
+				panic(fault)
+			}
+		}, panic: fault},
+		{end: func(i int) {
+			if i == 0 {
+				panic("first")
+			}
+		}, panic: "first"},
+		{end: func(i int) { panic(i) }, panic: 0},
+		{end: func(i int) {
+			if i > 0 {
+				panic(i)
+			}
+		}, panic: 1},
+		{end: func(i int) {
+			if i == 3 {
+				runtime.Goexit()
+			}
+		}, err: ErrExit},
+		{end: func(i int) {
+			switch i {
+			case 1:
+				runtime.Goexit()
+			case 3:
+				panic("wins")
+			}
+		}, panic: "wins"},
+	} {
+		for range 3 {
+			before := count
+			end = test.end
+			err, raised := run(c, n)
+			require.Equal(t, test.err, err, i)
+			require.Equal(t, test.panic, raised, i)
+			end = nil
+			err, raised = run(c, n)
+			require.NoError(t, err)
+			require.Nil(t, raised)
+			for k := range count {
+				require.Equal(t, before[k]+2, count[k])
+			}
+		}
+	}
+}
+
+func run(c *Crew, n int) (err error, raised any) {
+	defer func() { raised = recover() }()
+	return c.Run(n), nil
+}
+
+// Goexit of the caller's share ends the caller, after the others.
+func TestExitOfCaller(t *testing.T) {
+	late := false
+	c := New(func(i int) {
+		if i == 0 {
+			runtime.Goexit()
+		}
+		time.Sleep(patience)
+		late = true
+	})
+	ended := make(chan bool)
+	returned := false
+	go func() {
+		defer close(ended)
+		_ = c.Run(2)
+		returned = true
+	}()
+	<-ended
+	require.False(t, returned)
+	require.True(t, late)
 }
 
 // Waiting ends where time stands still.
@@ -114,8 +191,27 @@ func TestStillTime(t *testing.T) {
 				n++
 			}
 		})
-		c.Run(2)
-		c.Run(2)
+		require.NoError(t, c.Run(2))
+		require.NoError(t, c.Run(2))
 		require.Equal(t, 2, n)
 	})
+}
+
+// Of goroutines that come at once one gets the turn.
+func TestTurn(t *testing.T) {
+	var turn Turn
+	var got, wait atomic.Int64
+	c := New(func(int) {
+		for wait.Add(1); wait.Load() < 4; {
+			runtime.Gosched()
+		}
+		if turn.Take() {
+			got.Add(1)
+		}
+	})
+	require.NoError(t, c.Run(4))
+	require.EqualValues(t, 1, got.Load())
+	turn.Give()
+	require.True(t, turn.Take())
+	require.False(t, turn.Take())
 }
