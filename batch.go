@@ -79,6 +79,10 @@ type Output[T Float] struct {
 	// Accumulate adds the gradients to what is there. Grad must not be the
 	// scores then.
 	Accumulate bool
+
+	// Total, if not nil, has the rows of the batch added, unless there is an
+	// error: many batches as one.
+	Total *Total
 }
 
 // A Result is the reduced loss of a batch.

@@ -123,19 +123,10 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{
-		Sum:    total.sum.Float64(),
-		Weight: total.weight.Float64(),
-		Rows:   total.rows,
+	if out.Total != nil {
+		out.Total.Merge(&total.Total)
 	}
-	if total.min <= total.max {
-		r.Min, r.Max = total.min, total.max
-	}
-	r.Loss = r.Sum
-	if e.opts.Reduction == Mean {
-		r.Loss /= r.Weight
-	}
-	return r, nil
+	return total.Result(e.opts.Reduction)
 }
 
 // A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
@@ -167,7 +158,7 @@ func (e *Evaluator[T]) pass() (*lossTotal, error) {
 	j.failed.Store(math.MaxInt64)
 	workers := j.active
 	for i, w := range workers {
-		w.total = lossTotal{min: math.Inf(1), max: math.Inf(-1)}
+		w.total = lossTotal{}
 		w.err = nil
 		w.next.Store(int64(j.chunks * i / len(workers)))
 		w.end = int64(j.chunks * (i + 1) / len(workers))

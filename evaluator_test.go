@@ -339,7 +339,7 @@ func TestEvaluatorErrors(t *testing.T) {
 	require.NoError(t, err)
 	for range 20 {
 		_, err = e.Evaluate(context.Background(), &Batch[float32]{Scores: Matrix[float32]{rows, n, make([]float32, rows*n), n}, Labels: labels}, nil)
-		require.EqualError(t, err, "zlpr: row 1234, class 3: label is neither 0 nor 1")
+		require.EqualError(t, err, "zlpr: row 1234, class 3: label 2 is neither 0 nor 1")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"sort"
+	"strconv"
 	"unsafe"
 )
 
@@ -41,7 +42,7 @@ func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 	case []bool:
 		return readBytes(dst, bytesOf(data), l.Cols, l.Stride, r0, r1)
 	case []int8:
-		return readBytes(dst, bytesOf(data), l.Cols, l.Stride, r0, r1)
+		return readBytes(dst, data, l.Cols, l.Stride, r0, r1)
 	case []int32:
 		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
 	case []int64:
@@ -53,14 +54,9 @@ func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 }
 
 // bytesOf is x itself as bytes, for types of that size.
-func bytesOf[E bool | int8](x []E) []uint8 {
+func bytesOf[E bool | uint8 | int8](x []E) []uint8 {
 	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
-
-const (
-	notBinary = "label is neither 0 nor 1"
-	notNumber = "label is NaN"
-)
 
 var (
 	errLabelShape = errors.New("zlpr: labels with negative size, stride below columns or too little data")
@@ -87,18 +83,11 @@ func checkRange(room, rows, classes, r0, r1 int) error {
 }
 
 // readBytes reads labels of one byte.
-func readBytes(dst []uint64, data []uint8, cols, stride, r0, r1 int) error {
-	if packBytes(dst, data[r0*stride:], stride, r1-r0, cols) {
+func readBytes[E uint8 | int8](dst []uint64, data []E, cols, stride, r0, r1 int) error {
+	if packBytes(dst, bytesOf(data)[r0*stride:], stride, r1-r0, cols) {
 		return nil
 	}
-	for r := r0; r < r1; r++ {
-		for j, v := range data[r*stride:][:cols] {
-			if v > 1 {
-				return &DataError{r, j, notBinary}
-			}
-		}
-	}
-	return nil
+	return readNumbers(dst, data, cols, stride, r0, r1)
 }
 
 // packBytesGeneric writes the lowest bits of rows of n bytes as bits, and reports
@@ -134,7 +123,7 @@ func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n int) bool {
 const ones = 0x0101010101010101
 
 // readNumbers reads labels of several bytes.
-func readNumbers[E int32 | int64 | float32 | float64](dst []uint64, data []E, cols, stride, r0, r1 int) error {
+func readNumbers[E uint8 | int8 | int32 | int64 | float32 | float64](dst []uint64, data []E, cols, stride, r0, r1 int) error {
 	w := bitWords(cols)
 	for r := r0; r < r1; r++ {
 		row, out := data[r*stride:][:cols], dst[(r-r0)*w:][:w]
@@ -144,10 +133,8 @@ func readNumbers[E int32 | int64 | float32 | float64](dst []uint64, data []E, co
 				switch {
 				case v == 1:
 					word |= 1 << j
-				case v != v:
-					return &DataError{r, 64*k + j, notNumber}
 				case v != 0:
-					return &DataError{r, 64*k + j, notBinary}
+					return notBinary(r, 64*k+j, float64(v))
 				}
 			}
 			out[k] = word
@@ -231,26 +218,23 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	for r := r0; r < r1; r++ {
 		begin, end := l.RowPtr[r], l.RowPtr[r+1]
 		if begin < 0 || end < begin || end > int64(len(l.Indices)) {
-			return &DataError{r, -1, "row pointers decrease or reach beyond the indices"}
+			return &DataError{r, -1, LabelPointers, "row pointers decrease or reach beyond the indices"}
 		}
 		out := dst[(r-r0)*w:][:w]
 		for k := begin; k < end; k++ {
 			j := l.Indices[k]
 			if j < 0 || int(j) >= l.Classes {
-				return &DataError{r, int(j), "no such class"}
+				return noSuchClass(r, int(j), l.Classes)
 			}
 			if l.Values != nil && l.Values[k] != 1 {
-				switch v := l.Values[k]; {
-				case v == 0:
+				if l.Values[k] == 0 {
 					continue
-				case v != v:
-					return &DataError{r, int(j), notNumber}
 				}
-				return &DataError{r, int(j), notBinary}
+				return notBinary(r, int(j), float64(l.Values[k]))
 			}
 			bit := uint64(1) << (j & 63)
 			if out[j>>6]&bit != 0 {
-				return &DataError{r, int(j), "class is listed twice"}
+				return &DataError{r, int(j), LabelRepeated, "class is listed twice"}
 			}
 			out[j>>6] |= bit
 		}
@@ -353,7 +337,7 @@ func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 		switch j := int(l.Targets[r]); {
 		case j == Ignore:
 		case j < 0 || j >= l.Classes:
-			return &DataError{r, j, "no such class"}
+			return noSuchClass(r, j, l.Classes)
 		default:
 			dst[(r-r0)*w+j>>6] = 1 << (j & 63)
 		}
@@ -387,14 +371,17 @@ func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
 	for r := r0; r < r1; r++ {
 		n := m.Lengths[r]
 		if n < 0 || n > m.Classes {
-			return &DataError{r, -1, badLengthMask}
+			return badLengthMask(r, n, m.Classes)
 		}
 		setBits(dst[(r-r0)*w:][:w], 0, n)
 	}
 	return nil
 }
 
-const badLengthMask = "length is negative or beyond the classes"
+// badLengthMask is the error of a length that is not in 0..most.
+func badLengthMask(row, length, most int) *DataError {
+	return &DataError{row, -1, LengthRange, "length " + strconv.Itoa(length) + " is not in 0.." + strconv.Itoa(most)}
+}
 
 // setBits sets bits from to to-1.
 func setBits(dst []uint64, from, to int) {
@@ -430,7 +417,7 @@ func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {
 	for r := r0; r < r1; r++ {
 		n := m.Lengths[r/m.Heads]
 		if n < 0 || n > m.L {
-			return &DataError{r, -1, badLengthMask}
+			return badLengthMask(r, n, m.L)
 		}
 		for s := range n {
 			setBits(dst[(r-r0)*w:][:w], s*m.L+s, s*m.L+n)

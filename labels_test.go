@@ -220,12 +220,12 @@ func TestSparseParts(t *testing.T) {
 		good := l.Indices[k]
 		for _, bad := range []int32{-1, int32(classes), int32(classes) + 64, math.MaxInt32, math.MinInt32} {
 			l.Indices[k] = bad
-			require.Equal(t, &DataError{row, int(bad), "no such class"}, l.ReadRows(all, 0, rows))
+			require.Equal(t, noSuchClass(row, int(bad), classes), l.ReadRows(all, 0, rows))
 		}
 		l.Indices[k] = good
 		if other := l.RowPtr[row]; other != k {
 			l.Indices[k] = l.Indices[other]
-			require.Equal(t, &DataError{row, int(l.Indices[k]), "class is listed twice"}, l.ReadRows(all, 0, rows))
+			require.Equal(t, &DataError{row, int(l.Indices[k]), LabelRepeated, "class is listed twice"}, l.ReadRows(all, 0, rows))
 			l.Indices[k] = good
 		}
 		for _, p := range []int64{-1, int64(len(l.Indices)) + 1, math.MaxInt64, math.MinInt64} {

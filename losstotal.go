@@ -1,22 +1,13 @@
 package zlpr
 
-import (
-	"github.com/zlpr/zlpr/internal/exact"
-)
-
 // A lossTotal sums up rows, in any order.
 type lossTotal struct {
-	sum, weight exact.Sum
-	rows        int
-	min, max    float64
-	positives   int // the most of a row
+	Total
+	positives int // the most of a row
 }
 
 func (t *lossTotal) merge(u *lossTotal) {
-	t.sum.Merge(&u.sum)
-	t.weight.Merge(&u.weight)
-	t.rows += u.rows
-	t.min, t.max = min(t.min, u.min), max(t.max, u.max)
+	t.Merge(&u.Total)
 	t.positives = max(t.positives, u.positives)
 }
 
@@ -84,16 +75,6 @@ func (t *lossTotal) addParts(loss []float64) (done int) {
 	for _, v := range p.sum {
 		t.sum.Add(v)
 	}
-	t.min, t.max = min(t.min, p.min), max(t.max, p.max)
+	t.span(p.min, p.max)
 	return n
-}
-
-// extremes takes in the losses of the live rows. NaN are neither smallest nor
-// largest.
-func (t *lossTotal) extremes(loss []float64, live []bool) {
-	for i, l := range loss {
-		if live[i] && l == l {
-			t.min, t.max = min(t.min, l), max(t.max, l)
-		}
-	}
 }

@@ -35,7 +35,7 @@ func TestReuseAfterErrors(t *testing.T) {
 				got := out()
 				result, err := used.Evaluate(context.Background(), batch, got)
 				if bad >= 0 {
-					require.Equal(t, &DataError{bad, 0, notBinary}, err)
+					require.Equal(t, notBinary(bad, 0, 7), err)
 					continue
 				}
 				require.NoError(t, err)

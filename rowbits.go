@@ -13,10 +13,6 @@ const (
 	columnPositive = "positive label on the column of thresholds"
 	noTarget       = "no positive label, but softmax cross-entropy needs one"
 	manyTargets    = "more than one positive label: softmax cross-entropy takes one, zlpr, pairwise, bce and subset take any number"
-	badRowWeight   = "row weight is negative, infinite or NaN"
-	badSoftLabel   = "soft label is not in [0, 1]"
-	badScore       = "score is NaN or infinite"
-	badThreshold   = "threshold is NaN or infinite"
 	noClass        = -1
 )
 
@@ -38,7 +34,7 @@ func (w *lossWorker[T]) read() error {
 	}
 	if b.Mask != nil {
 		if err := b.Mask.ReadRows(c.neg, r0, r1); err != nil {
-			return err
+			return ofMask(err)
 		}
 	}
 	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
@@ -113,14 +109,14 @@ func (w *lossWorker[T]) masked() error {
 		if bad != 0 {
 			for k, p := range pos {
 				if p &^= neg[k]; p != 0 {
-					return &DataError{c.first + i, 64*k + bits.TrailingZeros64(p), maskedPositive}
+					return &DataError{c.first + i, 64*k + bits.TrailingZeros64(p), LabelMasked, maskedPositive}
 				}
 			}
 		}
 		if column >= 0 {
 			k, bit := column/64, uint64(1)<<(column%64)
 			if pos[k]&bit != 0 {
-				return &DataError{c.first + i, column, columnPositive}
+				return &DataError{c.first + i, column, LabelOnThresholds, columnPositive}
 			}
 			neg[k] &^= bit
 			left = 0
@@ -152,14 +148,14 @@ func (w *lossWorker[T]) checkSoft() error {
 			}
 			switch {
 			case v != v:
-				return &DataError{c.first + i, k, notNumber}
+				return notBinary(c.first+i, k, float64(v))
 			case !(v >= 0 && v <= 1):
-				return &DataError{c.first + i, k, badSoftLabel}
+				return &DataError{c.first + i, k, SoftLabelRange, "soft label " + decimal(float64(v)) + " is not in [0, 1]"}
 			case part[k/64]>>(k%64)&1 != 0:
 			case k == j.b.ThresholdColumn-1:
-				return &DataError{c.first + i, k, columnPositive}
+				return &DataError{c.first + i, k, LabelOnThresholds, columnPositive}
 			default:
-				return &DataError{c.first + i, k, maskedPositive}
+				return &DataError{c.first + i, k, LabelMasked, maskedPositive}
 			}
 		}
 	}
@@ -216,7 +212,7 @@ func (w *lossWorker[T]) rowWeights() error {
 	copy(w.weight, j.b.RowWeights[c.first:])
 	for i, v := range w.weight {
 		if !(v >= 0) || !finiteNumber(v) {
-			return &DataError{c.first + i, -1, badRowWeight}
+			return &DataError{c.first + i, -1, WeightRange, "row weight " + decimal(v) + " is not finite and at least 0"}
 		}
 		if v == 0 {
 			c.leaveOut(i)
@@ -250,13 +246,13 @@ func (w *lossWorker[T]) targets() error {
 				continue
 			}
 			if c.target[i] >= 0 || p&(p-1) != 0 {
-				return &DataError{c.first + i, -1, manyTargets}
+				return &DataError{c.first + i, -1, LabelsTooMany, manyTargets}
 			}
 			c.target[i] = 64*k + bits.TrailingZeros64(p)
 		}
 		if c.target[i] < 0 {
 			if ignorer == nil || !ignorer.ignores(c.first+i) {
-				return &DataError{c.first + i, -1, noTarget}
+				return &DataError{c.first + i, -1, LabelMissing, noTarget}
 			}
 			c.leaveOut(i)
 		}
@@ -300,15 +296,24 @@ func (w *lossWorker[T]) strict() error {
 			pos, neg := c.bits(i)
 			for k, v := range row {
 				if v-v != 0 && (pos[k/64]|neg[k/64])>>(k%64)&1 != 0 {
-					return &DataError{c.first + i, k, badScore}
+					return badScore(c.first+i, k, float64(v))
 				}
 			}
 		}
 		if c.live[i] && !finiteNumber(c.threshold[i]) {
-			return &DataError{c.first + i, j.b.ThresholdColumn - 1, badThreshold}
+			return &DataError{c.first + i, j.b.ThresholdColumn - 1, ThresholdNotFinite, "threshold is " + decimal(c.threshold[i])}
 		}
 	}
 	return nil
+}
+
+// badScore is the error of a score that is NaN or infinite.
+func badScore(row, class int, value float64) *DataError {
+	kind := ScoreInfinite
+	if value != value {
+		kind = ScoreNaN
+	}
+	return &DataError{row, class, kind, "score is " + decimal(value)}
 }
 
 func countBits(x []uint64) int {

@@ -84,7 +84,7 @@ func evalSubset[T Float](c *lossChunk[T], law subsetLaw) error {
 			if law.padded {
 				q.threshold = c.threshold[i]
 				if countBits(q.pos) > law.picks {
-					return &DataError{Row: c.first + i, Class: -1, Reason: manyPositives}
+					return &DataError{Row: c.first + i, Class: -1, Kind: LabelsAboveK, Reason: manyPositives}
 				}
 			}
 			c.loss[i], push = evaluateSubset(core, &q, c.row(i), grad)

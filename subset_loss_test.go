@@ -205,7 +205,7 @@ func TestSubsetLossErrors(t *testing.T) {
 	_, err = e.Evaluate(context.Background(), &Batch[float64]{Scores: scores, Labels: labels}, &Output[float64]{})
 	var data *DataError
 	require.True(t, errors.As(err, &data), "%v", err)
-	assert.Equal(t, DataError{2, -1, manyPositives}, *data)
+	assert.Equal(t, DataError{2, -1, LabelsAboveK, manyPositives}, *data)
 
 	// Infinite and NaN scores, and thresholds.
 	inf := math.Inf(1)

@@ -125,7 +125,7 @@ func (c *chunk[T]) predict(r int) error {
 	if b.Thresholds != nil || b.ThresholdColumn > 0 {
 		s0 := c.rowThreshold(r)
 		if s0 != s0 && count(part) > 0 {
-			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Reason: "threshold is NaN"}
+			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Kind: zlpr.ThresholdNotFinite, Reason: "threshold is NaN"}
 		}
 		for j := range c.t {
 			c.t[j] = s0
@@ -135,13 +135,13 @@ func (c *chunk[T]) predict(r int) error {
 		for i, y := range c.row(c.positive, r) {
 			if bad := y &^ part[i]; bad != 0 {
 				return &zlpr.DataError{Row: c.r0 + r, Class: i*64 + bits.TrailingZeros64(bad),
-					Reason: "positive label on a class that is left out"}
+					Kind: zlpr.LabelMasked, Reason: "positive label on a class that is left out"}
 			}
 		}
 	}
 	if aboveRow(predicted, x, c.t) {
 		if j := firstNaN(x, part); j >= 0 {
-			return &zlpr.DataError{Row: c.r0 + r, Class: j, Reason: "score is NaN"}
+			return &zlpr.DataError{Row: c.r0 + r, Class: j, Kind: zlpr.ScoreNaN, Reason: "score is NaN"}
 		}
 	}
 	if c.rule.topOnly {

@@ -47,20 +47,25 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(libraryPrefix.ReplaceAllString(err.Error(), "$1")), " ")
 }
 
-// advice says what to do about an error of the library, by a part of its text.
-var advice = []struct{ part, file, text string }{
-	{"masked out", "labels", "set the label to 0 or the mask to 1"},
-	{"mask value", "mask", "a mask is 1 where a class takes part, else 0"},
-	{"label is NaN", "labels", "write 0 or 1; eval leaves unknown labels out with --mask"},
-	{"neither 0 nor 1", "labels", "labels are 0 or 1"},
-	{"no such class", "labels", "classes are counted from 0"},
-	{"listed twice", "labels", "list every class once; in scipy: sum_duplicates"},
-	{"softmax cross-entropy", "labels", "choose --loss zlpr"},
-	{"score is NaN or", "scores", "mend the score, or leave --strict out"},
-	{"score is NaN", "scores", "mend the score, or ask for no metrics and predictions: --metrics none"},
-	{"length", "lengths", "lengths lie between 0 and the number of positions"},
-	{"positive labels", "labels", "raise --k, or leave it out"},
-	{"soft label", "labels", "labels are 0 or 1, soft labels lie between"},
+// advice says which file is at fault in an error of the library, and what to do.
+var advice = map[zlpr.DataKind]struct{ file, text string }{
+	zlpr.LabelNaN:           {"labels", "write 0 or 1; eval leaves unknown labels out with --mask"},
+	zlpr.LabelNotBinary:     {"labels", "labels are 0 or 1"},
+	zlpr.LabelNoClass:       {"labels", "classes are counted from 0"},
+	zlpr.LabelRepeated:      {"labels", "list every class once; in scipy: sum_duplicates"},
+	zlpr.LabelPointers:      {"labels", "write the file again"},
+	zlpr.LabelMasked:        {"labels", "set the label to 0 or the mask to 1"},
+	zlpr.LabelOnThresholds:  {"labels", "that column is no class, its labels are 0"},
+	zlpr.LabelMissing:       {"labels", "choose --loss zlpr"},
+	zlpr.LabelsTooMany:      {"labels", "choose --loss zlpr"},
+	zlpr.LabelsAboveK:       {"labels", "raise --k, or leave it out"},
+	zlpr.SoftLabelRange:     {"labels", "labels are 0 or 1, soft labels lie between"},
+	zlpr.MaskInvalid:        {"mask", "a mask is 1 where a class takes part, else 0"},
+	zlpr.LengthRange:        {"mask", "lengths lie between 0 and the number of positions"},
+	zlpr.WeightRange:        {"row-weights", "mend the weight"},
+	zlpr.ScoreNaN:           {"scores", "mend the score, or leave out what needs it: --strict, metrics and predictions (--metrics none)"},
+	zlpr.ScoreInfinite:      {"scores", "mend the score, or leave --strict out"},
+	zlpr.ThresholdNotFinite: {"scores", "mend the threshold"},
 }
 
 // explain turns an error of the library into one that names the file, the row,
@@ -75,10 +80,9 @@ func explain(err error, first int, files map[string]string) error {
 	if e.Class >= 0 {
 		where += fmt.Sprintf(", column %d", e.Class)
 	}
-	for _, a := range advice {
-		if strings.Contains(e.Reason, a.part) {
-			return fmt.Errorf("%s: %s: %s; %s", files[a.file], where, e.Reason, a.text)
-		}
+	a := advice[e.Kind]
+	if a.file == "" {
+		return fmt.Errorf("%s: %s: %s", files["scores"], where, e.Reason)
 	}
-	return fmt.Errorf("%s: %s: %s", files["scores"], where, e.Reason)
+	return fmt.Errorf("%s: %s: %s; %s", files[a.file], where, e.Reason, a.text)
 }

@@ -48,7 +48,7 @@ func (b *rowsOf) Dims() (rows, classes int) {
 func (b *rowsOf) ReadRows(dst []uint64, r0, r1 int) error {
 	err := b.Bits.ReadRows(dst, b.r0+r0, b.r0+r1)
 	if e, ok := err.(*zlpr.DataError); ok {
-		return &zlpr.DataError{Row: e.Row - b.r0, Class: e.Class, Reason: e.Reason}
+		return &zlpr.DataError{Row: e.Row - b.r0, Class: e.Class, Kind: e.Kind, Reason: e.Reason}
 	}
 	return err
 }
@@ -58,8 +58,8 @@ type maskBits struct{ zlpr.Bits }
 
 func (b maskBits) ReadRows(dst []uint64, r0, r1 int) error {
 	err := b.Bits.ReadRows(dst, r0, r1)
-	if e, ok := err.(*zlpr.DataError); ok {
-		return &zlpr.DataError{Row: e.Row, Class: e.Class, Reason: strings.Replace(e.Reason, "label is", "mask value is", 1)}
+	if e, ok := err.(*zlpr.DataError); ok && e.Kind != zlpr.LengthRange {
+		return &zlpr.DataError{Row: e.Row, Class: e.Class, Kind: zlpr.MaskInvalid, Reason: strings.Replace(e.Reason, "label", "mask value", 1)}
 	}
 	return err
 }

@@ -186,7 +186,7 @@ func TestNumpy(t *testing.T) {
 	require.InEpsilon(t, want.Losses["zlpr"].Mean, f8.Losses["zlpr"].Mean, 1e-6)
 	fails(t, dir, 1, `y_csc.npz: sparse format "csc"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_csc.npz")
 	fails(t, dir, 1, `y_coo.npz: sparse format "coo"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_coo.npz")
-	fails(t, dir, 1, `y_tiny.npz: row \d+, column \d+: label is neither 0 nor 1`, "eval", "--scores", "f4.npy", "--labels", "y_tiny.npz")
+	fails(t, dir, 1, `y_tiny.npz: row \d+, column \d+: label \S+ is neither 0 nor 1`, "eval", "--scores", "f4.npy", "--labels", "y_tiny.npz")
 	fails(t, dir, 1, `y_nan.npz: row \d+, column \d+: label is NaN`, "eval", "--scores", "f4.npy", "--labels", "y_nan.npz")
 	top := evalJSON(t, dir, "--scores", "top.npz", "--labels", "y_csr.npz", "--loss", "zlpr")
 	require.Contains(t, strings.Join(top.Warnings, " "), "have no listed score")

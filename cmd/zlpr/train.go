@@ -229,7 +229,7 @@ func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainRe
 		var e *zlpr.DataError
 		if errors.As(err, &e) {
 			row := d.train.rows[e.Row]
-			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
+			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
 		}
 		return nil, err
 	}

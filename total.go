@@ -1,0 +1,72 @@
+package zlpr
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/exact"
+)
+
+// A Total is the loss of any number of rows, of any number of batches and
+// Evaluators: Output.Total adds a batch to it. The sums are exact, so that the
+// Result has the same bits however the rows are cut into batches, shared among
+// Totals and merged: those of one batch of all rows. The zero value is a Total
+// of no rows.
+//
+// A Total is for one goroutine at a time.
+type Total struct {
+	sum, weight exact.Sum // Σ w_i·L_i and Σ w_i
+	rows        int       // that count
+	min, max    float64   // of the weighted losses, where any is there
+	any         bool      // a loss that is no NaN
+}
+
+// Merge adds the rows of u, which stays as it is.
+func (t *Total) Merge(u *Total) {
+	t.sum.Merge(&u.sum)
+	t.weight.Merge(&u.weight)
+	t.rows += u.rows
+	if u.any {
+		t.span(u.min, u.max)
+	}
+}
+
+// Result returns the loss of all rows: their sum for None and Sum, their mean
+// for Mean, rounded as Result says. A mean over no rows, or over rows whose
+// weights are 0, is ErrNoRows.
+func (t *Total) Result(reduction Reduction) (Result, error) {
+	r := Result{Sum: t.sum.Float64(), Weight: t.weight.Float64(), Rows: t.rows, Min: t.min, Max: t.max}
+	r.Loss = r.Sum
+	switch reduction {
+	case None, Sum:
+	case Mean:
+		if !(r.Weight > 0) {
+			return Result{}, ErrNoRows
+		}
+		r.Loss /= r.Weight
+	default:
+		return Result{}, errReduction
+	}
+	return r, nil
+}
+
+// extremes takes in the losses of the live rows. NaN are neither smallest nor
+// largest.
+func (t *Total) extremes(loss []float64, live []bool) {
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i, l := range loss {
+		if live[i] && l == l {
+			lo, hi = min(lo, l), max(hi, l)
+		}
+	}
+	if lo <= hi {
+		t.span(lo, hi)
+	}
+}
+
+// span extends min and max by lo ≤ hi.
+func (t *Total) span(lo, hi float64) {
+	if !t.any {
+		t.min, t.max, t.any = lo, hi, true
+	}
+	t.min, t.max = min(t.min, lo), max(t.max, hi)
+}
