@@ -50,7 +50,7 @@ func (l BCE) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, errParameter
 	}
-	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true}, nil
+	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}, nil
 }
 
 // positiveWeight returns the positive weight of class j.

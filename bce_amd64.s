@@ -1095,20 +1095,23 @@ DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
 GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), NOSPLIT, $144-112
+TEXT ·bceGrad32AVX2(SB), NOSPLIT, $144-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    product+8(FP), CX
 	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 104(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
+	MOVQ    to+112(FP), BX
+	MOVQ    from+120(FP), SI
+	MOVQ    blocks+128(FP), DI
+	MOVQ    x+32(FP), R8
+	MOVQ    p+88(FP), R9
+	MOVQ    rows+48(FP), R10
+	MOVQ    R10, 104(SP)
+	MOVQ    pos+64(FP), R11
+	MOVQ    neg+72(FP), R12
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   DI, DI
+	TESTQ   R10, R10
 	JZ      last12
 
 row10:
@@ -1117,25 +1120,53 @@ row10:
 	VXORPS       Y3, Y3, Y3
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (R9), Y3
 	VMOVUPS      Y3, 112(SP)
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
+	XORQ         R14, R14
+	MOVQ         n+56(FP), R10
+	SUBQ         $0x00000040, R10
 	JL           rest13
 
 group11:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
+	TESTQ      DI, DI
+	JZ         none17
+	TESTQ      $0x00000f00, BX
+	JNZ        same18
+	PREFETCHT0 16384(BX)
+
+same18:
+	VMOVUPS  (SI), Y3
+	VMOVNTPS Y3, (BX)
+	VMOVUPS  32(SI), Y3
+	VMOVNTPS Y3, 32(BX)
+	VMOVUPS  64(SI), Y3
+	VMOVNTPS Y3, 64(BX)
+	VMOVUPS  96(SI), Y3
+	VMOVNTPS Y3, 96(BX)
+	VMOVUPS  128(SI), Y3
+	VMOVNTPS Y3, 128(BX)
+	VMOVUPS  160(SI), Y3
+	VMOVNTPS Y3, 160(BX)
+	VMOVUPS  192(SI), Y3
+	VMOVNTPS Y3, 192(BX)
+	VMOVUPS  224(SI), Y3
+	VMOVNTPS Y3, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none17:
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
+	VPBROADCASTB (R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMOVUPS      (BX)(R11*1), Y4
-	PREFETCHT0   12288(BX)(R11*1)
+	VMOVUPS      (R8)(R14*1), Y4
+	PREFETCHT0   12288(R8)(R14*1)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -1159,13 +1190,13 @@ group11:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y8, Y8
 	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -1174,16 +1205,16 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
+	VMOVUPS      Y5, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
+	VPBROADCASTB 2(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMOVUPS      64(BX)(R11*1), Y5
-	PREFETCHT0   12352(BX)(R11*1)
+	VMOVUPS      64(R8)(R14*1), Y5
+	PREFETCHT0   12352(R8)(R14*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1207,13 +1238,13 @@ group11:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
+	VPBROADCASTB 2(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -1222,20 +1253,20 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 64(DX)(R11*1)
+	VMOVUPS      Y6, 64(DX)(R14*1)
 	VADDPS       Y10, Y8, Y5
 	VMULPS       Y10, Y8, Y8
 	VADDPS       Y5, Y8, Y8
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y4
+	VPBROADCASTB 4(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R9)(R10*1), Y6
+	VPBROADCASTB 4(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(BX)(R11*1), Y5
-	PREFETCHT0   12416(BX)(R11*1)
+	VMOVUPS      128(R8)(R14*1), Y5
+	PREFETCHT0   12416(R8)(R14*1)
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1259,13 +1290,13 @@ group11:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R8)(R10*1), Y7
+	VPBROADCASTB 4(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R9)(R10*1), Y9
+	VPBROADCASTB 4(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -1274,16 +1305,16 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y5
+	VMOVUPS      Y6, 128(DX)(R14*1)
+	VPBROADCASTB 6(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 6(R9)(R10*1), Y7
+	VPBROADCASTB 6(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMOVUPS      192(BX)(R11*1), Y6
-	PREFETCHT0   12480(BX)(R11*1)
+	VMOVUPS      192(R8)(R14*1), Y6
+	PREFETCHT0   12480(R8)(R14*1)
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1307,13 +1338,13 @@ group11:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 6(R8)(R10*1), Y9
+	VPBROADCASTB 6(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y11
 	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R9)(R10*1), Y11
+	VPBROADCASTB 6(R12)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
 	VORPS        Y9, Y11, Y11
@@ -1322,7 +1353,7 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
 	VDIVPS       Y9, Y7, Y7
 	VANDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 192(DX)(R11*1)
+	VMOVUPS      Y7, 192(DX)(R14*1)
 	VADDPS       Y12, Y10, Y6
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y6, Y10, Y10
@@ -1332,14 +1363,14 @@ group11:
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
+	VPBROADCASTB 1(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
+	VPBROADCASTB 1(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMOVUPS      32(BX)(R11*1), Y5
+	VMOVUPS      32(R8)(R14*1), Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1363,13 +1394,13 @@ group11:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -1378,15 +1409,15 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
+	VMOVUPS      Y6, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
+	VPBROADCASTB 3(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMOVUPS      96(BX)(R11*1), Y6
+	VMOVUPS      96(R8)(R14*1), Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1410,13 +1441,13 @@ group11:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
+	VPBROADCASTB 3(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -1425,19 +1456,19 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
 	VDIVPS       Y8, Y7, Y7
 	VANDPS       Y10, Y7, Y7
-	VMOVUPS      Y7, 96(DX)(R11*1)
+	VMOVUPS      Y7, 96(DX)(R14*1)
 	VADDPS       Y11, Y9, Y6
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y6, Y9, Y9
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y5
+	VPBROADCASTB 5(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 5(R9)(R10*1), Y7
+	VPBROADCASTB 5(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMOVUPS      160(BX)(R11*1), Y6
+	VMOVUPS      160(R8)(R14*1), Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1461,13 +1492,13 @@ group11:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R8)(R10*1), Y8
+	VPBROADCASTB 5(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 5(R9)(R10*1), Y10
+	VPBROADCASTB 5(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -1476,15 +1507,15 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
 	VDIVPS       Y8, Y7, Y7
 	VANDPS       Y10, Y7, Y7
-	VMOVUPS      Y7, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y6
+	VMOVUPS      Y7, 160(DX)(R14*1)
+	VPBROADCASTB 7(R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 7(R9)(R10*1), Y8
+	VPBROADCASTB 7(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
-	VMOVUPS      224(BX)(R11*1), Y7
+	VMOVUPS      224(R8)(R14*1), Y7
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y7, Y7
 	VXORPS       Y6, Y6, Y6
@@ -1508,13 +1539,13 @@ group11:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y13, Y13
 	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 7(R8)(R10*1), Y10
+	VPBROADCASTB 7(R11)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMOVUPS      112(SP), Y8
 	VANDPS       f32_80000000<>+0(SB), Y10, Y12
 	VXORPS       Y12, Y8, Y8
-	VPBROADCASTB 7(R9)(R10*1), Y12
+	VPBROADCASTB 7(R12)(R13*1), Y12
 	VANDPS       bits32<>+0(SB), Y12, Y12
 	VPCMPEQD     bits32<>+0(SB), Y12, Y12
 	VORPS        Y10, Y12, Y12
@@ -1523,7 +1554,7 @@ group11:
 	VADDPS       f32_3f800000<>+0(SB), Y13, Y10
 	VDIVPS       Y10, Y8, Y8
 	VANDPS       Y12, Y8, Y8
-	VMOVUPS      Y8, 224(DX)(R11*1)
+	VMOVUPS      Y8, 224(DX)(R14*1)
 	VADDPS       Y13, Y11, Y7
 	VMULPS       Y13, Y11, Y11
 	VADDPS       Y7, Y11, Y11
@@ -1553,9 +1584,9 @@ group11:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	ADDQ         $+256, R11
-	TESTQ        $0x000007ff, R11
-	JNZ          more17
+	ADDQ         $+256, R14
+	TESTQ        $0x000007ff, R14
+	JNZ          more19
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -1572,28 +1603,56 @@ group11:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-more17:
-	SUBQ $0x00000040, DI
+more19:
+	SUBQ $0x00000040, R10
 	JGE  group11
 
 rest13:
-	ADDQ         $0x00000040, DI
-	JZ           done15
-	MOVQ         $-1, R10
-	BZHIQ        DI, R10, R10
-	MOVQ         R10, 96(SP)
-	CMPQ         DI, $0x20
+	ADDQ       $0x00000040, R10
+	JZ         done15
+	TESTQ      DI, DI
+	JZ         none20
+	TESTQ      $0x00000f00, BX
+	JNZ        same21
+	PREFETCHT0 16384(BX)
+
+same21:
+	VMOVUPS  (SI), Y3
+	VMOVNTPS Y3, (BX)
+	VMOVUPS  32(SI), Y3
+	VMOVNTPS Y3, 32(BX)
+	VMOVUPS  64(SI), Y3
+	VMOVNTPS Y3, 64(BX)
+	VMOVUPS  96(SI), Y3
+	VMOVNTPS Y3, 96(BX)
+	VMOVUPS  128(SI), Y3
+	VMOVNTPS Y3, 128(BX)
+	VMOVUPS  160(SI), Y3
+	VMOVNTPS Y3, 160(BX)
+	VMOVUPS  192(SI), Y3
+	VMOVNTPS Y3, 192(BX)
+	VMOVUPS  224(SI), Y3
+	VMOVNTPS Y3, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none20:
+	MOVQ         $-1, R13
+	BZHIQ        R10, R13, R13
+	MOVQ         R13, 96(SP)
+	CMPQ         R10, $0x20
 	JBE          half14
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
+	VPBROADCASTB (R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
+	VMASKMOVPS   (R8)(R14*1), Y5, Y4
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -1617,13 +1676,13 @@ rest13:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y8, Y8
 	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -1635,15 +1694,15 @@ rest13:
 	VPBROADCASTB 96(SP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
+	VMASKMOVPS   Y5, Y4, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
+	VPBROADCASTB 2(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   64(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1667,13 +1726,13 @@ rest13:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
+	VPBROADCASTB 2(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -1685,19 +1744,19 @@ rest13:
 	VPBROADCASTB 98(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(DX)(R11*1)
+	VMASKMOVPS   Y6, Y5, 64(DX)(R14*1)
 	VADDPS       Y10, Y8, Y5
 	VMULPS       Y10, Y8, Y8
 	VADDPS       Y5, Y8, Y8
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y4
+	VPBROADCASTB 4(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R9)(R10*1), Y6
+	VPBROADCASTB 4(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   128(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   128(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1721,13 +1780,13 @@ rest13:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R8)(R10*1), Y7
+	VPBROADCASTB 4(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R9)(R10*1), Y9
+	VPBROADCASTB 4(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -1739,15 +1798,15 @@ rest13:
 	VPBROADCASTB 100(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y5
+	VMASKMOVPS   Y6, Y5, 128(DX)(R14*1)
+	VPBROADCASTB 6(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 6(R9)(R10*1), Y7
+	VPBROADCASTB 6(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   192(BX)(R11*1), Y7, Y6
+	VMASKMOVPS   192(R8)(R14*1), Y7, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1771,13 +1830,13 @@ rest13:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 6(R8)(R10*1), Y9
+	VPBROADCASTB 6(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y11
 	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R9)(R10*1), Y11
+	VPBROADCASTB 6(R12)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
 	VORPS        Y9, Y11, Y11
@@ -1789,7 +1848,7 @@ rest13:
 	VPBROADCASTB 102(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 192(DX)(R11*1)
+	VMASKMOVPS   Y7, Y6, 192(DX)(R14*1)
 	VADDPS       Y12, Y10, Y6
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y6, Y10, Y10
@@ -1799,14 +1858,14 @@ rest13:
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
+	VPBROADCASTB 1(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
+	VPBROADCASTB 1(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   32(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -1830,13 +1889,13 @@ rest13:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -1848,15 +1907,15 @@ rest13:
 	VPBROADCASTB 97(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
+	VMASKMOVPS   Y6, Y5, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
+	VPBROADCASTB 3(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(BX)(R11*1), Y7, Y6
+	VMASKMOVPS   96(R8)(R14*1), Y7, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1880,13 +1939,13 @@ rest13:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
+	VPBROADCASTB 3(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -1898,19 +1957,19 @@ rest13:
 	VPBROADCASTB 99(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(DX)(R11*1)
+	VMASKMOVPS   Y7, Y6, 96(DX)(R14*1)
 	VADDPS       Y11, Y9, Y6
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y6, Y9, Y9
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y5
+	VPBROADCASTB 5(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 5(R9)(R10*1), Y7
+	VPBROADCASTB 5(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   160(BX)(R11*1), Y7, Y6
+	VMASKMOVPS   160(R8)(R14*1), Y7, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -1934,13 +1993,13 @@ rest13:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R8)(R10*1), Y8
+	VPBROADCASTB 5(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 5(R9)(R10*1), Y10
+	VPBROADCASTB 5(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -1952,15 +2011,15 @@ rest13:
 	VPBROADCASTB 101(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y6
+	VMASKMOVPS   Y7, Y6, 160(DX)(R14*1)
+	VPBROADCASTB 7(R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 7(R9)(R10*1), Y8
+	VPBROADCASTB 7(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
-	VMASKMOVPS   224(BX)(R11*1), Y8, Y7
+	VMASKMOVPS   224(R8)(R14*1), Y8, Y7
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y7, Y7
 	VXORPS       Y6, Y6, Y6
@@ -1984,13 +2043,13 @@ rest13:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y13, Y13
 	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 7(R8)(R10*1), Y10
+	VPBROADCASTB 7(R11)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMOVUPS      112(SP), Y8
 	VANDPS       f32_80000000<>+0(SB), Y10, Y12
 	VXORPS       Y12, Y8, Y8
-	VPBROADCASTB 7(R9)(R10*1), Y12
+	VPBROADCASTB 7(R12)(R13*1), Y12
 	VANDPS       bits32<>+0(SB), Y12, Y12
 	VPCMPEQD     bits32<>+0(SB), Y12, Y12
 	VORPS        Y10, Y12, Y12
@@ -2002,7 +2061,7 @@ rest13:
 	VPBROADCASTB 103(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y8, Y7, 224(DX)(R11*1)
+	VMASKMOVPS   Y8, Y7, 224(DX)(R14*1)
 	VADDPS       Y13, Y11, Y7
 	VMULPS       Y13, Y11, Y11
 	VADDPS       Y7, Y11, Y11
@@ -2035,18 +2094,18 @@ rest13:
 	JMP          done15
 
 half14:
-	CMPQ         DI, $0x10
+	CMPQ         R10, $0x10
 	JBE          one16
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
+	VPBROADCASTB (R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
+	VMASKMOVPS   (R8)(R14*1), Y5, Y4
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -2070,13 +2129,13 @@ half14:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y8, Y8
 	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2088,15 +2147,15 @@ half14:
 	VPBROADCASTB 96(SP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
+	VMASKMOVPS   Y5, Y4, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
+	VPBROADCASTB 2(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   64(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -2120,13 +2179,13 @@ half14:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
+	VPBROADCASTB 2(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -2138,20 +2197,20 @@ half14:
 	VPBROADCASTB 98(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(DX)(R11*1)
+	VMASKMOVPS   Y6, Y5, 64(DX)(R14*1)
 	VADDPS       Y10, Y8, Y5
 	VMULPS       Y10, Y8, Y8
 	VADDPS       Y5, Y8, Y8
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
+	VPBROADCASTB 1(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
+	VPBROADCASTB 1(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   32(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -2175,13 +2234,13 @@ half14:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -2193,15 +2252,15 @@ half14:
 	VPBROADCASTB 97(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
+	VMASKMOVPS   Y6, Y5, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
+	VPBROADCASTB 3(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(BX)(R11*1), Y7, Y6
+	VMASKMOVPS   96(R8)(R14*1), Y7, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
 	VXORPS       Y5, Y6, Y6
 	VXORPS       Y5, Y5, Y5
@@ -2225,13 +2284,13 @@ half14:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
+	VPBROADCASTB 3(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -2243,7 +2302,7 @@ half14:
 	VPBROADCASTB 99(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(DX)(R11*1)
+	VMASKMOVPS   Y7, Y6, 96(DX)(R14*1)
 	VADDPS       Y11, Y9, Y6
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y6, Y9, Y9
@@ -2272,16 +2331,16 @@ half14:
 	JMP          done15
 
 one16:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
+	VPBROADCASTB (R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
+	VMASKMOVPS   (R8)(R14*1), Y5, Y4
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -2305,13 +2364,13 @@ one16:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y8, Y8
 	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2323,16 +2382,16 @@ one16:
 	VPBROADCASTB 96(SP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
+	VMASKMOVPS   Y5, Y4, (DX)(R14*1)
 	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
+	VPBROADCASTB 1(R11)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
+	VPBROADCASTB 1(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   32(R8)(R14*1), Y6, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       Y4, Y5, Y5
 	VXORPS       Y4, Y4, Y4
@@ -2356,13 +2415,13 @@ one16:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -2374,7 +2433,7 @@ one16:
 	VPBROADCASTB 97(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
+	VMASKMOVPS   Y6, Y5, 32(DX)(R14*1)
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
@@ -2398,9 +2457,9 @@ one16:
 	VMOVUPS      Y4, 32(SP)
 
 done15:
-	MOVQ         n+56(FP), DI
-	TESTQ        $0x000001ff, DI
-	JZ           complete18
+	MOVQ         n+56(FP), R10
+	TESTQ        $0x000001ff, R10
+	JZ           complete22
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -2417,7 +2476,7 @@ done15:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-complete18:
+complete22:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -2425,21 +2484,52 @@ complete18:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, BX
-	MOVQ         dstStride+24(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, DX
-	MOVQ         words+80(FP), DI
-	SHLQ         $0x03, DI
-	ADDQ         DI, R8
-	ADDQ         DI, R9
-	ADDQ         $0x0c, SI
+	MOVQ         stride+40(FP), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, R8
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, DX
+	MOVQ         words+80(FP), R10
+	SHLQ         $0x03, R10
+	ADDQ         R10, R11
+	ADDQ         R10, R12
+	ADDQ         $0x0c, R9
 	DECQ         104(SP)
 	JNZ          row10
 
 last12:
+	TESTQ DI, DI
+	JZ    none24
+
+more23:
+	TESTQ      $0x00000f00, BX
+	JNZ        same25
+	PREFETCHT0 16384(BX)
+
+same25:
+	VMOVUPS  (SI), Y0
+	VMOVNTPS Y0, (BX)
+	VMOVUPS  32(SI), Y0
+	VMOVNTPS Y0, 32(BX)
+	VMOVUPS  64(SI), Y0
+	VMOVNTPS Y0, 64(BX)
+	VMOVUPS  96(SI), Y0
+	VMOVNTPS Y0, 96(BX)
+	VMOVUPS  128(SI), Y0
+	VMOVNTPS Y0, 128(BX)
+	VMOVUPS  160(SI), Y0
+	VMOVNTPS Y0, 160(BX)
+	VMOVUPS  192(SI), Y0
+	VMOVNTPS Y0, 192(BX)
+	VMOVUPS  224(SI), Y0
+	VMOVNTPS Y0, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+	JNZ      more23
+
+none24:
 	VZEROUPPER
 	RET
 
@@ -2456,9 +2546,9 @@ TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $168-112
 	MOVQ    neg+72(FP), R8
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   SI, SI
-	JZ      last21
+	JZ      last28
 
-row19:
+row26:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -2471,9 +2561,9 @@ row19:
 	XORQ         R10, R10
 	MOVQ         n+56(FP), SI
 	SUBQ         $0x00000040, SI
-	JL           rest22
+	JL           rest29
 
-group20:
+group27:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y7
@@ -2896,7 +2986,7 @@ group20:
 	VMOVUPS      Y4, 32(SP)
 	ADDQ         $+256, R10
 	TESTQ        $0x000007ff, R10
-	JNZ          more26
+	JNZ          more33
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -2913,15 +3003,15 @@ group20:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-more26:
+more33:
 	SUBQ $0x00000040, SI
-	JGE  group20
+	JGE  group27
 
-rest22:
+rest29:
 	ADDQ         $0x00000040, SI
-	JZ           done24
+	JZ           done31
 	CMPQ         SI, $0x20
-	JBE          half23
+	JBE          half30
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y7
@@ -3338,11 +3428,11 @@ rest22:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	JMP          done24
+	JMP          done31
 
-half23:
+half30:
 	CMPQ         SI, $0x10
-	JBE          one25
+	JBE          one32
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y7
@@ -3559,9 +3649,9 @@ half23:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	JMP          done24
+	JMP          done31
 
-one25:
+one32:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y7
@@ -3679,10 +3769,10 @@ one25:
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 
-done24:
+done31:
 	MOVQ         n+56(FP), SI
 	TESTQ        $0x000001ff, SI
-	JZ           complete27
+	JZ           complete34
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -3699,7 +3789,7 @@ done24:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-complete27:
+complete34:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -3716,57 +3806,88 @@ complete27:
 	ADDQ         SI, R8
 	ADDQ         $0x0c, BX
 	DECQ         96(SP)
-	JNZ          row19
+	JNZ          row26
 
-last21:
+last28:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $208-112
+TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $208-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    product+8(FP), CX
 	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 104(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
+	MOVQ    to+112(FP), BX
+	MOVQ    from+120(FP), SI
+	MOVQ    blocks+128(FP), DI
+	MOVQ    x+32(FP), R8
+	MOVQ    p+88(FP), R9
+	MOVQ    rows+48(FP), R10
+	MOVQ    R10, 104(SP)
+	MOVQ    pos+64(FP), R11
+	MOVQ    neg+72(FP), R12
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   DI, DI
-	JZ      last30
+	TESTQ   R10, R10
+	JZ      last37
 
-row28:
+row35:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (R9), Y3
 	VMOVUPS      Y3, 112(SP)
-	VBROADCASTSS 4(SI), Y3
+	VBROADCASTSS 4(R9), Y3
 	VMOVUPS      Y3, 144(SP)
-	VBROADCASTSS 8(SI), Y3
+	VBROADCASTSS 8(R9), Y3
 	VMOVUPS      Y3, 176(SP)
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest31
+	XORQ         R14, R14
+	MOVQ         n+56(FP), R10
+	SUBQ         $0x00000040, R10
+	JL           rest38
 
-group29:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y7
+group36:
+	TESTQ      DI, DI
+	JZ         none42
+	TESTQ      $0x00000f00, BX
+	JNZ        same43
+	PREFETCHT0 16384(BX)
+
+same43:
+	VMOVUPS  (SI), Y3
+	VMOVNTPS Y3, (BX)
+	VMOVUPS  32(SI), Y3
+	VMOVNTPS Y3, 32(BX)
+	VMOVUPS  64(SI), Y3
+	VMOVNTPS Y3, 64(BX)
+	VMOVUPS  96(SI), Y3
+	VMOVNTPS Y3, 96(BX)
+	VMOVUPS  128(SI), Y3
+	VMOVNTPS Y3, 128(BX)
+	VMOVUPS  160(SI), Y3
+	VMOVNTPS Y3, 160(BX)
+	VMOVUPS  192(SI), Y3
+	VMOVNTPS Y3, 192(BX)
+	VMOVUPS  224(SI), Y3
+	VMOVNTPS Y3, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none42:
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R9)(R10*1), Y4
+	VPBROADCASTB (R12)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (BX)(R11*1), Y3
-	PREFETCHT0   12288(BX)(R11*1)
+	VMOVUPS      (R8)(R14*1), Y3
+	PREFETCHT0   12288(R8)(R14*1)
 	VSUBPS       144(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -3805,13 +3926,13 @@ group29:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -3820,16 +3941,16 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
 	VDIVPS       Y6, Y4, Y4
 	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y8
+	VMOVUPS      Y4, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R9)(R10*1), Y5
+	VPBROADCASTB 2(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(BX)(R11*1), Y4
-	PREFETCHT0   12352(BX)(R11*1)
+	VMOVUPS      64(R8)(R14*1), Y4
+	PREFETCHT0   12352(R8)(R14*1)
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -3868,13 +3989,13 @@ group29:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R9)(R10*1), Y8
+	VPBROADCASTB 2(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -3883,20 +4004,20 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 64(DX)(R11*1)
+	VMOVUPS      Y5, 64(DX)(R14*1)
 	VADDPS       Y11, Y9, Y5
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y5, Y9, Y9
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y8
+	VPBROADCASTB 4(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R9)(R10*1), Y5
+	VPBROADCASTB 4(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(BX)(R11*1), Y4
-	PREFETCHT0   12416(BX)(R11*1)
+	VMOVUPS      128(R8)(R14*1), Y4
+	PREFETCHT0   12416(R8)(R14*1)
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -3935,13 +4056,13 @@ group29:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 4(R8)(R10*1), Y7
+	VPBROADCASTB 4(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R9)(R10*1), Y8
+	VPBROADCASTB 4(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -3950,16 +4071,16 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y10
+	VMOVUPS      Y5, 128(DX)(R14*1)
+	VPBROADCASTB 6(R11)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 6(R9)(R10*1), Y6
+	VPBROADCASTB 6(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y10, Y6, Y6
-	VMOVUPS      192(BX)(R11*1), Y5
-	PREFETCHT0   12480(BX)(R11*1)
+	VMOVUPS      192(R8)(R14*1), Y5
+	PREFETCHT0   12480(R8)(R14*1)
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y12
 	VSUBPS       Y12, Y7, Y8
@@ -3998,13 +4119,13 @@ group29:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y13, Y13
 	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 6(R8)(R10*1), Y8
+	VPBROADCASTB 6(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 6(R9)(R10*1), Y10
+	VPBROADCASTB 6(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -4013,7 +4134,7 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y10, Y6, Y6
-	VMOVUPS      Y6, 192(DX)(R11*1)
+	VMOVUPS      Y6, 192(DX)(R14*1)
 	VADDPS       Y13, Y11, Y6
 	VMULPS       Y13, Y11, Y11
 	VADDPS       Y6, Y11, Y11
@@ -4023,14 +4144,14 @@ group29:
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y9, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y8
+	VPBROADCASTB 1(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R9)(R10*1), Y5
+	VPBROADCASTB 1(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      32(BX)(R11*1), Y4
+	VMOVUPS      32(R8)(R14*1), Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -4069,13 +4190,13 @@ group29:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -4084,15 +4205,15 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y9
+	VMOVUPS      Y5, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R9)(R10*1), Y6
+	VPBROADCASTB 3(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMOVUPS      96(BX)(R11*1), Y5
+	VMOVUPS      96(R8)(R14*1), Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y11
 	VSUBPS       Y11, Y7, Y8
@@ -4131,13 +4252,13 @@ group29:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R9)(R10*1), Y9
+	VPBROADCASTB 3(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -4146,19 +4267,19 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y12, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 96(DX)(R11*1)
+	VMOVUPS      Y6, 96(DX)(R14*1)
 	VADDPS       Y12, Y10, Y6
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y6, Y10, Y10
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y9
+	VPBROADCASTB 5(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 5(R9)(R10*1), Y6
+	VPBROADCASTB 5(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMOVUPS      160(BX)(R11*1), Y5
+	VMOVUPS      160(R8)(R14*1), Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y11
 	VSUBPS       Y11, Y7, Y8
@@ -4197,13 +4318,13 @@ group29:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 5(R8)(R10*1), Y8
+	VPBROADCASTB 5(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 5(R9)(R10*1), Y9
+	VPBROADCASTB 5(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -4212,15 +4333,15 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y12, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y11
+	VMOVUPS      Y6, 160(DX)(R14*1)
+	VPBROADCASTB 7(R11)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 7(R9)(R10*1), Y7
+	VPBROADCASTB 7(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y11, Y7, Y7
-	VMOVUPS      224(BX)(R11*1), Y6
+	VMOVUPS      224(R8)(R14*1), Y6
 	VSUBPS       144(SP), Y6, Y8
 	VSUBPS       Y6, Y8, Y13
 	VSUBPS       Y13, Y8, Y9
@@ -4259,13 +4380,13 @@ group29:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y14, Y14
 	VANDPS       Y13, Y14, Y14
-	VPBROADCASTB 7(R8)(R10*1), Y9
+	VPBROADCASTB 7(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y11
 	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 7(R9)(R10*1), Y11
+	VPBROADCASTB 7(R12)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
 	VORPS        Y9, Y11, Y11
@@ -4274,7 +4395,7 @@ group29:
 	VADDPS       f32_3f800000<>+0(SB), Y14, Y9
 	VDIVPS       Y9, Y7, Y7
 	VANDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 224(DX)(R11*1)
+	VMOVUPS      Y7, 224(DX)(R14*1)
 	VADDPS       Y14, Y12, Y7
 	VMULPS       Y14, Y12, Y12
 	VADDPS       Y7, Y12, Y12
@@ -4304,9 +4425,9 @@ group29:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	ADDQ         $+256, R11
-	TESTQ        $0x000007ff, R11
-	JNZ          more35
+	ADDQ         $+256, R14
+	TESTQ        $0x000007ff, R14
+	JNZ          more44
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -4323,28 +4444,56 @@ group29:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-more35:
-	SUBQ $0x00000040, DI
-	JGE  group29
+more44:
+	SUBQ $0x00000040, R10
+	JGE  group36
 
-rest31:
-	ADDQ         $0x00000040, DI
-	JZ           done33
-	MOVQ         $-1, R10
-	BZHIQ        DI, R10, R10
-	MOVQ         R10, 96(SP)
-	CMPQ         DI, $0x20
-	JBE          half32
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y7
+rest38:
+	ADDQ       $0x00000040, R10
+	JZ         done40
+	TESTQ      DI, DI
+	JZ         none45
+	TESTQ      $0x00000f00, BX
+	JNZ        same46
+	PREFETCHT0 16384(BX)
+
+same46:
+	VMOVUPS  (SI), Y3
+	VMOVNTPS Y3, (BX)
+	VMOVUPS  32(SI), Y3
+	VMOVNTPS Y3, 32(BX)
+	VMOVUPS  64(SI), Y3
+	VMOVNTPS Y3, 64(BX)
+	VMOVUPS  96(SI), Y3
+	VMOVNTPS Y3, 96(BX)
+	VMOVUPS  128(SI), Y3
+	VMOVNTPS Y3, 128(BX)
+	VMOVUPS  160(SI), Y3
+	VMOVNTPS Y3, 160(BX)
+	VMOVUPS  192(SI), Y3
+	VMOVNTPS Y3, 192(BX)
+	VMOVUPS  224(SI), Y3
+	VMOVNTPS Y3, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none45:
+	MOVQ         $-1, R13
+	BZHIQ        R10, R13, R13
+	MOVQ         R13, 96(SP)
+	CMPQ         R10, $0x20
+	JBE          half39
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R9)(R10*1), Y4
+	VPBROADCASTB (R12)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (BX)(R11*1), Y4, Y3
+	VMASKMOVPS   (R8)(R14*1), Y4, Y3
 	VSUBPS       144(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -4383,13 +4532,13 @@ rest31:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -4401,15 +4550,15 @@ rest31:
 	VPBROADCASTB 96(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y8
+	VMASKMOVPS   Y4, Y5, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R9)(R10*1), Y5
+	VPBROADCASTB 2(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   64(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -4448,13 +4597,13 @@ rest31:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R9)(R10*1), Y8
+	VPBROADCASTB 2(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -4466,19 +4615,19 @@ rest31:
 	VPBROADCASTB 98(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(DX)(R11*1)
+	VMASKMOVPS   Y5, Y6, 64(DX)(R14*1)
 	VADDPS       Y11, Y9, Y5
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y5, Y9, Y9
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y8
+	VPBROADCASTB 4(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R9)(R10*1), Y5
+	VPBROADCASTB 4(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   128(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   128(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -4517,13 +4666,13 @@ rest31:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 4(R8)(R10*1), Y7
+	VPBROADCASTB 4(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R9)(R10*1), Y8
+	VPBROADCASTB 4(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -4535,15 +4684,15 @@ rest31:
 	VPBROADCASTB 100(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y10
+	VMASKMOVPS   Y5, Y6, 128(DX)(R14*1)
+	VPBROADCASTB 6(R11)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 6(R9)(R10*1), Y6
+	VPBROADCASTB 6(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y10, Y6, Y6
-	VMASKMOVPS   192(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   192(R8)(R14*1), Y6, Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y12
 	VSUBPS       Y12, Y7, Y8
@@ -4582,13 +4731,13 @@ rest31:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y13, Y13
 	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 6(R8)(R10*1), Y8
+	VPBROADCASTB 6(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y10
 	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 6(R9)(R10*1), Y10
+	VPBROADCASTB 6(R12)(R13*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y8, Y10, Y10
@@ -4600,7 +4749,7 @@ rest31:
 	VPBROADCASTB 102(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 192(DX)(R11*1)
+	VMASKMOVPS   Y6, Y7, 192(DX)(R14*1)
 	VADDPS       Y13, Y11, Y6
 	VMULPS       Y13, Y11, Y11
 	VADDPS       Y6, Y11, Y11
@@ -4610,14 +4759,14 @@ rest31:
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y9, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y8
+	VPBROADCASTB 1(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R9)(R10*1), Y5
+	VPBROADCASTB 1(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   32(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -4656,13 +4805,13 @@ rest31:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -4674,15 +4823,15 @@ rest31:
 	VPBROADCASTB 97(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y9
+	VMASKMOVPS   Y5, Y6, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R9)(R10*1), Y6
+	VPBROADCASTB 3(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   96(R8)(R14*1), Y6, Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y11
 	VSUBPS       Y11, Y7, Y8
@@ -4721,13 +4870,13 @@ rest31:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R9)(R10*1), Y9
+	VPBROADCASTB 3(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -4739,19 +4888,19 @@ rest31:
 	VPBROADCASTB 99(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(DX)(R11*1)
+	VMASKMOVPS   Y6, Y7, 96(DX)(R14*1)
 	VADDPS       Y12, Y10, Y6
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y6, Y10, Y10
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y9
+	VPBROADCASTB 5(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 5(R9)(R10*1), Y6
+	VPBROADCASTB 5(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   160(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   160(R8)(R14*1), Y6, Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y11
 	VSUBPS       Y11, Y7, Y8
@@ -4790,13 +4939,13 @@ rest31:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 5(R8)(R10*1), Y8
+	VPBROADCASTB 5(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 5(R9)(R10*1), Y9
+	VPBROADCASTB 5(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -4808,15 +4957,15 @@ rest31:
 	VPBROADCASTB 101(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y11
+	VMASKMOVPS   Y6, Y7, 160(DX)(R14*1)
+	VPBROADCASTB 7(R11)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 7(R9)(R10*1), Y7
+	VPBROADCASTB 7(R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y11, Y7, Y7
-	VMASKMOVPS   224(BX)(R11*1), Y7, Y6
+	VMASKMOVPS   224(R8)(R14*1), Y7, Y6
 	VSUBPS       144(SP), Y6, Y8
 	VSUBPS       Y6, Y8, Y13
 	VSUBPS       Y13, Y8, Y9
@@ -4855,13 +5004,13 @@ rest31:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y14, Y14
 	VANDPS       Y13, Y14, Y14
-	VPBROADCASTB 7(R8)(R10*1), Y9
+	VPBROADCASTB 7(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      112(SP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y11
 	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 7(R9)(R10*1), Y11
+	VPBROADCASTB 7(R12)(R13*1), Y11
 	VANDPS       bits32<>+0(SB), Y11, Y11
 	VPCMPEQD     bits32<>+0(SB), Y11, Y11
 	VORPS        Y9, Y11, Y11
@@ -4873,7 +5022,7 @@ rest31:
 	VPBROADCASTB 103(SP), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMASKMOVPS   Y7, Y8, 224(DX)(R11*1)
+	VMASKMOVPS   Y7, Y8, 224(DX)(R14*1)
 	VADDPS       Y14, Y12, Y7
 	VMULPS       Y14, Y12, Y12
 	VADDPS       Y7, Y12, Y12
@@ -4903,21 +5052,21 @@ rest31:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	JMP          done33
+	JMP          done40
 
-half32:
-	CMPQ         DI, $0x10
-	JBE          one34
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y7
+half39:
+	CMPQ         R10, $0x10
+	JBE          one41
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R9)(R10*1), Y4
+	VPBROADCASTB (R12)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (BX)(R11*1), Y4, Y3
+	VMASKMOVPS   (R8)(R14*1), Y4, Y3
 	VSUBPS       144(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -4956,13 +5105,13 @@ half32:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -4974,15 +5123,15 @@ half32:
 	VPBROADCASTB 96(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y8
+	VMASKMOVPS   Y4, Y5, (DX)(R14*1)
+	VPBROADCASTB 2(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R9)(R10*1), Y5
+	VPBROADCASTB 2(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   64(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y10
 	VSUBPS       Y10, Y6, Y7
@@ -5021,13 +5170,13 @@ half32:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 2(R8)(R10*1), Y7
+	VPBROADCASTB 2(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R9)(R10*1), Y8
+	VPBROADCASTB 2(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -5039,20 +5188,20 @@ half32:
 	VPBROADCASTB 98(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(DX)(R11*1)
+	VMASKMOVPS   Y5, Y6, 64(DX)(R14*1)
 	VADDPS       Y11, Y9, Y5
 	VMULPS       Y11, Y9, Y9
 	VADDPS       Y5, Y9, Y9
 	VADDPS       Y4, Y3, Y3
 	VMOVUPS      Y9, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y8
+	VPBROADCASTB 1(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R9)(R10*1), Y5
+	VPBROADCASTB 1(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   32(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -5091,13 +5240,13 @@ half32:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -5109,15 +5258,15 @@ half32:
 	VPBROADCASTB 97(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y9
+	VMASKMOVPS   Y5, Y6, 32(DX)(R14*1)
+	VPBROADCASTB 3(R11)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R9)(R10*1), Y6
+	VPBROADCASTB 3(R12)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(BX)(R11*1), Y6, Y5
+	VMASKMOVPS   96(R8)(R14*1), Y6, Y5
 	VSUBPS       144(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y11
 	VSUBPS       Y11, Y7, Y8
@@ -5156,13 +5305,13 @@ half32:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 3(R8)(R10*1), Y8
+	VPBROADCASTB 3(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      112(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R9)(R10*1), Y9
+	VPBROADCASTB 3(R12)(R13*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -5174,7 +5323,7 @@ half32:
 	VPBROADCASTB 99(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(DX)(R11*1)
+	VMASKMOVPS   Y6, Y7, 96(DX)(R14*1)
 	VADDPS       Y12, Y10, Y6
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y6, Y10, Y10
@@ -5200,19 +5349,19 @@ half32:
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
-	JMP          done33
+	JMP          done40
 
-one34:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y7
+one41:
+	MOVQ         R14, R13
+	SHRQ         $0x05, R13
+	VPBROADCASTB (R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R9)(R10*1), Y4
+	VPBROADCASTB (R12)(R13*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (BX)(R11*1), Y4, Y3
+	VMASKMOVPS   (R8)(R14*1), Y4, Y3
 	VSUBPS       144(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -5251,13 +5400,13 @@ one34:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R8)(R10*1), Y6
+	VPBROADCASTB (R11)(R13*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      112(SP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R9)(R10*1), Y7
+	VPBROADCASTB (R12)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -5269,16 +5418,16 @@ one34:
 	VPBROADCASTB 96(SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (DX)(R11*1)
+	VMASKMOVPS   Y4, Y5, (DX)(R14*1)
 	VMOVUPS      Y9, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y8
+	VPBROADCASTB 1(R11)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R9)(R10*1), Y5
+	VPBROADCASTB 1(R12)(R13*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(BX)(R11*1), Y5, Y4
+	VMASKMOVPS   32(R8)(R14*1), Y5, Y4
 	VSUBPS       144(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -5317,13 +5466,13 @@ one34:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R8)(R10*1), Y7
+	VPBROADCASTB 1(R11)(R13*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      112(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R9)(R10*1), Y8
+	VPBROADCASTB 1(R12)(R13*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -5335,7 +5484,7 @@ one34:
 	VPBROADCASTB 97(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(DX)(R11*1)
+	VMASKMOVPS   Y5, Y6, 32(DX)(R14*1)
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
@@ -5358,10 +5507,10 @@ one34:
 	VFMADD213PD  Y5, Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 
-done33:
-	MOVQ         n+56(FP), DI
-	TESTQ        $0x000001ff, DI
-	JZ           complete36
+done40:
+	MOVQ         n+56(FP), R10
+	TESTQ        $0x000001ff, R10
+	JZ           complete47
 	VMOVUPS      (SP), Y3
 	VMOVUPS      32(SP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -5378,7 +5527,7 @@ done33:
 	VMOVUPS      Y3, (SP)
 	VMOVUPS      Y3, 32(SP)
 
-complete36:
+complete47:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -5386,21 +5535,52 @@ complete36:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, BX
-	MOVQ         dstStride+24(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, DX
-	MOVQ         words+80(FP), DI
-	SHLQ         $0x03, DI
-	ADDQ         DI, R8
-	ADDQ         DI, R9
-	ADDQ         $0x0c, SI
+	MOVQ         stride+40(FP), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, R8
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	ADDQ         R10, DX
+	MOVQ         words+80(FP), R10
+	SHLQ         $0x03, R10
+	ADDQ         R10, R11
+	ADDQ         R10, R12
+	ADDQ         $0x0c, R9
 	DECQ         104(SP)
-	JNZ          row28
+	JNZ          row35
 
-last30:
+last37:
+	TESTQ DI, DI
+	JZ    none49
+
+more48:
+	TESTQ      $0x00000f00, BX
+	JNZ        same50
+	PREFETCHT0 16384(BX)
+
+same50:
+	VMOVUPS  (SI), Y0
+	VMOVNTPS Y0, (BX)
+	VMOVUPS  32(SI), Y0
+	VMOVNTPS Y0, 32(BX)
+	VMOVUPS  64(SI), Y0
+	VMOVNTPS Y0, 64(BX)
+	VMOVUPS  96(SI), Y0
+	VMOVNTPS Y0, 96(BX)
+	VMOVUPS  128(SI), Y0
+	VMOVNTPS Y0, 128(BX)
+	VMOVUPS  160(SI), Y0
+	VMOVNTPS Y0, 160(BX)
+	VMOVUPS  192(SI), Y0
+	VMOVNTPS Y0, 192(BX)
+	VMOVUPS  224(SI), Y0
+	VMOVNTPS Y0, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+	JNZ      more48
+
+none49:
 	VZEROUPPER
 	RET
 
@@ -5418,9 +5598,9 @@ TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $72-112
 	MOVQ    neg+72(FP), R9
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   DI, DI
-	JZ      last39
+	JZ      last53
 
-row37:
+row51:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VBROADCASTSS 4(DX), Y3
@@ -5430,9 +5610,9 @@ row37:
 	XORQ         R11, R11
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000040, DI
-	JL           rest40
+	JL           rest54
 
-group38:
+group52:
 	MOVQ         R11, R10
 	SHRQ         $0x05, R10
 	VPBROADCASTB (R8)(R10*1), Y7
@@ -5997,13 +6177,13 @@ group38:
 	VADDPD       Y4, Y2, Y2
 	ADDQ         $+256, R11
 	SUBQ         $0x00000040, DI
-	JGE          group38
+	JGE          group52
 
-rest40:
+rest54:
 	ADDQ         $0x00000040, DI
-	JZ           done42
+	JZ           done56
 	CMPQ         DI, $0x20
-	JBE          half41
+	JBE          half55
 	MOVQ         R11, R10
 	SHRQ         $0x05, R10
 	VPBROADCASTB (R8)(R10*1), Y7
@@ -6562,11 +6742,11 @@ rest40:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
-	JMP          done42
+	JMP          done56
 
-half41:
+half55:
 	CMPQ         DI, $0x10
-	JBE          one43
+	JBE          one57
 	MOVQ         R11, R10
 	SHRQ         $0x05, R10
 	VPBROADCASTB (R8)(R10*1), Y7
@@ -6849,9 +7029,9 @@ half41:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
-	JMP          done42
+	JMP          done56
 
-one43:
+one57:
 	MOVQ         R11, R10
 	SHRQ         $0x05, R10
 	VPBROADCASTB (R8)(R10*1), Y7
@@ -6997,7 +7177,7 @@ one43:
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 
-done42:
+done56:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -7014,9 +7194,9 @@ done42:
 	ADDQ         DI, R9
 	ADDQ         $0x0c, DX
 	DECQ         (SP)
-	JNZ          row37
+	JNZ          row51
 
-last39:
+last53:
 	VZEROUPPER
 	RET
 
@@ -7070,49 +7250,80 @@ DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
 GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 
-// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $112-112
+TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $112-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    negWeight+96(FP), SI
-	MOVQ    posWeight+104(FP), DI
-	MOVQ    rows+48(FP), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
+	MOVQ    to+112(FP), DX
+	MOVQ    from+120(FP), BX
+	MOVQ    blocks+128(FP), SI
+	MOVQ    x+32(FP), DI
+	MOVQ    p+88(FP), R8
+	MOVQ    negWeight+96(FP), R9
+	MOVQ    posWeight+104(FP), R10
+	MOVQ    rows+48(FP), R11
+	MOVQ    R11, 8(SP)
+	MOVQ    pos+64(FP), R12
+	MOVQ    neg+72(FP), R13
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   R8, R8
-	JZ      last46
+	TESTQ   R11, R11
+	JZ      last60
 
-row44:
+row58:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	VBROADCASTSS (BX), Y3
+	VBROADCASTSS (R8), Y3
 	VMOVUPS      Y3, 16(SP)
-	VBROADCASTSS 4(BX), Y3
+	VBROADCASTSS 4(R8), Y3
 	VMOVUPS      Y3, 48(SP)
-	VBROADCASTSS 8(BX), Y3
+	VBROADCASTSS 8(R8), Y3
 	VMOVUPS      Y3, 80(SP)
-	XORQ         R12, R12
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x00000040, R8
-	JL           rest47
+	XORQ         R15, R15
+	MOVQ         n+56(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest61
 
-group45:
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
+group59:
+	TESTQ      SI, SI
+	JZ         none65
+	TESTQ      $0x00000f00, DX
+	JNZ        same66
+	PREFETCHT0 16384(DX)
+
+same66:
+	VMOVUPS  (BX), Y3
+	VMOVNTPS Y3, (DX)
+	VMOVUPS  32(BX), Y3
+	VMOVNTPS Y3, 32(DX)
+	VMOVUPS  64(BX), Y3
+	VMOVNTPS Y3, 64(DX)
+	VMOVUPS  96(BX), Y3
+	VMOVNTPS Y3, 96(DX)
+	VMOVUPS  128(BX), Y3
+	VMOVNTPS Y3, 128(DX)
+	VMOVUPS  160(BX), Y3
+	VMOVNTPS Y3, 160(DX)
+	VMOVUPS  192(BX), Y3
+	VMOVNTPS Y3, 192(DX)
+	VMOVUPS  224(BX), Y3
+	VMOVNTPS Y3, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none65:
+	MOVQ         R15, R14
+	SHRQ         $0x05, R14
+	VPBROADCASTB (R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
+	VPBROADCASTB (R13)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (DX)(R12*1), Y3
-	PREFETCHT0   12288(DX)(R12*1)
+	VMOVUPS      (DI)(R15*1), Y3
+	PREFETCHT0   12288(DI)(R15*1)
 	VSUBPS       48(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -7151,17 +7362,17 @@ group45:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      16(SP), Y4
-	VMOVUPS      (DI)(R12*1), Y8
-	VMOVUPS      (SI)(R12*1), Y7
+	VMOVUPS      (R10)(R15*1), Y8
+	VMOVUPS      (R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -7170,7 +7381,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
 	VDIVPS       Y6, Y4, Y4
 	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, (CX)(R12*1)
+	VMOVUPS      Y4, (CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y9, Y4
 	VDIVPS       Y4, Y9, Y4
 	VMULPS       Y4, Y4, Y5
@@ -7186,22 +7397,22 @@ group45:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VPBROADCASTB (R12)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DI)(R12*1), Y6
-	VMOVUPS      (SI)(R12*1), Y5
+	VMOVUPS      (R10)(R15*1), Y6
+	VMOVUPS      (R9)(R15*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y8
+	VPBROADCASTB 2(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R10)(R11*1), Y5
+	VPBROADCASTB 2(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(DX)(R12*1), Y4
-	PREFETCHT0   12352(DX)(R12*1)
+	VMOVUPS      64(DI)(R15*1), Y4
+	PREFETCHT0   12352(DI)(R15*1)
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7240,17 +7451,17 @@ group45:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      64(DI)(R12*1), Y9
-	VMOVUPS      64(SI)(R12*1), Y8
+	VMOVUPS      64(R10)(R15*1), Y9
+	VMOVUPS      64(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y8
+	VPBROADCASTB 2(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -7259,7 +7470,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 64(CX)(R12*1)
+	VMOVUPS      Y5, 64(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -7275,23 +7486,23 @@ group45:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y5
+	VPBROADCASTB 2(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(DI)(R12*1), Y7
-	VMOVUPS      64(SI)(R12*1), Y6
+	VMOVUPS      64(R10)(R15*1), Y7
+	VMOVUPS      64(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R9)(R11*1), Y8
+	VPBROADCASTB 4(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R10)(R11*1), Y5
+	VPBROADCASTB 4(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(DX)(R12*1), Y4
-	PREFETCHT0   12416(DX)(R12*1)
+	VMOVUPS      128(DI)(R15*1), Y4
+	PREFETCHT0   12416(DI)(R15*1)
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7330,17 +7541,17 @@ group45:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R9)(R11*1), Y7
+	VPBROADCASTB 4(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      128(DI)(R12*1), Y9
-	VMOVUPS      128(SI)(R12*1), Y8
+	VMOVUPS      128(R10)(R15*1), Y9
+	VMOVUPS      128(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R10)(R11*1), Y8
+	VPBROADCASTB 4(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -7349,7 +7560,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 128(CX)(R12*1)
+	VMOVUPS      Y5, 128(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -7365,22 +7576,22 @@ group45:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 4(R9)(R11*1), Y5
+	VPBROADCASTB 4(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(DI)(R12*1), Y7
-	VMOVUPS      128(SI)(R12*1), Y6
+	VMOVUPS      128(R10)(R15*1), Y7
+	VMOVUPS      128(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 6(R9)(R11*1), Y9
+	VPBROADCASTB 6(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(R10)(R11*1), Y6
+	VPBROADCASTB 6(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMOVUPS      192(DX)(R12*1), Y5
-	PREFETCHT0   12480(DX)(R12*1)
+	VMOVUPS      192(DI)(R15*1), Y5
+	PREFETCHT0   12480(DI)(R15*1)
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -7419,17 +7630,17 @@ group45:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 6(R9)(R11*1), Y8
+	VPBROADCASTB 6(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      192(DI)(R12*1), Y10
-	VMOVUPS      192(SI)(R12*1), Y9
+	VMOVUPS      192(R10)(R15*1), Y10
+	VMOVUPS      192(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 6(R10)(R11*1), Y9
+	VPBROADCASTB 6(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -7438,7 +7649,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 192(CX)(R12*1)
+	VMOVUPS      Y6, 192(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -7454,23 +7665,23 @@ group45:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 6(R9)(R11*1), Y6
+	VPBROADCASTB 6(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(DI)(R12*1), Y8
-	VMOVUPS      192(SI)(R12*1), Y7
+	VMOVUPS      192(R10)(R15*1), Y8
+	VMOVUPS      192(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
+	VPBROADCASTB 1(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
+	VPBROADCASTB 1(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPS      32(DX)(R12*1), Y4
+	VMOVUPS      32(DI)(R15*1), Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7509,17 +7720,17 @@ group45:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      32(DI)(R12*1), Y9
-	VMOVUPS      32(SI)(R12*1), Y8
+	VMOVUPS      32(R10)(R15*1), Y9
+	VMOVUPS      32(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -7528,7 +7739,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 32(CX)(R12*1)
+	VMOVUPS      Y5, 32(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -7544,21 +7755,21 @@ group45:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DI)(R12*1), Y7
-	VMOVUPS      32(SI)(R12*1), Y6
+	VMOVUPS      32(R10)(R15*1), Y7
+	VMOVUPS      32(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y9
+	VPBROADCASTB 3(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R10)(R11*1), Y6
+	VPBROADCASTB 3(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMOVUPS      96(DX)(R12*1), Y5
+	VMOVUPS      96(DI)(R15*1), Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -7597,17 +7808,17 @@ group45:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      96(DI)(R12*1), Y10
-	VMOVUPS      96(SI)(R12*1), Y9
+	VMOVUPS      96(R10)(R15*1), Y10
+	VMOVUPS      96(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R10)(R11*1), Y9
+	VPBROADCASTB 3(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -7616,7 +7827,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 96(CX)(R12*1)
+	VMOVUPS      Y6, 96(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -7632,22 +7843,22 @@ group45:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y6
+	VPBROADCASTB 3(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      96(DI)(R12*1), Y8
-	VMOVUPS      96(SI)(R12*1), Y7
+	VMOVUPS      96(R10)(R15*1), Y8
+	VMOVUPS      96(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R9)(R11*1), Y9
+	VPBROADCASTB 5(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 5(R10)(R11*1), Y6
+	VPBROADCASTB 5(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMOVUPS      160(DX)(R12*1), Y5
+	VMOVUPS      160(DI)(R15*1), Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -7686,17 +7897,17 @@ group45:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R9)(R11*1), Y8
+	VPBROADCASTB 5(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      160(DI)(R12*1), Y10
-	VMOVUPS      160(SI)(R12*1), Y9
+	VMOVUPS      160(R10)(R15*1), Y10
+	VMOVUPS      160(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 5(R10)(R11*1), Y9
+	VPBROADCASTB 5(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -7705,7 +7916,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
 	VDIVPS       Y8, Y6, Y6
 	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 160(CX)(R12*1)
+	VMOVUPS      Y6, 160(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -7721,21 +7932,21 @@ group45:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 5(R9)(R11*1), Y6
+	VPBROADCASTB 5(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(DI)(R12*1), Y8
-	VMOVUPS      160(SI)(R12*1), Y7
+	VMOVUPS      160(R10)(R15*1), Y8
+	VMOVUPS      160(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
-	VPBROADCASTB 7(R9)(R11*1), Y10
+	VPBROADCASTB 7(R12)(R14*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 7(R10)(R11*1), Y7
+	VPBROADCASTB 7(R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y10, Y7, Y7
-	VMOVUPS      224(DX)(R12*1), Y6
+	VMOVUPS      224(DI)(R15*1), Y6
 	VSUBPS       48(SP), Y6, Y8
 	VSUBPS       Y6, Y8, Y11
 	VSUBPS       Y11, Y8, Y9
@@ -7774,17 +7985,17 @@ group45:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 7(R9)(R11*1), Y9
+	VPBROADCASTB 7(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      16(SP), Y7
-	VMOVUPS      224(DI)(R12*1), Y11
-	VMOVUPS      224(SI)(R12*1), Y10
+	VMOVUPS      224(R10)(R15*1), Y11
+	VMOVUPS      224(R9)(R15*1), Y10
 	VBLENDVPS    Y9, Y11, Y10, Y10
 	VMULPS       Y10, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 7(R10)(R11*1), Y10
+	VPBROADCASTB 7(R13)(R14*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y9, Y10, Y10
@@ -7793,7 +8004,7 @@ group45:
 	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
 	VDIVPS       Y9, Y7, Y7
 	VANDPS       Y10, Y7, Y7
-	VMOVUPS      Y7, 224(CX)(R12*1)
+	VMOVUPS      Y7, 224(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y12, Y7
 	VDIVPS       Y7, Y12, Y7
 	VMULPS       Y7, Y7, Y8
@@ -7809,11 +8020,11 @@ group45:
 	VADDPS       Y7, Y7, Y7
 	VADDPS       Y7, Y9, Y9
 	VADDPS       Y9, Y6, Y6
-	VPBROADCASTB 7(R9)(R11*1), Y7
+	VPBROADCASTB 7(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      224(DI)(R12*1), Y9
-	VMOVUPS      224(SI)(R12*1), Y8
+	VMOVUPS      224(R10)(R15*1), Y9
+	VMOVUPS      224(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y6, Y8, Y6
 	VADDPS       Y6, Y5, Y5
@@ -7824,28 +8035,56 @@ group45:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
-	ADDQ         $+256, R12
-	SUBQ         $0x00000040, R8
-	JGE          group45
+	ADDQ         $+256, R15
+	SUBQ         $0x00000040, R11
+	JGE          group59
 
-rest47:
-	ADDQ         $0x00000040, R8
-	JZ           done49
-	MOVQ         $-1, R11
-	BZHIQ        R8, R11, R11
-	MOVQ         R11, (SP)
-	CMPQ         R8, $0x20
-	JBE          half48
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
+rest61:
+	ADDQ       $0x00000040, R11
+	JZ         done63
+	TESTQ      SI, SI
+	JZ         none67
+	TESTQ      $0x00000f00, DX
+	JNZ        same68
+	PREFETCHT0 16384(DX)
+
+same68:
+	VMOVUPS  (BX), Y3
+	VMOVNTPS Y3, (DX)
+	VMOVUPS  32(BX), Y3
+	VMOVNTPS Y3, 32(DX)
+	VMOVUPS  64(BX), Y3
+	VMOVNTPS Y3, 64(DX)
+	VMOVUPS  96(BX), Y3
+	VMOVNTPS Y3, 96(DX)
+	VMOVUPS  128(BX), Y3
+	VMOVNTPS Y3, 128(DX)
+	VMOVUPS  160(BX), Y3
+	VMOVNTPS Y3, 160(DX)
+	VMOVUPS  192(BX), Y3
+	VMOVNTPS Y3, 192(DX)
+	VMOVUPS  224(BX), Y3
+	VMOVNTPS Y3, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none67:
+	MOVQ         $-1, R14
+	BZHIQ        R11, R14, R14
+	MOVQ         R14, (SP)
+	CMPQ         R11, $0x20
+	JBE          half62
+	MOVQ         R15, R14
+	SHRQ         $0x05, R14
+	VPBROADCASTB (R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
+	VPBROADCASTB (R13)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (DX)(R12*1), Y4, Y3
+	VMASKMOVPS   (DI)(R15*1), Y4, Y3
 	VSUBPS       48(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -7884,17 +8123,17 @@ rest47:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      16(SP), Y4
-	VMOVUPS      (DI)(R12*1), Y8
-	VMOVUPS      (SI)(R12*1), Y7
+	VMOVUPS      (R10)(R15*1), Y8
+	VMOVUPS      (R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -7906,7 +8145,7 @@ rest47:
 	VPBROADCASTB (SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (CX)(R12*1)
+	VMASKMOVPS   Y4, Y5, (CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y9, Y4
 	VDIVPS       Y4, Y9, Y4
 	VMULPS       Y4, Y4, Y5
@@ -7922,21 +8161,21 @@ rest47:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VPBROADCASTB (R12)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DI)(R12*1), Y6
-	VMOVUPS      (SI)(R12*1), Y5
+	VMOVUPS      (R10)(R15*1), Y6
+	VMOVUPS      (R9)(R15*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y8
+	VPBROADCASTB 2(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R10)(R11*1), Y5
+	VPBROADCASTB 2(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   64(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -7975,17 +8214,17 @@ rest47:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      64(DI)(R12*1), Y9
-	VMOVUPS      64(SI)(R12*1), Y8
+	VMOVUPS      64(R10)(R15*1), Y9
+	VMOVUPS      64(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y8
+	VPBROADCASTB 2(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -7997,7 +8236,7 @@ rest47:
 	VPBROADCASTB 2(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 64(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -8013,22 +8252,22 @@ rest47:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y5
+	VPBROADCASTB 2(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(DI)(R12*1), Y7
-	VMOVUPS      64(SI)(R12*1), Y6
+	VMOVUPS      64(R10)(R15*1), Y7
+	VMOVUPS      64(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R9)(R11*1), Y8
+	VPBROADCASTB 4(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R10)(R11*1), Y5
+	VPBROADCASTB 4(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   128(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   128(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -8067,17 +8306,17 @@ rest47:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R9)(R11*1), Y7
+	VPBROADCASTB 4(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      128(DI)(R12*1), Y9
-	VMOVUPS      128(SI)(R12*1), Y8
+	VMOVUPS      128(R10)(R15*1), Y9
+	VMOVUPS      128(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R10)(R11*1), Y8
+	VPBROADCASTB 4(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -8089,7 +8328,7 @@ rest47:
 	VPBROADCASTB 4(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 128(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 128(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -8105,21 +8344,21 @@ rest47:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 4(R9)(R11*1), Y5
+	VPBROADCASTB 4(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(DI)(R12*1), Y7
-	VMOVUPS      128(SI)(R12*1), Y6
+	VMOVUPS      128(R10)(R15*1), Y7
+	VMOVUPS      128(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 6(R9)(R11*1), Y9
+	VPBROADCASTB 6(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(R10)(R11*1), Y6
+	VPBROADCASTB 6(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   192(DX)(R12*1), Y6, Y5
+	VMASKMOVPS   192(DI)(R15*1), Y6, Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -8158,17 +8397,17 @@ rest47:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 6(R9)(R11*1), Y8
+	VPBROADCASTB 6(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      192(DI)(R12*1), Y10
-	VMOVUPS      192(SI)(R12*1), Y9
+	VMOVUPS      192(R10)(R15*1), Y10
+	VMOVUPS      192(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 6(R10)(R11*1), Y9
+	VPBROADCASTB 6(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -8180,7 +8419,7 @@ rest47:
 	VPBROADCASTB 6(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 192(CX)(R12*1)
+	VMASKMOVPS   Y6, Y7, 192(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -8196,23 +8435,23 @@ rest47:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 6(R9)(R11*1), Y6
+	VPBROADCASTB 6(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(DI)(R12*1), Y8
-	VMOVUPS      192(SI)(R12*1), Y7
+	VMOVUPS      192(R10)(R15*1), Y8
+	VMOVUPS      192(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
+	VPBROADCASTB 1(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
+	VPBROADCASTB 1(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   32(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -8251,17 +8490,17 @@ rest47:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      32(DI)(R12*1), Y9
-	VMOVUPS      32(SI)(R12*1), Y8
+	VMOVUPS      32(R10)(R15*1), Y9
+	VMOVUPS      32(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -8273,7 +8512,7 @@ rest47:
 	VPBROADCASTB 1(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 32(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -8289,21 +8528,21 @@ rest47:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DI)(R12*1), Y7
-	VMOVUPS      32(SI)(R12*1), Y6
+	VMOVUPS      32(R10)(R15*1), Y7
+	VMOVUPS      32(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y9
+	VPBROADCASTB 3(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R10)(R11*1), Y6
+	VPBROADCASTB 3(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(DX)(R12*1), Y6, Y5
+	VMASKMOVPS   96(DI)(R15*1), Y6, Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -8342,17 +8581,17 @@ rest47:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      96(DI)(R12*1), Y10
-	VMOVUPS      96(SI)(R12*1), Y9
+	VMOVUPS      96(R10)(R15*1), Y10
+	VMOVUPS      96(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R10)(R11*1), Y9
+	VPBROADCASTB 3(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -8364,7 +8603,7 @@ rest47:
 	VPBROADCASTB 3(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(CX)(R12*1)
+	VMASKMOVPS   Y6, Y7, 96(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -8380,22 +8619,22 @@ rest47:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y6
+	VPBROADCASTB 3(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      96(DI)(R12*1), Y8
-	VMOVUPS      96(SI)(R12*1), Y7
+	VMOVUPS      96(R10)(R15*1), Y8
+	VMOVUPS      96(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
 	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R9)(R11*1), Y9
+	VPBROADCASTB 5(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 5(R10)(R11*1), Y6
+	VPBROADCASTB 5(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   160(DX)(R12*1), Y6, Y5
+	VMASKMOVPS   160(DI)(R15*1), Y6, Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -8434,17 +8673,17 @@ rest47:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R9)(R11*1), Y8
+	VPBROADCASTB 5(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      160(DI)(R12*1), Y10
-	VMOVUPS      160(SI)(R12*1), Y9
+	VMOVUPS      160(R10)(R15*1), Y10
+	VMOVUPS      160(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 5(R10)(R11*1), Y9
+	VPBROADCASTB 5(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -8456,7 +8695,7 @@ rest47:
 	VPBROADCASTB 5(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 160(CX)(R12*1)
+	VMASKMOVPS   Y6, Y7, 160(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -8472,21 +8711,21 @@ rest47:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 5(R9)(R11*1), Y6
+	VPBROADCASTB 5(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(DI)(R12*1), Y8
-	VMOVUPS      160(SI)(R12*1), Y7
+	VMOVUPS      160(R10)(R15*1), Y8
+	VMOVUPS      160(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
-	VPBROADCASTB 7(R9)(R11*1), Y10
+	VPBROADCASTB 7(R12)(R14*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 7(R10)(R11*1), Y7
+	VPBROADCASTB 7(R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y10, Y7, Y7
-	VMASKMOVPS   224(DX)(R12*1), Y7, Y6
+	VMASKMOVPS   224(DI)(R15*1), Y7, Y6
 	VSUBPS       48(SP), Y6, Y8
 	VSUBPS       Y6, Y8, Y11
 	VSUBPS       Y11, Y8, Y9
@@ -8525,17 +8764,17 @@ rest47:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y12, Y12
 	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 7(R9)(R11*1), Y9
+	VPBROADCASTB 7(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      16(SP), Y7
-	VMOVUPS      224(DI)(R12*1), Y11
-	VMOVUPS      224(SI)(R12*1), Y10
+	VMOVUPS      224(R10)(R15*1), Y11
+	VMOVUPS      224(R9)(R15*1), Y10
 	VBLENDVPS    Y9, Y11, Y10, Y10
 	VMULPS       Y10, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 7(R10)(R11*1), Y10
+	VPBROADCASTB 7(R13)(R14*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VORPS        Y9, Y10, Y10
@@ -8547,7 +8786,7 @@ rest47:
 	VPBROADCASTB 7(SP), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMASKMOVPS   Y7, Y8, 224(CX)(R12*1)
+	VMASKMOVPS   Y7, Y8, 224(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y12, Y7
 	VDIVPS       Y7, Y12, Y7
 	VMULPS       Y7, Y7, Y8
@@ -8563,11 +8802,11 @@ rest47:
 	VADDPS       Y7, Y7, Y7
 	VADDPS       Y7, Y9, Y9
 	VADDPS       Y9, Y6, Y6
-	VPBROADCASTB 7(R9)(R11*1), Y7
+	VPBROADCASTB 7(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      224(DI)(R12*1), Y9
-	VMOVUPS      224(SI)(R12*1), Y8
+	VMOVUPS      224(R10)(R15*1), Y9
+	VMOVUPS      224(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y6, Y8, Y6
 	VADDPS       Y6, Y5, Y5
@@ -8578,21 +8817,21 @@ rest47:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
-	JMP          done49
+	JMP          done63
 
-half48:
-	CMPQ         R8, $0x10
-	JBE          one50
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
+half62:
+	CMPQ         R11, $0x10
+	JBE          one64
+	MOVQ         R15, R14
+	SHRQ         $0x05, R14
+	VPBROADCASTB (R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
+	VPBROADCASTB (R13)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (DX)(R12*1), Y4, Y3
+	VMASKMOVPS   (DI)(R15*1), Y4, Y3
 	VSUBPS       48(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -8631,17 +8870,17 @@ half48:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      16(SP), Y4
-	VMOVUPS      (DI)(R12*1), Y8
-	VMOVUPS      (SI)(R12*1), Y7
+	VMOVUPS      (R10)(R15*1), Y8
+	VMOVUPS      (R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -8653,7 +8892,7 @@ half48:
 	VPBROADCASTB (SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (CX)(R12*1)
+	VMASKMOVPS   Y4, Y5, (CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y9, Y4
 	VDIVPS       Y4, Y9, Y4
 	VMULPS       Y4, Y4, Y5
@@ -8669,21 +8908,21 @@ half48:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VPBROADCASTB (R12)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DI)(R12*1), Y6
-	VMOVUPS      (SI)(R12*1), Y5
+	VMOVUPS      (R10)(R15*1), Y6
+	VMOVUPS      (R9)(R15*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y8
+	VPBROADCASTB 2(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R10)(R11*1), Y5
+	VPBROADCASTB 2(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   64(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -8722,17 +8961,17 @@ half48:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      64(DI)(R12*1), Y9
-	VMOVUPS      64(SI)(R12*1), Y8
+	VMOVUPS      64(R10)(R15*1), Y9
+	VMOVUPS      64(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y8
+	VPBROADCASTB 2(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -8744,7 +8983,7 @@ half48:
 	VPBROADCASTB 2(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 64(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -8760,22 +8999,22 @@ half48:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y5
+	VPBROADCASTB 2(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(DI)(R12*1), Y7
-	VMOVUPS      64(SI)(R12*1), Y6
+	VMOVUPS      64(R10)(R15*1), Y7
+	VMOVUPS      64(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
+	VPBROADCASTB 1(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
+	VPBROADCASTB 1(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   32(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -8814,17 +9053,17 @@ half48:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      32(DI)(R12*1), Y9
-	VMOVUPS      32(SI)(R12*1), Y8
+	VMOVUPS      32(R10)(R15*1), Y9
+	VMOVUPS      32(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -8836,7 +9075,7 @@ half48:
 	VPBROADCASTB 1(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 32(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -8852,21 +9091,21 @@ half48:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DI)(R12*1), Y7
-	VMOVUPS      32(SI)(R12*1), Y6
+	VMOVUPS      32(R10)(R15*1), Y7
+	VMOVUPS      32(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y9
+	VPBROADCASTB 3(R12)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R10)(R11*1), Y6
+	VPBROADCASTB 3(R13)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(DX)(R12*1), Y6, Y5
+	VMASKMOVPS   96(DI)(R15*1), Y6, Y5
 	VSUBPS       48(SP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
@@ -8905,17 +9144,17 @@ half48:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      16(SP), Y6
-	VMOVUPS      96(DI)(R12*1), Y10
-	VMOVUPS      96(SI)(R12*1), Y9
+	VMOVUPS      96(R10)(R15*1), Y10
+	VMOVUPS      96(R9)(R15*1), Y9
 	VBLENDVPS    Y8, Y10, Y9, Y9
 	VMULPS       Y9, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R10)(R11*1), Y9
+	VPBROADCASTB 3(R13)(R14*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -8927,7 +9166,7 @@ half48:
 	VPBROADCASTB 3(SP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(CX)(R12*1)
+	VMASKMOVPS   Y6, Y7, 96(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y11, Y6
 	VDIVPS       Y6, Y11, Y6
 	VMULPS       Y6, Y6, Y7
@@ -8943,11 +9182,11 @@ half48:
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y6
+	VPBROADCASTB 3(R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      96(DI)(R12*1), Y8
-	VMOVUPS      96(SI)(R12*1), Y7
+	VMOVUPS      96(R10)(R15*1), Y8
+	VMOVUPS      96(R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y5, Y7, Y5
 	VADDPS       Y5, Y4, Y4
@@ -8957,19 +9196,19 @@ half48:
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
-	JMP          done49
+	JMP          done63
 
-one50:
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
+one64:
+	MOVQ         R15, R14
+	SHRQ         $0x05, R14
+	VPBROADCASTB (R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
+	VPBROADCASTB (R13)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (DX)(R12*1), Y4, Y3
+	VMASKMOVPS   (DI)(R15*1), Y4, Y3
 	VSUBPS       48(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -9008,17 +9247,17 @@ one50:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
 	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      16(SP), Y4
-	VMOVUPS      (DI)(R12*1), Y8
-	VMOVUPS      (SI)(R12*1), Y7
+	VMOVUPS      (R10)(R15*1), Y8
+	VMOVUPS      (R9)(R15*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R13)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -9030,7 +9269,7 @@ one50:
 	VPBROADCASTB (SP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (CX)(R12*1)
+	VMASKMOVPS   Y4, Y5, (CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y9, Y4
 	VDIVPS       Y4, Y9, Y4
 	VMULPS       Y4, Y4, Y5
@@ -9046,21 +9285,21 @@ one50:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VPBROADCASTB (R12)(R14*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DI)(R12*1), Y6
-	VMOVUPS      (SI)(R12*1), Y5
+	VMOVUPS      (R10)(R15*1), Y6
+	VMOVUPS      (R9)(R15*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
+	VPBROADCASTB 1(R12)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
+	VPBROADCASTB 1(R13)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(DX)(R12*1), Y5, Y4
+	VMASKMOVPS   32(DI)(R15*1), Y5, Y4
 	VSUBPS       48(SP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
@@ -9099,17 +9338,17 @@ one50:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
 	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      16(SP), Y5
-	VMOVUPS      32(DI)(R12*1), Y9
-	VMOVUPS      32(SI)(R12*1), Y8
+	VMOVUPS      32(R10)(R15*1), Y9
+	VMOVUPS      32(R9)(R15*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R13)(R14*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -9121,7 +9360,7 @@ one50:
 	VPBROADCASTB 1(SP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(CX)(R12*1)
+	VMASKMOVPS   Y5, Y6, 32(CX)(R15*1)
 	VADDPS       f32_40000000<>+0(SB), Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VMULPS       Y5, Y5, Y6
@@ -9137,11 +9376,11 @@ one50:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R12)(R14*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DI)(R12*1), Y7
-	VMOVUPS      32(SI)(R12*1), Y6
+	VMOVUPS      32(R10)(R15*1), Y7
+	VMOVUPS      32(R9)(R15*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y4, Y6, Y4
 	VADDPS       Y4, Y3, Y3
@@ -9151,7 +9390,7 @@ one50:
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 
-done49:
+done63:
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -9159,1370 +9398,52 @@ done49:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), R8
-	SHLQ         $0x02, R8
-	ADDQ         R8, DX
-	MOVQ         dstStride+24(FP), R8
-	SHLQ         $0x02, R8
-	ADDQ         R8, CX
-	MOVQ         words+80(FP), R8
-	SHLQ         $0x03, R8
-	ADDQ         R8, R9
-	ADDQ         R8, R10
-	ADDQ         $0x0c, BX
+	MOVQ         stride+40(FP), R11
+	SHLQ         $0x02, R11
+	ADDQ         R11, DI
+	MOVQ         dstStride+24(FP), R11
+	SHLQ         $0x02, R11
+	ADDQ         R11, CX
+	MOVQ         words+80(FP), R11
+	SHLQ         $0x03, R11
+	ADDQ         R11, R12
+	ADDQ         R11, R13
+	ADDQ         $0x0c, R8
 	DECQ         8(SP)
-	JNZ          row44
+	JNZ          row58
 
-last46:
-	VZEROUPPER
-	RET
+last60:
+	TESTQ SI, SI
+	JZ    none70
 
-// func bceGradStream32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradStream32AVX2(SB), NOSPLIT, $144-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    product+8(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    p+88(FP), SI
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 104(SP)
-	MOVQ    pos+64(FP), R8
-	MOVQ    neg+72(FP), R9
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   DI, DI
-	JZ      last53
+more69:
+	TESTQ      $0x00000f00, DX
+	JNZ        same71
+	PREFETCHT0 16384(DX)
 
-row51:
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	VBROADCASTSS (SI), Y3
-	VMOVUPS      Y3, 112(SP)
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest54
+same71:
+	VMOVUPS  (BX), Y0
+	VMOVNTPS Y0, (DX)
+	VMOVUPS  32(BX), Y0
+	VMOVNTPS Y0, 32(DX)
+	VMOVUPS  64(BX), Y0
+	VMOVNTPS Y0, 64(DX)
+	VMOVUPS  96(BX), Y0
+	VMOVNTPS Y0, 96(DX)
+	VMOVUPS  128(BX), Y0
+	VMOVNTPS Y0, 128(DX)
+	VMOVUPS  160(BX), Y0
+	VMOVNTPS Y0, 160(DX)
+	VMOVUPS  192(BX), Y0
+	VMOVNTPS Y0, 192(DX)
+	VMOVUPS  224(BX), Y0
+	VMOVNTPS Y0, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more69
 
-group52:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (BX)(R11*1), Y4
-	PREFETCHT0   12288(BX)(R11*1)
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      112(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VMOVNTPS     Y5, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      64(BX)(R11*1), Y5
-	PREFETCHT0   12352(BX)(R11*1)
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VMOVNTPS     Y6, 64(DX)(R11*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(BX)(R11*1), Y5
-	PREFETCHT0   12416(BX)(R11*1)
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R9)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VMOVNTPS     Y6, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 6(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMOVUPS      192(BX)(R11*1), Y6
-	PREFETCHT0   12480(BX)(R11*1)
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 6(R8)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R9)(R10*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VMOVNTPS     Y7, 192(DX)(R11*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      32(BX)(R11*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y9, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VMOVNTPS     Y6, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMOVUPS      96(BX)(R11*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y11, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VMOVNTPS     Y7, 96(DX)(R11*1)
-	VADDPS       Y11, Y9, Y6
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 5(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMOVUPS      160(BX)(R11*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R8)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 5(R9)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y11, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VMOVNTPS     Y7, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 7(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMOVUPS      224(BX)(R11*1), Y7
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y7, Y7
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y8, Y12, Y12
-	VMOVUPS      Y10, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y13, Y13
-	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 7(R8)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      112(SP), Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y12
-	VXORPS       Y12, Y8, Y8
-	VPBROADCASTB 7(R9)(R10*1), Y12
-	VANDPS       bits32<>+0(SB), Y12, Y12
-	VPCMPEQD     bits32<>+0(SB), Y12, Y12
-	VORPS        Y10, Y12, Y12
-	VMULPS       Y13, Y8, Y10
-	VBLENDVPS    Y7, Y10, Y8, Y8
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y10
-	VDIVPS       Y10, Y8, Y8
-	VANDPS       Y12, Y8, Y8
-	VMOVNTPS     Y8, 224(DX)(R11*1)
-	VADDPS       Y13, Y11, Y7
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y7, Y11, Y11
-	VADDPS       Y11, Y9, Y7
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VADDPS       Y3, Y9, Y4
-	VMULPS       Y3, Y9, Y9
-	VADDPS       Y4, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $+256, R11
-	TESTQ        $0x000007ff, R11
-	JNZ          more58
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (CX)
-	ADDQ         $0x08, CX
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-
-more58:
-	SUBQ $0x00000040, DI
-	JGE  group52
-
-rest54:
-	ADDQ         $0x00000040, DI
-	JZ           done56
-	MOVQ         $-1, R10
-	BZHIQ        DI, R10, R10
-	MOVQ         R10, 96(SP)
-	CMPQ         DI, $0x20
-	JBE          half55
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      112(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 96(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 98(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(DX)(R11*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   128(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R9)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 100(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 128(DX)(R11*1)
-	VPBROADCASTB 6(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 6(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   192(BX)(R11*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 6(R8)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R9)(R10*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VPBROADCASTB 102(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 192(DX)(R11*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y9, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 97(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(BX)(R11*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y11, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VPBROADCASTB 99(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(DX)(R11*1)
-	VADDPS       Y11, Y9, Y6
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y4, Y4
-	VPBROADCASTB 5(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 5(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   160(BX)(R11*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 5(R8)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 5(R9)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y11, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VPBROADCASTB 101(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 160(DX)(R11*1)
-	VPBROADCASTB 7(R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 7(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMASKMOVPS   224(BX)(R11*1), Y8, Y7
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y7, Y7
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y8, Y12, Y12
-	VMOVUPS      Y10, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y13, Y13
-	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 7(R8)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      112(SP), Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y12
-	VXORPS       Y12, Y8, Y8
-	VPBROADCASTB 7(R9)(R10*1), Y12
-	VANDPS       bits32<>+0(SB), Y12, Y12
-	VPCMPEQD     bits32<>+0(SB), Y12, Y12
-	VORPS        Y10, Y12, Y12
-	VMULPS       Y13, Y8, Y10
-	VBLENDVPS    Y7, Y10, Y8, Y8
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y10
-	VDIVPS       Y10, Y8, Y8
-	VANDPS       Y12, Y8, Y8
-	VPBROADCASTB 103(SP), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y8, Y7, 224(DX)(R11*1)
-	VADDPS       Y13, Y11, Y7
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y7, Y11, Y11
-	VADDPS       Y11, Y9, Y7
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y7, Y9, Y9
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VADDPS       Y3, Y9, Y4
-	VMULPS       Y3, Y9, Y9
-	VADDPS       Y4, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	JMP          done56
-
-half55:
-	CMPQ         DI, $0x10
-	JBE          one57
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      112(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 96(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
-	VPBROADCASTB 2(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R9)(R10*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 98(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(DX)(R11*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y9, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 97(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
-	VPBROADCASTB 3(R8)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(BX)(R11*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y7, Y10, Y10
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R8)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      112(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y7, Y7
-	VPBROADCASTB 3(R9)(R10*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y11, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VPBROADCASTB 99(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(DX)(R11*1)
-	VADDPS       Y11, Y9, Y6
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VADDPS       Y3, Y9, Y4
-	VMULPS       Y3, Y9, Y9
-	VADDPS       Y4, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	JMP          done56
-
-one57:
-	MOVQ         R11, R10
-	SHRQ         $0x05, R10
-	VPBROADCASTB (R8)(R10*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R9)(R10*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (R8)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      112(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R9)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 96(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (DX)(R11*1)
-	VMOVUPS      Y8, 64(SP)
-	VPBROADCASTB 1(R8)(R10*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R9)(R10*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(BX)(R11*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB 1(R8)(R10*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      112(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 1(R9)(R10*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y9, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 97(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(DX)(R11*1)
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VADDPS       Y3, Y9, Y4
-	VMULPS       Y3, Y9, Y9
-	VADDPS       Y4, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-
-done56:
-	MOVQ         n+56(FP), DI
-	TESTQ        $0x000001ff, DI
-	JZ           complete59
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (CX)
-	ADDQ         $0x08, CX
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-
-complete59:
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, BX
-	MOVQ         dstStride+24(FP), DI
-	SHLQ         $0x02, DI
-	ADDQ         DI, DX
-	MOVQ         words+80(FP), DI
-	SHLQ         $0x03, DI
-	ADDQ         DI, R8
-	ADDQ         DI, R9
-	ADDQ         $0x0c, SI
-	DECQ         104(SP)
-	JNZ          row51
-
-last53:
-	SFENCE
+none70:
 	VZEROUPPER
 	RET
 
@@ -10550,17 +9471,17 @@ TEXT ·bceSums32AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z14
 	TESTQ        BX, BX
-	JZ           last62
+	JZ           last74
 
-row60:
+row72:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y0, Y0, Y0
 	XORQ   R9, R9
 	MOVQ   n+56(FP), BX
 	SUBQ   $0x00000040, BX
-	JL     rest63
+	JL     rest75
 
-group61:
+group73:
 	MOVQ          R9, R8
 	SHRQ          $0x05, R8
 	KMOVW         (SI)(R8*1), K1
@@ -10684,7 +9605,7 @@ group61:
 	VFMADD213PD   Z16, Z15, Z0
 	ADDQ          $+256, R9
 	TESTQ         $0x000007ff, R9
-	JNZ           more67
+	JNZ           more79
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
 	VFMADD213PD   Y15, Y5, Y0
@@ -10698,15 +9619,15 @@ group61:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-more67:
+more79:
 	SUBQ $0x00000040, BX
-	JGE  group61
+	JGE  group73
 
-rest63:
+rest75:
 	ADDQ          $0x00000040, BX
-	JZ            done65
+	JZ            done77
 	CMPQ          BX, $0x20
-	JBE           half64
+	JBE           half76
 	MOVQ          R9, R8
 	SHRQ          $0x05, R8
 	KMOVW         (SI)(R8*1), K1
@@ -10824,11 +9745,11 @@ rest63:
 	VCVTPS2PD     Y24, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
-	JMP           done65
+	JMP           done77
 
-half64:
+half76:
 	CMPQ          BX, $0x10
-	JBE           one66
+	JBE           one78
 	MOVQ          R9, R8
 	SHRQ          $0x05, R8
 	KMOVW         (SI)(R8*1), K1
@@ -10892,9 +9813,9 @@ half64:
 	VCVTPS2PD     Y20, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
-	JMP           done65
+	JMP           done77
 
-one66:
+one78:
 	MOVQ          R9, R8
 	SHRQ          $0x05, R8
 	KMOVW         (SI)(R8*1), K1
@@ -10932,10 +9853,10 @@ one66:
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 
-done65:
+done77:
 	MOVQ          n+56(FP), BX
 	TESTQ         $0x000001ff, BX
-	JZ            complete68
+	JZ            complete80
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
 	VFMADD213PD   Y15, Y5, Y0
@@ -10949,7 +9870,7 @@ done65:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-complete68:
+complete80:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
@@ -10966,79 +9887,102 @@ complete68:
 	ADDQ          BX, SI
 	ADDQ          BX, DI
 	DECQ          (SP)
-	JNZ           row60
+	JNZ           row72
 
-last62:
+last74:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGrad32AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         product+8(FP), CX
 	MOVQ         dst+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         p+88(FP), SI
-	MOVQ         rows+48(FP), DI
-	MOVQ         DI, 8(SP)
-	MOVQ         pos+64(FP), R8
-	MOVQ         neg+72(FP), R9
+	MOVQ         to+112(FP), BX
+	MOVQ         from+120(FP), SI
+	MOVQ         blocks+128(FP), DI
+	MOVQ         x+32(FP), R8
+	MOVQ         p+88(FP), R9
+	MOVQ         rows+48(FP), R10
+	MOVQ         R10, 8(SP)
+	MOVQ         pos+64(FP), R11
+	MOVQ         neg+72(FP), R12
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
 	VBROADCASTSS f32_80000000<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ        DI, DI
-	JZ           last71
+	TESTQ        R10, R10
+	JZ           last83
 
-row69:
+row81:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS (SI), Z7
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest72
+	VBROADCASTSS (R9), Z7
+	XORQ         R14, R14
+	MOVQ         n+56(FP), R10
+	SUBQ         $0x00000040, R10
+	JL           rest84
 
-group70:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+group82:
+	TESTQ      DI, DI
+	JZ         none88
+	TESTQ      $0x00000f00, BX
+	JNZ        same89
+	PREFETCHT0 16384(BX)
+
+same89:
+	VMOVUPS  (SI), Z8
+	VMOVNTPS Z8, (BX)
+	VMOVUPS  64(SI), Z8
+	VMOVNTPS Z8, 64(BX)
+	VMOVUPS  128(SI), Z8
+	VMOVNTPS Z8, 128(BX)
+	VMOVUPS  192(SI), Z8
+	VMOVNTPS Z8, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none88:
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          (BX)(R11*1), Z9
-	PREFETCHT0       12288(BX)(R11*1)
+	VMOVUPS          (R8)(R14*1), Z9
+	PREFETCHT0       12288(R8)(R14*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
 	VORPS            Z3, Z9, Z9
 	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
+	KMOVW            2(R11)(R13*1), K1
+	KMOVW            2(R12)(R13*1), K3
 	KORW             K1, K3, K3
-	VMOVUPS          64(BX)(R11*1), Z11
-	PREFETCHT0       12352(BX)(R11*1)
+	VMOVUPS          64(R8)(R14*1), Z11
+	PREFETCHT0       12352(R8)(R14*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z11, Z5, K3, Z10
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K4
+	KMOVW            4(R11)(R13*1), K1
+	KMOVW            4(R12)(R13*1), K4
 	KORW             K1, K4, K4
-	VMOVUPS          128(BX)(R11*1), Z13
-	PREFETCHT0       12416(BX)(R11*1)
+	VMOVUPS          128(R8)(R14*1), Z13
+	PREFETCHT0       12416(R8)(R14*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z13, Z5, K4, Z12
 	VORPS            Z3, Z13, Z13
 	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(R8)(R10*1), K1
-	KMOVW            6(R9)(R10*1), K5
+	KMOVW            6(R11)(R13*1), K1
+	KMOVW            6(R12)(R13*1), K5
 	KORW             K1, K5, K5
-	VMOVUPS          192(BX)(R11*1), Z15
-	PREFETCHT0       12480(BX)(R11*1)
+	VMOVUPS          192(R8)(R14*1), Z15
+	PREFETCHT0       12480(R8)(R14*1)
 	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z15, Z5, K5, Z14
@@ -11100,54 +10044,54 @@ group70:
 	VMULPS.Z         Z18, Z19, K3, Z19
 	VMULPS.Z         Z20, Z21, K4, Z21
 	VMULPS.Z         Z22, Z23, K5, Z23
-	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
 	VMULPS           Z17, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z9, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z10, K1
 	VMULPS           Z19, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, 64(DX)(R11*1)
+	VMOVUPS          Z9, 64(DX)(R14*1)
 	VADDPS           Z19, Z17, Z9
 	VMULPS           Z19, Z17, Z17
 	VADDPS           Z9, Z17, Z17
 	VADDPS           Z10, Z8, Z8
-	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R9)(R10*1), K2
+	KMOVW            4(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z12, K1
 	VMULPS           Z21, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
 	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z9, 128(DX)(R14*1)
+	KMOVW            6(R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            6(R9)(R10*1), K2
+	KMOVW            6(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z14, K1
 	VMULPS           Z23, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
 	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 192(DX)(R11*1)
+	VMOVUPS          Z9, 192(DX)(R14*1)
 	VADDPS           Z23, Z21, Z9
 	VMULPS           Z23, Z21, Z21
 	VADDPS           Z9, Z21, Z21
@@ -11167,9 +10111,9 @@ group70:
 	VCVTPS2PD        Y17, Z8
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
-	ADDQ             $+256, R11
-	TESTQ            $0x000007ff, R11
-	JNZ              more76
+	ADDQ             $+256, R14
+	TESTQ            $0x000007ff, R14
+	JNZ              more90
 	VEXTRACTF64X4    $0x01, Z0, Y5
 	VADDPD           Y0, Y5, Y8
 	VFMADD213PD      Y8, Y5, Y0
@@ -11183,51 +10127,71 @@ group70:
 	ADDQ             $0x08, CX
 	VXORPS           Y0, Y0, Y0
 
-more76:
-	SUBQ $0x00000040, DI
-	JGE  group70
+more90:
+	SUBQ $0x00000040, R10
+	JGE  group82
 
-rest72:
-	ADDQ             $0x00000040, DI
-	JZ               done74
-	MOVQ             $-1, R10
-	BZHIQ            DI, R10, R10
-	MOVQ             R10, (SP)
-	CMPQ             DI, $0x20
-	JBE              half73
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+rest84:
+	ADDQ       $0x00000040, R10
+	JZ         done86
+	TESTQ      DI, DI
+	JZ         none91
+	TESTQ      $0x00000f00, BX
+	JNZ        same92
+	PREFETCHT0 16384(BX)
+
+same92:
+	VMOVUPS  (SI), Z8
+	VMOVNTPS Z8, (BX)
+	VMOVUPS  64(SI), Z8
+	VMOVNTPS Z8, 64(BX)
+	VMOVUPS  128(SI), Z8
+	VMOVNTPS Z8, 128(BX)
+	VMOVUPS  192(SI), Z8
+	VMOVNTPS Z8, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none91:
+	MOVQ             $-1, R13
+	BZHIQ            R10, R13, R13
+	MOVQ             R13, (SP)
+	CMPQ             R10, $0x20
+	JBE              half85
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VMOVUPS.Z        (R8)(R14*1), K2, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
 	VORPS            Z3, Z9, Z9
 	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
+	KMOVW            2(R11)(R13*1), K1
+	KMOVW            2(R12)(R13*1), K3
 	KORW             K1, K3, K3
-	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VMOVUPS.Z        64(R8)(R14*1), K3, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z11, Z5, K3, Z10
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K4
+	KMOVW            4(R11)(R13*1), K1
+	KMOVW            4(R12)(R13*1), K4
 	KORW             K1, K4, K4
-	VMOVUPS.Z        128(BX)(R11*1), K4, Z13
+	VMOVUPS.Z        128(R8)(R14*1), K4, Z13
 	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z13, Z5, K4, Z12
 	VORPS            Z3, Z13, Z13
 	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(R8)(R10*1), K1
-	KMOVW            6(R9)(R10*1), K5
+	KMOVW            6(R11)(R13*1), K1
+	KMOVW            6(R12)(R13*1), K5
 	KORW             K1, K5, K5
-	VMOVUPS.Z        192(BX)(R11*1), K5, Z15
+	VMOVUPS.Z        192(R8)(R14*1), K5, Z15
 	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z15, Z5, K5, Z14
@@ -11289,10 +10253,10 @@ rest72:
 	VMULPS.Z         Z18, Z19, K3, Z19
 	VMULPS.Z         Z20, Z21, K4, Z21
 	VMULPS.Z         Z22, Z23, K5, Z23
-	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
@@ -11300,11 +10264,11 @@ rest72:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            (SP), K1
-	VMOVUPS          Z9, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z9, K1, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z10, K1
@@ -11312,15 +10276,15 @@ rest72:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            2(SP), K1
-	VMOVUPS          Z9, K1, 64(DX)(R11*1)
+	VMOVUPS          Z9, K1, 64(DX)(R14*1)
 	VADDPS           Z19, Z17, Z9
 	VMULPS           Z19, Z17, Z17
 	VADDPS           Z9, Z17, Z17
 	VADDPS           Z10, Z8, Z8
-	KMOVW            4(R8)(R10*1), K1
+	KMOVW            4(R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R9)(R10*1), K2
+	KMOVW            4(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z12, K1
@@ -11328,11 +10292,11 @@ rest72:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
 	VDIVPS.Z         Z10, Z9, K2, Z9
 	KMOVW            4(SP), K1
-	VMOVUPS          Z9, K1, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z9, K1, 128(DX)(R14*1)
+	KMOVW            6(R11)(R13*1), K1
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            6(R9)(R10*1), K2
+	KMOVW            6(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z14, K1
@@ -11340,7 +10304,7 @@ rest72:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z9
 	VDIVPS.Z         Z9, Z7, K2, Z7
 	KMOVW            6(SP), K1
-	VMOVUPS          Z7, K1, 192(DX)(R11*1)
+	VMOVUPS          Z7, K1, 192(DX)(R14*1)
 	VADDPS           Z23, Z21, Z7
 	VMULPS           Z23, Z21, Z21
 	VADDPS           Z7, Z21, Z21
@@ -11360,26 +10324,26 @@ rest72:
 	VCVTPS2PD        Y17, Z7
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
-	JMP              done74
+	JMP              done86
 
-half73:
-	CMPQ             DI, $0x10
-	JBE              one75
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+half85:
+	CMPQ             R10, $0x10
+	JBE              one87
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VMOVUPS.Z        (R8)(R14*1), K2, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
 	VORPS            Z3, Z9, Z9
 	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
+	KMOVW            2(R11)(R13*1), K1
+	KMOVW            2(R12)(R13*1), K3
 	KORW             K1, K3, K3
-	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
+	VMOVUPS.Z        64(R8)(R14*1), K3, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z11, Z5, K3, Z10
@@ -11413,10 +10377,10 @@ half73:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z12, Z13, K2, Z13
 	VMULPS.Z         Z14, Z15, K3, Z15
-	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R11)(R13*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
@@ -11424,11 +10388,11 @@ half73:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            (SP), K1
-	VMOVUPS          Z9, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z9, K1, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z10, K1
@@ -11436,7 +10400,7 @@ half73:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z9
 	VDIVPS.Z         Z9, Z7, K2, Z7
 	KMOVW            2(SP), K1
-	VMOVUPS          Z7, K1, 64(DX)(R11*1)
+	VMOVUPS          Z7, K1, 64(DX)(R14*1)
 	VADDPS           Z15, Z13, Z7
 	VMULPS           Z15, Z13, Z13
 	VADDPS           Z7, Z13, Z13
@@ -11452,15 +10416,15 @@ half73:
 	VCVTPS2PD        Y13, Z7
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
-	JMP              done74
+	JMP              done86
 
-one75:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+one87:
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
+	VMOVUPS.Z        (R8)(R14*1), K2, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VXORPS           Y5, Y5, Y5
 	VMAXPS.Z         Z9, Z5, K2, Z8
@@ -11480,10 +10444,10 @@ one75:
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
 	VPSLLD           $0x17, Z10, Z10
 	VMULPS.Z         Z10, Z11, K2, Z11
-	KMOVW            (R8)(R10*1), K1
+	KMOVW            (R11)(R13*1), K1
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            (R9)(R10*1), K2
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
@@ -11491,7 +10455,7 @@ one75:
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z9
 	VDIVPS.Z         Z9, Z7, K2, Z7
 	KMOVW            (SP), K1
-	VMOVUPS          Z7, K1, (DX)(R11*1)
+	VMOVUPS          Z7, K1, (DX)(R14*1)
 	VEXTRACTF64X4    $0x01, Z8, Y5
 	VADDPS           Y5, Y8, Y8
 	VCVTPS2PD        Y8, Z7
@@ -11504,10 +10468,10 @@ one75:
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
 
-done74:
-	MOVQ          n+56(FP), DI
-	TESTQ         $0x000001ff, DI
-	JZ            complete77
+done86:
+	MOVQ          n+56(FP), R10
+	TESTQ         $0x000001ff, R10
+	JZ            complete93
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y7
 	VFMADD213PD   Y7, Y5, Y0
@@ -11521,7 +10485,7 @@ done74:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-complete77:
+complete93:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
@@ -11530,21 +10494,44 @@ complete77:
 	VADDPD        X0, X4, X4
 	VMOVSD        X4, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, BX
-	MOVQ          dstStride+24(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, DX
-	MOVQ          words+80(FP), DI
-	SHLQ          $0x03, DI
-	ADDQ          DI, R8
-	ADDQ          DI, R9
-	ADDQ          $0x0c, SI
+	MOVQ          stride+40(FP), R10
+	SHLQ          $0x02, R10
+	ADDQ          R10, R8
+	MOVQ          dstStride+24(FP), R10
+	SHLQ          $0x02, R10
+	ADDQ          R10, DX
+	MOVQ          words+80(FP), R10
+	SHLQ          $0x03, R10
+	ADDQ          R10, R11
+	ADDQ          R10, R12
+	ADDQ          $0x0c, R9
 	DECQ          8(SP)
-	JNZ           row69
+	JNZ           row81
 
-last71:
+last83:
+	TESTQ DI, DI
+	JZ    none95
+
+more94:
+	TESTQ      $0x00000f00, BX
+	JNZ        same96
+	PREFETCHT0 16384(BX)
+
+same96:
+	VMOVUPS  (SI), Z0
+	VMOVNTPS Z0, (BX)
+	VMOVUPS  64(SI), Z0
+	VMOVNTPS Z0, 64(BX)
+	VMOVUPS  128(SI), Z0
+	VMOVNTPS Z0, 128(BX)
+	VMOVUPS  192(SI), Z0
+	VMOVNTPS Z0, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+	JNZ      more94
+
+none95:
 	VZEROUPPER
 	RET
 
@@ -11573,9 +10560,9 @@ TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z14
 	TESTQ        SI, SI
-	JZ           last80
+	JZ           last99
 
-row78:
+row97:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS 4(BX), Z15
@@ -11583,9 +10570,9 @@ row78:
 	XORQ         R10, R10
 	MOVQ         n+56(FP), SI
 	SUBQ         $0x00000040, SI
-	JL           rest81
+	JL           rest100
 
-group79:
+group98:
 	MOVQ          R10, R9
 	SHRQ          $0x05, R9
 	KMOVW         (DI)(R9*1), K1
@@ -11753,7 +10740,7 @@ group79:
 	VFMADD213PD   Z18, Z17, Z0
 	ADDQ          $+256, R10
 	TESTQ         $0x000007ff, R10
-	JNZ           more85
+	JNZ           more104
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y17
 	VFMADD213PD   Y17, Y5, Y0
@@ -11767,15 +10754,15 @@ group79:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-more85:
+more104:
 	SUBQ $0x00000040, SI
-	JGE  group79
+	JGE  group98
 
-rest81:
+rest100:
 	ADDQ          $0x00000040, SI
-	JZ            done83
+	JZ            done102
 	CMPQ          SI, $0x20
-	JBE           half82
+	JBE           half101
 	MOVQ          R10, R9
 	SHRQ          $0x05, R9
 	KMOVW         (DI)(R9*1), K1
@@ -11937,11 +10924,11 @@ rest81:
 	VCVTPS2PD     Y24, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
-	JMP           done83
+	JMP           done102
 
-half82:
+half101:
 	CMPQ          SI, $0x10
-	JBE           one84
+	JBE           one103
 	MOVQ          R10, R9
 	SHRQ          $0x05, R9
 	KMOVW         (DI)(R9*1), K1
@@ -12027,9 +11014,9 @@ half82:
 	VCVTPS2PD     Y20, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
-	JMP           done83
+	JMP           done102
 
-one84:
+one103:
 	MOVQ          R10, R9
 	SHRQ          $0x05, R9
 	KMOVW         (DI)(R9*1), K1
@@ -12078,10 +11065,10 @@ one84:
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 
-done83:
+done102:
 	MOVQ          n+56(FP), SI
 	TESTQ         $0x000001ff, SI
-	JZ            complete86
+	JZ            complete105
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
 	VFMADD213PD   Y15, Y5, Y0
@@ -12095,7 +11082,7 @@ done83:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-complete86:
+complete105:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
@@ -12113,51 +11100,74 @@ complete86:
 	ADDQ          SI, R8
 	ADDQ          $0x0c, BX
 	DECQ          (SP)
-	JNZ           row78
+	JNZ           row97
 
-last80:
+last99:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         product+8(FP), CX
 	MOVQ         dst+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         p+88(FP), SI
-	MOVQ         rows+48(FP), DI
-	MOVQ         DI, 8(SP)
-	MOVQ         pos+64(FP), R8
-	MOVQ         neg+72(FP), R9
+	MOVQ         to+112(FP), BX
+	MOVQ         from+120(FP), SI
+	MOVQ         blocks+128(FP), DI
+	MOVQ         x+32(FP), R8
+	MOVQ         p+88(FP), R9
+	MOVQ         rows+48(FP), R10
+	MOVQ         R10, 8(SP)
+	MOVQ         pos+64(FP), R11
+	MOVQ         neg+72(FP), R12
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
 	VBROADCASTSS f32_80000000<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ        DI, DI
-	JZ           last89
+	TESTQ        R10, R10
+	JZ           last108
 
-row87:
+row106:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS (SI), Z7
-	VBROADCASTSS 4(SI), Z8
-	VBROADCASTSS 8(SI), Z9
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest90
+	VBROADCASTSS (R9), Z7
+	VBROADCASTSS 4(R9), Z8
+	VBROADCASTSS 8(R9), Z9
+	XORQ         R14, R14
+	MOVQ         n+56(FP), R10
+	SUBQ         $0x00000040, R10
+	JL           rest109
 
-group88:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+group107:
+	TESTQ      DI, DI
+	JZ         none113
+	TESTQ      $0x00000f00, BX
+	JNZ        same114
+	PREFETCHT0 16384(BX)
+
+same114:
+	VMOVUPS  (SI), Z10
+	VMOVNTPS Z10, (BX)
+	VMOVUPS  64(SI), Z10
+	VMOVNTPS Z10, 64(BX)
+	VMOVUPS  128(SI), Z10
+	VMOVNTPS Z10, 128(BX)
+	VMOVUPS  192(SI), Z10
+	VMOVNTPS Z10, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none113:
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          (BX)(R11*1), Z10
-	PREFETCHT0       12288(BX)(R11*1)
+	VMOVUPS          (R8)(R14*1), Z10
+	PREFETCHT0       12288(R8)(R14*1)
 	VSUBPS           Z8, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -12174,11 +11184,11 @@ group88:
 	VCMPPS           $0x11, Z5, Z11, K1
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(R8)(R10*1), K3
-	KMOVW            2(R9)(R10*1), K4
+	KMOVW            2(R11)(R13*1), K3
+	KMOVW            2(R12)(R13*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          64(BX)(R11*1), Z13
-	PREFETCHT0       12352(BX)(R11*1)
+	VMOVUPS          64(R8)(R14*1), Z13
+	PREFETCHT0       12352(R8)(R14*1)
 	VSUBPS           Z8, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -12225,33 +11235,33 @@ group88:
 	VPSLLD           $0x17, Z18, Z18
 	VMULPS.Z         Z16, Z17, K2, Z17
 	VMULPS.Z         Z18, Z19, K4, Z19
-	KMOVW            (R8)(R10*1), K2
+	KMOVW            (R11)(R13*1), K2
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R9)(R10*1), K4
+	KMOVW            (R12)(R13*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z17, Z11, K1, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z11, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z19, Z11, K3, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 64(DX)(R11*1)
+	VMOVUPS          Z11, 64(DX)(R14*1)
 	VADDPS           Z19, Z17, Z11
 	VMULPS           Z19, Z17, Z17
 	VADDPS           Z11, Z17, Z17
 	VADDPS           Z13, Z10, Z10
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K2
+	KMOVW            4(R11)(R13*1), K1
+	KMOVW            4(R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          128(BX)(R11*1), Z11
-	PREFETCHT0       12416(BX)(R11*1)
+	VMOVUPS          128(R8)(R14*1), Z11
+	PREFETCHT0       12416(R8)(R14*1)
 	VSUBPS           Z8, Z11, Z12
 	VSUBPS           Z11, Z12, Z14
 	VSUBPS           Z14, Z12, Z13
@@ -12268,11 +11278,11 @@ group88:
 	VCMPPS           $0x11, Z5, Z12, K1
 	VORPS            Z3, Z12, Z12
 	VCMPPS           $0x15, Z2, Z12, K2, K2
-	KMOVW            6(R8)(R10*1), K3
-	KMOVW            6(R9)(R10*1), K4
+	KMOVW            6(R11)(R13*1), K3
+	KMOVW            6(R12)(R13*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          192(BX)(R11*1), Z14
-	PREFETCHT0       12480(BX)(R11*1)
+	VMOVUPS          192(R8)(R14*1), Z14
+	PREFETCHT0       12480(R8)(R14*1)
 	VSUBPS           Z8, Z14, Z15
 	VSUBPS           Z14, Z15, Z18
 	VSUBPS           Z18, Z15, Z16
@@ -12319,24 +11329,24 @@ group88:
 	VPSLLD           $0x17, Z20, Z20
 	VMULPS.Z         Z18, Z19, K2, Z19
 	VMULPS.Z         Z20, Z21, K4, Z21
-	KMOVW            4(R8)(R10*1), K2
+	KMOVW            4(R11)(R13*1), K2
 	VMOVUPS          Z7, Z12
 	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
-	KMOVW            4(R9)(R10*1), K4
+	KMOVW            4(R12)(R13*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z19, Z12, K1, Z12
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
 	VDIVPS.Z         Z13, Z12, K4, Z12
-	VMOVUPS          Z12, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z12, 128(DX)(R14*1)
+	KMOVW            6(R11)(R13*1), K1
 	VMOVUPS          Z7, Z12
 	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW            6(R9)(R10*1), K2
+	KMOVW            6(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z21, Z12, K3, Z12
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z13
 	VDIVPS.Z         Z13, Z12, K2, Z12
-	VMOVUPS          Z12, 192(DX)(R11*1)
+	VMOVUPS          Z12, 192(DX)(R14*1)
 	VADDPS           Z21, Z19, Z12
 	VMULPS           Z21, Z19, Z19
 	VADDPS           Z12, Z19, Z19
@@ -12356,9 +11366,9 @@ group88:
 	VCVTPS2PD        Y17, Z10
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
-	ADDQ             $+256, R11
-	TESTQ            $0x000007ff, R11
-	JNZ              more94
+	ADDQ             $+256, R14
+	TESTQ            $0x000007ff, R14
+	JNZ              more115
 	VEXTRACTF64X4    $0x01, Z0, Y5
 	VADDPD           Y0, Y5, Y10
 	VFMADD213PD      Y10, Y5, Y0
@@ -12372,24 +11382,44 @@ group88:
 	ADDQ             $0x08, CX
 	VXORPS           Y0, Y0, Y0
 
-more94:
-	SUBQ $0x00000040, DI
-	JGE  group88
+more115:
+	SUBQ $0x00000040, R10
+	JGE  group107
 
-rest90:
-	ADDQ             $0x00000040, DI
-	JZ               done92
-	MOVQ             $-1, R10
-	BZHIQ            DI, R10, R10
-	MOVQ             R10, (SP)
-	CMPQ             DI, $0x20
-	JBE              half91
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+rest109:
+	ADDQ       $0x00000040, R10
+	JZ         done111
+	TESTQ      DI, DI
+	JZ         none116
+	TESTQ      $0x00000f00, BX
+	JNZ        same117
+	PREFETCHT0 16384(BX)
+
+same117:
+	VMOVUPS  (SI), Z10
+	VMOVNTPS Z10, (BX)
+	VMOVUPS  64(SI), Z10
+	VMOVNTPS Z10, 64(BX)
+	VMOVUPS  128(SI), Z10
+	VMOVNTPS Z10, 128(BX)
+	VMOVUPS  192(SI), Z10
+	VMOVNTPS Z10, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+
+none116:
+	MOVQ             $-1, R13
+	BZHIQ            R10, R13, R13
+	MOVQ             R13, (SP)
+	CMPQ             R10, $0x20
+	JBE              half110
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VMOVUPS.Z        (R8)(R14*1), K2, Z10
 	VSUBPS           Z8, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -12406,10 +11436,10 @@ rest90:
 	VCMPPS           $0x11, Z5, Z11, K1
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(R8)(R10*1), K3
-	KMOVW            2(R9)(R10*1), K4
+	KMOVW            2(R11)(R13*1), K3
+	KMOVW            2(R12)(R13*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        64(BX)(R11*1), K4, Z13
+	VMOVUPS.Z        64(R8)(R14*1), K4, Z13
 	VSUBPS           Z8, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -12456,34 +11486,34 @@ rest90:
 	VPSLLD           $0x17, Z18, Z18
 	VMULPS.Z         Z16, Z17, K2, Z17
 	VMULPS.Z         Z18, Z19, K4, Z19
-	KMOVW            (R8)(R10*1), K2
+	KMOVW            (R11)(R13*1), K2
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R9)(R10*1), K4
+	KMOVW            (R12)(R13*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z17, Z11, K1, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
 	KMOVW            (SP), K1
-	VMOVUPS          Z11, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z11, K1, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z19, Z11, K3, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
 	KMOVW            2(SP), K1
-	VMOVUPS          Z11, K1, 64(DX)(R11*1)
+	VMOVUPS          Z11, K1, 64(DX)(R14*1)
 	VADDPS           Z19, Z17, Z11
 	VMULPS           Z19, Z17, Z17
 	VADDPS           Z11, Z17, Z17
 	VADDPS           Z13, Z10, Z10
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K2
+	KMOVW            4(R11)(R13*1), K1
+	KMOVW            4(R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        128(BX)(R11*1), K2, Z11
+	VMOVUPS.Z        128(R8)(R14*1), K2, Z11
 	VSUBPS           Z8, Z11, Z12
 	VSUBPS           Z11, Z12, Z14
 	VSUBPS           Z14, Z12, Z13
@@ -12500,10 +11530,10 @@ rest90:
 	VCMPPS           $0x11, Z5, Z12, K1
 	VORPS            Z3, Z12, Z12
 	VCMPPS           $0x15, Z2, Z12, K2, K2
-	KMOVW            6(R8)(R10*1), K3
-	KMOVW            6(R9)(R10*1), K4
+	KMOVW            6(R11)(R13*1), K3
+	KMOVW            6(R12)(R13*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        192(BX)(R11*1), K4, Z14
+	VMOVUPS.Z        192(R8)(R14*1), K4, Z14
 	VSUBPS           Z8, Z14, Z15
 	VSUBPS           Z14, Z15, Z16
 	VSUBPS           Z16, Z15, Z18
@@ -12550,26 +11580,26 @@ rest90:
 	VPSLLD           $0x17, Z16, Z16
 	VMULPS.Z         Z9, Z14, K2, Z14
 	VMULPS.Z         Z16, Z19, K4, Z19
-	KMOVW            4(R8)(R10*1), K2
+	KMOVW            4(R11)(R13*1), K2
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K2, Z9
-	KMOVW            4(R9)(R10*1), K4
+	KMOVW            4(R12)(R13*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z14, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z12
 	VDIVPS.Z         Z12, Z9, K4, Z9
 	KMOVW            4(SP), K1
-	VMOVUPS          Z9, K1, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
+	VMOVUPS          Z9, K1, 128(DX)(R14*1)
+	KMOVW            6(R11)(R13*1), K1
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            6(R9)(R10*1), K2
+	KMOVW            6(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z19, Z7, K3, Z7
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z9
 	VDIVPS.Z         Z9, Z7, K2, Z7
 	KMOVW            6(SP), K1
-	VMOVUPS          Z7, K1, 192(DX)(R11*1)
+	VMOVUPS          Z7, K1, 192(DX)(R14*1)
 	VADDPS           Z19, Z14, Z7
 	VMULPS           Z19, Z14, Z14
 	VADDPS           Z7, Z14, Z14
@@ -12589,17 +11619,17 @@ rest90:
 	VCVTPS2PD        Y17, Z7
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
-	JMP              done92
+	JMP              done111
 
-half91:
-	CMPQ             DI, $0x10
-	JBE              one93
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+half110:
+	CMPQ             R10, $0x10
+	JBE              one112
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VMOVUPS.Z        (R8)(R14*1), K2, Z10
 	VSUBPS           Z8, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -12616,10 +11646,10 @@ half91:
 	VCMPPS           $0x11, Z5, Z11, K1
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(R8)(R10*1), K3
-	KMOVW            2(R9)(R10*1), K4
+	KMOVW            2(R11)(R13*1), K3
+	KMOVW            2(R12)(R13*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        64(BX)(R11*1), K4, Z13
+	VMOVUPS.Z        64(R8)(R14*1), K4, Z13
 	VSUBPS           Z8, Z13, Z14
 	VSUBPS           Z13, Z14, Z15
 	VSUBPS           Z15, Z14, Z16
@@ -12666,26 +11696,26 @@ half91:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z9, Z13, K2, Z13
 	VMULPS.Z         Z15, Z17, K4, Z17
-	KMOVW            (R8)(R10*1), K2
+	KMOVW            (R11)(R13*1), K2
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K2, Z9
-	KMOVW            (R9)(R10*1), K4
+	KMOVW            (R12)(R13*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z13, Z9, K1, Z9
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
 	VDIVPS.Z         Z11, Z9, K4, Z9
 	KMOVW            (SP), K1
-	VMOVUPS          Z9, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
+	VMOVUPS          Z9, K1, (DX)(R14*1)
+	KMOVW            2(R11)(R13*1), K1
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            2(R9)(R10*1), K2
+	KMOVW            2(R12)(R13*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z17, Z7, K3, Z7
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z9
 	VDIVPS.Z         Z9, Z7, K2, Z7
 	KMOVW            2(SP), K1
-	VMOVUPS          Z7, K1, 64(DX)(R11*1)
+	VMOVUPS          Z7, K1, 64(DX)(R14*1)
 	VADDPS           Z17, Z13, Z7
 	VMULPS           Z17, Z13, Z13
 	VADDPS           Z7, Z13, Z13
@@ -12701,15 +11731,15 @@ half91:
 	VCVTPS2PD        Y13, Z7
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
-	JMP              done92
+	JMP              done111
 
-one93:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
+one112:
+	MOVQ             R14, R13
+	SHRQ             $0x05, R13
+	KMOVW            (R11)(R13*1), K1
+	KMOVW            (R12)(R13*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z10
+	VMOVUPS.Z        (R8)(R14*1), K2, Z10
 	VSUBPS           Z8, Z10, Z11
 	VSUBPS           Z10, Z11, Z12
 	VSUBPS           Z12, Z11, Z13
@@ -12741,16 +11771,16 @@ one93:
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z10
 	VPSLLD           $0x17, Z9, Z9
 	VMULPS.Z         Z9, Z10, K2, Z10
-	KMOVW            (R8)(R10*1), K2
+	KMOVW            (R11)(R13*1), K2
 	VMOVUPS          Z7, Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K2, Z7
-	KMOVW            (R9)(R10*1), K3
+	KMOVW            (R12)(R13*1), K3
 	KORW             K2, K3, K3
 	VMULPS           Z10, Z7, K1, Z7
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z9
 	VDIVPS.Z         Z9, Z7, K3, Z7
 	KMOVW            (SP), K1
-	VMOVUPS          Z7, K1, (DX)(R11*1)
+	VMOVUPS          Z7, K1, (DX)(R14*1)
 	VEXTRACTF64X4    $0x01, Z8, Y5
 	VADDPS           Y5, Y8, Y8
 	VCVTPS2PD        Y8, Z7
@@ -12763,10 +11793,10 @@ one93:
 	VADDPD           Z0, Z7, Z8
 	VFMADD213PD      Z8, Z7, Z0
 
-done92:
-	MOVQ          n+56(FP), DI
-	TESTQ         $0x000001ff, DI
-	JZ            complete95
+done111:
+	MOVQ          n+56(FP), R10
+	TESTQ         $0x000001ff, R10
+	JZ            complete118
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y7
 	VFMADD213PD   Y7, Y5, Y0
@@ -12780,7 +11810,7 @@ done92:
 	ADDQ          $0x08, CX
 	VXORPS        Y0, Y0, Y0
 
-complete95:
+complete118:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
@@ -12789,21 +11819,44 @@ complete95:
 	VADDPD        X0, X4, X4
 	VMOVSD        X4, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, BX
-	MOVQ          dstStride+24(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, DX
-	MOVQ          words+80(FP), DI
-	SHLQ          $0x03, DI
-	ADDQ          DI, R8
-	ADDQ          DI, R9
-	ADDQ          $0x0c, SI
+	MOVQ          stride+40(FP), R10
+	SHLQ          $0x02, R10
+	ADDQ          R10, R8
+	MOVQ          dstStride+24(FP), R10
+	SHLQ          $0x02, R10
+	ADDQ          R10, DX
+	MOVQ          words+80(FP), R10
+	SHLQ          $0x03, R10
+	ADDQ          R10, R11
+	ADDQ          R10, R12
+	ADDQ          $0x0c, R9
 	DECQ          8(SP)
-	JNZ           row87
+	JNZ           row106
 
-last89:
+last108:
+	TESTQ DI, DI
+	JZ    none120
+
+more119:
+	TESTQ      $0x00000f00, BX
+	JNZ        same121
+	PREFETCHT0 16384(BX)
+
+same121:
+	VMOVUPS  (SI), Z0
+	VMOVNTPS Z0, (BX)
+	VMOVUPS  64(SI), Z0
+	VMOVNTPS Z0, 64(BX)
+	VMOVUPS  128(SI), Z0
+	VMOVNTPS Z0, 128(BX)
+	VMOVUPS  192(SI), Z0
+	VMOVNTPS Z0, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
+	JNZ      more119
+
+none120:
 	VZEROUPPER
 	RET
 
@@ -12833,18 +11886,18 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	TESTQ        DI, DI
-	JZ           last98
+	JZ           last124
 
-row96:
+row122:
 	VXORPS       Y3, Y3, Y3
 	VBROADCASTSS 4(DX), Z14
 	VBROADCASTSS 8(DX), Z15
 	XORQ         R11, R11
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000040, DI
-	JL           rest99
+	JL           rest125
 
-group97:
+group123:
 	MOVQ          R11, R10
 	SHRQ          $0x05, R10
 	KMOVW         (R8)(R10*1), K1
@@ -13076,13 +12129,13 @@ group97:
 	VADDPD        Z16, Z3, Z3
 	ADDQ          $+256, R11
 	SUBQ          $0x00000040, DI
-	JGE           group97
+	JGE           group123
 
-rest99:
+rest125:
 	ADDQ          $0x00000040, DI
-	JZ            done101
+	JZ            done127
 	CMPQ          DI, $0x20
-	JBE           half100
+	JBE           half126
 	MOVQ          R11, R10
 	SHRQ          $0x05, R10
 	KMOVW         (R8)(R10*1), K1
@@ -13308,11 +12361,11 @@ rest99:
 	VADDPS        Y4, Y16, Y16
 	VCVTPS2PD     Y16, Z14
 	VADDPD        Z14, Z3, Z3
-	JMP           done101
+	JMP           done127
 
-half100:
+half126:
 	CMPQ          DI, $0x10
-	JBE           one102
+	JBE           one128
 	MOVQ          R11, R10
 	SHRQ          $0x05, R10
 	KMOVW         (R8)(R10*1), K1
@@ -13428,9 +12481,9 @@ half100:
 	VADDPS        Y4, Y16, Y16
 	VCVTPS2PD     Y16, Z14
 	VADDPD        Z14, Z3, Z3
-	JMP           done101
+	JMP           done127
 
-one102:
+one128:
 	MOVQ          R11, R10
 	SHRQ          $0x05, R10
 	KMOVW         (R8)(R10*1), K1
@@ -13492,7 +12545,7 @@ one102:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z3, Z3
 
-done101:
+done127:
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
 	VEXTRACTF64X2 $0x01, Y3, X4
@@ -13510,51 +12563,74 @@ done101:
 	ADDQ          DI, R9
 	ADDQ          $0x0c, DX
 	DECQ          (SP)
-	JNZ           row96
+	JNZ           row122
 
-last98:
+last124:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         dst+16(FP), CX
-	MOVQ         x+32(FP), DX
-	MOVQ         p+88(FP), BX
-	MOVQ         negWeight+96(FP), SI
-	MOVQ         posWeight+104(FP), DI
-	MOVQ         rows+48(FP), R8
-	MOVQ         R8, 8(SP)
-	MOVQ         pos+64(FP), R9
-	MOVQ         neg+72(FP), R10
+	MOVQ         to+112(FP), DX
+	MOVQ         from+120(FP), BX
+	MOVQ         blocks+128(FP), SI
+	MOVQ         x+32(FP), DI
+	MOVQ         p+88(FP), R8
+	MOVQ         negWeight+96(FP), R9
+	MOVQ         posWeight+104(FP), R10
+	MOVQ         rows+48(FP), R11
+	MOVQ         R11, 8(SP)
+	MOVQ         pos+64(FP), R12
+	MOVQ         neg+72(FP), R13
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
-	TESTQ        R8, R8
-	JZ           last105
+	TESTQ        R11, R11
+	JZ           last131
 
-row103:
+row129:
 	VXORPS       Y3, Y3, Y3
-	VBROADCASTSS (BX), Z6
-	VBROADCASTSS 4(BX), Z7
-	VBROADCASTSS 8(BX), Z8
-	XORQ         R12, R12
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x00000040, R8
-	JL           rest106
+	VBROADCASTSS (R8), Z6
+	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 8(R8), Z8
+	XORQ         R15, R15
+	MOVQ         n+56(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest132
 
-group104:
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+group130:
+	TESTQ      SI, SI
+	JZ         none136
+	TESTQ      $0x00000f00, DX
+	JNZ        same137
+	PREFETCHT0 16384(DX)
+
+same137:
+	VMOVUPS  (BX), Z9
+	VMOVNTPS Z9, (DX)
+	VMOVUPS  64(BX), Z9
+	VMOVNTPS Z9, 64(DX)
+	VMOVUPS  128(BX), Z9
+	VMOVNTPS Z9, 128(DX)
+	VMOVUPS  192(BX), Z9
+	VMOVNTPS Z9, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none136:
+	MOVQ             R15, R14
+	SHRQ             $0x05, R14
+	KMOVW            (R12)(R14*1), K1
+	KMOVW            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          (DX)(R12*1), Z9
-	PREFETCHT0       12288(DX)(R12*1)
+	VMOVUPS          (DI)(R15*1), Z9
+	PREFETCHT0       12288(DI)(R15*1)
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -13571,11 +12647,11 @@ group104:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R9)(R11*1), K3
-	KMOVW            2(R10)(R11*1), K4
+	KMOVW            2(R12)(R14*1), K3
+	KMOVW            2(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          64(DX)(R12*1), Z12
-	PREFETCHT0       12352(DX)(R12*1)
+	VMOVUPS          64(DI)(R15*1), Z12
+	PREFETCHT0       12352(DI)(R15*1)
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z15
 	VSUBPS           Z15, Z13, Z14
@@ -13622,19 +12698,19 @@ group104:
 	VPSLLD           $0x17, Z17, Z17
 	VMULPS.Z         Z15, Z16, K2, Z16
 	VMULPS.Z         Z17, Z18, K4, Z18
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R12)(R14*1), K2
 	VMOVUPS          Z6, Z10
-	VMOVUPS          (DI)(R12*1), Z13
-	VMOVUPS          (SI)(R12*1), Z11
+	VMOVUPS          (R10)(R15*1), Z13
+	VMOVUPS          (R9)(R15*1), Z11
 	VMOVAPS          Z13, K2, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R10)(R11*1), K4
+	KMOVW            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z16, Z10, K1, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
-	VMOVUPS          Z10, (CX)(R12*1)
+	VMOVUPS          Z10, (CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
 	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
@@ -13650,24 +12726,24 @@ group104:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (DI)(R12*1), Z11
-	VMOVUPS          (SI)(R12*1), Z10
+	KMOVW            (R12)(R14*1), K1
+	VMOVUPS          (R10)(R15*1), Z11
+	VMOVUPS          (R9)(R15*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R9)(R11*1), K1
+	KMOVW            2(R12)(R14*1), K1
 	VMOVUPS          Z6, Z10
-	VMOVUPS          64(DI)(R12*1), Z13
-	VMOVUPS          64(SI)(R12*1), Z11
+	VMOVUPS          64(R10)(R15*1), Z13
+	VMOVUPS          64(R9)(R15*1), Z11
 	VMOVAPS          Z13, K1, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R10)(R11*1), K2
+	KMOVW            2(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z18, Z10, K3, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
-	VMOVUPS          Z10, 64(CX)(R12*1)
+	VMOVUPS          Z10, 64(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
 	VDIVPS           Z10, Z18, Z10
 	VMULPS           Z10, Z10, Z11
@@ -13683,17 +12759,17 @@ group104:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R9)(R11*1), K1
-	VMOVUPS          64(DI)(R12*1), Z11
-	VMOVUPS          64(SI)(R12*1), Z10
+	KMOVW            2(R12)(R14*1), K1
+	VMOVUPS          64(R10)(R15*1), Z11
+	VMOVUPS          64(R9)(R15*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z12, Z10, Z12
 	VADDPS           Z12, Z9, Z9
-	KMOVW            4(R9)(R11*1), K1
-	KMOVW            4(R10)(R11*1), K2
+	KMOVW            4(R12)(R14*1), K1
+	KMOVW            4(R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          128(DX)(R12*1), Z10
-	PREFETCHT0       12416(DX)(R12*1)
+	VMOVUPS          128(DI)(R15*1), Z10
+	PREFETCHT0       12416(DI)(R15*1)
 	VSUBPS           Z7, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -13710,11 +12786,11 @@ group104:
 	VCMPPS           $0x11, Z4, Z11, K1
 	VORPS            Z2, Z11, Z11
 	VCMPPS           $0x15, Z1, Z11, K2, K2
-	KMOVW            6(R9)(R11*1), K3
-	KMOVW            6(R10)(R11*1), K4
+	KMOVW            6(R12)(R14*1), K3
+	KMOVW            6(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          192(DX)(R12*1), Z13
-	PREFETCHT0       12480(DX)(R12*1)
+	VMOVUPS          192(DI)(R15*1), Z13
+	PREFETCHT0       12480(DI)(R15*1)
 	VSUBPS           Z7, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -13761,19 +12837,19 @@ group104:
 	VPSLLD           $0x17, Z18, Z18
 	VMULPS.Z         Z16, Z17, K2, Z17
 	VMULPS.Z         Z18, Z19, K4, Z19
-	KMOVW            4(R9)(R11*1), K2
+	KMOVW            4(R12)(R14*1), K2
 	VMOVUPS          Z6, Z11
-	VMOVUPS          128(DI)(R12*1), Z14
-	VMOVUPS          128(SI)(R12*1), Z12
+	VMOVUPS          128(R10)(R15*1), Z14
+	VMOVUPS          128(R9)(R15*1), Z12
 	VMOVAPS          Z14, K2, Z12
 	VMULPS           Z12, Z11, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            4(R10)(R11*1), K4
+	KMOVW            4(R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z17, Z11, K1, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, 128(CX)(R12*1)
+	VMOVUPS          Z11, 128(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
 	VDIVPS           Z11, Z17, Z11
 	VMULPS           Z11, Z11, Z12
@@ -13789,24 +12865,24 @@ group104:
 	VADDPS           Z11, Z11, Z11
 	VADDPS           Z11, Z14, Z14
 	VADDPS           Z14, Z10, Z10
-	KMOVW            4(R9)(R11*1), K1
-	VMOVUPS          128(DI)(R12*1), Z12
-	VMOVUPS          128(SI)(R12*1), Z11
+	KMOVW            4(R12)(R14*1), K1
+	VMOVUPS          128(R10)(R15*1), Z12
+	VMOVUPS          128(R9)(R15*1), Z11
 	VMOVAPS          Z12, K1, Z11
 	VMULPS           Z10, Z11, Z10
-	KMOVW            6(R9)(R11*1), K1
+	KMOVW            6(R12)(R14*1), K1
 	VMOVUPS          Z6, Z11
-	VMOVUPS          192(DI)(R12*1), Z14
-	VMOVUPS          192(SI)(R12*1), Z12
+	VMOVUPS          192(R10)(R15*1), Z14
+	VMOVUPS          192(R9)(R15*1), Z12
 	VMOVAPS          Z14, K1, Z12
 	VMULPS           Z12, Z11, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            6(R10)(R11*1), K2
+	KMOVW            6(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z19, Z11, K3, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 192(CX)(R12*1)
+	VMOVUPS          Z11, 192(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z19, Z11
 	VDIVPS           Z11, Z19, Z11
 	VMULPS           Z11, Z11, Z12
@@ -13822,9 +12898,9 @@ group104:
 	VADDPS           Z11, Z11, Z11
 	VADDPS           Z11, Z14, Z14
 	VADDPS           Z14, Z13, Z13
-	KMOVW            6(R9)(R11*1), K1
-	VMOVUPS          192(DI)(R12*1), Z12
-	VMOVUPS          192(SI)(R12*1), Z11
+	KMOVW            6(R12)(R14*1), K1
+	VMOVUPS          192(R10)(R15*1), Z12
+	VMOVUPS          192(R9)(R15*1), Z11
 	VMOVAPS          Z12, K1, Z11
 	VMULPS           Z13, Z11, Z13
 	VADDPS           Z13, Z10, Z10
@@ -13833,24 +12909,44 @@ group104:
 	VADDPS           Y4, Y9, Y9
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
-	ADDQ             $+256, R12
-	SUBQ             $0x00000040, R8
-	JGE              group104
+	ADDQ             $+256, R15
+	SUBQ             $0x00000040, R11
+	JGE              group130
 
-rest106:
-	ADDQ             $0x00000040, R8
-	JZ               done108
-	MOVQ             $-1, R11
-	BZHIQ            R8, R11, R11
-	MOVQ             R11, (SP)
-	CMPQ             R8, $0x20
-	JBE              half107
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+rest132:
+	ADDQ       $0x00000040, R11
+	JZ         done134
+	TESTQ      SI, SI
+	JZ         none138
+	TESTQ      $0x00000f00, DX
+	JNZ        same139
+	PREFETCHT0 16384(DX)
+
+same139:
+	VMOVUPS  (BX), Z9
+	VMOVNTPS Z9, (DX)
+	VMOVUPS  64(BX), Z9
+	VMOVNTPS Z9, 64(DX)
+	VMOVUPS  128(BX), Z9
+	VMOVNTPS Z9, 128(DX)
+	VMOVUPS  192(BX), Z9
+	VMOVNTPS Z9, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none138:
+	MOVQ             $-1, R14
+	BZHIQ            R11, R14, R14
+	MOVQ             R14, (SP)
+	CMPQ             R11, $0x20
+	JBE              half133
+	MOVQ             R15, R14
+	SHRQ             $0x05, R14
+	KMOVW            (R12)(R14*1), K1
+	KMOVW            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VMOVUPS.Z        (DI)(R15*1), K2, Z9
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -13867,10 +12963,10 @@ rest106:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R9)(R11*1), K3
-	KMOVW            2(R10)(R11*1), K4
+	KMOVW            2(R12)(R14*1), K3
+	KMOVW            2(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        64(DX)(R12*1), K4, Z12
+	VMOVUPS.Z        64(DI)(R15*1), K4, Z12
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z15
 	VSUBPS           Z15, Z13, Z14
@@ -13917,20 +13013,20 @@ rest106:
 	VPSLLD           $0x17, Z17, Z17
 	VMULPS.Z         Z15, Z16, K2, Z16
 	VMULPS.Z         Z17, Z18, K4, Z18
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R12)(R14*1), K2
 	VMOVUPS          Z6, Z10
-	VMOVUPS          (DI)(R12*1), Z13
-	VMOVUPS          (SI)(R12*1), Z11
+	VMOVUPS          (R10)(R15*1), Z13
+	VMOVUPS          (R9)(R15*1), Z11
 	VMOVAPS          Z13, K2, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R10)(R11*1), K4
+	KMOVW            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z16, Z10, K1, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
 	KMOVW            (SP), K1
-	VMOVUPS          Z10, K1, (CX)(R12*1)
+	VMOVUPS          Z10, K1, (CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
 	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
@@ -13946,25 +13042,25 @@ rest106:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (DI)(R12*1), Z11
-	VMOVUPS          (SI)(R12*1), Z10
+	KMOVW            (R12)(R14*1), K1
+	VMOVUPS          (R10)(R15*1), Z11
+	VMOVUPS          (R9)(R15*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R9)(R11*1), K1
+	KMOVW            2(R12)(R14*1), K1
 	VMOVUPS          Z6, Z10
-	VMOVUPS          64(DI)(R12*1), Z13
-	VMOVUPS          64(SI)(R12*1), Z11
+	VMOVUPS          64(R10)(R15*1), Z13
+	VMOVUPS          64(R9)(R15*1), Z11
 	VMOVAPS          Z13, K1, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R10)(R11*1), K2
+	KMOVW            2(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z18, Z10, K3, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
 	KMOVW            2(SP), K1
-	VMOVUPS          Z10, K1, 64(CX)(R12*1)
+	VMOVUPS          Z10, K1, 64(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
 	VDIVPS           Z10, Z18, Z10
 	VMULPS           Z10, Z10, Z11
@@ -13980,16 +13076,16 @@ rest106:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R9)(R11*1), K1
-	VMOVUPS          64(DI)(R12*1), Z11
-	VMOVUPS          64(SI)(R12*1), Z10
+	KMOVW            2(R12)(R14*1), K1
+	VMOVUPS          64(R10)(R15*1), Z11
+	VMOVUPS          64(R9)(R15*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z12, Z10, Z12
 	VADDPS           Z12, Z9, Z9
-	KMOVW            4(R9)(R11*1), K1
-	KMOVW            4(R10)(R11*1), K2
+	KMOVW            4(R12)(R14*1), K1
+	KMOVW            4(R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        128(DX)(R12*1), K2, Z10
+	VMOVUPS.Z        128(DI)(R15*1), K2, Z10
 	VSUBPS           Z7, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -14006,10 +13102,10 @@ rest106:
 	VCMPPS           $0x11, Z4, Z11, K1
 	VORPS            Z2, Z11, Z11
 	VCMPPS           $0x15, Z1, Z11, K2, K2
-	KMOVW            6(R9)(R11*1), K3
-	KMOVW            6(R10)(R11*1), K4
+	KMOVW            6(R12)(R14*1), K3
+	KMOVW            6(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        192(DX)(R12*1), K4, Z13
+	VMOVUPS.Z        192(DI)(R15*1), K4, Z13
 	VSUBPS           Z7, Z13, Z14
 	VSUBPS           Z13, Z14, Z15
 	VSUBPS           Z15, Z14, Z16
@@ -14056,20 +13152,20 @@ rest106:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z8, Z13, K2, Z13
 	VMULPS.Z         Z15, Z17, K4, Z17
-	KMOVW            4(R9)(R11*1), K2
+	KMOVW            4(R12)(R14*1), K2
 	VMOVUPS          Z6, Z8
-	VMOVUPS          128(DI)(R12*1), Z12
-	VMOVUPS          128(SI)(R12*1), Z11
+	VMOVUPS          128(R10)(R15*1), Z12
+	VMOVUPS          128(R9)(R15*1), Z11
 	VMOVAPS          Z12, K2, Z11
 	VMULPS           Z11, Z8, Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K2, Z8
-	KMOVW            4(R10)(R11*1), K4
+	KMOVW            4(R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z13, Z8, K1, Z8
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
 	VDIVPS.Z         Z11, Z8, K4, Z8
 	KMOVW            4(SP), K1
-	VMOVUPS          Z8, K1, 128(CX)(R12*1)
+	VMOVUPS          Z8, K1, 128(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z13, Z8
 	VDIVPS           Z8, Z13, Z8
 	VMULPS           Z8, Z8, Z11
@@ -14085,25 +13181,25 @@ rest106:
 	VADDPS           Z8, Z8, Z8
 	VADDPS           Z8, Z12, Z12
 	VADDPS           Z12, Z10, Z10
-	KMOVW            4(R9)(R11*1), K1
-	VMOVUPS          128(DI)(R12*1), Z11
-	VMOVUPS          128(SI)(R12*1), Z8
+	KMOVW            4(R12)(R14*1), K1
+	VMOVUPS          128(R10)(R15*1), Z11
+	VMOVUPS          128(R9)(R15*1), Z8
 	VMOVAPS          Z11, K1, Z8
 	VMULPS           Z10, Z8, Z10
-	KMOVW            6(R9)(R11*1), K1
+	KMOVW            6(R12)(R14*1), K1
 	VMOVUPS          Z6, Z6
-	VMOVUPS          192(DI)(R12*1), Z11
-	VMOVUPS          192(SI)(R12*1), Z8
+	VMOVUPS          192(R10)(R15*1), Z11
+	VMOVUPS          192(R9)(R15*1), Z8
 	VMOVAPS          Z11, K1, Z8
 	VMULPS           Z8, Z6, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
-	KMOVW            6(R10)(R11*1), K2
+	KMOVW            6(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z17, Z6, K3, Z6
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z8
 	VDIVPS.Z         Z8, Z6, K2, Z6
 	KMOVW            6(SP), K1
-	VMOVUPS          Z6, K1, 192(CX)(R12*1)
+	VMOVUPS          Z6, K1, 192(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z6
 	VDIVPS           Z6, Z17, Z6
 	VMULPS           Z6, Z6, Z8
@@ -14119,9 +13215,9 @@ rest106:
 	VADDPS           Z6, Z6, Z6
 	VADDPS           Z6, Z11, Z11
 	VADDPS           Z11, Z7, Z7
-	KMOVW            6(R9)(R11*1), K1
-	VMOVUPS          192(DI)(R12*1), Z8
-	VMOVUPS          192(SI)(R12*1), Z6
+	KMOVW            6(R12)(R14*1), K1
+	VMOVUPS          192(R10)(R15*1), Z8
+	VMOVUPS          192(R9)(R15*1), Z6
 	VMOVAPS          Z8, K1, Z6
 	VMULPS           Z7, Z6, Z7
 	VADDPS           Z7, Z10, Z10
@@ -14130,17 +13226,17 @@ rest106:
 	VADDPS           Y4, Y9, Y9
 	VCVTPS2PD        Y9, Z6
 	VADDPD           Z6, Z3, Z3
-	JMP              done108
+	JMP              done134
 
-half107:
-	CMPQ             R8, $0x10
-	JBE              one109
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+half133:
+	CMPQ             R11, $0x10
+	JBE              one135
+	MOVQ             R15, R14
+	SHRQ             $0x05, R14
+	KMOVW            (R12)(R14*1), K1
+	KMOVW            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VMOVUPS.Z        (DI)(R15*1), K2, Z9
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -14157,10 +13253,10 @@ half107:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R9)(R11*1), K3
-	KMOVW            2(R10)(R11*1), K4
+	KMOVW            2(R12)(R14*1), K3
+	KMOVW            2(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        64(DX)(R12*1), K4, Z12
+	VMOVUPS.Z        64(DI)(R15*1), K4, Z12
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z14
 	VSUBPS           Z14, Z13, Z15
@@ -14207,20 +13303,20 @@ half107:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z8, Z12, K2, Z12
 	VMULPS.Z         Z14, Z16, K4, Z16
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R12)(R14*1), K2
 	VMOVUPS          Z6, Z8
-	VMOVUPS          (DI)(R12*1), Z11
-	VMOVUPS          (SI)(R12*1), Z10
+	VMOVUPS          (R10)(R15*1), Z11
+	VMOVUPS          (R9)(R15*1), Z10
 	VMOVAPS          Z11, K2, Z10
 	VMULPS           Z10, Z8, Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K2, Z8
-	KMOVW            (R10)(R11*1), K4
+	KMOVW            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z12, Z8, K1, Z8
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z10
 	VDIVPS.Z         Z10, Z8, K4, Z8
 	KMOVW            (SP), K1
-	VMOVUPS          Z8, K1, (CX)(R12*1)
+	VMOVUPS          Z8, K1, (CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z12, Z8
 	VDIVPS           Z8, Z12, Z8
 	VMULPS           Z8, Z8, Z10
@@ -14236,25 +13332,25 @@ half107:
 	VADDPS           Z8, Z8, Z8
 	VADDPS           Z8, Z11, Z11
 	VADDPS           Z11, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (DI)(R12*1), Z10
-	VMOVUPS          (SI)(R12*1), Z8
+	KMOVW            (R12)(R14*1), K1
+	VMOVUPS          (R10)(R15*1), Z10
+	VMOVUPS          (R9)(R15*1), Z8
 	VMOVAPS          Z10, K1, Z8
 	VMULPS           Z9, Z8, Z9
-	KMOVW            2(R9)(R11*1), K1
+	KMOVW            2(R12)(R14*1), K1
 	VMOVUPS          Z6, Z6
-	VMOVUPS          64(DI)(R12*1), Z10
-	VMOVUPS          64(SI)(R12*1), Z8
+	VMOVUPS          64(R10)(R15*1), Z10
+	VMOVUPS          64(R9)(R15*1), Z8
 	VMOVAPS          Z10, K1, Z8
 	VMULPS           Z8, Z6, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
-	KMOVW            2(R10)(R11*1), K2
+	KMOVW            2(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z16, Z6, K3, Z6
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z8
 	VDIVPS.Z         Z8, Z6, K2, Z6
 	KMOVW            2(SP), K1
-	VMOVUPS          Z6, K1, 64(CX)(R12*1)
+	VMOVUPS          Z6, K1, 64(CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z6
 	VDIVPS           Z6, Z16, Z6
 	VMULPS           Z6, Z6, Z8
@@ -14270,9 +13366,9 @@ half107:
 	VADDPS           Z6, Z6, Z6
 	VADDPS           Z6, Z10, Z10
 	VADDPS           Z10, Z7, Z7
-	KMOVW            2(R9)(R11*1), K1
-	VMOVUPS          64(DI)(R12*1), Z8
-	VMOVUPS          64(SI)(R12*1), Z6
+	KMOVW            2(R12)(R14*1), K1
+	VMOVUPS          64(R10)(R15*1), Z8
+	VMOVUPS          64(R9)(R15*1), Z6
 	VMOVAPS          Z8, K1, Z6
 	VMULPS           Z7, Z6, Z7
 	VADDPS           Z7, Z9, Z9
@@ -14280,15 +13376,15 @@ half107:
 	VADDPS           Y4, Y9, Y9
 	VCVTPS2PD        Y9, Z6
 	VADDPD           Z6, Z3, Z3
-	JMP              done108
+	JMP              done134
 
-one109:
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+one135:
+	MOVQ             R15, R14
+	SHRQ             $0x05, R14
+	KMOVW            (R12)(R14*1), K1
+	KMOVW            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (DX)(R12*1), K2, Z9
+	VMOVUPS.Z        (DI)(R15*1), K2, Z9
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z11
 	VSUBPS           Z11, Z10, Z12
@@ -14320,20 +13416,20 @@ one109:
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z9
 	VPSLLD           $0x17, Z8, Z8
 	VMULPS.Z         Z8, Z9, K2, Z9
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R12)(R14*1), K2
 	VMOVUPS          Z6, Z6
-	VMOVUPS          (DI)(R12*1), Z10
-	VMOVUPS          (SI)(R12*1), Z8
+	VMOVUPS          (R10)(R15*1), Z10
+	VMOVUPS          (R9)(R15*1), Z8
 	VMOVAPS          Z10, K2, Z8
 	VMULPS           Z8, Z6, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K2, Z6
-	KMOVW            (R10)(R11*1), K3
+	KMOVW            (R13)(R14*1), K3
 	KORW             K2, K3, K3
 	VMULPS           Z9, Z6, K1, Z6
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z9, Z8
 	VDIVPS.Z         Z8, Z6, K3, Z6
 	KMOVW            (SP), K1
-	VMOVUPS          Z6, K1, (CX)(R12*1)
+	VMOVUPS          Z6, K1, (CX)(R15*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z9, Z6
 	VDIVPS           Z6, Z9, Z6
 	VMULPS           Z6, Z6, Z8
@@ -14349,9 +13445,9 @@ one109:
 	VADDPS           Z6, Z6, Z6
 	VADDPS           Z6, Z9, Z9
 	VADDPS           Z9, Z7, Z7
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (DI)(R12*1), Z8
-	VMOVUPS          (SI)(R12*1), Z6
+	KMOVW            (R12)(R14*1), K1
+	VMOVUPS          (R10)(R15*1), Z8
+	VMOVUPS          (R9)(R15*1), Z6
 	VMOVAPS          Z8, K1, Z6
 	VMULPS           Z7, Z6, Z7
 	VEXTRACTF64X4    $0x01, Z7, Y4
@@ -14359,7 +13455,7 @@ one109:
 	VCVTPS2PD        Y7, Z6
 	VADDPD           Z6, Z3, Z3
 
-done108:
+done134:
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
 	VEXTRACTF64X2 $0x01, Y3, X4
@@ -14368,598 +13464,44 @@ done108:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), R8
-	SHLQ          $0x02, R8
-	ADDQ          R8, DX
-	MOVQ          dstStride+24(FP), R8
-	SHLQ          $0x02, R8
-	ADDQ          R8, CX
-	MOVQ          words+80(FP), R8
-	SHLQ          $0x03, R8
-	ADDQ          R8, R9
-	ADDQ          R8, R10
-	ADDQ          $0x0c, BX
+	MOVQ          stride+40(FP), R11
+	SHLQ          $0x02, R11
+	ADDQ          R11, DI
+	MOVQ          dstStride+24(FP), R11
+	SHLQ          $0x02, R11
+	ADDQ          R11, CX
+	MOVQ          words+80(FP), R11
+	SHLQ          $0x03, R11
+	ADDQ          R11, R12
+	ADDQ          R11, R13
+	ADDQ          $0x0c, R8
 	DECQ          8(SP)
-	JNZ           row103
+	JNZ           row129
 
-last105:
-	VZEROUPPER
-	RET
+last131:
+	TESTQ SI, SI
+	JZ    none141
 
-// func bceGradStream32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGradStream32AVX512(SB), NOSPLIT, $16-112
-	MOVQ         sum+0(FP), AX
-	MOVQ         product+8(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         p+88(FP), SI
-	MOVQ         rows+48(FP), DI
-	MOVQ         DI, 8(SP)
-	MOVQ         pos+64(FP), R8
-	MOVQ         neg+72(FP), R9
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	TESTQ        DI, DI
-	JZ           last112
+more140:
+	TESTQ      $0x00000f00, DX
+	JNZ        same142
+	PREFETCHT0 16384(DX)
 
-row110:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS (SI), Z7
-	XORQ         R11, R11
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest113
+same142:
+	VMOVUPS  (BX), Z0
+	VMOVNTPS Z0, (DX)
+	VMOVUPS  64(BX), Z0
+	VMOVNTPS Z0, 64(DX)
+	VMOVUPS  128(BX), Z0
+	VMOVNTPS Z0, 128(DX)
+	VMOVUPS  192(BX), Z0
+	VMOVNTPS Z0, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more140
 
-group111:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (BX)(R11*1), Z9
-	PREFETCHT0       12288(BX)(R11*1)
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS          64(BX)(R11*1), Z11
-	PREFETCHT0       12352(BX)(R11*1)
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K4
-	KORW             K1, K4, K4
-	VMOVUPS          128(BX)(R11*1), Z13
-	PREFETCHT0       12416(BX)(R11*1)
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z13, Z5, K4, Z12
-	VORPS            Z3, Z13, Z13
-	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(R8)(R10*1), K1
-	KMOVW            6(R9)(R10*1), K5
-	KORW             K1, K5, K5
-	VMOVUPS          192(BX)(R11*1), Z15
-	PREFETCHT0       12480(BX)(R11*1)
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z15, Z5, K5, Z14
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K5, K5
-	VMOVUPS          Z9, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z13, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z15, Z22
-	VFMADD213PS      Z1, Z6, Z22
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VSUBPS           Z1, Z22, Z23
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z20, Z20
-	VPSLLD           $0x17, Z22, Z22
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K3, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
-	VMULPS.Z         Z22, Z23, K5, Z23
-	KMOVW            (R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z17, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVNTPS         Z9, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z19, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVNTPS         Z9, 64(DX)(R11*1)
-	VADDPS           Z19, Z17, Z9
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z9, Z17, Z17
-	VADDPS           Z10, Z8, Z8
-	KMOVW            4(R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z12, K1
-	VMULPS           Z21, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVNTPS         Z9, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            6(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z14, K1
-	VMULPS           Z23, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVNTPS         Z9, 192(DX)(R11*1)
-	VADDPS           Z23, Z21, Z9
-	VMULPS           Z23, Z21, Z21
-	VADDPS           Z9, Z21, Z21
-	VADDPS           Z21, Z17, Z9
-	VMULPS           Z21, Z17, Z17
-	VADDPS           Z9, Z17, Z17
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z12, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y8
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y8, Y17, Y17
-	VCVTPS2PD        Y17, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-	ADDQ             $+256, R11
-	TESTQ            $0x000007ff, R11
-	JNZ              more117
-	VEXTRACTF64X4    $0x01, Z0, Y5
-	VADDPD           Y0, Y5, Y8
-	VFMADD213PD      Y8, Y5, Y0
-	VEXTRACTF64X2    $0x01, Y0, X5
-	VADDPD           X0, X5, X8
-	VFMADD213PD      X8, X5, X0
-	VUNPCKHPD        X0, X0, X5
-	VADDPD           X0, X5, X8
-	VFMADD213PD      X8, X5, X0
-	VMOVSD           X0, (CX)
-	ADDQ             $0x08, CX
-	VXORPS           Y0, Y0, Y0
-
-more117:
-	SUBQ $0x00000040, DI
-	JGE  group111
-
-rest113:
-	ADDQ             $0x00000040, DI
-	JZ               done115
-	MOVQ             $-1, R10
-	BZHIQ            DI, R10, R10
-	MOVQ             R10, (SP)
-	CMPQ             DI, $0x20
-	JBE              half114
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(R8)(R10*1), K1
-	KMOVW            4(R9)(R10*1), K4
-	KORW             K1, K4, K4
-	VMOVUPS.Z        128(BX)(R11*1), K4, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z13, Z5, K4, Z12
-	VORPS            Z3, Z13, Z13
-	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(R8)(R10*1), K1
-	KMOVW            6(R9)(R10*1), K5
-	KORW             K1, K5, K5
-	VMOVUPS.Z        192(BX)(R11*1), K5, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z15, Z5, K5, Z14
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K5, K5
-	VMOVUPS          Z9, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z13, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z15, Z22
-	VFMADD213PS      Z1, Z6, Z22
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VSUBPS           Z1, Z22, Z23
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z20, Z20
-	VPSLLD           $0x17, Z22, Z22
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K3, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
-	VMULPS.Z         Z22, Z23, K5, Z23
-	KMOVW            (R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z17, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            (SP), K1
-	VMOVUPS          Z9, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z19, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            2(SP), K1
-	VMOVUPS          Z9, K1, 64(DX)(R11*1)
-	VADDPS           Z19, Z17, Z9
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z9, Z17, Z17
-	VADDPS           Z10, Z8, Z8
-	KMOVW            4(R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z12, K1
-	VMULPS           Z21, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	KMOVW            4(SP), K1
-	VMOVUPS          Z9, K1, 128(DX)(R11*1)
-	KMOVW            6(R8)(R10*1), K1
-	VMOVUPS          Z7, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            6(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z14, K1
-	VMULPS           Z23, Z7, K1, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z9
-	VDIVPS.Z         Z9, Z7, K2, Z7
-	KMOVW            6(SP), K1
-	VMOVUPS          Z7, K1, 192(DX)(R11*1)
-	VADDPS           Z23, Z21, Z7
-	VMULPS           Z23, Z21, Z21
-	VADDPS           Z7, Z21, Z21
-	VADDPS           Z21, Z17, Z7
-	VMULPS           Z21, Z17, Z17
-	VADDPS           Z7, Z17, Z17
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z12, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z7
-	VADDPD           Z7, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y7
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y7, Y17, Y17
-	VCVTPS2PD        Y17, Z7
-	VADDPD           Z0, Z7, Z8
-	VFMADD213PD      Z8, Z7, Z0
-	JMP              done115
-
-half114:
-	CMPQ             DI, $0x10
-	JBE              one116
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(R8)(R10*1), K1
-	KMOVW            2(R9)(R10*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS.Z        64(BX)(R11*1), K3, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	VMOVUPS          Z9, Z12
-	VFMADD213PS      Z1, Z6, Z12
-	VMOVUPS          Z11, Z14
-	VFMADD213PS      Z1, Z6, Z14
-	VSUBPS           Z1, Z12, Z13
-	VSUBPS           Z1, Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VPSLLD           $0x17, Z12, Z12
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z12, Z13, K2, Z13
-	VMULPS.Z         Z14, Z15, K3, Z15
-	KMOVW            (R8)(R10*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z13, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            (SP), K1
-	VMOVUPS          Z9, K1, (DX)(R11*1)
-	KMOVW            2(R8)(R10*1), K1
-	VMOVUPS          Z7, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            2(R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z15, Z7, K1, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z9
-	VDIVPS.Z         Z9, Z7, K2, Z7
-	KMOVW            2(SP), K1
-	VMOVUPS          Z7, K1, 64(DX)(R11*1)
-	VADDPS           Z15, Z13, Z7
-	VMULPS           Z15, Z13, Z13
-	VADDPS           Z7, Z13, Z13
-	VADDPS           Z10, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z7
-	VADDPD           Z7, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z13, Y5
-	VADDPS           Y5, Y13, Y7
-	VMULPS           Y5, Y13, Y13
-	VADDPS           Y7, Y13, Y13
-	VCVTPS2PD        Y13, Z7
-	VADDPD           Z0, Z7, Z8
-	VFMADD213PD      Z8, Z7, Z0
-	JMP              done115
-
-one116:
-	MOVQ             R11, R10
-	SHRQ             $0x05, R10
-	KMOVW            (R8)(R10*1), K1
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (BX)(R11*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	VMOVUPS          Z9, Z10
-	VFMADD213PS      Z1, Z6, Z10
-	VSUBPS           Z1, Z10, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VPSLLD           $0x17, Z10, Z10
-	VMULPS.Z         Z10, Z11, K2, Z11
-	KMOVW            (R8)(R10*1), K1
-	VMOVUPS          Z7, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	KMOVW            (R9)(R10*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z11, Z7, K1, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z9
-	VDIVPS.Z         Z9, Z7, K2, Z7
-	KMOVW            (SP), K1
-	VMOVUPS          Z7, K1, (DX)(R11*1)
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z7
-	VADDPD           Z7, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z11, Y5
-	VADDPS           Y5, Y11, Y7
-	VMULPS           Y5, Y11, Y11
-	VADDPS           Y7, Y11, Y11
-	VCVTPS2PD        Y11, Z7
-	VADDPD           Z0, Z7, Z8
-	VFMADD213PD      Z8, Z7, Z0
-
-done115:
-	MOVQ          n+56(FP), DI
-	TESTQ         $0x000001ff, DI
-	JZ            complete118
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y7
-	VFMADD213PD   Y7, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VMOVSD        X0, (CX)
-	ADDQ          $0x08, CX
-	VXORPS        Y0, Y0, Y0
-
-complete118:
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (AX)
-	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, BX
-	MOVQ          dstStride+24(FP), DI
-	SHLQ          $0x02, DI
-	ADDQ          DI, DX
-	MOVQ          words+80(FP), DI
-	SHLQ          $0x03, DI
-	ADDQ          DI, R8
-	ADDQ          DI, R9
-	ADDQ          $0x0c, SI
-	DECQ          8(SP)
-	JNZ           row110
-
-last112:
-	SFENCE
+none141:
 	VZEROUPPER
 	RET
 
@@ -14975,9 +13517,9 @@ TEXT ·bceSums64AVX2(SB), NOSPLIT, $136-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	TESTQ   DX, DX
-	JZ      last121
+	JZ      last145
 
-row119:
+row143:
 	VXORPS  Y2, Y2, Y2
 	VMOVUPD Y2, 8(SP)
 	VMOVUPD Y2, 40(SP)
@@ -14986,9 +13528,9 @@ row119:
 	XORQ    R8, R8
 	MOVQ    n+56(FP), DX
 	SUBQ    $0x00000020, DX
-	JL      rest122
+	JL      rest146
 
-group120:
+group144:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y2
@@ -15419,13 +13961,13 @@ group120:
 	VMOVUPD      Y4, 104(SP)
 	ADDQ         $+256, R8
 	SUBQ         $0x00000020, DX
-	JGE          group120
+	JGE          group144
 
-rest122:
+rest146:
 	ADDQ         $0x00000020, DX
-	JZ           done124
+	JZ           done148
 	CMPQ         DX, $0x10
-	JBE          half123
+	JBE          half147
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y2
@@ -15850,11 +14392,11 @@ rest122:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done124
+	JMP          done148
 
-half123:
+half147:
 	CMPQ         DX, $0x08
-	JBE          one125
+	JBE          one149
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y2
@@ -16123,9 +14665,9 @@ half123:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done124
+	JMP          done148
 
-one125:
+one149:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y2
@@ -16317,7 +14859,7 @@ one125:
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
 
-done124:
+done148:
 	VMOVUPD      8(SP), Y2
 	VMOVUPD      40(SP), Y3
 	VMOVUPD      72(SP), Y4
@@ -16361,9 +14903,9 @@ done124:
 	ADDQ         DX, BX
 	ADDQ         DX, SI
 	DECQ         (SP)
-	JNZ          row119
+	JNZ          row143
 
-last121:
+last145:
 	VZEROUPPER
 	RET
 
@@ -16591,47 +15133,78 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), NOSPLIT, $176-112
+TEXT ·bceGrad64AVX2(SB), NOSPLIT, $176-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
+	MOVQ    to+112(FP), DX
+	MOVQ    from+120(FP), BX
+	MOVQ    blocks+128(FP), SI
+	MOVQ    x+32(FP), DI
+	MOVQ    p+88(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, 8(SP)
+	MOVQ    pos+64(FP), R10
+	MOVQ    neg+72(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	TESTQ   SI, SI
-	JZ      last128
+	TESTQ   R9, R9
+	JZ      last152
 
-row126:
+row150:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 16(SP)
 	VMOVUPD      Y2, 48(SP)
 	VMOVUPD      Y2, 80(SP)
 	VMOVUPD      Y2, 112(SP)
-	VBROADCASTSD (BX), Y2
+	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 144(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest129
+	XORQ         R13, R13
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x00000020, R9
+	JL           rest153
 
-group127:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
+group151:
+	TESTQ      SI, SI
+	JZ         none157
+	TESTQ      $0x00000f00, DX
+	JNZ        same158
+	PREFETCHT0 16384(DX)
+
+same158:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none157:
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMOVUPD      (DX)(R10*1), Y3
-	PREFETCHT0   12288(DX)(R10*1)
+	VMOVUPD      (DI)(R13*1), Y3
+	PREFETCHT0   12288(DI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -16640,15 +15213,15 @@ group127:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMOVUPD      64(DX)(R10*1), Y7
-	PREFETCHT0   12352(DX)(R10*1)
+	VMOVUPD      64(DI)(R13*1), Y7
+	PREFETCHT0   12352(DI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -16697,13 +15270,13 @@ group127:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -16712,14 +15285,14 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMOVUPD      Y5, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -16728,19 +15301,19 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 64(CX)(R10*1)
+	VMOVUPD      Y3, 64(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
+	VPBROADCASTB 2(R11)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMOVUPD      128(DX)(R10*1), Y4
-	PREFETCHT0   12416(DX)(R10*1)
+	VMOVUPD      128(DI)(R13*1), Y4
+	PREFETCHT0   12416(DI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -16749,15 +15322,15 @@ group127:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
+	VPBROADCASTB 3(R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
-	VMOVUPD      192(DX)(R10*1), Y8
-	PREFETCHT0   12480(DX)(R10*1)
+	VMOVUPD      192(DI)(R13*1), Y8
+	PREFETCHT0   12480(DI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -16806,13 +15379,13 @@ group127:
 	VANDPD       Y7, Y13, Y13
 	VMULPD       Y14, Y15, Y15
 	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
+	VPBROADCASTB 2(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -16821,14 +15394,14 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y9, Y6, Y6
-	VMOVUPD      Y6, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
+	VMOVUPD      Y6, 128(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
+	VPBROADCASTB 3(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -16837,7 +15410,7 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 192(CX)(R10*1)
+	VMOVUPD      Y4, 192(CX)(R13*1)
 	VADDPD       Y15, Y13, Y4
 	VFMADD213PD  Y4, Y15, Y13
 	VADDPD       Y13, Y11, Y4
@@ -16902,14 +15475,14 @@ group127:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMOVUPD      32(DX)(R10*1), Y3
+	VMOVUPD      32(DI)(R13*1), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -16918,14 +15491,14 @@ group127:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMOVUPD      96(DX)(R10*1), Y7
+	VMOVUPD      96(DI)(R13*1), Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -16974,13 +15547,13 @@ group127:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -16989,14 +15562,14 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMOVUPD      Y5, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -17005,18 +15578,18 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 96(CX)(R10*1)
+	VMOVUPD      Y3, 96(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
+	VPBROADCASTB 2(R11)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMOVUPD      160(DX)(R10*1), Y4
+	VMOVUPD      160(DI)(R13*1), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -17025,14 +15598,14 @@ group127:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
+	VPBROADCASTB 3(R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
-	VMOVUPD      224(DX)(R10*1), Y8
+	VMOVUPD      224(DI)(R13*1), Y8
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -17081,13 +15654,13 @@ group127:
 	VANDPD       Y7, Y13, Y13
 	VMULPD       Y14, Y15, Y15
 	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
+	VPBROADCASTB 2(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -17096,14 +15669,14 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y9, Y6, Y6
-	VMOVUPD      Y6, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
+	VMOVUPD      Y6, 160(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
+	VPBROADCASTB 3(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -17112,7 +15685,7 @@ group127:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 224(CX)(R10*1)
+	VMOVUPD      Y4, 224(CX)(R13*1)
 	VADDPD       Y15, Y13, Y4
 	VFMADD213PD  Y4, Y15, Y13
 	VADDPD       Y13, Y11, Y4
@@ -17177,28 +15750,56 @@ group127:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	ADDQ         $+256, R10
-	SUBQ         $0x00000020, SI
-	JGE          group127
+	ADDQ         $+256, R13
+	SUBQ         $0x00000020, R9
+	JGE          group151
 
-rest129:
-	ADDQ         $0x00000020, SI
-	JZ           done131
-	MOVQ         $-1, R9
-	BZHIQ        SI, R9, R9
-	MOVQ         R9, (SP)
-	CMPQ         SI, $0x10
-	JBE          half130
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
+rest153:
+	ADDQ       $0x00000020, R9
+	JZ         done155
+	TESTQ      SI, SI
+	JZ         none159
+	TESTQ      $0x00000f00, DX
+	JNZ        same160
+	PREFETCHT0 16384(DX)
+
+same160:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none159:
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	MOVQ         R12, (SP)
+	CMPQ         R9, $0x10
+	JBE          half154
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
+	VMASKMOVPD   (DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -17207,14 +15808,14 @@ rest129:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(DX)(R10*1), Y8, Y7
+	VMASKMOVPD   64(DI)(R13*1), Y8, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -17263,13 +15864,13 @@ rest129:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -17281,14 +15882,14 @@ rest129:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMASKMOVPD   Y5, Y3, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -17300,18 +15901,18 @@ rest129:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(CX)(R10*1)
+	VMASKMOVPD   Y3, Y5, 64(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
+	VPBROADCASTB 2(R11)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMASKMOVPD   128(DX)(R10*1), Y5, Y4
+	VMASKMOVPD   128(DI)(R13*1), Y5, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -17320,14 +15921,14 @@ rest129:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
+	VPBROADCASTB 3(R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
-	VMASKMOVPD   192(DX)(R10*1), Y9, Y8
+	VMASKMOVPD   192(DI)(R13*1), Y9, Y8
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -17376,13 +15977,13 @@ rest129:
 	VANDPD       Y7, Y13, Y13
 	VMULPD       Y14, Y15, Y15
 	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
+	VPBROADCASTB 2(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -17394,14 +15995,14 @@ rest129:
 	VPBROADCASTB 2(SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y6, Y4, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
+	VMASKMOVPD   Y6, Y4, 128(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
+	VPBROADCASTB 3(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -17413,7 +16014,7 @@ rest129:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y4, Y6, 192(CX)(R10*1)
+	VMASKMOVPD   Y4, Y6, 192(CX)(R13*1)
 	VADDPD       Y15, Y13, Y4
 	VFMADD213PD  Y4, Y15, Y13
 	VADDPD       Y13, Y11, Y4
@@ -17478,14 +16079,14 @@ rest129:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   32(DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -17494,14 +16095,14 @@ rest129:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(DX)(R10*1), Y8, Y7
+	VMASKMOVPD   96(DI)(R13*1), Y8, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -17550,13 +16151,13 @@ rest129:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -17568,14 +16169,14 @@ rest129:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMASKMOVPD   Y5, Y3, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -17587,18 +16188,18 @@ rest129:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(CX)(R10*1)
+	VMASKMOVPD   Y3, Y5, 96(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
+	VPBROADCASTB 2(R11)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y3, Y5, Y5
-	VMASKMOVPD   160(DX)(R10*1), Y5, Y4
+	VMASKMOVPD   160(DI)(R13*1), Y5, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y4, Y4
 	VXORPS       Y3, Y3, Y3
@@ -17607,14 +16208,14 @@ rest129:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
+	VPBROADCASTB 3(R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y5, Y9, Y9
-	VMASKMOVPD   224(DX)(R10*1), Y9, Y8
+	VMASKMOVPD   224(DI)(R13*1), Y9, Y8
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
@@ -17663,13 +16264,13 @@ rest129:
 	VANDPD       Y7, Y13, Y13
 	VMULPD       Y14, Y15, Y15
 	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
+	VPBROADCASTB 2(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -17681,14 +16282,14 @@ rest129:
 	VPBROADCASTB 2(SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y6, Y4, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
+	VMASKMOVPD   Y6, Y4, 160(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
+	VPBROADCASTB 3(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -17700,7 +16301,7 @@ rest129:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y4, Y6, 224(CX)(R10*1)
+	VMASKMOVPD   Y4, Y6, 224(CX)(R13*1)
 	VADDPD       Y15, Y13, Y4
 	VFMADD213PD  Y4, Y15, Y13
 	VADDPD       Y13, Y11, Y4
@@ -17765,21 +16366,21 @@ rest129:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done131
+	JMP          done155
 
-half130:
-	CMPQ         SI, $0x08
-	JBE          one132
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
+half154:
+	CMPQ         R9, $0x08
+	JBE          one156
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
+	VMASKMOVPD   (DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -17788,14 +16389,14 @@ half130:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(DX)(R10*1), Y8, Y7
+	VMASKMOVPD   64(DI)(R13*1), Y8, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -17844,13 +16445,13 @@ half130:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -17862,14 +16463,14 @@ half130:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMASKMOVPD   Y5, Y3, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -17881,7 +16482,7 @@ half130:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(CX)(R10*1)
+	VMASKMOVPD   Y3, Y5, 64(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
@@ -17943,14 +16544,14 @@ half130:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   32(DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -17959,14 +16560,14 @@ half130:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(DX)(R10*1), Y8, Y7
+	VMASKMOVPD   96(DI)(R13*1), Y8, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y7, Y7
 	VXORPS       Y4, Y4, Y4
@@ -18015,13 +16616,13 @@ half130:
 	VANDPD       Y6, Y11, Y11
 	VMULPD       Y12, Y13, Y13
 	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
+	VPBROADCASTB (R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y6, Y8, Y8
@@ -18033,14 +16634,14 @@ half130:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
+	VMASKMOVPD   Y5, Y3, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -18052,7 +16653,7 @@ half130:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(CX)(R10*1)
+	VMASKMOVPD   Y3, Y5, 96(CX)(R13*1)
 	VADDPD       Y13, Y11, Y3
 	VFMADD213PD  Y3, Y13, Y11
 	VADDPD       Y4, Y2, Y2
@@ -18114,19 +16715,19 @@ half130:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done131
+	JMP          done155
 
-one132:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
+one156:
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
+	VMASKMOVPD   (DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -18155,13 +16756,13 @@ one132:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y7, Y7
 	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -18173,7 +16774,7 @@ one132:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, (CX)(R10*1)
+	VMASKMOVPD   Y4, Y3, (CX)(R13*1)
 	VMOVUPD      16(SP), Y3
 	VMOVUPD      48(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -18232,14 +16833,14 @@ one132:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB (R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   32(DI)(R13*1), Y4, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y3, Y3
 	VXORPS       Y2, Y2, Y2
@@ -18268,13 +16869,13 @@ one132:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y7, Y7
 	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -18286,7 +16887,7 @@ one132:
 	VPBROADCASTB (SP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, 32(CX)(R10*1)
+	VMASKMOVPD   Y4, Y3, 32(CX)(R13*1)
 	VMOVUPD      80(SP), Y3
 	VMOVUPD      112(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -18346,7 +16947,7 @@ one132:
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
 
-done131:
+done155:
 	VMOVUPD      16(SP), Y2
 	VMOVUPD      48(SP), Y3
 	VMOVUPD      80(SP), Y4
@@ -18382,21 +16983,52 @@ done131:
 	VADDPD       X3, X2, X2
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DX
-	MOVQ         dstStride+24(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, CX
-	MOVQ         words+80(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x18, BX
+	MOVQ         stride+40(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, DI
+	MOVQ         dstStride+24(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, CX
+	MOVQ         words+80(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, R10
+	ADDQ         R9, R11
+	ADDQ         $0x18, R8
 	DECQ         8(SP)
-	JNZ          row126
+	JNZ          row150
 
-last128:
+last152:
+	TESTQ SI, SI
+	JZ    none162
+
+more161:
+	TESTQ      $0x00000f00, DX
+	JNZ        same163
+	PREFETCHT0 16384(DX)
+
+same163:
+	VMOVUPD  (BX), Y0
+	VMOVNTPD Y0, (DX)
+	VMOVUPD  32(BX), Y0
+	VMOVNTPD Y0, 32(DX)
+	VMOVUPD  64(BX), Y0
+	VMOVNTPD Y0, 64(DX)
+	VMOVUPD  96(BX), Y0
+	VMOVNTPD Y0, 96(DX)
+	VMOVUPD  128(BX), Y0
+	VMOVNTPD Y0, 128(DX)
+	VMOVUPD  160(BX), Y0
+	VMOVNTPD Y0, 160(DX)
+	VMOVUPD  192(BX), Y0
+	VMOVNTPD Y0, 192(DX)
+	VMOVUPD  224(BX), Y0
+	VMOVNTPD Y0, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more161
+
+none162:
 	VZEROUPPER
 	RET
 
@@ -18413,9 +17045,9 @@ TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $200-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	TESTQ   BX, BX
-	JZ      last135
+	JZ      last166
 
-row133:
+row164:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 8(SP)
 	VMOVUPD      Y2, 40(SP)
@@ -18428,9 +17060,9 @@ row133:
 	XORQ         R9, R9
 	MOVQ         n+56(FP), BX
 	SUBQ         $0x00000020, BX
-	JL           rest136
+	JL           rest167
 
-group134:
+group165:
 	MOVQ         R9, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -18981,13 +17613,13 @@ group134:
 	VMOVUPD      Y4, 104(SP)
 	ADDQ         $+256, R9
 	SUBQ         $0x00000020, BX
-	JGE          group134
+	JGE          group165
 
-rest136:
+rest167:
 	ADDQ         $0x00000020, BX
-	JZ           done138
+	JZ           done169
 	CMPQ         BX, $0x10
-	JBE          half137
+	JBE          half168
 	MOVQ         R9, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -19532,11 +18164,11 @@ rest136:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done138
+	JMP          done169
 
-half137:
+half168:
 	CMPQ         BX, $0x08
-	JBE          one139
+	JBE          one170
 	MOVQ         R9, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -19865,9 +18497,9 @@ half137:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done138
+	JMP          done169
 
-one139:
+one170:
 	MOVQ         R9, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -20089,7 +18721,7 @@ one139:
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
 
-done138:
+done169:
 	VMOVUPD      8(SP), Y2
 	VMOVUPD      40(SP), Y3
 	VMOVUPD      72(SP), Y4
@@ -20134,57 +18766,88 @@ done138:
 	ADDQ         BX, DI
 	ADDQ         $0x18, DX
 	DECQ         (SP)
-	JNZ          row133
+	JNZ          row164
 
-last135:
+last166:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $240-112
+TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $240-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
+	MOVQ    to+112(FP), DX
+	MOVQ    from+120(FP), BX
+	MOVQ    blocks+128(FP), SI
+	MOVQ    x+32(FP), DI
+	MOVQ    p+88(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, 8(SP)
+	MOVQ    pos+64(FP), R10
+	MOVQ    neg+72(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	TESTQ   SI, SI
-	JZ      last142
+	TESTQ   R9, R9
+	JZ      last173
 
-row140:
+row171:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 16(SP)
 	VMOVUPD      Y2, 48(SP)
 	VMOVUPD      Y2, 80(SP)
 	VMOVUPD      Y2, 112(SP)
-	VBROADCASTSD (BX), Y2
+	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 144(SP)
-	VBROADCASTSD 8(BX), Y2
+	VBROADCASTSD 8(R8), Y2
 	VMOVUPD      Y2, 176(SP)
-	VBROADCASTSD 16(BX), Y2
+	VBROADCASTSD 16(R8), Y2
 	VMOVUPD      Y2, 208(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest143
+	XORQ         R13, R13
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x00000020, R9
+	JL           rest174
 
-group141:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
+group172:
+	TESTQ      SI, SI
+	JZ         none178
+	TESTQ      $0x00000f00, DX
+	JNZ        same179
+	PREFETCHT0 16384(DX)
+
+same179:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none178:
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      (DX)(R10*1), Y2
-	PREFETCHT0   12288(DX)(R10*1)
+	VMOVUPD      (DI)(R13*1), Y2
+	PREFETCHT0   12288(DI)(R13*1)
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -20228,13 +18891,13 @@ group141:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -20243,16 +18906,16 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMOVUPD      Y3, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(DX)(R10*1), Y3
-	PREFETCHT0   12352(DX)(R10*1)
+	VMOVUPD      64(DI)(R13*1), Y3
+	PREFETCHT0   12352(DI)(R13*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20296,13 +18959,13 @@ group141:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -20311,19 +18974,19 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 64(CX)(R10*1)
+	VMOVUPD      Y4, 64(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
+	VPBROADCASTB 2(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(DX)(R10*1), Y3
-	PREFETCHT0   12416(DX)(R10*1)
+	VMOVUPD      128(DI)(R13*1), Y3
+	PREFETCHT0   12416(DI)(R13*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20367,13 +19030,13 @@ group141:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -20382,16 +19045,16 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
+	VMOVUPD      Y4, 128(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
+	VPBROADCASTB 3(R11)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
-	VMOVUPD      192(DX)(R10*1), Y4
-	PREFETCHT0   12480(DX)(R10*1)
+	VMOVUPD      192(DI)(R13*1), Y4
+	PREFETCHT0   12480(DI)(R13*1)
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y7
@@ -20435,13 +19098,13 @@ group141:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y12, Y12
 	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
+	VPBROADCASTB 3(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -20450,7 +19113,7 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VMOVUPD      Y5, 192(CX)(R10*1)
+	VMOVUPD      Y5, 192(CX)(R13*1)
 	VADDPD       Y12, Y10, Y5
 	VFMADD213PD  Y5, Y12, Y10
 	VADDPD       Y10, Y8, Y5
@@ -20515,14 +19178,14 @@ group141:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      32(DX)(R10*1), Y2
+	VMOVUPD      32(DI)(R13*1), Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -20566,13 +19229,13 @@ group141:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -20581,15 +19244,15 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMOVUPD      Y3, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      96(DX)(R10*1), Y3
+	VMOVUPD      96(DI)(R13*1), Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20633,13 +19296,13 @@ group141:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -20648,18 +19311,18 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 96(CX)(R10*1)
+	VMOVUPD      Y4, 96(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
+	VPBROADCASTB 2(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      160(DX)(R10*1), Y3
+	VMOVUPD      160(DI)(R13*1), Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20703,13 +19366,13 @@ group141:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -20718,15 +19381,15 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
+	VMOVUPD      Y4, 160(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
+	VPBROADCASTB 3(R11)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
-	VMOVUPD      224(DX)(R10*1), Y4
+	VMOVUPD      224(DI)(R13*1), Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y7
@@ -20770,13 +19433,13 @@ group141:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y12, Y12
 	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
+	VPBROADCASTB 3(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -20785,7 +19448,7 @@ group141:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VMOVUPD      Y5, 224(CX)(R10*1)
+	VMOVUPD      Y5, 224(CX)(R13*1)
 	VADDPD       Y12, Y10, Y5
 	VFMADD213PD  Y5, Y12, Y10
 	VADDPD       Y10, Y8, Y5
@@ -20850,28 +19513,56 @@ group141:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	ADDQ         $+256, R10
-	SUBQ         $0x00000020, SI
-	JGE          group141
+	ADDQ         $+256, R13
+	SUBQ         $0x00000020, R9
+	JGE          group172
 
-rest143:
-	ADDQ         $0x00000020, SI
-	JZ           done145
-	MOVQ         $-1, R9
-	BZHIQ        SI, R9, R9
-	MOVQ         R9, (SP)
-	CMPQ         SI, $0x10
-	JBE          half144
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
+rest174:
+	ADDQ       $0x00000020, R9
+	JZ         done176
+	TESTQ      SI, SI
+	JZ         none180
+	TESTQ      $0x00000f00, DX
+	JNZ        same181
+	PREFETCHT0 16384(DX)
+
+same181:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none180:
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	MOVQ         R12, (SP)
+	CMPQ         R9, $0x10
+	JBE          half175
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R10*1), Y3, Y2
+	VMASKMOVPD   (DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -20915,13 +19606,13 @@ rest143:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -20933,15 +19624,15 @@ rest143:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMASKMOVPD   Y3, Y4, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   64(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -20985,13 +19676,13 @@ rest143:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21003,18 +19694,18 @@ rest143:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(CX)(R10*1)
+	VMASKMOVPD   Y4, Y5, 64(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
+	VPBROADCASTB 2(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   128(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   128(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -21058,13 +19749,13 @@ rest143:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21076,15 +19767,15 @@ rest143:
 	VPBROADCASTB 2(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
+	VMASKMOVPD   Y4, Y5, 128(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
+	VPBROADCASTB 3(R11)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
-	VMASKMOVPD   192(DX)(R10*1), Y5, Y4
+	VMASKMOVPD   192(DI)(R13*1), Y5, Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y7
@@ -21128,13 +19819,13 @@ rest143:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y12, Y12
 	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
+	VPBROADCASTB 3(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -21146,7 +19837,7 @@ rest143:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 192(CX)(R10*1)
+	VMASKMOVPD   Y5, Y6, 192(CX)(R13*1)
 	VADDPD       Y12, Y10, Y5
 	VFMADD213PD  Y5, Y12, Y10
 	VADDPD       Y10, Y8, Y5
@@ -21211,14 +19902,14 @@ rest143:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R10*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -21262,13 +19953,13 @@ rest143:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -21280,15 +19971,15 @@ rest143:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMASKMOVPD   Y3, Y4, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   96(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -21332,13 +20023,13 @@ rest143:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21350,18 +20041,18 @@ rest143:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(CX)(R10*1)
+	VMASKMOVPD   Y4, Y5, 96(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
+	VPBROADCASTB 2(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   160(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   160(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -21405,13 +20096,13 @@ rest143:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21423,15 +20114,15 @@ rest143:
 	VPBROADCASTB 2(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
+	VMASKMOVPD   Y4, Y5, 160(CX)(R13*1)
+	VPBROADCASTB 3(R10)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
+	VPBROADCASTB 3(R11)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y9, Y5, Y5
-	VMASKMOVPD   224(DX)(R10*1), Y5, Y4
+	VMASKMOVPD   224(DI)(R13*1), Y5, Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y11
 	VSUBPD       Y11, Y6, Y7
@@ -21475,13 +20166,13 @@ rest143:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y12, Y12
 	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
+	VPBROADCASTB 3(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VORPS        Y7, Y9, Y9
@@ -21493,7 +20184,7 @@ rest143:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 224(CX)(R10*1)
+	VMASKMOVPD   Y5, Y6, 224(CX)(R13*1)
 	VADDPD       Y12, Y10, Y5
 	VFMADD213PD  Y5, Y12, Y10
 	VADDPD       Y10, Y8, Y5
@@ -21558,21 +20249,21 @@ rest143:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done145
+	JMP          done176
 
-half144:
-	CMPQ         SI, $0x08
-	JBE          one146
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
+half175:
+	CMPQ         R9, $0x08
+	JBE          one177
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R10*1), Y3, Y2
+	VMASKMOVPD   (DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -21616,13 +20307,13 @@ half144:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -21634,15 +20325,15 @@ half144:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMASKMOVPD   Y3, Y4, (CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   64(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -21686,13 +20377,13 @@ half144:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21704,7 +20395,7 @@ half144:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(CX)(R10*1)
+	VMASKMOVPD   Y4, Y5, 64(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
@@ -21766,14 +20457,14 @@ half144:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R10*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -21817,13 +20508,13 @@ half144:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -21835,15 +20526,15 @@ half144:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
+	VMASKMOVPD   Y3, Y4, 32(CX)(R13*1)
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(DX)(R10*1), Y4, Y3
+	VMASKMOVPD   96(DI)(R13*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y9
 	VSUBPD       Y9, Y5, Y6
@@ -21887,13 +20578,13 @@ half144:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
+	VPBROADCASTB 1(R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VPBROADCASTB 1(R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -21905,7 +20596,7 @@ half144:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(CX)(R10*1)
+	VMASKMOVPD   Y4, Y5, 96(CX)(R13*1)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y3, Y2, Y2
@@ -21967,19 +20658,19 @@ half144:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done145
+	JMP          done176
 
-one146:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
+one177:
+	MOVQ         R13, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R10*1), Y3, Y2
+	VMASKMOVPD   (DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -22023,13 +20714,13 @@ one146:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -22041,7 +20732,7 @@ one146:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R10*1)
+	VMASKMOVPD   Y3, Y4, (CX)(R13*1)
 	VMOVUPD      16(SP), Y3
 	VMOVUPD      48(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -22100,14 +20791,14 @@ one146:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R10*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R13*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -22151,13 +20842,13 @@ one146:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -22169,7 +20860,7 @@ one146:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R10*1)
+	VMASKMOVPD   Y3, Y4, 32(CX)(R13*1)
 	VMOVUPD      80(SP), Y3
 	VMOVUPD      112(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -22229,7 +20920,7 @@ one146:
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
 
-done145:
+done176:
 	VMOVUPD      16(SP), Y2
 	VMOVUPD      48(SP), Y3
 	VMOVUPD      80(SP), Y4
@@ -22265,21 +20956,52 @@ done145:
 	VADDPD       X3, X2, X2
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DX
-	MOVQ         dstStride+24(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, CX
-	MOVQ         words+80(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x18, BX
+	MOVQ         stride+40(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, DI
+	MOVQ         dstStride+24(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, CX
+	MOVQ         words+80(FP), R9
+	SHLQ         $0x03, R9
+	ADDQ         R9, R10
+	ADDQ         R9, R11
+	ADDQ         $0x18, R8
 	DECQ         8(SP)
-	JNZ          row140
+	JNZ          row171
 
-last142:
+last173:
+	TESTQ SI, SI
+	JZ    none183
+
+more182:
+	TESTQ      $0x00000f00, DX
+	JNZ        same184
+	PREFETCHT0 16384(DX)
+
+same184:
+	VMOVUPD  (BX), Y0
+	VMOVNTPD Y0, (DX)
+	VMOVUPD  32(BX), Y0
+	VMOVNTPD Y0, 32(DX)
+	VMOVUPD  64(BX), Y0
+	VMOVNTPD Y0, 64(DX)
+	VMOVUPD  96(BX), Y0
+	VMOVNTPD Y0, 96(DX)
+	VMOVUPD  128(BX), Y0
+	VMOVNTPD Y0, 128(DX)
+	VMOVUPD  160(BX), Y0
+	VMOVNTPD Y0, 160(DX)
+	VMOVUPD  192(BX), Y0
+	VMOVNTPD Y0, 192(DX)
+	VMOVUPD  224(BX), Y0
+	VMOVNTPD Y0, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more182
+
+none183:
 	VZEROUPPER
 	RET
 
@@ -22298,9 +21020,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $200-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	TESTQ   DI, DI
-	JZ      last149
+	JZ      last187
 
-row147:
+row185:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 8(SP)
 	VMOVUPD      Y2, 40(SP)
@@ -22313,9 +21035,9 @@ row147:
 	XORQ         R11, R11
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000020, DI
-	JL           rest150
+	JL           rest188
 
-group148:
+group186:
 	MOVQ         R11, R10
 	SHRQ         $0x06, R10
 	VPBROADCASTB (R8)(R10*1), Y6
@@ -23112,13 +21834,13 @@ group148:
 	VMOVUPD      Y4, 104(SP)
 	ADDQ         $+256, R11
 	SUBQ         $0x00000020, DI
-	JGE          group148
+	JGE          group186
 
-rest150:
+rest188:
 	ADDQ         $0x00000020, DI
-	JZ           done152
+	JZ           done190
 	CMPQ         DI, $0x10
-	JBE          half151
+	JBE          half189
 	MOVQ         R11, R10
 	SHRQ         $0x06, R10
 	VPBROADCASTB (R8)(R10*1), Y6
@@ -23909,11 +22631,11 @@ rest150:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done152
+	JMP          done190
 
-half151:
+half189:
 	CMPQ         DI, $0x08
-	JBE          one153
+	JBE          one191
 	MOVQ         R11, R10
 	SHRQ         $0x06, R10
 	VPBROADCASTB (R8)(R10*1), Y6
@@ -24320,9 +23042,9 @@ half151:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
-	JMP          done152
+	JMP          done190
 
-one153:
+one191:
 	MOVQ         R11, R10
 	SHRQ         $0x06, R10
 	VPBROADCASTB (R8)(R10*1), Y6
@@ -24538,7 +23260,7 @@ one153:
 	VMOVUPD      Y3, 72(SP)
 	VMOVUPD      Y4, 104(SP)
 
-done152:
+done190:
 	VMOVUPD      8(SP), Y2
 	VMOVUPD      40(SP), Y3
 	VMOVUPD      72(SP), Y4
@@ -24583,59 +23305,90 @@ done152:
 	ADDQ         DI, R9
 	ADDQ         $0x18, DX
 	DECQ         (SP)
-	JNZ          row147
+	JNZ          row185
 
-last149:
+last187:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $240-112
+TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $240-136
 	MOVQ    sum+0(FP), AX
 	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    negWeight+96(FP), SI
-	MOVQ    posWeight+104(FP), DI
-	MOVQ    rows+48(FP), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
+	MOVQ    to+112(FP), DX
+	MOVQ    from+120(FP), BX
+	MOVQ    blocks+128(FP), SI
+	MOVQ    x+32(FP), DI
+	MOVQ    p+88(FP), R8
+	MOVQ    negWeight+96(FP), R9
+	MOVQ    posWeight+104(FP), R10
+	MOVQ    rows+48(FP), R11
+	MOVQ    R11, 8(SP)
+	MOVQ    pos+64(FP), R12
+	MOVQ    neg+72(FP), R13
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	TESTQ   R8, R8
-	JZ      last156
+	TESTQ   R11, R11
+	JZ      last194
 
-row154:
+row192:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 16(SP)
 	VMOVUPD      Y2, 48(SP)
 	VMOVUPD      Y2, 80(SP)
 	VMOVUPD      Y2, 112(SP)
-	VBROADCASTSD (BX), Y2
+	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 144(SP)
-	VBROADCASTSD 8(BX), Y2
+	VBROADCASTSD 8(R8), Y2
 	VMOVUPD      Y2, 176(SP)
-	VBROADCASTSD 16(BX), Y2
+	VBROADCASTSD 16(R8), Y2
 	VMOVUPD      Y2, 208(SP)
-	XORQ         R12, R12
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x00000020, R8
-	JL           rest157
+	XORQ         R15, R15
+	MOVQ         n+56(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest195
 
-group155:
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
+group193:
+	TESTQ      SI, SI
+	JZ         none199
+	TESTQ      $0x00000f00, DX
+	JNZ        same200
+	PREFETCHT0 16384(DX)
+
+same200:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none199:
+	MOVQ         R15, R14
+	SHRQ         $0x06, R14
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      (DX)(R12*1), Y2
-	PREFETCHT0   12288(DX)(R12*1)
+	VMOVUPD      (DI)(R15*1), Y2
+	PREFETCHT0   12288(DI)(R15*1)
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -24679,17 +23432,17 @@ group155:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      (DI)(R12*1), Y7
-	VMOVUPD      (SI)(R12*1), Y6
+	VMOVUPD      (R10)(R15*1), Y7
+	VMOVUPD      (R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -24698,7 +23451,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, (CX)(R12*1)
+	VMOVUPD      Y3, (CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -24736,22 +23489,22 @@ group155:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DI)(R12*1), Y5
-	VMOVUPD      (SI)(R12*1), Y4
+	VMOVUPD      (R10)(R15*1), Y5
+	VMOVUPD      (R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(DX)(R12*1), Y3
-	PREFETCHT0   12352(DX)(R12*1)
+	VMOVUPD      64(DI)(R15*1), Y3
+	PREFETCHT0   12352(DI)(R15*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -24795,17 +23548,17 @@ group155:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      64(DI)(R12*1), Y8
-	VMOVUPD      64(SI)(R12*1), Y7
+	VMOVUPD      64(R10)(R15*1), Y8
+	VMOVUPD      64(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -24814,7 +23567,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 64(CX)(R12*1)
+	VMOVUPD      Y4, 64(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -24852,23 +23605,23 @@ group155:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(DI)(R12*1), Y6
-	VMOVUPD      64(SI)(R12*1), Y5
+	VMOVUPD      64(R10)(R15*1), Y6
+	VMOVUPD      64(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R10)(R11*1), Y4
+	VPBROADCASTB 2(R13)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(DX)(R12*1), Y3
-	PREFETCHT0   12416(DX)(R12*1)
+	VMOVUPD      128(DI)(R15*1), Y3
+	PREFETCHT0   12416(DI)(R15*1)
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -24912,17 +23665,17 @@ group155:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      128(DI)(R12*1), Y8
-	VMOVUPD      128(SI)(R12*1), Y7
+	VMOVUPD      128(R10)(R15*1), Y8
+	VMOVUPD      128(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R13)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -24931,7 +23684,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 128(CX)(R12*1)
+	VMOVUPD      Y4, 128(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -24969,22 +23722,22 @@ group155:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y4
+	VPBROADCASTB 2(R12)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      128(DI)(R12*1), Y6
-	VMOVUPD      128(SI)(R12*1), Y5
+	VMOVUPD      128(R10)(R15*1), Y6
+	VMOVUPD      128(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(R10)(R11*1), Y5
+	VPBROADCASTB 3(R13)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPD      192(DX)(R12*1), Y4
-	PREFETCHT0   12480(DX)(R12*1)
+	VMOVUPD      192(DI)(R15*1), Y4
+	PREFETCHT0   12480(DI)(R15*1)
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -25028,17 +23781,17 @@ group155:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 3(R9)(R11*1), Y7
+	VPBROADCASTB 3(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
-	VMOVUPD      192(DI)(R12*1), Y9
-	VMOVUPD      192(SI)(R12*1), Y8
+	VMOVUPD      192(R10)(R15*1), Y9
+	VMOVUPD      192(R9)(R15*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y8
+	VPBROADCASTB 3(R13)(R14*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -25047,7 +23800,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 192(CX)(R12*1)
+	VMOVUPD      Y5, 192(CX)(R15*1)
 	VMAXPD       Y1, Y10, Y5
 	VMINPD       Y1, Y10, Y6
 	VADDPD       Y6, Y5, Y7
@@ -25085,11 +23838,11 @@ group155:
 	VSUBPD       Y11, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y4, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y5
+	VPBROADCASTB 3(R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      192(DI)(R12*1), Y7
-	VMOVUPD      192(SI)(R12*1), Y6
+	VMOVUPD      192(R10)(R15*1), Y7
+	VMOVUPD      192(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
@@ -25105,14 +23858,14 @@ group155:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      32(DX)(R12*1), Y2
+	VMOVUPD      32(DI)(R15*1), Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -25156,17 +23909,17 @@ group155:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      32(DI)(R12*1), Y7
-	VMOVUPD      32(SI)(R12*1), Y6
+	VMOVUPD      32(R10)(R15*1), Y7
+	VMOVUPD      32(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -25175,7 +23928,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 32(CX)(R12*1)
+	VMOVUPD      Y3, 32(CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -25213,21 +23966,21 @@ group155:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DI)(R12*1), Y5
-	VMOVUPD      32(SI)(R12*1), Y4
+	VMOVUPD      32(R10)(R15*1), Y5
+	VMOVUPD      32(R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      96(DX)(R12*1), Y3
+	VMOVUPD      96(DI)(R15*1), Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -25271,17 +24024,17 @@ group155:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      96(DI)(R12*1), Y8
-	VMOVUPD      96(SI)(R12*1), Y7
+	VMOVUPD      96(R10)(R15*1), Y8
+	VMOVUPD      96(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -25290,7 +24043,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 96(CX)(R12*1)
+	VMOVUPD      Y4, 96(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -25328,22 +24081,22 @@ group155:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(DI)(R12*1), Y6
-	VMOVUPD      96(SI)(R12*1), Y5
+	VMOVUPD      96(R10)(R15*1), Y6
+	VMOVUPD      96(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R10)(R11*1), Y4
+	VPBROADCASTB 2(R13)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      160(DX)(R12*1), Y3
+	VMOVUPD      160(DI)(R15*1), Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -25387,17 +24140,17 @@ group155:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      160(DI)(R12*1), Y8
-	VMOVUPD      160(SI)(R12*1), Y7
+	VMOVUPD      160(R10)(R15*1), Y8
+	VMOVUPD      160(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R13)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -25406,7 +24159,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 160(CX)(R12*1)
+	VMOVUPD      Y4, 160(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -25444,21 +24197,21 @@ group155:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y4
+	VPBROADCASTB 2(R12)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      160(DI)(R12*1), Y6
-	VMOVUPD      160(SI)(R12*1), Y5
+	VMOVUPD      160(R10)(R15*1), Y6
+	VMOVUPD      160(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(R10)(R11*1), Y5
+	VPBROADCASTB 3(R13)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPD      224(DX)(R12*1), Y4
+	VMOVUPD      224(DI)(R15*1), Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -25502,17 +24255,17 @@ group155:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 3(R9)(R11*1), Y7
+	VPBROADCASTB 3(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
-	VMOVUPD      224(DI)(R12*1), Y9
-	VMOVUPD      224(SI)(R12*1), Y8
+	VMOVUPD      224(R10)(R15*1), Y9
+	VMOVUPD      224(R9)(R15*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y8
+	VPBROADCASTB 3(R13)(R14*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -25521,7 +24274,7 @@ group155:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 224(CX)(R12*1)
+	VMOVUPD      Y5, 224(CX)(R15*1)
 	VMAXPD       Y1, Y10, Y5
 	VMINPD       Y1, Y10, Y6
 	VADDPD       Y6, Y5, Y7
@@ -25559,11 +24312,11 @@ group155:
 	VSUBPD       Y11, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y4, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y5
+	VPBROADCASTB 3(R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      224(DI)(R12*1), Y7
-	VMOVUPD      224(SI)(R12*1), Y6
+	VMOVUPD      224(R10)(R15*1), Y7
+	VMOVUPD      224(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
@@ -25579,28 +24332,56 @@ group155:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	ADDQ         $+256, R12
-	SUBQ         $0x00000020, R8
-	JGE          group155
+	ADDQ         $+256, R15
+	SUBQ         $0x00000020, R11
+	JGE          group193
 
-rest157:
-	ADDQ         $0x00000020, R8
-	JZ           done159
-	MOVQ         $-1, R11
-	BZHIQ        R8, R11, R11
-	MOVQ         R11, (SP)
-	CMPQ         R8, $0x10
-	JBE          half158
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
+rest195:
+	ADDQ       $0x00000020, R11
+	JZ         done197
+	TESTQ      SI, SI
+	JZ         none201
+	TESTQ      $0x00000f00, DX
+	JNZ        same202
+	PREFETCHT0 16384(DX)
+
+same202:
+	VMOVUPD  (BX), Y2
+	VMOVNTPD Y2, (DX)
+	VMOVUPD  32(BX), Y2
+	VMOVNTPD Y2, 32(DX)
+	VMOVUPD  64(BX), Y2
+	VMOVNTPD Y2, 64(DX)
+	VMOVUPD  96(BX), Y2
+	VMOVNTPD Y2, 96(DX)
+	VMOVUPD  128(BX), Y2
+	VMOVNTPD Y2, 128(DX)
+	VMOVUPD  160(BX), Y2
+	VMOVNTPD Y2, 160(DX)
+	VMOVUPD  192(BX), Y2
+	VMOVNTPD Y2, 192(DX)
+	VMOVUPD  224(BX), Y2
+	VMOVNTPD Y2, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none201:
+	MOVQ         $-1, R14
+	BZHIQ        R11, R14, R14
+	MOVQ         R14, (SP)
+	CMPQ         R11, $0x10
+	JBE          half196
+	MOVQ         R15, R14
+	SHRQ         $0x06, R14
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R12*1), Y3, Y2
+	VMASKMOVPD   (DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -25644,17 +24425,17 @@ rest157:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      (DI)(R12*1), Y7
-	VMOVUPD      (SI)(R12*1), Y6
+	VMOVUPD      (R10)(R15*1), Y7
+	VMOVUPD      (R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -25666,7 +24447,7 @@ rest157:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, (CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -25704,21 +24485,21 @@ rest157:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DI)(R12*1), Y5
-	VMOVUPD      (SI)(R12*1), Y4
+	VMOVUPD      (R10)(R15*1), Y5
+	VMOVUPD      (R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   64(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -25762,17 +24543,17 @@ rest157:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      64(DI)(R12*1), Y8
-	VMOVUPD      64(SI)(R12*1), Y7
+	VMOVUPD      64(R10)(R15*1), Y8
+	VMOVUPD      64(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -25784,7 +24565,7 @@ rest157:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 64(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -25822,22 +24603,22 @@ rest157:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(DI)(R12*1), Y6
-	VMOVUPD      64(SI)(R12*1), Y5
+	VMOVUPD      64(R10)(R15*1), Y6
+	VMOVUPD      64(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R10)(R11*1), Y4
+	VPBROADCASTB 2(R13)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   128(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   128(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -25881,17 +24662,17 @@ rest157:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      128(DI)(R12*1), Y8
-	VMOVUPD      128(SI)(R12*1), Y7
+	VMOVUPD      128(R10)(R15*1), Y8
+	VMOVUPD      128(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R13)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -25903,7 +24684,7 @@ rest157:
 	VPBROADCASTB 2(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 128(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 128(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -25941,21 +24722,21 @@ rest157:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y4
+	VPBROADCASTB 2(R12)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      128(DI)(R12*1), Y6
-	VMOVUPD      128(SI)(R12*1), Y5
+	VMOVUPD      128(R10)(R15*1), Y6
+	VMOVUPD      128(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(R10)(R11*1), Y5
+	VPBROADCASTB 3(R13)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   192(DX)(R12*1), Y5, Y4
+	VMASKMOVPD   192(DI)(R15*1), Y5, Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -25999,17 +24780,17 @@ rest157:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 3(R9)(R11*1), Y7
+	VPBROADCASTB 3(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
-	VMOVUPD      192(DI)(R12*1), Y9
-	VMOVUPD      192(SI)(R12*1), Y8
+	VMOVUPD      192(R10)(R15*1), Y9
+	VMOVUPD      192(R9)(R15*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y8
+	VPBROADCASTB 3(R13)(R14*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -26021,7 +24802,7 @@ rest157:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 192(CX)(R12*1)
+	VMASKMOVPD   Y5, Y6, 192(CX)(R15*1)
 	VMAXPD       Y1, Y10, Y5
 	VMINPD       Y1, Y10, Y6
 	VADDPD       Y6, Y5, Y7
@@ -26059,11 +24840,11 @@ rest157:
 	VSUBPD       Y11, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y4, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y5
+	VPBROADCASTB 3(R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      192(DI)(R12*1), Y7
-	VMOVUPD      192(SI)(R12*1), Y6
+	VMOVUPD      192(R10)(R15*1), Y7
+	VMOVUPD      192(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
@@ -26079,14 +24860,14 @@ rest157:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R12*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -26130,17 +24911,17 @@ rest157:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      32(DI)(R12*1), Y7
-	VMOVUPD      32(SI)(R12*1), Y6
+	VMOVUPD      32(R10)(R15*1), Y7
+	VMOVUPD      32(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -26152,7 +24933,7 @@ rest157:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, 32(CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -26190,21 +24971,21 @@ rest157:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DI)(R12*1), Y5
-	VMOVUPD      32(SI)(R12*1), Y4
+	VMOVUPD      32(R10)(R15*1), Y5
+	VMOVUPD      32(R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   96(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -26248,17 +25029,17 @@ rest157:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      96(DI)(R12*1), Y8
-	VMOVUPD      96(SI)(R12*1), Y7
+	VMOVUPD      96(R10)(R15*1), Y8
+	VMOVUPD      96(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -26270,7 +25051,7 @@ rest157:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 96(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -26308,22 +25089,22 @@ rest157:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(DI)(R12*1), Y6
-	VMOVUPD      96(SI)(R12*1), Y5
+	VMOVUPD      96(R10)(R15*1), Y6
+	VMOVUPD      96(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R10)(R11*1), Y4
+	VPBROADCASTB 2(R13)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   160(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   160(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -26367,17 +25148,17 @@ rest157:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      160(DI)(R12*1), Y8
-	VMOVUPD      160(SI)(R12*1), Y7
+	VMOVUPD      160(R10)(R15*1), Y8
+	VMOVUPD      160(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R13)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -26389,7 +25170,7 @@ rest157:
 	VPBROADCASTB 2(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 160(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 160(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -26427,21 +25208,21 @@ rest157:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y4
+	VPBROADCASTB 2(R12)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      160(DI)(R12*1), Y6
-	VMOVUPD      160(SI)(R12*1), Y5
+	VMOVUPD      160(R10)(R15*1), Y6
+	VMOVUPD      160(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R12)(R14*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(R10)(R11*1), Y5
+	VPBROADCASTB 3(R13)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   224(DX)(R12*1), Y5, Y4
+	VMASKMOVPD   224(DI)(R15*1), Y5, Y4
 	VSUBPD       176(SP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -26485,17 +25266,17 @@ rest157:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y5, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 3(R9)(R11*1), Y7
+	VPBROADCASTB 3(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      144(SP), Y5
-	VMOVUPD      224(DI)(R12*1), Y9
-	VMOVUPD      224(SI)(R12*1), Y8
+	VMOVUPD      224(R10)(R15*1), Y9
+	VMOVUPD      224(R9)(R15*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y8
+	VPBROADCASTB 3(R13)(R14*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -26507,7 +25288,7 @@ rest157:
 	VPBROADCASTB 3(SP), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 224(CX)(R12*1)
+	VMASKMOVPD   Y5, Y6, 224(CX)(R15*1)
 	VMAXPD       Y1, Y10, Y5
 	VMINPD       Y1, Y10, Y6
 	VADDPD       Y6, Y5, Y7
@@ -26545,11 +25326,11 @@ rest157:
 	VSUBPD       Y11, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y4, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y5
+	VPBROADCASTB 3(R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      224(DI)(R12*1), Y7
-	VMOVUPD      224(SI)(R12*1), Y6
+	VMOVUPD      224(R10)(R15*1), Y7
+	VMOVUPD      224(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
@@ -26565,21 +25346,21 @@ rest157:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done159
+	JMP          done197
 
-half158:
-	CMPQ         R8, $0x08
-	JBE          one160
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
+half196:
+	CMPQ         R11, $0x08
+	JBE          one198
+	MOVQ         R15, R14
+	SHRQ         $0x06, R14
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R12*1), Y3, Y2
+	VMASKMOVPD   (DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -26623,17 +25404,17 @@ half158:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      (DI)(R12*1), Y7
-	VMOVUPD      (SI)(R12*1), Y6
+	VMOVUPD      (R10)(R15*1), Y7
+	VMOVUPD      (R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -26645,7 +25426,7 @@ half158:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, (CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -26683,21 +25464,21 @@ half158:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DI)(R12*1), Y5
-	VMOVUPD      (SI)(R12*1), Y4
+	VMOVUPD      (R10)(R15*1), Y5
+	VMOVUPD      (R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   64(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -26741,17 +25522,17 @@ half158:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      64(DI)(R12*1), Y8
-	VMOVUPD      64(SI)(R12*1), Y7
+	VMOVUPD      64(R10)(R15*1), Y8
+	VMOVUPD      64(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -26763,7 +25544,7 @@ half158:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 64(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -26801,11 +25582,11 @@ half158:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(DI)(R12*1), Y6
-	VMOVUPD      64(SI)(R12*1), Y5
+	VMOVUPD      64(R10)(R15*1), Y6
+	VMOVUPD      64(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -26820,14 +25601,14 @@ half158:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R12*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -26871,17 +25652,17 @@ half158:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      32(DI)(R12*1), Y7
-	VMOVUPD      32(SI)(R12*1), Y6
+	VMOVUPD      32(R10)(R15*1), Y7
+	VMOVUPD      32(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -26893,7 +25674,7 @@ half158:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, 32(CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -26931,21 +25712,21 @@ half158:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DI)(R12*1), Y5
-	VMOVUPD      32(SI)(R12*1), Y4
+	VMOVUPD      32(R10)(R15*1), Y5
+	VMOVUPD      32(R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R12)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R13)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(DX)(R12*1), Y4, Y3
+	VMASKMOVPD   96(DI)(R15*1), Y4, Y3
 	VSUBPD       176(SP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -26989,17 +25770,17 @@ half158:
 	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y4, Y9, Y9
 	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
+	VPBROADCASTB 1(R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      144(SP), Y4
-	VMOVUPD      96(DI)(R12*1), Y8
-	VMOVUPD      96(SI)(R12*1), Y7
+	VMOVUPD      96(R10)(R15*1), Y8
+	VMOVUPD      96(R9)(R15*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VPBROADCASTB 1(R13)(R14*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -27011,7 +25792,7 @@ half158:
 	VPBROADCASTB 1(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(CX)(R12*1)
+	VMASKMOVPD   Y4, Y5, 96(CX)(R15*1)
 	VMAXPD       Y1, Y9, Y4
 	VMINPD       Y1, Y9, Y5
 	VADDPD       Y5, Y4, Y6
@@ -27049,11 +25830,11 @@ half158:
 	VSUBPD       Y10, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R12)(R14*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(DI)(R12*1), Y6
-	VMOVUPD      96(SI)(R12*1), Y5
+	VMOVUPD      96(R10)(R15*1), Y6
+	VMOVUPD      96(R9)(R15*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -27068,19 +25849,19 @@ half158:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
-	JMP          done159
+	JMP          done197
 
-one160:
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
+one198:
+	MOVQ         R15, R14
+	SHRQ         $0x06, R14
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (DX)(R12*1), Y3, Y2
+	VMASKMOVPD   (DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -27124,17 +25905,17 @@ one160:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      (DI)(R12*1), Y7
-	VMOVUPD      (SI)(R12*1), Y6
+	VMOVUPD      (R10)(R15*1), Y7
+	VMOVUPD      (R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -27146,7 +25927,7 @@ one160:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, (CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -27184,11 +25965,11 @@ one160:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DI)(R12*1), Y5
-	VMOVUPD      (SI)(R12*1), Y4
+	VMOVUPD      (R10)(R15*1), Y5
+	VMOVUPD      (R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
 	VMOVUPD      16(SP), Y3
@@ -27202,14 +25983,14 @@ one160:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 16(SP)
 	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R12)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R13)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(DX)(R12*1), Y3, Y2
+	VMASKMOVPD   32(DI)(R15*1), Y3, Y2
 	VSUBPD       176(SP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -27253,17 +26034,17 @@ one160:
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y8, Y8
 	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R12)(R14*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMOVUPD      144(SP), Y3
-	VMOVUPD      32(DI)(R12*1), Y7
-	VMOVUPD      32(SI)(R12*1), Y6
+	VMOVUPD      32(R10)(R15*1), Y7
+	VMOVUPD      32(R9)(R15*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y6, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R13)(R14*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -27275,7 +26056,7 @@ one160:
 	VPBROADCASTB (SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(CX)(R12*1)
+	VMASKMOVPD   Y3, Y4, 32(CX)(R15*1)
 	VMAXPD       Y1, Y8, Y3
 	VMINPD       Y1, Y8, Y4
 	VADDPD       Y4, Y3, Y5
@@ -27313,11 +26094,11 @@ one160:
 	VSUBPD       Y9, Y3, Y3
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R12)(R14*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DI)(R12*1), Y5
-	VMOVUPD      32(SI)(R12*1), Y4
+	VMOVUPD      32(R10)(R15*1), Y5
+	VMOVUPD      32(R9)(R15*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
 	VMOVUPD      80(SP), Y3
@@ -27332,7 +26113,7 @@ one160:
 	VMOVUPD      Y3, 80(SP)
 	VMOVUPD      Y4, 112(SP)
 
-done159:
+done197:
 	VMOVUPD      16(SP), Y2
 	VMOVUPD      48(SP), Y3
 	VMOVUPD      80(SP), Y4
@@ -27368,1831 +26149,52 @@ done159:
 	VADDPD       X3, X2, X2
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), R8
-	SHLQ         $0x03, R8
-	ADDQ         R8, DX
-	MOVQ         dstStride+24(FP), R8
-	SHLQ         $0x03, R8
-	ADDQ         R8, CX
-	MOVQ         words+80(FP), R8
-	SHLQ         $0x03, R8
-	ADDQ         R8, R9
-	ADDQ         R8, R10
-	ADDQ         $0x18, BX
+	MOVQ         stride+40(FP), R11
+	SHLQ         $0x03, R11
+	ADDQ         R11, DI
+	MOVQ         dstStride+24(FP), R11
+	SHLQ         $0x03, R11
+	ADDQ         R11, CX
+	MOVQ         words+80(FP), R11
+	SHLQ         $0x03, R11
+	ADDQ         R11, R12
+	ADDQ         R11, R13
+	ADDQ         $0x18, R8
 	DECQ         8(SP)
-	JNZ          row154
+	JNZ          row192
 
-last156:
-	VZEROUPPER
-	RET
+last194:
+	TESTQ SI, SI
+	JZ    none204
 
-// func bceGradStream64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradStream64AVX2(SB), NOSPLIT, $176-112
-	MOVQ    sum+0(FP), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    x+32(FP), DX
-	MOVQ    p+88(FP), BX
-	MOVQ    rows+48(FP), SI
-	MOVQ    SI, 8(SP)
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	TESTQ   SI, SI
-	JZ      last163
+more203:
+	TESTQ      $0x00000f00, DX
+	JNZ        same205
+	PREFETCHT0 16384(DX)
 
-row161:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 16(SP)
-	VMOVUPD      Y2, 48(SP)
-	VMOVUPD      Y2, 80(SP)
-	VMOVUPD      Y2, 112(SP)
-	VBROADCASTSD (BX), Y2
-	VMOVUPD      Y2, 144(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest164
+same205:
+	VMOVUPD  (BX), Y0
+	VMOVNTPD Y0, (DX)
+	VMOVUPD  32(BX), Y0
+	VMOVNTPD Y0, 32(DX)
+	VMOVUPD  64(BX), Y0
+	VMOVNTPD Y0, 64(DX)
+	VMOVUPD  96(BX), Y0
+	VMOVNTPD Y0, 96(DX)
+	VMOVUPD  128(BX), Y0
+	VMOVNTPD Y0, 128(DX)
+	VMOVUPD  160(BX), Y0
+	VMOVNTPD Y0, 160(DX)
+	VMOVUPD  192(BX), Y0
+	VMOVNTPD Y0, 192(DX)
+	VMOVUPD  224(BX), Y0
+	VMOVNTPD Y0, 224(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more203
 
-group162:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      (DX)(R10*1), Y3
-	PREFETCHT0   12288(DX)(R10*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMOVUPD      64(DX)(R10*1), Y7
-	PREFETCHT0   12352(DX)(R10*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVNTPD     Y5, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVNTPD     Y3, 64(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPD      128(DX)(R10*1), Y4
-	PREFETCHT0   12416(DX)(R10*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMOVUPD      192(DX)(R10*1), Y8
-	PREFETCHT0   12480(DX)(R10*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      144(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
-	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VMOVNTPD     Y6, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVNTPD     Y4, 192(CX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      32(DX)(R10*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMOVUPD      96(DX)(R10*1), Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVNTPD     Y5, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVNTPD     Y3, 96(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPD      160(DX)(R10*1), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMOVUPD      224(DX)(R10*1), Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      144(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
-	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VMOVNTPD     Y6, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVNTPD     Y4, 224(CX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	ADDQ         $+256, R10
-	SUBQ         $0x00000020, SI
-	JGE          group162
-
-rest164:
-	ADDQ         $0x00000020, SI
-	JZ           done166
-	MOVQ         $-1, R9
-	BZHIQ        SI, R9, R9
-	MOVQ         R9, (SP)
-	CMPQ         SI, $0x10
-	JBE          half165
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(DX)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(SP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPD   128(DX)(R10*1), Y5, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMASKMOVPD   192(DX)(R10*1), Y9, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      144(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
-	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VPBROADCASTB 2(SP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y6, Y4, 128(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 3(SP), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y4, Y6, 192(CX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(DX)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(SP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPD   160(DX)(R10*1), Y5, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMASKMOVPD   224(DX)(R10*1), Y9, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      144(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
-	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VPBROADCASTB 2(SP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y6, Y4, 160(CX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 3(SP), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y4, Y6, 224(CX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	JMP          done166
-
-half165:
-	CMPQ         SI, $0x08
-	JBE          one167
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(DX)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(SP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(DX)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      144(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(CX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(SP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(CX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	JMP          done166
-
-one167:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, (CX)(R10*1)
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      16(SP), Y3
-	VMOVUPD      48(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 16(SP)
-	VMOVUPD      Y4, 48(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(DX)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      144(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB (SP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, 32(CX)(R10*1)
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      80(SP), Y3
-	VMOVUPD      112(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 80(SP)
-	VMOVUPD      Y4, 112(SP)
-
-done166:
-	VMOVUPD      16(SP), Y2
-	VMOVUPD      48(SP), Y3
-	VMOVUPD      80(SP), Y4
-	VMOVUPD      112(SP), Y5
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y4, Y2, Y5
-	VMAXPD       Y4, Y2, Y6
-	VMINPD       Y4, Y2, Y4
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X4
-	VEXTRACTF128 $0x01, Y3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X4
-	VUNPCKHPD    X3, X3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
-	VMOVAPD      X5, X2
-	VADDPD       X3, X2, X2
-	VMOVSD       X2, (AX)
-	ADDQ         $0x08, AX
-	MOVQ         stride+40(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DX
-	MOVQ         dstStride+24(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, CX
-	MOVQ         words+80(FP), SI
-	SHLQ         $0x03, SI
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x18, BX
-	DECQ         8(SP)
-	JNZ          row161
-
-last163:
-	SFENCE
+none204:
 	VZEROUPPER
 	RET
 
@@ -29212,17 +26214,17 @@ TEXT ·bceSums64AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	TESTQ        DX, DX
-	JZ           last170
+	JZ           last208
 
-row168:
+row206:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	XORQ   R8, R8
 	MOVQ   n+56(FP), DX
 	SUBQ   $0x00000020, DX
-	JL     rest171
+	JL     rest209
 
-group169:
+group207:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -29402,13 +26404,13 @@ group169:
 	VMOVAPD          Z9, Z3
 	ADDQ             $+256, R8
 	SUBQ             $0x00000020, DX
-	JGE              group169
+	JGE              group207
 
-rest171:
+rest209:
 	ADDQ             $0x00000020, DX
-	JZ               done173
+	JZ               done211
 	CMPQ             DX, $0x10
-	JBE              half172
+	JBE              half210
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -29582,11 +26584,11 @@ rest171:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done173
+	JMP              done211
 
-half172:
+half210:
 	CMPQ             DX, $0x08
-	JBE              one174
+	JBE              one212
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -29698,9 +26700,9 @@ half172:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done173
+	JMP              done211
 
-one174:
+one212:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -29782,7 +26784,7 @@ one174:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-done173:
+done211:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -29824,79 +26826,102 @@ done173:
 	ADDQ          DX, BX
 	ADDQ          DX, SI
 	DECQ          (SP)
-	JNZ           row168
+	JNZ           row206
 
-last170:
+last208:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGrad64AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGrad64AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         dst+16(FP), CX
-	MOVQ         x+32(FP), DX
-	MOVQ         p+88(FP), BX
-	MOVQ         rows+48(FP), SI
-	MOVQ         SI, 8(SP)
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
+	MOVQ         to+112(FP), DX
+	MOVQ         from+120(FP), BX
+	MOVQ         blocks+128(FP), SI
+	MOVQ         x+32(FP), DI
+	MOVQ         p+88(FP), R8
+	MOVQ         rows+48(FP), R9
+	MOVQ         R9, 8(SP)
+	MOVQ         pos+64(FP), R10
+	MOVQ         neg+72(FP), R11
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ        SI, SI
-	JZ           last177
+	TESTQ        R9, R9
+	JZ           last215
 
-row175:
+row213:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	VBROADCASTSD (BX), Z8
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest178
+	VBROADCASTSD (R8), Z8
+	XORQ         R13, R13
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x00000020, R9
+	JL           rest216
 
-group176:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+group214:
+	TESTQ      SI, SI
+	JZ         none220
+	TESTQ      $0x00000f00, DX
+	JNZ        same221
+	PREFETCHT0 16384(DX)
+
+same221:
+	VMOVUPD  (BX), Z9
+	VMOVNTPD Z9, (DX)
+	VMOVUPD  64(BX), Z9
+	VMOVNTPD Z9, 64(DX)
+	VMOVUPD  128(BX), Z9
+	VMOVNTPD Z9, 128(DX)
+	VMOVUPD  192(BX), Z9
+	VMOVNTPD Z9, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none220:
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          (DX)(R10*1), Z10
-	PREFETCHT0       12288(DX)(R10*1)
+	VMOVUPD          (DI)(R13*1), Z10
+	PREFETCHT0       12288(DI)(R13*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
 	VORPD            Z2, Z10, Z10
 	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
+	KMOVB            1(R10)(R12*1), K1
+	KMOVB            1(R11)(R12*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD          64(DX)(R10*1), Z12
-	PREFETCHT0       12352(DX)(R10*1)
+	VMOVUPD          64(DI)(R13*1), Z12
+	PREFETCHT0       12352(DI)(R13*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z12, Z5, K3, Z11
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
+	KMOVB            2(R10)(R12*1), K1
+	KMOVB            2(R11)(R12*1), K4
 	KORW             K1, K4, K4
-	VMOVUPD          128(DX)(R10*1), Z14
-	PREFETCHT0       12416(DX)(R10*1)
+	VMOVUPD          128(DI)(R13*1), Z14
+	PREFETCHT0       12416(DI)(R13*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z14, Z5, K4, Z13
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
+	KMOVB            3(R10)(R12*1), K1
+	KMOVB            3(R11)(R12*1), K5
 	KORW             K1, K5, K5
-	VMOVUPD          192(DX)(R10*1), Z16
-	PREFETCHT0       12480(DX)(R10*1)
+	VMOVUPD          192(DI)(R13*1), Z16
+	PREFETCHT0       12480(DI)(R13*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z16, Z5, K5, Z15
@@ -29978,53 +27003,53 @@ group176:
 	VMULPD.Z         Z19, Z20, K3, Z20
 	VMULPD.Z         Z21, Z22, K4, Z22
 	VMULPD.Z         Z23, Z24, K5, Z24
-	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
 	VMULPD           Z18, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z10, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
 	VMULPD           Z20, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, 64(CX)(R10*1)
+	VMOVUPD          Z10, 64(CX)(R13*1)
 	VADDPD           Z20, Z18, Z10
 	VFMADD213PD      Z10, Z20, Z18
 	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
+	KMOVB            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
 	VMULPD           Z22, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
 	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z10, 128(CX)(R13*1)
+	KMOVB            3(R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            3(R8)(R9*1), K2
+	KMOVB            3(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
 	VMULPD           Z24, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
 	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 192(CX)(R10*1)
+	VMOVUPD          Z10, 192(CX)(R13*1)
 	VADDPD           Z24, Z22, Z10
 	VFMADD213PD      Z10, Z24, Z22
 	VADDPD           Z22, Z18, Z10
@@ -30081,51 +27106,71 @@ group176:
 	VSUBPD           Z11, Z9, Z9
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
-	ADDQ             $+256, R10
-	SUBQ             $0x00000020, SI
-	JGE              group176
+	ADDQ             $+256, R13
+	SUBQ             $0x00000020, R9
+	JGE              group214
 
-rest178:
-	ADDQ             $0x00000020, SI
-	JZ               done180
-	MOVQ             $-1, R9
-	BZHIQ            SI, R9, R9
-	MOVQ             R9, (SP)
-	CMPQ             SI, $0x10
-	JBE              half179
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+rest216:
+	ADDQ       $0x00000020, R9
+	JZ         done218
+	TESTQ      SI, SI
+	JZ         none222
+	TESTQ      $0x00000f00, DX
+	JNZ        same223
+	PREFETCHT0 16384(DX)
+
+same223:
+	VMOVUPD  (BX), Z9
+	VMOVNTPD Z9, (DX)
+	VMOVUPD  64(BX), Z9
+	VMOVNTPD Z9, 64(DX)
+	VMOVUPD  128(BX), Z9
+	VMOVNTPD Z9, 128(DX)
+	VMOVUPD  192(BX), Z9
+	VMOVNTPD Z9, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none222:
+	MOVQ             $-1, R12
+	BZHIQ            R9, R12, R12
+	MOVQ             R12, (SP)
+	CMPQ             R9, $0x10
+	JBE              half217
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VMOVUPD.Z        (DI)(R13*1), K2, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
 	VORPD            Z2, Z10, Z10
 	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
+	KMOVB            1(R10)(R12*1), K1
+	KMOVB            1(R11)(R12*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VMOVUPD.Z        64(DI)(R13*1), K3, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z12, Z5, K3, Z11
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
+	KMOVB            2(R10)(R12*1), K1
+	KMOVB            2(R11)(R12*1), K4
 	KORW             K1, K4, K4
-	VMOVUPD.Z        128(DX)(R10*1), K4, Z14
+	VMOVUPD.Z        128(DI)(R13*1), K4, Z14
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z14, Z5, K4, Z13
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
+	KMOVB            3(R10)(R12*1), K1
+	KMOVB            3(R11)(R12*1), K5
 	KORW             K1, K5, K5
-	VMOVUPD.Z        192(DX)(R10*1), K5, Z16
+	VMOVUPD.Z        192(DI)(R13*1), K5, Z16
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z16, Z5, K5, Z15
@@ -30207,10 +27252,10 @@ rest178:
 	VMULPD.Z         Z19, Z20, K3, Z20
 	VMULPD.Z         Z21, Z22, K4, Z22
 	VMULPD.Z         Z23, Z24, K5, Z24
-	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
@@ -30218,11 +27263,11 @@ rest178:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z10, K1, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
@@ -30230,14 +27275,14 @@ rest178:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            1(SP), K1
-	VMOVUPD          Z10, K1, 64(CX)(R10*1)
+	VMOVUPD          Z10, K1, 64(CX)(R13*1)
 	VADDPD           Z20, Z18, Z10
 	VFMADD213PD      Z10, Z20, Z18
 	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
+	KMOVB            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
@@ -30245,11 +27290,11 @@ rest178:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
 	VDIVPD.Z         Z11, Z10, K2, Z10
 	KMOVB            2(SP), K1
-	VMOVUPD          Z10, K1, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z10, K1, 128(CX)(R13*1)
+	KMOVB            3(R10)(R12*1), K1
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            3(R8)(R9*1), K2
+	KMOVB            3(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
@@ -30257,7 +27302,7 @@ rest178:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            3(SP), K1
-	VMOVUPD          Z8, K1, 192(CX)(R10*1)
+	VMOVUPD          Z8, K1, 192(CX)(R13*1)
 	VADDPD           Z24, Z22, Z8
 	VFMADD213PD      Z8, Z24, Z22
 	VADDPD           Z22, Z18, Z8
@@ -30314,26 +27359,26 @@ rest178:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done180
+	JMP              done218
 
-half179:
-	CMPQ             SI, $0x08
-	JBE              one181
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+half217:
+	CMPQ             R9, $0x08
+	JBE              one219
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VMOVUPD.Z        (DI)(R13*1), K2, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
 	VORPD            Z2, Z10, Z10
 	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
+	KMOVB            1(R10)(R12*1), K1
+	KMOVB            1(R11)(R12*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
+	VMOVUPD.Z        64(DI)(R13*1), K3, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z12, Z5, K3, Z11
@@ -30377,10 +27422,10 @@ half179:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD.Z         Z13, Z14, K2, Z14
 	VMULPD.Z         Z15, Z16, K3, Z16
-	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R10)(R12*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
@@ -30388,11 +27433,11 @@ half179:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z10, K1, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
@@ -30400,7 +27445,7 @@ half179:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            1(SP), K1
-	VMOVUPD          Z8, K1, 64(CX)(R10*1)
+	VMOVUPD          Z8, K1, 64(CX)(R13*1)
 	VADDPD           Z16, Z14, Z8
 	VFMADD213PD      Z8, Z16, Z14
 	VADDPD           Z11, Z9, Z9
@@ -30454,15 +27499,15 @@ half179:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done180
+	JMP              done218
 
-one181:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+one219:
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
+	VMOVUPD.Z        (DI)(R13*1), K2, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VXORPS           Y5, Y5, Y5
 	VMAXPD.Z         Z10, Z5, K2, Z9
@@ -30487,10 +27532,10 @@ one181:
 	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
 	VPSLLQ           $0x34, Z11, Z11
 	VMULPD.Z         Z11, Z12, K2, Z12
-	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R10)(R12*1), K1
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            (R8)(R9*1), K2
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
@@ -30498,7 +27543,7 @@ one181:
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            (SP), K1
-	VMOVUPD          Z8, K1, (CX)(R10*1)
+	VMOVUPD          Z8, K1, (CX)(R13*1)
 	VADDPD           Z9, Z3, Z8
 	VMAXPD           Z9, Z3, Z10
 	VMINPD           Z9, Z3, Z9
@@ -30550,7 +27595,7 @@ one181:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-done180:
+done218:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -30584,21 +27629,44 @@ done180:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DX
-	MOVQ          dstStride+24(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, CX
-	MOVQ          words+80(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DI
-	ADDQ          SI, R8
-	ADDQ          $0x18, BX
+	MOVQ          stride+40(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, DI
+	MOVQ          dstStride+24(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, CX
+	MOVQ          words+80(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, R10
+	ADDQ          R9, R11
+	ADDQ          $0x18, R8
 	DECQ          8(SP)
-	JNZ           row175
+	JNZ           row213
 
-last177:
+last215:
+	TESTQ SI, SI
+	JZ    none225
+
+more224:
+	TESTQ      $0x00000f00, DX
+	JNZ        same226
+	PREFETCHT0 16384(DX)
+
+same226:
+	VMOVUPD  (BX), Z0
+	VMOVNTPD Z0, (DX)
+	VMOVUPD  64(BX), Z0
+	VMOVNTPD Z0, 64(DX)
+	VMOVUPD  128(BX), Z0
+	VMOVNTPD Z0, 128(DX)
+	VMOVUPD  192(BX), Z0
+	VMOVNTPD Z0, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more224
+
+none225:
 	VZEROUPPER
 	RET
 
@@ -30619,9 +27687,9 @@ TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	TESTQ        BX, BX
-	JZ           last184
+	JZ           last229
 
-row182:
+row227:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VBROADCASTSD 8(DX), Z8
@@ -30629,9 +27697,9 @@ row182:
 	XORQ         R9, R9
 	MOVQ         n+56(FP), BX
 	SUBQ         $0x00000020, BX
-	JL           rest185
+	JL           rest230
 
-group183:
+group228:
 	MOVQ             R9, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -30855,13 +27923,13 @@ group183:
 	VMOVAPD          Z11, Z3
 	ADDQ             $+256, R9
 	SUBQ             $0x00000020, BX
-	JGE              group183
+	JGE              group228
 
-rest185:
+rest230:
 	ADDQ             $0x00000020, BX
-	JZ               done187
+	JZ               done232
 	CMPQ             BX, $0x10
-	JBE              half186
+	JBE              half231
 	MOVQ             R9, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -31079,11 +28147,11 @@ rest185:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done187
+	JMP              done232
 
-half186:
+half231:
 	CMPQ             BX, $0x08
-	JBE              one188
+	JBE              one233
 	MOVQ             R9, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -31217,9 +28285,9 @@ half186:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done187
+	JMP              done232
 
-one188:
+one233:
 	MOVQ             R9, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -31312,7 +28380,7 @@ one188:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-done187:
+done232:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -31355,51 +28423,74 @@ done187:
 	ADDQ          BX, DI
 	ADDQ          $0x18, DX
 	DECQ          (SP)
-	JNZ           row182
+	JNZ           row227
 
-last184:
+last229:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         dst+16(FP), CX
-	MOVQ         x+32(FP), DX
-	MOVQ         p+88(FP), BX
-	MOVQ         rows+48(FP), SI
-	MOVQ         SI, 8(SP)
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
+	MOVQ         to+112(FP), DX
+	MOVQ         from+120(FP), BX
+	MOVQ         blocks+128(FP), SI
+	MOVQ         x+32(FP), DI
+	MOVQ         p+88(FP), R8
+	MOVQ         rows+48(FP), R9
+	MOVQ         R9, 8(SP)
+	MOVQ         pos+64(FP), R10
+	MOVQ         neg+72(FP), R11
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ        SI, SI
-	JZ           last191
+	TESTQ        R9, R9
+	JZ           last236
 
-row189:
+row234:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	VBROADCASTSD (BX), Z8
-	VBROADCASTSD 8(BX), Z9
-	VBROADCASTSD 16(BX), Z10
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest192
+	VBROADCASTSD (R8), Z8
+	VBROADCASTSD 8(R8), Z9
+	VBROADCASTSD 16(R8), Z10
+	XORQ         R13, R13
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x00000020, R9
+	JL           rest237
 
-group190:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+group235:
+	TESTQ      SI, SI
+	JZ         none241
+	TESTQ      $0x00000f00, DX
+	JNZ        same242
+	PREFETCHT0 16384(DX)
+
+same242:
+	VMOVUPD  (BX), Z11
+	VMOVNTPD Z11, (DX)
+	VMOVUPD  64(BX), Z11
+	VMOVNTPD Z11, 64(DX)
+	VMOVUPD  128(BX), Z11
+	VMOVNTPD Z11, 128(DX)
+	VMOVUPD  192(BX), Z11
+	VMOVNTPD Z11, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none241:
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          (DX)(R10*1), Z11
-	PREFETCHT0       12288(DX)(R10*1)
+	VMOVUPD          (DI)(R13*1), Z11
+	PREFETCHT0       12288(DI)(R13*1)
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -31416,11 +28507,11 @@ group190:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
+	KMOVB            1(R10)(R12*1), K3
+	KMOVB            1(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          64(DX)(R10*1), Z14
-	PREFETCHT0       12352(DX)(R10*1)
+	VMOVUPD          64(DI)(R13*1), Z14
+	PREFETCHT0       12352(DI)(R13*1)
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -31477,32 +28568,32 @@ group190:
 	VPSLLQ           $0x34, Z19, Z19
 	VMULPD.Z         Z17, Z18, K2, Z18
 	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (DI)(R9*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
+	KMOVB            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z18, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z12, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z20, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(CX)(R10*1)
+	VMOVUPD          Z12, 64(CX)(R13*1)
 	VADDPD           Z20, Z18, Z12
 	VFMADD213PD      Z12, Z20, Z18
 	VADDPD           Z14, Z11, Z11
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K2
+	KMOVB            2(R10)(R12*1), K1
+	KMOVB            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          128(DX)(R10*1), Z12
-	PREFETCHT0       12416(DX)(R10*1)
+	VMOVUPD          128(DI)(R13*1), Z12
+	PREFETCHT0       12416(DI)(R13*1)
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -31519,11 +28610,11 @@ group190:
 	VCMPPD           $0x11, Z5, Z13, K1
 	VORPD            Z2, Z13, Z13
 	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(DI)(R9*1), K3
-	KMOVB            3(R8)(R9*1), K4
+	KMOVB            3(R10)(R12*1), K3
+	KMOVB            3(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          192(DX)(R10*1), Z15
-	PREFETCHT0       12480(DX)(R10*1)
+	VMOVUPD          192(DI)(R13*1), Z15
+	PREFETCHT0       12480(DI)(R13*1)
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z19
 	VSUBPD           Z19, Z16, Z17
@@ -31580,24 +28671,24 @@ group190:
 	VPSLLQ           $0x34, Z21, Z21
 	VMULPD.Z         Z19, Z20, K2, Z20
 	VMULPD.Z         Z21, Z22, K4, Z22
-	KMOVB            2(DI)(R9*1), K2
+	KMOVB            2(R10)(R12*1), K2
 	VMOVUPD          Z8, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R8)(R9*1), K4
+	KMOVB            2(R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z20, Z13, K1, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
 	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z13, 128(CX)(R13*1)
+	KMOVB            3(R10)(R12*1), K1
 	VMOVUPD          Z8, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R8)(R9*1), K2
+	KMOVB            3(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z22, Z13, K3, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z14
 	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(CX)(R10*1)
+	VMOVUPD          Z13, 192(CX)(R13*1)
 	VADDPD           Z22, Z20, Z13
 	VFMADD213PD      Z13, Z22, Z20
 	VADDPD           Z20, Z18, Z13
@@ -31654,24 +28745,44 @@ group190:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
-	ADDQ             $+256, R10
-	SUBQ             $0x00000020, SI
-	JGE              group190
+	ADDQ             $+256, R13
+	SUBQ             $0x00000020, R9
+	JGE              group235
 
-rest192:
-	ADDQ             $0x00000020, SI
-	JZ               done194
-	MOVQ             $-1, R9
-	BZHIQ            SI, R9, R9
-	MOVQ             R9, (SP)
-	CMPQ             SI, $0x10
-	JBE              half193
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+rest237:
+	ADDQ       $0x00000020, R9
+	JZ         done239
+	TESTQ      SI, SI
+	JZ         none243
+	TESTQ      $0x00000f00, DX
+	JNZ        same244
+	PREFETCHT0 16384(DX)
+
+same244:
+	VMOVUPD  (BX), Z11
+	VMOVNTPD Z11, (DX)
+	VMOVUPD  64(BX), Z11
+	VMOVNTPD Z11, 64(DX)
+	VMOVUPD  128(BX), Z11
+	VMOVNTPD Z11, 128(DX)
+	VMOVUPD  192(BX), Z11
+	VMOVNTPD Z11, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none243:
+	MOVQ             $-1, R12
+	BZHIQ            R9, R12, R12
+	MOVQ             R12, (SP)
+	CMPQ             R9, $0x10
+	JBE              half238
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VMOVUPD.Z        (DI)(R13*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -31688,10 +28799,10 @@ rest192:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
+	KMOVB            1(R10)(R12*1), K3
+	KMOVB            1(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        64(DX)(R10*1), K4, Z14
+	VMOVUPD.Z        64(DI)(R13*1), K4, Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -31748,33 +28859,33 @@ rest192:
 	VPSLLQ           $0x34, Z19, Z19
 	VMULPD.Z         Z17, Z18, K2, Z18
 	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (DI)(R9*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
+	KMOVB            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z18, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	KMOVB            (SP), K1
-	VMOVUPD          Z12, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z12, K1, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z20, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
 	KMOVB            1(SP), K1
-	VMOVUPD          Z12, K1, 64(CX)(R10*1)
+	VMOVUPD          Z12, K1, 64(CX)(R13*1)
 	VADDPD           Z20, Z18, Z12
 	VFMADD213PD      Z12, Z20, Z18
 	VADDPD           Z14, Z11, Z11
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K2
+	KMOVB            2(R10)(R12*1), K1
+	KMOVB            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        128(DX)(R10*1), K2, Z12
+	VMOVUPD.Z        128(DI)(R13*1), K2, Z12
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -31791,10 +28902,10 @@ rest192:
 	VCMPPD           $0x11, Z5, Z13, K1
 	VORPD            Z2, Z13, Z13
 	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(DI)(R9*1), K3
-	KMOVB            3(R8)(R9*1), K4
+	KMOVB            3(R10)(R12*1), K3
+	KMOVB            3(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        192(DX)(R10*1), K4, Z15
+	VMOVUPD.Z        192(DI)(R13*1), K4, Z15
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z17
 	VSUBPD           Z17, Z16, Z19
@@ -31851,26 +28962,26 @@ rest192:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z10, Z15, K2, Z15
 	VMULPD.Z         Z17, Z20, K4, Z20
-	KMOVB            2(DI)(R9*1), K2
+	KMOVB            2(R10)(R12*1), K2
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            2(R8)(R9*1), K4
+	KMOVB            2(R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z15, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
 	VDIVPD.Z         Z13, Z10, K4, Z10
 	KMOVB            2(SP), K1
-	VMOVUPD          Z10, K1, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z10, K1, 128(CX)(R13*1)
+	KMOVB            3(R10)(R12*1), K1
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            3(R8)(R9*1), K2
+	KMOVB            3(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z20, Z8, K3, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            3(SP), K1
-	VMOVUPD          Z8, K1, 192(CX)(R10*1)
+	VMOVUPD          Z8, K1, 192(CX)(R13*1)
 	VADDPD           Z20, Z15, Z8
 	VFMADD213PD      Z8, Z20, Z15
 	VADDPD           Z15, Z18, Z8
@@ -31927,17 +29038,17 @@ rest192:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done194
+	JMP              done239
 
-half193:
-	CMPQ             SI, $0x08
-	JBE              one195
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+half238:
+	CMPQ             R9, $0x08
+	JBE              one240
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VMOVUPD.Z        (DI)(R13*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -31954,10 +29065,10 @@ half193:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
+	KMOVB            1(R10)(R12*1), K3
+	KMOVB            1(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        64(DX)(R10*1), K4, Z14
+	VMOVUPD.Z        64(DI)(R13*1), K4, Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z16
 	VSUBPD           Z16, Z15, Z17
@@ -32014,26 +29125,26 @@ half193:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z10, Z14, K2, Z14
 	VMULPD.Z         Z16, Z18, K4, Z18
-	KMOVB            (DI)(R9*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            (R8)(R9*1), K4
+	KMOVB            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z14, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
 	VDIVPD.Z         Z12, Z10, K4, Z10
 	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z10, K1, (CX)(R13*1)
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            1(R8)(R9*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z18, Z8, K3, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            1(SP), K1
-	VMOVUPD          Z8, K1, 64(CX)(R10*1)
+	VMOVUPD          Z8, K1, 64(CX)(R13*1)
 	VADDPD           Z18, Z14, Z8
 	VFMADD213PD      Z8, Z18, Z14
 	VADDPD           Z9, Z11, Z11
@@ -32087,15 +29198,15 @@ half193:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	JMP              done194
+	JMP              done239
 
-one195:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
+one240:
+	MOVQ             R13, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z11
+	VMOVUPD.Z        (DI)(R13*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z13
 	VSUBPD           Z13, Z12, Z14
@@ -32132,16 +29243,16 @@ one195:
 	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
 	VPSLLQ           $0x34, Z10, Z10
 	VMULPD.Z         Z10, Z11, K2, Z11
-	KMOVB            (DI)(R9*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            (R8)(R9*1), K3
+	KMOVB            (R11)(R12*1), K3
 	KORW             K2, K3, K3
 	VMULPD           Z11, Z8, K1, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z10
 	VDIVPD.Z         Z10, Z8, K3, Z8
 	KMOVB            (SP), K1
-	VMOVUPD          Z8, K1, (CX)(R10*1)
+	VMOVUPD          Z8, K1, (CX)(R13*1)
 	VADDPD           Z9, Z3, Z8
 	VMAXPD           Z9, Z3, Z10
 	VMINPD           Z9, Z3, Z9
@@ -32193,7 +29304,7 @@ one195:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-done194:
+done239:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -32227,21 +29338,44 @@ done194:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DX
-	MOVQ          dstStride+24(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, CX
-	MOVQ          words+80(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DI
-	ADDQ          SI, R8
-	ADDQ          $0x18, BX
+	MOVQ          stride+40(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, DI
+	MOVQ          dstStride+24(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, CX
+	MOVQ          words+80(FP), R9
+	SHLQ          $0x03, R9
+	ADDQ          R9, R10
+	ADDQ          R9, R11
+	ADDQ          $0x18, R8
 	DECQ          8(SP)
-	JNZ           row189
+	JNZ           row234
 
-last191:
+last236:
+	TESTQ SI, SI
+	JZ    none246
+
+more245:
+	TESTQ      $0x00000f00, DX
+	JNZ        same247
+	PREFETCHT0 16384(DX)
+
+same247:
+	VMOVUPD  (BX), Z0
+	VMOVNTPD Z0, (DX)
+	VMOVUPD  64(BX), Z0
+	VMOVNTPD Z0, 64(DX)
+	VMOVUPD  128(BX), Z0
+	VMOVNTPD Z0, 128(DX)
+	VMOVUPD  192(BX), Z0
+	VMOVNTPD Z0, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more245
+
+none246:
 	VZEROUPPER
 	RET
 
@@ -32264,9 +29398,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $8-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	TESTQ        DI, DI
-	JZ           last198
+	JZ           last250
 
-row196:
+row248:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VBROADCASTSD 8(DX), Z8
@@ -32274,9 +29408,9 @@ row196:
 	XORQ         R11, R11
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000020, DI
-	JL           rest199
+	JL           rest251
 
-group197:
+group249:
 	MOVQ             R11, R10
 	SHRQ             $0x06, R10
 	KMOVB            (R8)(R10*1), K1
@@ -32619,13 +29753,13 @@ group197:
 	VMOVAPD          Z11, Z3
 	ADDQ             $+256, R11
 	SUBQ             $0x00000020, DI
-	JGE              group197
+	JGE              group249
 
-rest199:
+rest251:
 	ADDQ             $0x00000020, DI
-	JZ               done201
+	JZ               done253
 	CMPQ             DI, $0x10
-	JBE              half200
+	JBE              half252
 	MOVQ             R11, R10
 	SHRQ             $0x06, R10
 	KMOVB            (R8)(R10*1), K1
@@ -32962,11 +30096,11 @@ rest199:
 	VSUBPD           Z9, Z10, Z10
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z8, Z3
-	JMP              done201
+	JMP              done253
 
-half200:
+half252:
 	CMPQ             DI, $0x08
-	JBE              one202
+	JBE              one254
 	MOVQ             R11, R10
 	SHRQ             $0x06, R10
 	KMOVB            (R8)(R10*1), K1
@@ -33139,9 +30273,9 @@ half200:
 	VSUBPD           Z9, Z10, Z10
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z8, Z3
-	JMP              done201
+	JMP              done253
 
-one202:
+one254:
 	MOVQ             R11, R10
 	SHRQ             $0x06, R10
 	KMOVB            (R8)(R10*1), K1
@@ -33233,7 +30367,7 @@ one202:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-done201:
+done253:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -33276,53 +30410,76 @@ done201:
 	ADDQ          DI, R9
 	ADDQ          $0x18, DX
 	DECQ          (SP)
-	JNZ           row196
+	JNZ           row248
 
-last198:
+last250:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $16-112
+TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $16-136
 	MOVQ         sum+0(FP), AX
 	MOVQ         dst+16(FP), CX
-	MOVQ         x+32(FP), DX
-	MOVQ         p+88(FP), BX
-	MOVQ         negWeight+96(FP), SI
-	MOVQ         posWeight+104(FP), DI
-	MOVQ         rows+48(FP), R8
-	MOVQ         R8, 8(SP)
-	MOVQ         pos+64(FP), R9
-	MOVQ         neg+72(FP), R10
+	MOVQ         to+112(FP), DX
+	MOVQ         from+120(FP), BX
+	MOVQ         blocks+128(FP), SI
+	MOVQ         x+32(FP), DI
+	MOVQ         p+88(FP), R8
+	MOVQ         negWeight+96(FP), R9
+	MOVQ         posWeight+104(FP), R10
+	MOVQ         rows+48(FP), R11
+	MOVQ         R11, 8(SP)
+	MOVQ         pos+64(FP), R12
+	MOVQ         neg+72(FP), R13
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ        R8, R8
-	JZ           last205
+	TESTQ        R11, R11
+	JZ           last257
 
-row203:
+row255:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	VBROADCASTSD (BX), Z8
-	VBROADCASTSD 8(BX), Z9
-	VBROADCASTSD 16(BX), Z10
-	XORQ         R12, R12
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x00000020, R8
-	JL           rest206
+	VBROADCASTSD (R8), Z8
+	VBROADCASTSD 8(R8), Z9
+	VBROADCASTSD 16(R8), Z10
+	XORQ         R15, R15
+	MOVQ         n+56(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest258
 
-group204:
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+group256:
+	TESTQ      SI, SI
+	JZ         none262
+	TESTQ      $0x00000f00, DX
+	JNZ        same263
+	PREFETCHT0 16384(DX)
+
+same263:
+	VMOVUPD  (BX), Z11
+	VMOVNTPD Z11, (DX)
+	VMOVUPD  64(BX), Z11
+	VMOVNTPD Z11, 64(DX)
+	VMOVUPD  128(BX), Z11
+	VMOVNTPD Z11, 128(DX)
+	VMOVUPD  192(BX), Z11
+	VMOVNTPD Z11, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none262:
+	MOVQ             R15, R14
+	SHRQ             $0x06, R14
+	KMOVB            (R12)(R14*1), K1
+	KMOVB            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          (DX)(R12*1), Z11
-	PREFETCHT0       12288(DX)(R12*1)
+	VMOVUPD          (DI)(R15*1), Z11
+	PREFETCHT0       12288(DI)(R15*1)
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -33339,11 +30496,11 @@ group204:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R9)(R11*1), K3
-	KMOVB            1(R10)(R11*1), K4
+	KMOVB            1(R12)(R14*1), K3
+	KMOVB            1(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          64(DX)(R12*1), Z14
-	PREFETCHT0       12352(DX)(R12*1)
+	VMOVUPD          64(DI)(R15*1), Z14
+	PREFETCHT0       12352(DI)(R15*1)
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -33400,19 +30557,19 @@ group204:
 	VPSLLQ           $0x34, Z19, Z19
 	VMULPD.Z         Z17, Z18, K2, Z18
 	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R12)(R14*1), K2
 	VMOVUPD          Z8, Z12
-	VMOVUPD          (DI)(R12*1), Z15
-	VMOVUPD          (SI)(R12*1), Z13
+	VMOVUPD          (R10)(R15*1), Z15
+	VMOVUPD          (R9)(R15*1), Z13
 	VMOVAPD          Z15, K2, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R10)(R11*1), K4
+	KMOVB            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z18, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (CX)(R12*1)
+	VMOVUPD          Z12, (CX)(R15*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -33450,24 +30607,24 @@ group204:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (DI)(R12*1), Z13
-	VMOVUPD          (SI)(R12*1), Z12
+	KMOVB            (R12)(R14*1), K1
+	VMOVUPD          (R10)(R15*1), Z13
+	VMOVUPD          (R9)(R15*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
+	KMOVB            1(R12)(R14*1), K1
 	VMOVUPD          Z8, Z12
-	VMOVUPD          64(DI)(R12*1), Z15
-	VMOVUPD          64(SI)(R12*1), Z13
+	VMOVUPD          64(R10)(R15*1), Z15
+	VMOVUPD          64(R9)(R15*1), Z13
 	VMOVAPD          Z15, K1, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
+	KMOVB            1(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z20, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(CX)(R12*1)
+	VMOVUPD          Z12, 64(CX)(R15*1)
 	VMAXPD           Z7, Z20, Z12
 	VMINPD           Z7, Z20, Z13
 	VADDPD           Z13, Z12, Z15
@@ -33505,17 +30662,17 @@ group204:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          64(DI)(R12*1), Z13
-	VMOVUPD          64(SI)(R12*1), Z12
+	KMOVB            1(R12)(R14*1), K1
+	VMOVUPD          64(R10)(R15*1), Z13
+	VMOVUPD          64(R9)(R15*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z14, Z12, Z14
 	VADDPD           Z14, Z11, Z11
-	KMOVB            2(R9)(R11*1), K1
-	KMOVB            2(R10)(R11*1), K2
+	KMOVB            2(R12)(R14*1), K1
+	KMOVB            2(R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          128(DX)(R12*1), Z12
-	PREFETCHT0       12416(DX)(R12*1)
+	VMOVUPD          128(DI)(R15*1), Z12
+	PREFETCHT0       12416(DI)(R15*1)
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -33532,11 +30689,11 @@ group204:
 	VCMPPD           $0x11, Z5, Z13, K1
 	VORPD            Z2, Z13, Z13
 	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(R9)(R11*1), K3
-	KMOVB            3(R10)(R11*1), K4
+	KMOVB            3(R12)(R14*1), K3
+	KMOVB            3(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          192(DX)(R12*1), Z15
-	PREFETCHT0       12480(DX)(R12*1)
+	VMOVUPD          192(DI)(R15*1), Z15
+	PREFETCHT0       12480(DI)(R15*1)
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z18
 	VSUBPD           Z18, Z16, Z17
@@ -33593,19 +30750,19 @@ group204:
 	VPSLLQ           $0x34, Z20, Z20
 	VMULPD.Z         Z18, Z19, K2, Z19
 	VMULPD.Z         Z20, Z21, K4, Z21
-	KMOVB            2(R9)(R11*1), K2
+	KMOVB            2(R12)(R14*1), K2
 	VMOVUPD          Z8, Z13
-	VMOVUPD          128(DI)(R12*1), Z16
-	VMOVUPD          128(SI)(R12*1), Z14
+	VMOVUPD          128(R10)(R15*1), Z16
+	VMOVUPD          128(R9)(R15*1), Z14
 	VMOVAPD          Z16, K2, Z14
 	VMULPD           Z14, Z13, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R10)(R11*1), K4
+	KMOVB            2(R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z19, Z13, K1, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
 	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(CX)(R12*1)
+	VMOVUPD          Z13, 128(CX)(R15*1)
 	VMAXPD           Z7, Z19, Z13
 	VMINPD           Z7, Z19, Z14
 	VADDPD           Z14, Z13, Z16
@@ -33643,24 +30800,24 @@ group204:
 	VSUBPD           Z20, Z13, Z13
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
 	VADDPD           Z13, Z12, Z12
-	KMOVB            2(R9)(R11*1), K1
-	VMOVUPD          128(DI)(R12*1), Z14
-	VMOVUPD          128(SI)(R12*1), Z13
+	KMOVB            2(R12)(R14*1), K1
+	VMOVUPD          128(R10)(R15*1), Z14
+	VMOVUPD          128(R9)(R15*1), Z13
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z12, Z13, Z12
-	KMOVB            3(R9)(R11*1), K1
+	KMOVB            3(R12)(R14*1), K1
 	VMOVUPD          Z8, Z13
-	VMOVUPD          192(DI)(R12*1), Z16
-	VMOVUPD          192(SI)(R12*1), Z14
+	VMOVUPD          192(R10)(R15*1), Z16
+	VMOVUPD          192(R9)(R15*1), Z14
 	VMOVAPD          Z16, K1, Z14
 	VMULPD           Z14, Z13, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R10)(R11*1), K2
+	KMOVB            3(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z21, Z13, K3, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z21, Z14
 	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(CX)(R12*1)
+	VMOVUPD          Z13, 192(CX)(R15*1)
 	VMAXPD           Z7, Z21, Z13
 	VMINPD           Z7, Z21, Z14
 	VADDPD           Z14, Z13, Z16
@@ -33698,9 +30855,9 @@ group204:
 	VSUBPD           Z20, Z13, Z13
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
 	VADDPD           Z13, Z15, Z15
-	KMOVB            3(R9)(R11*1), K1
-	VMOVUPD          192(DI)(R12*1), Z14
-	VMOVUPD          192(SI)(R12*1), Z13
+	KMOVB            3(R12)(R14*1), K1
+	VMOVUPD          192(R10)(R15*1), Z14
+	VMOVUPD          192(R9)(R15*1), Z13
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z15, Z13, Z15
 	VADDPD           Z15, Z12, Z12
@@ -33712,24 +30869,44 @@ group204:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
-	ADDQ             $+256, R12
-	SUBQ             $0x00000020, R8
-	JGE              group204
+	ADDQ             $+256, R15
+	SUBQ             $0x00000020, R11
+	JGE              group256
 
-rest206:
-	ADDQ             $0x00000020, R8
-	JZ               done208
-	MOVQ             $-1, R11
-	BZHIQ            R8, R11, R11
-	MOVQ             R11, (SP)
-	CMPQ             R8, $0x10
-	JBE              half207
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+rest258:
+	ADDQ       $0x00000020, R11
+	JZ         done260
+	TESTQ      SI, SI
+	JZ         none264
+	TESTQ      $0x00000f00, DX
+	JNZ        same265
+	PREFETCHT0 16384(DX)
+
+same265:
+	VMOVUPD  (BX), Z11
+	VMOVNTPD Z11, (DX)
+	VMOVUPD  64(BX), Z11
+	VMOVNTPD Z11, 64(DX)
+	VMOVUPD  128(BX), Z11
+	VMOVNTPD Z11, 128(DX)
+	VMOVUPD  192(BX), Z11
+	VMOVNTPD Z11, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+
+none264:
+	MOVQ             $-1, R14
+	BZHIQ            R11, R14, R14
+	MOVQ             R14, (SP)
+	CMPQ             R11, $0x10
+	JBE              half259
+	MOVQ             R15, R14
+	SHRQ             $0x06, R14
+	KMOVB            (R12)(R14*1), K1
+	KMOVB            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VMOVUPD.Z        (DI)(R15*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -33746,10 +30923,10 @@ rest206:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R9)(R11*1), K3
-	KMOVB            1(R10)(R11*1), K4
+	KMOVB            1(R12)(R14*1), K3
+	KMOVB            1(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        64(DX)(R12*1), K4, Z14
+	VMOVUPD.Z        64(DI)(R15*1), K4, Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -33806,20 +30983,20 @@ rest206:
 	VPSLLQ           $0x34, Z19, Z19
 	VMULPD.Z         Z17, Z18, K2, Z18
 	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R12)(R14*1), K2
 	VMOVUPD          Z8, Z12
-	VMOVUPD          (DI)(R12*1), Z15
-	VMOVUPD          (SI)(R12*1), Z13
+	VMOVUPD          (R10)(R15*1), Z15
+	VMOVUPD          (R9)(R15*1), Z13
 	VMOVAPD          Z15, K2, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R10)(R11*1), K4
+	KMOVB            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z18, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	KMOVB            (SP), K1
-	VMOVUPD          Z12, K1, (CX)(R12*1)
+	VMOVUPD          Z12, K1, (CX)(R15*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -33857,25 +31034,25 @@ rest206:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (DI)(R12*1), Z13
-	VMOVUPD          (SI)(R12*1), Z12
+	KMOVB            (R12)(R14*1), K1
+	VMOVUPD          (R10)(R15*1), Z13
+	VMOVUPD          (R9)(R15*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
+	KMOVB            1(R12)(R14*1), K1
 	VMOVUPD          Z8, Z12
-	VMOVUPD          64(DI)(R12*1), Z15
-	VMOVUPD          64(SI)(R12*1), Z13
+	VMOVUPD          64(R10)(R15*1), Z15
+	VMOVUPD          64(R9)(R15*1), Z13
 	VMOVAPD          Z15, K1, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
+	KMOVB            1(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z20, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
 	KMOVB            1(SP), K1
-	VMOVUPD          Z12, K1, 64(CX)(R12*1)
+	VMOVUPD          Z12, K1, 64(CX)(R15*1)
 	VMAXPD           Z7, Z20, Z12
 	VMINPD           Z7, Z20, Z13
 	VADDPD           Z13, Z12, Z15
@@ -33913,16 +31090,16 @@ rest206:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          64(DI)(R12*1), Z13
-	VMOVUPD          64(SI)(R12*1), Z12
+	KMOVB            1(R12)(R14*1), K1
+	VMOVUPD          64(R10)(R15*1), Z13
+	VMOVUPD          64(R9)(R15*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z14, Z12, Z14
 	VADDPD           Z14, Z11, Z11
-	KMOVB            2(R9)(R11*1), K1
-	KMOVB            2(R10)(R11*1), K2
+	KMOVB            2(R12)(R14*1), K1
+	KMOVB            2(R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        128(DX)(R12*1), K2, Z12
+	VMOVUPD.Z        128(DI)(R15*1), K2, Z12
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -33939,10 +31116,10 @@ rest206:
 	VCMPPD           $0x11, Z5, Z13, K1
 	VORPD            Z2, Z13, Z13
 	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(R9)(R11*1), K3
-	KMOVB            3(R10)(R11*1), K4
+	KMOVB            3(R12)(R14*1), K3
+	KMOVB            3(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        192(DX)(R12*1), K4, Z15
+	VMOVUPD.Z        192(DI)(R15*1), K4, Z15
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z17
 	VSUBPD           Z17, Z16, Z18
@@ -33999,20 +31176,20 @@ rest206:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z10, Z15, K2, Z15
 	VMULPD.Z         Z17, Z19, K4, Z19
-	KMOVB            2(R9)(R11*1), K2
+	KMOVB            2(R12)(R14*1), K2
 	VMOVUPD          Z8, Z10
-	VMOVUPD          128(DI)(R12*1), Z14
-	VMOVUPD          128(SI)(R12*1), Z13
+	VMOVUPD          128(R10)(R15*1), Z14
+	VMOVUPD          128(R9)(R15*1), Z13
 	VMOVAPD          Z14, K2, Z13
 	VMULPD           Z13, Z10, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            2(R10)(R11*1), K4
+	KMOVB            2(R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z15, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
 	VDIVPD.Z         Z13, Z10, K4, Z10
 	KMOVB            2(SP), K1
-	VMOVUPD          Z10, K1, 128(CX)(R12*1)
+	VMOVUPD          Z10, K1, 128(CX)(R15*1)
 	VMAXPD           Z7, Z15, Z10
 	VMINPD           Z7, Z15, Z13
 	VADDPD           Z13, Z10, Z14
@@ -34050,25 +31227,25 @@ rest206:
 	VSUBPD           Z18, Z10, Z10
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z10
 	VADDPD           Z10, Z12, Z12
-	KMOVB            2(R9)(R11*1), K1
-	VMOVUPD          128(DI)(R12*1), Z13
-	VMOVUPD          128(SI)(R12*1), Z10
+	KMOVB            2(R12)(R14*1), K1
+	VMOVUPD          128(R10)(R15*1), Z13
+	VMOVUPD          128(R9)(R15*1), Z10
 	VMOVAPD          Z13, K1, Z10
 	VMULPD           Z12, Z10, Z12
-	KMOVB            3(R9)(R11*1), K1
+	KMOVB            3(R12)(R14*1), K1
 	VMOVUPD          Z8, Z8
-	VMOVUPD          192(DI)(R12*1), Z13
-	VMOVUPD          192(SI)(R12*1), Z10
+	VMOVUPD          192(R10)(R15*1), Z13
+	VMOVUPD          192(R9)(R15*1), Z10
 	VMOVAPD          Z13, K1, Z10
 	VMULPD           Z10, Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            3(R10)(R11*1), K2
+	KMOVB            3(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z19, Z8, K3, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            3(SP), K1
-	VMOVUPD          Z8, K1, 192(CX)(R12*1)
+	VMOVUPD          Z8, K1, 192(CX)(R15*1)
 	VMAXPD           Z7, Z19, Z8
 	VMINPD           Z7, Z19, Z10
 	VADDPD           Z10, Z8, Z13
@@ -34106,9 +31283,9 @@ rest206:
 	VSUBPD           Z17, Z8, Z8
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z8
 	VADDPD           Z8, Z9, Z9
-	KMOVB            3(R9)(R11*1), K1
-	VMOVUPD          192(DI)(R12*1), Z10
-	VMOVUPD          192(SI)(R12*1), Z8
+	KMOVB            3(R12)(R14*1), K1
+	VMOVUPD          192(R10)(R15*1), Z10
+	VMOVUPD          192(R9)(R15*1), Z8
 	VMOVAPD          Z10, K1, Z8
 	VMULPD           Z9, Z8, Z9
 	VADDPD           Z9, Z12, Z12
@@ -34120,17 +31297,17 @@ rest206:
 	VSUBPD           Z9, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z8, Z3
-	JMP              done208
+	JMP              done260
 
-half207:
-	CMPQ             R8, $0x08
-	JBE              one209
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+half259:
+	CMPQ             R11, $0x08
+	JBE              one261
+	MOVQ             R15, R14
+	SHRQ             $0x06, R14
+	KMOVB            (R12)(R14*1), K1
+	KMOVB            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VMOVUPD.Z        (DI)(R15*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -34147,10 +31324,10 @@ half207:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R9)(R11*1), K3
-	KMOVB            1(R10)(R11*1), K4
+	KMOVB            1(R12)(R14*1), K3
+	KMOVB            1(R13)(R14*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        64(DX)(R12*1), K4, Z14
+	VMOVUPD.Z        64(DI)(R15*1), K4, Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z16
 	VSUBPD           Z16, Z15, Z17
@@ -34207,20 +31384,20 @@ half207:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z10, Z14, K2, Z14
 	VMULPD.Z         Z16, Z18, K4, Z18
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R12)(R14*1), K2
 	VMOVUPD          Z8, Z10
-	VMOVUPD          (DI)(R12*1), Z13
-	VMOVUPD          (SI)(R12*1), Z12
+	VMOVUPD          (R10)(R15*1), Z13
+	VMOVUPD          (R9)(R15*1), Z12
 	VMOVAPD          Z13, K2, Z12
 	VMULPD           Z12, Z10, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            (R10)(R11*1), K4
+	KMOVB            (R13)(R14*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z14, Z10, K1, Z10
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
 	VDIVPD.Z         Z12, Z10, K4, Z10
 	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R12*1)
+	VMOVUPD          Z10, K1, (CX)(R15*1)
 	VMAXPD           Z7, Z14, Z10
 	VMINPD           Z7, Z14, Z12
 	VADDPD           Z12, Z10, Z13
@@ -34258,25 +31435,25 @@ half207:
 	VSUBPD           Z17, Z10, Z10
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z10
 	VADDPD           Z10, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (DI)(R12*1), Z12
-	VMOVUPD          (SI)(R12*1), Z10
+	KMOVB            (R12)(R14*1), K1
+	VMOVUPD          (R10)(R15*1), Z12
+	VMOVUPD          (R9)(R15*1), Z10
 	VMOVAPD          Z12, K1, Z10
 	VMULPD           Z11, Z10, Z11
-	KMOVB            1(R9)(R11*1), K1
+	KMOVB            1(R12)(R14*1), K1
 	VMOVUPD          Z8, Z8
-	VMOVUPD          64(DI)(R12*1), Z12
-	VMOVUPD          64(SI)(R12*1), Z10
+	VMOVUPD          64(R10)(R15*1), Z12
+	VMOVUPD          64(R9)(R15*1), Z10
 	VMOVAPD          Z12, K1, Z10
 	VMULPD           Z10, Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            1(R10)(R11*1), K2
+	KMOVB            1(R13)(R14*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z18, Z8, K3, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z10
 	VDIVPD.Z         Z10, Z8, K2, Z8
 	KMOVB            1(SP), K1
-	VMOVUPD          Z8, K1, 64(CX)(R12*1)
+	VMOVUPD          Z8, K1, 64(CX)(R15*1)
 	VMAXPD           Z7, Z18, Z8
 	VMINPD           Z7, Z18, Z10
 	VADDPD           Z10, Z8, Z12
@@ -34314,9 +31491,9 @@ half207:
 	VSUBPD           Z16, Z8, Z8
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z8
 	VADDPD           Z8, Z9, Z9
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          64(DI)(R12*1), Z10
-	VMOVUPD          64(SI)(R12*1), Z8
+	KMOVB            1(R12)(R14*1), K1
+	VMOVUPD          64(R10)(R15*1), Z10
+	VMOVUPD          64(R9)(R15*1), Z8
 	VMOVAPD          Z10, K1, Z8
 	VMULPD           Z9, Z8, Z9
 	VADDPD           Z9, Z11, Z11
@@ -34327,15 +31504,15 @@ half207:
 	VSUBPD           Z9, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z8, Z3
-	JMP              done208
+	JMP              done260
 
-one209:
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+one261:
+	MOVQ             R15, R14
+	SHRQ             $0x06, R14
+	KMOVB            (R12)(R14*1), K1
+	KMOVB            (R13)(R14*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R12*1), K2, Z11
+	VMOVUPD.Z        (DI)(R15*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z13
 	VSUBPD           Z13, Z12, Z14
@@ -34372,20 +31549,20 @@ one209:
 	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z11
 	VPSLLQ           $0x34, Z10, Z10
 	VMULPD.Z         Z10, Z11, K2, Z11
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R12)(R14*1), K2
 	VMOVUPD          Z8, Z8
-	VMOVUPD          (DI)(R12*1), Z12
-	VMOVUPD          (SI)(R12*1), Z10
+	VMOVUPD          (R10)(R15*1), Z12
+	VMOVUPD          (R9)(R15*1), Z10
 	VMOVAPD          Z12, K2, Z10
 	VMULPD           Z10, Z8, Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            (R10)(R11*1), K3
+	KMOVB            (R13)(R14*1), K3
 	KORW             K2, K3, K3
 	VMULPD           Z11, Z8, K1, Z8
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z10
 	VDIVPD.Z         Z10, Z8, K3, Z8
 	KMOVB            (SP), K1
-	VMOVUPD          Z8, K1, (CX)(R12*1)
+	VMOVUPD          Z8, K1, (CX)(R15*1)
 	VMAXPD           Z7, Z11, Z8
 	VMINPD           Z7, Z11, Z10
 	VADDPD           Z10, Z8, Z12
@@ -34423,9 +31600,9 @@ one209:
 	VSUBPD           Z15, Z8, Z8
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z8
 	VADDPD           Z8, Z9, Z9
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (DI)(R12*1), Z10
-	VMOVUPD          (SI)(R12*1), Z8
+	KMOVB            (R12)(R14*1), K1
+	VMOVUPD          (R10)(R15*1), Z10
+	VMOVUPD          (R9)(R15*1), Z8
 	VMOVAPD          Z10, K1, Z8
 	VMULPD           Z9, Z8, Z9
 	VADDPD           Z9, Z3, Z8
@@ -34436,7 +31613,7 @@ one209:
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z8, Z3
 
-done208:
+done260:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -34470,793 +31647,43 @@ done208:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), R8
-	SHLQ          $0x03, R8
-	ADDQ          R8, DX
-	MOVQ          dstStride+24(FP), R8
-	SHLQ          $0x03, R8
-	ADDQ          R8, CX
-	MOVQ          words+80(FP), R8
-	SHLQ          $0x03, R8
-	ADDQ          R8, R9
-	ADDQ          R8, R10
-	ADDQ          $0x18, BX
+	MOVQ          stride+40(FP), R11
+	SHLQ          $0x03, R11
+	ADDQ          R11, DI
+	MOVQ          dstStride+24(FP), R11
+	SHLQ          $0x03, R11
+	ADDQ          R11, CX
+	MOVQ          words+80(FP), R11
+	SHLQ          $0x03, R11
+	ADDQ          R11, R12
+	ADDQ          R11, R13
+	ADDQ          $0x18, R8
 	DECQ          8(SP)
-	JNZ           row203
+	JNZ           row255
 
-last205:
-	VZEROUPPER
-	RET
+last257:
+	TESTQ SI, SI
+	JZ    none267
 
-// func bceGradStream64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradStream64AVX512(SB), NOSPLIT, $16-112
-	MOVQ         sum+0(FP), AX
-	MOVQ         dst+16(FP), CX
-	MOVQ         x+32(FP), DX
-	MOVQ         p+88(FP), BX
-	MOVQ         rows+48(FP), SI
-	MOVQ         SI, 8(SP)
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	TESTQ        SI, SI
-	JZ           last212
+more266:
+	TESTQ      $0x00000f00, DX
+	JNZ        same268
+	PREFETCHT0 16384(DX)
 
-row210:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VBROADCASTSD (BX), Z8
-	XORQ         R10, R10
-	MOVQ         n+56(FP), SI
-	SUBQ         $0x00000020, SI
-	JL           rest213
+same268:
+	VMOVUPD  (BX), Z0
+	VMOVNTPD Z0, (DX)
+	VMOVUPD  64(BX), Z0
+	VMOVNTPD Z0, 64(DX)
+	VMOVUPD  128(BX), Z0
+	VMOVNTPD Z0, 128(DX)
+	VMOVUPD  192(BX), Z0
+	VMOVNTPD Z0, 192(DX)
+	ADDQ     $+256, BX
+	ADDQ     $+256, DX
+	DECQ     SI
+	JNZ      more266
 
-group211:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (DX)(R10*1), Z10
-	PREFETCHT0       12288(DX)(R10*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(DX)(R10*1), Z12
-	PREFETCHT0       12352(DX)(R10*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD          128(DX)(R10*1), Z14
-	PREFETCHT0       12416(DX)(R10*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z14, Z5, K4, Z13
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD          192(DX)(R10*1), Z16
-	PREFETCHT0       12480(DX)(R10*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z16, Z5, K5, Z15
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K5, K5
-	VMOVUPD          Z10, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z14, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z16, Z23
-	VFMADD213PD      Z0, Z6, Z23
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VSUBPD           Z0, Z23, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z21, Z21
-	VPSLLQ           $0x34, Z23, Z23
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K3, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
-	VMULPD.Z         Z23, Z24, K5, Z24
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z18, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVNTPD         Z10, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z20, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVNTPD         Z10, 64(CX)(R10*1)
-	VADDPD           Z20, Z18, Z10
-	VFMADD213PD      Z10, Z20, Z18
-	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMULPD           Z22, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVNTPD         Z10, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMULPD           Z24, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVNTPD         Z10, 192(CX)(R10*1)
-	VADDPD           Z24, Z22, Z10
-	VFMADD213PD      Z10, Z24, Z22
-	VADDPD           Z22, Z18, Z10
-	VFMADD213PD      Z10, Z22, Z18
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z13, Z9, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z18, Z9
-	VMINPD           Z7, Z18, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z18, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	ADDQ             $+256, R10
-	SUBQ             $0x00000020, SI
-	JGE              group211
-
-rest213:
-	ADDQ             $0x00000020, SI
-	JZ               done215
-	MOVQ             $-1, R9
-	BZHIQ            SI, R9, R9
-	MOVQ             R9, (SP)
-	CMPQ             SI, $0x10
-	JBE              half214
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD.Z        128(DX)(R10*1), K4, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z14, Z5, K4, Z13
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD.Z        192(DX)(R10*1), K5, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z16, Z5, K5, Z15
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K5, K5
-	VMOVUPD          Z10, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z14, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z16, Z23
-	VFMADD213PD      Z0, Z6, Z23
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VSUBPD           Z0, Z23, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z21, Z21
-	VPSLLQ           $0x34, Z23, Z23
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K3, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
-	VMULPD.Z         Z23, Z24, K5, Z24
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z18, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z20, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            1(SP), K1
-	VMOVUPD          Z10, K1, 64(CX)(R10*1)
-	VADDPD           Z20, Z18, Z10
-	VFMADD213PD      Z10, Z20, Z18
-	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMULPD           Z22, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	KMOVB            2(SP), K1
-	VMOVUPD          Z10, K1, 128(CX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMULPD           Z24, Z8, K1, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z10
-	VDIVPD.Z         Z10, Z8, K2, Z8
-	KMOVB            3(SP), K1
-	VMOVUPD          Z8, K1, 192(CX)(R10*1)
-	VADDPD           Z24, Z22, Z8
-	VFMADD213PD      Z8, Z24, Z22
-	VADDPD           Z22, Z18, Z8
-	VFMADD213PD      Z8, Z22, Z18
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z13, Z9, Z9
-	VADDPD           Z9, Z3, Z8
-	VMAXPD           Z9, Z3, Z10
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z10, Z8, Z10
-	VSUBPD           Z10, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z8, Z3
-	VMAXPD           Z7, Z18, Z8
-	VMINPD           Z7, Z18, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z18, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	JMP              done215
-
-half214:
-	CMPQ             SI, $0x08
-	JBE              one216
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(DX)(R10*1), K3, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	VMOVUPD          Z10, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VMOVUPD          Z12, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z13, Z14
-	VSUBPD           Z0, Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VPSLLQ           $0x34, Z13, Z13
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z13, Z14, K2, Z14
-	VMULPD.Z         Z15, Z16, K3, Z16
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z14, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            (SP), K1
-	VMOVUPD          Z10, K1, (CX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z16, Z8, K1, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z10
-	VDIVPD.Z         Z10, Z8, K2, Z8
-	KMOVB            1(SP), K1
-	VMOVUPD          Z8, K1, 64(CX)(R10*1)
-	VADDPD           Z16, Z14, Z8
-	VFMADD213PD      Z8, Z16, Z14
-	VADDPD           Z11, Z9, Z9
-	VADDPD           Z9, Z3, Z8
-	VMAXPD           Z9, Z3, Z10
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z10, Z8, Z10
-	VSUBPD           Z10, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z8, Z3
-	VMAXPD           Z7, Z14, Z8
-	VMINPD           Z7, Z14, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z14, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	JMP              done215
-
-one216:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (DX)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	VMOVUPD          Z10, Z11
-	VFMADD213PD      Z0, Z6, Z11
-	VSUBPD           Z0, Z11, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VPSLLQ           $0x34, Z11, Z11
-	VMULPD.Z         Z11, Z12, K2, Z12
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z12, Z8, K1, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z10
-	VDIVPD.Z         Z10, Z8, K2, Z8
-	KMOVB            (SP), K1
-	VMOVUPD          Z8, K1, (CX)(R10*1)
-	VADDPD           Z9, Z3, Z8
-	VMAXPD           Z9, Z3, Z10
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z10, Z8, Z10
-	VSUBPD           Z10, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z8, Z3
-	VMAXPD           Z7, Z12, Z8
-	VMINPD           Z7, Z12, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z12, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-
-done215:
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, AX
-	MOVQ          stride+40(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DX
-	MOVQ          dstStride+24(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, CX
-	MOVQ          words+80(FP), SI
-	SHLQ          $0x03, SI
-	ADDQ          SI, DI
-	ADDQ          SI, R8
-	ADDQ          $0x18, BX
-	DECQ          8(SP)
-	JNZ           row210
-
-last212:
-	SFENCE
+none267:
 	VZEROUPPER
 	RET

@@ -2,19 +2,20 @@
 
 package zlpr
 
-// The kernels by whether they write the gradient, and by form.
+// The kernels of the tiers.
 var (
-	bceNEONx32 = [2][4]bceKernel[float32]{
-		{bceSums32NEON, bceSumsShifted32NEON, bceSumsWeighted32NEON},
-		{bceGrad32NEON, bceGradShifted32NEON, bceGradWeighted32NEON, bceGrad32NEON},
+	bceNEONx32 = bceKernels[float32]{
+		[3]bceKernel[float32]{bceSums32NEON, bceSumsShifted32NEON, bceSumsWeighted32NEON},
+		[3]bceGradKernel[float32]{bceGrad32NEON, bceGradShifted32NEON, bceGradWeighted32NEON},
 	}
-	bceNEONx64 = [2][4]bceKernel[float64]{
-		{bceSums64NEON, bceSumsShifted64NEON, bceSumsWeighted64NEON},
-		{bceGrad64NEON, bceGradShifted64NEON, bceGradWeighted64NEON, bceGrad64NEON},
+	bceNEONx64 = bceKernels[float64]{
+		[3]bceKernel[float64]{bceSums64NEON, bceSumsShifted64NEON, bceSumsWeighted64NEON},
+		[3]bceGradKernel[float64]{bceGrad64NEON, bceGradShifted64NEON, bceGradWeighted64NEON},
 	}
 )
 
 func bce32(a *bceArgs[float32]) {
+	a.copy.finish() // kernels of NEON leave it alone
 	if activeTier == tierNEON {
 		a.run(&bceNEONx32)
 	} else {
@@ -23,6 +24,7 @@ func bce32(a *bceArgs[float32]) {
 }
 
 func bce64(a *bceArgs[float64]) {
+	a.copy.finish() // kernels of NEON leave it alone
 	if activeTier == tierNEON {
 		a.run(&bceNEONx64)
 	} else {

@@ -2192,8 +2192,8 @@ complete16:
 last3:
 	RET
 
-// func bceGrad32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
-TEXT ·bceGrad32NEON(SB), NOSPLIT, $448-112
+// func bceGrad32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
+TEXT ·bceGrad32NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2
@@ -7457,8 +7457,8 @@ complete54:
 last41:
 	RET
 
-// func bceGradShifted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
-TEXT ·bceGradShifted32NEON(SB), NOSPLIT, $448-112
+// func bceGradShifted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
+TEXT ·bceGradShifted32NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2
@@ -14161,8 +14161,8 @@ done82:
 last79:
 	RET
 
-// func bceGradWeighted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
-TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $448-112
+// func bceGradWeighted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
+TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2
@@ -21780,8 +21780,8 @@ done116:
 last113:
 	RET
 
-// func bceGrad64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
-TEXT ·bceGrad64NEON(SB), NOSPLIT, $448-112
+// func bceGrad64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)
+TEXT ·bceGrad64NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2
@@ -29587,8 +29587,8 @@ done147:
 last144:
 	RET
 
-// func bceGradShifted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
-TEXT ·bceGradShifted64NEON(SB), NOSPLIT, $448-112
+// func bceGradShifted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)
+TEXT ·bceGradShifted64NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2
@@ -39608,8 +39608,8 @@ done178:
 last175:
 	RET
 
-// func bceGradWeighted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
-TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $448-112
+// func bceGradWeighted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)
+TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $448-136
 	MOVD    sum+0(FP), R0
 	MOVD    x+32(FP), R1
 	MOVD    rows+48(FP), R2

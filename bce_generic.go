@@ -48,7 +48,7 @@ type bceArgs[T Float] struct {
 
 	dst       []T // for the gradient; nil for none
 	dstStride int
-	stream    bool // past the caches: every row of dst begins at a multiple of 64 bytes
+	copy      *sideCopy[T] // is made meanwhile, where there is a gradient
 
 	x               []T
 	stride, rows, n int

@@ -2,30 +2,43 @@ package zlpr
 
 import "unsafe"
 
-// A bceKernel evaluates rows, with the fields of bceArgs for arguments.
-type bceKernel[T Float] func(sum, product *float64, dst *T, dstStride int, x *T, stride, rows, n int,
-	pos, neg *uint64, words int, p *[3]T, negWeight, posWeight *T)
+type (
+	// A bceKernel evaluates rows, with the fields of bceArgs for arguments.
+	bceKernel[T Float] func(sum, product *float64, dst *T, dstStride int, x *T, stride, rows, n int,
+		pos, neg *uint64, words int, p *[3]T, negWeight, posWeight *T)
 
-// run calls the kernel, of those with and without gradient, of the form that
-// the arguments ask for: none, thresholds, weights, or a gradient past the
-// caches.
-func (a *bceArgs[T]) run(kernels *[2][4]bceKernel[T]) {
-	form, gradient := 0, 0
+	// A bceGradKernel writes the gradient as well. Meanwhile it makes a copy.
+	bceGradKernel[T Float] func(sum, product *float64, dst *T, dstStride int, x *T, stride, rows, n int,
+		pos, neg *uint64, words int, p *[3]T, negWeight, posWeight *T, to, from *T, blocks int)
+
+	// bceKernels are the kernels of a tier, by form: plain, with thresholds, and
+	// with those and weights.
+	bceKernels[T Float] struct {
+		sums  [3]bceKernel[T]
+		grads [3]bceGradKernel[T]
+	}
+)
+
+// run calls the kernel that the arguments ask for.
+func (a *bceArgs[T]) run(kernels *bceKernels[T]) {
+	form := 0
 	if a.shifted {
 		form = 1
 	}
 	if a.weighted() {
 		form = 2
 	}
-	if a.dst != nil {
-		gradient = 1
-		if a.stream && form == 0 {
-			form = 3
-		}
+	params := (*[3]T)(unsafe.SliceData(a.params))
+	negWeight, posWeight := unsafe.SliceData(a.negWeight), unsafe.SliceData(a.posWeight)
+	if a.dst == nil {
+		kernels.sums[form](&a.sum[0], unsafe.SliceData(a.product), nil, 0,
+			&a.x[0], a.stride, a.rows, a.n, &a.pos[0], &a.neg[0], a.words, params, negWeight, posWeight)
+		return
 	}
-	kernels[gradient][form](&a.sum[0], unsafe.SliceData(a.product), unsafe.SliceData(a.dst), a.dstStride,
-		&a.x[0], a.stride, a.rows, a.n, &a.pos[0], &a.neg[0], a.words,
-		(*[3]T)(unsafe.SliceData(a.params)), unsafe.SliceData(a.negWeight), unsafe.SliceData(a.posWeight))
+	kernels.grads[form](&a.sum[0], unsafe.SliceData(a.product), &a.dst[0], a.dstStride,
+		&a.x[0], a.stride, a.rows, a.n, &a.pos[0], &a.neg[0], a.words, params, negWeight, posWeight,
+		unsafe.SliceData(a.copy.to), unsafe.SliceData(a.copy.from), a.copy.blocks())
+	a.copy.done()
 }
 
 // bceSum runs the kernel of the element type.

@@ -2,6 +2,12 @@
 
 package zlpr
 
-func bce32(a *bceArgs[float32]) { bce32Generic(a) }
+func bce32(a *bceArgs[float32]) {
+	a.copy.finish()
+	bce32Generic(a)
+}
 
-func bce64(a *bceArgs[float64]) { bce64Generic(a) }
+func bce64(a *bceArgs[float64]) {
+	a.copy.finish()
+	bce64Generic(a)
+}

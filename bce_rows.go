@@ -93,7 +93,7 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 	a := &s.args
 	*a = bceArgs[T]{
 		sum: c.loss, x: c.x, stride: c.stride, rows: c.rows, n: c.n, pos: c.pos, neg: c.neg, words: c.words,
-		shifted: !c.zeroThreshold,
+		shifted: !c.zeroThreshold, copy: &c.pending,
 	}
 	if len(w.neg) > 0 {
 		a.negWeight, a.posWeight = w.neg, w.pos
@@ -104,7 +104,6 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 	switch {
 	case c.grad != nil:
 		a.dst, a.dstStride = c.grad, c.gradStride
-		a.stream = c.stream && misaligned(c.grad) == 0 && (c.rows == 1 || misaligned(c.grad[c.gradStride:]) == 0)
 		if unsafe.SliceData(c.grad) == unsafe.SliceData(c.x) {
 			scores, stride := c.x, c.stride
 			defer func() { c.x, c.stride = scores, stride }()

@@ -9,137 +9,117 @@ package zlpr
 //go:noescape
 func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGrad32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSumsShifted32AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGradShifted32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSumsWeighted32AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGradWeighted32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-
-// bceGradStream32AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
-//
-//go:noescape
-func bceGradStream32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSums32AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGrad32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSumsShifted32AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGradShifted32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSumsWeighted32AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 
-// bceGradWeighted32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-
-// bceGradStream32AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
-//
-//go:noescape
-func bceGradStream32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
 
 // bceSums64AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGrad64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 
 // bceSumsShifted64AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGradShifted64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 
 // bceSumsWeighted64AVX2 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGradWeighted64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-
-// bceGradStream64AVX2 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
-//
-//go:noescape
-func bceGradStream64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 
 // bceSums64AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGrad64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 
 // bceSumsShifted64AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGradShifted64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
 
 // bceSumsWeighted64AVX512 writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
-// bceGradWeighted64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-
-// bceGradStream64AVX512 writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
-//
-//go:noescape
-func bceGradStream64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)

@@ -9,57 +9,57 @@ package zlpr
 //go:noescape
 func bceSums32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
 
-// bceGrad32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
+func bceGrad32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
 
 // bceSumsShifted32NEON writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
 
-// bceGradShifted32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
+func bceGradShifted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
 
 // bceSumsWeighted32NEON writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
 
-// bceGradWeighted32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted32NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32)
+func bceGradWeighted32NEON(sum, product *float64, dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, p *[3]float32, negWeight, posWeight *float32, to, from *float32, blocks int)
 
 // bceSums64NEON writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSums64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
 
-// bceGrad64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGrad64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGrad64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
+func bceGrad64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)
 
 // bceSumsShifted64NEON writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsShifted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
 
-// bceGradShifted64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradShifted64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradShifted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
+func bceGradShifted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)
 
 // bceSumsWeighted64NEON writes the sums of softplus of every row as bce_generic.go describes it.
 //
 //go:noescape
 func bceSumsWeighted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
 
-// bceGradWeighted64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it.
+// bceGradWeighted64NEON writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence.
 //
 //go:noescape
-func bceGradWeighted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64)
+func bceGradWeighted64NEON(sum, product *float64, dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, p *[3]float64, negWeight, posWeight *float64, to, from *float64, blocks int)

@@ -9,18 +9,14 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A bceForm is a form of the kernels of binary cross-entropy: with thresholds,
-// and with those and weights. The gradient has a form without them, too, that
-// writes past the caches.
+// A bceForm is a form of the kernels of binary cross-entropy: plain, with
+// thresholds, and with those and weights.
 type bceForm struct {
-	name                      string
-	shifted, weighted, stream bool
+	name              string
+	shifted, weighted bool
 }
 
-var (
-	bceForms  = []bceForm{{}, {name: "Shifted", shifted: true}, {name: "Weighted", shifted: true, weighted: true}}
-	bceStream = bceForm{name: "Stream", stream: true}
-)
+var bceForms = []bceForm{{}, {name: "Shifted", shifted: true}, {name: "Weighted", shifted: true, weighted: true}}
 
 // bceKernels emits the kernels of binary cross-entropy: the loss, and the loss
 // with the gradient.
@@ -31,21 +27,22 @@ func bceKernels(f *file) {
 				emitBCE(&vec{f, t, e}, form, false)
 				emitBCE(&vec{f, t, e}, form, true)
 			}
-			emitBCE(&vec{f, t, e}, bceStream, true)
 		}
 	}
 }
 
-// signature returns name, signature and doc of a kernel. All take the arguments
-// of all.
+// signature returns name, signature and doc of a kernel. All forms take the
+// arguments of all.
 func (f bceForm) signature(e elem, grad bool) (name, signature, doc string) {
-	name, doc = "bceSums", "writes the sums of softplus of every row"
-	if grad {
-		name, doc = "bceGrad", doc+", and the gradient,"
-	}
 	signature = fmt.Sprintf("sum, product *float64, dst *%[1]s, dstStride int, x *%[1]s, stride, rows, n int, "+
 		"pos, neg *uint64, words int, p *[3]%[1]s, negWeight, posWeight *%[1]s", e.goType)
-	return name + f.name, signature, doc + " as bce_generic.go describes it."
+	name, doc = "bceSums", "writes the sums of softplus of every row as bce_generic.go describes it."
+	if grad {
+		name, doc = "bceGrad", "writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it."+
+			" Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence."
+		signature += fmt.Sprintf(", to, from *%s, blocks int", e.goType)
+	}
+	return name + f.name, signature, doc
 }
 
 // A bce emits one kernel. Elements go through it as in selectSums, by groups of
@@ -60,6 +57,7 @@ type bce struct {
 	negWeight, posWeight gpreg
 	off                  gpreg // of the group, in bytes
 	exist                operand.Mem
+	copy                 *sideCopy // with the gradient
 
 	low, sign, one op
 	factor, hi, lo op // of the row
@@ -92,6 +90,7 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	if grad {
 		b.dst = v.param("dst")
 		b.exist = v.AllocLocal(8)
+		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
 	b.x = v.param("x")
 	if grad || b.shifted {
@@ -149,6 +148,7 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	v.SUBQ(operand.U32(size), left)
 	v.JL(goTo(rest))
 	v.Label(group)
+	b.copy.block()
 	b.terms(4, true)
 	v.ADDQ(operand.I32(256), b.off)
 	if b.product != nil {
@@ -163,6 +163,7 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	v.Label(rest)
 	v.ADDQ(operand.U32(size), left)
 	v.JZ(goTo(done))
+	b.copy.block()
 	if grad {
 		// The elements that exist, as bits.
 		bits := v.GP64()
@@ -210,9 +211,7 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	v.DECQ(rows)
 	v.JNZ(goTo(row))
 	v.Label(last)
-	if form.stream {
-		v.SFENCE()
-	}
+	b.copy.rest()
 	v.VZEROUPPER()
 	v.RET()
 }
@@ -410,13 +409,10 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 		b.and(g, part, g)
 	}
 	mem := b.element(b.dst, t.number)
-	switch {
-	case !whole:
-		b.store(b.maskAt(b.exist, t.number), g, mem)
-	case b.bceForm.stream:
-		b.vec.stream(g, mem)
-	default:
+	if whole {
 		b.store(nil, g, mem)
+	} else {
+		b.store(b.maskAt(b.exist, t.number), g, mem)
 	}
 }
 
