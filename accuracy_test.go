@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -130,14 +131,15 @@ func TestExp64(t *testing.T) {
 }
 
 // expTable is e^(i/4096), |i| ≤ 1420, in two parts.
-var expTable = sync.OnceValue(func() (table [2 * 1421][2]float64) {
+var expTable = sync.OnceValue(func() *[2 * 1421][2]float64 {
+	var table [2 * 1421][2]float64
 	for i := range table {
 		e := ref.Exp(ref.New(float64(i-1421) / 4096))
 		hi, _ := e.Float64()
 		lo, _ := ref.Sub(e, ref.New(hi)).Float64()
 		table[i] = [2]float64{hi, lo}
 	}
-	return table
+	return &table
 })
 
 // expError returns the error of y as e^x in ULPs.
@@ -177,13 +179,19 @@ func (c exps) exp(x float64) *big.Float {
 // lseError returns the error of LogSumExp(x) in ULP of max(|result|, 1).
 func lseError[T Float](x []T, cache exps) float64 {
 	// Equal scores are counted.
-	count := map[float64]int64{}
+	var values []T
+	var counts []int64
 	for _, v := range x {
-		count[float64(v)]++
+		i := slices.Index(values, v)
+		if i < 0 {
+			i = len(values)
+			values, counts = append(values, v), append(counts, 0)
+		}
+		counts[i]++
 	}
 	sum := new(big.Float).SetPrec(400)
-	for v, n := range count {
-		sum.Add(sum, ref.Mul(cache.exp(v), new(big.Float).SetInt64(n)))
+	for i, v := range values {
+		sum.Add(sum, ref.Mul(cache.exp(float64(v)), new(big.Float).SetInt64(counts[i])))
 	}
 	want := ref.Log(sum)
 	return ref.AbsError(LogSumExp(x), want, ref.One(want), unit[T]())

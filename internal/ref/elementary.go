@@ -163,7 +163,7 @@ func expm1(x *big.Float, prec uint) *big.Float {
 	}
 	w := prec + guard
 	if exponentAbove(x, -5) {
-		return num(prec).Sub(exp(x, w), integer(1, 8))
+		return subTo(num(prec), exp(x, w), integer(1, 8))
 	}
 	return num(prec).Set(taylor(num(w).Set(x), constantsFor(w), w))
 }
@@ -196,7 +196,7 @@ func log(x *big.Float, prec uint) *big.Float {
 // log1p returns ln(1+x) to prec bits.
 func log1p(x *big.Float, prec uint) *big.Float {
 	if exponentAbove(x, -1) { // 1+x loses nothing that matters
-		return log(num(max(prec, x.Prec())+2*guard).Add(integer(1, 8), x), prec)
+		return log(addTo(num(max(prec, x.Prec())+2*guard), integer(1, 8), x), prec)
 	}
 	return num(prec).Set(log1pSmall(x, prec+guard))
 }
@@ -207,7 +207,7 @@ func log1pSmall(f *big.Float, w uint) *big.Float {
 		return num(w)
 	}
 	if !exponentAbove(f, -15) {
-		s := num(w+8).Quo(f, num(w+8).Add(integer(2, 8), f))
+		s := num(w+8).Quo(f, addTo(num(w+8), integer(2, 8), f))
 		return ldexp(atanh(s, w+8), 1).SetPrec(w)
 	}
 	// Halley: y += 2 (m - e^y)/(m + e^y), each step trebling the digits.
@@ -228,7 +228,7 @@ func softplus(x *big.Float, prec uint) *big.Float {
 	w := prec + guard
 	if x.Sign() > 0 { // x + ln(1+e^-x)
 		minus := new(big.Float).Neg(x)
-		return num(prec).Add(x, log1p(exp(minus, w), w))
+		return addTo(num(prec), x, log1p(exp(minus, w), w))
 	}
 	return log1p(exp(x, w), prec)
 }
@@ -238,8 +238,8 @@ func sigmoid(x *big.Float, prec uint) *big.Float {
 	w := prec + guard
 	if x.Sign() < 0 { // e^x/(1+e^x)
 		e := exp(x, w)
-		return num(prec).Quo(e, num(w).Add(integer(1, 8), e))
+		return num(prec).Quo(e, addTo(num(w), integer(1, 8), e))
 	}
 	minus := new(big.Float).Neg(x)
-	return num(prec).Quo(integer(1, 8), num(w).Add(integer(1, 8), exp(minus, w)))
+	return num(prec).Quo(integer(1, 8), addTo(num(w), integer(1, 8), exp(minus, w)))
 }

@@ -31,7 +31,7 @@ func ESPNewton(vars []*big.Float, k int) []*big.Float {
 		sums[j] = integer(0, prec)
 		for i, z := range vars {
 			powers[i].Mul(powers[i], z)
-			sums[j].Add(sums[j], powers[i])
+			addTo(sums[j], sums[j], powers[i])
 		}
 	}
 	e := unitPolynomial(prec, k)
@@ -41,7 +41,7 @@ func ESPNewton(vars []*big.Float, k int) []*big.Float {
 			if i%2 == 0 {
 				term.Neg(term)
 			}
-			e[j].Add(e[j], term)
+			addTo(e[j], e[j], term)
 		}
 		e[j].Quo(e[j], integer(int64(j), prec))
 	}
@@ -64,7 +64,7 @@ func ESPBrute(vars []*big.Float, k int) []*big.Float {
 			}
 		}
 		if size <= k {
-			e[size].Add(e[size], product)
+			addTo(e[size], e[size], product)
 		}
 	}
 	return e
@@ -91,7 +91,7 @@ func Subset(weights, adjoint []*big.Float) SubsetLaw {
 		for j := range g {
 			g[j] = new(big.Float).SetPrec(prec).Set(after[i+1][j])
 			if j < k {
-				g[j].Add(g[j], new(big.Float).Mul(weights[i], after[i+1][j+1]))
+				addTo(g[j], g[j], new(big.Float).Mul(weights[i], after[i+1][j+1]))
 			}
 		}
 		after[i] = g
@@ -101,9 +101,9 @@ func Subset(weights, adjoint []*big.Float) SubsetLaw {
 	for i, z := range weights {
 		in, out := integer(0, prec), integer(0, prec)
 		for j := range min(i, k) + 1 {
-			out.Add(out, new(big.Float).Mul(before[j], after[i+1][j]))
+			addTo(out, out, new(big.Float).Mul(before[j], after[i+1][j]))
 			if j < k {
-				in.Add(in, new(big.Float).Mul(before[j], after[i+1][j+1]))
+				addTo(in, in, new(big.Float).Mul(before[j], after[i+1][j+1]))
 			}
 		}
 		in.Mul(in, z)
@@ -159,7 +159,7 @@ func mulLinear(e []*big.Float, z *big.Float, degree int) {
 	var t big.Float
 	for j := degree; j > 0; j-- {
 		t.SetPrec(z.Prec()).Mul(e[j-1], z)
-		e[j].Add(e[j], &t)
+		addTo(e[j], e[j], &t)
 	}
 }
 

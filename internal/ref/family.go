@@ -43,10 +43,10 @@ func (r Row) family(allowed func(a, b int) bool) Result {
 				continue
 			}
 			if a+b > 0 {
-				rest.Add(rest, Mul(eu[a], ev[b]))
+				addTo(rest, rest, Mul(eu[a], ev[b]))
 			}
-			du[a].Add(du[a], ev[b])
-			dv[b].Add(dv[b], eu[a])
+			addTo(du[a], du[a], ev[b])
+			addTo(dv[b], dv[b], eu[a])
 		}
 	}
 	result := r.newResult()
@@ -74,7 +74,7 @@ func newSymmetric(x []*big.Float) symmetric {
 		before := s.prefix[i]
 		after := zeros(i + 2)
 		for j := range before {
-			after[j].Add(after[j], before[j])
+			addTo(after[j], after[j], before[j])
 			after[j+1] = Mul(x, before[j])
 		}
 		s.prefix = append(s.prefix, after)
@@ -92,7 +92,7 @@ func (s symmetric) gradient(d []*big.Float) []*big.Float {
 	for i := len(s.x) - 1; i >= 0; i-- {
 		before := zeros(i + 1)
 		for j, e := range s.prefix[i] {
-			g[i].Add(g[i], Mul(d[j+1], e))
+			addTo(g[i], g[i], Mul(d[j+1], e))
 			before[j] = Add(d[j], Mul(s.x[i], d[j+1]))
 		}
 		d = before

@@ -60,7 +60,7 @@ func (r Row) newResult() Result {
 // by s0 is minus the sum of the others.
 func (r Result) shifted() Result {
 	for _, g := range r.Grad {
-		r.Threshold.Sub(r.Threshold, g)
+		subTo(r.Threshold, r.Threshold, g)
 	}
 	return r
 }
@@ -83,7 +83,7 @@ func newSum(x, w []*big.Float) sum {
 	for i := range x {
 		term := Mul(w[i], Exp(Sub(x[i], s.shift)))
 		s.terms = append(s.terms, term)
-		s.total.Add(s.total, term)
+		addTo(s.total, s.total, term)
 	}
 	return s
 }
@@ -122,7 +122,7 @@ func (r Row) SoftmaxCrossEntropy() Result {
 	result.Loss = Mul(r.weight(t), s.log1p())
 	for j, i := range others {
 		result.Grad[i] = Mul(r.weight(t), s.share(j))
-		result.Grad[t].Sub(result.Grad[t], result.Grad[i])
+		subTo(result.Grad[t], result.Grad[t], result.Grad[i])
 	}
 	return result
 }
@@ -151,7 +151,7 @@ func (r Row) BCE(positiveWeight []float64, focal float64) Result {
 			slope = Mul(power, Add(q, Mul(New(focal), Mul(Sigmoid(Neg(x)), value))))
 			value = Mul(power, value)
 		}
-		result.Loss.Add(result.Loss, Mul(w, value))
+		addTo(result.Loss, result.Loss, Mul(w, value))
 		if r.Positive[i] {
 			slope = Neg(slope)
 		}
@@ -225,7 +225,7 @@ func (r Row) SoftZLPR() Result {
 			}
 		}
 		s := newSum(x, w)
-		result.Loss.Add(result.Loss, s.log1p())
+		addTo(result.Loss, result.Loss, s.log1p())
 		for j, i := range classes {
 			result.Grad[i] = Add(result.Grad[i], Mul(New(sign), s.share(j)))
 		}

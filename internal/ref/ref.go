@@ -18,11 +18,48 @@ func New(x float64) *big.Float {
 func newFloat() *big.Float { return new(big.Float).SetPrec(work) }
 
 // Add, Sub, Mul and Quo return x+y, x-y, x·y and x/y.
-func Add(x, y *big.Float) *big.Float { return newFloat().Add(x, y) }
-func Sub(x, y *big.Float) *big.Float { return newFloat().Sub(x, y) }
+func Add(x, y *big.Float) *big.Float { return addTo(newFloat(), x, y) }
+func Sub(x, y *big.Float) *big.Float { return subTo(newFloat(), x, y) }
 func Mul(x, y *big.Float) *big.Float { return newFloat().Mul(x, y) }
 func Quo(x, y *big.Float) *big.Float { return newFloat().Quo(x, y) }
 func Neg(x *big.Float) *big.Float    { return newFloat().Neg(x) }
+
+// beyond is the distance of two exponents, over the precision of their sum,
+// from which the smaller number does not count.
+const beyond = 80
+
+// addTo sets z, whose precision must be set, to x+y. big.Float.Add takes time
+// and memory in proportion to the distance of the exponents, which may be 2^32;
+// a number below 2^-beyond of the sum's last place is left out here.
+func addTo(z, x, y *big.Float) *big.Float {
+	switch distance := apart(x, y); {
+	case distance > int(z.Prec())+beyond:
+		return z.Set(x)
+	case -distance > int(z.Prec())+beyond:
+		return z.Set(y)
+	}
+	return z.Add(x, y)
+}
+
+// subTo sets z, whose precision must be set, to x-y as addTo does.
+func subTo(z, x, y *big.Float) *big.Float {
+	switch distance := apart(x, y); {
+	case distance > int(z.Prec())+beyond:
+		return z.Set(x)
+	case -distance > int(z.Prec())+beyond:
+		return z.Neg(y)
+	}
+	return z.Sub(x, y)
+}
+
+// apart returns the difference of the exponents of x and y, 0 where one has
+// none.
+func apart(x, y *big.Float) int {
+	if x.Sign() == 0 || y.Sign() == 0 || x.IsInf() || y.IsInf() {
+		return 0
+	}
+	return exponent(x) - exponent(y)
+}
 
 // num returns a zero of the given precision, the receiver of a computation.
 func num(prec uint) *big.Float { return new(big.Float).SetPrec(prec) }
@@ -51,7 +88,7 @@ func LogSumExp(x []*big.Float) *big.Float {
 			top = false // the 1 of log1p
 			continue
 		}
-		rest.Add(rest, Exp(newFloat().Sub(v, m)))
+		addTo(rest, rest, Exp(Sub(v, m)))
 	}
 	return Add(m, Log1p(rest))
 }
