@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
@@ -27,7 +29,7 @@ const (
 
 // unit is an ULP of 1.
 func unit[T Float]() float64 {
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		return 0x1p-23
 	}
 	return 0x1p-52
@@ -54,7 +56,7 @@ func TestExp32(t *testing.T) {
 			var x, y [size]float32
 			n := 0
 			check := func() {
-				scaleExp32(y[:], size, x[:], size, 1, n, [][3]float32{{magic32, -0x1.5d589ep+6, 1}}, 0)
+				scaleExp32(y[:], size, x[:], size, 1, n, [][3]float32{{kernel.Magic32, -0x1.5d589ep+6, 1}}, 0)
 				for i, v := range x[:n] {
 					want := scalar.Exp(float64(v))
 					_, e := math.Frexp(want)
@@ -114,7 +116,7 @@ func TestExp64(t *testing.T) {
 				x[i] = rng.NormFloat64() * math.Exp(-40*rng.Float64())
 			}
 		}
-		scaleExp64(y[:], size, x[:], size, 1, size, [][3]float64{{magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0)
+		scaleExp64(y[:], size, x[:], size, 1, size, [][3]float64{{kernel.Magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0)
 		for i, v := range x {
 			if err := expError(v, y[i]); err > worst {
 				if exact := ref.ULPs(y[i], ref.Exp(ref.New(v))); math.Abs(exact-err) > 1e-3 {
@@ -201,7 +203,7 @@ func lseError[T Float](x []T, cache exps) float64 {
 // lengths and scales, equal scores, one large score and many small, each
 // improved by hill climbing.
 func TestLogSumExpError(t *testing.T) {
-	forBothTypes(t, testLogSumExpError[float32], testLogSumExpError[float64])
+	kerneltest.ForBothTypes(t, testLogSumExpError[float32], testLogSumExpError[float64])
 }
 
 func testLogSumExpError[T Float](t *testing.T) {

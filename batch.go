@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A Reduction tells how the losses of the rows become one number, and by what
@@ -159,7 +161,7 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 		if len(b.ClassWeights) != n {
 			return errClass
 		}
-		if !allAtMost(castSlice[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
+		if !allAtMost(kernel.Cast[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
 			for _, w := range b.ClassWeights {
 				if !(w >= 0) || !finiteNumber(w) { // but for -0
 					return errClass

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -105,10 +107,10 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 	scale := 0.0
 	if c.grad != nil || c.thresholdGrad != nil {
 		scale = c.scale[i]
-		s.row = resize(s.row, c.n)
+		s.row = kernel.Resize(s.row, c.n)
 		clear(s.row)
 	}
-	s.u, s.v = resize(s.u, BlockLen), resize(s.v, BlockLen)
+	s.u, s.v = kernel.Resize(s.u, BlockLen), kernel.Resize(s.v, BlockLen)
 	x, log1p := s.u, s.v
 	var sum, err, slope float64
 	infinite := false
@@ -118,7 +120,7 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 			continue
 		}
 		s.exponentials(m, 0)
-		log1p64(log1p[:m], s.e[:m])
+		kernel.Log1p64(log1p[:m], s.e[:m])
 		for k, v := range x[:m] {
 			e, factor := s.e[k], s.factor[k]
 			if v != v {
@@ -152,7 +154,7 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 				term, g = extremeTerm(l.Focal, v, rest, factor, scale, derivative, term)
 			}
 			if !infinite {
-				sum, err = twoSum(sum, err, term)
+				sum, err = kernel.TwoSum(sum, err, term)
 			}
 			if c.grad != nil || c.thresholdGrad != nil {
 				if s.at[k] < 0 {
@@ -182,13 +184,13 @@ func (c *lossChunk[T]) bceRow(i int, l *BCE) {
 // the way may overflow, or e^x is too small for float64 though the products are
 // not. Without focal exponent term and derivative are e^x then.
 func extremeTerm(f, x, rest, factor, scale, derivative, term float64) (float64, float64) {
-	d := power{hi: derivative}
+	d := power.Number{Hi: derivative}
 	if f == 0 && x < -700 {
-		d = expPower(x)
-		d.hi *= 1 + rest
-		term = d.times(power{hi: factor}).float()
+		d = power.Exp(x)
+		d.Hi *= 1 + rest
+		term = d.Times(power.Number{Hi: factor}).Float()
 	}
-	return term, d.times(power{hi: factor}).times(power{hi: scale}).float()
+	return term, d.Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale}).Float()
 }
 
 // focal returns sigmoid(x)^f·softplus(x) and its derivative by x, where x is
@@ -233,7 +235,7 @@ func (c *lossChunk[T]) gatherBCE(i int, l *BCE, s0 float64, from, to int, x []fl
 	}
 	pos, neg := c.bits(i)
 	row, m := c.row(i), 0
-	for k := from / 64; k < bitWords(to); k++ {
+	for k := from / 64; k < kernel.BitWords(to); k++ {
 		for v := pos[k] | neg[k]; v != 0; v &= v - 1 {
 			b := bits.TrailingZeros64(v)
 			j := 64*k + b

@@ -3,6 +3,9 @@ package zlpr
 import (
 	"math"
 	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
 )
 
 // This file evaluates the rows of a chunk by the kernels, and those for which
@@ -10,9 +13,9 @@ import (
 
 // bceScratch is memory that BCE keeps from one chunk to the next.
 type bceScratch[T Float] struct {
-	args    bceArgs[T]
+	args    kernel.BCEArgs[T]
 	product []float64
-	params  []bceParams[T]
+	params  []kernel.BCEParams[T]
 	slow    []bool
 	grad    []T // where only the thresholds' derivatives are wanted
 	scores  []T // where the gradient overwrites the scores
@@ -31,7 +34,7 @@ type bceWeights[T Float] struct {
 // Scales of the gradient up to bceScale leave no entry that counts to
 // exponentials below the smallest normal number.
 func bceScale[T Float]() (plain, most float64) {
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		return 0x1p5, 0x1p100
 	}
 	return 0x1p20, 0x1p1000
@@ -45,7 +48,7 @@ func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
 		return
 	}
 	size := 64 * c.words // of whole groups
-	w.neg, w.pos = resize(w.neg, size), resize(w.pos, size)
+	w.neg, w.pos = kernel.Resize(w.neg, size), kernel.Resize(w.pos, size)
 	clear(w.neg)
 	clear(w.pos)
 	_, most := bceScale[T]()
@@ -57,7 +60,7 @@ func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
 		positive := factor * l.positiveWeight(j)
 		if positive == 0 {
 			if len(w.off) == 0 {
-				w.off = resize(w.off, c.words)
+				w.off = kernel.Resize(w.off, c.words)
 				clear(w.off)
 			}
 			w.off[j/64] |= 1 << (j % 64)
@@ -91,60 +94,60 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 		}
 	}
 	a := &s.args
-	*a = bceArgs[T]{
-		sum: c.loss, x: c.x, stride: c.stride, rows: c.rows, n: c.n, pos: c.pos, neg: c.neg, words: c.words,
-		shifted: !c.zeroThreshold, copy: &c.pending,
+	*a = kernel.BCEArgs[T]{
+		Sum: c.loss, X: c.x, Stride: c.stride, Rows: c.rows, N: c.n, Pos: c.pos, Neg: c.neg, Words: c.words,
+		Shifted: !c.zeroThreshold, Copy: &c.pending,
 	}
 	if len(w.neg) > 0 {
-		a.negWeight, a.posWeight = w.neg, w.pos
-		a.shifted = true
+		a.NegWeight, a.PosWeight = w.neg, w.pos
+		a.Shifted = true
 	}
 	anySlow := c.bceParams()
-	a.params = s.params
+	a.Params = s.params
 	switch {
 	case c.grad != nil:
-		a.dst, a.dstStride = c.grad, c.gradStride
+		a.Dst, a.DstStride = c.grad, c.gradStride
 		if unsafe.SliceData(c.grad) == unsafe.SliceData(c.x) {
 			scores, stride := c.x, c.stride
 			defer func() { c.x, c.stride = scores, stride }()
-			s.scores = resize(s.scores, c.rows*c.n)
+			s.scores = kernel.Resize(s.scores, c.rows*c.n)
 			for i := range c.rows {
 				copy(s.scores[i*c.n:][:c.n], c.row(i))
 			}
 			c.x, c.stride = s.scores, c.n
-			a.x, a.stride = c.x, c.stride
+			a.X, a.Stride = c.x, c.stride
 		}
 	case c.thresholdGrad != nil:
-		s.grad = resize(s.grad, c.rows*c.n)
-		a.dst, a.dstStride = s.grad, c.n
+		s.grad = kernel.Resize(s.grad, c.rows*c.n)
+		a.Dst, a.DstStride = s.grad, c.n
 	}
-	if isFloat32[T]() && !a.weighted() {
-		s.product = resize(s.product, c.rows*a.blocks())
-		a.product = s.product
+	if kernel.IsFloat32[T]() && !a.Weighted() {
+		s.product = kernel.Resize(s.product, c.rows*a.Blocks())
+		a.Product = s.product
 	}
-	bceSum(a)
-	if a.product != nil {
-		log1p64(a.product, a.product)
-		if blocks := a.blocks(); blocks == 1 {
-			for i, v := range a.product {
+	kernel.BCE(a)
+	if a.Product != nil {
+		kernel.Log1p64(a.Product, a.Product)
+		if blocks := a.Blocks(); blocks == 1 {
+			for i, v := range a.Product {
 				c.loss[i] += v
 			}
 		} else {
 			for i := range c.rows {
 				var sum float64
-				for _, v := range a.product[i*blocks:][:blocks] {
+				for _, v := range a.Product[i*blocks:][:blocks] {
 					sum += v
 				}
 				c.loss[i] += sum
 			}
 		}
 	}
-	if a.dst != nil {
+	if a.Dst != nil {
 		c.bceSlopes(a)
 	}
 	// What exponentials below the smallest normal number leave out must not count.
 	low := float64(c.n) * w.most
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		low *= 0x1p-102
 	} else {
 		low *= 0x1p-960
@@ -162,11 +165,11 @@ func (c *lossChunk[T]) bceRows(l *BCE) bool {
 func (c *lossChunk[T]) bceParams() (anySlow bool) {
 	s := &c.scratch.bce
 	gradient := c.grad != nil || c.thresholdGrad != nil
-	if !gradient && !s.args.shifted {
+	if !gradient && !s.args.Shifted {
 		s.params = s.params[:0]
 		return false
 	}
-	s.params, s.slow = resize(s.params, c.rows), resize(s.slow, c.rows)
+	s.params, s.slow = kernel.Resize(s.params, c.rows), kernel.Resize(s.slow, c.rows)
 	_, most := bceScale[T]()
 	for i, s0 := range c.threshold {
 		p := &s.params[i]
@@ -174,7 +177,7 @@ func (c *lossChunk[T]) bceParams() (anySlow bool) {
 		lo := s0 - float64(hi)
 		// It must not take the reduced argument out of the polynomial's range.
 		slow := !(math.Abs(lo) <= 0x1p-18)
-		*p = bceParams[T]{1, hi, T(lo)}
+		*p = kernel.BCEParams[T]{1, hi, T(lo)}
 		if gradient {
 			p[0] = T(c.scale[i])
 			size := math.Abs(c.scale[i])
@@ -187,14 +190,14 @@ func (c *lossChunk[T]) bceParams() (anySlow bool) {
 }
 
 // bceSlopes completes the gradient, and sums up the thresholds' derivatives.
-func (c *lossChunk[T]) bceSlopes(a *bceArgs[T]) {
+func (c *lossChunk[T]) bceSlopes(a *kernel.BCEArgs[T]) {
 	plain, _ := bceScale[T]()
 	for i, scale := range c.scale {
 		if math.Abs(scale)*c.scratch.bce.weights.most > plain {
-			c.bceSmall(i, a.dst[i*a.dstStride:][:c.n])
+			c.bceSmall(i, a.Dst[i*a.DstStride:][:c.n])
 		}
 		if c.thresholdGrad != nil {
-			c.thresholdGrad[i] = -sumOf(a.dst[i*a.dstStride:][:c.n])
+			c.thresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:c.n])
 		}
 	}
 }
@@ -227,8 +230,8 @@ func (c *lossChunk[T]) bceSmall(i int, g []T) {
 			continue
 		}
 		// sigmoid(y) = e^y, where e^y is that small.
-		e := expPower(y).times(power{hi: factor}).times(power{hi: c.scale[i]})
-		g[j] = T(e.float() * (1 + short))
+		e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: c.scale[i]})
+		g[j] = T(e.Float() * (1 + short))
 	}
 }
 

@@ -8,127 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
-
-// bceCase is arguments of the kernels for rows of n random elements; kind counts
-// the forms, with and without gradient.
-func bceCase[T Float](r *rawRand, rows, n, kind int) *bceArgs[T] {
-	stride := n + r.IntN(3)
-	a := &bceArgs[T]{x: make([]T, rows*stride), stride: stride, rows: rows, n: n, copy: &sideCopy[T]{}}
-	a.pos, a.neg, a.words = hashedSides(r, rows, n)
-	exp := r.IntN(12) - 4
-	for i := range a.x {
-		a.x[i] = score[T](r, exp)
-	}
-	for range rows {
-		p := bceParams[T]{T(r.positive(10))}
-		if kind/2 > 0 {
-			p[1] = score[T](r, exp)
-			if isFloat32[T]() {
-				p[2] = T(math.Ldexp(float64(r.Int64N(1<<24)-1<<23), -42))
-			}
-		}
-		a.params = append(a.params, p)
-	}
-	if kind/2 > 0 {
-		// Scores at the threshold, but for its low part.
-		for range rows {
-			i := r.IntN(rows)
-			a.x[i*a.stride+r.IntN(n)] = a.params[i][1]
-		}
-	}
-	a.shifted = kind/2 > 0
-	if kind/2 == 2 {
-		a.negWeight, a.posWeight = make([]T, 64*a.words), make([]T, 64*a.words)
-		for j := range n {
-			a.negWeight[j], a.posWeight[j] = T(r.positive(3)), T(r.positive(3))
-		}
-	}
-	if kind%2 == 1 {
-		a.dstStride = n + r.IntN(3)
-		a.dst = make([]T, rows*a.dstStride)
-		for i := range a.dst {
-			a.dst[i] = 77
-		}
-	}
-	a.sum = make([]float64, rows)
-	if isFloat32[T]() && kind/2 < 2 {
-		a.product = make([]float64, rows*a.blocks())
-	}
-	return a
-}
-
-// bceKinds is the number of kinds of bceCase.
-const bceKinds = 6
-
-func hashBCE[T Float](h *resultHash, r *rawRand) {
-	a := bceCase[T](r, 1+r.IntN(2), r.length(), r.IntN(bceKinds))
-	bceSum(a)
-	addHash(h, a.sum...)
-	addHash(h, a.product...)
-	addHash(h, a.dst...)
-}
-
-// TestBCEKernels compares the kernels of every tier with the generic ones, for
-// every length and start of a row.
-func TestBCEKernels(t *testing.T) { forBothTypes(t, testBCEKernels[float32], testBCEKernels[float64]) }
-
-func testBCEKernels[T Float](t *testing.T) {
-	r := &rawRand{rand.New(rand.NewPCG(21, 22))}
-	for n := 1; n <= 1200; n++ {
-		if n == 200 {
-			n = 480
-		}
-		if n == 540 {
-			n = 1000
-		}
-		for kind := range bceKinds {
-			if n > 140 && (n+kind)%4 > 0 {
-				continue
-			}
-			a := bceCase[T](r, 1+r.IntN(3), n, kind)
-			offset := r.IntN(16)
-			a.x = append(make([]T, offset), a.x...)[offset:]
-			// The copy is shorter and longer than the rows.
-			from := make([]T, r.IntN(2*n+200))
-			for i := range from {
-				from[i] = T(i + 1)
-			}
-			dst := append([]T(nil), a.dst...)
-			results := func() (all []float64) {
-				all = append(append(all, a.sum...), a.product...)
-				for _, v := range a.dst {
-					all = append(all, float64(v))
-				}
-				return all
-			}
-			restore := forceTier(tierGeneric)
-			bceSum(a)
-			want := results()
-			restore()
-			for _, tier := range availableTiers()[1:] {
-				copy(a.dst, dst)
-				to := make([]T, len(from))
-				*a.copy = newSideCopy(to, from)
-				restore := forceTier(tier)
-				bceSum(a)
-				restore()
-				if a.dst == nil {
-					a.copy.finish() // kernels of the loss alone may leave it
-				}
-				if !slices.Equal(to, from) {
-					t.Fatalf("%v, n=%d, kind %d: copied %v", tier, n, kind, to)
-				}
-				for i, v := range results() {
-					if math.Float64bits(v) != math.Float64bits(want[i]) && (v == v || want[i] == want[i]) {
-						t.Fatalf("%v, n=%d, kind %d, number %d of %d: %v, generic %v", tier, n, kind, i, len(want), v, want[i])
-					}
-				}
-			}
-		}
-	}
-}
 
 // bceAccuracy evaluates rows of one magnitude and returns the largest errors.
 func bceAccuracy[T Float](t *testing.T, loss BCE, b *Batch[T], row func(i int) ref.Row, weights []float64, scale float64) (lossErr, gradErr float64) {
@@ -158,7 +41,7 @@ const bceRounds = 400
 
 // TestBCEAccuracy: losses and gradients of the kernels err by at most 2.2 ULP at every magnitude, with thresholds, weights and scales of the gradient.
 func TestBCEAccuracy(t *testing.T) {
-	forBothTypes(t, testBCEAccuracy[float32], testBCEAccuracy[float64])
+	kerneltest.ForBothTypes(t, testBCEAccuracy[float32], testBCEAccuracy[float64])
 }
 
 func testBCEAccuracy[T Float](t *testing.T) {
@@ -166,7 +49,7 @@ func testBCEAccuracy[T Float](t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))
 	worst := map[string][2]float64{}
 	lowest, highest := -82.0, 38.0
-	if !isFloat32[T]() {
+	if !kernel.IsFloat32[T]() {
 		lowest = -690
 	}
 	rounds := bceRounds
@@ -187,7 +70,7 @@ func testBCEAccuracy[T Float](t *testing.T) {
 			s0 = 40 * r.NormFloat64()
 		case 2:
 			s0 = math.Ldexp(r.NormFloat64(), r.IntN(60)-30)
-			if isFloat32[T]() {
+			if kernel.IsFloat32[T]() {
 				s0 = float64(float32(s0))
 			}
 		}
@@ -248,7 +131,7 @@ func testBCEAccuracy[T Float](t *testing.T) {
 // TestBCELearned: the derivative by a learned threshold, with the gradient, in
 // place of the scores, and alone.
 func TestBCELearned(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testBCELearned[float32], testBCELearned[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testBCELearned[float32], testBCELearned[float64]) })
 }
 
 func testBCELearned[T Float](t *testing.T) {
@@ -321,12 +204,12 @@ func TestBCEWeightZero(t *testing.T) {
 // Scales and weights far from 1: what exponentials below the smallest normal
 // number and products beyond the largest leave out is made good.
 func TestBCEFarScales(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testBCEFarScales[float32], testBCEFarScales[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testBCEFarScales[float32], testBCEFarScales[float64]) })
 }
 
 func testBCEFarScales[T Float](t *testing.T) {
 	far, large := 200.0, 0x1p100 // e^-far·large² is a number as any other
-	if !isFloat32[T]() {
+	if !kernel.IsFloat32[T]() {
 		far, large = 1000, 0x1p1000
 	}
 	small := 0x1.23457p-40 / large // as a float32, it has lost digits
@@ -368,7 +251,7 @@ func testBCEFarScales[T Float](t *testing.T) {
 		}
 	}
 	// A sum beyond all numbers.
-	if !isFloat32[T]() {
+	if !kernel.IsFloat32[T]() {
 		v := math.MaxFloat64
 		most := T(v)
 		_, losses, grad := evalBatch(t, BCE{}, Options{}, (&lossCase[T]{scores: []T{most, most}, positive: make([]bool, 2)}).batch(), Output[T]{})

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // The benchmarks' data: scores normal with standard deviation 2.
@@ -24,7 +26,7 @@ var benchSizes = []int{8, 20, 64, 256, 1000, 4096, 30522, 131072}
 // together with an output of its size.
 func benchRows[T Float](n int) int {
 	bytes := 8
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		bytes = 4
 	}
 	return max(1, 256<<10/(n*bytes))
@@ -33,7 +35,7 @@ func benchRows[T Float](n int) int {
 // perElement reports ns/elem and sets the bytes.
 func perElement[T Float](b *testing.B, elements int) {
 	bytes := 8
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		bytes = 4
 	}
 	b.SetBytes(int64(elements * bytes))
@@ -43,7 +45,7 @@ func perElement[T Float](b *testing.B, elements int) {
 // benchImpls runs the naive loop, then run on every tier that the CPU has.
 func benchImpls(b *testing.B, naive, run func(b *testing.B)) {
 	b.Run("impl=naive", naive)
-	for _, t := range availableTiers() {
+	for _, t := range kernel.Available() {
 		b.Run("impl="+t.String(), func(b *testing.B) {
 			defer forceTier(t)()
 			run(b)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // classFactors are the class weights of a batch as m·2^e, 1 ≤ m < 2, or m = 0 for
@@ -36,7 +38,7 @@ func (f *classFactors[T]) get(n int) *classFactors[T] {
 		return f
 	}
 	f.n, f.of = n, append(f.of[:0], f.given...)
-	f.m, f.weights = resize(f.m, n), resize(f.weights, weightsLen[T](n))
+	f.m, f.weights = kernel.Resize(f.m, n), kernel.Resize(f.weights, kernel.WeightsLen[T](n))
 	clear(f.weights)
 	for j := range n {
 		w := 1.0
@@ -46,8 +48,8 @@ func (f *classFactors[T]) get(n int) *classFactors[T] {
 		m, e := math.Frexp(w)
 		f.m[j] = 2 * m
 		if m != 0 {
-			k := weightPlace[T](j)
-			f.weights[k], f.weights[k+lanesOf[T]()] = T(2*m), T(e-1)
+			k := kernel.WeightPlace[T](j)
+			f.weights[k], f.weights[k+kernel.LanesOf[T]()] = T(2*m), T(e-1)
 		}
 	}
 	return f

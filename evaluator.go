@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/zlpr/zlpr/internal/crew"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // An Evaluator evaluates a loss and its gradient on batches. It keeps its
@@ -91,9 +92,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		e.workers = append(e.workers, newLossWorker(e, i))
 	}
 	j.active = e.workers[:active]
-	j.setClassesOff(bitWords(n))
+	j.setClassesOff(kernel.BitWords(n))
 	g := &out.Grad
-	j.stream = streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
+	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 	j.factors.begin(b.ClassWeights)
 	if e.traits.target {
 		j.factors.begin(nil) // they multiply the loss, not the exponentials
@@ -133,7 +134,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 // rows: the gradient finds scores and bits in the nearest caches.
 const (
 	lossChunkLen  = 16384
-	lossChunkRows = mostParts
+	lossChunkRows = kernel.MostParts
 )
 
 // setClassesOff notes the classes of weight 0.
@@ -142,7 +143,7 @@ func (j *lossJob[T]) setClassesOff(words int) {
 	for k, w := range j.b.ClassWeights {
 		if w == 0 {
 			if len(j.off) == 0 {
-				j.off = resize(j.off, words)
+				j.off = kernel.Resize(j.off, words)
 				clear(j.off)
 			}
 			j.off[k/64] |= 1 << (k % 64)
@@ -209,7 +210,7 @@ func newLossWorker[T Float](e *Evaluator[T], number int) *lossWorker[T] {
 // done: the first error is always found.
 func (w *lossWorker[T]) run() {
 	j := &w.e.job
-	defer w.chunk.pending.finish()
+	defer w.chunk.pending.Finish()
 	for i := range j.active {
 		of := j.active[(w.number+i)%len(j.active)]
 		for {
@@ -244,7 +245,7 @@ func (w *lossWorker[T]) do(k int) error {
 	b := j.b
 	c.first, c.batch = k*j.chunkRows, j.number
 	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
-	c.words = bitWords(c.n)
+	c.words = kernel.BitWords(c.n)
 	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
 	c.classWeights, c.factors = b.ClassWeights, &j.factors
 	c.maxPositives = j.maxPositives
@@ -256,7 +257,7 @@ func (w *lossWorker[T]) do(k int) error {
 			if live {
 				w.total.weight.Add(w.weight[i])
 				pos, _ := c.bits(i)
-				w.total.positives = max(w.total.positives, countBits(pos))
+				w.total.positives = max(w.total.positives, kernel.CountBits(pos))
 			}
 		}
 		return nil
@@ -289,33 +290,4 @@ func (w *lossWorker[T]) do(k int) error {
 	w.writeGradient()
 	w.sumUp()
 	return nil
-}
-
-// resize returns x with length n, its contents open.
-func resize[E any](x []E, n int) []E {
-	if cap(x) < n {
-		return make([]E, n)
-	}
-	return x[:n]
-}
-
-// resizeAligned is resize for a slice that begins at a multiple of 64 bytes.
-func resizeAligned[T Float](x []T, n int) []T {
-	if cap(x) >= n {
-		return x[:n]
-	}
-	x = make([]T, n+16)
-	return x[misaligned(x):][:n]
-}
-
-// resizeOnes is resize for a slice all of whose elements are 1.
-func resizeOnes(x []float64, n int) []float64 {
-	if cap(x) >= n {
-		return x[:n]
-	}
-	x = make([]float64, n)
-	for i := range x {
-		x[i] = 1
-	}
-	return x
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -441,7 +442,7 @@ func TestWarnings(t *testing.T) {
 // The class weight of the target multiplies the loss and the gradient of a row
 // of any magnitude: the weights of other classes take no part.
 func TestTargetWeights(t *testing.T) {
-	forBothTypes(t, testTargetWeights[float32], testTargetWeights[float64])
+	kerneltest.ForBothTypes(t, testTargetWeights[float32], testTargetWeights[float64])
 }
 
 func testTargetWeights[T Float](t *testing.T) {

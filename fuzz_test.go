@@ -1,42 +1,15 @@
 package zlpr
 
 import (
-	"encoding/binary"
 	"math"
 	"math/big"
 	"slices"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
-
-// fuzzFloats reads floats from the bytes of a fuzz input.
-func fuzzFloats[T Float](data []byte) []T {
-	var x []T
-	if isFloat32[T]() {
-		for ; len(data) >= 4; data = data[4:] {
-			x = append(x, T(math.Float32frombits(binary.LittleEndian.Uint32(data))))
-		}
-		return x
-	}
-	for ; len(data) >= 8; data = data[8:] {
-		x = append(x, T(math.Float64frombits(binary.LittleEndian.Uint64(data))))
-	}
-	return x
-}
-
-// fuzzBytes is the inverse of fuzzFloats.
-func fuzzBytes[T Float](x ...T) []byte {
-	var data []byte
-	for _, v := range x {
-		if isFloat32[T]() {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(v)))
-		} else {
-			data = binary.LittleEndian.AppendUint64(data, math.Float64bits(float64(v)))
-		}
-	}
-	return data
-}
 
 // seeds adds rows of both types.
 func seeds(f *testing.F) {
@@ -50,8 +23,8 @@ func seeds(f *testing.F) {
 		for i, v := range x {
 			single[i] = float32(v)
 		}
-		f.Add(fuzzBytes(x...))
-		f.Add(fuzzBytes(single...))
+		f.Add(kerneltest.FuzzBytes(x...))
+		f.Add(kerneltest.FuzzBytes(single...))
 	}
 }
 
@@ -65,11 +38,11 @@ func FuzzTiers(f *testing.F) {
 }
 
 func fuzzTiers[T Float](t *testing.T, data []byte) {
-	x := fuzzFloats[T](data)
-	defer forceTier(tierGeneric)()
+	x := kerneltest.FuzzFloats[T](data)
+	defer forceTier(kernel.Generic)()
 	want := evaluate(t, x)
-	for _, tier := range availableTiers()[1:] {
-		activeTier = tier
+	for _, tier := range kernel.Available()[1:] {
+		kernel.Active = tier
 		got := evaluate(t, x)
 		want.same(t, &got, tier)
 	}
@@ -78,7 +51,7 @@ func fuzzTiers[T Float](t *testing.T, data []byte) {
 // finiteRow returns the row of a fuzz input, cut to a length for which the
 // reference is quick, and whether all its scores are finite.
 func finiteRow[T Float](data []byte) ([]T, bool) {
-	x := fuzzFloats[T](data)
+	x := kerneltest.FuzzFloats[T](data)
 	x = x[:min(len(x), 64)]
 	for _, v := range x {
 		if v-v != 0 {
@@ -115,7 +88,7 @@ func fuzzReference[T Float](t *testing.T, data []byte) {
 	}
 	below := ref.LogSumExp(differences)
 	smallest := 0x1p-124
-	if !isFloat32[T]() {
+	if !kernel.IsFloat32[T]() {
 		smallest = 0x1p-1020
 	}
 	for i, d := range differences {
@@ -180,7 +153,7 @@ func FuzzSplit(f *testing.F) {
 }
 
 func fuzzSplit[T Float](t *testing.T, data []byte) {
-	x := fuzzFloats[T](data)
+	x := kerneltest.FuzzFloats[T](data)
 	if len(x) == 0 {
 		return
 	}
@@ -210,5 +183,5 @@ func fuzzSplit[T Float](t *testing.T, data []byte) {
 	a.Add(long[BlockLen:])
 	b.Add(long[:BlockLen])
 	a.Merge(&b)
-	sameBits(t, []float64{LogSumExp(long)}, []float64{a.LogSumExp()}, "blocks")
+	kerneltest.SameBits(t, []float64{LogSumExp(long)}, []float64{a.LogSumExp()}, "blocks")
 }

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -164,7 +166,7 @@ func testGeneralAccuracy[T Float](t *testing.T) {
 // TestGeneralAccuracy compares losses and gradients with weights, soft labels
 // and γ with the reference.
 func TestGeneralAccuracy(t *testing.T) {
-	forBothTypes(t, testGeneralAccuracy[float32], testGeneralAccuracy[float64])
+	kerneltest.ForBothTypes(t, testGeneralAccuracy[float32], testGeneralAccuracy[float64])
 }
 
 // weightedBatches are rows of all kinds with class weights, soft labels or both.
@@ -177,13 +179,13 @@ func weightedBatches[T Float](r *rand.Rand, rows, n int) map[string]*Batch[T] {
 	soft.Labels, both.Labels = nil, nil
 	soft.ClassWeights = nil
 	labels := Matrix[T]{rows, n, make([]T, rows*n), n}
-	mask := make([]uint64, rows*bitWords(n))
+	mask := make([]uint64, rows*kernel.BitWords(n))
 	if err := hard.Mask.ReadRows(mask, 0, rows); err != nil {
 		panic(err)
 	}
 	for i := range rows {
 		for j := range n {
-			if mask[i*bitWords(n)+j/64]>>(j%64)&1 != 0 {
+			if mask[i*kernel.BitWords(n)+j/64]>>(j%64)&1 != 0 {
 				labels.Data[i*n+j] = T([]float64{0, 1, 0.25, 1e-30, r.Float64()}[r.IntN(5)])
 			}
 		}
@@ -195,7 +197,7 @@ func weightedBatches[T Float](r *rand.Rand, rows, n int) map[string]*Batch[T] {
 // TestWeightedTiers: weights and soft labels give the same bits on every tier,
 // for every number of workers, and in place; and they allocate nothing.
 func TestWeightedTiers(t *testing.T) {
-	forBothTypes(t, testWeightedTiers[float32], testWeightedTiers[float64])
+	kerneltest.ForBothTypes(t, testWeightedTiers[float32], testWeightedTiers[float64])
 }
 
 func testWeightedTiers[T Float](t *testing.T) {
@@ -208,10 +210,10 @@ func testWeightedTiers[T Float](t *testing.T) {
 				losses = []Loss{SoftZLPR{}, SoftZLPR{Threshold: 1.5}}
 			}
 			for _, loss := range losses {
-				restore := forceTier(tierGeneric)
+				restore := forceTier(kernel.Generic)
 				want := runOnce(t, loss, Options{Reduction: Mean, Workers: 1}, b)
 				restore()
-				for _, tier := range availableTiers() {
+				for _, tier := range kernel.Available() {
 					what := fmt.Sprintf("%s %+v n=%d tier=%s", name, loss, n, tier)
 					restore := forceTier(tier)
 					for _, workers := range []int{1, 3} {
@@ -255,7 +257,7 @@ func TestWeightedAllocations(t *testing.T) {
 // TestGeneralAgrees compares rows of all kinds, with NaN and infinities, by
 // different ways: class weights of 1, and soft labels that are 0 or 1.
 func TestGeneralAgrees(t *testing.T) {
-	forBothTypes(t, testGeneralAgrees[float32], testGeneralAgrees[float64])
+	kerneltest.ForBothTypes(t, testGeneralAgrees[float32], testGeneralAgrees[float64])
 }
 
 func testGeneralAgrees[T Float](t *testing.T) {
@@ -274,13 +276,13 @@ func testGeneralAgrees[T Float](t *testing.T) {
 		soft.Labels = nil
 		rows := b.Scores.Rows
 		soft.Soft = Matrix[T]{rows, n, make([]T, rows*n), n}
-		bits := make([]uint64, rows*bitWords(n))
+		bits := make([]uint64, rows*kernel.BitWords(n))
 		if err := b.Labels.ReadRows(bits, 0, rows); err != nil {
 			t.Fatal(err)
 		}
 		for i := range rows {
 			for j := range n {
-				soft.Soft.Data[i*n+j] = T(bits[i*bitWords(n)+j/64] >> (j % 64) & 1)
+				soft.Soft.Data[i*n+j] = T(bits[i*kernel.BitWords(n)+j/64] >> (j % 64) & 1)
 			}
 		}
 		for name, got := range map[string]run[T]{

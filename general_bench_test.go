@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -175,11 +176,11 @@ func benchAffineSum[T Float](b *testing.B, n int) {
 		// e^offset is a factor of the sum.
 		f := &classFactors[T]{}
 		f.begin(nil)
-		r := sideRows[T]{x: x, stride: n, rows: 1, n: n, pos: make([]uint64, len(bits)), neg: bits, words: len(bits), weights: f.get(n).weights, gamma: gammaPair[T](scale)}
-		p := [1]gradParams[T]{zeroPivot[T]()}
+		r := kernel.SideRows[T]{X: x, Stride: n, Rows: 1, N: n, Pos: make([]uint64, len(bits)), Neg: bits, Words: len(bits), Weights: f.get(n).weights, Gamma: kernel.GammaPair[T](scale)}
+		p := [1]kernel.SideParams[T]{kernel.ZeroPivot[T]()}
 		var sum [1][2]float64
 		for b.Loop() {
-			sideSums(sum[:], &r, p[:], 0)
+			kernel.SideSums(sum[:], &r, p[:], 0)
 			affineSink = sum[0][0] * scalar.Exp(offset)
 		}
 		perElement[T](b, n)

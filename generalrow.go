@@ -1,6 +1,11 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+)
 
 // This file evaluates the rows of a loss of two sums (see sides.go) in the
 // general way: with weights, soft labels or γ; the rows whose sums at pivot 0
@@ -11,13 +16,13 @@ import "math"
 type sideScratch[T Float] struct {
 	// The passes over the rows: one for both sides with hard labels; with soft
 	// ones each side has its own weights, and its own pass.
-	passes []sideRows[T]
+	passes []kernel.SideRows[T]
 
-	soft    [2][]T          // weights of soft labels, of all rows
-	sum     [2][][2]float64 // results of the passes
-	top     [2][]sideTop[T] // results of the passes
-	params  []gradParams[T] // of slow rows
-	natural []gradParams[T] // of the others
+	soft    [2][]T                 // weights of soft labels, of all rows
+	sum     [2][][2]float64        // results of the passes
+	top     [2][]kernel.SideTop[T] // results of the passes
+	params  []kernel.SideParams[T] // of slow rows
+	natural []kernel.SideParams[T] // of the others
 	values  [][2]sideValue[T]
 	log     [2][]float64 // of the rows' losses: arguments of log1p
 	half    []T          // gradient of the first pass
@@ -32,7 +37,7 @@ func (r *sideRule) general() bool { return r.gamma != 1 || r.weights != nil || r
 
 // evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
 func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
-	if isFloat32[T]() && !(rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p127) {
+	if kernel.IsFloat32[T]() && !(rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p127) {
 		evalWide(any(c).(*lossChunk[float32]), rule)
 		return
 	}
@@ -47,13 +52,13 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 		}
 	}
 	s.prepare(c.rows)
-	g.natural = resize(g.natural, c.rows)
+	g.natural = kernel.Resize(g.natural, c.rows)
 	anySlow := true
 	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
-		zero := [1]gradParams[T]{zeroPivot[T]()}
+		zero := [1]kernel.SideParams[T]{kernel.ZeroPivot[T]()}
 		for k := range g.passes {
-			g.sum[k] = resize(g.sum[k], c.rows)
-			sideSums(g.sum[k], &g.passes[k], zero[:], 0)
+			g.sum[k] = kernel.Resize(g.sum[k], c.rows)
+			kernel.SideSums(g.sum[k], &g.passes[k], zero[:], 0)
 		}
 		second := g.sum[len(g.passes)-1]
 		for i, sum := range g.sum[0] {
@@ -78,7 +83,7 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 	if !rule.product {
 		for i := range g.natural {
 			p := &g.natural[i]
-			*p = zeroPivot[T]()
+			*p = kernel.ZeroPivot[T]()
 			p[2], p[5] = s.fa[i], -s.fb[i]
 		}
 	}
@@ -96,20 +101,10 @@ func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
 // keepSlopes keeps the factors of row i, of almost any magnitude.
 func (c *lossChunk[T]) keepSlopes(i int, fa, fb float64) bool {
 	p := &c.scratch.general.natural[i]
-	p[0], p[2] = slopeParams[T](power{hi: fa})
-	p[3], p[5] = slopeParams[T](power{hi: -fb})
+	p[0], p[2] = slopeParams[T](power.Number{Hi: fa})
+	p[3], p[5] = slopeParams[T](power.Number{Hi: -fb})
 	fits := func(f float64) bool { return f == 0 || 0x1p-900 <= math.Abs(f) && math.Abs(f) <= 0x1p900 }
 	return fits(fa) && fits(fb)
-}
-
-// A gradParams are the parameters of a row's gradient: for the negatives and
-// for the positives the magic number of the pivot and the factor, at 0 and 2 and
-// at 3 and 5.
-type gradParams[T Float] [6]T
-
-// zeroPivot returns the parameters of pivot 0, without factors.
-func zeroPivot[T Float]() gradParams[T] {
-	return gradParams[T]{0: magicOf[T](0), 3: magicOf[T](0)}
 }
 
 // terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
@@ -152,60 +147,60 @@ func (c *lossChunk[T]) prepareSides(rule *sideRule) {
 	s := &c.scratch
 	g := &s.general
 	class := c.factors.get(c.n)
-	r := sideRows[T]{
-		x: c.x, stride: c.stride, rows: c.rows, n: c.n,
-		pos: c.pos, neg: c.neg, words: c.words,
-		weights: class.weights, gamma: gammaPair[T](rule.gamma),
+	r := kernel.SideRows[T]{
+		X: c.x, Stride: c.stride, Rows: c.rows, N: c.n,
+		Pos: c.pos, Neg: c.neg, Words: c.words,
+		Weights: class.weights, Gamma: kernel.GammaPair[T](rule.gamma),
 	}
 	g.passes = append(g.passes[:0], r)
 	if !rule.soft {
 		return
 	}
-	size := weightsLen[T](c.n)
+	size := kernel.WeightsLen[T](c.n)
 	for side := range g.soft {
-		g.soft[side] = resize(g.soft[side], c.rows*size)
+		g.soft[side] = kernel.Resize(g.soft[side], c.rows*size)
 	}
 	m := class.m
-	if rule.weights == nil && isFloat32[T]() {
+	if rule.weights == nil && kernel.IsFloat32[T]() {
 		m = nil
 	}
-	softWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, m, class.weights)
+	kernel.SoftWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, m, class.weights)
 	none := s.noBits(len(c.neg))
 	g.passes = append(g.passes, r)
 	for side := range g.passes {
-		g.passes[side].weights, g.passes[side].weightStride = g.soft[side], size
+		g.passes[side].Weights, g.passes[side].WeightStride = g.soft[side], size
 	}
-	g.passes[0].pos = none
-	g.passes[1].pos, g.passes[1].neg = c.neg, none
+	g.passes[0].Pos = none
+	g.passes[1].Pos, g.passes[1].Neg = c.neg, none
 }
 
 // pass returns the number of the pass of a side.
 func (g *sideScratch[T]) pass(side int) int { return min(side, len(g.passes)-1) }
 
 // sideGradients writes the gradient of rows i to end-1.
-func (c *lossChunk[T]) sideGradients(i, end int, p []gradParams[T]) {
+func (c *lossChunk[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
 	g := &c.scratch.general
 	dst := c.grad[i*c.gradStride:]
-	first := g.passes[0].from(i, end)
+	first := g.passes[0].From(i, end)
 	if len(g.passes) == 1 {
-		sideGrad(dst, c.gradStride, &first, p, nil, 0)
+		kernel.SideGrad(dst, c.gradStride, &first, p, nil, 0)
 		return
 	}
 	for j := range p {
 		deepen(&p[j], c.scale[i+j])
 	}
-	g.half = resize(g.half, (end-i)*c.n)
-	second := g.passes[1].from(i, end)
-	sideGrad(g.half, c.n, &first, p, nil, 0)
-	sideGrad(dst, c.gradStride, &second, p, g.half, c.n)
+	g.half = kernel.Resize(g.half, (end-i)*c.n)
+	second := g.passes[1].From(i, end)
+	kernel.SideGrad(g.half, c.n, &first, p, nil, 0)
+	kernel.SideGrad(dst, c.gradStride, &second, p, g.half, c.n)
 }
 
 // deepen changes parameters so that terms which times the factor are below the
 // smallest normal number are kept: those of the other side may be added to them.
 // Terms times the factor are at most scale.
-func deepen[T Float](p *gradParams[T], scale float64) {
+func deepen[T Float](p *kernel.SideParams[T], scale float64) {
 	depth, most := 100, 1000
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		depth, most = 60, 120
 	}
 	if _, e := math.Frexp(scale); e > most-depth {
@@ -227,6 +222,6 @@ func (s *lossScratch[T]) exponentials(m int, c float64) {
 			s.y[k] = high
 		}
 	}
-	p := [1][3]float64{{magic64 - c, (c - 1021.5) * math.Ln2, 1}}
+	p := [1][3]float64{{kernel.Magic64 - c, (c - 1021.5) * math.Ln2, 1}}
 	scaleExp64(s.e, m, s.y, m, 1, m, p[:], 0)
 }

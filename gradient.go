@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/kernel"
+
 // This file hands out the places of gradients, and brings them to where they
 // belong.
 
@@ -15,7 +17,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	c.stream = j.stream
 	c.buffered = j.stream && w.e.traits.sideCopies && c.n <= bufferLen
 	if out.ThresholdGrad != nil || column {
-		c.thresholdGrad = resize(w.chunk.scratch.thresholdGrad, c.rows)
+		c.thresholdGrad = kernel.Resize(w.chunk.scratch.thresholdGrad, c.rows)
 		w.chunk.scratch.thresholdGrad = c.thresholdGrad
 	}
 	switch {
@@ -32,7 +34,7 @@ func (w *lossWorker[T]) prepareGradient() {
 		c.scale = c.uniform.fill(c.scale, j.factor, c.rows)
 		return
 	}
-	c.scale = resize(c.scale, (c.rows+7)&^7)
+	c.scale = kernel.Resize(c.scale, (c.rows+7)&^7)
 	c.uniform.spoil()
 	for i, v := range w.weight {
 		if v == 0 {
@@ -51,7 +53,7 @@ func (w *lossWorker[T]) prepareGradient() {
 func (w *lossWorker[T]) buffer() []T {
 	w.turn ^= 1
 	b := &w.grad[w.turn]
-	*b = resizeAligned(*b, w.chunk.rows*w.chunk.n)
+	*b = kernel.ResizeAligned(*b, w.chunk.rows*w.chunk.n)
 	return *b
 }
 
@@ -67,7 +69,7 @@ type filled struct {
 func (f *filled) fill(x []float64, value float64, n int) []float64 {
 	room := (n + 7) &^ 7
 	if cap(x) < room || !f.valid || f.value != value {
-		x = resize(x, max(room, cap(x)))
+		x = kernel.Resize(x, max(room, cap(x)))
 		for i := range x {
 			x[i] = value
 		}
@@ -101,11 +103,11 @@ func (w *lossWorker[T]) writeGradient() {
 		}
 	}
 	if c.buffered {
-		c.pending.finish()
+		c.pending.Finish()
 		from := c.first * c.n
-		c.pending = newSideCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
+		c.pending = kernel.NewCopy(out.Grad.Data[from:][:c.rows*c.n], c.grad)
 	}
 	if out.Accumulate {
-		accumulate(out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride, c.grad, c.n, c.rows, c.n)
+		kernel.Accumulate(out.Grad.Data[c.first*out.Grad.Stride:], out.Grad.Stride, c.grad, c.n, c.rows, c.n)
 	}
 }

@@ -3,6 +3,8 @@ package zlpr
 import (
 	"math"
 	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A topScratch holds the scores among which the highest are looked for.
@@ -26,7 +28,7 @@ func (w *lossWorker[T]) hardNegatives() {
 // keep clears the bits of set that are not among the m highest scores of set and
 // other. Equal scores: lowest index first.
 func (t *topScratch) keep(set, other []uint64, m int, score func(k int) float64) {
-	total := countBits(set) + countBits(other)
+	total := kernel.CountBits(set) + kernel.CountBits(other)
 	if total <= m {
 		return
 	}

@@ -1,13 +1,14 @@
 package zlpr
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"math/bits"
 	"sort"
 	"strconv"
 	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // LabelElement is the type of one label of DenseLabels.
@@ -71,12 +72,9 @@ func fits(rows, cols, stride, length int) bool {
 	return rows == 0 || cols == 0 || length >= cols && rows-1 <= (length-cols)/stride
 }
 
-// bitWords is the number of words of a row of n bits.
-func bitWords(n int) int { return (n + 63) / 64 }
-
 // checkRange checks the arguments of ReadRows.
 func checkRange(room, rows, classes, r0, r1 int) error {
-	if r0 < 0 || r1 < r0 || r1 > rows || room < (r1-r0)*bitWords(classes) {
+	if r0 < 0 || r1 < r0 || r1 > rows || room < (r1-r0)*kernel.BitWords(classes) {
 		return errLabelRange
 	}
 	return nil
@@ -84,47 +82,15 @@ func checkRange(room, rows, classes, r0, r1 int) error {
 
 // readBytes reads labels of one byte.
 func readBytes[E uint8 | int8](dst []uint64, data []E, cols, stride, r0, r1 int) error {
-	if packBytes(dst, bytesOf(data)[r0*stride:], stride, r1-r0, cols) {
+	if kernel.PackBytes(dst, bytesOf(data)[r0*stride:], stride, r1-r0, cols) {
 		return nil
 	}
 	return readNumbers(dst, data, cols, stride, r0, r1)
 }
 
-// packBytesGeneric writes the lowest bits of rows of n bytes as bits, and reports
-// whether all bytes are 0 or 1.
-func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n int) bool {
-	var bad uint64
-	for i := range rows {
-		row := src[i*stride:][:n]
-		for len(row) > 0 {
-			var word uint64
-			for k := 0; k < 64 && len(row) > 0; k += 8 {
-				var v uint64
-				if len(row) >= 8 {
-					v = binary.LittleEndian.Uint64(row)
-					row = row[8:]
-				} else {
-					for j, b := range row {
-						v |= uint64(b) << (8 * j)
-					}
-					row = nil
-				}
-				bad |= v &^ ones
-				// Byte i, at bit 8i, times 2^(7·(8-i)) is bit i of the top byte.
-				word |= (v & ones * 0x0102040810204080) >> 56 << k
-			}
-			dst[0], dst = word, dst[1:]
-		}
-	}
-	return bad == 0
-}
-
-// ones is 1 in every byte.
-const ones = 0x0101010101010101
-
 // readNumbers reads labels of several bytes.
 func readNumbers[E uint8 | int8 | int32 | int64 | float32 | float64](dst []uint64, data []E, cols, stride, r0, r1 int) error {
-	w := bitWords(cols)
+	w := kernel.BitWords(cols)
 	for r := r0; r < r1; r++ {
 		row, out := data[r*stride:][:cols], dst[(r-r0)*w:][:w]
 		for k := range out {
@@ -157,7 +123,7 @@ func (l *BitLabels) Dims() (rows, classes int) { return l.Rows, l.Cols }
 
 // ReadRows implements Bits.
 func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
-	w := bitWords(l.Cols)
+	w := kernel.BitWords(l.Cols)
 	if l.Cols < 0 || !fits(l.Rows, w, l.Stride, len(l.Words)) {
 		return errLabelShape
 	}
@@ -172,16 +138,13 @@ func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
 			copy(dst[i:][:w], l.Words[(r0+i/w)*l.Stride:])
 		}
 	}
-	if last := lastWord(l.Cols); last != ^uint64(0) {
+	if last := kernel.LastWord(l.Cols); last != ^uint64(0) {
 		for i := w - 1; i < len(dst); i += w {
 			dst[i] &= last
 		}
 	}
 	return nil
 }
-
-// lastWord has the bits of the last word of a row of n > 0 bits.
-func lastWord(n int) uint64 { return ^uint64(0) >> (-n & 63) }
 
 // SparseLabels list the positive classes of every row, in the compressed sparse
 // rows (CSR) of scipy: those of row i are Indices[RowPtr[i]:RowPtr[i+1]], in
@@ -209,7 +172,7 @@ func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	if r0 == r1 {
 		return nil
 	}
-	w := bitWords(l.Classes)
+	w := kernel.BitWords(l.Classes)
 	dst = dst[:(r1-r0)*w]
 	if l.Values == nil && l.scatter(dst, w, r0, r1) {
 		return nil
@@ -265,7 +228,7 @@ func (l *SparseLabels) scatter(dst []uint64, w, r0, r1 int) bool {
 		}
 		ptr, dst = ptr[rows:], dst[rows*w:]
 	}
-	return countBits(set) == int(l.RowPtr[r1]-l.RowPtr[r0]) // none is listed twice
+	return kernel.CountBits(set) == int(l.RowPtr[r1]-l.RowPtr[r0]) // none is listed twice
 }
 
 // mostScattered is the most labels that scatterRows takes.
@@ -331,7 +294,7 @@ func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	if err := checkRange(len(dst), len(l.Targets), l.Classes, r0, r1); err != nil {
 		return err
 	}
-	w := bitWords(l.Classes)
+	w := kernel.BitWords(l.Classes)
 	clear(dst[:(r1-r0)*w])
 	for r := r0; r < r1; r++ {
 		switch j := int(l.Targets[r]); {
@@ -366,14 +329,14 @@ func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
 	if err := checkRange(len(dst), len(m.Lengths), m.Classes, r0, r1); err != nil {
 		return err
 	}
-	w := bitWords(m.Classes)
+	w := kernel.BitWords(m.Classes)
 	clear(dst[:(r1-r0)*w])
 	for r := r0; r < r1; r++ {
 		n := m.Lengths[r]
 		if n < 0 || n > m.Classes {
 			return badLengthMask(r, n, m.Classes)
 		}
-		setBits(dst[(r-r0)*w:][:w], 0, n)
+		kernel.SetBits(dst[(r-r0)*w:][:w], 0, n)
 	}
 	return nil
 }
@@ -381,15 +344,6 @@ func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
 // badLengthMask is the error of a length that is not in 0..most.
 func badLengthMask(row, length, most int) *DataError {
 	return &DataError{row, -1, LengthRange, "length " + strconv.Itoa(length) + " is not in 0.." + strconv.Itoa(most)}
-}
-
-// setBits sets bits from to to-1.
-func setBits(dst []uint64, from, to int) {
-	for from < to {
-		n := min(64-from&63, to-from)
-		dst[from>>6] |= (1<<n - 1) << (from & 63)
-		from += n
-	}
 }
 
 // SpanMask is the mask of span scores [examples, heads, L, L], as GlobalPointer
@@ -412,7 +366,7 @@ func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {
 	if err := checkRange(len(dst), rows, classes, r0, r1); err != nil {
 		return err
 	}
-	w := bitWords(classes)
+	w := kernel.BitWords(classes)
 	clear(dst[:(r1-r0)*w])
 	for r := r0; r < r1; r++ {
 		n := m.Lengths[r/m.Heads]
@@ -420,7 +374,7 @@ func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {
 			return badLengthMask(r, n, m.L)
 		}
 		for s := range n {
-			setBits(dst[(r-r0)*w:][:w], s*m.L+s, s*m.L+n)
+			kernel.SetBits(dst[(r-r0)*w:][:w], s*m.L+s, s*m.L+n)
 		}
 	}
 	return nil

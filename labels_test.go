@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // readAll returns the bits of all rows.
 func readAll(t *testing.T, b Bits) []uint64 {
 	t.Helper()
 	rows, classes := b.Dims()
-	dst := make([]uint64, rows*bitWords(classes))
+	dst := make([]uint64, rows*kernel.BitWords(classes))
 	for i := range dst {
 		dst[i] = 0xdead // must be overwritten
 	}
@@ -69,7 +70,7 @@ func TestLabelFormats(t *testing.T) {
 		for _, pad := range []int{0, 1, 13} {
 			const rows = 5
 			y, stride := randomLabels(r, rows, cols, 0.3), cols+pad
-			w := bitWords(cols)
+			w := kernel.BitWords(cols)
 			want := make([]uint64, rows*w)
 			for i := range rows {
 				for j := range cols {
@@ -123,7 +124,7 @@ func TestMasks(t *testing.T) {
 
 	const l = 9
 	m := &SpanMask{Heads: 2, L: l, Lengths: []int{4, 0, 9}}
-	got, w := readAll(t, m), bitWords(l*l)
+	got, w := readAll(t, m), kernel.BitWords(l*l)
 	for row := range 6 {
 		for s := range l {
 			for e := range l {
@@ -159,7 +160,7 @@ func TestLabelErrors(t *testing.T) {
 		"span":       {&SpanMask{2, 3, []int{0, 4}}, 2, -1},
 	} {
 		rows, classes := c.labels.Dims()
-		err := c.labels.ReadRows(make([]uint64, rows*bitWords(classes)), 0, rows)
+		err := c.labels.ReadRows(make([]uint64, rows*kernel.BitWords(classes)), 0, rows)
 		var data *DataError
 		require.True(t, errors.As(err, &data), name)
 		require.Equal(t, [2]int{c.row, c.class}, [2]int{data.Row, data.Class}, name)
@@ -192,7 +193,7 @@ func TestSparseParts(t *testing.T) {
 		density := []float64{0.002, 0.02, 0.2, 1}[trial%4]
 		l := &SparseLabels{Classes: classes, RowPtr: []int64{int64(rng.IntN(3))}}
 		l.Indices = make([]int32, l.RowPtr[0])
-		w := bitWords(classes)
+		w := kernel.BitWords(classes)
 		want := make([]uint64, rows*w)
 		for r := range rows {
 			for _, j := range rng.Perm(classes) {

@@ -1,6 +1,11 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+)
 
 // Max returns the largest element of x.
 //
@@ -51,7 +56,7 @@ func signZero[T Float](m T, x []T) T {
 // softmax functions", IMA Journal of Numerical Analysis 41(4), 2021.
 func LogSumExp[T Float](x []T) float64 {
 	p, c := rowPower(x)
-	return c.log(p)
+	return c.Log(p)
 }
 
 const (
@@ -75,22 +80,22 @@ func Softmax[T Float](dst, x []T) float64 {
 		panic(badLength)
 	}
 	p, c := rowPower(x)
-	lse := c.log(p)
+	lse := c.Log(p)
 	softmaxRow(dst, x, p, c, len(x) >= streamBytes/4)
 	return lse
 }
 
 // softmaxRow writes the softmax of a row, given its sum of exponentials,
 // streaming or not.
-func softmaxRow[T Float](dst, x []T, p power, c class, stream bool) {
-	if c != finite {
+func softmaxRow[T Float](dst, x []T, p power.Number, c power.Class, stream bool) {
+	if c != power.Finite {
 		softmaxLimit(dst, x, c)
 		return
 	}
 	if len(x) == 0 {
 		return
 	}
-	if math.Abs(float64(p.exp)) > shiftFrom || p.shift != 0 {
+	if math.Abs(float64(p.Exp)) > shiftFrom || p.Shift != 0 {
 		// Take the maximum away: exact where the exponential counts.
 		m := Max(x)
 		for i, v := range x {
@@ -99,44 +104,44 @@ func softmaxRow[T Float](dst, x []T, p power, c class, stream bool) {
 		x = dst
 		p, _ = rowPower(x)
 	}
-	q := [1]rowParams[T]{scaleParams[T](p)}
+	q := [1]kernel.RowParams[T]{scaleParams[T](p)}
 	scale(dst, len(x), x, len(x), 1, len(x), q[:], 0, stream)
 }
 
 // scaleParams returns scaleExp's parameters for the factor 1/p: a pivot c with
 // 2^c/p in (1, 2], so that no result that is kept lies below the smallest
 // normal number.
-func scaleParams[T Float](p power) rowParams[T] {
-	b := math.Float64bits(p.hi)
-	c := float64(int64(b>>52)-1022) + float64(p.exp)
+func scaleParams[T Float](p power.Number) kernel.RowParams[T] {
+	b := math.Float64bits(p.Hi)
+	c := float64(int64(b>>52)-1022) + float64(p.Exp)
 	factor := T(2 / math.Float64frombits(b&(1<<52-1)|0x3ff<<52))
-	if isFloat32[T]() {
-		return rowParams[T]{T(magic32 - c), T((c - 125.5) * math.Ln2), factor}
+	if kernel.IsFloat32[T]() {
+		return kernel.RowParams[T]{T(kernel.Magic32 - c), T((c - 125.5) * math.Ln2), factor}
 	}
-	return rowParams[T]{T(magic64 - c), T((c - 1021.5) * math.Ln2), factor}
+	return kernel.RowParams[T]{T(kernel.Magic64 - c), T((c - 1021.5) * math.Ln2), factor}
 }
 
 // softmaxLimit writes the softmax of a row whose sum is not finite.
-func softmaxLimit[T Float](dst, x []T, c class) {
+func softmaxLimit[T Float](dst, x []T, c power.Class) {
 	at := -1
-	if c == infinite {
+	if c == power.Infinite {
 		for i, v := range x {
 			if float64(v) > math.MaxFloat64 {
 				if at >= 0 {
-					c = notANumber
+					c = power.NotANumber
 				}
 				at = i
 			}
 		}
 	}
 	fill := T(0)
-	if c != infinite {
-		fill = canonicalNaN[T]()
+	if c != power.Infinite {
+		fill = kernel.CanonicalNaN[T]()
 	}
 	for i := range dst {
 		dst[i] = fill
 	}
-	if c == infinite {
+	if c == power.Infinite {
 		dst[at] = 1
 	}
 }
@@ -156,13 +161,13 @@ func LogSoftmax[T Float](dst, x []T) float64 {
 		panic(badLength)
 	}
 	p, c := rowPower(x)
-	lse := c.log(p)
+	lse := c.Log(p)
 	logSoftmaxRow(dst, x, lse, c)
 	return lse
 }
 
-func logSoftmaxRow[T Float](dst, x []T, lse float64, c class) {
-	if c != finite {
+func logSoftmaxRow[T Float](dst, x []T, lse float64, c power.Class) {
+	if c != power.Finite {
 		softmaxLimit(dst, x, c)
 		for i, v := range dst {
 			if v == v {
@@ -201,7 +206,7 @@ func (a *Accumulator[T]) Merge(b *Accumulator[T]) {
 // the error bound of the function LogSumExp.
 func (a *Accumulator[T]) LogSumExp() float64 {
 	p, c := a.sum.result()
-	return c.log(p)
+	return c.Log(p)
 }
 
 // Reset empties the accumulator.

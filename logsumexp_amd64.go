@@ -2,25 +2,13 @@
 
 package zlpr
 
-import "golang.org/x/sys/cpu"
-
-// bestTier demands every feature that a tier's kernels use.
-func bestTier() tier {
-	x := &cpu.X86
-	switch avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2; {
-	case avx2 && x.HasAVX512 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL:
-		return tierAVX512
-	case avx2:
-		return tierAVX2
-	}
-	return tierGeneric
-}
+import "github.com/zlpr/zlpr/internal/kernel"
 
 func sumExp32(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		sumExp32AVX512(&sum[0], &x[0], stride, rows, n, p)
-	case tierAVX2:
+	case kernel.AVX2:
 		sumExp32AVX2(&sum[0], &x[0], stride, rows, n, p)
 	default:
 		sumExp32Generic(sum, x, stride, rows, n, p)
@@ -28,10 +16,10 @@ func sumExp32(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
 }
 
 func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *[3]float64) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		sumExp64AVX512(&sum[0], &err[0], &x[0], stride, rows, n, p)
-	case tierAVX2:
+	case kernel.AVX2:
 		sumExp64AVX2(&sum[0], &err[0], &x[0], stride, rows, n, p)
 	default:
 		sumExp64Generic(sum, err, x, stride, rows, n, p)
@@ -39,10 +27,10 @@ func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *[3]float6
 }
 
 func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		scaleExp32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
-	case tierAVX2:
+	case kernel.AVX2:
 		scaleExp32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	default:
 		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -50,10 +38,10 @@ func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, 
 }
 
 func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		scaleExp64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
-	case tierAVX2:
+	case kernel.AVX2:
 		scaleExp64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	default:
 		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -61,10 +49,10 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 }
 
 func maximum32(max []float32, x []float32, stride, rows, n int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		maximum32AVX512(&max[0], &x[0], stride, rows, n)
-	case tierAVX2:
+	case kernel.AVX2:
 		maximum32AVX2(&max[0], &x[0], stride, rows, n)
 	default:
 		maximum32Generic(max, x, stride, rows, n)
@@ -72,43 +60,21 @@ func maximum32(max []float32, x []float32, stride, rows, n int) {
 }
 
 func maximum64(max []float64, x []float64, stride, rows, n int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		maximum64AVX512(&max[0], &x[0], stride, rows, n)
-	case tierAVX2:
+	case kernel.AVX2:
 		maximum64AVX2(&max[0], &x[0], stride, rows, n)
 	default:
 		maximum64Generic(max, x, stride, rows, n)
 	}
 }
 
-func logPair64(dst, hi, lo []float64) {
-	switch activeTier {
-	case tierAVX512:
-		logPair64AVX512(&dst[0], &hi[0], &lo[0], len(dst))
-	case tierAVX2:
-		logPair64AVX2(&dst[0], &hi[0], &lo[0], len(dst))
-	default:
-		logPair64Generic(dst, hi, lo)
-	}
-}
-
-func log1p64(dst, x []float64) {
-	switch activeTier {
-	case tierAVX512:
-		log1p64AVX512(&dst[0], &x[0], len(x))
-	case tierAVX2:
-		log1p64AVX2(&dst[0], &x[0], len(x))
-	default:
-		log1p64Generic(dst, x)
-	}
-}
-
 func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		scaleExpStream32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
-	case tierAVX2:
+	case kernel.AVX2:
 		scaleExpStream32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	default:
 		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -116,10 +82,10 @@ func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n
 }
 
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		offset32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
-	case tierAVX2:
+	case kernel.AVX2:
 		offset32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
 	default:
 		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
@@ -127,10 +93,10 @@ func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s 
 }
 
 func scaleExpStream64(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		scaleExpStream64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
-	case tierAVX2:
+	case kernel.AVX2:
 		scaleExpStream64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	default:
 		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -138,10 +104,10 @@ func scaleExpStream64(dst []float64, dstStride int, x []float64, stride, rows, n
 }
 
 func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
-	switch activeTier {
-	case tierAVX512:
+	switch kernel.Active {
+	case kernel.AVX512:
 		offset64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
-	case tierAVX2:
+	case kernel.AVX2:
 		offset64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
 	default:
 		offsetGeneric(dst, dstStride, x, stride, rows, n, s)

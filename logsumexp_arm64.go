@@ -2,11 +2,10 @@
 
 package zlpr
 
-// bestTier needs no detection: every arm64 CPU has NEON.
-func bestTier() tier { return tierNEON }
+import "github.com/zlpr/zlpr/internal/kernel"
 
 func sumExp32(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		sumExp32NEON(&sum[0], &x[0], stride, rows, n, p)
 	} else {
 		sumExp32Generic(sum, x, stride, rows, n, p)
@@ -14,7 +13,7 @@ func sumExp32(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
 }
 
 func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *[3]float64) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		sumExp64NEON(&sum[0], &err[0], &x[0], stride, rows, n, p)
 	} else {
 		sumExp64Generic(sum, err, x, stride, rows, n, p)
@@ -22,7 +21,7 @@ func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *[3]float6
 }
 
 func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		scaleExp32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	} else {
 		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -30,7 +29,7 @@ func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, 
 }
 
 func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		scaleExp64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &p[0], pStep)
 	} else {
 		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep)
@@ -48,7 +47,7 @@ func scaleExpStream64(dst []float64, dstStride int, x []float64, stride, rows, n
 }
 
 func maximum32(max []float32, x []float32, stride, rows, n int) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		maximum32NEON(&max[0], &x[0], stride, rows, n)
 	} else {
 		maximum32Generic(max, x, stride, rows, n)
@@ -56,7 +55,7 @@ func maximum32(max []float32, x []float32, stride, rows, n int) {
 }
 
 func maximum64(max []float64, x []float64, stride, rows, n int) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		maximum64NEON(&max[0], &x[0], stride, rows, n)
 	} else {
 		maximum64Generic(max, x, stride, rows, n)
@@ -64,7 +63,7 @@ func maximum64(max []float64, x []float64, stride, rows, n int) {
 }
 
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		offset32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
 	} else {
 		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
@@ -72,25 +71,9 @@ func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s 
 }
 
 func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
-	if activeTier == tierNEON {
+	if kernel.Active == kernel.NEON {
 		offset64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
 	} else {
 		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
-	}
-}
-
-func logPair64(dst, hi, lo []float64) {
-	if activeTier == tierNEON {
-		logPair64NEON(&dst[0], &hi[0], &lo[0], len(dst))
-	} else {
-		logPair64Generic(dst, hi, lo)
-	}
-}
-
-func log1p64(dst, x []float64) {
-	if activeTier == tierNEON {
-		log1p64NEON(&dst[0], &x[0], len(x))
-	} else {
-		log1p64Generic(dst, x)
 	}
 }

@@ -2,8 +2,6 @@
 
 package zlpr
 
-func bestTier() tier { return tierGeneric }
-
 func sumExp32(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
 	sumExp32Generic(sum, x, stride, rows, n, p)
 }
@@ -27,9 +25,6 @@ func maximum32(max []float32, x []float32, stride, rows, n int) {
 func maximum64(max []float64, x []float64, stride, rows, n int) {
 	maximum64Generic(max, x, stride, rows, n)
 }
-
-func logPair64(dst, hi, lo []float64) { logPair64Generic(dst, hi, lo) }
-func log1p64(dst, x []float64)        { log1p64Generic(dst, x) }
 
 func scaleExpStream32(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
 	scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep)

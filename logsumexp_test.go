@@ -8,35 +8,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
+	"github.com/zlpr/zlpr/internal/power"
 )
-
-// forBothTypes runs the float32 and the float64 form of a test.
-func forBothTypes(t *testing.T, f32, f64 func(t *testing.T)) {
-	t.Run("float32", f32)
-	t.Run("float64", f64)
-}
-
-// bitsOf returns the bits of x, all NaN as one: no function promises a payload
-// but that of the canonical NaN, which TestSpecialValues demands.
-func bitsOf[T Float](x T) uint64 {
-	if isFloat32[T]() {
-		return uint64(math.Float32bits(float32(x)))
-	}
-	return math.Float64bits(float64(x))
-}
-
-// sameBits reports the first difference of two slices.
-func sameBits[T Float](t *testing.T, want, got []T, what ...any) {
-	t.Helper()
-	if len(want) != len(got) {
-		t.Fatalf("%v: %d results, not %d", what, len(got), len(want))
-	}
-	for i := range want {
-		if bitsOf(want[i]) != bitsOf(got[i]) {
-			t.Fatalf("%v: [%d] = %v (%#x), not %v (%#x)", what, i, got[i], bitsOf(got[i]), want[i], bitsOf(want[i]))
-		}
-	}
-}
 
 // wildScores are scores of any size with some special values: what a tier
 // might treat differently.
@@ -59,7 +34,7 @@ func wildScores[T Float](rng *rand.Rand, n int) []T {
 
 // randomBits returns a float of random bits.
 func randomBits[T Float](rng *rand.Rand) T {
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		return T(math.Float32frombits(rng.Uint32()))
 	}
 	return T(math.Float64frombits(rng.Uint64()))
@@ -78,16 +53,16 @@ func evaluate[T Float](t *testing.T, x []T) results[T] {
 	r := results[T]{softmax: make([]T, len(x)), logarithm: make([]T, len(x))}
 	r.max = Max(x)
 	r.lse = append(r.lse, LogSumExp(x), Softmax(r.softmax, x), LogSoftmax(r.logarithm, x))
-	sameBits(t, before, x, "input")
+	kerneltest.SameBits(t, before, x, "input")
 	return r
 }
 
 func (r *results[T]) same(t *testing.T, s *results[T], what ...any) {
 	t.Helper()
-	sameBits(t, []T{r.max}, []T{s.max}, append(what, "Max")...)
-	sameBits(t, r.lse, s.lse, append(what, "LogSumExp")...)
-	sameBits(t, r.softmax, s.softmax, append(what, "Softmax")...)
-	sameBits(t, r.logarithm, s.logarithm, append(what, "LogSoftmax")...)
+	kerneltest.SameBits(t, []T{r.max}, []T{s.max}, append(what, "Max")...)
+	kerneltest.SameBits(t, r.lse, s.lse, append(what, "LogSumExp")...)
+	kerneltest.SameBits(t, r.softmax, s.softmax, append(what, "Softmax")...)
+	kerneltest.SameBits(t, r.logarithm, s.logarithm, append(what, "LogSoftmax")...)
 }
 
 // testLengths are all lengths to beyond four times what a kernel's loop takes
@@ -103,7 +78,7 @@ func testLengths() []int {
 // TestTiers compares every tier with the generic one: every length, every
 // offset from an aligned address, in place and not.
 func TestTiers(t *testing.T) {
-	forBothTypes(t, testTiers[float32], testTiers[float64])
+	kerneltest.ForBothTypes(t, testTiers[float32], testTiers[float64])
 }
 
 func testTiers[T Float](t *testing.T) {
@@ -117,19 +92,19 @@ func testTiers[T Float](t *testing.T) {
 			buffer := make([]T, offset+n)
 			x := buffer[offset:]
 			copy(x, wildScores[T](rng, n))
-			restore := forceTier(tierGeneric)
+			restore := forceTier(kernel.Generic)
 			want := evaluate(t, x)
 			restore()
-			for _, tier := range availableTiers() {
+			for _, tier := range kernel.Available() {
 				restore := forceTier(tier)
 				got := evaluate(t, x)
 				want.same(t, &got, tier, n, offset)
 				y := append(make([]T, offset, offset+n), x...)[offset:]
 				Softmax(y, y)
-				sameBits(t, want.softmax, y, tier, n, offset, "Softmax in place")
+				kerneltest.SameBits(t, want.softmax, y, tier, n, offset, "Softmax in place")
 				copy(y, x)
 				LogSoftmax(y, y)
-				sameBits(t, want.logarithm, y, tier, n, offset, "LogSoftmax in place")
+				kerneltest.SameBits(t, want.logarithm, y, tier, n, offset, "LogSoftmax in place")
 				restore()
 			}
 		}
@@ -139,7 +114,7 @@ func testTiers[T Float](t *testing.T) {
 // TestRows compares the functions of matrices with those of rows, for strides
 // beyond the columns, streaming stores and a mix of ordinary and wild rows.
 func TestRows(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testRows[float32], testRows[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testRows[float32], testRows[float64]) })
 }
 
 func testRows[T Float](t *testing.T) {
@@ -185,7 +160,7 @@ func testRows[T Float](t *testing.T) {
 
 // TestStreaming compares streaming stores with ordinary ones.
 func TestStreaming(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testStreaming[float32], testStreaming[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testStreaming[float32], testStreaming[float64]) })
 }
 
 func testStreaming[T Float](t *testing.T) {
@@ -193,25 +168,25 @@ func testStreaming[T Float](t *testing.T) {
 		for offset := range 17 {
 			const rows = 5
 			x := normalScores[T](rows * cols)
-			q := make([]rowParams[T], rows)
+			q := make([]kernel.RowParams[T], rows)
 			for i := range q {
-				q[i] = scaleParams[T](power{hi: float64(3 + i)})
+				q[i] = scaleParams[T](power.Number{Hi: float64(3 + i)})
 			}
 			want, got := make([]T, rows*cols+offset+8), make([]T, rows*cols+offset+8)
 			scale(want[offset:], cols, x, cols, rows, cols, q, 1, false)
 			scale(got[offset:], cols, x, cols, rows, cols, q, 1, true)
-			sameBits(t, want, got, cols, offset)
+			kerneltest.SameBits(t, want, got, cols, offset)
 		}
 	}
 }
 
 // TestSpecialValues is the table of the doc comments.
 func TestSpecialValues(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testSpecialValues[float32], testSpecialValues[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testSpecialValues[float32], testSpecialValues[float64]) })
 }
 
 func testSpecialValues[T Float](t *testing.T) {
-	inf, nan, big := T(math.Inf(1)), canonicalNaN[T](), T(3e38)
+	inf, nan, big := T(math.Inf(1)), kernel.CanonicalNaN[T](), T(3e38)
 	payload := T(math.Float64frombits(0xfff0dead_00000000))
 	tiny := T(math.Float32frombits(1))
 	negativeZero := T(math.Copysign(0, -1))
@@ -263,15 +238,15 @@ func testSpecialValues[T Float](t *testing.T) {
 				copy(soft[first:], c.softmax)
 				got := evaluate(t, x)
 				what := []any{c.name, n, first}
-				sameBits(t, []T{c.max}, []T{got.max}, what...)
+				kerneltest.SameBits(t, []T{c.max}, []T{got.max}, what...)
 				for _, lse := range got.lse {
 					if math.IsNaN(c.lse) || math.IsInf(c.lse, 0) {
-						sameBits(t, []float64{float64(canonical(c.lse))}, []float64{lse}, what...)
+						kerneltest.SameBits(t, []float64{float64(canonical(c.lse))}, []float64{lse}, what...)
 					} else {
 						assert.InDelta(t, c.lse, lse, 2e-7*max(1, math.Abs(c.lse)), what)
 					}
 				}
-				sameBits(t, soft, got.softmax, append(what, "softmax")...)
+				kerneltest.SameBits(t, soft, got.softmax, append(what, "softmax")...)
 			}
 		}
 	}
@@ -280,7 +255,7 @@ func testSpecialValues[T Float](t *testing.T) {
 // canonical replaces a NaN by the canonical one.
 func canonical(x float64) float64 {
 	if x != x {
-		return canonicalNaN[float64]()
+		return kernel.CanonicalNaN[float64]()
 	}
 	return x
 }
@@ -288,7 +263,7 @@ func canonical(x float64) float64 {
 // TestAccumulator cuts a row at block boundaries and merges the parts in any
 // order.
 func TestAccumulator(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testAccumulator[float32], testAccumulator[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testAccumulator[float32], testAccumulator[float64]) })
 }
 
 func testAccumulator[T Float](t *testing.T) {
@@ -313,15 +288,15 @@ func testAccumulator[T Float](t *testing.T) {
 			parts = append(parts, a)
 			from = to
 		}
-		sameBits(t, []float64{want}, []float64{whole.LogSumExp()}, "added", n)
+		kerneltest.SameBits(t, []float64{want}, []float64{whole.LogSumExp()}, "added", n)
 		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		var merged Accumulator[T]
 		for i := range parts {
 			merged.Merge(&parts[i])
 		}
-		sameBits(t, []float64{want}, []float64{merged.LogSumExp()}, "merged", n)
+		kerneltest.SameBits(t, []float64{want}, []float64{merged.LogSumExp()}, "merged", n)
 		merged.Reset()
-		sameBits(t, []float64{math.Inf(-1)}, []float64{merged.LogSumExp()}, "reset")
+		kerneltest.SameBits(t, []float64{math.Inf(-1)}, []float64{merged.LogSumExp()}, "reset")
 	}
 }
 
@@ -357,7 +332,7 @@ func TestPanics(t *testing.T) {
 
 // TestNoAllocations: no function allocates.
 func TestNoAllocations(t *testing.T) {
-	forEachTier(t, func(t *testing.T) { forBothTypes(t, testNoAllocations[float32], testNoAllocations[float64]) })
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testNoAllocations[float32], testNoAllocations[float64]) })
 }
 
 func testNoAllocations[T Float](t *testing.T) {

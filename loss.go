@@ -3,6 +3,8 @@ package zlpr
 import (
 	"errors"
 	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
@@ -80,7 +82,7 @@ type lossChunk[T Float] struct {
 	// grad is a buffer, whose copy to the place of the gradient comes later.
 	// pending is the last chunk's copy, for kernels that can make it meanwhile.
 	stream, buffered bool
-	pending          sideCopy[T]
+	pending          kernel.Copy[T]
 
 	// thresholdGrad takes the derivative by the threshold times scale[i]; nil
 	// where none is wanted.

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 )
 
 // Loss and gradient of a row do not depend on the rows around it: slow or fast,
 // with NaN or left out, they are those of the row alone, on another tier.
 func TestRowsAlone(t *testing.T) {
-	forBothTypes(t, testRowsAlone[float32], testRowsAlone[float64])
+	kerneltest.ForBothTypes(t, testRowsAlone[float32], testRowsAlone[float64])
 }
 
 func testRowsAlone[T Float](t *testing.T) {
@@ -24,7 +27,7 @@ func testRowsAlone[T Float](t *testing.T) {
 				}
 			}
 			all := runOnce(t, loss, Options{}, b)
-			restore := forceTier(tierGeneric)
+			restore := forceTier(kernel.Generic)
 			for i := range rows {
 				labels, mask := b.Labels.(*DenseLabels[uint8]), b.Mask.(*DenseLabels[uint8])
 				row := &Batch[T]{

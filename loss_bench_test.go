@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // benchLabels returns labels with the given share of positives, one or more a
@@ -30,7 +32,7 @@ func labelFormat(format string, rows, n int, y []uint8) Bits {
 	d := &DenseLabels[uint8]{rows, n, y, n}
 	switch format {
 	case "bits":
-		w := bitWords(n)
+		w := kernel.BitWords(n)
 		l := &BitLabels{rows, n, make([]uint64, rows*w), w}
 		if err := d.ReadRows(l.Words, 0, rows); err != nil {
 			panic(err)
@@ -274,7 +276,7 @@ func BenchmarkZLPRWorkers(b *testing.B) {
 func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, x, g []float32) {
 	// A pattern of labels repeated by stride 0 would be no honest reading: all
 	// rows have their own.
-	w := bitWords(n)
+	w := kernel.BitWords(n)
 	labels := &BitLabels{rows, n, make([]uint64, rows*w), w}
 	rng := rand.New(rand.NewPCG(5, 5))
 	for i := range labels.Words {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // testLossesOf are the losses with settings that take all ways through the code.
@@ -110,10 +111,10 @@ func testEqual[T Float](t *testing.T) {
 	for _, n := range []int{1, 5, 8, 16, 17, 20, 31, 33, 48, 64, 65, 100, 128, 300, 5000} {
 		for name, loss := range testLossesOf(n) {
 			b := mixedBatch[T](r, min(700, 1+20000/n), n, name == "softmax")
-			restore := forceTier(tierGeneric)
+			restore := forceTier(kernel.Generic)
 			want := runOnce(t, loss, Options{Reduction: Mean, Workers: 1}, b)
 			restore()
-			for _, tier := range availableTiers() {
+			for _, tier := range kernel.Available() {
 				restore := forceTier(tier)
 				for _, workers := range []int{1, 2, 5} {
 					got := runOnce(t, loss, Options{Reduction: Mean, Workers: workers}, b)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -14,15 +16,15 @@ func lossSeeds(f *testing.F) {
 		{3e38, -3e38, 1}, {-87.5, 87.5}, {17, 17, 17, 17}, {2047, 2049, -2048}, {1e-40, 0, -1e-40},
 	} {
 		for _, bits := range []uint64{0, 1, 0x55, ^uint64(0)} {
-			f.Add(fuzzBytes(x...), bits, ^uint64(0))
-			f.Add(fuzzBytes(x...), bits, uint64(0xb))
+			f.Add(kerneltest.FuzzBytes(x...), bits, ^uint64(0))
+			f.Add(kerneltest.FuzzBytes(x...), bits, uint64(0xb))
 		}
 	}
 }
 
 // fuzzRow returns a row of finite scores, at most 64.
 func fuzzRow[T Float](data []byte, labels, mask uint64) (lossCase[T], bool) {
-	c := lossCase[T]{scores: fuzzFloats[T](data)}
+	c := lossCase[T]{scores: kerneltest.FuzzFloats[T](data)}
 	n := len(c.scores)
 	if n == 0 || n > 64 {
 		return c, false
@@ -85,7 +87,7 @@ func FuzzLossTiers(f *testing.F) {
 }
 
 func fuzzLossTiers[T Float](t *testing.T, data []byte, labels, mask uint64) {
-	x := fuzzFloats[T](data)
+	x := kerneltest.FuzzFloats[T](data)
 	n := len(x)
 	if n == 0 {
 		return
@@ -96,10 +98,10 @@ func fuzzLossTiers[T Float](t *testing.T, data []byte, labels, mask uint64) {
 		c.positive = append(c.positive, labels&mask>>(i%64)&1 != 0)
 	}
 	for _, loss := range []Loss{ZLPR{}, ZLPR{Threshold: 0.5}, Pairwise{}, Pairwise{Gamma: 2}, BCE{}, BCE{Threshold: 0.3}, BCE{PositiveWeight: []float64{3}}, BCE{Focal: 2}} {
-		restore := forceTier(tierGeneric)
+		restore := forceTier(kernel.Generic)
 		want := runOnce(t, loss, Options{}, c.batch())
 		restore()
-		for _, tier := range availableTiers() {
+		for _, tier := range kernel.Available() {
 			restore := forceTier(tier)
 			requireSame(t, want, runOnce(t, loss, Options{}, c.batch()), loss.Name()+" "+tier.String())
 			restore()
@@ -118,7 +120,7 @@ func FuzzLabels(f *testing.F) {
 		}
 		n := len(data) / int(rows)
 		d := &DenseLabels[uint8]{int(rows), n, data, n}
-		w := bitWords(n)
+		w := kernel.BitWords(n)
 		bits := make([]uint64, int(rows)*w)
 		err := d.ReadRows(bits, 0, int(rows))
 		s := &SparseLabels{Classes: n, RowPtr: []int64{0}}
@@ -157,10 +159,10 @@ func FuzzLabels(f *testing.F) {
 // FuzzWeightedValue compares losses and gradients with class weights, soft
 // labels and γ with the reference.
 func FuzzWeightedValue(f *testing.F) {
-	f.Add(fuzzBytes[float32](1, -2, 3, 50), uint64(5), uint64(0x1234567), 1.5)
-	f.Add(fuzzBytes[float32](-90, -91, -89.5), uint64(1), uint64(0xfedcba), 1e-2)
-	f.Add(fuzzBytes[float64](700, -800, 1e-9, 3), uint64(2), uint64(0xf0f0f0), 40.0)
-	f.Add(fuzzBytes[float32](3000, 2990, -2049), uint64(2), uint64(0x777), 1.0)
+	f.Add(kerneltest.FuzzBytes[float32](1, -2, 3, 50), uint64(5), uint64(0x1234567), 1.5)
+	f.Add(kerneltest.FuzzBytes[float32](-90, -91, -89.5), uint64(1), uint64(0xfedcba), 1e-2)
+	f.Add(kerneltest.FuzzBytes[float64](700, -800, 1e-9, 3), uint64(2), uint64(0xf0f0f0), 40.0)
+	f.Add(kerneltest.FuzzBytes[float32](3000, 2990, -2049), uint64(2), uint64(0x777), 1.0)
 	f.Fuzz(func(t *testing.T, data []byte, labels, weights uint64, gamma float64) {
 		if gamma >= 1e-3 && gamma <= 1e3 {
 			fuzzWeightedValue[float32](t, data, labels, weights, gamma)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -14,7 +15,7 @@ import (
 // big.Float: rows of few different scores, whose exact sums are quick, of every
 // magnitude of the loss.
 func TestLongRows(t *testing.T) {
-	forBothTypes(t, testLongRows[float32], testLongRows[float64])
+	kerneltest.ForBothTypes(t, testLongRows[float32], testLongRows[float64])
 }
 
 func testLongRows[T Float](t *testing.T) {

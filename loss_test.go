@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -75,7 +76,7 @@ func evalBatch[T Float](t testing.TB, loss Loss, opts Options, b *Batch[T], out 
 
 // units of error: an ULP, and the magnitude from which on gradients are exact.
 func unitsOf[T Float]() (ulp, smallest float64) {
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		return 0x1p-23, 0x1p-120
 	}
 	return 0x1p-52, 0x1p-1000

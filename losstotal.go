@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/kernel"
+
 // A lossTotal sums up rows, in any order.
 type lossTotal struct {
 	Total
@@ -20,7 +22,7 @@ func (w *lossWorker[T]) prepareLoss() {
 		c.loss = out[c.first:][:c.rows]
 		return
 	}
-	w.loss = resize(w.loss, (c.rows+7)&^7)
+	w.loss = kernel.Resize(w.loss, (c.rows+7)&^7)
 	c.loss = w.loss[:c.rows]
 }
 
@@ -68,13 +70,13 @@ func (t *lossTotal) addParts(loss []float64) (done int) {
 	if n == 0 {
 		return 0
 	}
-	p := addParts(loss[:n])
-	if !p.right() {
+	p := kernel.AddParts(loss[:n])
+	if !p.Right() {
 		return 0
 	}
-	for _, v := range p.sum {
+	for _, v := range p.Sum {
 		t.sum.Add(v)
 	}
-	t.span(p.min, p.max)
+	t.span(p.Min, p.Max)
 	return n
 }

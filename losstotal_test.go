@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // TestAddParts: where the parts are right their sum is the exact one, on every
 // tier, and they are right wherever they are promised to be.
 func TestAddParts(t *testing.T) {
-	below := math.Nextafter(partBound, 0)
+	below := math.Nextafter(kernel.PartBound, 0)
 	for _, c := range []struct {
 		name  string
 		right bool // for certain
@@ -34,7 +35,7 @@ func TestAddParts(t *testing.T) {
 		}},
 		{"tiny", false, false, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), -66-r.IntN(60)) }},
 		{"subnormal", false, true, func(*rand.Rand) float64 { return 5e-324 }},
-		{"too large", false, true, func(*rand.Rand) float64 { return partBound }},
+		{"too large", false, true, func(*rand.Rand) float64 { return kernel.PartBound }},
 		{"huge", false, true, func(*rand.Rand) float64 { return math.MaxFloat64 }},
 		{"infinite", false, true, func(*rand.Rand) float64 { return math.Inf(1) }},
 		{"NaN", false, true, func(*rand.Rand) float64 { return math.NaN() }},
@@ -44,9 +45,9 @@ func TestAddParts(t *testing.T) {
 			forEachTier(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 2))
 				for k := range 500 {
-					x := make([]float64, 8*(1+r.IntN(mostParts/8)))
+					x := make([]float64, 8*(1+r.IntN(kernel.MostParts/8)))
 					if k == 0 {
-						x = make([]float64, mostParts)
+						x = make([]float64, kernel.MostParts)
 					}
 					for i := range x {
 						x[i] = r.Float64()
@@ -56,11 +57,11 @@ func TestAddParts(t *testing.T) {
 					}
 					odd := r.IntN(len(x))
 					x[odd] = c.value(r)
-					p := addParts(x)
+					p := kernel.AddParts(x)
 					if c.right || c.wrong {
-						require.Equal(t, c.right, p.right(), "%v", x)
+						require.Equal(t, c.right, p.Right(), "%v", x)
 					}
-					if !p.right() {
+					if !p.Right() {
 						continue
 					}
 					var want, got exact.Sum
@@ -69,11 +70,11 @@ func TestAddParts(t *testing.T) {
 						want.Add(v)
 						least, most = min(least, v), max(most, v)
 					}
-					for _, v := range p.sum {
+					for _, v := range p.Sum {
 						got.Add(v)
 					}
 					require.Equal(t, want, got, fmt.Sprint(x))
-					require.Equal(t, []float64{least, most}, []float64{p.min, p.max})
+					require.Equal(t, []float64{least, most}, []float64{p.Min, p.Max})
 				}
 			})
 		})

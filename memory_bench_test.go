@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/ceiling"
 )
 
 // memoryElements is 1 GiB of float32, beyond every last-level cache.
@@ -88,9 +90,9 @@ func benchCeiling(b *testing.B, op string, n, workers int) {
 			y := x[from*per:][:per]
 			for range times {
 				if op == "read" {
-					ceilingRead(y)
+					ceiling.Read(y)
 				} else {
-					ceilingCopy(dst[from*per:][:per], y, large)
+					ceiling.Copy(dst[from*per:][:per], y, large)
 				}
 			}
 		})

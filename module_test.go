@@ -40,14 +40,17 @@ var layers = []struct {
 	pkg     string // "/…" means all below
 	allowed []string
 }{
-	{"", []string{"/internal/coef", "/internal/crew", "/internal/scalar", "/internal/exact", "golang.org/x/sys/cpu"}},
+	{"", []string{"/internal/coef", "/internal/crew", "/internal/scalar", "/internal/exact", "/internal/kernel", "/internal/power"}},
 	{"/internal/coef", nil},
+	{"/internal/ceiling", []string{"/internal/kernel"}},
 	{"/internal/crew", nil},
 	{"/internal/exact", nil},
+	{"/internal/kernel", []string{"/internal/coef", "/internal/scalar", "golang.org/x/sys/cpu"}},
+	{"/internal/power", []string{"/internal/scalar"}},
 	{"/internal/ref", nil},
 	{"/internal/scalar", []string{"/internal/coef"}},
 	{"/zlprtest", []string{"/internal/ref"}},
-	{"/metrics", []string{"", "/internal/coef", "/internal/scalar", "/internal/exact", "golang.org/x/sys/cpu"}},
+	{"/metrics", []string{"", "/internal/coef", "/internal/scalar", "/internal/exact", "/internal/kernel"}},
 }
 
 // TestDependencies: imports point downwards, and users of the library get no
@@ -88,7 +91,7 @@ func TestDependencies(t *testing.T) {
 }
 
 // numeric are the packages whose results are the same on every architecture.
-var numeric = []string{".", "./internal/scalar", "./internal/exact", "./metrics"}
+var numeric = []string{".", "./internal/kernel", "./internal/power", "./internal/scalar", "./internal/exact", "./metrics"}
 
 // TestNotFused compiles for arm64, where Go fuses x*y + z unless x*y is
 // converted, and looks for fused instructions that math.FMA did not ask for:

@@ -3,6 +3,8 @@ package zlpr
 import (
 	"math"
 	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // This file reads labels, masks and weights of a chunk: which classes of which
@@ -21,11 +23,11 @@ func (w *lossWorker[T]) read() error {
 	j, c, t := &w.e.job, &w.chunk, &w.e.traits
 	b, words := j.b, c.words
 	r0, r1 := c.first, c.first+c.rows
-	c.pos, c.neg = resize(c.pos, c.rows*words), resize(c.neg, c.rows*words)
+	c.pos, c.neg = kernel.Resize(c.pos, c.rows*words), kernel.Resize(c.neg, c.rows*words)
 	if cap(c.live) < c.rows {
 		w.living = 0 // of the new ones
 	}
-	c.live = resize(c.live, c.rows)
+	c.live = kernel.Resize(c.live, c.rows)
 	if t.soft {
 		clear(c.pos)
 		c.soft, c.softStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
@@ -39,7 +41,7 @@ func (w *lossWorker[T]) read() error {
 	}
 	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
 		// All classes take part.
-		last := lastWord(c.n)
+		last := kernel.LastWord(c.n)
 		if words == 1 {
 			for i, p := range c.pos {
 				c.neg[i] = ^p & last
@@ -99,7 +101,7 @@ func (w *lossWorker[T]) masked() error {
 		pos, neg := c.bits(i)
 		if j.b.Mask == nil {
 			clear(neg)
-			setBits(neg, 0, c.n)
+			kernel.SetBits(neg, 0, c.n)
 		}
 		var bad, left uint64
 		for k, p := range pos {
@@ -172,13 +174,13 @@ func goodSoft[T Float](row []T, part []uint64) bool {
 	for _, v := range part[:len(part)-1] {
 		all &= v
 	}
-	if all&(part[len(part)-1]|^lastWord(len(row))) != ^uint64(0) {
+	if all&(part[len(part)-1]|^kernel.LastWord(len(row))) != ^uint64(0) {
 		return false
 	}
-	if isFloat32[T]() {
-		return allAtMost(castSlice[uint32](row), math.Float32bits(1))
+	if kernel.IsFloat32[T]() {
+		return allAtMost(kernel.Cast[uint32](row), math.Float32bits(1))
 	}
-	return allAtMost(castSlice[uint64](row), math.Float64bits(1))
+	return allAtMost(kernel.Cast[uint64](row), math.Float64bits(1))
 }
 
 // allAtMost reports whether all b are at most top, as integers. Of the bits of
@@ -201,14 +203,14 @@ func (w *lossWorker[T]) rowWeights() error {
 	j, c := &w.e.job, &w.chunk
 	if j.b.RowWeights == nil {
 		if j.counting {
-			w.weight = resize(w.weight, c.rows)
+			w.weight = kernel.Resize(w.weight, c.rows)
 			for i := range w.weight {
 				w.weight[i] = 1
 			}
 		}
 		return nil
 	}
-	w.weight = resize(w.weight, c.rows)
+	w.weight = kernel.Resize(w.weight, c.rows)
 	copy(w.weight, j.b.RowWeights[c.first:])
 	for i, v := range w.weight {
 		if !(v >= 0) || !finiteNumber(v) {
@@ -233,7 +235,7 @@ func (c *lossChunk[T]) leaveOut(i int) {
 // targets finds the one positive of every row.
 func (w *lossWorker[T]) targets() error {
 	j, c := &w.e.job, &w.chunk
-	c.target = resize(c.target, c.rows)
+	c.target = kernel.Resize(c.target, c.rows)
 	ignorer, _ := j.b.Labels.(interface{ ignores(int) bool })
 	for i := range c.rows {
 		c.target[i] = noClass
@@ -270,7 +272,7 @@ func (w *lossWorker[T]) thresholds() {
 		return
 	}
 	c.fixed.spoil()
-	c.threshold = resize(c.threshold, c.rows)
+	c.threshold = kernel.Resize(c.threshold, c.rows)
 	c.zeroThreshold = false
 	if b.ThresholdColumn > 0 {
 		for i := range c.threshold {
@@ -314,12 +316,4 @@ func badScore(row, class int, value float64) *DataError {
 		kind = ScoreNaN
 	}
 	return &DataError{row, class, kind, "score is " + decimal(value)}
-}
-
-func countBits(x []uint64) int {
-	n := 0
-	for _, v := range x {
-		n += bits.OnesCount64(v)
-	}
-	return n
 }

@@ -1,6 +1,11 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+)
 
 // The functions of a row for every row of a matrix. Rows are taken many at a
 // time: short rows do not pay a call each, and the second pass over a row finds
@@ -17,7 +22,7 @@ const streamBytes = 16 << 20
 // of at most a block.
 func chunkRows[T Float](n int) int {
 	size := 8
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		size = 4
 	}
 	return max(1, min(batch, chunkBytes/(size*max(n, 1))))
@@ -49,7 +54,7 @@ func (c *chunk[T]) next() bool {
 		return false
 	}
 	c.x = c.m.Data[c.first*c.stride:]
-	p := pivotParams[T](0)
+	p := kernel.PivotParams[T](0)
 	sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
 	// Sums are in the order of their bits, NaN last.
 	least, most := uint64(math.MaxUint64), uint64(0)
@@ -57,18 +62,18 @@ func (c *chunk[T]) next() bool {
 		b := math.Float64bits(s)
 		least, most = min(least, b), max(most, b)
 	}
-	c.all = natural[T](math.Float64frombits(least)) && natural[T](math.Float64frombits(most))
+	c.all = kernel.Natural[T](math.Float64frombits(least)) && kernel.Natural[T](math.Float64frombits(most))
 	return true
 }
 
 // power returns the sum of exponentials of row i.
-func (c *chunk[T]) power(i int) (power, class) {
-	if natural[T](c.hi[i]) {
-		return power{hi: c.hi[i], lo: c.err[i]}.normalized(), finite
+func (c *chunk[T]) power(i int) (power.Number, power.Class) {
+	if kernel.Natural[T](c.hi[i]) {
+		return power.Number{Hi: c.hi[i], Lo: c.err[i]}.Normalized(), power.Finite
 	}
 	p, k := blockPower(c.row(i))
-	if k == finite {
-		p = p.normalized()
+	if k == power.Finite {
+		p = p.Normalized()
 	}
 	return p, k
 }
@@ -80,11 +85,11 @@ func (c *chunk[T]) logs(dst []float64) {
 	if !c.all {
 		for i := range dst {
 			p, k := c.power(i)
-			dst[i] = k.log(p)
+			dst[i] = k.Log(p)
 		}
 		return
 	}
-	logPair64(dst, c.hi[:], c.err[:])
+	kernel.LogPair64(dst, c.hi[:], c.err[:])
 }
 
 // MaxRows writes the maximum of every row of m to dst, with the special cases
@@ -158,7 +163,7 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 			x := m.rowOrEmpty(i)
 			p, c := rowPower(x)
 			if lse != nil {
-				lse[i] = c.log(p)
+				lse[i] = c.Log(p)
 			}
 			softmaxRow(dst.rowOrEmpty(i), x, p, c, stream)
 		}
@@ -176,9 +181,9 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 			}
 			continue
 		}
-		var q [batch]rowParams[T]
+		var q [batch]kernel.RowParams[T]
 		for i := range c.rows {
-			q[i] = scaleParams[T](power{hi: c.hi[i] + c.err[i]})
+			q[i] = scaleParams[T](power.Number{Hi: c.hi[i] + c.err[i]})
 		}
 		scale(out, dst.Stride, c.x, c.stride, c.rows, c.n, q[:], 1, stream)
 	}
@@ -218,18 +223,18 @@ func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 }
 
 // scale is scaleExp, streaming where that is asked for and possible.
-func scale[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []rowParams[T], pStep int, stream bool) {
+func scale[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool) {
 	if !stream {
 		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep)
 		return
 	}
-	if misaligned(dst) == 0 && (rows == 1 || misaligned(dst[dstStride:]) == 0) {
+	if kernel.Misaligned(dst) == 0 && (rows == 1 || kernel.Misaligned(dst[dstStride:]) == 0) {
 		scaleExpStream(dst, dstStride, x, stride, rows, n, p, pStep)
 		return
 	}
 	for i := range rows {
 		d, y, q := dst[i*dstStride:], x[i*stride:], p[i*pStep:]
-		head := min(misaligned(d), n)
+		head := min(kernel.Misaligned(d), n)
 		if head > 0 {
 			scaleExp(d, head, y, head, 1, head, q, 0)
 		}

@@ -1,10 +1,6 @@
 package zlpr
 
-// gammaPair returns γ as a sum of two numbers of the element type.
-func gammaPair[T Float](gamma float64) [2]T {
-	hi := T(gamma)
-	return [2]T{hi, T(gamma - float64(hi))}
-}
+import "github.com/zlpr/zlpr/internal/kernel"
 
 // A wideChunk evaluates float32 scores with the kernels of float64: for a γ with
 // which γ·s would leave the range of float32 where it counts.
@@ -22,7 +18,7 @@ func evalWide(c *lossChunk[float32], rule *sideRule) {
 	}
 	w := c.scratch.general.wide
 	widen := func(dst []float64, src []float32, stride int) []float64 {
-		dst = resize(dst, c.rows*c.n)
+		dst = kernel.Resize(dst, c.rows*c.n)
 		for i := range c.rows {
 			for j, v := range src[i*stride:][:c.n] {
 				dst[i*c.n+j] = float64(v)
@@ -44,7 +40,7 @@ func evalWide(c *lossChunk[float32], rule *sideRule) {
 		d.soft, d.softStride = w.soft, c.n
 	}
 	if c.grad != nil {
-		w.grad = resize(w.grad, c.rows*c.n)
+		w.grad = kernel.Resize(w.grad, c.rows*c.n)
 		d.grad, d.gradStride = w.grad, c.n
 	}
 	c.uniform.spoil() // its scale is that of d

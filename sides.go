@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -73,12 +74,12 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 		pos = s.none
 	}
 	keep := c.grad != nil && (c.n <= keepLen || c.buffered)
-	wStride := keptStride[T](c.n)
+	wStride := kernel.KeptStride[T](c.n)
 	if keep {
-		s.w = resizeAligned(s.w, c.rows*wStride+64)
-		selectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words, &c.pending)
+		s.w = kernel.ResizeAligned(s.w, c.rows*wStride+64)
+		kernel.SelectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words, &c.pending)
 	} else {
-		selectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
+		kernel.SelectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
 	}
 	if rule.target {
 		// B = e^-s of the target.
@@ -113,7 +114,7 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 			}
 		}
 		if keep {
-			selectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n, s.fa[i:], s.fb[i:])
+			kernel.SelectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n, s.fa[i:], s.fb[i:])
 		} else {
 			c.longGradient(i, pos)
 		}
@@ -128,52 +129,38 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 	}
 }
 
-// keptStride is the distance of the rows of kept exponentials: whole virtual
-// vectors. Kernels write whole groups, but the rows in order: what is written
-// over the next row's place is written over.
-func keptStride[T Float](n int) int {
-	if isFloat32[T]() {
-		return (n + lanes32 - 1) &^ (lanes32 - 1)
-	}
-	return (n + lanes64 - 1) &^ (lanes64 - 1)
-}
-
 // longGradient writes the gradient of row i, a block at a time. (A chunk has one
 // row of that length.)
 func (c *lossChunk[T]) longGradient(i int, pos []uint64) {
 	s := &c.scratch
-	s.w = resizeAligned(s.w, 3*keepBlock+64)
+	s.w = kernel.ResizeAligned(s.w, 3*keepBlock+64)
 	x, out := c.row(i), c.gradRow(i)
 	var a, b [8]float64
 	for from := 0; from < c.n; from += keepBlock {
 		n := min(keepBlock, c.n-from)
 		p, q := pos[i*c.words+from/64:], c.neg[i*c.words+from/64:]
-		selectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, bitWords(n), &c.pending)
+		kernel.SelectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, kernel.BitWords(n), &c.pending)
 		if !c.stream {
-			selectScale(out[from:], n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+			kernel.SelectScale(out[from:], n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
 			continue
 		}
 		// The copies of two blocks take turns.
 		buffer := s.w[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
-		selectScale(buffer, n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
-		c.pending = newSideCopy(out[from:][:n], buffer)
+		kernel.SelectScale(buffer, n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+		c.pending = kernel.NewCopy(out[from:][:n], buffer)
 	}
-	c.pending.finish()
+	c.pending.Finish()
 }
 
 // prepare makes room for the sums of rows. Those past the last, to a multiple
 // of 8, are 0.
 func (s *lossScratch[T]) prepare(rows int) {
 	n := (rows + 7) &^ 7
-	s.a, s.b = resize(s.a, n), resize(s.b, n)
-	s.u, s.v = resize(s.u, n), resize(s.v, n)
-	s.fa, s.fb = resize(s.fa, n), resize(s.fb, n)
-	s.slow = resize(s.slow, n)
+	s.a, s.b = kernel.Resize(s.a, n), kernel.Resize(s.b, n)
+	s.u, s.v = kernel.Resize(s.u, n), kernel.Resize(s.v, n)
+	s.fa, s.fb = kernel.Resize(s.fa, n), kernel.Resize(s.fb, n)
+	s.slow = kernel.Resize(s.slow, n)
 }
-
-// fastSum reports whether a sum at pivot 0 is right as it stands; that of no
-// terms is 0.
-func fastSum[T Float](x float64) bool { return natural[T](x) || x == 0 }
 
 // fastTerm reports whether log1p of x and the factors that follow from it can be
 // taken in float64.
@@ -187,10 +174,10 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	clear(s.b[c.rows:])
 	scale := c.scale
 	if c.grad == nil && c.thresholdGrad == nil {
-		s.ones = resizeOnes(s.ones, len(s.a))
+		s.ones = kernel.ResizeOnes(s.ones, len(s.a))
 		scale = s.ones
 	}
-	if c.zeroThreshold && finishSums(c.loss[:len(s.a)], s.fa, s.fb, s.a, s.b, scale[:len(s.a)]) {
+	if c.zeroThreshold && kernel.FinishSums(c.loss[:len(s.a)], s.fa, s.fb, s.a, s.b, scale[:len(s.a)]) {
 		if c.thresholdGrad != nil {
 			c.thresholdGradient(s.a, s.b)
 		}
@@ -199,7 +186,7 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 	u, v := s.u, s.v
 	for i, s0 := range c.threshold {
 		a, b := s.a[i], s.b[i]
-		ok := fastSum[T](a) && fastSum[T](b)
+		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
 		up, down := 1.0, 1.0
 		if s0 != 0 {
 			up, down = scalar.Exp(s0), scalar.Exp(-s0)
@@ -210,7 +197,7 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 		if ok {
 			// Without the scale these are within 2^±1000, whatever the threshold.
 			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
-			ok = factorFits[T](f) && factorFits[T](g)
+			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
 			s.fa[i], s.fb[i] = T(f), T(g)
 		}
 		if !ok {
@@ -218,8 +205,8 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 		}
 		u[i], v[i], s.slow[i] = a, b, !ok
 	}
-	log1p64(s.a[:c.rows], u[:c.rows])
-	log1p64(s.b[:c.rows], v[:c.rows])
+	kernel.Log1p64(s.a[:c.rows], u[:c.rows])
+	kernel.Log1p64(s.b[:c.rows], v[:c.rows])
 	for i := range c.rows {
 		c.loss[i] = s.a[i] + s.b[i]
 	}
@@ -251,11 +238,11 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb floa
 	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
 	for i := range c.rows {
 		a, b := s.a[i], s.b[i]
-		ok := fastSum[T](a) && math.Abs(rule.shift) < 600
+		ok := kernel.FastSum[T](a) && math.Abs(rule.shift) < 600
 		if rule.target && c.target[i] >= 0 {
 			ok = ok && fastTerm(b) && b != 0
 		} else {
-			ok = ok && fastSum[T](b)
+			ok = ok && kernel.FastSum[T](b)
 		}
 		u := float64(a * b)
 		ok = ok && fastTerm(u)
@@ -276,7 +263,7 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb floa
 		}
 		s.u[i], s.slow[i] = u, !ok
 	}
-	log1p64(c.loss[:c.rows], s.u[:c.rows])
+	kernel.Log1p64(c.loss[:c.rows], s.u[:c.rows])
 	return anySlow
 }
 
@@ -284,5 +271,5 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb floa
 // fit.
 func (c *lossChunk[T]) keepFactors(i int, fa, fb float64) bool {
 	c.scratch.fa[i], c.scratch.fb[i] = T(fa), T(fb)
-	return (fa == 0 || factorFits[T](fa)) && (fb == 0 || factorFits[T](fb))
+	return (fa == 0 || kernel.FactorFits[T](fa)) && (fb == 0 || kernel.FactorFits[T](fb))
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // The benchmarks compare with what people write:
@@ -194,7 +196,7 @@ func benchSubset(b *testing.B, op string, n, k int) {
 	var c subsetCore
 	if op == "sample" {
 		dst := make([]int, k)
-		for _, t := range availableTiers() {
+		for _, t := range kernel.Available() {
 			b.Run("impl="+t.String(), func(b *testing.B) {
 				defer forceTier(t)()
 				s := NewSubsetSampler(x, k)
@@ -243,7 +245,7 @@ func benchSubset(b *testing.B, op string, n, k int) {
 		})
 		run("linear", func() { targetLoss(linear.lossGrad(grad, x, k, &threshold), x, grad, subset, threshold) })
 	}
-	for _, t := range availableTiers() {
+	for _, t := range kernel.Available() {
 		restore := forceTier(t)
 		run(t.String(), func() {
 			if op == "logz" {

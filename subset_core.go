@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -114,7 +115,7 @@ func (c *subsetCore) product(n int, g float64, degree int) {
 	m := roundUp8(len(c.s))
 	c.buf = padded(c.buf, c.adj[:degree+1], -b.lo, m+b.n-1)
 	c.adjS = grow(c.adjS, m+16)
-	correlate(c.adjS[:m], c.buf, b.of(t.coef))
+	kernel.Correlate(c.adjS[:m], c.buf, b.of(t.coef))
 	clear(c.adjS[len(c.s):])
 	c.total = 0
 	for j, v := range c.s {
@@ -133,7 +134,7 @@ func (c *subsetCore) split(n int, g float64, degree int) {
 	}
 	for i := 0; i < m; i += splitStep {
 		end := min(i+splitStep, m)
-		c.largest = append(c.largest, tiltSplit(c.r[i:end], c.above[i/8:end/8], c.e[i:end], g, cut))
+		c.largest = append(c.largest, kernel.TiltSplit(c.r[i:end], c.above[i/8:end/8], c.e[i:end], g, cut))
 	}
 	for i, mask := range c.above {
 		for ; mask != 0; mask &= mask - 1 {
@@ -230,7 +231,7 @@ func (c *subsetCore) runLanes(r []float64, d int) {
 		c.lanes[l] = 1
 	}
 	if d > 0 {
-		espForward(c.lanes, r, fives)
+		kernel.EspForward(c.lanes, r, fives)
 	}
 }
 
@@ -247,7 +248,7 @@ func (c *subsetCore) multiply(dst, x, y []float64) {
 		return
 	}
 	c.buf = padded(c.buf, y, d, len(dst)+d)
-	correlate(dst, c.buf, c.reverse)
+	kernel.Correlate(dst, c.buf, c.reverse)
 }
 
 // multiplyShort is multiply for the first 8 coefficients, x in reversed order:
@@ -280,7 +281,7 @@ func (c *subsetCore) derivatives(degree int) {
 	m := roundUp8(b.n)
 	c.adjB = grow(c.adjB, m)
 	c.buf = padded(c.buf, c.adj[:degree+1], -b.lo, m+len(c.s)-1)
-	correlate(c.adjB, c.buf, c.s)
+	kernel.Correlate(c.adjB, c.buf, c.s)
 	c.tree.backward(c.adjB[:b.n])
 }
 
@@ -293,7 +294,7 @@ func (c *subsetCore) setHorner(adj, s []float64, terms int) {
 	m := roundUp8(terms)
 	c.horner = grow(c.horner, m)
 	c.buf = padded(c.buf, adj[:len(s)], -1, m+len(s)-1)
-	correlate(c.horner, c.buf, s)
+	kernel.Correlate(c.horner, c.buf, s)
 	c.horner = c.horner[:terms]
 }
 
@@ -347,20 +348,12 @@ func smallInclusion[T Float](c *subsetCore, dst []T, factor float64) {
 // length.
 func inclusionBlock[T Float](dst []T, r, h []float64, scale float64) {
 	if whole := len(dst) &^ 7; whole > 0 {
-		inclusion(dst[:whole], r[:whole], h, scale)
+		kernel.Inclusion(dst[:whole], r[:whole], h, scale)
 		dst, r = dst[whole:], r[whole:]
 	}
 	if len(dst) > 0 {
 		var tail [8]T
-		inclusion(tail[:], r[:8], h, scale)
+		kernel.Inclusion(tail[:], r[:8], h, scale)
 		copy(dst, tail[:])
-	}
-}
-
-func inclusion[T Float](dst []T, r, h []float64, scale float64) {
-	if isFloat32[T]() {
-		inclusion32(as32(dst), r, h, scale)
-	} else {
-		inclusion64(as64(dst), r, h, scale)
 	}
 }

@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/kernel"
+
 // Subset is the subset ("combinatorial") softmax: with k positives P a row,
 //
 //	loss = log Z_k - Σ_{j∈P} s_j,  Z_k = Σ over the subsets of k classes of e^(sum of scores)
@@ -83,7 +85,7 @@ func evalSubset[T Float](c *lossChunk[T], law subsetLaw) error {
 			q.part = core.takingPart(q.pos, neg, c.n)
 			if law.padded {
 				q.threshold = c.threshold[i]
-				if countBits(q.pos) > law.picks {
+				if kernel.CountBits(q.pos) > law.picks {
 					return &DataError{Row: c.first + i, Class: -1, Kind: LabelsAboveK, Reason: manyPositives}
 				}
 			}

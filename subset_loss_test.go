@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -83,7 +84,7 @@ func testSubsetLosses[T Float](t *testing.T) {
 	const rows = 7
 	ulp, _ := unitsOf[T]()
 	gradBound := 1e-13
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		gradBound = 1.1 * ulp
 	}
 	rng := rand.New(rand.NewPCG(3, 8))

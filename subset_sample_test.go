@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // chiSquareLimit is the quantile of the χ² law that is exceeded with probability
@@ -248,7 +249,7 @@ func TestSamplerMatchesProbabilities(t *testing.T) {
 func TestDrawsReproducible(t *testing.T) {
 	x := normalScores[float32](5000)
 	var want [][]int
-	for _, tier := range availableTiers() {
+	for _, tier := range kernel.Available() {
 		restore := forceTier(tier)
 		rng := rand.New(rand.NewPCG(9, 80))
 		s, l := NewSubsetSampler(x, 17), NewPlackettLuceSampler(x)

@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -66,7 +67,7 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 			w.x[j] = math.MaxFloat32
 		}
 		w.e = grow(w.e, len(w.x))
-		sumV, _ = tiltExp64(w.e, w.x, -1, -lowest)
+		sumV, _ = kernel.TiltExp64(w.e, w.x, -1, -lowest)
 		if sumV != sumV {
 			return false
 		}
@@ -114,7 +115,7 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 	w.u = append(w.u[:0], 1)
 	if k < len(x) {
 		c.r, c.above = grow(c.r, len(c.e)), grow(c.above, len(c.e)/8)
-		tiltSplit(c.r, c.above, c.e, gu, math.Inf(1))
+		kernel.TiltSplit(c.r, c.above, c.e, gu, math.Inf(1))
 		for _, i := range c.positives {
 			c.r[i] = 0
 		}
@@ -124,7 +125,7 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 	w.v = append(w.v[:0], 1)
 	if k > 0 {
 		w.r, c.above = grow(w.r, len(w.e)), grow(c.above, max(len(c.above), len(w.e)/8))
-		tiltSplit(w.r, c.above[:len(w.e)/8], w.e, gv, math.Inf(1))
+		kernel.TiltSplit(w.r, c.above[:len(w.e)/8], w.e, gv, math.Inf(1))
 		c.forwardLanes(w.r, min(degree, k))
 		w.v = append(w.v[:0], c.s...)
 	}
@@ -227,7 +228,7 @@ func smallGradient[T Float](c *subsetCore, dst []T, scale float64) {
 	if len(w.v) > 1 {
 		c.setHorner(w.adjV, w.v, smallPadded)
 		w.x = grow(w.x, len(w.r))
-		inclusion64(w.x, w.r, c.horner, -scale)
+		kernel.Inclusion64(w.x, w.r, c.horner, -scale)
 		for j, i := range c.positives {
 			dst[i] = T(w.x[j])
 		}

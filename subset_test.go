@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -47,7 +48,7 @@ func checkSubset[T Float](t *testing.T, x []T, k int, worst *subsetErrors) {
 	want := law.LogTotal()
 	worst.logZ = max(worst.logZ, ref.AbsError(got, want, ref.New(highestSum(x, k, toFloat(want))), 1))
 	lowest := 1e-280
-	if isFloat32[T]() {
+	if kernel.IsFloat32[T]() {
 		lowest = 1e-37
 	}
 	for i := range x {
@@ -414,7 +415,7 @@ func TestSubsetTiers(t *testing.T) {
 		grad        []float32
 	}
 	var want []result
-	for _, tier := range availableTiers() {
+	for _, tier := range kernel.Available() {
 		restore := forceTier(tier)
 		rng := rand.New(rand.NewPCG(3, 5))
 		var c subsetCore

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -34,7 +35,7 @@ func exponentials[T Float](c *subsetCore, x []T, sign, pivot float64) (sum, squa
 	c.e = grow(c.e, roundUp32(n))
 	whole := n &^ 7
 	if whole > 0 {
-		sum, squares = tiltExp(c.e[:whole], x[:whole], sign, pivot)
+		sum, squares = kernel.TiltExp(c.e[:whole], x[:whole], sign, pivot)
 	}
 	if whole < n {
 		var tail [8]T
@@ -42,19 +43,12 @@ func exponentials[T Float](c *subsetCore, x []T, sign, pivot float64) (sum, squa
 			tail[i] = T(-sign * math.MaxFloat32) // odds 0
 		}
 		copy(tail[:], x[whole:])
-		s1, s2 := tiltExp(c.e[whole:], tail[:], sign, pivot)
+		s1, s2 := kernel.TiltExp(c.e[whole:], tail[:], sign, pivot)
 		sum, squares = sum+s1, squares+s2
 		whole += 8
 	}
 	clear(c.e[whole:])
 	return sum, squares
-}
-
-func tiltExp[T Float](e []float64, x []T, sign, pivot float64) (sum, squares float64) {
-	if isFloat32[T]() {
-		return tiltExp32(e, as32(x), sign, pivot)
-	}
-	return tiltExp64(e, as64(x), sign, pivot)
 }
 
 // highestOf returns the maximum of sign·x.
@@ -119,7 +113,7 @@ func (t *tilt) search(e []float64, want, start, low, high float64) bool {
 	for step := 1; ; step++ {
 		t.shift = math.Round(shift*shiftGrid) / shiftGrid
 		t.g = scalar.Exp(-t.shift)
-		mean, squares := tiltSums(e, t.g)
+		mean, squares := kernel.TiltSums(e, t.g)
 		variance := max(mean-squares, 0)
 		t.mean, t.sigma = mean, math.Sqrt(variance)
 		if math.Abs(mean-want) <= max(0.5, t.sigma/2) {

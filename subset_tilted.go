@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -40,7 +41,7 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 	if _, squares := exponentials(c, x, 1, threshold); squares != squares {
 		return t, 0, false
 	}
-	mean, squares := tiltSums(c.e, 1)
+	mean, squares := kernel.TiltSums(c.e, 1)
 	sigma := math.Sqrt(max(mean-squares, 0))
 	t = tilted{tilt: tilt{sign: 1, pivot: threshold, g: 1, mean: mean, sigma: sigma}, n: len(x)}
 	if mean > float64(k)+max(0.5, sigma/2) {

@@ -1,6 +1,10 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+)
 
 // A pbTree is the product tree of a Poisson-binomial law: the number of
 // successes among independent items, item i succeeding with probability p[i]
@@ -132,7 +136,7 @@ func (t *pbTree) product(dst []float64, first int, x, y []float64) {
 		t.reversed[n-1-i] = v
 	}
 	t.padded = padded(t.padded, y, n-1-first, len(dst)+n-1)
-	correlate(dst, t.padded, t.reversed)
+	kernel.Correlate(dst, t.padded, t.reversed)
 }
 
 // padded returns, in buf, the n elements of the sequence that is y from
@@ -177,7 +181,7 @@ func (t *pbTree) transpose(parent, child, sibling pbNode) {
 	// g_(lo of child + lo of sibling) comes first.
 	t.padded = padded(t.padded, parent.of(t.adjoint), parent.lo-child.lo-sibling.lo, n+sibling.n-1)
 	t.reversed = grow(t.reversed, n)
-	correlate(t.reversed, t.padded, sibling.of(t.coef))
+	kernel.Correlate(t.reversed, t.padded, sibling.of(t.coef))
 	copy(child.of(t.adjoint), t.reversed)
 }
 

@@ -1,6 +1,10 @@
 package zlpr
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+)
 
 // LooksLikeProbabilities reports whether m has scores and all of them lie in
 // [0, 1]: a sigmoid or softmax was applied, and the losses want none. NaN is no
@@ -28,9 +32,9 @@ func LooksLikeProbabilities[T Float](m Matrix[T]) bool {
 func NothingPredicted[T Float](b *Batch[T], threshold float64) (bool, error) {
 	m := b.Scores
 	m.check()
-	w := bitWords(m.Cols)
+	w := kernel.BitWords(m.Cols)
 	pos, part := make([]uint64, w), make([]uint64, w)
-	setBits(part, 0, m.Cols)
+	kernel.SetBits(part, 0, m.Cols)
 	any := false
 	for i := range m.Rows {
 		row := m.rowOrEmpty(i)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // aboveRow writes the bits x[j] > t[j] to dst, one word for 64 classes, and
@@ -12,50 +13,21 @@ import (
 func aboveRow[T zlpr.Float](dst []uint64, x, t []T) (hasNaN bool) {
 	full, rest := len(x)/64, len(x)%64
 	if full > 0 {
-		hasNaN = above(dst[:full], x, t)
+		hasNaN = kernel.Above(dst[:full], x, t)
 	}
 	// The kernel takes whole words.
 	switch last := len(x) - 64; {
 	case rest == 0:
 	case full > 0:
 		// The last 64 classes, some of them once more.
-		hasNaN = above(dst[full:], x[last:], t[last:]) || hasNaN
+		hasNaN = kernel.Above(dst[full:], x[last:], t[last:]) || hasNaN
 		dst[full] >>= 64 - rest
 	default:
 		// Fill up with scores that are not above their thresholds.
 		var xs [64]T
 		copy(xs[:], x)
-		hasNaN = above(dst, xs[:], t[:64])
+		hasNaN = kernel.Above(dst, xs[:], t[:64])
 		dst[0] &= 1<<rest - 1
-	}
-	return hasNaN
-}
-
-// above does the work of aboveRow for len(dst) ≥ 1 whole words.
-func above[T zlpr.Float](dst []uint64, x, t []T) bool {
-	switch x := any(x).(type) {
-	case []float32:
-		return above32(dst, x, any(t).([]float32))
-	default:
-		return above64(dst, any(x).([]float64), any(t).([]float64))
-	}
-}
-
-// aboveGeneric is the kernel in Go.
-func aboveGeneric[T zlpr.Float](dst []uint64, x, t []T) bool {
-	hasNaN := false
-	for i := range dst {
-		x, t := x[i*64:][:64], t[i*64:][:64]
-		var word uint64
-		for j, s := range x {
-			var bit uint64
-			if s > t[j] {
-				bit = 1
-			}
-			word |= bit << j
-			hasNaN = hasNaN || s != s
-		}
-		dst[i] = word
 	}
 	return hasNaN
 }

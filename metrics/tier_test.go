@@ -1,41 +1,19 @@
 package metrics
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 )
 
-// availableTiers returns the tiers that this CPU has.
-func availableTiers() []tier {
-	tiers := []tier{tierGeneric}
-	switch bestTier() {
-	case tierAVX2:
-		tiers = append(tiers, tierAVX2)
-	case tierAVX512:
-		tiers = append(tiers, tierAVX2, tierAVX512)
-	case tierNEON:
-		tiers = append(tiers, tierNEON)
-	}
-	return tiers
-}
-
-// forEachTier runs f on every tier that this CPU has.
+// forEachTier runs f as a subtest on every tier that this CPU has.
 func forEachTier(t *testing.T, f func(t *testing.T)) {
-	defer func() { activeTier = bestTier() }()
-	for _, tier := range availableTiers() {
-		activeTier = tier
-		t.Run(tier.String(), f)
-	}
+	kerneltest.ForEachTier(t, kernel.Available(), &kernel.Active, f)
 }
 
-// TestRequiredTiers fails where a tier that ZLPR_REQUIRE lists, separated by
-// commas, is not there to be tested.
+// TestRequiredTiers fails where a tier that ZLPR_REQUIRE lists is not there.
 func TestRequiredTiers(t *testing.T) {
-	for _, want := range strings.Split(os.Getenv("ZLPR_REQUIRE"), ",") {
-		if want != "" && !slices.ContainsFunc(availableTiers(), func(t tier) bool { return t.String() == want }) {
-			t.Errorf("ZLPR_REQUIRE: no tier %s here, only %v", want, availableTiers())
-		}
-	}
+	kerneltest.RequireTiers(t, kernel.Available())
+	t.Logf("tiers tested: %v; in use: %v", kernel.Available(), kernel.Active)
 }

@@ -9,6 +9,7 @@ func ceilingKernels(f *file) {
 		v := &vec{f, t, float32s}
 		read(v)
 		copying(v, false)
+		copying(v, true)
 	}
 }
 

@@ -22,13 +22,14 @@ func Files() (map[string][]byte, error) {
 		asm, stubs string
 		kernels    func(*file)
 	}{
-		{"logsumexp_amd64.s", "stubs_amd64.go", coreKernels},
-		{"subset_amd64.s", "subset_stubs_amd64.go", subsetKernels},
-		{"loss_amd64.s", "loss_stubs_amd64.go", lossKernels},
-		{"bce_amd64.s", "bce_stubs_amd64.go", bceKernels},
-		{"side_amd64.s", "side_stubs_amd64.go", sideKernels},
-		{"ceiling_amd64.s", "ceiling_stubs_amd64.go", ceilingKernels},
-		{"metrics/above_amd64.s", "metrics/stubs_amd64.go", metricsKernels},
+		{"logsumexp_amd64.s", "logsumexp_stubs_amd64.go", coreKernels},
+		{"internal/kernel/log_amd64.s", "internal/kernel/log_stubs_amd64.go", logKernels},
+		{"internal/kernel/select_amd64.s", "internal/kernel/select_stubs_amd64.go", lossKernels},
+		{"internal/kernel/bce_amd64.s", "internal/kernel/bce_stubs_amd64.go", bceKernels},
+		{"internal/kernel/side_amd64.s", "internal/kernel/side_stubs_amd64.go", sideKernels},
+		{"internal/kernel/subset_amd64.s", "internal/kernel/subset_stubs_amd64.go", subsetKernels},
+		{"internal/kernel/above_amd64.s", "internal/kernel/above_stubs_amd64.go", metricsKernels},
+		{"internal/ceiling/ceiling_amd64.s", "internal/ceiling/ceiling_stubs_amd64.go", ceilingKernels},
 	} {
 		if err := generate(files, f.asm, f.stubs, f.kernels); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.asm, err)
@@ -38,12 +39,13 @@ func Files() (map[string][]byte, error) {
 		asm, stubs string
 		kernels    func(*neonFile)
 	}{
-		{"logsumexp_arm64.s", "stubs_arm64.go", neonCoreKernels},
-		{"subset_arm64.s", "subset_stubs_arm64.go", neonSubsetKernels},
-		{"loss_arm64.s", "loss_stubs_arm64.go", neonLossKernels},
-		{"bce_arm64.s", "bce_stubs_arm64.go", neonBCEKernels},
-		{"side_arm64.s", "side_stubs_arm64.go", neonSideKernels},
-		{"metrics/above_arm64.s", "metrics/stubs_arm64.go", neonMetricsKernels},
+		{"logsumexp_arm64.s", "logsumexp_stubs_arm64.go", neonCoreKernels},
+		{"internal/kernel/log_arm64.s", "internal/kernel/log_stubs_arm64.go", neonLogKernels},
+		{"internal/kernel/select_arm64.s", "internal/kernel/select_stubs_arm64.go", neonLossKernels},
+		{"internal/kernel/bce_arm64.s", "internal/kernel/bce_stubs_arm64.go", neonBCEKernels},
+		{"internal/kernel/side_arm64.s", "internal/kernel/side_stubs_arm64.go", neonSideKernels},
+		{"internal/kernel/subset_arm64.s", "internal/kernel/subset_stubs_arm64.go", neonSubsetKernels},
+		{"internal/kernel/above_arm64.s", "internal/kernel/above_stubs_arm64.go", neonMetricsKernels},
 	} {
 		neon := &neonFile{pkg: packageOf(f.asm)}
 		f.kernels(neon)
@@ -63,11 +65,14 @@ func neonCoreKernels(f *neonFile) {
 		neonScaleExp(v)
 		neonMaximum(v)
 		neonOffset(v)
-		if v.double() {
-			neonLogarithm(v, false)
-			neonLogarithm(v, true)
-		}
 	}
+}
+
+// neonLogKernels emits the arm64 form of logKernels.
+func neonLogKernels(f *neonFile) {
+	v := newNeonVec(f, float64s)
+	neonLogarithm(v, false)
+	neonLogarithm(v, true)
 }
 
 // coreKernels emits the kernels of log-sum-exp and softmax.
@@ -80,11 +85,16 @@ func coreKernels(f *file) {
 			scaleExp(v, true)
 			maximum(v)
 			offset(v)
-			if v.double() {
-				logarithm(v, false)
-				logarithm(v, true)
-			}
 		}
+	}
+}
+
+// logKernels emits the kernels of logarithms.
+func logKernels(f *file) {
+	for _, t := range tiers {
+		v := &vec{f, t, float64s}
+		logarithm(v, false)
+		logarithm(v, true)
 	}
 }
 

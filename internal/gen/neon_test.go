@@ -228,7 +228,7 @@ func TestNeonComplete(t *testing.T) {
 			switch {
 			case m[2] == "NEON":
 				neon = append(neon, m[1])
-			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(name, "ceiling"):
+			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(name, "internal/ceiling/"):
 				avx2 = append(avx2, m[1])
 			}
 		}

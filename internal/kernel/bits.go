@@ -1,0 +1,61 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// BitWords is the number of words of a row of n bits.
+func BitWords(n int) int { return (n + 63) / 64 }
+
+// packBytesGeneric writes the lowest bits of rows of n bytes as bits, and reports
+// whether all bytes are 0 or 1.
+func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n int) bool {
+	var bad uint64
+	for i := range rows {
+		row := src[i*stride:][:n]
+		for len(row) > 0 {
+			var word uint64
+			for k := 0; k < 64 && len(row) > 0; k += 8 {
+				var v uint64
+				if len(row) >= 8 {
+					v = binary.LittleEndian.Uint64(row)
+					row = row[8:]
+				} else {
+					for j, b := range row {
+						v |= uint64(b) << (8 * j)
+					}
+					row = nil
+				}
+				bad |= v &^ ones
+				// Byte i, at bit 8i, times 2^(7·(8-i)) is bit i of the top byte.
+				word |= (v & ones * 0x0102040810204080) >> 56 << k
+			}
+			dst[0], dst = word, dst[1:]
+		}
+	}
+	return bad == 0
+}
+
+// ones is 1 in every byte.
+const ones = 0x0101010101010101
+
+// LastWord has the bits of the last word of a row of n > 0 bits.
+func LastWord(n int) uint64 { return ^uint64(0) >> (-n & 63) }
+
+// SetBits sets bits from to to-1.
+func SetBits(dst []uint64, from, to int) {
+	for from < to {
+		n := min(64-from&63, to-from)
+		dst[from>>6] |= (1<<n - 1) << (from & 63)
+		from += n
+	}
+}
+
+func CountBits(x []uint64) int {
+	n := 0
+	for _, v := range x {
+		n += bits.OnesCount64(v)
+	}
+	return n
+}

@@ -1,0 +1,46 @@
+package kernel
+
+import "unsafe"
+
+// copyBlock is the number of bytes that kernels copy at a time.
+const copyBlock = 256
+
+// A Copy is a copy to memory that is still to be made: a chunk's gradient,
+// on the way from a buffer in the near caches to its place. Kernels make it
+// while they compute the next chunk, past the caches, so that writing takes no
+// time of its own. Its zero value copies nothing.
+//
+// Kernels make it without a fence. What a worker has written is seen once it is
+// done all the same: the atomic operation by which it looks for another chunk waits
+// for such stores, too, and copyBlocks has its own fence.
+type Copy[T Float] struct {
+	to, from []T // whole blocks; to begins at a multiple of 64 bytes
+}
+
+// NewCopy returns the copy of from to to, of the same length. It copies at
+// once what is not in whole blocks.
+func NewCopy[T Float](to, from []T) Copy[T] {
+	head := min(Misaligned(to), len(to))
+	perBlock := copyBlock / int(unsafe.Sizeof(to[0]))
+	end := head + (len(to)-head)/perBlock*perBlock
+	copy(to[:head], from)
+	copy(to[end:], from[end:])
+	return Copy[T]{to[head:end], from[head:end]}
+}
+
+// blocks is the number of blocks.
+func (c *Copy[T]) blocks() int {
+	var x T
+	return len(c.to) * int(unsafe.Sizeof(x)) / copyBlock
+}
+
+// done tells that a kernel has made the copy.
+func (c *Copy[T]) done() { *c = Copy[T]{} }
+
+// Finish makes the copy, if nobody has.
+func (c *Copy[T]) Finish() {
+	if n := c.blocks(); n > 0 {
+		copyBlocks(c.to, c.from, n)
+	}
+	c.done()
+}

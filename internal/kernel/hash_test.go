@@ -1,0 +1,337 @@
+package kernel
+
+import (
+	"math"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
+)
+
+// TestHashes compares the kernels' results with their recorded hashes.
+func TestHashes(t *testing.T) {
+	kerneltest.Hashes(t, []kerneltest.HashCase{
+		kerneltest.Case("logPair", 0xc1d604d10d3f9eee, 0xf2b4835a95b9c9af, hashLogPair),
+		kerneltest.Case("log1p", 0x1cfe6ac89127eaeb, 0x2a14df8c150b17e3, hashLog1p),
+		kerneltest.Case("selectSums/float32", 0x92059fc8e5b1ca3a, 0x2554ba0814902222, hashSelectSums[float32]),
+		kerneltest.Case("selectSums/float64", 0x63a5e6154dde5501, 0xbde2821f67c8acba, hashSelectSums[float64]),
+		kerneltest.Case("selectExp/float32", 0xf31efe6c308adf80, 0x4c0bf94da1a9646c, hashSelectExp[float32]),
+		kerneltest.Case("selectExp/float64", 0x0e96307902f6dbe0, 0xe49ecee69c3ab019, hashSelectExp[float64]),
+		kerneltest.Case("selectScale/float32", 0x2bd505112a4fad5b, 0x2fc21203588c417a, hashSelectScale[float32]),
+		kerneltest.Case("selectScale/float64", 0x6284dfed2711f29d, 0x7e95f7f24347e1cd, hashSelectScale[float64]),
+		kerneltest.Case("finishSums/float32", 0xdb78748f95df4201, 0x1283ca69d131fefa, hashFinishSums[float32]),
+		kerneltest.Case("finishSums/float64", 0xa70410869fcb99a6, 0xfae93e0478650562, hashFinishSums[float64]),
+		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
+		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
+		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
+		kerneltest.Case("sideMax/float64", 0x47216c32c4cd5c3b, 0xa705aa45e7befc45, hashSideMax[float64]),
+		kerneltest.Case("sideSums/float32", 0x84e684c12516122c, 0xbdaa511458f8bc00, hashSideSums[float32]),
+		kerneltest.Case("sideSums/float64", 0x9253eb5962f017f9, 0x81885da0a8dd8c66, hashSideSums[float64]),
+		kerneltest.Case("sideGrad/float32", 0xf3cec5db98bb75d6, 0x830c77792dbca3da, hashSideGrad[float32]),
+		kerneltest.Case("sideGrad/float64", 0xf765fa62340a217e, 0x4a9fe0ee9b4fb5f0, hashSideGrad[float64]),
+		kerneltest.Case("softWeights/float32", 0xa40f826384c66be2, 0x38723080e04479b6, hashSoftWeights[float32]),
+		kerneltest.Case("softWeights/float64", 0x901bf9c7fe9a2412, 0x08a503572f7c1090, hashSoftWeights[float64]),
+		kerneltest.Case("softUnit", 0xa8bbd2d0986d2c83, 0xd1b5d404c4cd6290, hashSoftUnit),
+		kerneltest.Case("accumulate/float32", 0xfe7a367622e5e149, 0xa61bfa2ca6cce152, hashAccumulate[float32]),
+		kerneltest.Case("accumulate/float64", 0x5192c00692da9f7f, 0xbd6fa29f86011ffc, hashAccumulate[float64]),
+		kerneltest.Case("addParts", 0xea2b3ce0ef231bd7, 0x246d3122b1f12080, hashAddParts),
+		kerneltest.Case("packBytes", 0x2cffb9485a25eb66, 0x53642e36b901a914, hashPackBytes),
+		kerneltest.Case("tiltExp/float32", 0x994c318f8ffa6df5, 0x063bd3fb3487c5d9, hashTiltExp[float32]),
+		kerneltest.Case("tiltExp/float64", 0x994c318f8ffa6df5, 0x063bd3fb3487c5d9, hashTiltExp[float64]),
+		kerneltest.Case("tiltSums", 0x64e6d5126d07b593, 0x6a390cf7a821abbc, hashTiltSums),
+		kerneltest.Case("tiltSplit", 0x1f3da81f012d86a7, 0xc083a9e9aa9cd4fb, hashTiltSplit),
+		kerneltest.Case("espForward", 0x8fe9bd840ef85036, 0xca3b2eb9aa2dabe9, hashEspForward),
+		kerneltest.Case("inclusion/float32", 0x1b1d7feefd0eec8d, 0xce9ce397694fc197, hashInclusion[float32]),
+		kerneltest.Case("inclusion/float64", 0x10c9788298379b92, 0x47d3a5b9dc28af59, hashInclusion[float64]),
+		kerneltest.Case("correlate", 0x5b4daa5c53ad5bc6, 0x5f73b1f2d75688a9, hashCorrelate),
+	}, forEachTier)
+}
+
+func hashLogPair(h *kerneltest.Hash, r *kerneltest.Rand) {
+	n := 1 + r.IntN(40)
+	hi, lo, dst := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range hi {
+		hi[i] = r.Positive(900)
+		lo[i] = float64(hi[i]*0x1p-53) * r.Float64()
+	}
+	LogPair64(dst, hi, lo)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashLog1p(h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := r.ManyOdds(1+r.IntN(40), 1+r.IntN(900))
+	dst := make([]float64, len(x))
+	Log1p64(dst, x)
+	kerneltest.AddHash(h, dst...)
+}
+
+// hashedSides makes the bits of rows: an element is positive, negative or
+// neither.
+func hashedSides(r *kerneltest.Rand, rows, n int) (pos, neg []uint64, words int) {
+	words = (n + 63) / 64
+	pos, neg = make([]uint64, rows*words), make([]uint64, rows*words)
+	for i := range rows {
+		for j := range n {
+			switch bit := uint64(1) << (j % 64); r.IntN(4) {
+			case 0:
+				pos[i*words+j/64] |= bit
+			case 1, 2:
+				neg[i*words+j/64] |= bit
+			}
+		}
+	}
+	return pos, neg, words
+}
+
+func hashSelectSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	pos, neg, words := hashedSides(r, rows, n)
+	var a, b [8]float64
+	SelectSums(a[:], b[:], x, stride, rows, n, pos, neg, words)
+	kerneltest.AddHash(h, a[:rows]...)
+	kerneltest.AddHash(h, b[:rows]...)
+}
+
+func hashSelectExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	pos, neg, words := hashedSides(r, rows, n)
+	var a, b [8]float64
+	wStride := KeptStride[T](n)
+	w := make([]T, rows*wStride+64)
+	SelectExp(a[:], b[:], w, wStride, x, stride, rows, n, pos, neg, words, &Copy[T]{})
+	kerneltest.AddHash(h, a[:rows]...)
+	kerneltest.AddHash(h, b[:rows]...)
+	for i := range rows {
+		kerneltest.AddHash(h, w[i*wStride:][:n]...)
+	}
+}
+
+func hashSelectScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	for i := range w {
+		if w[i] = T(math.Ldexp(1+math.Abs(float64(w[i]))*0x1p-20, r.IntN(250)-125)); r.IntN(9) == 0 {
+			w[i] = normalExp[T]() * T(r.IntN(3))
+		}
+	}
+	for i := range w {
+		if r.IntN(3) == 0 {
+			w[i] = -w[i]
+		}
+	}
+	dst, fa, fb := make([]T, len(w)), make([]T, rows), make([]T, rows)
+	for i := range fa {
+		fa[i], fb[i] = T(r.Positive(20)), T(r.Positive(20))
+	}
+	SelectScale(dst, stride, w, stride, rows, n, fa, fb)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashFinishSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	n, exp := 8*(1+r.IntN(4)), 58
+	a, b, scale := r.ManyOdds(n, exp), r.ManyOdds(n, exp), r.ManyOdds(n, 3)
+	for i := range scale {
+		scale[i]++
+	}
+	fa, fb, loss := make([]T, n), make([]T, n), make([]float64, n)
+	if !FinishSums(loss, fa, fb, a, b, scale) {
+		h.Word(1)
+		return
+	}
+	kerneltest.AddHash(h, fa...)
+	kerneltest.AddHash(h, fb...)
+	kerneltest.AddHash(h, loss...)
+}
+
+func hashAccumulate[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	dst := make([]T, len(x))
+	for i := range dst {
+		dst[i] = kerneltest.Score[T](r, 3)
+	}
+	Accumulate(dst, stride, x, stride, rows, n)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashAddParts(h *kerneltest.Hash, r *kerneltest.Rand) {
+	p := AddParts(r.ManyOdds(r.Eights(), 16))
+	if !p.Right() {
+		h.Word(1)
+		return
+	}
+	kerneltest.AddHash(h, p.Sum[:]...)
+	kerneltest.AddHash(h, p.Min, p.Max)
+}
+
+func hashPackBytes(h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(2), 4*r.Length()
+	src := make([]uint8, rows*n)
+	for i := range src {
+		src[i] = uint8(r.IntN(2))
+	}
+	if r.IntN(2) == 0 {
+		src[r.IntN(len(src))] = uint8(r.IntN(256))
+	}
+	dst := make([]uint64, rows*BitWords(n))
+	if !PackBytes(dst, src, n, rows, n) {
+		h.Word(1)
+	}
+	for _, w := range dst {
+		h.Word(w)
+	}
+}
+
+func hashTiltExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := make([]T, r.Eights())
+	exp := r.IntN(12) - 2
+	for i := range x {
+		x[i] = kerneltest.Score[T](r, exp)
+	}
+	e := make([]float64, len(x))
+	sum, squares := TiltExp(e, x, float64(1-2*r.IntN(2)), float64(kerneltest.Score[float64](r, exp)))
+	kerneltest.AddHash(h, e...)
+	kerneltest.AddHash(h, sum, squares)
+}
+
+func hashTiltSums(h *kerneltest.Hash, r *kerneltest.Rand) {
+	sum, squares := TiltSums(r.ManyOdds(r.Eights(), 50), r.Positive(10))
+	kerneltest.AddHash(h, sum, squares)
+}
+
+func hashTiltSplit(h *kerneltest.Hash, r *kerneltest.Rand) {
+	e := r.ManyOdds(r.Eights(), 10)
+	split, above := make([]float64, len(e)), make([]uint8, len(e)/8)
+	largest := TiltSplit(split, above, e, r.Positive(3), r.Positive(5))
+	kerneltest.AddHash(h, split...)
+	kerneltest.AddHash(h, largest)
+	for _, b := range above {
+		h.Word(uint64(b))
+	}
+}
+
+func hashEspForward(h *kerneltest.Hash, r *kerneltest.Rand) {
+	d := 5 * (1 + r.IntN(3))
+	f := make([]float64, 8*(d+1))
+	for l := range 8 {
+		f[l] = 1
+	}
+	EspForward(f, r.ManyOdds(32*(1+r.IntN(2)), 4), d)
+	kerneltest.AddHash(h, f...)
+}
+
+func hashInclusion[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	dst := make([]T, r.Eights())
+	Inclusion(dst, r.ManyOdds(len(dst), 4), r.ManyOdds(1+r.IntN(12), 4), r.Positive(4))
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashCorrelate(h *kerneltest.Hash, r *kerneltest.Rand) {
+	dst := make([]float64, r.Eights())
+	b := r.ManyOdds(1+r.IntN(20), 10)
+	Correlate(dst, r.ManyOdds(len(dst)+len(b)-1, 10), b)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashedWeight(r *kerneltest.Rand, m, e int) (float64, float64) {
+	if r.IntN(20) == 0 {
+		return 0, 0
+	}
+	return 1 + math.Ldexp(float64(r.IntN(1<<m)), -m), float64(r.IntN(2*e+1) - e)
+}
+
+func hashedSideRows[T Float](r *kerneltest.Rand) (*SideRows[T], []SideParams[T]) {
+	s := &SideRows[T]{}
+	s.X, s.Stride, s.Rows, s.N, _ = kerneltest.HashedRows[T](r)
+	s.Pos, s.Neg, s.Words = hashedSides(r, s.Rows, s.N)
+	s.WeightStride = WeightsLen[T](s.N)
+	s.Weights = make([]T, s.Rows*s.WeightStride)
+	for i := range s.Rows {
+		for j := range s.N {
+			k := i*s.WeightStride + WeightPlace[T](j)
+			m, e := hashedWeight(r, 20, 9)
+			s.Weights[k], s.Weights[k+LanesOf[T]()] = T(m), T(e)
+		}
+	}
+	gamma := r.Positive(3)
+	s.Gamma = GammaPair[T](gamma)
+	top := 0.0
+	for _, v := range s.X {
+		if a := math.Abs(float64(v)); a > top && a <= math.MaxFloat64 {
+			top = a
+		}
+	}
+	p := make([]SideParams[T], s.Rows)
+	for i := range p {
+		for k := 0; k < 6; k += 3 {
+			p[i][k] = MagicOf[T](min(6000, math.Ceil(float64(gamma*top)*1.5)) - float64(r.IntN(20)))
+			p[i][k+2] = T(1 + float64(r.IntN(1<<20))*0x1p-20)
+		}
+	}
+	return s, p
+}
+
+func hashSideMax[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	s, _ := hashedSideRows[T](r)
+	top := make([]SideTop[T], s.Rows)
+	SideMax(top, s)
+	for _, t := range top {
+		kerneltest.AddHash(h, t.Score[0]+0, t.Score[1]+0, t.Power[0]+0, t.Power[1]+0)
+	}
+}
+
+func hashSideSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	s, p := hashedSideRows[T](r)
+	sums := make([][2]float64, s.Rows)
+	SideSums(sums, s, p, 1)
+	for _, v := range sums {
+		kerneltest.AddHash(h, v[0], v[1])
+	}
+}
+
+func hashSideGrad[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	s, p := hashedSideRows[T](r)
+	dst, add := make([]T, len(s.X)), make([]T, len(s.X))
+	SideGrad(dst, s.Stride, s, p, nil, 0)
+	kerneltest.AddHash(h, dst...)
+	for i := range add {
+		add[i] = T(r.IntN(100) - 50)
+	}
+	SideGrad(dst, s.Stride, s, p, add, s.Stride)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashSoftWeights[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(2), r.Length()
+	t, class, exponents := make([]T, rows*n), make([]float64, n), make([]T, WeightsLen[T](n))
+	for i := range t {
+		t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(100)))
+	}
+	for j := range class {
+		m, e := hashedWeight(r, 50, 300)
+		class[j], exponents[WeightPlace[T](j)+LanesOf[T]()] = m, T(e)
+	}
+	_, part, words := hashedSides(r, rows, n)
+	neg, pos := make([]T, rows*WeightsLen[T](n)), make([]T, rows*WeightsLen[T](n))
+	SoftWeights(neg, pos, t, n, rows, n, part, words, class, exponents)
+	kerneltest.AddHash(h, neg...)
+	kerneltest.AddHash(h, pos...)
+}
+
+func hashSoftUnit(h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(2), r.Length()
+	t := make([]float32, rows*n)
+	for i := range t {
+		t[i] = float32(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
+	}
+	_, part, words := hashedSides(r, rows, n)
+	neg, pos := make([]float32, rows*WeightsLen[float32](n)), make([]float32, rows*WeightsLen[float32](n))
+	SoftWeights(neg, pos, t, n, rows, n, part, words, nil, nil)
+	kerneltest.AddHash(h, neg...)
+	kerneltest.AddHash(h, pos...)
+}
+
+func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	a := bceCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(bceKinds))
+	BCE(a)
+	kerneltest.AddHash(h, a.Sum...)
+	kerneltest.AddHash(h, a.Product...)
+	kerneltest.AddHash(h, a.Dst...)
+}

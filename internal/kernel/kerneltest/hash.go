@@ -1,0 +1,59 @@
+package kerneltest
+
+import (
+	"math/rand/v2"
+	"os"
+	"testing"
+)
+
+// hashedBlocks is the number of random blocks behind a recorded hash, shortBlocks
+// that of the first of them behind the hash for slow machines.
+const (
+	hashedBlocks = 100_000
+	shortBlocks  = 2_000
+)
+
+// A HashCase is a kernel and the recorded hashes of its results for random short
+// blocks, of all and of the first few: the same on every tier and architecture.
+type HashCase struct {
+	name        string
+	want, short uint64
+	block       func(h *Hash, r *Rand)
+}
+
+// Case returns the HashCase of a kernel, of which block hashes the results of one
+// block.
+func Case(name string, want, short uint64, block func(h *Hash, r *Rand)) HashCase {
+	return HashCase{name, want, short, block}
+}
+
+// Hashes compares the results of kernels with their recorded hashes, on every tier.
+// The inputs are made without rounding, so that they are the same everywhere. With
+// ZLPR_HASH_BLOCKS=short, for emulators, and with -short it takes the first blocks
+// alone.
+func Hashes(t *testing.T, cases []HashCase, forEachTier func(*testing.T, func(*testing.T))) {
+	short := testing.Short() || os.Getenv("ZLPR_HASH_BLOCKS") == "short"
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			forEachTier(t, func(t *testing.T) {
+				var h Hash
+				r := Rand{Rand: rand.New(rand.NewPCG(11, 12))}
+				for range shortBlocks {
+					c.block(&h, &r)
+				}
+				if uint64(h) != c.short {
+					t.Errorf("hash of %d blocks %#016x, want %#016x", shortBlocks, uint64(h), c.short)
+				}
+				if short {
+					return
+				}
+				for range hashedBlocks - shortBlocks {
+					c.block(&h, &r)
+				}
+				if uint64(h) != c.want {
+					t.Errorf("hash %#016x, want %#016x", uint64(h), c.want)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,167 @@
+package kernel
+
+import (
+	"math"
+)
+
+// This file is the specification of the kernels of the losses: every tier gives
+// the bits of these functions.
+//
+// A row is cut into groups of four virtual vectors (see logsumexp_generic.go),
+// 64 elements of float32 or 32 of float64. Two arrays of bits, pos and neg, of
+// the given number of words a row, select elements: y = -x for those in pos and
+// y = x for those in neg; the others take no part.
+
+// selectSums32Generic writes Σ e^y, y = min(max(±x[i·stride+j], low), high)
+// with the limits of pivot 0, over neg to a[i] and over pos to b[i].
+//
+// The exponentials of a group are added lane by lane as (0+1)+(2+3), then lane
+// l+8 to lane l, all in float32; these 8 sums are added to the float64
+// accumulators.
+func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+}
+
+// selectExp32Generic is selectSums32Generic and writes the exponentials to
+// w[i·wStride+j]: those of pos negative, 0 where an element is in neither. Kernels
+// may write on to the end of the row's last group.
+func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+	limits := PivotParams[float32](0)
+	for i := range rows {
+		row := x[i*stride:][:n]
+		p, q := pos[i*words:][:words], neg[i*words:][:words]
+		var acc [2][8]float64 // over neg, over pos
+		for g := range p {
+			group := row[64*g : min(64*g+64, n)]
+			if w == nil && p[g]|q[g] == 0 {
+				continue
+			}
+			var e [4 * Lanes32]float32
+			for k := 0; k < len(group); k += 2 * Lanes32 {
+				var y [2 * Lanes32]float32
+				m := copy(y[:], group[k:])
+				for j := range m {
+					y[j] = flip(y[j], p[g]>>(k+j))
+				}
+				Exp32((*[2 * Lanes32]float32)(e[k:]), y[:m], limits[0], limits[1], limits[2])
+			}
+			if w != nil {
+				keepExp(w[i*wStride+64*g:], e[:len(group)], p[g], q[g])
+			}
+			for s, bits := range [2]uint64{q[g], p[g]} {
+				if bits == 0 {
+					continue
+				}
+				var sum [Lanes32]float32
+				for l := range sum {
+					sum[l] = (only(e[l], bits>>l) + only(e[16+l], bits>>(16+l))) +
+						(only(e[32+l], bits>>(32+l)) + only(e[48+l], bits>>(48+l)))
+				}
+				for l := range acc[s] {
+					acc[s][l] += float64(sum[l] + sum[8+l])
+				}
+			}
+		}
+		a[i], b[i] = eight(&acc[0]), eight(&acc[1])
+	}
+}
+
+// keepExp writes exponentials as selectExp does.
+func keepExp[T Float](w, e []T, pos, neg uint64) {
+	for j, v := range e {
+		w[j] = only(v, neg>>j) - only(v, pos>>j)
+	}
+}
+
+// flip changes the sign of x where bit 0 of bits is set.
+func flip[T Float](x T, bits uint64) T {
+	if bits&1 != 0 {
+		return -x
+	}
+	return x
+}
+
+// only returns x where bit 0 of bits is set, else 0.
+func only[T Float](x T, bits uint64) T {
+	if bits&1 != 0 {
+		return x
+	}
+	return 0
+}
+
+// selectSums64Generic is selectSums32Generic for float64. The sums of a group's
+// lanes are added to the accumulators exactly; the errors are added apart, and
+// to the result at the end.
+func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+}
+
+// selectExp64Generic is selectExp32Generic for float64.
+func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+	limits := PivotParams[float64](0)
+	for i := range rows {
+		row := x[i*stride:][:n]
+		var acc, e [2][Lanes64]float64
+		for k := 0; k < n; k += 32 {
+			group := row[k:min(k+32, n)]
+			p, q := pos[i*words+k/64]>>(k&32), neg[i*words+k/64]>>(k&32)
+			var terms [4 * Lanes64]float64
+			for h := 0; h < len(group); h += 2 * Lanes64 {
+				var y, out [2 * Lanes64]float64
+				m := copy(y[:], group[h:])
+				for j := range m {
+					y[j] = flip(y[j], p>>(h+j))
+				}
+				Exp64(&out, y[:m], limits[0], limits[1], limits[2])
+				copy(terms[h:], out[:])
+			}
+			if w != nil {
+				keepExp(w[i*wStride+k:], terms[:len(group)], p, q)
+			}
+			for s, bits := range [2]uint64{q, p} {
+				for l := range acc[s] {
+					sum := (only(terms[l], bits>>l) + only(terms[8+l], bits>>(8+l))) +
+						(only(terms[16+l], bits>>(16+l)) + only(terms[24+l], bits>>(24+l)))
+					acc[s][l], e[s][l] = TwoSum(acc[s][l], e[s][l], sum)
+				}
+			}
+		}
+		for s := range acc {
+			c, d := &acc[s], &e[s]
+			for half := Lanes64 / 2; half > 0; half /= 2 {
+				for l := range half {
+					c[l], d[l] = TwoSum(c[l], d[l]+d[half+l], c[half+l])
+				}
+			}
+		}
+		a[i], b[i] = acc[0][0]+e[0][0], acc[1][0]+e[1][0]
+	}
+}
+
+// normalExp returns the least exponential that counts in a gradient: smaller
+// ones, which may have been clamped, are 0.
+func normalExp[T Float]() T {
+	if IsFloat32[T]() {
+		return T(math.Ldexp(math.Sqrt2, -126))
+	}
+	return T(math.Ldexp(math.Sqrt2, -1022))
+}
+
+// selectScaleGeneric writes w·fa[i], where w = w[i·wStride+j] is normalExp or more,
+// w·fb[i] where -w is, and 0 elsewhere to dst[i·dstStride+j].
+func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, fa, fb []T) {
+	low := normalExp[T]()
+	for i := range rows {
+		out := dst[i*dstStride:][:n]
+		for j, e := range w[i*wStride:][:n] {
+			switch {
+			case e >= low:
+				out[j] = e * fa[i]
+			case e <= -low:
+				out[j] = e * fb[i]
+			default:
+				out[j] = 0
+			}
+		}
+	}
+}
