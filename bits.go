@@ -71,7 +71,7 @@ func notBinary(row, class int, value float64) *DataError {
 // a mask.
 func ofMask(err error) error {
 	e, ok := err.(*DataError)
-	if !ok || e.Kind == OtherData || e.Kind == LengthRange {
+	if !ok || e.Kind == OtherData || e.Kind == LengthRange || e.Kind == MaskInvalid {
 		return err
 	}
 	return &DataError{e.Row, e.Class, MaskInvalid, strings.Replace("mask: "+e.Reason, "mask: label", "mask value", 1)}

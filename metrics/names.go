@@ -172,3 +172,10 @@ func NeedsScores(name string) bool {
 	m, err := parse(name)
 	return err == nil && m.keepsScores()
 }
+
+// NeedsRule reports whether the metric of that name looks at predicted classes,
+// so that Options.Rule matters to it.
+func NeedsRule(name string) bool {
+	m, err := parse(name)
+	return err == nil && m.thresholded()
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/zlpr/zlpr"
@@ -75,6 +76,9 @@ type lossFlags struct {
 	PosWeight string
 }
 
+// defaultLoss has what the parameters are where nobody says otherwise.
+var defaultLoss = lossFlags{Gamma: 1}
+
 // newLoss returns the loss of that name.
 func (f *lossFlags) newLoss(name string, posWeight []float64) (zlpr.Loss, error) {
 	switch name {
@@ -93,5 +97,10 @@ func (f *lossFlags) newLoss(name string, posWeight []float64) (zlpr.Loss, error)
 	case "subset-padded":
 		return zlpr.PaddedSubset{K: f.K, Threshold: f.S0}, nil
 	}
-	return nil, usagef("unknown loss %q; choose from %s, all", name, strings.Join(lossNames, ", "))
+	return nil, unknownLoss(name, append(slices.Clone(lossNames), "all"))
+}
+
+// unknownLoss is the error of a loss that is none of names.
+func unknownLoss(name string, names []string) error {
+	return usagef("unknown loss %q; choose from %s%s", name, strings.Join(names, ", "), didYouMean(name, "", names))
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,13 +20,15 @@ type compareFlags struct {
 	data    string
 	sets    []string
 	l2      []string
+	grid    []float64 // of l2
 	workers int
+	json    bool
 
 	tolerance  float64
 	iterations int
 }
 
-func newCompare() *cobra.Command {
+func newCompare(s *session) *cobra.Command {
 	var f compareFlags
 	cmd := &cobra.Command{
 		Use:   "compare",
@@ -36,20 +40,29 @@ the test rows: all are printed.
 A data set is a folder with Y.npy, split.npy and X.npy, which is standardised,
 or X_indptr.npy, X_indices.npy and X_data.npy, which are taken as they are.`,
 		Example: "  zlpr compare --data sets --l2 1e-1,1e-2,1e-3",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runCompare(cmd, &f) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runCompare(cmd.Context(), s, &f) },
 	}
-	s := cmd.Flags()
-	s.SortFlags = false
-	s.StringVar(&f.data, "data", "", "`directory` of the data sets")
-	s.StringSliceVar(&f.sets, "sets", nil, "names of data sets (default: all, by size)")
-	s.StringSliceVar(&f.l2, "l2", []string{"1e-1", "1e-2", "1e-3", "1e-4"}, "the grid of λ")
-	s.Float64Var(&f.tolerance, "tolerance", defaultTolerance, "of the objective, relative")
-	s.IntVar(&f.iterations, "iterations", defaultIterations, "at most this many")
-	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
+	f.table().declare(cmd, s, f.check)
 	return cmd
 }
 
-func runCompare(cmd *cobra.Command, f *compareFlags) error {
+// table is the flags of compare.
+func (f *compareFlags) table() flagTable {
+	*f = compareFlags{l2: []string{"1e-1", "1e-2", "1e-3", "1e-4"}, tolerance: defaultTolerance, iterations: defaultIterations,
+		workers: runtime.GOMAXPROCS(0)}
+	return flagTable{
+		{name: "data", to: &f.data, file: input, doc: "`directory` of the data sets"},
+		{name: "sets", to: &f.sets, file: input, doc: "names of data sets (default: all, by size)"},
+		{name: "l2", to: &f.l2, doc: "the grid of λ"},
+		{name: "tolerance", to: &f.tolerance, doc: "of the objective, relative"},
+		{name: "iterations", to: &f.iterations, doc: "at most this many"},
+		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
+		{name: "json", to: &f.json, doc: "print one JSON object"},
+	}
+}
+
+// check checks what can be checked without the files.
+func (f *compareFlags) check() error {
 	switch {
 	case f.data == "":
 		return usagef("give the folder of the data sets by --data")
@@ -58,30 +71,75 @@ func runCompare(cmd *cobra.Command, f *compareFlags) error {
 	case !(f.tolerance > 0 && f.tolerance < 1):
 		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
 	}
-	var grid []float64
+	f.grid = nil
 	for _, s := range f.l2 {
 		v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-		if err != nil || !(v > 0) {
-			return usagef("--l2: %q is no positive number", s)
+		if err != nil || !(v > 0 && v <= 1e300) {
+			return usagef("--l2: %q is no number above 0, and at most 1e300", s)
 		}
-		grid = append(grid, v)
+		f.grid = append(f.grid, v)
 	}
-	if len(f.sets) == 0 {
+	if len(f.grid) == 0 {
+		return usagef("--l2: give at least one λ")
+	}
+	return nil
+}
+
+// A comparison is what compare prints of one training.
+type comparison struct {
+	Set string `json:"set"`
+	*trainReport
+}
+
+func runCompare(ctx context.Context, s *session, f *compareFlags) error {
+	sets := f.sets
+	if len(sets) == 0 {
 		var err error
-		if f.sets, err = findSets(f.data); err != nil {
+		if sets, err = findSets(f.data); err != nil {
 			return err
 		}
 	}
-	w := cmd.OutOrStdout()
-	fmt.Fprintln(w, "| set | λ | loss | micro F1 | macro F1 | samples F1 | Hamming loss | iterations |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
-	for _, set := range f.sets {
+	results := []comparison{}
+	err := f.each(ctx, s, sets, func(c comparison) error {
+		if f.json {
+			results = append(results, c)
+			return nil
+		}
+		_, err := fmt.Fprintf(s.stdout, "| %s | %g | %s | %.4f | %.4f | %.4f | %.4f | %s |\n", c.Set, float64(c.L2), c.Loss,
+			float64(c.Metrics["micro_f1"]), float64(c.Metrics["macro_f1"]), float64(c.Metrics["samples_f1"]),
+			float64(c.Metrics["hamming_loss"]), c.ending())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.finish(func(w io.Writer) error {
+		if !f.json {
+			return nil
+		}
+		return writeJSON(w, struct {
+			Results []comparison `json:"results"`
+		}{results})
+	})
+}
+
+// each trains every data set by every λ and both losses. A table is printed as
+// it comes.
+func (f *compareFlags) each(ctx context.Context, s *session, sets []string, result func(comparison) error) error {
+	if !f.json {
+		_, err := fmt.Fprint(s.stdout, "| set | λ | loss | micro F1 | macro F1 | samples F1 | Hamming loss | iterations |\n"+
+			"|---|---|---|---|---|---|---|---|\n")
+		if err != nil {
+			return err
+		}
+	}
+	for _, set := range sets {
 		t := trainFlags{y: filepath.Join(f.data, set, "Y.npy"), split: filepath.Join(f.data, set, "split.npy"),
 			tolerance: f.tolerance, iterations: f.iterations, workers: f.workers}
 		if err := t.findFeatures(filepath.Join(f.data, set)); err != nil {
 			return err
 		}
-		d, err := t.openDataset(cmd.Context())
+		d, err := t.openDataset(ctx)
 		if err != nil {
 			return err
 		}
@@ -90,16 +148,15 @@ func runCompare(cmd *cobra.Command, f *compareFlags) error {
 			d.train.x.Standardize(mean, scale)
 			d.test.x.Standardize(mean, scale)
 		}
-		for _, l2 := range grid {
-			t.l2 = l2
+		for _, t.l2 = range f.grid {
 			for _, loss := range []string{"bce", "zlpr"} {
-				r, err := t.fit(cmd.Context(), d, loss)
+				r, err := t.fit(ctx, s, d, loss)
 				if err != nil {
-					return fmt.Errorf("%s: %w", set, err)
+					return fmt.Errorf("%s: %w", quoted(set), err)
 				}
-				fmt.Fprintf(w, "| %s | %g | %s | %.4f | %.4f | %.4f | %.4f | %s |\n", set, l2, loss,
-					float64(r.Metrics["micro_f1"]), float64(r.Metrics["macro_f1"]), float64(r.Metrics["samples_f1"]),
-					float64(r.Metrics["hamming_loss"]), r.ending())
+				if err := result(comparison{set, r}); err != nil {
+					return err
+				}
 			}
 		}
 	}

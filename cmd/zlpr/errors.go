@@ -1,11 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/zlpr/zlpr"
 )
@@ -29,29 +30,59 @@ func status(err error) int {
 	switch {
 	case errors.As(err, &u):
 		return statusUsage
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, errInterrupted):
 		return statusStop
 	}
 	return statusData
 }
 
+// errInterrupted is the error of a session that a signal ends.
+var errInterrupted = errors.New("interrupted; no output was written")
+
 // libraryPrefix is what the library's errors begin with, after a file name and
 // the like.
-var libraryPrefix = regexp.MustCompile(`(^|: )zlpr: `)
+var libraryPrefix = regexp.MustCompile(`(^|: )(zlpr|metrics): `)
 
-// oneLine returns the message of an error in one line.
+// oneLine returns the message of an error in one line of printable characters.
 func oneLine(err error) string {
-	if errors.Is(err, context.Canceled) {
-		return "interrupted; no output was written"
+	text := libraryPrefix.ReplaceAllString(err.Error(), "$1")
+	var b strings.Builder
+	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		for _, r := range strings.TrimSpace(part) {
+			if r != unicode.ReplacementChar && unicode.IsPrint(r) {
+				b.WriteRune(r)
+			} else {
+				b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+			}
+		}
 	}
-	return strings.Join(strings.Fields(libraryPrefix.ReplaceAllString(err.Error(), "$1")), " ")
+	const most = 1000 // a file may have names and numbers of any length
+	if line := []rune(b.String()); len(line) > most {
+		return string(line[:most*2/3]) + " … " + string(line[len(line)-most/3:])
+	}
+	return b.String()
+}
+
+// quoted returns a name as it can stand in a message: quoted where it has blanks
+// or characters that a terminal would not show.
+func quoted(name string) string {
+	plain := func(r rune) bool {
+		return r != unicode.ReplacementChar && unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != '"'
+	}
+	if name == "standard output" || name == sampleName || name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // advice says which file is at fault in an error of the library, and what to do.
 var advice = map[zlpr.DataKind]struct{ file, text string }{
 	zlpr.LabelNaN:           {"labels", "write 0 or 1; eval leaves unknown labels out with --mask"},
-	zlpr.LabelNotBinary:     {"labels", "labels are 0 or 1"},
-	zlpr.LabelNoClass:       {"labels", "classes are counted from 0"},
+	zlpr.LabelNotBinary:     {"labels", "labels are 0 or 1; class numbers are an array of one axis less, one number a row"},
+	zlpr.LabelNoClass:       {"labels", "classes count from 0; where they count from 1, give --one-based"},
 	zlpr.LabelRepeated:      {"labels", "list every class once; in scipy: sum_duplicates"},
 	zlpr.LabelPointers:      {"labels", "write the file again"},
 	zlpr.LabelMasked:        {"labels", "set the label to 0 or the mask to 1"},
@@ -72,17 +103,32 @@ var advice = map[zlpr.DataKind]struct{ file, text string }{
 // the column and what to do. The rows of the error begin with row first of the
 // files.
 func explain(err error, first int, files map[string]string) error {
+	return explainAt(err, files, func(row, class int) string {
+		if class < 0 {
+			return fmt.Sprintf("row %d", row+first)
+		}
+		return fmt.Sprintf("row %d, column %d", row+first, class)
+	})
+}
+
+// explainAt is explain where place says where a row and a class are, or a row
+// alone with class -1.
+func explainAt(err error, files map[string]string, place func(row, class int) string) error {
 	var e *zlpr.DataError
 	if !errors.As(err, &e) {
 		return err
 	}
-	where := fmt.Sprintf("row %d", e.Row+first)
-	if e.Class >= 0 {
-		where += fmt.Sprintf(", column %d", e.Class)
-	}
 	a := advice[e.Kind]
-	if a.file == "" {
-		return fmt.Errorf("%s: %s: %s", files["scores"], where, e.Reason)
+	switch {
+	case a.file == "":
+		return fmt.Errorf("%s: %s: %s", quoted(files["scores"]), place(e.Row, e.Class), e.Reason)
+	case e.Kind == zlpr.LabelNoClass:
+		// The column would be the label itself.
+		hint := a.text
+		if e.Class < 0 {
+			hint = fmt.Sprintf("class numbers count from 0, and -1 leaves a row out; for another number give --ignore-index=%d", e.Class)
+		}
+		return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, -1), e.Reason, hint)
 	}
-	return fmt.Errorf("%s: %s: %s; %s", files[a.file], where, e.Reason, a.text)
+	return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, e.Class), e.Reason, a.text)
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"math"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,21 +14,7 @@ import (
 	"github.com/zlpr/zlpr/metrics"
 )
 
-type evalFlags struct {
-	lossFlags
-	scores, labels, mask, lengths string
-	rowWeights, classWeights      string
-	loss, metrics, reduction      string
-	threshold                     float64
-	topNegatives, topScores       int
-	strict                        bool
-	grad, perRow, predictions     string
-	plots                         []string
-	workers                       int
-	json                          bool
-}
-
-func newEval() *cobra.Command {
+func newEval(s *session) *cobra.Command {
 	var f evalFlags
 	cmd := &cobra.Command{
 		Use:   "eval",
@@ -58,46 +41,11 @@ labels at hand.`,
   zlpr eval --scores S.npy --labels Y.npz --loss all --metrics none --json
   zlpr eval --scores dump.npz:logits --labels dump.npz:targets --loss softmax
   zlpr eval --scores spans.npy --labels Y.npy --lengths N.npy --grad G.npy`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runEval(cmd, &f)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd.Context(), s, &f) },
 	}
-	s := cmd.Flags()
-	s.SortFlags = false
-	s.StringVar(&f.scores, "scores", "", "scores `file`")
-	s.StringVar(&f.labels, "labels", "", "labels `file`")
-	s.StringVar(&f.loss, "loss", "zlpr", "losses, separated by commas: "+strings.Join(lossNames, ", ")+", all\n(without files: all)")
-	s.StringVar(&f.mask, "mask", "", "mask `file`: 1 takes part, 0 is left out")
-	s.StringVar(&f.lengths, "lengths", "", "lengths `file`, for padded scores: of rows×classes, batch×L×classes or\nspans batch×heads×L×L")
-	s.Float64Var(&f.S0, "s0", 0, "threshold of zlpr, zlpr-soft, bce and subset-padded")
-	s.Float64Var(&f.threshold, "predict-threshold", 0, "a class is predicted above this score (default: s0)")
-	s.IntVar(&f.K, "k", 0, "K of subset-padded (default: the most positives of a row)")
-	s.Float64Var(&f.Gamma, "gamma", 1, "scale of pairwise")
-	s.Float64Var(&f.Margin, "margin", 0, "margin of pairwise")
-	s.Float64Var(&f.Focal, "focal", 0, "focal exponent of bce")
-	s.StringVar(&f.PosWeight, "pos-weight", "", "weight of the positives in bce: a number, or a `file` with one a class")
-	s.StringVar(&f.rowWeights, "row-weights", "", "weights `file`, one a row")
-	s.StringVar(&f.classWeights, "class-weights", "", "weights `file`, one a class")
-	s.IntVar(&f.topNegatives, "top-negatives", 0, "only the `m` highest negatives of a row count")
-	s.IntVar(&f.topScores, "top-scores", 0, "only negatives among the `m` highest scores of a row count")
-	s.BoolVar(&f.strict, "strict", false, "a score that is NaN or infinite is an error")
-	s.StringVar(&f.reduction, "reduction", "mean", "what the gradient is of: none, sum or mean")
-	s.StringVar(&f.grad, "grad", "", "write the gradient to this .npy `file`: in the scores' type, float32 for float16")
-	s.StringVar(&f.perRow, "per-row", "", "write the loss of every row to this .npy `file`")
-	s.StringVar(&f.predictions, "predictions", "", "write the predicted classes to this .npy `file`")
-	s.StringVar(&f.metrics, "metrics", "all", "all, none, or names separated by commas")
-	s.StringSliceVar(&f.plots, "plot", nil, "draw the histogram of the scores to this .svg or .png `file`")
-	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
-	s.BoolVar(&f.json, "json", false, "print one JSON object")
-	completeWords(cmd, "loss", append(slices.Clone(lossNames), "all"))
-	completeWords(cmd, "metrics", append(metrics.All(1, 3, 5), "all", "none"))
-	completeWords(cmd, "reduction", []string{"none", "sum", "mean"})
+	f.table().declare(cmd, s, f.check)
+	f.set = cmd.Flags().Changed
 	return cmd
-}
-
-// completeWords makes the shell complete a flag with words.
-func completeWords(cmd *cobra.Command, flag string, words []string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // sampleData is the sample that eval evaluates without files: see
@@ -108,37 +56,30 @@ var sampleData []byte
 
 const sampleName = "embedded sample"
 
-func runEval(cmd *cobra.Command, f *evalFlags) error {
-	if err := f.check(cmd); err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	e := &evaluation{workers: f.workers, files: f.files(), options: zlpr.Options{
-		Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
+func runEval(ctx context.Context, s *session, f *evalFlags) error {
+	e := &evaluation{workers: f.workers, files: f.files(), rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
+		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier()}
 	if err := f.open(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
-	report.read = fmt.Sprintf("%s (%s)", e.files["scores"], e.scores.describe())
-	report.labels = fmt.Sprintf("%s (%s)", e.files["labels"], e.describeLabels())
+	report.read = fmt.Sprintf("%s (%s)", quoted(e.files["scores"]), e.scores.describe())
+	report.labels = fmt.Sprintf("%s (%s)", quoted(e.files["labels"]), e.describeLabels())
 	if err := f.choose(ctx, e, report); err != nil {
 		return err
 	}
-	if err := f.create(e); err != nil {
+	plots, err := s.out.createAll(f.plots...)
+	if err != nil {
 		return err
 	}
-	defer e.grad.Abort()
-	defer e.perRow.Abort()
-	defer e.predictions.Abort()
-	var out outputs
-	defer out.abort()
-	if err := out.create(f.plots...); err != nil {
+	if err := f.create(s, e); err != nil {
 		return err
 	}
-	e.progress = newProgress("eval", e.scores.rows())
+	bar := s.progress("eval", e.scores.rows())
+	e.progress = bar
 	result, err := e.run(ctx)
-	e.progress.close()
+	bar.close()
 	if err != nil {
 		return err
 	}
@@ -146,108 +87,24 @@ func runEval(cmd *cobra.Command, f *evalFlags) error {
 		return err
 	}
 	if len(f.plots) > 0 {
-		if err := plotScores(e, f.threshold, &out, f.plots); err != nil {
-			return err
-		}
-	}
-	if err := out.commit(); err != nil {
-		return err
-	}
-	for _, w := range []*array.Writer{e.grad, e.perRow, e.predictions} {
-		if err := w.Commit(); err != nil {
+		if err := plotScores(e, f.threshold, plots); err != nil {
 			return err
 		}
 	}
 	if f.json {
-		return report.writeJSON(cmd.OutOrStdout())
+		return s.finish(report.writeJSON)
 	}
-	return report.writeTable(cmd.OutOrStdout())
-}
-
-// check checks what can be checked without the files.
-func (f *evalFlags) check(cmd *cobra.Command) error {
-	changed := cmd.Flags().Changed
-	switch {
-	case (f.scores == "") != (f.labels == ""):
-		return usagef("give both --scores and --labels, or none for the embedded sample")
-	case f.workers < 1:
-		return usagef("--workers %d: at least 1", f.workers)
-	case f.K < 0:
-		return usagef("--k %d: at least 1", f.K)
-	case f.topNegatives < 0 || f.topScores < 0:
-		return usagef("--top-negatives and --top-scores: at least 1")
-	case f.S0-f.S0 != 0:
-		return usagef("--s0 %v: a finite number", f.S0)
-	case f.Margin-f.Margin != 0:
-		return usagef("--margin %v: a finite number", f.Margin)
-	case math.IsNaN(f.threshold):
-		return usagef("--predict-threshold %v: a number", f.threshold)
-	case !(f.Gamma > 0) || math.IsInf(f.Gamma, 1):
-		return usagef("--gamma %v: a number above 0", f.Gamma)
-	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
-		return usagef("--focal %v: a number of at least 0", f.Focal)
-	case f.mask != "" && f.lengths != "":
-		return usagef("--mask and --lengths exclude each other; put both into one mask")
-	case !slices.Contains([]string{"none", "sum", "mean"}, f.reduction):
-		return usagef("--reduction %q: choose none, sum or mean", f.reduction)
-	}
-	if !changed("predict-threshold") {
-		f.threshold = f.S0
-	}
-	if f.scores == "" && !changed("loss") {
-		f.loss = "all"
-	}
-	names := f.lossNames()
-	for _, name := range names {
-		if _, err := f.newLoss(name, nil); err != nil {
-			return err
-		}
-	}
-	if (f.grad != "" || f.perRow != "") && (len(names) != 1 || f.loss == "all") {
-		return usagef("--grad and --per-row need one loss; choose it by --loss")
-	}
-	if f.metrics != "all" && f.metrics != "none" {
-		// A row of one class is enough to have the names checked.
-		for _, name := range f.metricNames() {
-			_, err := metrics.NewAccumulator[float32](1, []string{name}, metrics.Options{Propensities: []float64{1}})
-			if err != nil {
-				return usagef("--metrics: unknown metric %q; zlpr eval --help lists them", name)
-			}
-		}
-	}
-	npy := []string{".npy"}
-	return checkOutputs(append(plotOutputs(f.plots), output{"grad", f.grad, npy},
-		output{"per-row", f.perRow, npy}, output{"predictions", f.predictions, npy})...)
-}
-
-func (f *evalFlags) lossNames() []string {
-	if f.loss == "all" {
-		return slices.Clone(lossNames)
-	}
-	var names []string
-	for name := range strings.SplitSeq(f.loss, ",") {
-		if name = strings.TrimSpace(name); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func (f *evalFlags) metricNames() []string {
-	names := strings.Split(f.metrics, ",")
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return names
+	return s.finish(report.writeTable)
 }
 
 // files says which file has what.
 func (f *evalFlags) files() map[string]string {
-	if f.scores == "" {
-		return map[string]string{"scores": sampleName, "labels": sampleName}
-	}
 	m := map[string]string{"scores": f.scores, "labels": f.labels, "mask": f.mask, "lengths": f.lengths,
-		"row-weights": f.rowWeights, "class-weights": f.classWeights}
+		"row-weights": f.rowWeights, "class-weights": f.classWeights,
+		"grad": f.grad, "per-row": f.perRow, "predictions": f.predictions}
+	if f.scores == "" {
+		m["scores"], m["labels"] = sampleName, sampleName
+	}
 	return m
 }
 
@@ -309,6 +166,9 @@ func (f *evalFlags) open(e *evaluation) error {
 	if f.strict && e.scores.csr != nil {
 		return fmt.Errorf("%s: the scores that a sparse matrix does not list are -Inf, which --strict forbids; leave it out", f.scores)
 	}
+	if f.thresholdColumn >= classes {
+		return fmt.Errorf("%s: --threshold-column %d: there are %d columns, counted from 0", quoted(f.scores), f.thresholdColumn, classes)
+	}
 	if f.K > classes {
 		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", f.scores, f.K, classes, classes)
 	}
@@ -349,39 +209,35 @@ func openSample(e *evaluation) error {
 
 // choose chooses losses and metrics that the labels allow.
 func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalReport) error {
-	names := f.lossNames()
-	rows, classes := e.scores.rows(), e.scores.classes()
-	all := f.loss == "all"
 	if err := f.chooseMetrics(e, report); err != nil {
 		return err
 	}
-	mean := f.grad != "" && f.reduction == "mean"
-	padded := slices.Contains(names, "subset-padded") && f.K == 0
+	names, all := f.lossNames(), f.loss == "all"
+	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })
+	padded := slices.Contains(names, "subset-padded") && f.K == 0
+	mean := f.grad != "" && f.reduction == "mean"
 	e.factor = 1
 	if mean {
 		e.factor = 1 / float64(rows)
 	}
-	if len(names) == 1 {
-		e.losses = []namedLoss{{name: names[0]}} // for the scan
-	}
-	if all && e.soft == nil || padded || weighs || mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && names[0] == "softmax") {
-		s, err := e.scanLabels(ctx)
+	k := f.K
+	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && names[0] == "softmax") // not all rows alike
+	if all && e.soft == nil || padded || weighs || counts {
+		s, err := e.scan(ctx, counts, all, names[0])
 		if err != nil {
 			return err
 		}
-		if all && e.soft == nil && !s.single {
+		if s.reason != "" {
 			report.Skipped["softmax"] = s.reason
 		}
 		if padded {
-			f.K = max(1, s.most)
-			defer func() { f.K = 0 }()
+			k = max(1, s.most)
 		}
-		if mean {
-			if !(s.weights > 0) {
-				return e.noRows(names[0])
+		if counts {
+			if e.factor, err = e.meanFactor(names[0], &s.total); err != nil {
+				return err
 			}
-			e.factor = 1 / s.weights
 		}
 		if weighs {
 			e.propensity = metrics.Propensities(s.positives, rows, 0.55, 1.5)
@@ -392,12 +248,13 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err != nil {
 		return err
 	}
-	e.losses = nil
+	flags := f.lossFlags
+	flags.K = k
 	for _, name := range names {
 		if report.Skipped[name] != "" {
 			continue
 		}
-		loss, err := f.newLoss(name, positiveWeight)
+		loss, err := flags.newLoss(name, positiveWeight)
 		if err != nil {
 			return err
 		}
@@ -410,45 +267,50 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 				continue
 			}
 			var buffer []float64
-			return fmt.Errorf("%s: row %d, column %d: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss zlpr-soft",
-				f.labels, e.firstSoft/classes, e.firstSoft%classes, elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name)
+			return fmt.Errorf("%s: %s: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss zlpr-soft",
+				quoted(f.labels), e.scores.place(e.firstSoft/classes, e.firstSoft%classes),
+				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name)
 		}
-		options := e.options
-		if _, err := zlpr.NewEvaluator[float32](loss, options); err != nil {
+		if err := e.accepts(loss); err != nil {
 			if all {
 				report.Skipped[name] = oneLine(err)
 				continue
 			}
 			return usagef("loss %s: %w", name, err)
 		}
-		if e.classWeights != nil && all && !takesClassWeights(loss) {
-			report.Skipped[name] = "takes no class weights"
-			continue
-		}
 		e.losses = append(e.losses, namedLoss{name, loss})
 	}
 	return nil
 }
 
-// takesClassWeights asks the library.
-func takesClassWeights(loss zlpr.Loss) bool {
-	v, err := zlpr.NewEvaluator[float32](loss, zlpr.Options{Workers: 1})
-	if err != nil {
-		return false
+// accepts asks the library, by a row of two classes, whether a loss goes with
+// the options.
+func (e *evaluation) accepts(loss zlpr.Loss) error {
+	if w, ok := loss.(zlpr.BCE); ok && len(w.PositiveWeight) > 0 {
+		w.PositiveWeight = w.PositiveWeight[:1] // they are one a class
+		loss = w
 	}
-	_, err = v.Evaluate(context.Background(), &zlpr.Batch[float32]{
-		Scores:       zlpr.Matrix[float32]{Rows: 1, Cols: 1, Data: []float32{0}, Stride: 1},
-		Labels:       &zlpr.TargetLabels{Classes: 1, Targets: []int32{0}},
-		ClassWeights: []float64{1},
-	}, nil)
-	return err == nil
+	options := e.options
+	options.Workers = 1
+	v, err := zlpr.NewEvaluator[float32](loss, options)
+	if err != nil {
+		return err
+	}
+	row := zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: make([]float32, 2), Stride: 2}
+	b := zlpr.Batch[float32]{Scores: row, ThresholdColumn: min(e.thresholdColumn, 1) * 2}
+	if e.soft != nil {
+		b.Soft = row
+	} else {
+		b.Labels = &zlpr.TargetLabels{Classes: 2, Targets: []int32{0}}
+	}
+	if e.classWeights != nil {
+		b.ClassWeights = []float64{1, 1}
+	}
+	_, err = v.Evaluate(context.Background(), &b, nil)
+	return err
 }
 
 func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
-	e.rule = metrics.Above(f.threshold)
-	if f.loss == "softmax" {
-		e.rule = metrics.Top(1)
-	}
 	if f.metrics == "none" {
 		return nil
 	}
@@ -477,22 +339,8 @@ func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
 	return nil
 }
 
-// positiveWeight returns the positive weight of every class.
-func (f *evalFlags) positiveWeight(classes int) ([]float64, error) {
-	if f.PosWeight == "" {
-		return nil, nil
-	}
-	if w, err := strconv.ParseFloat(f.PosWeight, 64); err == nil {
-		if !(w >= 0) || math.IsInf(w, 1) {
-			return nil, usagef("--pos-weight %s: a number of at least 0, or a file", f.PosWeight)
-		}
-		return slices.Repeat([]float64{w}, classes), nil
-	}
-	return openWeights(f.PosWeight, "positive weights", "class", classes)
-}
-
-// create creates the output files.
-func (f *evalFlags) create(e *evaluation) (err error) {
+// create begins the output files.
+func (f *evalFlags) create(s *session, e *evaluation) (err error) {
 	rows, classes := e.scores.rows(), e.scores.classes()
 	shape := e.scores.shape
 	if e.scores.dense != nil && len(e.scores.dense.Shape) > 0 {
@@ -502,25 +350,12 @@ func (f *evalFlags) create(e *evaluation) (err error) {
 	if e.scores.dtype == array.Float64 {
 		t = array.Float64
 	}
-	defer func() {
-		if err != nil {
-			e.grad.Abort()
-			e.perRow.Abort()
-			e.predictions.Abort()
-		}
-	}()
-	if f.grad != "" {
-		if e.grad, err = array.Create(f.grad, t, shape, classes); err != nil {
-			return err
-		}
+	if e.grad, err = s.out.createArray(f.grad, t, shape, classes); err != nil {
+		return err
 	}
-	if f.perRow != "" {
-		if e.perRow, err = array.Create(f.perRow, array.Float64, []int{rows}, 1); err != nil {
-			return err
-		}
+	if e.perRow, err = s.out.createArray(f.perRow, array.Float64, []int{rows}, 1); err != nil {
+		return err
 	}
-	if f.predictions != "" {
-		e.predictions, err = array.Create(f.predictions, array.Uint8, shape, classes)
-	}
+	e.predictions, err = s.out.createArray(f.predictions, array.Uint8, shape, classes)
 	return err
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
-	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -27,6 +26,8 @@ type evaluation struct {
 	mask         bitSource    // or nil
 	rowWeights   []float64    // or nil
 	classWeights []float64    // or nil
+
+	thresholdColumn int // as zlpr.Batch has it
 
 	losses      []namedLoss
 	options     zlpr.Options
@@ -47,12 +48,10 @@ type namedLoss struct {
 	loss zlpr.Loss
 }
 
-// A lossResult is the reduced loss of all rows.
+// A lossResult is the loss of all rows.
 type lossResult struct {
-	sum, weight exact.Sum
-	rows        int
-	min, max    float64
-	worst       []worstRow // highest first
+	zlpr.Total
+	worst []worstRow // highest first
 }
 
 type worstRow struct {
@@ -89,15 +88,7 @@ func (r *lossResult) note(row int, loss float64) {
 }
 
 func (r *lossResult) merge(o *lossResult) {
-	r.sum.Merge(&o.sum)
-	r.weight.Merge(&o.weight)
-	if o.rows > 0 {
-		if r.rows == 0 {
-			r.min, r.max = o.min, o.max
-		}
-		r.min, r.max = min(r.min, o.min), max(r.max, o.max)
-	}
-	r.rows += o.rows
+	r.Merge(&o.Total)
 	r.worst = append(r.worst, o.worst...)
 	slices.SortFunc(r.worst, func(a, b worstRow) int {
 		if a.loss != b.loss {
@@ -113,7 +104,7 @@ func (r *lossResult) merge(o *lossResult) {
 
 // noRows is the error of a mean over nothing.
 func (e *evaluation) noRows(loss string) error {
-	return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", e.files["scores"], loss)
+	return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", quoted(e.files["scores"]), loss)
 }
 
 // run evaluates in the scores' precision; float16 is computed as float32.
@@ -128,15 +119,14 @@ func (e *evaluation) run(ctx context.Context) (*evalResult, error) {
 type evalWorker[T zlpr.Float] struct {
 	e          *evaluation
 	evaluators []*zlpr.Evaluator[T]
-	weighted   *zlpr.Evaluator[T] // for the gradient, with row weights
 	metrics    *metrics.Accumulator[T]
 	results    []lossResult
 	positives  int
 	lost       int
 
 	scores, soft, grad []T
-	losses, ones       []float64
-	words, maskWords   []uint64
+	losses             []float64
+	words              []uint64
 	predicted          []uint8
 }
 
@@ -150,9 +140,6 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 			return nil, fmt.Errorf("loss %s: %w", l.name, err)
 		}
 		w.evaluators = append(w.evaluators, v)
-	}
-	if e.grad != nil && e.rowWeights != nil {
-		w.weighted, _ = zlpr.NewEvaluator[T](e.losses[0].loss, options)
 	}
 	if len(e.metrics) > 0 {
 		var err error
@@ -253,14 +240,16 @@ func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) (err error) {
 			err = fmt.Errorf("%s: rows %d to %d cannot be read: the file became shorter, or the disk failed", w.e.files["scores"], r0, r1-1)
 		}
 	}()
-	e, n, rows := w.e, w.e.scores.classes(), r1-r0
+	e, n := w.e, w.e.scores.classes()
 	x := block(e.scores, &w.scores, r0, r1)
-	b := zlpr.Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: n, Data: x, Stride: n}, ClassWeights: e.classWeights}
+	b := zlpr.Batch[T]{Scores: matrix(x, n), ClassWeights: e.classWeights}
 	if e.soft != nil {
-		b.Soft = zlpr.Matrix[T]{Rows: rows, Cols: n, Data: elements(e.soft, &w.soft, r0*n, r1*n), Stride: n}
-	} else {
-		b.Labels = e.labels.block(r0, r1)
+		b.Soft = matrix(elements(e.soft, &w.soft, r0*n, r1*n), n)
 	}
+	if e.rowWeights != nil {
+		b.RowWeights = e.rowWeights[r0:r1]
+	}
+	b.ThresholdColumn = e.thresholdColumn
 	if e.mask != nil {
 		b.Mask = maskBits{e.mask.block(r0, r1)}
 	}
@@ -271,9 +260,9 @@ func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) (err error) {
 		return err
 	}
 	if err := w.evaluate(&b, r0); err != nil {
-		return explain(err, r0, e.files)
+		return err
 	}
-	return explain(w.measure(&b, r0), r0, e.files)
+	return w.measure(&b, r0)
 }
 
 // outsideUnit reports whether a score lies outside [0, 1].
@@ -289,31 +278,30 @@ func outsideUnit[T zlpr.Float](x []T) bool {
 // labels reads the labels of a block once, counts them, and hands them on as
 // bits.
 func (w *evalWorker[T]) labels(b *zlpr.Batch[T], r0 int, x []T) error {
-	if b.Labels == nil {
+	if w.e.labels == nil {
 		return nil
 	}
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	width := (n + 63) / 64
 	w.words = slices.Grow(w.words[:0], rows*width)[:rows*width]
-	if err := b.Labels.ReadRows(w.words, 0, rows); err != nil {
-		return explain(err, r0, w.e.files)
+	var err error
+	if b.Labels, err = w.e.readLabels(w.words, r0, r0+rows); err != nil {
+		return err
 	}
 	for _, word := range w.words {
 		w.positives += bits.OnesCount64(word)
 	}
-	if w.e.scores.csr != nil {
-		for i := range rows {
-			for k, word := range w.words[i*width:][:width] {
-				for ; word != 0; word &= word - 1 {
-					if x[i*n+64*k+bits.TrailingZeros64(word)] == T(math.Inf(-1)) {
-						w.lost++
-					}
+	if w.e.scores.csr == nil {
+		return nil
+	}
+	for i := range rows {
+		for k, word := range w.words[i*width:][:width] {
+			for ; word != 0; word &= word - 1 {
+				if x[i*n+64*k+bits.TrailingZeros64(word)] == T(math.Inf(-1)) {
+					w.lost++
 				}
 			}
 		}
-	}
-	if _, ok := b.Labels.(*zlpr.TargetLabels); !ok {
-		b.Labels = &zlpr.BitLabels{Rows: rows, Cols: n, Words: w.words, Stride: width}
 	}
 	return nil
 }
@@ -321,90 +309,38 @@ func (w *evalWorker[T]) labels(b *zlpr.Batch[T], r0 int, x []T) error {
 // evaluate computes the losses of a block, and the gradient.
 func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 	e, rows, n := w.e, b.Scores.Rows, b.Scores.Cols
-	var weights []float64
-	if e.rowWeights != nil {
-		// Losses are evaluated with weights 0 and 1 and weighed here, so that
-		// the totals are exact over all blocks.
-		weights = e.rowWeights[r0:][:rows]
-		w.ones = slices.Grow(w.ones[:0], rows)[:rows]
-		for i, v := range weights {
-			w.ones[i] = 1
-			if v == 0 {
-				w.ones[i] = 0
-			}
-		}
-		b.RowWeights = w.ones
-	}
 	w.losses = slices.Grow(w.losses[:0], rows)[:rows]
 	for k, v := range w.evaluators {
-		out := zlpr.Output[T]{Losses: w.losses}
-		if e.grad != nil && weights == nil {
-			w.setGradient(&out, rows, n)
+		out := zlpr.Output[T]{Losses: w.losses, Total: &w.results[k].Total}
+		if e.grad != nil {
+			w.grad = slices.Grow(w.grad[:0], rows*n)[:rows*n]
+			out.Grad, out.Upstream = matrix(w.grad, n), e.factor
 		}
-		result, err := v.Evaluate(context.Background(), b, &out)
-		if err != nil {
-			return err
+		if _, err := v.Evaluate(context.Background(), b, &out); err != nil {
+			return e.explain(err, r0)
 		}
-		w.sumUp(&w.results[k], result, b, weights, r0)
+		w.results[k].noteAll(r0, w.losses)
 		if e.perRow != nil {
-			if err := array.WriteRows(e.perRow, r0, w.losses); err != nil {
+			if err := writeRows(e.perRow, e.files["per-row"], r0, w.losses); err != nil {
 				return err
 			}
 		}
-		if e.grad == nil {
-			continue
-		}
-		if weights != nil {
-			weighted := *b
-			weighted.RowWeights = weights
-			w.setGradient(&out, rows, n)
-			if _, err := w.weighted.Evaluate(context.Background(), &weighted, &out); err != nil {
+		if e.grad != nil {
+			if err := writeRows(e.grad, e.files["grad"], r0, w.grad); err != nil {
 				return err
 			}
-		}
-		if err := array.WriteRows(e.grad, r0, w.grad); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-func (w *evalWorker[T]) setGradient(out *zlpr.Output[T], rows, n int) {
-	w.grad = slices.Grow(w.grad[:0], rows*n)[:rows*n]
-	out.Grad = zlpr.Matrix[T]{Rows: rows, Cols: n, Data: w.grad, Stride: n}
-	out.Upstream = w.e.factor
-}
-
-// sumUp adds the losses of a block to the totals, and weighs them.
-func (w *evalWorker[T]) sumUp(r *lossResult, result zlpr.Result, b *zlpr.Batch[T], weights []float64, r0 int) {
-	if weights == nil {
-		r.sum.AddSlice(w.losses)
-		r.weight.Add(result.Weight) // a number of rows
-	} else {
-		live := w.live(b)
-		result.Min, result.Max = math.Inf(1), math.Inf(-1)
-		for i, v := range weights {
-			if v == 0 || live != nil && !live[i] {
-				continue
-			}
-			r.weight.Add(v)
-			r.sum.AddProduct(v, w.losses[i])
-			w.losses[i] *= v
-			result.Min, result.Max = min(result.Min, w.losses[i]), max(result.Max, w.losses[i])
-		}
-	}
-	if result.Rows > 0 {
-		if r.rows == 0 {
-			r.min, r.max = result.Min, result.Max
-		}
-		r.min, r.max = min(r.min, result.Min), max(r.max, result.Max)
-		r.rows += result.Rows
-	}
+// noteAll notes the losses of rows from r0 on.
+func (r *lossResult) noteAll(r0 int, losses []float64) {
 	floor := math.Inf(-1)
 	if len(r.worst) == worstRows {
 		floor = r.worst[worstRows-1].loss
 	}
-	for i, v := range w.losses {
+	for i, v := range losses {
 		if v > floor {
 			r.note(r0+i, v)
 			if len(r.worst) == worstRows {
@@ -414,47 +350,12 @@ func (w *evalWorker[T]) sumUp(r *lossResult, result zlpr.Result, b *zlpr.Batch[T
 	}
 }
 
-// live tells which rows have a class that takes part, or a target; nil: all.
-func (w *evalWorker[T]) live(b *zlpr.Batch[T]) []bool {
-	targets, _ := b.Labels.(*zlpr.TargetLabels)
-	if b.Mask == nil && b.ClassWeights == nil && targets == nil {
-		return nil
-	}
-	rows, n := b.Scores.Rows, b.Scores.Cols
-	width := (n + 63) / 64
-	w.maskWords = slices.Grow(w.maskWords[:0], rows*width)[:rows*width]
-	for i := range w.maskWords {
-		w.maskWords[i] = ^uint64(0)
-		if last := n % 64; last != 0 && i%width == width-1 {
-			w.maskWords[i] = 1<<last - 1
-		}
-	}
-	if b.Mask != nil {
-		_ = b.Mask.ReadRows(w.maskWords, 0, rows) // the evaluator has read it without an error
-	}
-	live := make([]bool, rows)
-	for i := range rows {
-		for k, word := range w.maskWords[i*width:][:width] {
-			for ; word != 0; word &= word - 1 {
-				if b.ClassWeights == nil || b.ClassWeights[64*k+bits.TrailingZeros64(word)] > 0 {
-					live[i] = true
-					break
-				}
-			}
-		}
-		if targets != nil && targets.Targets[i] == zlpr.Ignore && w.e.losses[0].name == "softmax" {
-			live[i] = false
-		}
-	}
-	return live
-}
-
 // measure adds a block to the metrics and writes its predictions.
 func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
-	batch := metrics.Batch[T]{Scores: b.Scores, Labels: b.Labels, Mask: b.Mask}
+	batch := metrics.Batch[T]{Scores: b.Scores, Labels: b.Labels, Mask: b.Mask, ThresholdColumn: w.e.thresholdColumn}
 	if w.metrics != nil {
 		if err := w.metrics.Add(&batch); err != nil {
-			return err
+			return w.e.explain(err, r0)
 		}
 	}
 	if w.e.predictions == nil {
@@ -462,7 +363,7 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 	}
 	p, err := metrics.Predict(&batch, w.e.rule, 1)
 	if err != nil {
-		return err
+		return w.e.explain(err, r0)
 	}
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	w.predicted = slices.Grow(w.predicted[:0], rows*n)[:rows*n]
@@ -472,73 +373,5 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 			w.predicted[i*n+j] = uint8(row[j/64] >> (j % 64) & 1)
 		}
 	}
-	return array.WriteRows(w.e.predictions, r0, w.predicted)
-}
-
-// A scan is what must be known of the labels before losses are chosen.
-type scan struct {
-	positives []int   // of every class
-	most      int     // positives of a row
-	single    bool    // every row has one, or is ignored
-	reason    string  // why not
-	weights   float64 // of the rows that count
-}
-
-// scanLabels reads all labels, and the mask.
-func (e *evaluation) scanLabels(ctx context.Context) (*scan, error) {
-	s := &scan{single: true, positives: make([]int, e.scores.classes())}
-	rows, n := e.scores.rows(), e.scores.classes()
-	width := (n + 63) / 64
-	var count exact.Sum
-	size := blockRows(rows, n)
-	labels, mask := make([]uint64, size*width), make([]uint64, size*width)
-	for r0 := 0; r0 < rows; r0 += size {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		r1 := min(r0+size, rows)
-		var targets *zlpr.TargetLabels
-		if e.labels != nil {
-			b := e.labels.block(r0, r1)
-			targets, _ = b.(*zlpr.TargetLabels)
-			if err := b.ReadRows(labels, 0, r1-r0); err != nil {
-				return nil, explain(err, r0, e.files)
-			}
-		}
-		if e.mask != nil {
-			if err := (maskBits{e.mask.block(r0, r1)}).ReadRows(mask, 0, r1-r0); err != nil {
-				return nil, explain(err, r0, e.files)
-			}
-		}
-		for i := range r1 - r0 {
-			k := 0
-			for w, word := range labels[i*width:][:width] {
-				k += bits.OnesCount64(word)
-				for ; word != 0; word &= word - 1 {
-					s.positives[64*w+bits.TrailingZeros64(word)]++
-				}
-			}
-			s.most = max(s.most, k)
-			ignored := targets != nil && targets.Targets[i] == zlpr.Ignore
-			alive := e.mask == nil
-			for k, word := range mask[i*width:][:width] {
-				for ; word != 0 && !alive; word &= word - 1 {
-					alive = e.classWeights == nil || e.classWeights[64*k+bits.TrailingZeros64(word)] > 0
-				}
-			}
-			if k != 1 && !ignored && s.single && alive {
-				s.single = false
-				s.reason = fmt.Sprintf("row %d has %d positive labels, softmax takes one", r0+i, k)
-			}
-			if alive && !(ignored && len(e.losses) == 1 && e.losses[0].name == "softmax") {
-				weight := 1.0
-				if e.rowWeights != nil {
-					weight = e.rowWeights[r0+i]
-				}
-				count.Add(weight)
-			}
-		}
-	}
-	s.weights = count.Float64()
-	return s, nil
+	return writeRows(w.e.predictions, w.e.files["predictions"], r0, w.predicted)
 }

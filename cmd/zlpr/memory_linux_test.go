@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
 // TestLargerThanMemory evaluates files that are many times larger than the
@@ -110,9 +111,11 @@ func writeLong(t *testing.T, path string, dtype array.DType, rows, n int, fill f
 	if _, err := os.Stat(path); err == nil {
 		return
 	}
-	w, err := array.Create(path, dtype, []int{rows, n}, n)
+	file, err := atomicfile.Create(path)
 	require.NoError(t, err)
-	require.NoError(t, w.Commit())
+	_, err = array.NewWriter(file, dtype, []int{rows, n}, n)
+	require.NoError(t, err)
+	require.NoError(t, atomicfile.Commit(file))
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	require.NoError(t, err)
 	info, err := f.Stat()

@@ -3,101 +3,168 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 
+	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
-// An output is a file that a flag asks for.
-type output struct {
-	flag, path string
-	endings    []string
-}
-
-// checkOutputs checks the names of outputs; those without a name are left out.
-func checkOutputs(list ...output) error {
-	flags := map[string]string{}
-	for _, o := range list {
-		if o.path == "" {
-			continue
+// checkFiles checks that no output is an input, another output or standard
+// output, by whatever path. Nothing has been read or written by then.
+func (t flagTable) checkFiles(s *session) error {
+	type place struct {
+		flag, name string
+		*identity
+	}
+	var inputs, outputs []place
+	if f, ok := s.stdout.(*checkedWriter).to.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			inputs = append(inputs, place{"standard output", "", &identity{info: info}})
 		}
-		if !slices.Contains(o.endings, strings.ToLower(filepath.Ext(o.path))) {
-			return usagef("--%s %s: the name must end in %s", o.flag, o.path, strings.Join(o.endings, " or "))
+	}
+	for _, f := range t {
+		for _, name := range f.values() {
+			switch {
+			case name == "":
+			case f.file == output:
+				outputs = append(outputs, place{"--" + f.name, name, identify(name)})
+			case f.file == input:
+				inputs = append(inputs, place{"--" + f.name, name, identify(name)})
+			}
 		}
-		path := filepath.Clean(o.path)
-		if other := flags[path]; other != "" {
-			return usagef("--%s and --%s are the same file, %s", other, o.flag, o.path)
+	}
+	for i, o := range outputs {
+		for _, other := range slices.Concat(inputs, outputs[:i]) {
+			if o.same(other.identity) {
+				return usagef("%s and %s are the same file, %s; choose another name", other.flag, o.flag, quoted(o.name))
+			}
 		}
-		flags[path] = o.flag
 	}
 	return nil
 }
 
-// plotOutputs are the outputs of --plot.
-func plotOutputs(paths []string) (list []output) {
-	for _, path := range paths {
-		list = append(list, output{"plot", path, []string{".svg", ".png"}})
+// An identity tells files apart, those that are not there yet too.
+type identity struct {
+	info os.FileInfo // of the file, or of the directory where it would be
+	base string      // its name there; "" where it is there
+}
+
+// identify returns what a name stands for, nil if it cannot be anything.
+func identify(name string) *identity {
+	path, _ := array.Split(name)
+	if info, err := os.Stat(path); err == nil {
+		return &identity{info: info}
 	}
-	return list
+	if info, err := os.Stat(filepath.Dir(path)); err == nil {
+		return &identity{info, filepath.Base(path)}
+	}
+	return nil
+}
+
+func (i *identity) same(o *identity) bool {
+	return i != nil && o != nil && i.base == o.base && os.SameFile(i.info, o.info)
 }
 
 // outputs are files that appear together, when all are complete.
 type outputs struct {
+	mu    sync.Mutex // a signal may come at any time
 	files []*atomicfile.File
-	paths []string
+	ended bool
 }
 
 // create begins a file, before the work it is made of, which would be in vain
 // where the file cannot be.
-func (o *outputs) create(paths ...string) error {
+func (o *outputs) create(path string) (*atomicfile.File, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended {
+		return nil, errInterrupted
+	}
+	f, err := atomicfile.Create(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	o.files = append(o.files, f)
+	return f, nil
+}
+
+// createAll begins files; those without a name are left out.
+func (o *outputs) createAll(paths ...string) (map[string]*atomicfile.File, error) {
+	files := map[string]*atomicfile.File{}
 	for _, path := range paths {
 		if path == "" {
 			continue
 		}
-		f, err := atomicfile.Create(path)
+		f, err := o.create(path)
 		if err != nil {
-			o.abort()
-			return fileError(path, err)
+			return nil, err
 		}
-		o.files, o.paths = append(o.files, f), append(o.paths, path)
+		files[path] = f
 	}
-	return nil
+	return files, nil
 }
 
-// write writes the file of that name by way of write.
-func (o *outputs) write(path string, write func(*os.File) error) error {
-	i := slices.Index(o.paths, path)
-	return fileError(path, write(o.files[i].File))
+// createArray begins an .npy file of rows of cols elements; without a name it
+// returns nil.
+func (o *outputs) createArray(path string, t array.DType, shape []int, cols int) (*array.Writer, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := o.create(path)
+	if err != nil {
+		return nil, err
+	}
+	w, err := array.NewWriter(f, t, shape, cols)
+	return w, fileError(path, err)
+}
+
+// writeRows writes rows of an array that createArray began at path.
+func writeRows[T array.Element](w *array.Writer, path string, row int, data []T) error {
+	return fileError(path, array.WriteRows(w, row, data))
 }
 
 // commit gives the files their names.
 func (o *outputs) commit() error {
-	for i, f := range o.files {
-		if err := f.Commit(); err != nil {
-			return fileError(o.paths[i], err)
-		}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	err := atomicfile.Commit(o.files...)
+	var e *os.PathError
+	if errors.As(err, &e) {
+		return fileError(e.Path, err)
 	}
-	return nil
+	return err
 }
 
-// abort removes what was not committed.
+// abort removes the files, unless they have their names.
 func (o *outputs) abort() {
-	for _, f := range o.files {
-		f.Abort()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.ended {
+		for _, f := range o.files {
+			f.Abort()
+		}
 	}
+	o.ended = true
+}
+
+// writeTo writes a file by way of write.
+func writeTo(f io.Writer, path string, write func(io.Writer) error) error {
+	return fileError(path, write(f))
 }
 
 // fileError names the file before an error.
-func fileError(path string, err error) error {
+func fileError(name string, err error) error {
 	var e *os.PathError
 	if errors.As(err, &e) {
 		err = e.Err
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", quoted(name), err)
 	}
 	return nil
 }

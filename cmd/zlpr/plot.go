@@ -1,13 +1,14 @@
 package main
 
 import (
+	"maps"
 	"math"
-	"os"
 	"slices"
 
 	"gonum.org/v1/plot"
 
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/figure"
+	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
 // plotElements is about how many scores a histogram is made of.
@@ -15,7 +16,7 @@ const plotElements = 1 << 21
 
 // plotScores draws the histogram of the scores of an evaluation: of all rows,
 // or of evenly spaced ones where there are many.
-func plotScores(e *evaluation, threshold float64, out *outputs, paths []string) error {
+func plotScores(e *evaluation, threshold float64, files map[string]*atomicfile.File) error {
 	rows, n := e.scores.rows(), e.scores.classes()
 	step := max(1, rows*n/plotElements)
 	width := (n + 63) / 64
@@ -26,12 +27,12 @@ func plotScores(e *evaluation, threshold float64, out *outputs, paths []string) 
 		x := block(e.scores, &buffer, r, r+1)
 		if e.labels != nil {
 			if err := e.labels.block(r, r+1).ReadRows(words, 0, 1); err != nil {
-				return explain(err, r, e.files)
+				return e.explain(err, r)
 			}
 		}
 		if e.mask != nil {
 			if err := e.mask.block(r, r+1).ReadRows(mask, 0, 1); err != nil {
-				return explain(err, r, e.files)
+				return e.explain(err, r)
 			}
 		}
 		for j, v := range x {
@@ -53,12 +54,12 @@ func plotScores(e *evaluation, threshold float64, out *outputs, paths []string) 
 	if err != nil {
 		return err
 	}
-	return writePlots(out, paths, p)
+	return writePlots(files, slices.Collect(maps.Keys(files)), p)
 }
 
 // plotTraining draws the objective by iteration, the precision by the recall
 // and the histogram of the scores of the last model.
-func plotTraining(reports []*trainReport, measured part, out *outputs, paths []string) error {
+func plotTraining(reports []*trainReport, measured part, files map[string]*atomicfile.File, paths []string) error {
 	var objective, curves []figure.Curve
 	for _, r := range reports {
 		c := figure.Curve{Name: r.Loss}
@@ -95,7 +96,7 @@ func plotTraining(reports []*trainReport, measured part, out *outputs, paths []s
 	if err != nil {
 		return err
 	}
-	return writePlots(out, paths, descent, curve, histogram)
+	return writePlots(files, paths, descent, curve, histogram)
 }
 
 func label(p part, row, class int) bool {
@@ -138,10 +139,12 @@ func precisionRecall(name string, scores []float64, measured part) figure.Curve 
 	return c
 }
 
-func writePlots(out *outputs, paths []string, plots ...*plot.Plot) error {
+// plotEndings are how the names of plots end.
+var plotEndings = []string{".svg", ".png"}
+
+func writePlots(files map[string]*atomicfile.File, paths []string, plots ...*plot.Plot) error {
 	for _, path := range paths {
-		err := out.write(path, func(f *os.File) error { return figure.Write(f, path, plots...) })
-		if err != nil {
+		if err := fileError(path, figure.Write(files[path], path, plots...)); err != nil {
 			return err
 		}
 	}

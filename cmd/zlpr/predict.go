@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -16,7 +16,7 @@ type predictFlags struct {
 	workers    int
 }
 
-func newPredict() *cobra.Command {
+func newPredict(s *session) *cobra.Command {
 	var f predictFlags
 	cmd := &cobra.Command{
 		Use:   "predict",
@@ -25,27 +25,34 @@ func newPredict() *cobra.Command {
 model that was trained with --standardize standardises them itself.`,
 		Example: `  zlpr predict --model model.npz --x X.npy --out S.npy
   zlpr eval --scores S.npy --labels Y.npy`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(s, &f) },
 	}
-	s := cmd.Flags()
-	s.SortFlags = false
-	s.StringVar(&f.model, "model", "", "model `file` that zlpr train wrote")
-	addFeatureFlags(cmd, &f.featureFlags)
-	s.StringVar(&f.out, "out", "", "write the scores to this .npy `file`")
-	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
+	f.table().declare(cmd, s, f.check)
 	return cmd
 }
 
-func runPredict(ctx context.Context, f *predictFlags) error {
+// table is the flags of predict.
+func (f *predictFlags) table() flagTable {
+	f.workers = runtime.GOMAXPROCS(0)
+	t := flagTable{{name: "model", to: &f.model, file: input, doc: "model `file` that zlpr train wrote"}}
+	return append(append(t, f.featureFlags.table()...), flagTable{
+		{name: "out", to: &f.out, file: output, ends: []string{".npy"}, doc: "write the scores to this .npy `file`"},
+		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
+	}...)
+}
+
+// check checks what can be checked without the files.
+func (f *predictFlags) check() error {
 	switch {
 	case f.model == "" || f.out == "" || (f.x == "") == (f.csr == ""):
 		return usagef("give --model, --x (or --x-csr) and --out")
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
 	}
-	if err := checkOutputs(output{"out", f.out, []string{".npy"}}); err != nil {
-		return err
-	}
+	return f.featureFlags.check()
+}
+
+func runPredict(s *session, f *predictFlags) error {
 	m, err := openModel(f.model)
 	if err != nil {
 		return err
@@ -61,28 +68,28 @@ func runPredict(ctx context.Context, f *predictFlags) error {
 	if x.cols != m.features {
 		return fmt.Errorf("%s: %d features, the model %s has %d; they must agree", x.name, x.cols, f.model, m.features)
 	}
-	w, err := array.Create(f.out, array.Float32, []int{x.rows, m.classes}, m.classes)
+	w, err := s.out.createArray(f.out, array.Float32, []int{x.rows, m.classes}, m.classes)
 	if err != nil {
 		return err
 	}
-	defer w.Abort()
-	bar := newProgress("predict", x.rows)
-	err = m.predict(ctx, x, w, f.workers, bar)
+	bar := s.progress("predict", x.rows)
+	err = m.predict(x, f.workers, func(row int, scores []float32) error {
+		bar.add(len(scores) / max(1, m.classes))
+		return writeRows(w, f.out, row, scores)
+	})
 	bar.close()
 	if err != nil {
 		return err
 	}
-	return w.Commit()
+	return s.finish(func(io.Writer) error { return nil })
 }
 
-// predict writes the scores of all rows, block by block.
-func (m *model) predict(ctx context.Context, x *featureReader, w *array.Writer, workers int, bar *progress) error {
+// predict computes the scores of all rows and hands them to write, block by
+// block.
+func (m *model) predict(x *featureReader, workers int, write func(row int, scores []float32) error) error {
 	size := blockRows(x.rows, max(x.cols, m.classes))
 	scores, rounded := make([]float64, size*m.classes), make([]float32, size*m.classes)
 	for r0 := 0; r0 < x.rows; r0 += size {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		b, err := x.block(r0, min(r0+size, x.rows))
 		if err != nil {
 			return err
@@ -95,10 +102,9 @@ func (m *model) predict(ctx context.Context, x *featureReader, w *array.Writer, 
 		for i, v := range scores[:n] {
 			rounded[i] = float32(v)
 		}
-		if err := array.WriteRows(w, r0, rounded[:n]); err != nil {
+		if err := write(r0, rounded[:n]); err != nil {
 			return err
 		}
-		bar.add(b.Rows)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ type progress struct {
 	total int
 	done  atomic.Int64
 	stop  chan struct{}
+	once  sync.Once // closes stop
 	ended chan struct{}
 }
 
@@ -78,7 +80,7 @@ func (p *progress) set(n int) {
 // close takes the bar away.
 func (p *progress) close() {
 	if p != nil {
-		close(p.stop)
+		p.once.Do(func() { close(p.stop) })
 		<-p.ended
 	}
 }

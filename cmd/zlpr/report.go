@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -64,16 +66,19 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	r.Losses = map[string]lossReport{}
 	for i, l := range e.losses {
 		v := &result.losses[i]
-		sum, weight := v.sum.Float64(), v.weight.Float64()
-		if !(weight > 0) {
+		loss, err := v.Result(zlpr.Mean)
+		switch {
+		case errors.Is(err, zlpr.ErrNoRows):
 			return e.noRows(l.name)
+		case err != nil:
+			return err
 		}
-		r.Losses[l.name] = lossReport{number(sum / weight), number(sum), number(v.min), number(v.max)}
+		r.Losses[l.name] = lossReport{number(loss.Loss), number(loss.Sum), number(loss.Min), number(loss.Max)}
 		r.order = append(r.order, l.name)
 		if r.worst == nil || l.name == "zlpr" {
 			r.worst = v.worst
 		}
-		if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		if sum := loss.Sum; math.IsNaN(sum) || math.IsInf(sum, 0) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; --strict names the first score that is NaN or infinite", l.name, sum))
 		}
 	}
@@ -96,10 +101,13 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	return nil
 }
 
-func (r *evalReport) writeJSON(w io.Writer) error {
+func (r *evalReport) writeJSON(w io.Writer) error { return writeJSON(w, r) }
+
+// writeJSON writes a value as an object that people can read.
+func writeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
+	return encoder.Encode(v)
 }
 
 func (r *evalReport) writeTable(w io.Writer) error {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -25,10 +25,10 @@ type sampleFlags struct {
 	seed   uint64
 	out    string
 
-	progress *progress // with --out
+	set func(name string) bool // whether a flag was set
 }
 
-func newSample() *cobra.Command {
+func newSample(s *session) *cobra.Command {
 	var f sampleFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
@@ -46,42 +46,46 @@ of shape rows × draws × k, filled up with -1.`,
 		Example: `  zlpr sample --k 3
   zlpr sample --scores S.npy --k 5 --draws 100 --seed 7 --out subsets.npy
   zlpr sample --scores S.npy --k 5 --law plackett-luce`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runSample(cmd.Context(), cmd.OutOrStdout(), &f)
-		},
+		RunE: func(*cobra.Command, []string) error { return runSample(s, &f) },
 	}
-	s := cmd.Flags()
-	s.SortFlags = false
-	s.StringVar(&f.scores, "scores", "", "scores `file` (default: the first rows of the embedded sample)")
-	s.IntVar(&f.k, "k", 0, "number of classes of a subset")
-	s.IntVar(&f.draws, "draws", 1, "number of subsets of a row")
-	s.StringVar(&f.law, "law", "subset", "subset or plackett-luce")
-	s.BoolVar(&f.padded, "padded", false, "at most k classes")
-	s.Float64Var(&f.s0, "s0", 0, "threshold, with --padded")
-	s.Uint64Var(&f.seed, "seed", 1, "seed of the random numbers; row r draws by (seed, r)")
-	s.StringVar(&f.out, "out", "", "write the subsets to this .npy `file`")
-	completeWords(cmd, "law", []string{"subset", "plackett-luce"})
+	f.table().declare(cmd, s, f.check)
+	f.set = cmd.Flags().Changed
 	return cmd
 }
 
-func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
+// table is the flags of sample.
+func (f *sampleFlags) table() flagTable {
+	*f = sampleFlags{draws: 1, law: "subset", seed: 1}
+	return flagTable{
+		{name: "scores", to: &f.scores, file: input, doc: "scores `file` (default: the first rows of the embedded sample)"},
+		{name: "k", to: &f.k, doc: "number of classes of a subset"},
+		{name: "draws", to: &f.draws, doc: "number of subsets of a row"},
+		{name: "law", to: &f.law, words: laws, doc: "subset or plackett-luce"},
+		{name: "padded", to: &f.padded, uses: []use{{"--law subset", func() bool { return f.law == "subset" }}}, doc: "at most k classes"},
+		{name: "s0", to: &f.s0, uses: []use{{"--padded", func() bool { return f.padded }}}, doc: "threshold, with --padded"},
+		{name: "seed", to: &f.seed, doc: "seed of the random numbers; row r draws by (seed, r)"},
+		{name: "out", to: &f.out, file: output, ends: []string{".npy"}, doc: "write the subsets to this .npy `file`"},
+	}
+}
+
+var laws = []string{"subset", "plackett-luce"}
+
+// check checks what can be checked without the files.
+func (f *sampleFlags) check() error {
 	switch {
 	case f.k < 1:
 		return usagef("--k: give the number of classes of a subset, at least 1")
 	case f.draws < 1:
 		return usagef("--draws %d: at least 1", f.draws)
-	case f.law != "subset" && f.law != "plackett-luce":
-		return usagef("--law %q: choose subset or plackett-luce", f.law)
-	case f.padded && f.law != "subset":
-		return usagef("--padded goes with --law subset")
+	case !slices.Contains(laws, f.law):
+		return usagef("--law %q: choose subset or plackett-luce%s", f.law, didYouMean(f.law, "", laws))
 	case f.s0-f.s0 != 0:
 		return usagef("--s0 %v: a finite number", f.s0)
-	case f.s0 != 0 && !f.padded:
-		return usagef("--s0 goes with --padded")
 	}
-	if err := checkOutputs(output{"out", f.out, []string{".npy"}}); err != nil {
-		return err
-	}
+	return nil
+}
+
+func runSample(s *session, f *sampleFlags) error {
 	e := &evaluation{}
 	var err error
 	rows := 10
@@ -96,62 +100,89 @@ func runSample(ctx context.Context, stdout io.Writer, f *sampleFlags) error {
 	defer e.scores.Close()
 	n := e.scores.classes()
 	if rows == 0 || n == 0 {
-		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", e.scores.name, rows, n)
+		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", quoted(e.scores.name), rows, n)
 	}
 	if f.k > n {
-		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", e.scores.name, f.k, n, n)
+		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", quoted(e.scores.name), f.k, n, n)
 	}
-	w := bufio.NewWriter(stdout)
-	var out *array.Writer
-	if f.out != "" {
-		if out, err = array.Create(f.out, array.Int32, []int{rows, f.draws, f.k}, f.draws*f.k); err != nil {
-			return err
-		}
-		defer out.Abort()
-		bar := newProgress("sample", rows)
-		defer bar.close()
-		f.progress = bar
+	if f.draws > math.MaxInt/rows/f.k {
+		return fmt.Errorf("%s: --draws %d of %d rows are more subsets than a file can hold", quoted(e.scores.name), f.draws, rows)
 	}
-	var buffer []float64
-	drawn := make([]int32, f.draws*f.k)
-	for r := range rows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		x := block(e.scores, &buffer, r, r+1)
-		if err := f.checkRow(x); err != nil {
-			return fmt.Errorf("%s: row %d%w", e.scores.name, r, err)
-		}
-		draw := f.sampler(x, rand.New(rand.NewPCG(f.seed, uint64(r))))
-		for d := range f.draws {
-			subset := draw()
-			if out != nil {
-				row := drawn[d*f.k:][:f.k]
-				for i := range row {
-					row[i] = -1
-					if i < len(subset) {
-						row[i] = int32(subset[i])
-					}
-				}
-				continue
-			}
-			fmt.Fprintf(w, "%d:", r)
-			for _, j := range subset {
-				fmt.Fprintf(w, " %d", j)
-			}
-			fmt.Fprintln(w)
-		}
-		if out != nil {
-			if err := array.WriteRows(out, r, drawn); err != nil {
-				return err
-			}
-			f.progress.add(1)
-		}
+	if f.out == "" {
+		return s.finish(func(w io.Writer) error {
+			return f.each(e.scores, rows, func(row int, draw func() []int) error { return f.print(w, row, draw) })
+		})
 	}
-	if err := out.Commit(); err != nil {
+	out, err := s.out.createArray(f.out, array.Int32, []int{rows, f.draws, f.k}, f.k)
+	if err != nil {
 		return err
 	}
-	return w.Flush()
+	bar := s.progress("sample", rows)
+	defer bar.close()
+	var buffer []int32
+	err = f.each(e.scores, rows, func(row int, draw func() []int) error {
+		bar.set(row)
+		return f.write(out, &buffer, row, draw)
+	})
+	if err != nil {
+		return err
+	}
+	return s.finish(func(io.Writer) error { return nil })
+}
+
+// each calls row for all rows, with what draws a subset of it.
+func (f *sampleFlags) each(scores *scoreSource, rows int, row func(row int, draw func() []int) error) error {
+	var buffer []float64
+	for r := range rows {
+		x := block(scores, &buffer, r, r+1)
+		if err := f.checkRow(x); err != nil {
+			return fmt.Errorf("%s: %s%w", quoted(scores.name), scores.place(r, -1), err)
+		}
+		if err := row(r, f.sampler(x, rand.New(rand.NewPCG(f.seed, uint64(r))))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// print prints the subsets of a row.
+func (f *sampleFlags) print(w io.Writer, row int, draw func() []int) error {
+	var line []byte
+	for range f.draws {
+		line = append(strconv.AppendInt(line[:0], int64(row), 10), ':')
+		for _, j := range draw() {
+			line = strconv.AppendInt(append(line, ' '), int64(j), 10)
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the subsets of a row to a file, filled up with -1, as many at a
+// time as buffer holds.
+func (f *sampleFlags) write(out *array.Writer, buffer *[]int32, row int, draw func() []int) error {
+	size := max(1, min(f.draws, 1<<18/f.k))
+	if *buffer == nil {
+		*buffer = make([]int32, size*f.k)
+	}
+	for d := 0; d < f.draws; d += size {
+		drawn := (*buffer)[:min(size, f.draws-d)*f.k]
+		for at := 0; at < len(drawn); at += f.k {
+			subset := draw()
+			for i := range f.k {
+				drawn[at+i] = -1
+				if i < len(subset) {
+					drawn[at+i] = int32(subset[i])
+				}
+			}
+		}
+		if err := writeRows(out, f.out, row*f.draws+d, drawn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRow checks that k classes can be drawn from the row x.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,11 +36,13 @@ type trainFlags struct {
 	workers           int
 	json              bool
 	standardMean, std []float64
+
+	set func(name string) bool // whether a flag was set
 }
 
 var trainLosses = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded"}
 
-func newTrain() *cobra.Command {
+func newTrain(s *session) *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -76,36 +78,57 @@ iterations lower the objective by less than tolerance/100 of it.`,
   zlpr train --compare --plot train.svg
   zlpr train --x X.npy --y Y.npy --split split.npy --standardize --out model.npz
   zlpr train --x-csr indptr.npy,indices.npy,data.npy --features 500 --y Y.npy --l2 1e-3`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd.Context(), s, &f) },
 	}
-	s := cmd.Flags()
-	s.SortFlags = false
-	addFeatureFlags(cmd, &f.featureFlags)
-	s.StringVar(&f.y, "y", "", "labels `file`, rows × classes")
-	s.StringVar(&f.split, "split", "", "split `file`: 0 train row, 1 test row (default: all are train rows)")
-	s.StringVar(&f.source, "source", "", "`directory` of Go's source, without --x (default: GOROOT/src)")
-	s.StringVar(&f.loss, "loss", "zlpr", strings.Join(trainLosses, ", "))
-	s.IntVar(&f.k, "k", 0, "K of subset-padded (default: the most positives of a train row)")
-	s.Float64Var(&f.l2, "l2", 1e-5, "λ, the weight of Σ W²/2")
-	s.BoolVar(&f.standardize, "standardize", false, "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1")
-	s.Float64Var(&f.tolerance, "tolerance", defaultTolerance, "of the objective, relative")
-	s.IntVar(&f.iterations, "iterations", defaultIterations, "at most this many")
-	s.Uint64Var(&f.seed, "seed", 0, "start from random weights of this seed (default: from 0)")
-	s.BoolVar(&f.compare, "compare", false, "train with bce and with zlpr, side by side")
-	s.StringVar(&f.out, "out", "", "write the model to this .npz `file`")
-	s.StringVar(&f.testScores, "test-scores", "", "write scores and labels of the test rows to this .npz `file`")
-	s.StringSliceVar(&f.plots, "plot", nil, "draw objective, precision-recall and scores to this .svg or .png `file`")
-	s.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "number of threads that compute")
-	s.BoolVar(&f.json, "json", false, "print one JSON object")
-	completeWords(cmd, "loss", trainLosses)
+	f.table().declare(cmd, s, f.check)
+	f.set = cmd.Flags().Changed
 	return cmd
 }
 
-func addFeatureFlags(cmd *cobra.Command, f *featureFlags) {
-	s := cmd.Flags()
-	s.StringVar(&f.x, "x", "", "features `file`, rows × features")
-	s.StringVar(&f.csr, "x-csr", "", "features as `indptr.npy,indices.npy,data.npy`")
-	s.IntVar(&f.features, "features", 0, "number of features, with --x-csr")
+// table is the flags of train.
+func (f *trainFlags) table() flagTable {
+	f.loss, f.l2, f.tolerance, f.iterations, f.workers = "zlpr", 1e-5, defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
+	features := []use{withFlag("x", &f.x), withFlag("x-csr", &f.csr)}
+	npz := []string{".npz"}
+	return append(f.featureFlags.table(), flagTable{
+		{name: "y", to: &f.y, file: input, uses: features, doc: "labels `file`, rows × classes"},
+		{name: "split", to: &f.split, file: input, uses: features, doc: "split `file`: 0 train row, 1 test row (default: all are train rows)"},
+		{name: "source", to: &f.source, file: input, uses: []use{{"training without --x", func() bool { return f.x == "" && f.csr == "" }}},
+			doc: "`directory` of Go's source, without --x (default: GOROOT/src)"},
+		{name: "loss", to: &f.loss, words: trainLosses, doc: strings.Join(trainLosses, ", ")},
+		{name: "k", to: &f.k, uses: []use{{"--loss subset-padded", func() bool { return f.loss == "subset-padded" }}},
+			doc: "K of subset-padded (default: the most positives of a train row)"},
+		{name: "l2", to: &f.l2, doc: "λ, the weight of Σ W²/2"},
+		{name: "standardize", to: &f.standardize,
+			doc: "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1"},
+		{name: "tolerance", to: &f.tolerance, doc: "of the objective, relative"},
+		{name: "iterations", to: &f.iterations, doc: "at most this many"},
+		{name: "seed", to: &f.seed, doc: "start from random weights of this seed (default: from 0)"},
+		{name: "compare", to: &f.compare, doc: "train with bce and with zlpr, side by side"},
+		{name: "out", to: &f.out, file: output, ends: npz, doc: "write the model to this .npz `file`"},
+		{name: "test-scores", to: &f.testScores, file: output, ends: npz, doc: "write scores and labels of the test rows to this .npz `file`"},
+		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
+		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
+		{name: "json", to: &f.json, doc: "print one JSON object"},
+	}...)
+}
+
+// table is the flags that say where features are.
+func (f *featureFlags) table() flagTable {
+	counted := []use{withFlag("x-csr", &f.csr), {"--x of text", func() bool { return f.x != "" && !f.isDense() }}}
+	return flagTable{
+		{name: "x", to: &f.x, file: input, doc: "features `file`, rows × features"},
+		{name: "x-csr", to: &f.csr, file: input, list: true, doc: "features as `indptr.npy,indices.npy,data.npy`"},
+		{name: "features", to: &f.features, uses: counted, doc: "number of features, with --x-csr"},
+	}
+}
+
+// check checks what can be checked without the files.
+func (f *featureFlags) check() error {
+	if f.features < 0 {
+		return usagef("--features %d: at least 1", f.features)
+	}
+	return nil
 }
 
 // What Fit is asked for, unless the user says otherwise.
@@ -114,14 +137,9 @@ const (
 	defaultIterations = 5000
 )
 
-func runTrain(cmd *cobra.Command, f *trainFlags) error {
-	if err := f.check(); err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	var out outputs
-	defer out.abort()
-	if err := out.create(append(slices.Clone(f.plots), f.out, f.testScores)...); err != nil {
+func runTrain(ctx context.Context, s *session, f *trainFlags) error {
+	files, err := s.out.createAll(append(slices.Clone(f.plots), f.out, f.testScores)...)
+	if err != nil {
 		return err
 	}
 	d, err := f.openDataset(ctx)
@@ -142,7 +160,7 @@ func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	}
 	var reports []*trainReport
 	for _, name := range names {
-		r, err := f.fit(ctx, d, name)
+		r, err := f.fit(ctx, s, d, name)
 		if err != nil {
 			return err
 		}
@@ -151,51 +169,45 @@ func runTrain(cmd *cobra.Command, f *trainFlags) error {
 	main := reports[slices.Index(names, f.loss)]
 	measured := d.measured()
 	if len(f.plots) > 0 {
-		if err := plotTraining(reports, measured, &out, f.plots); err != nil {
+		if err := plotTraining(reports, measured, files, f.plots); err != nil {
 			return err
 		}
 	}
 	if f.testScores != "" {
-		if err := writeTestScores(&out, f.testScores, measured, d.classes, main.scores); err != nil {
+		if err := writeTestScores(files[f.testScores], f.testScores, measured, d.classes, main.scores); err != nil {
 			return err
 		}
 	}
 	if f.out != "" {
-		if err := f.writeModel(&out, d, main); err != nil {
+		if err := f.writeModel(files[f.out], d, main); err != nil {
 			return err
 		}
 	}
-	if err := out.commit(); err != nil {
-		return err
-	}
-	if f.json {
-		return writeTrainJSON(cmd.OutOrStdout(), main, reports, f.compare)
-	}
-	return writeTrainTable(cmd.OutOrStdout(), d, reports)
+	return s.finish(func(w io.Writer) error {
+		if f.json {
+			return writeTrainJSON(w, main, reports, f.compare)
+		}
+		return writeTrainTable(w, d, reports)
+	})
 }
 
+// check checks what can be checked without the files.
 func (f *trainFlags) check() error {
-	text := isText(strings.ToLower(filepath.Ext(f.x)))
 	switch {
 	case !slices.Contains(trainLosses, f.loss):
-		return usagef("unknown loss %q; choose from %s", f.loss, strings.Join(trainLosses, ", "))
+		return unknownLoss(f.loss, trainLosses)
 	case f.x != "" && f.csr != "":
 		return usagef("--x and --x-csr exclude each other")
-	case (f.x != "" || f.csr != "") && f.y == "" && !text:
+	case (f.x != "" || f.csr != "") && f.y == "" && f.isDense():
 		return usagef("give the labels of the features by --y")
-	case f.x == "" && f.csr == "" && (f.y != "" || f.split != ""):
-		return usagef("give the features of the labels by --x or --x-csr")
-	case (f.x != "" || f.csr != "") && f.source != "":
-		return usagef("--source is for training without --x")
 	case !(f.l2 >= 0) || f.l2 > 1e300:
-		return usagef("--l2 %v: a number of at least 0", f.l2)
+		return usagef("--l2 %v: a number of at least 0, and at most 1e300", f.l2)
 	case !(f.tolerance > 0 && f.tolerance < 1):
 		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
-	case f.iterations < 1 || f.workers < 1 || f.k < 0:
+	case f.iterations < 1 || f.workers < 1 || f.set("k") && f.k < 1:
 		return usagef("--iterations, --workers and --k: at least 1")
 	}
-	npz := []string{".npz"}
-	return checkOutputs(append(plotOutputs(f.plots), output{"out", f.out, npz}, output{"test-scores", f.testScores, npz})...)
+	return f.featureFlags.check()
 }
 
 // measured returns the test rows, or the train rows where there are none.
@@ -207,7 +219,7 @@ func (d *dataset) measured() part {
 }
 
 // fit fits a model and measures it.
-func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainReport, error) {
+func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name string) (*trainReport, error) {
 	loss, rule, err := f.trainLoss(name, d)
 	if err != nil {
 		return nil, err
@@ -220,7 +232,7 @@ func (f *trainFlags) fit(ctx context.Context, d *dataset, name string) (*trainRe
 			o.Start[i] = rng.NormFloat64()
 		}
 	}
-	bar := newProgress("train "+name, f.iterations)
+	bar := s.progress("train "+name, f.iterations)
 	o.Progress = func(iteration int, _, _ float64) { bar.set(iteration) }
 	start := time.Now()
 	model, err := linear.Fit(ctx, d.train.x, d.train.y, loss, o)
@@ -265,7 +277,8 @@ func matrix[T zlpr.Float](data []T, cols int) zlpr.Matrix[T] {
 
 // trainLoss returns the loss of that name and the rule that belongs to it.
 func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule, error) {
-	flags := lossFlags{Gamma: 1, K: f.k}
+	flags := defaultLoss
+	flags.K = f.k
 	rule := metrics.Above(0)
 	switch name {
 	case "softmax":

@@ -3,14 +3,14 @@ package main
 import (
 	"archive/zip"
 	"errors"
-	"os"
+	"io"
 
 	"github.com/zlpr/zlpr/internal/array"
 )
 
 // writeModel writes the model: W, b, and the standardisation if there is one.
-func (f *trainFlags) writeModel(out *outputs, d *dataset, r *trainReport) error {
-	return writeNPZ(out, f.out, func(z *zip.Writer) error {
+func (f *trainFlags) writeModel(file io.Writer, d *dataset, r *trainReport) error {
+	return writeNPZ(file, f.out, func(z *zip.Writer) error {
 		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
 		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
 		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
@@ -24,7 +24,7 @@ func (f *trainFlags) writeModel(out *outputs, d *dataset, r *trainReport) error 
 }
 
 // writeTestScores writes scores as float32, and labels.
-func writeTestScores(out *outputs, path string, p part, classes int, scores []float64) error {
+func writeTestScores(file io.Writer, path string, p part, classes int, scores []float64) error {
 	rows := p.x.Rows
 	s, y := make([]float32, len(scores)), make([]uint8, len(scores))
 	for i, v := range scores {
@@ -32,18 +32,14 @@ func writeTestScores(out *outputs, path string, p part, classes int, scores []fl
 		r, j := i/classes, i%classes
 		y[i] = uint8(p.y.Words[r*p.y.Stride+j/64] >> (j % 64) & 1)
 	}
-	return writeNPZ(out, path, func(z *zip.Writer) error {
+	return writeNPZ(file, path, func(z *zip.Writer) error {
 		err := array.Add(z, "scores", true, []int{rows, classes}, s)
 		return errors.Join(err, array.Add(z, "labels", true, []int{rows, classes}, y))
 	})
 }
 
-func writeNPZ(out *outputs, path string, write func(*zip.Writer) error) error {
-	return out.write(path, func(file *os.File) error {
-		z := zip.NewWriter(file)
-		if err := write(z); err != nil {
-			return err
-		}
-		return z.Close()
-	})
+// writeNPZ writes the arrays of an .npz file that is to be called path.
+func writeNPZ(file io.Writer, path string, write func(*zip.Writer) error) error {
+	z := zip.NewWriter(file)
+	return fileError(path, errors.Join(write(z), z.Close()))
 }

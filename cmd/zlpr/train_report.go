@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -46,16 +45,14 @@ func (r *trainReport) ending() string {
 }
 
 func writeTrainJSON(w io.Writer, main *trainReport, reports []*trainReport, compare bool) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
 	if !compare {
-		return encoder.Encode(main)
+		return writeJSON(w, main)
 	}
 	byLoss := map[string]*trainReport{}
 	for _, r := range reports {
 		byLoss[r.Loss] = r
 	}
-	return encoder.Encode(struct {
+	return writeJSON(w, struct {
 		*trainReport
 		Compare map[string]*trainReport `json:"compare"`
 	}{main, byLoss})

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -21,25 +21,25 @@ type versionReport struct {
 	Features []string `json:"features"`
 }
 
-func newVersion() *cobra.Command {
+func newVersion(s *session) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Version, Go, kernels in use and CPU features",
 		Example: "  zlpr version --json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			r := versionReport{version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, zlpr.Tier(), cpuFeatures()}
-			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(r)
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "zlpr %s\n%s %s\nkernels: %s\nCPU: %s\n",
-				r.Version, r.Go, r.Platform, r.Tier, strings.Join(r.Features, " "))
-			return err
+			return s.finish(func(w io.Writer) error {
+				if asJSON {
+					return writeJSON(w, r)
+				}
+				_, err := fmt.Fprintf(w, "zlpr %s\n%s %s\nkernels: %s\nCPU: %s\n",
+					r.Version, r.Go, r.Platform, r.Tier, strings.Join(r.Features, " "))
+				return err
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	flagTable{{name: "json", to: &asJSON, doc: "print one JSON object"}}.declare(cmd, s, func() error { return nil })
 	return cmd
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
 // TestFloat16 compares every half-precision number with its definition.
@@ -43,12 +45,14 @@ func TestRoundTrip(t *testing.T) {
 	for _, shape := range [][]int{{6}, {2, 3}, {1, 2, 3}, {6, 1}} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "x.npy")
-		w, err := Create(path, Float32, shape, 1)
+		f, err := atomicfile.Create(path)
+		require.NoError(t, err)
+		w, err := NewWriter(f, Float32, shape, 1)
 		require.NoError(t, err)
 		require.NoError(t, WriteRows(w, 3, x[3:]))
 		require.NoError(t, WriteRows(w, 0, x[:3]))
 		require.NoFileExists(t, path, "the file appears with Commit")
-		require.NoError(t, w.Commit())
+		require.NoError(t, atomicfile.Commit(f))
 		a, err := Open(path)
 		require.NoError(t, err)
 		require.Equal(t, shape, a.Shape)
@@ -60,15 +64,15 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestAbort leaves no file behind.
-func TestAbort(t *testing.T) {
-	dir := t.TempDir()
-	w, err := Create(filepath.Join(dir, "x.npy"), Uint8, []int{4}, 1)
+// TestTooLarge: a shape that no file can hold.
+func TestTooLarge(t *testing.T) {
+	f, err := atomicfile.Create(filepath.Join(t.TempDir(), "x.npy"))
 	require.NoError(t, err)
-	w.Abort()
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, entries)
+	defer f.Abort()
+	for _, shape := range [][]int{{math.MaxInt}, {3, math.MaxInt / 4}, {math.MaxInt, math.MaxInt, 0}} {
+		_, err = NewWriter(f, Float64, shape, 1)
+		require.ErrorContains(t, err, "larger than any file")
+	}
 }
 
 // npy makes a file from its parts.

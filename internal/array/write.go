@@ -3,11 +3,9 @@ package array
 import (
 	"archive/zip"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	"github.com/zlpr/zlpr/internal/atomicfile"
 )
@@ -16,68 +14,40 @@ import (
 // several goroutines.
 type Writer struct {
 	file   *atomicfile.File
-	path   string
 	dtype  DType
 	cols   int
 	header int64
 }
 
-// Create begins an .npy file of that shape, whose rows are of cols elements. The
-// file appears with Commit.
-func Create(path string, t DType, shape []int, cols int) (*Writer, error) {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return nil, named(path, err)
-	}
+// NewWriter begins an .npy file of that shape, whose rows are of cols elements.
+func NewWriter(f *atomicfile.File, t DType, shape []int, cols int) (*Writer, error) {
 	h := format(t, shape)
-	w := &Writer{f, path, t, cols, int64(len(h))}
+	w := &Writer{f, t, cols, int64(len(h))}
+	size := int64(t.Size())
+	for _, n := range shape {
+		if n > 0 && size > (math.MaxInt64-w.header)/int64(n) {
+			return nil, fmt.Errorf("an array of %s is larger than any file", ShapeString(shape))
+		}
+		size *= int64(n)
+	}
 	if _, err := f.WriteAt(h, 0); err != nil {
-		w.Abort()
-		return nil, named(path, err)
+		return nil, err
 	}
 	// A file of the full size, so that an empty array is right as well.
-	if err := f.Truncate(w.header + int64(product(shape)*t.Size())); err != nil {
-		w.Abort()
-		return nil, named(path, err)
+	if err := f.Truncate(w.header + size); err != nil {
+		return nil, err
 	}
 	return w, nil
 }
 
-// WriteRows writes rows from row on. T is the type that Create was told.
+// WriteRows writes rows from row on. T is the type that NewWriter was told.
 func WriteRows[T Element](w *Writer, row int, data []T) error {
 	if typeOf[T]() != w.dtype {
 		panic("array: rows of another type")
 	}
 	offset := w.header + int64(row)*int64(w.cols)*int64(w.dtype.Size())
-	if _, err := w.file.WriteAt(encode(data), offset); err != nil {
-		return unnamed(w.path, err)
-	}
-	return nil
-}
-
-// unnamed puts the name that the file is to have before an error, in place of
-// that of the temporary file.
-func unnamed(path string, err error) error {
-	var e *os.PathError
-	if errors.As(err, &e) {
-		err = e.Err
-	}
-	return named(path, err)
-}
-
-// Commit completes the file.
-func (w *Writer) Commit() error {
-	if w == nil {
-		return nil
-	}
-	return unnamed(w.path, w.file.Commit())
-}
-
-// Abort removes the file, unless it is complete.
-func (w *Writer) Abort() {
-	if w != nil {
-		w.file.Abort()
-	}
+	_, err := w.file.WriteAt(encode(data), offset)
+	return err
 }
 
 // encode returns the bytes of data, little-endian.

@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 )
 
-// A File is a temporary file next to the file that it is to become.
+// A File is a temporary file next to the file that it is to become. Its errors
+// name the latter.
 type File struct {
-	*os.File
+	file *os.File
 	path string
 	done bool
 }
@@ -34,38 +35,73 @@ func Create(path string) (*File, error) {
 		f, err = os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	}
 	if err != nil {
-		// The name of the temporary file says nothing to the user.
-		var e *fs.PathError
-		if errors.As(err, &e) {
-			err = &fs.PathError{Op: "create", Path: path, Err: e.Err}
-		}
-		return nil, err
+		return nil, renamed(path, err)
 	}
-	return &File{File: f, path: path}, nil
+	return &File{file: f, path: path}, nil
 }
 
-// Commit gives the file its name. After an error nothing is left of it.
-func (f *File) Commit() error {
-	if f.done {
-		return nil
-	}
-	err := f.Close()
-	if err == nil {
-		err = os.Rename(f.Name(), f.path)
-	}
-	f.done = true
-	if err != nil {
-		os.Remove(f.Name())
+// renamed is an error of the temporary file, whose name says nothing to the
+// user, as one of the file at path.
+func renamed(path string, err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return &fs.PathError{Op: p.Op, Path: path, Err: p.Err}
+	case errors.As(err, &l):
+		return &fs.PathError{Op: l.Op, Path: path, Err: l.Err}
 	}
 	return err
 }
 
-// Abort removes the file, unless it was committed.
+// Write implements io.Writer.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	return n, renamed(f.path, err)
+}
+
+// WriteAt implements io.WriterAt.
+func (f *File) WriteAt(p []byte, at int64) (int, error) {
+	n, err := f.file.WriteAt(p, at)
+	return n, renamed(f.path, err)
+}
+
+// Truncate makes the file that long.
+func (f *File) Truncate(size int64) error { return renamed(f.path, f.file.Truncate(size)) }
+
+// Commit gives files their names, once all of them are complete. After an error
+// nothing is left of any.
+func Commit(files ...*File) error {
+	var err error
+	for _, f := range files {
+		if e := f.file.Close(); err == nil {
+			err = renamed(f.path, e)
+		}
+	}
+	for _, f := range files {
+		if err == nil {
+			err = renamed(f.path, os.Rename(f.file.Name(), f.path))
+			f.done = err == nil
+		}
+	}
+	for _, f := range files {
+		switch {
+		case err == nil:
+		case f.done:
+			os.Remove(f.path)
+		default:
+			f.Abort()
+		}
+	}
+	return err
+}
+
+// Abort removes the file, unless it has its name.
 func (f *File) Abort() {
 	if f == nil || f.done {
 		return
 	}
 	f.done = true
-	f.Close()
-	os.Remove(f.Name())
+	f.file.Close()
+	os.Remove(f.file.Name())
 }

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zlpr/zlpr/metrics"
+)
+
+type evalFlags struct {
+	lossFlags
+	scores, labels, mask, lengths string
+	rowWeights, classWeights      string
+	loss, metrics, reduction      string
+	threshold                     float64
+	predictTop                    int
+	thresholdColumn               int
+	topNegatives, topScores       int
+	strict                        bool
+	grad, perRow, predictions     string
+	plots                         []string
+	workers                       int
+	json                          bool
+
+	set func(name string) bool // whether a flag was set
+}
+
+// table is the flags of eval.
+func (f *evalFlags) table() flagTable {
+	*f = evalFlags{lossFlags: defaultLoss, loss: "zlpr", metrics: "all", reduction: "mean", thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
+	scores := []use{withFlag("scores", &f.scores)}
+	// A threshold is for predictions by threshold, and drawn.
+	predictions := func(where string, by func() bool) []use {
+		return []use{{"metrics of predicted classes or --predictions" + where, func() bool { return f.predicts() && by() }}}
+	}
+	plots := use{"--plot", func() bool { return len(f.plots) > 0 }}
+	above := append(predictions(" by threshold", f.byThreshold), plots)
+	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.set("predict-threshold") }), plots)
+	npy := []string{".npy"}
+	reductions := []string{"none", "sum", "mean"}
+	return flagTable{
+		{name: "scores", to: &f.scores, file: input, doc: "scores `file`"},
+		{name: "labels", to: &f.labels, file: input, doc: "labels `file`"},
+		{name: "loss", to: &f.loss, words: append(slices.Clone(lossNames), "all"),
+			doc: "losses, separated by commas: " + strings.Join(lossNames, ", ") + ", all\n(without files: all)"},
+		{name: "mask", to: &f.mask, file: input, uses: scores, doc: "mask `file`: 1 takes part, 0 is left out"},
+		{name: "lengths", to: &f.lengths, file: input, uses: scores,
+			doc: "lengths `file`, for padded scores: of rows×classes, batch×L×classes or\nspans batch×heads×L×L"},
+		{name: "s0", to: &f.S0, uses: append(f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"), aboveS0...),
+			doc: "threshold of zlpr, zlpr-soft, bce and subset-padded"},
+		{name: "threshold-column", to: &f.thresholdColumn, uses: f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"),
+			doc: "the `column` of the scores that is the threshold of its row, and no class"},
+		{name: "predict-threshold", to: &f.threshold, uses: above, doc: "a class is predicted above this score (default: s0)"},
+		{name: "predict-top", to: &f.predictTop, uses: predictions("", func() bool { return true }),
+			doc: "the `K` highest classes of a row are predicted; with --predict-threshold at\nmost K of those above it"},
+		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
+		{name: "gamma", to: &f.Gamma, uses: f.ofLosses("pairwise"), doc: "scale of pairwise"},
+		{name: "margin", to: &f.Margin, uses: f.ofLosses("pairwise"), doc: "margin of pairwise"},
+		{name: "focal", to: &f.Focal, uses: f.ofLosses("bce"), doc: "focal exponent of bce"},
+		{name: "pos-weight", to: &f.PosWeight, file: input, uses: f.ofLosses("bce"),
+			doc: "weight of the positives in bce: a number, or a `file` with one a class"},
+		{name: "row-weights", to: &f.rowWeights, file: input, uses: scores, doc: "weights `file`, one a row"},
+		{name: "class-weights", to: &f.classWeights, file: input, uses: scores, doc: "weights `file`, one a class"},
+		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses("zlpr", "pairwise", "bce"), doc: "only the `m` highest negatives of a row count"},
+		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce"),
+			doc: "only negatives among the `m` highest scores of a row count"},
+		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
+		{name: "reduction", to: &f.reduction, words: reductions, uses: []use{withFlag("grad", &f.grad)},
+			doc: "what the gradient is of: none, sum or mean"},
+		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for float16"},
+		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
+		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
+		{name: "metrics", to: &f.metrics, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},
+		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
+		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
+		{name: "json", to: &f.json, doc: "print one JSON object"},
+	}
+}
+
+// ofLosses is the use of a flag that is for these losses.
+func (f *evalFlags) ofLosses(names ...string) []use {
+	return []use{{"--loss " + strings.Join(names, ", "), func() bool {
+		return slices.ContainsFunc(f.lossNames(), func(name string) bool { return slices.Contains(names, name) })
+	}}}
+}
+
+// predicts tells whether predicted classes are looked at, by a metric that is
+// asked for or as an output.
+func (f *evalFlags) predicts() bool {
+	return f.predictions != "" || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
+}
+
+// byThreshold tells whether a class is predicted by its score alone.
+func (f *evalFlags) byThreshold() bool {
+	return f.set("predict-threshold") && f.predictTop > 0 || f.predictTop == 0 && f.loss != "softmax"
+}
+
+// rule is which classes are predicted.
+func (f *evalFlags) rule() metrics.Rule {
+	switch {
+	case f.predictTop > 0 && f.byThreshold():
+		return metrics.Above(f.threshold).AtMost(f.predictTop)
+	case f.predictTop > 0:
+		return metrics.Top(f.predictTop)
+	case f.byThreshold():
+		return metrics.Above(f.threshold)
+	}
+	return metrics.Top(1) // softmax
+}
+
+// lossNames are the losses that are asked for.
+func (f *evalFlags) lossNames() []string {
+	if f.loss == "all" {
+		return slices.Clone(lossNames)
+	}
+	var names []string
+	for name := range strings.SplitSeq(f.loss, ",") {
+		if name = strings.TrimSpace(name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// metricNames are the metrics that are asked for by their names.
+func (f *evalFlags) metricNames() []string {
+	names := strings.Split(f.metrics, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return names
+}
+
+// check checks what can be checked without the files.
+func (f *evalFlags) check() error {
+	switch {
+	case (f.scores == "") != (f.labels == ""):
+		return usagef("give both --scores and --labels, or none for the embedded sample")
+	case f.workers < 1:
+		return usagef("--workers %d: at least 1", f.workers)
+	case f.set("k") && f.K < 1:
+		return usagef("--k %d: at least 1", f.K)
+	case f.set("predict-top") && f.predictTop < 1:
+		return usagef("--predict-top %d: at least 1", f.predictTop)
+	case f.set("top-negatives") && f.topNegatives < 1 || f.set("top-scores") && f.topScores < 1:
+		return usagef("--top-negatives and --top-scores: at least 1")
+	case f.set("threshold-column") && f.thresholdColumn < 0:
+		return usagef("--threshold-column %d: columns are counted from 0", f.thresholdColumn)
+	case f.S0-f.S0 != 0:
+		return usagef("--s0 %v: a finite number", f.S0)
+	case f.Margin-f.Margin != 0:
+		return usagef("--margin %v: a finite number", f.Margin)
+	case math.IsNaN(f.threshold):
+		return usagef("--predict-threshold %v: a number", f.threshold)
+	case !(f.Gamma > 0) || math.IsInf(f.Gamma, 1):
+		return usagef("--gamma %v: a number above 0", f.Gamma)
+	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
+		return usagef("--focal %v: a number of at least 0", f.Focal)
+	case f.mask != "" && f.lengths != "":
+		return usagef("--mask and --lengths exclude each other; put both into one mask")
+	case f.thresholdColumn >= 0 && (f.set("s0") || f.set("predict-threshold")):
+		return usagef("--threshold-column takes the place of --s0 and --predict-threshold; leave these out")
+	case !slices.Contains([]string{"none", "sum", "mean"}, f.reduction):
+		return usagef("--reduction %q: choose none, sum or mean", f.reduction)
+	}
+	if !f.set("predict-threshold") {
+		f.threshold = f.S0
+	}
+	if f.scores == "" && !f.set("loss") {
+		f.loss = "all"
+	}
+	names := f.lossNames()
+	for _, name := range names {
+		if _, err := f.newLoss(name, nil); err != nil {
+			return err
+		}
+	}
+	if _, err := f.positiveNumber(); err != nil {
+		return err
+	}
+	if (f.grad != "" || f.perRow != "") && (len(names) != 1 || f.loss == "all") {
+		return usagef("--grad and --per-row need one loss; choose it by --loss")
+	}
+	if f.metrics == "all" || f.metrics == "none" {
+		return nil
+	}
+	for _, name := range f.metricNames() {
+		// A row of one class is enough to have the names checked.
+		_, err := metrics.NewAccumulator[float32](1, []string{name}, metrics.Options{Propensities: []float64{1}})
+		if err != nil {
+			return usagef("--metrics: unknown metric %q%s; zlpr eval --help lists them", name, didYouMean(name, "", metricWords()))
+		}
+	}
+	return nil
+}
+
+// metricWords are the names that a misspelt metric may have been meant to be.
+func metricWords() []string {
+	names := append(metrics.All(1, 3, 5), "all", "none")
+	for _, k := range []int{1, 3, 5} {
+		names = append(names, fmt.Sprintf("psp_at_%d", k), fmt.Sprintf("psndcg_at_%d", k))
+	}
+	for _, average := range []string{"micro", "macro", "weighted"} {
+		names = append(names, average+"_jaccard")
+	}
+	return names
+}
+
+// positiveNumber returns the number that --pos-weight is, or nil where it is a
+// file or nothing.
+func (f *evalFlags) positiveNumber() (*float64, error) {
+	w, err := strconv.ParseFloat(f.PosWeight, 64)
+	if err != nil {
+		return nil, nil
+	}
+	if !(w >= 0) || math.IsInf(w, 1) {
+		return nil, usagef("--pos-weight %s: a number of at least 0, or a file", f.PosWeight)
+	}
+	return &w, nil
+}
+
+// positiveWeight returns the positive weight of every class.
+func (f *evalFlags) positiveWeight(classes int) ([]float64, error) {
+	if f.PosWeight == "" {
+		return nil, nil
+	}
+	if w, _ := f.positiveNumber(); w != nil {
+		return slices.Repeat([]float64{*w}, classes), nil
+	}
+	return openWeights(f.PosWeight, "positive weights", "class", classes)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A flag is a line of a command's table of flags. Parsing, help, completion,
+// the check that it has an effect and the checks of file names come from it.
+type flag struct {
+	name  string
+	to    any      // where the value goes: a pointer to the default
+	file  role     // what the value names, if it is a file
+	list  bool     // the string is of several names, separated by commas
+	ends  []string // what the name of an output ends in
+	words []string // what shells complete
+	uses  []use    // one of these gives the flag an effect; none: it always has one
+	doc   string
+}
+
+// A role is what a command does with a file.
+type role int
+
+const (
+	noFile role = iota
+	input
+	output
+)
+
+// A use is what a flag goes with.
+type use struct {
+	with string // what the user must ask for, as the message says it
+	on   func() bool
+}
+
+// withFlag is the use of a flag that goes with another one, whose value is at to.
+func withFlag(name string, to *string) use {
+	return use{"--" + name, func() bool { return *to != "" }}
+}
+
+// A flagTable is all flags of a command, in the order of the help.
+type flagTable []flag
+
+// declare declares the flags of a command. Before it runs, check checks them,
+// then the table is checked: no empty names, effects, outputs that are no
+// inputs. Nothing has been read by then.
+func (t flagTable) declare(cmd *cobra.Command, s *session, check func() error) {
+	set := cmd.Flags()
+	set.SortFlags = false
+	for _, f := range t {
+		switch to := f.to.(type) {
+		case *string:
+			set.StringVar(to, f.name, *to, f.doc)
+		case *[]string:
+			set.StringSliceVar(to, f.name, *to, f.doc)
+		case *bool:
+			set.BoolVar(to, f.name, *to, f.doc)
+		case *int:
+			set.IntVar(to, f.name, *to, f.doc)
+		case *uint64:
+			set.Uint64Var(to, f.name, *to, f.doc)
+		case *float64:
+			set.Float64Var(to, f.name, *to, f.doc)
+		default:
+			panic(fmt.Sprintf("--%s: no flag is a %T", f.name, to))
+		}
+		switch {
+		case f.words != nil:
+			_ = cmd.RegisterFlagCompletionFunc(f.name, cobra.FixedCompletions(f.words, cobra.ShellCompDirectiveNoFileComp))
+		case f.file == noFile:
+			_ = cmd.RegisterFlagCompletionFunc(f.name, cobra.NoFileCompletions)
+		}
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := t.checkNames(set); err != nil {
+			return err
+		}
+		if err := check(); err != nil {
+			return err
+		}
+		if err := t.checkUses(set); err != nil {
+			return err
+		}
+		return t.checkFiles(s)
+	}
+}
+
+// values are the texts of a flag: of a list all elements.
+func (f *flag) values() []string {
+	switch to := f.to.(type) {
+	case *string:
+		if f.list {
+			return strings.Split(*to, ",")
+		}
+		return []string{*to}
+	case *[]string:
+		return *to
+	}
+	return nil
+}
+
+// checkNames checks that no file that the user named has an empty name, as an
+// unset variable of a shell gives, and how the names of outputs end.
+func (t flagTable) checkNames(set *pflag.FlagSet) error {
+	for _, f := range t {
+		if f.file == noFile || !set.Changed(f.name) {
+			continue
+		}
+		names := f.values()
+		if len(names) == 0 || slices.Contains(names, "") {
+			return usagef("--%s: the name of a file is empty", f.name)
+		}
+		for _, name := range names {
+			if f.file == output && !slices.Contains(f.ends, strings.ToLower(filepath.Ext(name))) {
+				return usagef("--%s %s: the name must end in %s", f.name, quoted(name), strings.Join(f.ends, " or "))
+			}
+		}
+	}
+	return nil
+}
+
+// checkUses checks that every flag that was set has an effect.
+func (t flagTable) checkUses(set *pflag.FlagSet) error {
+	for _, f := range t {
+		if f.uses == nil || !set.Changed(f.name) || slices.ContainsFunc(f.uses, func(u use) bool { return u.on() }) {
+			continue
+		}
+		var with []string
+		for _, u := range f.uses {
+			with = append(with, u.with)
+		}
+		return usagef("--%s goes with %s; it has no effect here", f.name, strings.Join(with, " or "))
+	}
+	return nil
+}
+
+// flagError says what is wrong with a flag that cannot be parsed.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown):
+		dashes := "--"
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		return usagef("unknown flag: %s%s%s; see %s --help", dashes, unknown.GetSpecifiedName(),
+			didYouMean(unknown.GetSpecifiedName(), "--", names), cmd.CommandPath())
+	case errors.As(err, &value):
+		return usagef("--%s: invalid argument %q; %s", value.GetFlag().Name, value.GetValue(), wanted[value.GetFlag().Value.Type()])
+	case errors.As(err, &missing):
+		return usagef("--%s: the value is missing", missing.GetSpecifiedName())
+	}
+	return usageError{err}
+}
+
+// wanted says what the values of a type of flag are.
+var wanted = map[string]string{
+	"int":         "give an integer",
+	"uint64":      "give an integer of at least 0",
+	"float64":     "give a number",
+	"bool":        "give true or false",
+	"stringSlice": "give names separated by commas",
+}
+
+// didYouMean returns " (did you mean X?)" with the name that is like word, or "".
+func didYouMean(word, dashes string, names []string) string {
+	best, least := "", 1+max(1, len(word)/3)
+	for _, name := range names {
+		if d := distance(strings.ToLower(word), name); d < least {
+			best, least = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s%s?)", dashes, best)
+}
+
+// distance returns how many letters to insert, delete, change or swap with their
+// neighbour make b of a.
+func distance(a, b string) int {
+	two, one := make([]int, len(b)+1), make([]int, len(b)+1) // of the prefixes of a that are two and one letters shorter
+	for j := range one {
+		one[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			change := 1
+			if a[i] == b[j] {
+				change = 0
+			}
+			row[j+1] = min(one[j+1]+1, row[j]+1, one[j]+change)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], two[j-1]+1)
+			}
+		}
+		two, one = one, row
+	}
+	return one[len(b)]
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/zlpr/zlpr"
+)
+
+// A scan is what must be known of the labels before the scores are read.
+type scan struct {
+	positives []int      // of every class
+	most      int        // positives of a row
+	reason    string     // why softmax does not take the labels, if it does not
+	total     zlpr.Total // the weights of the rows that count
+}
+
+// scan reads all labels. What depends on which rows count it asks the library,
+// by scores of 0: the rows that count for the loss of that name if counts, and
+// whether softmax takes the labels if targets.
+func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string) (*scan, error) {
+	rows, n := e.scores.rows(), e.scores.classes()
+	s := &scan{positives: make([]int, n)}
+	size, width := blockRows(rows, n), (n+63)/64
+	words, zeros := make([]uint64, size*width), make([]float32, size*n)
+	options := zlpr.Options{Workers: e.workers}
+	softmax, _ := zlpr.NewEvaluator[float32](zlpr.SoftmaxCrossEntropy{}, options)
+	counter := softmax
+	switch { // all losses but softmax count the same rows
+	case e.soft != nil:
+		counter, _ = zlpr.NewEvaluator[float32](zlpr.SoftZLPR{}, options)
+	case name != "softmax":
+		counter, _ = zlpr.NewEvaluator[float32](zlpr.ZLPR{}, options)
+	}
+	targets = targets && e.soft == nil
+	for r0 := 0; r0 < rows; r0 += size {
+		r1 := min(r0+size, rows)
+		b := zlpr.Batch[float32]{Scores: matrix(zeros[:(r1-r0)*n], n), ClassWeights: e.classWeights}
+		if e.soft != nil {
+			b.Soft = b.Scores
+		} else {
+			labels, err := e.readLabels(words[:(r1-r0)*width], r0, r1)
+			if err != nil {
+				return nil, err
+			}
+			b.Labels = labels
+			s.count(words[:(r1-r0)*width], width)
+		}
+		if e.mask != nil {
+			b.Mask = maskBits{e.mask.block(r0, r1)}
+		}
+		if targets {
+			_, err := softmax.Evaluate(ctx, &b, nil)
+			var fault *zlpr.DataError
+			switch {
+			case errors.As(err, &fault) && (fault.Kind == zlpr.LabelMissing || fault.Kind == zlpr.LabelsTooMany):
+				k := 0
+				for _, word := range words[fault.Row*width:][:width] {
+					k += bits.OnesCount64(word)
+				}
+				s.reason = fmt.Sprintf("row %d has %d positive labels, softmax takes one", r0+fault.Row, k)
+				targets = false
+			case err != nil:
+				return nil, e.explain(err, r0)
+			}
+		}
+		if counts {
+			if e.rowWeights != nil {
+				b.RowWeights = e.rowWeights[r0:r1]
+			}
+			if name != "softmax" {
+				b.ThresholdColumn = e.thresholdColumn
+			}
+			if _, err := counter.Evaluate(ctx, &b, &zlpr.Output[float32]{Total: &s.total}); err != nil {
+				return nil, e.explain(err, r0)
+			}
+		}
+	}
+	return s, nil
+}
+
+// count counts the positives of rows of that many words.
+func (s *scan) count(words []uint64, width int) {
+	for ; len(words) > 0; words = words[width:] {
+		k := 0
+		for w, word := range words[:width] {
+			k += bits.OnesCount64(word)
+			for ; word != 0; word &= word - 1 {
+				s.positives[64*w+bits.TrailingZeros64(word)]++
+			}
+		}
+		s.most = max(s.most, k)
+	}
+}
+
+// readLabels reads the labels of rows r0 to r1-1 as bits to words, and returns
+// them: class numbers as they are, which may leave rows out.
+func (e *evaluation) readLabels(words []uint64, r0, r1 int) (zlpr.Bits, error) {
+	labels := e.labels.block(r0, r1)
+	if err := labels.ReadRows(words, 0, r1-r0); err != nil {
+		return nil, e.explain(err, r0)
+	}
+	if _, ok := labels.(*zlpr.TargetLabels); ok {
+		return labels, nil
+	}
+	n := e.scores.classes()
+	return &zlpr.BitLabels{Rows: r1 - r0, Cols: n, Words: words, Stride: (n + 63) / 64}, nil
+}
+
+// meanFactor returns the factor that makes a gradient of the sum that of the
+// mean.
+func (e *evaluation) meanFactor(loss string, total *zlpr.Total) (float64, error) {
+	r, err := total.Result(zlpr.Sum)
+	if err != nil {
+		return 0, err
+	}
+	if !(r.Weight > 0) {
+		return 0, e.noRows(loss)
+	}
+	factor := 1 / r.Weight
+	if factor == 0 || math.IsInf(factor, 1) {
+		return 0, fmt.Errorf("%s: the weights add up to %g, by which a mean's gradient cannot be divided; scale the weights",
+			quoted(e.files["row-weights"]), r.Weight)
+	}
+	return factor, nil
+}
+
+// explain is explain for rows of the evaluation's files, from row first on.
+func (e *evaluation) explain(err error, first int) error {
+	return explainAt(err, e.files, func(row, class int) string { return e.scores.place(row+first, class) })
+}
+
+// place says where a row and a class of scores are, or a row alone with class
+// -1: with the leading axes where there are some.
+func (s *scoreSource) place(row, class int) string {
+	text := fmt.Sprintf("row %d", row)
+	axes := s.shape[:len(s.shape)-1]
+	if len(axes) > 1 {
+		index, left := make([]int, len(axes)), row
+		for i := len(axes) - 1; i >= 0; i-- {
+			index[i], left = left%axes[i], left/axes[i]
+		}
+		switch {
+		case s.dense != nil && len(s.dense.Shape) > len(s.shape): // spans
+			text += fmt.Sprintf(" (batch %d, head %d)", index[0], index[1])
+			if class >= 0 {
+				length := s.dense.Shape[len(s.dense.Shape)-1]
+				return text + fmt.Sprintf(", column %d (start %d, end %d)", class, class/length, class%length)
+			}
+		case len(axes) == 2:
+			text += fmt.Sprintf(" (batch %d, position %d)", index[0], index[1])
+		default:
+			text += " (index"
+			for i, k := range index {
+				text += fmt.Sprintf("%s%d", []string{" ", ","}[min(i, 1)], k)
+			}
+			text += ")"
+		}
+	}
+	if class >= 0 {
+		text += fmt.Sprintf(", column %d", class)
+	}
+	return text
+}
