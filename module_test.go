@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -34,64 +35,153 @@ func goTool(t *testing.T, env []string, args ...string) string {
 
 const modulePath = "github.com/zlpr/zlpr"
 
-// layers are the packages that a package of this module may import, besides
-// the standard library; those below its own directory it may import too.
-var layers = []struct {
-	pkg     string // "/…" means all below
-	allowed []string
-}{
-	{"", []string{"/internal/coef", "/internal/crew", "/internal/scalar", "/internal/exact", "/internal/kernel", "/internal/power"}},
-	{"/internal/coef", nil},
-	{"/internal/ceiling", []string{"/internal/kernel"}},
-	{"/internal/crew", nil},
-	{"/internal/exact", nil},
-	{"/internal/kernel", []string{"/internal/coef", "/internal/scalar", "golang.org/x/sys/cpu"}},
-	{"/internal/power", []string{"/internal/scalar"}},
-	{"/internal/ref", nil},
-	{"/internal/scalar", []string{"/internal/coef"}},
-	{"/zlprtest", []string{"/internal/ref"}},
-	{"/metrics", []string{"", "/internal/coef", "/internal/scalar", "/internal/exact", "/internal/kernel"}},
+// floors are the packages of this module: the library and what stands on it.
+// An import points to a lower floor. A path that ends in "/..." stands for all
+// packages below it.
+var floors = [...][]string{
+	8: {"/cmd/...", "/examples/..."},
+	7: {"/metrics"},
+	6: {""},
+	5: {"/internal/sides", "/internal/bce", "/internal/subset"},
+	4: {"/internal/chunk"},
+	3: {"/internal/kernel", "/internal/power"},
+	2: {"/internal/scalar"},
+	1: {"/internal/coef", "/internal/exact", "/internal/crew", "/internal/array", "/internal/atomicfile", "/internal/sparse"},
 }
 
-// TestDependencies: imports point downwards, and users of the library get no
-// module but golang.org/x/sys with it.
+// neighbours are the imports within a floor.
+var neighbours = map[string][]string{
+	"/internal/array":  {"/internal/atomicfile"},
+	"/internal/sparse": {"/internal/array"},
+}
+
+// aside are the packages that no floor may import, with those that they may:
+// the generator of the assembly, and what only tests and benchmarks use.
+var aside = map[string][]string{
+	"/asm":                        {"/internal/gen"},
+	"/internal/gen":               {"/internal/coef"},
+	"/internal/ceiling":           {"/internal/kernel"},
+	"/internal/ref":               nil,
+	"/internal/kernel/kerneltest": {"/internal/kernel"},
+	"/zlprtest":                   {"/internal/ref"},
+}
+
+// foreign are the packages of other modules that a package below floor 8, or
+// aside, may import.
+var foreign = map[string][]string{
+	"/internal/kernel":            {"golang.org/x/sys/cpu"},
+	"/internal/array":             {"golang.org/x/sys/unix"},
+	"/internal/gen":               {"github.com/mmcloughlin/avo/..."},
+	"/internal/kernel/kerneltest": {"github.com/stretchr/testify/require"},
+}
+
+// matches reports whether pkg is one of the paths, or below one in "/...".
+func matches(pkg string, paths []string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		prefix, all := strings.CutSuffix(path, "...")
+		return pkg == path || all && strings.HasPrefix(pkg, prefix)
+	})
+}
+
+// floorOf returns the floor of a package, 0 if it is on none.
+func floorOf(pkg string) int {
+	return max(0, slices.IndexFunc(floors[:], func(f []string) bool { return matches(pkg, f) }))
+}
+
+// wrongImport says what is wrong with an import, "" if nothing is. The paths of
+// own packages begin with modulePath.
+func wrongImport(from, path string) string {
+	pkg, own := strings.CutPrefix(path, modulePath)
+	if !own {
+		standard := !strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
+		if standard || floorOf(from) == 8 || matches(path, foreign[from]) {
+			return ""
+		}
+		return "a package of another module"
+	}
+	if allowed, ok := aside[from]; ok {
+		if matches(pkg, allowed) {
+			return ""
+		}
+		return "not one that this package may import"
+	}
+	_, off := aside[pkg]
+	switch up, down := floorOf(from), floorOf(pkg); {
+	case off:
+		return "a package of tests or of the generator"
+	case down == 0:
+		return "on no floor"
+	case down < up, matches(pkg, neighbours[from]):
+		return ""
+	case strings.HasPrefix(from, "/cmd/zlpr") && strings.HasPrefix(pkg, "/cmd/zlpr/internal/"):
+		return "" // the compiler sees to it that there are no circles
+	default:
+		return fmt.Sprintf("on floor %d, not below floor %d", down, up)
+	}
+}
+
+func TestWrongImports(t *testing.T) {
+	for _, c := range []struct {
+		from, path string
+		ok         bool
+	}{
+		{"/metrics", modulePath, true},
+		{"", modulePath + "/metrics", false},
+		{"/internal/bce", modulePath + "/internal/sides", false},
+		{"/internal/kernel", modulePath + "/internal/ref", false},
+		{"/internal/scalar", modulePath + "/internal/new", false},
+		{"/cmd/zlpr", modulePath + "/cmd/zlpr/internal/linear", true},
+		{"/cmd/zlpr", modulePath + "/examples/training", false},
+		{"/cmd/zlpr/internal/linear", modulePath + "/cmd/zlpr", false},
+		{"/internal/sparse", modulePath + "/internal/array", true},
+		{"/internal/array", modulePath + "/internal/sparse", false},
+		{"/zlprtest", modulePath, false},
+		{"", "fmt", true},
+		{"/internal/kernel", "golang.org/x/sys/unix", false},
+		{"/cmd/zlpr", "golang.org/x/term", true},
+	} {
+		if wrong := wrongImport(c.from, c.path); (wrong == "") != c.ok {
+			t.Errorf("%s imports %s: %q", c.from, c.path, wrong)
+		}
+	}
+}
+
+// TestDependencies: every package is on a floor or aside, imports point
+// downwards, on every system, and users of the library get no module but
+// golang.org/x/sys with it.
 func TestDependencies(t *testing.T) {
-	lines := goTool(t, nil, "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
-	imports := map[string][]string{}
-	for line := range strings.Lines(lines) {
-		fields := strings.Fields(line)
-		imports[fields[0]] = fields[1:]
-	}
-	for _, layer := range layers {
-		pkg := modulePath + layer.pkg
-		got, ok := imports[pkg]
-		if !ok {
-			t.Errorf("no package %s", pkg)
-		}
-		for _, path := range got {
-			standard := !strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
-			short, own := strings.CutPrefix(path, modulePath)
-			if !own {
-				short = path
+	for _, env := range [][]string{
+		{"GOARCH=amd64"}, {"GOARCH=arm64"}, {"GOARCH=386"}, {"GOFLAGS=-tags=purego"}, {"GOOS=darwin"},
+	} {
+		lines := goTool(t, env, "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+		for line := range strings.Lines(lines) {
+			if !strings.HasPrefix(line, modulePath) {
+				continue // "go: downloading"
 			}
-			below := own && layer.pkg != "" && strings.HasPrefix(path, pkg+"/")
-			if !standard && !below && !slices.Contains(layer.allowed, short) {
-				t.Errorf("%s imports %s", pkg, path)
+			paths := strings.Fields(line)
+			pkg := strings.TrimPrefix(paths[0], modulePath)
+			if _, off := aside[pkg]; !off && floorOf(pkg) == 0 {
+				t.Errorf("%s is on no floor", paths[0])
 			}
-		}
-	}
-
-	for _, path := range strings.Fields(goTool(t, nil, "list", "-deps", ".", "./metrics")) {
-		for _, forbidden := range []string{"mmcloughlin/avo", "stretchr/testify", modulePath + "/internal/ref", modulePath + "/internal/gen"} {
-			if strings.Contains(path, forbidden) {
-				t.Errorf("the library depends on %s", path)
+			for _, path := range paths[1:] {
+				if wrong := wrongImport(pkg, path); wrong != "" {
+					t.Errorf("%v: %s imports %s, %s", env, paths[0], path, wrong)
+				}
 			}
 		}
 	}
 }
 
-// numeric are the packages whose results are the same on every architecture.
-var numeric = []string{".", "./internal/kernel", "./internal/power", "./internal/scalar", "./internal/exact", "./metrics"}
+// library returns the packages below the command: those whose results are the
+// same on every architecture.
+func library(t *testing.T) (paths []string) {
+	for _, path := range strings.Fields(goTool(t, nil, "list", "./...")) {
+		if f := floorOf(strings.TrimPrefix(path, modulePath)); 0 < f && f < 8 && strings.HasPrefix(path, modulePath) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
 
 // TestNotFused compiles for arm64, where Go fuses x*y + z unless x*y is
 // converted, and looks for fused instructions that math.FMA did not ask for:
@@ -99,7 +189,7 @@ var numeric = []string{".", "./internal/kernel", "./internal/power", "./internal
 // where the product is exact; then the line has a comment that says "exact", or
 // the comment of its function says "products are exact".
 func TestNotFused(t *testing.T) {
-	listing := goTool(t, []string{"GOARCH=arm64", "GOFLAGS="}, append([]string{"build", "-gcflags=-S"}, numeric...)...)
+	listing := goTool(t, []string{"GOARCH=arm64", "GOFLAGS="}, append([]string{"build", "-gcflags=-S"}, library(t)...)...)
 	fused := regexp.MustCompile(`\(([^()]*\.go):(\d+)\)\tF(?:N?MADD|N?MSUB)[SD]\t`)
 	files := map[string]*source{}
 	for _, m := range fused.FindAllStringSubmatch(listing, -1) {
@@ -157,7 +247,7 @@ func (s *source) mayFuse(line int) bool {
 // TestNoMathElementary: results of the elementary functions of package math
 // differ between architectures; internal/scalar is there instead.
 func TestNoMathElementary(t *testing.T) {
-	dirs := goTool(t, nil, append([]string{"list", "-f", "{{range .GoFiles}}{{$.Dir}}/{{.}}\n{{end}}"}, numeric...)...)
+	dirs := goTool(t, nil, append([]string{"list", "-f", "{{range .GoFiles}}{{$.Dir}}/{{.}}\n{{end}}"}, library(t)...)...)
 	call := regexp.MustCompile(`\bmath\.(Exp|Exp2|Expm1|Log|Log10|Log1p|Log2|Pow|Pow10|Cbrt|Sin|Cos|Tan|A?sinh|A?cosh|A?tanh|Asin|Acos|Atan2?|Erf|Erfc|Gamma|Lgamma|Hypot)\(`)
 	for _, name := range strings.Fields(dirs) {
 		text, err := os.ReadFile(name)
