@@ -7,31 +7,18 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/sparse"
 )
 
 // block returns rows r0 to r1-1 of the scores, where they lie or in buffer,
 // which grows. A score that a sparse matrix does not list is -Inf.
 func block[T array.Number](s *scoreSource, buffer *[]T, r0, r1 int) []T {
+	if s.csr != nil {
+		return sparse.Block(s.csr, buffer, r0, r1, T(math.Inf(-1)))
+	}
 	n := s.classes()
-	if s.csr == nil {
-		ahead(s.dense, r0*n, r1*n)
-		return elements(s.dense, buffer, r0*n, r1*n)
-	}
-	if cap(*buffer) < (r1-r0)*n {
-		*buffer = make([]T, (r1-r0)*n)
-	}
-	x := (*buffer)[:(r1-r0)*n]
-	for i := range x {
-		x[i] = T(math.Inf(-1))
-	}
-	from, to := s.csr.RowPtr[r0], s.csr.RowPtr[r1]
-	values := array.Read[T](s.csr.Values, nil, int(from), int(to))
-	for r := r0; r < r1; r++ {
-		for k := s.csr.RowPtr[r]; k < s.csr.RowPtr[r+1]; k++ {
-			x[(r-r0)*n+int(s.csr.Indices[k])] = values[k-from]
-		}
-	}
-	return x
+	ahead(s.dense, r0*n, r1*n)
+	return elements(s.dense, buffer, r0*n, r1*n)
 }
 
 // readAhead is how many elements the system is told to read ahead at a time.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -198,8 +199,16 @@ func (f *trainFlags) findFeatures(dir string) error {
 	}
 	defer indices.Close()
 	// As many features as occur: those that do not have weight 0.
-	for _, j := range array.All[int32](indices) {
-		f.features = max(f.features, int(j)+1)
+	numbers, err := array.As[int32](indices)
+	var e *array.ElementError
+	if errors.As(err, &e) {
+		return array.Faultf(indices.Name, "column %s is no number from 0 to 2^31-1", e.Value)
+	} else if err != nil {
+		return err
+	}
+	defer numbers.Close()
+	if numbers.Len() > 0 {
+		f.features = max(f.features, int(slices.Max(array.All[int32](numbers)))+1)
 	}
 	f.csr = strings.Join([]string{filepath.Join(dir, "X_indptr.npy"), filepath.Join(dir, "X_indices.npy"), filepath.Join(dir, "X_data.npy")}, ",")
 	return nil

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/internal/sparse"
 )
 
@@ -32,58 +31,67 @@ type part struct {
 
 // featureFlags say where features are.
 type featureFlags struct {
+	readFlags
 	x, csr   string
 	features int
 }
 
-// open opens the features; labels come along only from text files.
-func (f *featureFlags) open() (x *linear.Matrix, y *sparse.Matrix, name string, err error) {
-	if f.csr != "" {
-		parts := strings.Split(f.csr, ",")
-		if len(parts) != 3 || f.features < 1 {
-			return nil, nil, "", usagef("--x-csr takes indptr.npy,indices.npy,data.npy, and --features how many features there are")
-		}
-		m, err := sparse.OpenParts(parts[0], parts[1], parts[2], f.features)
-		if err != nil {
-			return nil, nil, "", err
-		}
-		return fromSparse(m), nil, parts[2], nil
-	}
-	path, key := array.Split(f.x)
-	ext := strings.ToLower(filepath.Ext(path))
-	switch {
-	case isText(ext):
-		x, y, err := sparse.ReadText(path, 0, f.features)
-		if err != nil {
-			return nil, nil, "", err
-		}
-		return fromSparse(x), y, path, nil
-	case ext == ".npz" && key == "" && isSparse(path):
-		m, err := sparse.Open(path)
-		if err != nil {
-			return nil, nil, "", err
-		}
-		return fromSparse(m), nil, path, nil
-	}
-	a, err := f.openDense()
-	if err != nil {
-		return nil, nil, "", err
-	}
-	defer a.Close()
-	return denseRows(a, 0, a.Shape[0]), nil, f.x, nil
+// A features are what a file of features has, and the labels that text has
+// besides.
+type features struct {
+	source.Source
+	name   string
+	labels *sparse.Matrix // or nil
 }
 
-// openDense opens features that are an array of rows × features.
-func (f *featureFlags) openDense() (*array.Array, error) {
-	a, err := array.Open(f.x)
+// Close releases the files.
+func (x *features) Close() error {
+	if x.labels != nil {
+		x.labels.Close()
+	}
+	return x.Source.Close()
+}
+
+// open opens the features. Where the file does not say how many there are, there
+// are count of them; 0: as many as occur.
+func (f *featureFlags) open(count int) (*features, error) {
+	if f.csr != "" {
+		parts := strings.Split(f.csr, ",")
+		if len(parts) != 3 || count < 1 {
+			return nil, usagef("--x-csr takes indptr.npy,indices.npy,data.npy, and --features how many features there are")
+		}
+		m, err := sparse.OpenParts(parts[0], parts[1], parts[2], count, sparse.Sum)
+		if err != nil {
+			return nil, err
+		}
+		return &features{m, parts[2], nil}, nil
+	}
+	if count == 0 {
+		count = -1
+	}
+	s, labels, err := f.options.OpenBoth(f.x, source.Features, count)
 	if err != nil {
 		return nil, err
 	}
-	if len(a.Shape) != 2 {
-		a.Close()
-		return nil, fmt.Errorf("%s: features of shape %s; they must be rows×features", f.x, array.ShapeString(a.Shape))
+	x := &features{s, f.x, labels}
+	if a, ok := s.(*array.Array); ok && len(a.Shape) != 2 {
+		x.Close()
+		return nil, array.Faultf(f.x, "features of shape %s; they must be rows×features", array.ShapeString(a.Shape))
 	}
-	return a, nil
+	return x, nil
+}
+
+// rows returns rows r0 to r1-1, checked.
+func (x *features) rows(r0, r1 int) (*linear.Matrix, error) {
+	var m *linear.Matrix
+	switch s := x.Source.(type) {
+	case *array.Array:
+		ahead(s, r0*s.Shape[1], r1*s.Shape[1])
+		m = denseRows(s, r0, r1)
+	case *sparse.Matrix:
+		m = sparseRows(s, r0, r1)
+	}
+	return m, array.Named(x.name, m.Check(r0))
 }
 
 // denseRows returns rows r0 to r1-1 of an array, in memory of their own.
@@ -94,67 +102,17 @@ func denseRows(a *array.Array, r0, r1 int) *linear.Matrix {
 	return m
 }
 
-// isDense reports whether the features are an array.
-func (f *featureFlags) isDense() bool {
-	path, key := array.Split(f.x)
-	ext := strings.ToLower(filepath.Ext(path))
-	return f.csr == "" && !isText(ext) && !(ext == ".npz" && key == "" && isSparse(path))
-}
-
-// A featureReader reads features by blocks of rows, those of an array from
-// their file.
-type featureReader struct {
-	name       string
-	rows, cols int
-	dense      *array.Array
-	sparse     *linear.Matrix
-}
-
-// reader opens the features.
-func (f *featureFlags) reader() (*featureReader, error) {
-	if f.isDense() {
-		a, err := f.openDense()
-		if err != nil {
-			return nil, err
-		}
-		return &featureReader{name: f.x, rows: a.Shape[0], cols: a.Shape[1], dense: a}, nil
+// sparseRows returns rows r0 to r1-1 of a sparse matrix, in memory of their own.
+func sparseRows(m *sparse.Matrix, r0, r1 int) *linear.Matrix {
+	from, to := m.RowPtr[r0], m.RowPtr[r1]
+	x := &linear.Matrix{Rows: r1 - r0, Cols: m.Cols,
+		RowPtr:  slices.Clone(m.RowPtr[r0 : r1+1]),
+		Indices: slices.Clone(m.Indices[from:to]),
+		Values:  slices.Clone(array.Read[float64](m.Values, nil, int(from), int(to)))}
+	for i := range x.RowPtr {
+		x.RowPtr[i] -= from
 	}
-	m, _, name, err := f.open()
-	if err != nil {
-		return nil, err
-	}
-	return &featureReader{name: name, rows: m.Rows, cols: m.Cols, sparse: m}, nil
-}
-
-func (r *featureReader) close() {
-	if r.dense != nil {
-		r.dense.Close()
-	}
-}
-
-// block returns rows r0 to r1-1, checked.
-func (r *featureReader) block(r0, r1 int) (*linear.Matrix, error) {
-	var m *linear.Matrix
-	if r.dense != nil {
-		ahead(r.dense, r0*r.cols, r1*r.cols)
-		m = denseRows(r.dense, r0, r1)
-	} else {
-		m = &linear.Matrix{Rows: r1 - r0, Cols: r.cols, RowPtr: r.sparse.RowPtr[r0 : r1+1],
-			Indices: r.sparse.Indices, Values: r.sparse.Values}
-	}
-	if err := m.Check(r0); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.name, err)
-	}
-	return m, nil
-}
-
-// fromSparse copies a matrix, whose file is closed.
-func fromSparse(m *sparse.Matrix) *linear.Matrix {
-	defer m.Close()
-	return &linear.Matrix{Rows: m.Rows, Cols: m.Cols,
-		RowPtr:  slices.Clone(m.RowPtr),
-		Indices: slices.Clone(m.Indices[:m.RowPtr[m.Rows]]),
-		Values:  slices.Clone(array.Read[float64](m.Values, nil, 0, int(m.RowPtr[m.Rows])))}
+	return x
 }
 
 // openDataset opens the files, or makes the corpus of Go's source.
@@ -162,89 +120,134 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	if f.x == "" && f.csr == "" {
 		return goCorpus(ctx, f.source)
 	}
-	x, listed, name, err := f.featureFlags.open()
+	x, err := f.featureFlags.open(f.features)
 	if err != nil {
 		return nil, err
 	}
-	if err := x.Check(0); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	defer x.Close()
+	rows, cols := x.Dims()
+	if rows == 0 || cols == 0 {
+		return nil, array.Faultf(x.name, "empty: %d rows of %d features; there is nothing to train on", rows, cols)
 	}
-	if x.Rows == 0 || x.Cols == 0 {
-		return nil, fmt.Errorf("%s: empty: %d rows of %d features; there is nothing to train on", name, x.Rows, x.Cols)
-	}
-	y, err := f.openLabels(x.Rows, listed)
+	bits, name, err := f.openLabels(x)
 	if err != nil {
 		return nil, err
 	}
-	test := make([]bool, x.Rows)
+	defer bits.Close()
+	if r, classes := bits.dims(); r != rows {
+		return nil, array.Faultf(name, "%d rows of labels, %d rows of features; they must agree", r, rows)
+	} else if classes == 0 {
+		return nil, array.Faultf(name, "empty: no classes; there is nothing to train")
+	} else if err := checkSize(x, name, classes); err != nil {
+		return nil, err
+	}
+	y, ignored, err := readBits(bits.block(0, rows), name)
+	if err != nil {
+		return nil, err
+	}
+	var split []float64
 	if f.split != "" {
-		split, err := openVector(f.split, "rows", x.Rows)
-		if err != nil {
+		if split, err = f.openVector(f.split, "rows", rows); err != nil {
 			return nil, err
 		}
-		for i, v := range split {
-			if v != 0 && v != 1 {
-				return nil, fmt.Errorf("%s: row %d: %v; a split is 0 for a train row, 1 for a test row", f.split, i, v)
-			}
-			test[i] = v == 1
+	}
+	which := make([]int, rows)
+	for i := range which {
+		switch {
+		case split != nil && split[i] != 0 && split[i] != 1:
+			return nil, array.Faultf(f.split, "row %d: %v; a split is 0 for a train row, 1 for a test row", i, split[i])
+		case ignored != nil && ignored[i]:
+			which[i] = leftOut
+		case split != nil:
+			which[i] = int(split[i])
 		}
 	}
-	d, err := newDataset(name, x, y, test)
+	numbers, err := x.rows(0, rows)
 	if err != nil {
 		return nil, err
 	}
-	if d.labels = f.y; f.y == "" {
-		d.labels = name
+	d, err := newDataset(x.name, numbers, y, which)
+	if err != nil {
+		return nil, err
 	}
+	d.labels = name
 	return d, nil
 }
 
-// openLabels opens the labels of the rows.
-func (f *trainFlags) openLabels(rows int, listed *sparse.Matrix) (*zlpr.BitLabels, error) {
-	var bits zlpr.Bits
-	name := f.y
-	path, key := array.Split(f.y)
-	ext := strings.ToLower(filepath.Ext(path))
-	switch {
-	case f.y == "":
-		bits, name = &zlpr.SparseLabels{Classes: listed.Cols, RowPtr: listed.RowPtr, Indices: listed.Indices}, f.x
-	case isText(ext):
-		_, y, err := sparse.ReadText(path, 0, 0)
-		if err != nil {
-			return nil, err
-		}
-		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices}
-	case ext == ".npz" && key == "" && isSparse(path):
-		y, err := sparse.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer y.Close()
-		bits = &zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices, Values: labelValues(y.Values, 0, int64(len(y.Indices)))}
-	default:
-		a, err := array.Open(f.y)
-		if err != nil {
-			return nil, err
-		}
-		defer a.Close()
-		if len(a.Shape) != 2 {
-			return nil, fmt.Errorf("%s: labels of shape %s; they must be rows×classes", f.y, array.ShapeString(a.Shape))
-		}
-		bits = (&denseBits{a, a.Shape[0], a.Shape[1]}).block(0, a.Shape[0])
+// checkSize is an error if a model, or its scores, are too large to be kept in
+// memory for what the file of features has.
+func checkSize(x *features, labels string, classes int) error {
+	rows, cols := x.Dims()
+	entries := float64(rows) * float64(cols)
+	if m, ok := x.Source.(*sparse.Matrix); ok {
+		entries = float64(len(m.Indices) + m.Rows)
 	}
-	r, classes := bits.Dims()
-	if r != rows {
-		return nil, fmt.Errorf("%s: %d rows of labels, %d rows of features; they must agree", name, r, rows)
+	if n := (float64(cols) + 1) * float64(classes); !array.Justified(n, entries) {
+		return array.Faultf(x.name, "%d features and %d classes make a model of %.3g weights, too many for what its %.3g entries can tell; leave out features and classes that do not occur",
+			cols, classes, n, entries)
 	}
-	if classes == 0 {
-		return nil, fmt.Errorf("%s: empty: no classes; there is nothing to train", name)
+	if n := float64(rows) * float64(classes); !array.Justified(n, entries) {
+		return array.Faultf(labels, "%d rows and %d classes make %.3g scores, too many for %.3g entries of features; leave out classes that do not occur",
+			rows, classes, n, entries)
 	}
+	return nil
+}
+
+// closableBits is a bitSource that can be closed.
+type closableBits interface {
+	bitSource
+	Close() error
+}
+
+// openLabels opens the labels of the rows. For softmax, integers of one axis are
+// class numbers.
+func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, err error) {
+	if f.y == "" {
+		if x.labels == nil {
+			return nil, "", usagef("give the labels of the features by --y: %s has none", array.Quote(x.name))
+		}
+		return &csrBits{x.labels, x.name}, x.name, nil
+	}
+	opened, err := f.options.Open(f.y, source.Labels, -1)
+	if err != nil {
+		return nil, "", err
+	}
+	switch a := opened.(type) {
+	case *sparse.Matrix:
+		return &csrBits{a, f.y}, f.y, nil
+	case *array.Array:
+		switch {
+		case len(a.Shape) == 2:
+			return &denseBits{a, a.Shape[0], a.Shape[1]}, f.y, nil
+		case len(a.Shape) == 1 && f.loss == "softmax" && !a.Type.IsFloat() && a.Type != array.Bool:
+			f.targets = true
+			if bits, err = newTargets(a, -1, int64(f.ignore)); err == nil {
+				return bits, f.y, nil
+			}
+		default:
+			err = array.Faultf(f.y, "labels of shape %s; they must be rows×classes or, for --loss softmax, integers: a class number for each row", array.ShapeString(a.Shape))
+		}
+		a.Close()
+	}
+	return nil, "", err
+}
+
+// readBits reads labels, and tells which rows are left out where they are class
+// numbers.
+func readBits(bits zlpr.Bits, name string) (y *zlpr.BitLabels, ignored []bool, err error) {
+	rows, classes := bits.Dims()
 	width := (classes + 63) / 64
-	y := &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*width), Stride: width}
+	y = &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*width), Stride: width}
 	if err := bits.ReadRows(y.Words, 0, rows); err != nil {
-		return nil, explain(err, 0, map[string]string{"labels": name})
+		return nil, nil, explain(err, 0, map[string]string{"labels": name})
 	}
-	return y, nil
+	if t, ok := bits.(*zlpr.TargetLabels); ok {
+		ignored = make([]bool, rows)
+		for i, v := range t.Targets {
+			ignored[i] = v == zlpr.Ignore
+		}
+	}
+	return y, ignored, nil
 }
 
 // goCorpus makes the corpus of Go's source in dir.
@@ -263,21 +266,35 @@ func goCorpus(ctx context.Context, dir string) (*dataset, error) {
 	for _, v := range c.Values {
 		x.Values = append(x.Values, float64(v))
 	}
-	labels := &zlpr.SparseLabels{Classes: len(c.Classes), RowPtr: c.LabelPtr, Indices: c.Labels}
-	width := (len(c.Classes) + 63) / 64
-	y := &zlpr.BitLabels{Rows: x.Rows, Cols: labels.Classes, Words: make([]uint64, x.Rows*width), Stride: width}
-	if err := labels.ReadRows(y.Words, 0, x.Rows); err != nil {
+	y, _, err := readBits(&zlpr.SparseLabels{Classes: len(c.Classes), RowPtr: c.LabelPtr, Indices: c.Labels}, dir)
+	if err != nil {
 		return nil, err
 	}
-	return newDataset("Go's own source", x, y, c.Test)
+	which := make([]int, x.Rows)
+	for i, test := range c.Test {
+		if test {
+			which[i] = testRow
+		}
+	}
+	return newDataset("Go's own source", x, y, which)
 }
 
-func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, test []bool) (*dataset, error) {
-	take := func(which bool) part {
-		p := part{x: x.Take(func(i int) bool { return test[i] == which }),
-			y: &zlpr.BitLabels{Cols: y.Cols, Stride: y.Stride}}
-		for i := range test {
-			if test[i] == which {
+// What a row is for.
+const (
+	trainRow = iota
+	testRow
+	leftOut
+)
+
+// newDataset makes a data set of rows that are for training, tests or nothing.
+func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, which []int) (*dataset, error) {
+	take := func(what int) part {
+		p := part{x: x, y: &zlpr.BitLabels{Cols: y.Cols, Stride: y.Stride}}
+		if slices.ContainsFunc(which, func(w int) bool { return w != what }) {
+			p.x = x.Take(func(i int) bool { return which[i] == what })
+		}
+		for i := range which {
+			if which[i] == what {
 				p.y.Rows++
 				p.rows = append(p.rows, i)
 				p.y.Words = append(p.y.Words, y.Words[i*y.Stride:][:y.Stride]...)
@@ -285,9 +302,9 @@ func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, test []boo
 		}
 		return p
 	}
-	d := &dataset{describe: describe, features: x.Cols, classes: y.Cols, train: take(false), test: take(true)}
+	d := &dataset{describe: describe, features: x.Cols, classes: y.Cols, train: take(trainRow), test: take(testRow)}
 	if d.train.x.Rows == 0 {
-		return nil, fmt.Errorf("%s: the split leaves no train row", describe)
+		return nil, array.Faultf(describe, "no train row is left: all are test rows or left out")
 	}
 	return d, nil
 }

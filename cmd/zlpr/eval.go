@@ -60,10 +60,17 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	e := &evaluation{workers: f.workers, files: f.files(), rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier()}
+	if err := f.begin(); err != nil {
+		return err
+	}
 	if err := f.open(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
+	if err := f.end(); err != nil {
+		return err
+	}
+	report.Warnings = append(report.Warnings, f.warnings...)
 	report.read = fmt.Sprintf("%s (%s)", quoted(e.files["scores"]), e.scores.describe())
 	report.labels = fmt.Sprintf("%s (%s)", quoted(e.files["labels"]), e.describeLabels())
 	if err := f.choose(ctx, e, report); err != nil {
@@ -114,12 +121,12 @@ func (f *evalFlags) open(e *evaluation) error {
 		return openSample(e)
 	}
 	var err error
-	if e.scores, err = openScores(f.scores); err != nil {
+	if e.scores, err = f.openScores(f.scores); err != nil {
 		return err
 	}
 	shape := e.scores.shape
 	if f.lengths != "" {
-		if e.mask, err = openLengths(f.lengths, shape); err != nil {
+		if e.mask, err = f.openLengths(f.lengths, shape); err != nil {
 			return err
 		}
 		e.files["mask"] = f.lengths
@@ -132,7 +139,7 @@ func (f *evalFlags) open(e *evaluation) error {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to evaluate", f.scores, rows, classes)
 	}
 	if e.labels == nil {
-		if e.labels, err = openBits(f.labels, "labels", e.scores); err != nil {
+		if e.labels, err = f.openBits(f.labels, "labels", e.scores); err != nil {
 			return err
 		}
 	}
@@ -149,17 +156,17 @@ func (f *evalFlags) open(e *evaluation) error {
 		e.labels, e.soft = nil, d.Array
 	}
 	if f.mask != "" {
-		if e.mask, err = openBits(f.mask, "mask", e.scores); err != nil {
+		if e.mask, err = f.openBits(f.mask, "mask", e.scores); err != nil {
 			return err
 		}
 	}
 	if f.rowWeights != "" {
-		if e.rowWeights, err = openWeights(f.rowWeights, "row weights", "row", rows); err != nil {
+		if e.rowWeights, err = f.openWeights(f.rowWeights, "row weights", "row", rows); err != nil {
 			return err
 		}
 	}
 	if f.classWeights != "" {
-		if e.classWeights, err = openWeights(f.classWeights, "class weights", "class", classes); err != nil {
+		if e.classWeights, err = f.openWeights(f.classWeights, "class weights", "class", classes); err != nil {
 			return err
 		}
 	}

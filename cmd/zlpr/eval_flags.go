@@ -13,6 +13,7 @@ import (
 
 type evalFlags struct {
 	lossFlags
+	readFlags
 	scores, labels, mask, lengths string
 	rowWeights, classWeights      string
 	loss, metrics, reduction      string
@@ -25,8 +26,6 @@ type evalFlags struct {
 	plots                         []string
 	workers                       int
 	json                          bool
-
-	set func(name string) bool // whether a flag was set
 }
 
 // table is the flags of eval.
@@ -42,7 +41,7 @@ func (f *evalFlags) table() flagTable {
 	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.set("predict-threshold") }), plots)
 	npy := []string{".npy"}
 	reductions := []string{"none", "sum", "mean"}
-	return flagTable{
+	return append(flagTable{
 		{name: "scores", to: &f.scores, file: input, doc: "scores `file`"},
 		{name: "labels", to: &f.labels, file: input, doc: "labels `file`"},
 		{name: "loss", to: &f.loss, words: append(slices.Clone(lossNames), "all"),
@@ -78,7 +77,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}
+	}, f.readFlags.table(true)...)
 }
 
 // ofLosses is the use of a flag that is for these losses.
@@ -231,5 +230,5 @@ func (f *evalFlags) positiveWeight(classes int) ([]float64, error) {
 	if w, _ := f.positiveNumber(); w != nil {
 		return slices.Repeat([]float64{*w}, classes), nil
 	}
-	return openWeights(f.PosWeight, "positive weights", "class", classes)
+	return f.openWeights(f.PosWeight, "positive weights", "class", classes)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -175,7 +174,6 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 	at := make([]int64, len(workers))
 	for i, w := range workers {
 		wait.Go(func() {
-			debug.SetPanicOnFault(true)
 			for ctx.Err() == nil {
 				k := next.Add(1) - 1
 				if k >= int64(blocks) {
@@ -183,7 +181,7 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 				}
 				r0 := int(k) * size
 				r1 := min(r0+size, rows)
-				if err := w.block(r0, r1, &logits); err != nil {
+				if err := array.Guard(func() error { return w.block(r0, r1, &logits) }); err != nil {
 					errs[i], at[i] = err, k
 					cancel(err)
 					return
@@ -230,16 +228,7 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 }
 
 // block evaluates rows r0 to r1-1.
-func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) (err error) {
-	defer func() {
-		// A fault while reading a mapped file.
-		if p := recover(); p != nil {
-			if _, ok := p.(interface{ Addr() uintptr }); !ok {
-				panic(p)
-			}
-			err = fmt.Errorf("%s: rows %d to %d cannot be read: the file became shorter, or the disk failed", w.e.files["scores"], r0, r1-1)
-		}
-	}()
+func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) error {
 	e, n := w.e, w.e.scores.classes()
 	x := block(e.scores, &w.scores, r0, r1)
 	b := zlpr.Batch[T]{Scores: matrix(x, n), ClassWeights: e.classWeights}

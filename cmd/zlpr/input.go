@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/internal/sparse"
 )
 
@@ -25,14 +28,9 @@ type wholeBits struct {
 	file string
 }
 
-func (b wholeBits) name() string              { return b.file }
-func (b wholeBits) dims() (rows, classes int) { return b.Dims() }
-func (b wholeBits) block(r0, r1 int) zlpr.Bits {
-	if t, ok := b.Bits.(*zlpr.TargetLabels); ok { // a type that the library looks for
-		return &zlpr.TargetLabels{Classes: t.Classes, Targets: t.Targets[r0:r1]}
-	}
-	return &rowsOf{b.Bits, r0, r1}
-}
+func (b wholeBits) name() string               { return b.file }
+func (b wholeBits) dims() (rows, classes int)  { return b.Dims() }
+func (b wholeBits) block(r0, r1 int) zlpr.Bits { return &rowsOf{b.Bits, r0, r1} }
 
 // rowsOf are rows r0 to r1-1 of other bits. Its errors count from r0.
 type rowsOf struct {
@@ -93,7 +91,7 @@ func (b *denseBits) block(r0, r1 int) zlpr.Bits {
 	return dense(array.Read[int64](b.Array, nil, r0*b.classes, r1*b.classes), r1-r0, b.classes)
 }
 
-// csrBits are the 0 and 1 of a sparse matrix.
+// csrBits are the 0 and 1 of a sparse matrix, or lists of what is 1.
 type csrBits struct {
 	*sparse.Matrix
 	file string
@@ -110,10 +108,71 @@ func (b *csrBits) block(r0, r1 int) zlpr.Bits {
 	return &zlpr.SparseLabels{Classes: b.Cols, RowPtr: ptr, Indices: b.Indices[from:to], Values: labelValues(b.Values, from, to)}
 }
 
+// targetBits are class numbers, one a row, that were checked: -1, or the number
+// to be ignored, where a row has none.
+type targetBits struct {
+	*array.Array
+	classes int
+	ignore  int64
+}
+
+func (b *targetBits) name() string              { return b.Name }
+func (b *targetBits) dims() (rows, classes int) { return b.Len(), b.classes }
+func (b *targetBits) block(r0, r1 int) zlpr.Bits {
+	targets := make([]int32, r1-r0)
+	for i, v := range array.Read[int64](b.Array, nil, r0, r1) {
+		if targets[i] = int32(v); v == b.ignore {
+			targets[i] = zlpr.Ignore
+		}
+	}
+	return &zlpr.TargetLabels{Classes: b.classes, Targets: targets}
+}
+
+// newTargets returns class numbers below classes, or of as many classes as
+// occur if classes is negative.
+func newTargets(a *array.Array, classes int, ignore int64) (*targetBits, error) {
+	b := &targetBits{a, classes, ignore}
+	const step = 1 << 16
+	buffer := make([]int64, 0, step)
+	largest := int64(-1)
+	for from := 0; from < a.Len(); from += step {
+		block, err := array.Integers(a, buffer, from, min(from+step, a.Len()))
+		var e *array.ElementError
+		if errors.As(err, &e) {
+			return nil, b.noClass(e.Index, e.Value)
+		}
+		for i, v := range block {
+			if v != ignore && (v < zlpr.Ignore || v >= math.MaxInt32 || classes >= 0 && v >= int64(classes)) {
+				return nil, b.noClass(from+i, strconv.FormatInt(v, 10))
+			}
+			if v != ignore {
+				largest = max(largest, v)
+			}
+		}
+	}
+	if classes < 0 {
+		b.classes = int(largest) + 1
+	}
+	return b, nil
+}
+
+// noClass is the error of a class number that is none.
+func (b *targetBits) noClass(row int, value string) error {
+	of := ""
+	if b.classes >= 0 {
+		of = fmt.Sprintf(" of %d", b.classes)
+	}
+	return array.Faultf(b.Name, "%s: class number %s%s, counted from 0; -1 leaves a row out, --ignore-index=%s this number too",
+		array.Place(append(b.Shape[:len(b.Shape):len(b.Shape)], 0), row), value, of, value)
+}
+
 // labelValues returns the elements from to to-1 as what they are as labels: 0,
 // 1, NaN, or 2 for all that is none of these; rounding makes no label of one
 // that is not.
 func labelValues(a *array.Array, from, to int64) []float32 {
+	if a == nil {
+		return nil
+	}
 	if a.Type != array.Float64 {
 		return array.Read[float32](a, nil, int(from), int(to))
 	}
@@ -140,68 +199,56 @@ func dense[E zlpr.LabelElement](data []E, rows, classes int) zlpr.Bits {
 
 // openBits opens labels or a mask for scores of that shape. Integers of one
 // axis less than the scores are targets: the number of the positive class, -1
-// for none.
-func openBits(name, what string, scores *scoreSource) (bitSource, error) {
+// for none. Where there is one class only, they are its labels.
+func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource, error) {
 	rows, classes := scores.rows(), scores.classes()
 	shape := scores.shape
 	if scores.dense != nil && len(scores.dense.Shape) > 1 {
 		shape = scores.dense.Shape // spans: both axes
 	}
-	path, key := array.Split(name)
-	ext := strings.ToLower(filepath.Ext(path))
-	var source bitSource
-	switch {
-	case isText(ext):
-		_, y, err := sparse.ReadText(path, classes, 0)
-		if err != nil {
-			return nil, err
-		}
-		source = wholeBits{&zlpr.SparseLabels{Classes: y.Cols, RowPtr: y.RowPtr, Indices: y.Indices}, name}
-	case ext == ".npz" && key == "" && isSparse(path):
-		y, err := sparse.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		source = &csrBits{y, name}
-	default:
-		a, err := array.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		if len(a.Shape) == len(shape)-1 && !a.Type.IsFloat() && a.Type != array.Bool && a.Len() == rows && what == "labels" {
-			return wholeBits{&zlpr.TargetLabels{Classes: classes, Targets: array.All[int32](a)}, name}, nil
-		}
-		if !sameShape(a.Shape, shape) {
-			return nil, fmt.Errorf("%s: %s of shape %s, scores of shape %s; %s must have the shape of the scores",
-				name, what, array.ShapeString(a.Shape), array.ShapeString(shape), what)
-		}
-		source = &denseBits{a, rows, classes}
-	}
-	if r, c := source.dims(); r != rows || c != classes {
-		return nil, fmt.Errorf("%s: %s of %d rows and %d classes, scores of %d rows and %d classes; they must agree",
-			name, what, r, c, rows, classes)
-	}
-	return source, nil
-}
-
-// isText reports whether a file of that ending is libsvm text.
-func isText(ext string) bool { return ext == ".txt" || ext == ".svm" || ext == ".libsvm" }
-
-// isSparse reports whether an .npz file has a sparse matrix.
-func isSparse(path string) bool {
-	z, err := array.OpenArchive(path)
+	opened, err := f.options.Open(name, source.Labels, classes)
 	if err != nil {
-		return false
+		return nil, err
 	}
-	defer z.Close()
-	return sparse.Is(z)
+	var bits bitSource
+	switch a := opened.(type) {
+	case *sparse.Matrix:
+		bits = &csrBits{a, name}
+	case *array.Array:
+		axisLess := slices.Equal(a.Shape, shape[:len(shape)-1])
+		if axisLess && classes > 1 && !a.Type.IsFloat() && a.Type != array.Bool && what == "labels" {
+			f.targets = true
+			return newTargets(a, classes, int64(f.ignore))
+		}
+		if !sameShape(a.Shape, shape) && !(axisLess && classes == 1) {
+			return nil, array.Faultf(name, "%s of shape %s, scores of shape %s; %s must have the shape of the scores%s",
+				what, array.ShapeString(a.Shape), array.ShapeString(shape), what, orTargets(what, classes))
+		}
+		bits = &denseBits{a, rows, classes}
+	}
+	if r, c := bits.dims(); r != rows || c != classes {
+		return nil, array.Faultf(name, "%s of %d rows and %d classes, scores of %d rows and %d classes; they must agree",
+			what, r, c, rows, classes)
+	}
+	return bits, nil
 }
 
-// sameShape compares shapes: equal, or of the same rows and classes once the
-// leading axes are flattened.
+// orTargets says what labels may be besides a matrix.
+func orTargets(what string, classes int) string {
+	if what == "labels" && classes > 1 {
+		return ", or be class numbers, integers of one axis less"
+	}
+	return ""
+}
+
+// sameShape compares shapes: equal, or of the same rows and classes where the
+// leading axes of one of them are flattened.
 func sameShape(a, b []int) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return len(a) == len(b)
+	if slices.Equal(a, b) {
+		return true
+	}
+	if len(a) == 0 || len(b) == 0 || len(a) > 2 && len(b) > 2 {
+		return false
 	}
 	i, j := len(a)-1, len(b)-1
 	return a[i] == b[j] && product(a[:i]) == product(b[:j])
@@ -221,28 +268,32 @@ func product(shape []int) int {
 //	rows × classes            the first N[row] classes take part
 //	batch × L × classes       the first N[example] positions take part
 //	batch × heads × L × L     spans with start ≤ end < N[example] take part
-func openLengths(name string, shape []int) (bitSource, error) {
-	a, err := array.Open(name)
+func (f *readFlags) openLengths(name string, shape []int) (bitSource, error) {
+	a, err := f.openArray(name)
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
 	if a.Type.IsFloat() || a.Type == array.Bool {
-		return nil, fmt.Errorf("%s: lengths must be integers, not %s", name, a.Type)
+		return nil, array.Faultf(name, "lengths must be integers, not %s", a.Type)
 	}
 	if len(shape) < 2 || len(a.Shape) != 1 || a.Len() != shape[0] {
-		return nil, fmt.Errorf("%s: lengths of shape %s for scores of shape %s; give one length for each entry of the first axis",
-			name, array.ShapeString(a.Shape), array.ShapeString(shape))
+		return nil, array.Faultf(name, "lengths of shape %s for scores of shape %s; give one length for each entry of the first axis",
+			array.ShapeString(a.Shape), array.ShapeString(shape))
+	}
+	limit := shape[len(shape)-1]
+	if len(shape) > 2 {
+		limit = shape[len(shape)-2]
 	}
 	lengths := make([]int, a.Len())
-	for i, n := range array.All[int64](a) {
-		lengths[i] = int(n)
-		limit := shape[len(shape)-1]
-		if len(shape) > 2 {
-			limit = shape[len(shape)-2]
-		}
-		if n < 0 || n > int64(limit) {
-			return nil, fmt.Errorf("%s: row %d: length %d is not in 0..%d", name, i, n, limit)
+	numbers, err := array.Integers[int64](a, nil, 0, a.Len())
+	var e *array.ElementError
+	if errors.As(err, &e) {
+		return nil, array.Faultf(name, "row %d: length %s is not in 0..%d", e.Index, e.Value, limit)
+	}
+	for i, n := range numbers {
+		if lengths[i] = int(n); n < 0 || n > int64(limit) {
+			return nil, array.Faultf(name, "row %d: length %d is not in 0..%d", i, n, limit)
 		}
 	}
 	switch {
@@ -260,31 +311,45 @@ func openLengths(name string, shape []int) (bitSource, error) {
 		}
 		return wholeBits{m, name}, nil
 	}
-	return nil, fmt.Errorf("%s: lengths do not go with scores of shape %s", name, array.ShapeString(shape))
+	return nil, array.Faultf(name, "lengths do not go with scores of shape %s", array.ShapeString(shape))
+}
+
+// openArray opens an array, where a sparse matrix is none.
+func (f *readFlags) openArray(name string) (*array.Array, error) {
+	opened, err := f.options.Open(name, source.Numbers, -1)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := opened.(*array.Array)
+	if !ok {
+		opened.Close()
+		return nil, array.Faultf(name, "a sparse matrix, where an array is needed; write it with numpy.save(file, matrix.toarray())")
+	}
+	return a, nil
 }
 
 // openVector opens an array of n numbers.
-func openVector(name, what string, n int) ([]float64, error) {
-	a, err := array.Open(name)
+func (f *readFlags) openVector(name, what string, n int) ([]float64, error) {
+	a, err := f.openArray(name)
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
 	if a.Len() != n {
-		return nil, fmt.Errorf("%s: %d %s, but %d are needed", name, a.Len(), what, n)
+		return nil, array.Faultf(name, "%d %s, but %d are needed", a.Len(), what, n)
 	}
-	return append([]float64(nil), array.All[float64](a)...), nil
+	return slices.Clone(array.All[float64](a)), nil
 }
 
 // openWeights opens n weights: finite, and at least 0. each says what one is of.
-func openWeights(name, what, each string, n int) ([]float64, error) {
-	weights, err := openVector(name, what, n)
+func (f *readFlags) openWeights(name, what, each string, n int) ([]float64, error) {
+	weights, err := f.openVector(name, what, n)
 	if err != nil {
 		return nil, err
 	}
 	for i, w := range weights {
 		if !(w >= 0) || math.IsInf(w, 1) {
-			return nil, fmt.Errorf("%s: %s %d: weight %v is not finite and at least 0; mend the weight", name, each, i, w)
+			return nil, array.Faultf(name, "%s %d: weight %v is not finite and at least 0; mend the weight", each, i, w)
 		}
 	}
 	return weights, nil
@@ -299,33 +364,30 @@ type scoreSource struct {
 	csr   *sparse.Matrix
 }
 
-func openScores(name string) (*scoreSource, error) {
-	path, key := array.Split(name)
-	if strings.EqualFold(filepath.Ext(path), ".npz") && key == "" && isSparse(path) {
-		m, err := sparse.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		t := m.Values.Type
-		if !t.IsFloat() {
-			return nil, fmt.Errorf("%s: scores of type %s; write them as float32", name, t)
-		}
-		return &scoreSource{name: name, dtype: t, shape: []int{m.Rows, m.Cols}, csr: m}, nil
-	}
-	a, err := array.Open(name)
+func (f *readFlags) openScores(name string) (*scoreSource, error) {
+	opened, err := f.options.Open(name, source.Numbers, -1)
 	if err != nil {
 		return nil, err
 	}
-	if !a.Type.IsFloat() {
-		a.Close()
-		return nil, fmt.Errorf("%s: scores of type %s; write them as float16, float32 or float64 (are --scores and --labels exchanged?)",
-			name, a.Type)
+	s := &scoreSource{name: name, dtype: opened.DType()}
+	switch opened := opened.(type) {
+	case *sparse.Matrix:
+		s.csr, s.shape = opened, []int{opened.Rows, opened.Cols}
+		err = source.Check(name, opened)
+	case *array.Array:
+		s.dense, s.shape = opened, opened.Shape
+		for len(s.shape) < 2 {
+			s.shape = append([]int{1}, s.shape...)
+		}
 	}
-	shape := a.Shape
-	for len(shape) < 2 {
-		shape = append([]int{1}, shape...)
+	if err == nil && !s.dtype.IsFloat() {
+		err = array.Faultf(name, "scores of type %s; write them as float16, float32 or float64 (are --scores and --labels exchanged?)", s.dtype)
 	}
-	return &scoreSource{name: name, dtype: a.Type, shape: shape, dense: a}, nil
+	if err != nil {
+		opened.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *scoreSource) rows() int    { return product(s.shape[:len(s.shape)-1]) }
@@ -351,20 +413,18 @@ func (e *evaluation) describeLabels() string {
 	case *denseBits:
 		return b.Describe()
 	case *csrBits:
-		return fmt.Sprintf("%s %d×%d, %d listed", b.Values.Type, b.Rows, b.Cols, b.RowPtr[b.Rows])
-	case wholeBits:
-		if _, ok := b.Bits.(*zlpr.TargetLabels); ok {
-			return "one class a row"
+		if b.Values == nil {
+			return fmt.Sprintf("lists, %d×%d, %d listed", b.Rows, b.Cols, len(b.Indices))
 		}
+		return b.Describe()
 	}
-	rows, classes := e.labels.dims()
-	return fmt.Sprintf("text, %d×%d", rows, classes)
+	return "one class a row"
 }
 
 // describe says what the scores are.
 func (s *scoreSource) describe() string {
 	if s.csr != nil {
-		return fmt.Sprintf("%s %s, %d listed", s.dtype, array.ShapeString(s.shape), s.csr.RowPtr[s.csr.Rows])
+		return s.csr.Describe()
 	}
 	return s.dense.Describe()
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +28,7 @@ model that was trained with --standardize standardises them itself.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(s, &f) },
 	}
 	f.table().declare(cmd, s, f.check)
+	f.set = cmd.Flags().Changed
 	return cmd
 }
 
@@ -35,10 +36,10 @@ model that was trained with --standardize standardises them itself.`,
 func (f *predictFlags) table() flagTable {
 	f.workers = runtime.GOMAXPROCS(0)
 	t := flagTable{{name: "model", to: &f.model, file: input, doc: "model `file` that zlpr train wrote"}}
-	return append(append(t, f.featureFlags.table()...), flagTable{
+	return slices.Concat(t, f.featureFlags.table(), flagTable{
 		{name: "out", to: &f.out, file: output, ends: []string{".npy"}, doc: "write the scores to this .npy `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
-	}...)
+	}, f.readFlags.table(false))
 }
 
 // check checks what can be checked without the files.
@@ -57,22 +58,29 @@ func runPredict(s *session, f *predictFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.features == 0 && f.csr != "" {
+	if f.features == 0 {
 		f.features = m.features
 	}
-	x, err := f.reader()
+	if err := f.begin(); err != nil {
+		return err
+	}
+	x, err := f.open(f.features)
 	if err != nil {
 		return err
 	}
-	defer x.close()
-	if x.cols != m.features {
-		return fmt.Errorf("%s: %d features, the model %s has %d; they must agree", x.name, x.cols, f.model, m.features)
+	defer x.Close()
+	if err := f.end(); err != nil {
+		return err
 	}
-	w, err := s.out.createArray(f.out, array.Float32, []int{x.rows, m.classes}, m.classes)
+	rows, cols := x.Dims()
+	if cols != m.features {
+		return array.Faultf(x.name, "%d features, the model %s has %d; they must agree", cols, quoted(f.model), m.features)
+	}
+	w, err := s.out.createArray(f.out, array.Float32, []int{rows, m.classes}, m.classes)
 	if err != nil {
 		return err
 	}
-	bar := s.progress("predict", x.rows)
+	bar := s.progress("predict", rows)
 	err = m.predict(x, f.workers, func(row int, scores []float32) error {
 		bar.add(len(scores) / max(1, m.classes))
 		return writeRows(w, f.out, row, scores)
@@ -86,11 +94,12 @@ func runPredict(s *session, f *predictFlags) error {
 
 // predict computes the scores of all rows and hands them to write, block by
 // block.
-func (m *model) predict(x *featureReader, workers int, write func(row int, scores []float32) error) error {
-	size := blockRows(x.rows, max(x.cols, m.classes))
+func (m *model) predict(x *features, workers int, write func(row int, scores []float32) error) error {
+	rows, cols := x.Dims()
+	size := blockRows(rows, max(cols, m.classes))
 	scores, rounded := make([]float64, size*m.classes), make([]float32, size*m.classes)
-	for r0 := 0; r0 < x.rows; r0 += size {
-		b, err := x.block(r0, min(r0+size, x.rows))
+	for r0 := 0; r0 < rows; r0 += size {
+		b, err := x.rows(r0, min(r0+size, rows))
 		if err != nil {
 			return err
 		}
@@ -134,7 +143,7 @@ func openModel(path string) (*model, error) {
 		if key == "W" && len(a.Shape) == 2 {
 			m.features, m.classes = a.Shape[0], a.Shape[1]
 		} else if len(shape) != 1 || a.Len() != shape[0] {
-			err = fmt.Errorf("%s: %s is of shape %s; write the model by zlpr train", path, key, array.ShapeString(a.Shape))
+			err = array.Faultf(path, "%s is of shape %s; write the model by zlpr train", quoted(key), array.ShapeString(a.Shape))
 		}
 		return append([]float64(nil), array.All[float64](a)...)
 	}
@@ -142,6 +151,9 @@ func openModel(path string) (*model, error) {
 	m.b = read("b", m.classes)
 	if z.Has("scale") {
 		m.mean, m.scale = read("mean", m.features), read("scale", m.features)
+	}
+	if err == nil && (m.features == 0 || m.classes == 0) {
+		err = array.Faultf(path, "a model of %d features and %d classes; write it by zlpr train", m.features, m.classes)
 	}
 	return m, err
 }

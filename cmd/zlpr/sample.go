@@ -16,6 +16,7 @@ import (
 )
 
 type sampleFlags struct {
+	readFlags
 	scores string
 	k      int
 	draws  int
@@ -24,8 +25,6 @@ type sampleFlags struct {
 	padded bool
 	seed   uint64
 	out    string
-
-	set func(name string) bool // whether a flag was set
 }
 
 func newSample(s *session) *cobra.Command {
@@ -56,7 +55,7 @@ of shape rows × draws × k, filled up with -1.`,
 // table is the flags of sample.
 func (f *sampleFlags) table() flagTable {
 	*f = sampleFlags{draws: 1, law: "subset", seed: 1}
-	return flagTable{
+	return append(flagTable{
 		{name: "scores", to: &f.scores, file: input, doc: "scores `file` (default: the first rows of the embedded sample)"},
 		{name: "k", to: &f.k, doc: "number of classes of a subset"},
 		{name: "draws", to: &f.draws, doc: "number of subsets of a row"},
@@ -65,7 +64,7 @@ func (f *sampleFlags) table() flagTable {
 		{name: "s0", to: &f.s0, uses: []use{{"--padded", func() bool { return f.padded }}}, doc: "threshold, with --padded"},
 		{name: "seed", to: &f.seed, doc: "seed of the random numbers; row r draws by (seed, r)"},
 		{name: "out", to: &f.out, file: output, ends: []string{".npy"}, doc: "write the subsets to this .npy `file`"},
-	}
+	}, f.readFlags.table(false)...)
 }
 
 var laws = []string{"subset", "plackett-luce"}
@@ -86,18 +85,24 @@ func (f *sampleFlags) check() error {
 }
 
 func runSample(s *session, f *sampleFlags) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
 	e := &evaluation{}
 	var err error
 	rows := 10
 	if f.scores == "" {
 		err = openSample(e)
-	} else if e.scores, err = openScores(f.scores); err == nil {
+	} else if e.scores, err = f.openScores(f.scores); err == nil {
 		rows = e.scores.rows()
 	}
 	if err != nil {
 		return err
 	}
 	defer e.scores.Close()
+	if err := f.end(); err != nil {
+		return err
+	}
 	n := e.scores.classes()
 	if rows == 0 || n == 0 {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", quoted(e.scores.name), rows, n)

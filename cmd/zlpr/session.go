@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // A session is one run of the command: what it writes, and how it ends.
@@ -35,7 +37,7 @@ func (s *session) run(args []string) int {
 	root.SetArgs(args)
 	root.SetOut(helpWriter{s.stdout})
 	root.SetErr(s.stderr)
-	err := root.ExecuteContext(context.Background())
+	err := array.Guard(func() error { return root.ExecuteContext(context.Background()) })
 	if err == nil {
 		err = s.stdout.(*checkedWriter).err // of help, whose errors cobra does not look at
 	}

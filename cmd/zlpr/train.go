@@ -36,8 +36,6 @@ type trainFlags struct {
 	workers           int
 	json              bool
 	standardMean, std []float64
-
-	set func(name string) bool // whether a flag was set
 }
 
 var trainLosses = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded"}
@@ -90,7 +88,7 @@ func (f *trainFlags) table() flagTable {
 	f.loss, f.l2, f.tolerance, f.iterations, f.workers = "zlpr", 1e-5, defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
 	features := []use{withFlag("x", &f.x), withFlag("x-csr", &f.csr)}
 	npz := []string{".npz"}
-	return append(f.featureFlags.table(), flagTable{
+	return slices.Concat(f.featureFlags.table(), flagTable{
 		{name: "y", to: &f.y, file: input, uses: features, doc: "labels `file`, rows × classes"},
 		{name: "split", to: &f.split, file: input, uses: features, doc: "split `file`: 0 train row, 1 test row (default: all are train rows)"},
 		{name: "source", to: &f.source, file: input, uses: []use{{"training without --x", func() bool { return f.x == "" && f.csr == "" }}},
@@ -110,16 +108,16 @@ func (f *trainFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}...)
+	}, f.readFlags.table(true))
 }
 
 // table is the flags that say where features are.
 func (f *featureFlags) table() flagTable {
-	counted := []use{withFlag("x-csr", &f.csr), {"--x of text", func() bool { return f.x != "" && !f.isDense() }}}
+	counted := []use{withFlag("x-csr", &f.csr), withFlag("x", &f.x)}
 	return flagTable{
 		{name: "x", to: &f.x, file: input, doc: "features `file`, rows × features"},
 		{name: "x-csr", to: &f.csr, file: input, list: true, doc: "features as `indptr.npy,indices.npy,data.npy`"},
-		{name: "features", to: &f.features, uses: counted, doc: "number of features, with --x-csr"},
+		{name: "features", to: &f.features, uses: counted, doc: "number of features, with --x-csr or text"},
 	}
 }
 
@@ -142,8 +140,14 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.begin(); err != nil {
+		return err
+	}
 	d, err := f.openDataset(ctx)
 	if err != nil {
+		return err
+	}
+	if err := f.end(); err != nil {
 		return err
 	}
 	if f.standardize {
@@ -198,7 +202,7 @@ func (f *trainFlags) check() error {
 		return unknownLoss(f.loss, trainLosses)
 	case f.x != "" && f.csr != "":
 		return usagef("--x and --x-csr exclude each other")
-	case (f.x != "" || f.csr != "") && f.y == "" && f.isDense():
+	case f.csr != "" && f.y == "":
 		return usagef("give the labels of the features by --y")
 	case !(f.l2 >= 0) || f.l2 > 1e300:
 		return usagef("--l2 %v: a number of at least 0, and at most 1e300", f.l2)

@@ -2,8 +2,13 @@
 // in CSV. Reading needs constant memory: files are mapped, and what must be
 // decompressed or parsed goes through an unnamed temporary file once it is long.
 //
-// The npyio modules read whole arrays of at most two dimensions, and no
-// float16; so this package parses the headers itself.
+// An Input is a file that the user named, with the format that its first bytes
+// tell (input.go); a reader for each format makes an Array of it (npy.go,
+// npz.go, csv.go). All of an array's elements are got by way of bytes: a type
+// of elements, a format of files, or an array in several files needs to be
+// known nowhere else. What a file may make us allocate stands in limits.go, how
+// messages name it in fault.go, and what happens when it becomes shorter in
+// guard.go.
 package array
 
 import (
@@ -11,6 +16,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"unsafe"
 )
 
@@ -124,8 +130,9 @@ type Number interface {
 }
 
 // Read returns the elements from to to-1, where they lie if that is possible,
-// else converted in dst, which grows as needed. Numbers that T cannot hold
-// become what Go's conversions make of them.
+// else converted in dst, which grows as needed. T holds what it reads, but for
+// rounding to a floating-point type: integers are read by Integers where they
+// might not fit.
 func Read[T Number](a *Array, dst []T, from, to int) []T {
 	if v, ok := View[T](a, from, to); ok {
 		return v
@@ -188,6 +195,87 @@ func Read[T Number](a *Array, dst []T, from, to int) []T {
 // All returns all elements as T.
 func All[T Number](a *Array) []T { return Read[T](a, nil, 0, a.Len()) }
 
+// An ElementError is an element that cannot be read as what it is to be.
+type ElementError struct {
+	Index int    // of the element, in C order
+	Value string // of it
+}
+
+func (e *ElementError) Error() string {
+	return fmt.Sprintf("element %d: %s is no integer that fits", e.Index, e.Value)
+}
+
+// Integers returns the elements from to to-1 as integers, where they lie if
+// that is possible, else in dst, which grows as needed. One that T cannot hold
+// is an *ElementError, never cut; so is one of an array of another type.
+func Integers[T int32 | int64](a *Array, dst []T, from, to int) ([]T, error) {
+	var narrow T
+	switch size := unsafe.Sizeof(narrow); {
+	case a.Type.IsFloat():
+		if from == to {
+			return dst[:0], nil
+		}
+		return nil, &ElementError{from, a.Format(from)}
+	case a.Type == Uint64, a.Type == Int64 && size < 8, a.Type == Uint32 && size < 8:
+		if cap(dst) < to-from {
+			dst = make([]T, to-from)
+		}
+		dst = dst[:to-from]
+		wide := Read[int64](a, nil, from, to)
+		for i, v := range wide {
+			if dst[i] = T(v); int64(dst[i]) != v || v < 0 && a.Type == Uint64 {
+				return nil, &ElementError{from + i, a.Format(from + i)}
+			}
+		}
+		return dst, nil
+	}
+	return Read(a, dst, from, to), nil
+}
+
+// As returns the integers of a as an array of type T: a itself, if it has that
+// type and suits this machine, else a copy. One that T cannot hold is an
+// *ElementError. Close releases both.
+func As[T int32 | int64](a *Array) (*Array, error) {
+	if _, ok := View[T](a, 0, a.Len()); ok {
+		return a, nil
+	}
+	b := NewBuilder[T](a.Name)
+	defer b.Discard()
+	const step = 1 << 16
+	buffer := make([]T, 0, step)
+	for from := 0; from < a.Len(); from += step {
+		block, err := Integers(a, buffer, from, min(from+step, a.Len()))
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range block {
+			if err := b.Append(v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c, err := b.Array(a.Shape)
+	if err == nil {
+		c.close = append(c.close, a.Close)
+	}
+	return c, err
+}
+
+// Format returns an element as text.
+func (a *Array) Format(i int) string {
+	switch {
+	case a.Type == Bool:
+		return strconv.FormatBool(Read[int32](a, nil, i, i+1)[0] != 0)
+	case a.Type == Uint64:
+		return strconv.FormatUint(uint64(Read[int64](a, nil, i, i+1)[0]), 10)
+	case a.Type == Float64:
+		return strconv.FormatFloat(Read[float64](a, nil, i, i+1)[0], 'g', -1, 64)
+	case a.Type.IsFloat():
+		return strconv.FormatFloat(Read[float64](a, nil, i, i+1)[0], 'g', -1, 32)
+	}
+	return strconv.FormatInt(Read[int64](a, nil, i, i+1)[0], 10)
+}
+
 // Rows returns the number of rows and columns: the last axis is the columns,
 // all others are the rows.
 func (a *Array) Rows() (rows, cols int) {
@@ -197,6 +285,12 @@ func (a *Array) Rows() (rows, cols int) {
 	last := len(a.Shape) - 1
 	return product(a.Shape[:last]), a.Shape[last]
 }
+
+// Dims is Rows, for what takes other sources of rows too.
+func (a *Array) Dims() (rows, cols int) { return a.Rows() }
+
+// DType returns the type of the elements.
+func (a *Array) DType() DType { return a.Type }
 
 // Describe returns the type and the shape, for messages.
 func (a *Array) Describe() string {

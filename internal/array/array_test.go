@@ -187,7 +187,7 @@ func TestSpill(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NotNil(t, s.file)
-	a, err := s.array("x", func(a *Array, b []byte) error {
+	a, err := s.array(func(a *Array, b []byte) error {
 		a.Type, a.Shape, a.data = Uint8, []int{len(b)}, b
 		return nil
 	})

@@ -8,8 +8,11 @@ import (
 )
 
 // mapFile reads a file into memory, where files cannot be mapped.
-func mapFile(f *os.File, size int64) (data []byte, unmap func() error, err error) {
+func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() error, err error) {
 	data, err = io.ReadAll(io.NewSectionReader(f, 0, size))
+	if err == nil && int64(len(data)) < size {
+		err = errShorter(int64(len(data)), size)
+	}
 	return data, nil, err
 }
 

@@ -8,15 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapFile maps a file into memory, to be read.
-func mapFile(f *os.File, size int64) (data []byte, unmap func() error, err error) {
-	if size == 0 {
-		return nil, nil, nil
+// mapFile maps the first size bytes of a file into memory, to be read.
+func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() error, err error) {
+	n, err := toInt(size)
+	if err != nil || n == 0 {
+		return nil, nil, err
 	}
-	data, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+	data, err = unix.Mmap(int(f.Fd()), 0, n, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, nil, &os.PathError{Op: "map", Path: f.Name(), Err: err}
+		return nil, nil, &os.PathError{Op: "map", Path: name, Err: err}
 	}
+	register(name, data)
 	return data, func() error { return unix.Munmap(data) }, nil
 }
 

@@ -5,7 +5,7 @@ import "slices"
 // rewrite replaces the data, as the header h describes them, by little-endian
 // ones in C order: in memory, or in a temporary file where they are long.
 func (a *Array) rewrite(h *header) error {
-	var s spill
+	s := spill{name: a.Name}
 	defer s.discard()
 	size, from := h.dtype.Size(), a.data
 	place := newPlaces(h)

@@ -2,15 +2,15 @@ package array
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 )
-
-// spillSize is how much is kept in memory before a temporary file is made.
-const spillSize = 32 << 20
 
 // A spill takes data of unknown length: short ones stay in memory, long ones go
 // to a temporary file without a name.
 type spill struct {
+	name   string // of the file that the data are from, for messages
 	buffer bytes.Buffer
 	file   *os.File
 	size   int64
@@ -24,18 +24,31 @@ func (s *spill) Write(p []byte) (int, error) {
 		}
 		f, err := os.CreateTemp("", "zlpr-*")
 		if err != nil {
-			return 0, err
+			return 0, s.failed(err)
 		}
 		os.Remove(f.Name()) // where the system lets us; else discard does it
 		s.file = f
 		if _, err := f.Write(s.buffer.Bytes()); err != nil {
-			return 0, err
+			return 0, s.failed(err)
 		}
 		s.buffer = bytes.Buffer{}
 	}
 	n, err := s.file.Write(p)
 	s.size += int64(n)
-	return n, err
+	if err != nil {
+		return n, s.failed(err)
+	}
+	return n, nil
+}
+
+// failed says what an error of the temporary file means for the user.
+func (s *spill) failed(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return Named(s.name, fmt.Errorf("no room in %s for its numbers, which must be rewritten there: %w; set TMPDIR to a directory with more room",
+		Quote(os.TempDir()), err))
 }
 
 // discard closes the temporary file.
@@ -49,14 +62,14 @@ func (s *spill) discard() {
 // bytes returns what was written, and how to release it if it is mapped.
 func (s *spill) bytes() (data []byte, unmap func() error, err error) {
 	if s.file != nil {
-		return mapFile(s.file, s.size)
+		return mapFile(s.name, s.file, s.size)
 	}
 	return s.buffer.Bytes(), nil, nil
 }
 
 // array makes an array of what was written; interpret says what it is.
-func (s *spill) array(name string, interpret func(*Array, []byte) error) (*Array, error) {
-	a := &Array{Name: name}
+func (s *spill) array(interpret func(*Array, []byte) error) (*Array, error) {
+	a := &Array{Name: s.name}
 	data, unmap, err := s.bytes()
 	if err != nil {
 		return nil, err

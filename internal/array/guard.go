@@ -1,0 +1,76 @@
+package array
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"unsafe"
+)
+
+// A mapping is a file that lies in memory: reading it faults where the file
+// became shorter meanwhile.
+type mapping struct {
+	name       string // of the file, as the user wrote it
+	start, end uintptr
+}
+
+// mappings are the files that are mapped, or were: a fault finds its file among
+// them, the last ones first, though deferred functions may have closed it.
+var mappings struct {
+	sync.Mutex
+	list []mapping
+}
+
+// register notes a mapping.
+func register(name string, data []byte) {
+	const most = 1 << 10
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	mappings.Lock()
+	defer mappings.Unlock()
+	if len(mappings.list) == most {
+		mappings.list = slices.Delete(mappings.list, 0, most/2)
+	}
+	mappings.list = append(mappings.list, mapping{name, start, start + uintptr(len(data))})
+}
+
+// Guard calls f, which may read arrays. Where a file that is mapped became
+// shorter, or its disk failed, this is an error that names the file instead of
+// the end of the process. Every goroutine that reads arrays needs one.
+func Guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		fault, ok := p.(interface{ Addr() uintptr })
+		if !ok {
+			panic(p)
+		}
+		if err = faultError(fault.Addr()); err == nil {
+			panic(p) // not of a file: a fault of ours
+		}
+	}()
+	return f()
+}
+
+// faultError returns the error of a fault at that address, nil if no file lies
+// there.
+func faultError(addr uintptr) error {
+	mappings.Lock()
+	defer mappings.Unlock()
+	for _, m := range slices.Backward(mappings.list) {
+		if m.start <= addr && addr < m.end {
+			return Faultf(m.name, "cannot be read from byte %d on: the file became shorter, or its disk failed; "+
+				"start again when the file is complete", addr-m.start)
+		}
+	}
+	return nil
+}
+
+// errShorter is the error of a stream that ends before the file did when it was
+// opened.
+func errShorter(have, size int64) error {
+	return fmt.Errorf("ends after %d of %d bytes: the file became shorter; start again when it is complete", have, size)
+}

@@ -1,0 +1,214 @@
+package array
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A Format is what the first bytes of a file tell.
+type Format uint8
+
+const (
+	NPY  Format = iota // an array
+	Zip                // an archive of arrays, .npz
+	Text               // numbers in text
+)
+
+// An Input is a file that the user named, or what a compressed one unpacks to.
+type Input struct {
+	Name   string // as the user wrote it
+	Format Format
+
+	file   *os.File
+	size   int64 // of a regular file, else -1
+	packed bool  // whether it is compressed
+	read   *counter
+	r      *bufio.Reader
+}
+
+// OpenInput opens a file and looks at how it begins.
+func OpenInput(name string) (*Input, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, Named(name, err)
+	}
+	in := &Input{Name: name, file: f}
+	if err := in.recognise(); err != nil {
+		f.Close()
+		return nil, Named(name, err)
+	}
+	return in, nil
+}
+
+// Close closes the file. Arrays that were opened stay.
+func (in *Input) Close() error { return in.file.Close() }
+
+// headSize is how many of its first bytes tell what a file is.
+const headSize = 512
+
+// recognise sets the format.
+func (in *Input) recognise() error {
+	info, err := in.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return errors.New("is a directory")
+	}
+	if in.size = -1; info.Mode().IsRegular() {
+		in.size = info.Size()
+	}
+	in.read = &counter{r: in.file, size: in.size}
+	in.r = bufio.NewReaderSize(in.read, 1<<16)
+	head, err := in.peek()
+	if err != nil {
+		return err
+	}
+	var unpack io.Reader
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		if unpack, err = gzip.NewReader(in.r); err != nil {
+			return damagedGzip(err)
+		}
+	case bytes.HasPrefix(head, []byte("BZh")) && len(head) > 9 && string(head[4:10]) == "1AY&SY":
+		unpack = bzip2.NewReader(in.r)
+	}
+	if unpack != nil {
+		in.packed, in.r = true, bufio.NewReaderSize(unpack, 1<<16)
+		if head, err = in.peek(); err != nil {
+			return err
+		}
+	}
+	in.Format, err = formatOf(head)
+	if err == nil && in.Format == Zip && (in.packed || in.size < 0) {
+		err = errors.New("an .npz file cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
+	}
+	if in.Format == Text {
+		if ext := in.Ext(); ext == ".npy" {
+			err = errNotNPY
+		} else if ext == ".npz" {
+			err = errNotNPZ
+		}
+	}
+	return err
+}
+
+// peek returns the first bytes.
+func (in *Input) peek() ([]byte, error) {
+	head, err := in.r.Peek(headSize)
+	if err == io.EOF {
+		err = nil
+	}
+	return head, unpackError(err)
+}
+
+// Ext returns the ending of the name, in small letters, without that of a
+// compression.
+func (in *Input) Ext() string {
+	name := strings.ToLower(in.Name)
+	if in.packed {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".bz2")
+	}
+	return filepath.Ext(name)
+}
+
+// Read reads what the file contains, unpacked. It ends with an error where a
+// file is shorter than it was when it was opened.
+func (in *Input) Read(p []byte) (int, error) {
+	n, err := in.r.Read(p)
+	return n, unpackError(err)
+}
+
+// Peek returns the next n bytes without reading them, fewer if there are no
+// more.
+func (in *Input) Peek(n int) []byte {
+	b, _ := in.r.Peek(n)
+	return b
+}
+
+// A counter counts the bytes of a file.
+type counter struct {
+	r       io.Reader
+	n, size int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.n += int64(n); err == io.EOF && c.n < c.size {
+		err = errShorter(c.n, c.size)
+	}
+	return n, err
+}
+
+// formatOf returns the format of a file that begins so, or says what the file
+// is instead.
+func formatOf(head []byte) (Format, error) {
+	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
+	convert := func(what, how string) (Format, error) {
+		return Text, fmt.Errorf("%s, which is not read; %s and write it with numpy.save", what, how)
+	}
+	switch {
+	case isNPY(head):
+		return NPY, nil
+	case begins("PK\x03\x04"), begins("PK\x05\x06"):
+		return Zip, nil
+	case begins("\x89HDF\r\n"):
+		return convert("an HDF5 file", "read it in Python with h5py")
+	case begins("PAR1"):
+		return convert("a Parquet file", "read it in Python with pyarrow")
+	case begins("ARROW1"):
+		return convert("an Arrow file", "read it in Python with pyarrow")
+	case begins("\x28\xb5\x2f\xfd"):
+		return Text, errors.New("compressed by zstd, which is not read; unpack it first: unzstd")
+	case begins("\xfd7zXZ"):
+		return Text, errors.New("compressed by xz, which is not read; unpack it first: unxz")
+	case begins("\xff\xfe"), begins("\xfe\xff"):
+		return Text, errors.New("text in UTF-16; save it as UTF-8")
+	case bytes.IndexByte(head, 0) >= 0:
+		return Text, fmt.Errorf("no format that is read: it begins with %q; write it with numpy.save", head[:min(8, len(head))])
+	}
+	return Text, nil
+}
+
+// unpackError says what an error of a decompressor means.
+func unpackError(err error) error {
+	var structural bzip2.StructuralError
+	switch {
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &structural):
+		return fmt.Errorf("damaged: %w; compress it again", err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("truncated; compress it again")
+	}
+	return err
+}
+
+func damagedGzip(err error) error {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return unpackError(err)
+}
+
+// Split cuts "file.npz:key" into its parts. A file that has the whole name is
+// taken as it stands.
+func Split(name string) (path, key string) {
+	if _, err := os.Stat(name); err == nil {
+		return name, ""
+	}
+	i := strings.LastIndex(name, ":")
+	if i <= 1 { // none, or that of a drive
+		return name, ""
+	}
+	if _, err := os.Stat(name[:i]); err == nil || strings.HasSuffix(strings.ToLower(name[:i]), ".npz") {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
+}

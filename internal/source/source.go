@@ -1,0 +1,141 @@
+// Package source opens the files of numbers that users name, whatever format
+// they are in: it recognises arrays, archives, sparse matrices, CSV and lists of
+// labels and features by their content and, where that does not tell, by their
+// names. A format, or files that stand for one, are added here.
+package source
+
+import (
+	"fmt"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/sparse"
+)
+
+// A Source has rows of numbers: an *array.Array or a *sparse.Matrix.
+type Source interface {
+	Dims() (rows, cols int)
+	DType() array.DType
+	Describe() string // type and shape, for messages
+	Close() error
+}
+
+// A Use is what a file is read for.
+type Use uint8
+
+const (
+	Numbers  Use = iota // an array, or a matrix of numbers
+	Features            // the same, with labels in lists of both
+	Labels              // zeros and ones, or lists of those that are one
+)
+
+// Options say how files are read where they do not tell.
+type Options struct {
+	Separator byte         // of CSV; 0: as its first lines tell
+	Header    array.Choice // whether CSV has a heading
+	Index     array.Choice // whether the first column of CSV is an index
+	OneBased  bool         // whether labels and features of lists count from 1
+	Warn      func(message string)
+
+	CSV, Lists bool // whether a file of that kind was opened
+}
+
+func (o *Options) warn(format string, args ...any) {
+	if o.Warn != nil {
+		o.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+// Open opens a file for some use. Where the file does not say how many columns
+// there are, as lists may not, there are cols of them; -1: as many as occur. A
+// place that a sparse matrix lists twice has the sum of its entries, for labels
+// it is an error.
+func (o *Options) Open(name string, use Use, cols int) (Source, error) {
+	s, _, err := o.OpenBoth(name, use, cols)
+	return s, err
+}
+
+// OpenBoth is Open, and returns the labels that stand in the same lists as
+// features, else nil.
+func (o *Options) OpenBoth(name string, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
+	path, key := array.Split(name)
+	in, err := array.OpenInput(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer in.Close()
+	repeated := sparse.Sum
+	if use == Labels {
+		repeated = sparse.Refuse
+	}
+	switch {
+	case in.Format == array.Zip && key == "":
+		z, err := in.Archive()
+		if err != nil {
+			return nil, nil, err
+		}
+		if sparse.Is(z) {
+			m, err := sparse.Open(path, z, repeated)
+			if err != nil {
+				return nil, nil, err
+			}
+			return m, nil, nil
+		}
+	case in.Format == array.Text && key == "":
+		if isLists(in.Peek(peekSize), in.Ext(), use) {
+			return o.openLists(in, use, cols)
+		}
+		o.CSV = true
+	}
+	a, err := in.Array(key, array.CSVOptions{Separator: o.Separator, Header: o.Header, Index: o.Index, Warn: o.Warn})
+	if err != nil {
+		return nil, nil, err
+	}
+	return a, nil, nil
+}
+
+// openLists opens lists of labels and features.
+func (o *Options) openLists(in *array.Input, use Use, cols int) (Source, *sparse.Matrix, error) {
+	o.Lists = true
+	t := sparse.TextOptions{Classes: -1, Features: cols, OneBased: o.OneBased}
+	if use == Labels {
+		t = sparse.TextOptions{Classes: cols, Features: -1, OneBased: o.OneBased, Labels: true}
+	}
+	text, err := sparse.ReadText(in, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text.Blank > 0 {
+		o.warn("%s: %d blank lines are no rows; a first line with the sizes makes them rows", array.Quote(in.Name), text.Blank)
+	}
+	var labels *sparse.Matrix
+	switch use {
+	case Labels:
+		if labels, err = text.LabelMatrix(cols); err != nil {
+			return nil, nil, err
+		}
+	case Features:
+		if labels = text.Y; len(labels.Indices) == 0 && text.Sizes != 3 {
+			labels.Close()
+			labels = nil
+		}
+	default:
+		text.Y.Close()
+	}
+	if labels != nil && !o.OneBased && labels.FromOne() {
+		o.warn("%s: no row has label 0: if labels count from 1, say --one-based", array.Quote(in.Name))
+	}
+	if use == Labels {
+		return labels, nil, nil
+	}
+	return text.X, labels, nil
+}
+
+// Check is an error if rows of a sparse matrix are too long to be kept in
+// memory, as scores are, for what its file lists.
+func Check(name string, s Source) error {
+	m, ok := s.(*sparse.Matrix)
+	if !ok || array.Justified(float64(m.Cols), float64(len(m.Indices)+m.Rows)) {
+		return nil
+	}
+	return array.Faultf(name, "%d columns, of which only %d entries are listed, are too many; leave out columns that no row lists", m.Cols, len(m.Indices))
+}
