@@ -133,6 +133,17 @@ func (f *neonFile) newLabel(name string) string {
 	return fmt.Sprintf("%s%d", name, f.labels)
 }
 
+// aside returns what emit emits, and leaves it out.
+func (f *neonFile) aside(emit func()) string {
+	text := f.text.String()
+	f.text.Reset()
+	emit()
+	code := f.text.String()
+	f.text.Reset()
+	f.text.WriteString(text)
+	return code
+}
+
 // comment explains the instructions that follow.
 func (f *neonFile) comment(text string) { fmt.Fprintf(&f.text, "\t// %s\n", text) }
 

@@ -6,11 +6,12 @@ func neonAccumulate(v *neonVec) {
 		"adds x[i·stride+j] to dst[i·dstStride+j].",
 	)
 	dst, old, x := v.output("dst", "dstStride"), v.input("dst", "dstStride"), v.input("x", "stride")
-	newNeonRowLoop(v, dst, old, x).run(func() {}, func(pairs []pair) {
-		a, b := v.loadTerms(old, pairs), v.loadTerms(x, pairs)
+	l := newNeonLoop(v, 2, dst, old, x)
+	l.run(func() {}, func(t neonTurn) {
+		a, b := l.loadTurn(old, t), l.loadTurn(x, t)
 		for i := range a {
 			v.add(a[i], b[i], a[i])
 		}
-		v.storeTerms(dst, pairs, a)
+		l.storeTurn(dst, t, a)
 	}, func() {})
 }

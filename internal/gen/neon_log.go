@@ -26,32 +26,19 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 		hi, lo = v.input("hi", ""), v.input("lo", "")
 		streams = append(streams, hi, lo)
 	}
-	l := newNeonVectorLoop(v, streams...)
+	l := newNeonVectorLoop(v, 1, streams...)
 	g := newNeonLogarithms(v, true)
 
-	l.row(func(pairs []pair) {
-		load := func(s *stream, terms []term) (r []*vecReg) {
-			for _, t := range terms {
-				r = append(r, v.inRegister(s.place(t)))
-			}
-			return r
+	l.run(func() {}, func(t neonTurn) {
+		var r neonReduced
+		if plus1 {
+			r = g.reduce1p(l.loadTurn(x, t))
+		} else {
+			r = g.reduce(l.loadTurn(hi, t), l.loadTurn(lo, t), nil)
 		}
-		for all := terms(pairs); len(all) > 0; all = all[2:] {
-			var r neonReduced
-			if plus1 {
-				r = g.reduce1p(load(x, all[:2]))
-			} else {
-				r = g.reduce(load(hi, all[:2]), load(lo, all[:2]), nil)
-			}
-			v.free(r.inverse...)
-			log := g.log(r)
-			for j, t := range all[:2] {
-				v.store(log[j], dst.place(t))
-			}
-			v.free(log...)
-		}
-	})
-	v.op("RET")
+		v.free(r.inverse...)
+		l.storeTurn(dst, t, g.log(r))
+	}, func() {})
 }
 
 // A neonConstant is a constant in a register, or in memory where there are no

@@ -10,27 +10,20 @@ func neonMaximum(v *neonVec) {
 	)
 	out := v.param("max")
 	x := v.input("x", "stride")
-	l := newNeonRowLoop(v, x)
+	l := newNeonLoop(v, 2, x)
 	v.loadConstants()
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
 	canonical := v.inRegister(v.constant(math.Float64frombits(0x7ff8 << 48)))
-	var acc []*vecReg
-	for range neonRegs {
-		acc = append(acc, v.reg())
-	}
+	l.fill = infinity
+	acc := v.regs(neonRegs)
 
 	l.run(func() {
 		for _, a := range acc {
 			v.copy(infinity, a)
 		}
-	}, func(pairs []pair) {
+	}, func(t neonTurn) {
 		// A NaN stays in acc.
-		for i, r := range v.loadTerms(x, pairs) {
-			if k := terms(pairs)[i].mask; k != nil {
-				m := v.inRegister(k.(address))
-				v.keepOr(m, infinity, r)
-				v.free(m)
-			}
+		for i, r := range l.loadTurn(x, t) {
 			v.max(r, acc[i], acc[i])
 		}
 	}, func() {

@@ -10,13 +10,13 @@ func neonOffset(v *neonVec) {
 	dst := v.output("dst", "dstStride")
 	x := v.input("x", "stride")
 	p := v.param("s")
-	l := newNeonRowLoop(v, dst, x)
+	l := newNeonLoop(v, 2, dst, x)
 	s := v.reg()
 
 	l.run(func() {
 		v.op("VLD1R.P", address{p, 8}, fmt.Sprintf("[%v]", s.d2()))
-	}, func(pairs []pair) {
-		r := v.loadTerms(x, pairs)
+	}, func(t neonTurn) {
+		r := l.loadTurn(x, t)
 		for i := range r {
 			if v.double() {
 				v.sub(r[i], s, r[i])
@@ -29,6 +29,6 @@ func neonOffset(v *neonVec) {
 			r[i] = v.narrow(low, high)
 			v.free(low, high)
 		}
-		v.storeTerms(dst, pairs, r)
+		l.storeTurn(dst, t, r)
 	}, func() {})
 }

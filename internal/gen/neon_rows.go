@@ -2,71 +2,28 @@ package gen
 
 import "fmt"
 
-// There are no masked loads and stores: the rest of a row, the elements after
-// its last group, is copied to a buffer in the kernel's frame, which has room
-// for two inputs. The outputs share the buffer of the first.
+// The frame of the kernels that run through rows: a buffer for the rests of rows,
+// then the accumulators that do not fit into the registers.
 const (
-	neonBuffer = 128
-	neonFrame  = 2 * neonBuffer
+	neonBuffer = 256
+	neonFrame  = neonBuffer + 256
 )
 
 // A stream is the rows of a matrix that a kernel reads or writes.
 type stream struct {
 	base   genReg // of the row
-	stride genReg // in bytes; 0 for a single row
-	at     genReg // of the group, or the buffers
-	disp   int    // of the buffer
+	at     genReg // of the group
+	stride string // the argument, in elements; none for a single row
+	ratio  int    // bytes for one of the group
 	output bool
-}
-
-// A neonLoop runs through the rows of a matrix and each row's groups.
-type neonLoop struct {
-	*neonVec
-	streams []*stream
-	single  bool   // one row
-	rows    genReg // rows left
-	groups  genReg // whole groups of a row
-	rest    genReg // bytes after them
-	buffer  genReg // for them
-	masks   []mask // of them
-}
-
-func newNeonRowLoop(v *neonVec, streams ...*stream) *neonLoop {
-	l := newNeonVectorLoop(v, streams...)
-	l.single = false
-	l.rows = v.param("rows")
-	return l
-}
-
-// newNeonVectorLoop returns the loop through one row.
-func newNeonVectorLoop(v *neonVec, streams ...*stream) *neonLoop {
-	l := &neonLoop{neonVec: v, streams: streams, single: true}
-	n := v.param("n")
-	l.groups, l.rest, l.buffer = v.gp(), v.gp(), v.gp()
-	v.op("LSR", imm(log2(2*v.elem.lanes)), n, l.groups)
-	v.op("LSL", imm(log2(v.size)), n, l.rest)
-	v.op("AND", imm(127), l.rest)
-	v.release(n)
-	v.op("MOVD", fmt.Sprintf("$rest-%d(SP)", neonFrame), l.buffer)
-	// The table is 128 bytes of ones, then 128 of zeros: at 128 - rest begin
-	// the masks of the group.
-	v.tailTable = true
-	table := v.gp()
-	v.op("MOVD", "$tail<>+128(SB)", table)
-	v.op("SUB", l.rest, table)
-	for i := range 2 * neonRegs {
-		l.masks = append(l.masks, address{table, 16 * i})
-	}
-	return l
+	// A padded stream has room for whole groups: the rest of its row is read and
+	// written in place.
+	padded bool
 }
 
 // input and output load the arguments of a stream.
 func (v *neonVec) input(base, stride string) *stream {
-	s := &stream{base: v.param(base), at: v.gp()}
-	if stride != "" {
-		s.stride = v.stride(stride)
-	}
-	return s
+	return &stream{base: v.param(base), at: v.gp(), stride: stride, ratio: 1}
 }
 
 func (v *neonVec) output(base, stride string) *stream {
@@ -75,123 +32,318 @@ func (v *neonVec) output(base, stride string) *stream {
 	return s
 }
 
-// stride loads a stride, in bytes.
-func (v *neonVec) stride(name string) genReg {
-	s := v.param(name)
-	v.op("LSL", imm(log2(v.size)), s)
+func (v *neonVec) padded(base, stride string) *stream {
+	s := v.input(base, stride)
+	s.padded = true
 	return s
 }
 
-// place returns the address of a term in the stream.
-func (s *stream) place(t term) address { return address{s.at, s.disp + 16*t.reg} }
+// place returns the address of a register of the group.
+func (s *stream) place(number int) address { return address{s.at, 16 * number} }
 
-// neonPairs returns the pairs of a group.
-func neonPairs(masks []mask) []pair {
-	var all []pair
-	for i := range neonRegs {
-		p := pair{{i, masks[i]}}
-		if j := i + neonRegs; j < len(masks) {
-			p = append(p, term{j, masks[j]})
+// A neonLoop runs through the rows of a matrix and each row's groups of 1, 2 or 4
+// virtual vectors.
+//
+// There are no masked loads and stores. The rest of a row, the elements after its
+// last group, is copied to the buffer, the streams are pointed at it, and the
+// loop takes one more turn; what that writes is copied back. Where the rest fills
+// only the first 1 or 2 vectors of a group, a turn of so many follows instead.
+//
+// A turn takes the registers of the virtual vectors in two halves. In a loop of
+// halves the code of the first serves both: all places move on by some bytes.
+type neonLoop struct {
+	*neonVec
+	vectors int // of a group
+	step    int // bytes from half to half, where these are a loop
+	streams []*stream
+	sides   []*neonSide
+	joined  bool             // the second side has the bits of both
+	each    func(whole bool) // follows every turn
+	fill    *vecReg          // what the rest is padded with
+
+	rows   genReg // rows left, unless there is only one
+	single bool
+	groups genReg // whole groups of a row
+	rest   genReg // bytes after them
+	left   genReg // halves or turns after this one; negative in the rest's
+	buffer genReg
+	acc    address  // the accumulators of the half
+	masks  genReg   // their table, once it is needed
+	late   []string // code that follows the loop
+}
+
+// A neonTurn is a half of a turn: registers of that many virtual vectors, those
+// of lanes of each.
+type neonTurn struct {
+	vectors int
+	lanes   []int
+	whole   bool // of all vectors of a group
+}
+
+// numbers returns the numbers in the group of the turn's registers, those of the
+// same lanes next to each other.
+func (t neonTurn) numbers() (all []int) {
+	for _, h := range t.lanes {
+		for k := range t.vectors {
+			all = append(all, k*neonRegs+h)
 		}
-		all = append(all, p)
 	}
 	return all
 }
 
-// run emits the loop: begin at the start of a row; body for two pairs of
-// registers at a time; end at the end of a row, and the return.
-func (l *neonLoop) run(begin func(), body func(pairs []pair), end func()) {
+// newNeonLoop returns the loop through the argument rows.
+func newNeonLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
+	l := newNeonVectorLoop(v, vectors, streams...)
+	l.single = false
+	l.rows = v.param("rows")
+	return l
+}
+
+// newNeonVectorLoop returns the loop through one row.
+func newNeonVectorLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
+	l := &neonLoop{neonVec: v, vectors: vectors, streams: streams, single: true}
+	l.groups, l.left, l.buffer = v.gp(), v.gp(), v.gp()
+	l.rest = v.param("n")
+	v.op("LSR", imm(log2(l.bytes()/v.size)), l.rest, l.groups)
+	v.op("LSL", imm(log2(v.size)), l.rest)
+	v.op("AND", imm(l.bytes()-1), l.rest)
+	v.op("MOVD", fmt.Sprintf("$frame-%d(SP)", neonFrame), l.buffer)
+	return l
+}
+
+// bytes is the size of a group.
+func (l *neonLoop) bytes() int { return 64 * l.vectors }
+
+// halves makes the two halves of a turn a loop. Those of step 16 have the
+// registers 0 and 2, and 1 and 3, of each virtual vector; those of step 32 have 0
+// and 1, and 2 and 3.
+func (l *neonLoop) halves(step int) {
+	l.step = step
+}
+
+// accumulators gives the loop accumulators in the frame, 32 bytes for a half.
+func (l *neonLoop) accumulators() {
+	l.acc = address{l.gp(), 0}
+	l.op("ADD", imm(neonBuffer), l.buffer, l.acc.base)
+}
+
+// withSides loads the arguments of the two sides and has their bits loaded.
+func (l *neonLoop) withSides() (pos, neg *neonSide) {
+	words := max(1, l.bytes()/l.size/32)
+	pos, neg = l.newSide("pos", words), l.newSide("neg", words)
+	l.sides = []*neonSide{pos, neg}
+	l.loadTests()
+	return pos, neg
+}
+
+// eitherSide returns the bits of both sides together, which take the place of
+// those of the negatives.
+func (l *neonLoop) eitherSide() *neonSide {
+	l.joined = true
+	return l.sides[1]
+}
+
+// run emits the loop: begin at the start of a row, body for the halves of a turn,
+// end at the end of a row, and the return.
+func (l *neonLoop) run(begin func(), body func(t neonTurn), end func()) {
 	row, last := l.newLabel("row"), l.newLabel("last")
-	l.op("CBZ", l.rows, last)
-	l.label(row)
+	if !l.single {
+		l.op("CBZ", l.rows, last)
+		l.label(row)
+	}
 	begin()
 	l.row(body)
-	for _, s := range l.streams {
-		l.op("ADD", s.stride, s.base)
-	}
 	end()
-	l.op("SUB", imm(1), l.rows)
-	l.op("CBNZ", l.rows, row)
-	l.label(last)
+	if !l.single {
+		by := l.gp()
+		for _, s := range l.streams {
+			if s.stride != "" {
+				l.advance(by, s.base, s.stride, l.size)
+			}
+		}
+		for _, s := range l.sides {
+			l.advance(by, s.base, "words", 8)
+		}
+		l.release(by)
+		l.op("SUB", imm(1), l.rows)
+		l.op("CBNZ", l.rows, row)
+		l.label(last)
+	}
 	l.op("RET")
+	for _, code := range l.late {
+		l.text.WriteString(code)
+	}
 }
 
 // row emits the loop through one row.
-func (l *neonLoop) row(body func(pairs []pair)) {
+func (l *neonLoop) row(body func(t neonTurn)) {
 	var (
-		group, rest = l.newLabel("group"), l.newLabel("rest")
-		half, done  = l.newLabel("half"), l.newLabel("done")
-		finish      = l.newLabel("finish")
-		none        = make([]mask, 2*neonRegs)
-		emit        = func(pairs []pair) { l.scope(func() { body(pairs) }) }
+		group, rest  = l.newLabel("group"), l.newLabel("rest")
+		copied, done = l.newLabel("copied"), l.newLabel("done")
+		last         = 1 // the steps of left in a turn
 	)
-	left := l.gp()
 	for _, s := range l.streams {
 		l.op("MOVD", s.base, s.at)
 	}
-	l.op("CBZ", l.groups, rest)
-	l.op("MOVD", l.groups, left)
-
-	l.label(group)
-	pairs := neonPairs(none)
-	emit(pairs[:2])
-	emit(pairs[2:])
-	for _, s := range l.streams {
-		l.op("ADD", imm(128), s.at)
+	for _, s := range l.sides {
+		l.op("MOVD", s.base, s.at)
 	}
-	l.op("SUB", imm(1), left)
-	l.op("CBNZ", left, group)
+	if l.step != 0 {
+		last = 2
+		l.op("LSL", imm(1), l.groups, l.left)
+		l.op("SUBS", imm(2), l.left)
+	} else {
+		l.op("SUBS", imm(1), l.groups, l.left)
+	}
+	l.op("BMI", rest)
+	l.label(group)
+	l.turn(l.vectors, body, copied)
+	l.op("TBZ", imm(63), l.left, group)
+	l.comment("the bit tells -last from the rest's -2·last")
+	l.op("TBZ", imm(log2(last)), l.left, copied)
 
 	l.label(rest)
 	l.op("CBZ", l.rest, done)
-	var at []genReg
-	inputs := 0
-	for _, s := range l.streams {
-		at = append(at, s.at)
-		s.at = l.buffer
-		if !s.output {
-			s.disp = neonBuffer * inputs
-			inputs++
-			l.copyRest(l.rest, 64, address{at[len(at)-1], 0}, address{l.buffer, s.disp})
+	l.copyIn()
+	l.op("MOVD", imm(-last), l.left)
+	var short []string
+	for n := 1; n < l.vectors; n *= 2 {
+		short = append(short, l.newLabel("short"))
+		l.op("CMP", imm(64*n), l.rest)
+		l.op("BLS", short[len(short)-1])
+	}
+	l.op("B", group)
+	for i, label := range short {
+		l.label(label)
+		l.turn(1<<i, body, copied)
+		if i+1 < len(short) {
+			l.op("B", copied)
 		}
 	}
-	if inputs*neonBuffer > neonFrame {
-		l.fail("the frame has no room for %d inputs", inputs)
-	}
-	l.op("CMP", imm(64), l.rest)
-	l.op("BLS", half)
-	pairs = neonPairs(l.masks)
-	emit(pairs[:2])
-	emit(pairs[2:])
-	l.op("B", finish)
-	// At most one virtual vector, at most half of it.
-	l.label(half)
-	pairs = neonPairs(l.masks[:neonRegs])
-	emit(pairs[:2])
-	l.op("CMP", imm(32), l.rest)
-	l.op("BLS", finish)
-	emit(pairs[2:])
-	l.label(finish)
-	for i, s := range l.streams {
-		s.at, s.disp = at[i], 0
-		if s.output {
-			l.copyRest(l.rest, 64, address{l.buffer, 0}, address{s.at, 0})
+	l.label(copied)
+	for _, s := range l.streams {
+		if s.output && !s.padded {
+			l.copyOut(s)
 		}
 	}
 	l.label(done)
-	l.release(left)
 }
 
-// copyRest copies the rest of a row, of less than twice most bytes.
-func (v *neonVec) copyRest(rest genReg, most int, from, to address) {
-	v.scope(func() {
-		src, dst := v.gp(), v.gp()
-		v.op("ADD", imm(from.disp), from.base, src)
-		v.op("ADD", imm(to.disp), to.base, dst)
-		q := v.regs(4)
-		for bytes := most; bytes >= v.size; bytes /= 2 {
-			skip := v.newLabel("skip")
-			v.op("TBZ", imm(log2(bytes)), rest, skip)
+// turn emits a turn of so many virtual vectors.
+func (l *neonLoop) turn(vectors int, body func(t neonTurn), end string) {
+	whole := vectors == l.vectors
+	for _, s := range l.sides {
+		s.load(min(4, l.bytes()/l.size/8))
+	}
+	if l.joined {
+		for i, w := range l.sides[1].words {
+			l.or(w, l.sides[0].words[i], w)
+		}
+	}
+	half := func(lanes ...int) {
+		l.scope(func() { body(neonTurn{vectors, lanes, whole}) })
+	}
+	moved := 0 // bytes that the places of streams have moved
+	if l.step == 0 {
+		half(0, 1)
+		if vectors == 1 && !whole {
+			l.op("CMP", imm(32), l.rest)
+			l.op("BLS", end)
+		}
+		half(2, 3)
+		if whole {
+			l.op("SUB", imm(1), l.left)
+		}
+	} else {
+		label := l.newLabel("half")
+		l.label(label)
+		if l.step == 16 {
+			half(0, 2)
+		} else {
+			half(0, 1)
+		}
+		for _, s := range l.streams {
+			l.op("ADD", imm(l.step), s.at)
+		}
+		l.moveHalf(1)
+		l.op("SUB", imm(1), l.left)
+		l.op("TBNZ", imm(0), l.left, label)
+		l.moveHalf(-2)
+		moved = 2 * l.step
+	}
+	if l.each != nil {
+		l.each(whole)
+	}
+	if whole {
+		for _, s := range l.streams {
+			l.op("ADD", imm(s.ratio*l.bytes()-moved), s.at)
+		}
+	}
+}
+
+// moveHalf moves the lanes' tests and the accumulators on by so many halves.
+func (l *neonLoop) moveHalf(by int) {
+	move := func(r genReg, bytes int) {
+		if by < 0 {
+			l.op("SUB", imm(-by*bytes), r)
+		} else {
+			l.op("ADD", imm(by*bytes), r)
+		}
+	}
+	if len(l.sides) > 0 {
+		move(l.tests, l.step)
+	}
+	if l.acc != (address{}) {
+		move(l.acc.base, 32)
+	}
+}
+
+// copyIn copies the rests of the inputs to the buffer, one after the other, and
+// points the streams at it: the outputs share the place of the first input.
+func (l *neonLoop) copyIn() {
+	disp := 0
+	for i := 0; l.fill != nil && i < l.bytes(); i += 32 {
+		l.storePair(l.fill, l.fill, address{l.buffer, i})
+	}
+	for _, s := range l.streams {
+		switch {
+		case s.padded:
+		case s.output:
+			l.op("MOVD", l.buffer, s.at)
+		default:
+			src, dst := l.endOf(s), l.gp()
+			l.op("ADD", imm(disp), l.buffer, s.at)
+			l.op("MOVD", s.at, dst)
+			l.copyRest(src, dst)
+			disp += l.bytes()
+		}
+	}
+	if disp > neonBuffer {
+		l.fail("the frame has no room for %d bytes", disp)
+	}
+}
+
+// copyOut copies the rest of an output from the buffer.
+func (l *neonLoop) copyOut(s *stream) {
+	src, dst := l.gp(), l.endOf(s)
+	l.op("MOVD", l.buffer, src)
+	l.copyRest(src, dst)
+}
+
+// endOf returns the place after the row's last whole group.
+func (l *neonLoop) endOf(s *stream) genReg {
+	r := l.gp()
+	l.op("ADD", fmt.Sprintf("%v<<%d", l.groups, log2(l.bytes())), s.base, r)
+	return r
+}
+
+// copyRest copies the rest of a row, and releases both pointers.
+func (l *neonLoop) copyRest(src, dst genReg) {
+	l.scope(func() {
+		q := l.regs(4)
+		for bytes := l.bytes() / 2; bytes >= l.size; bytes /= 2 {
+			skip := l.newLabel("skip")
+			l.op("TBZ", imm(log2(bytes)), l.rest, skip)
 			switch {
 			case bytes >= 16:
 				registers := min(4, bytes/16)
@@ -201,48 +353,75 @@ func (v *neonVec) copyRest(rest genReg, most int, from, to address) {
 				}
 				list += "]"
 				for range bytes / (16 * registers) {
-					v.op("VLD1.P", address{src, 16 * registers}, list)
-					v.op("VST1.P", list, address{dst, 16 * registers})
+					l.op("VLD1.P", address{src, 16 * registers}, list)
+					l.op("VST1.P", list, address{dst, 16 * registers})
 				}
 			case bytes == 8:
-				v.op("FMOVD.P", address{src, 8}, q[0])
-				v.op("FMOVD.P", q[0], address{dst, 8})
+				l.op("FMOVD.P", address{src, 8}, q[0])
+				l.op("FMOVD.P", q[0], address{dst, 8})
 			default:
-				v.op("FMOVS.P", address{src, 4}, q[0])
-				v.op("FMOVS.P", q[0], address{dst, 4})
+				l.op("FMOVS.P", address{src, 4}, q[0])
+				l.op("FMOVS.P", q[0], address{dst, 4})
 			}
-			v.label(skip)
+			l.label(skip)
 		}
-		v.release(src, dst)
 	})
+	l.release(src, dst)
 }
 
-// loadTerms returns the registers of two pairs of a stream, in the order of
-// terms.
-func (v *neonVec) loadTerms(s *stream, pairs []pair) []*vecReg {
-	var all []*vecReg
-	for range terms(pairs) {
-		all = append(all, v.reg())
+// loadTurn returns the registers of a turn of a stream, in the order of numbers.
+func (l *neonLoop) loadTurn(s *stream, t neonTurn) []*vecReg {
+	r := l.regs(len(t.numbers()))
+	for i, n := range t.numbers()[:t.vectors] {
+		l.loadPair(s.place(n), r[i], r[t.vectors+i])
 	}
-	for i, t := range pairs[0] {
-		v.loadPair(s.place(t), all[i], all[len(pairs[0])+i])
-	}
-	return all
+	return r
 }
 
-// storeTerms is the reverse of loadTerms.
-func (v *neonVec) storeTerms(s *stream, pairs []pair, r []*vecReg) {
-	for i, t := range pairs[0] {
-		v.storePair(r[i], r[len(pairs[0])+i], s.place(t))
+// storeTurn is the reverse of loadTurn.
+func (l *neonLoop) storeTurn(s *stream, t neonTurn, r []*vecReg) {
+	for i, n := range t.numbers()[:t.vectors] {
+		l.storePair(r[i], r[t.vectors+i], s.place(n))
 	}
 }
 
-// keep clears the lanes of a outside of the mask.
-func (v *neonVec) keep(k mask, a *vecReg) {
-	if k == nil {
+// maskRest has keep clear what lies beyond the row.
+func (l *neonLoop) maskRest() {
+	l.masks = l.gp()
+	l.tailTable = true
+	// The table is ones, then zeros, of one group each: at its middle less the
+	// bytes of the rest begin the masks.
+	l.op("MOVD", "$tail<>+128(SB)", l.masks)
+	l.op("SUB", l.rest, l.masks)
+}
+
+// keep clears the lanes beyond the row of registers of a turn. In the loop the
+// code for that lies behind it.
+func (l *neonLoop) keep(t neonTurn, registers []*vecReg) {
+	mask := func() {
+		for i, n := range t.numbers() {
+			m := l.inRegister(address{l.masks, 16 * n})
+			l.and(registers[i], m, registers[i])
+			l.free(m)
+		}
+	}
+	if !t.whole {
+		mask()
 		return
 	}
-	m := v.inRegister(k.(address))
-	v.and(a, m, a)
-	v.free(m)
+	there, back := l.newLabel("mask"), l.newLabel("masked")
+	l.op("TBNZ", imm(63), l.left, there)
+	l.label(back)
+	l.late = append(l.late, l.aside(func() {
+		l.label(there)
+		mask()
+		l.op("B", back)
+	}))
+}
+
+// advance moves r on by the argument of that name, in elements of size bytes;
+// it overwrites free.
+func (v *neonVec) advance(free, r genReg, name string, size int) {
+	v.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, v.args[name]), free)
+	v.op("ADD", fmt.Sprintf("%v<<%d", free, log2(size)), r)
 }

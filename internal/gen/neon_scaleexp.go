@@ -8,17 +8,18 @@ func neonScaleExp(v *neonVec) {
 	)
 	dst := v.output("dst", "dstStride")
 	x := v.input("x", "stride")
-	p, pStep := v.param("p"), v.stride("pStep")
+	p, pStep := v.param("p"), v.param("pStep")
 	// Three elements each: p += 3·pStep.
+	v.op("LSL", imm(log2(v.size)), pStep)
 	v.op("ADD", pStep.String()+"<<1", pStep)
-	l := newNeonRowLoop(v, dst, x)
+	l := newNeonLoop(v, 2, dst, x)
 	magic, low, factor := v.reg(), v.reg(), v.reg()
 	e := newNeonExponential(v, magic)
 
 	l.run(func() {
 		v.broadcasts(p, magic, low, factor)
-	}, func(pairs []pair) {
-		y := v.loadTerms(x, pairs)
+	}, func(t neonTurn) {
+		y := l.loadTurn(x, t)
 		var normal []*vecReg
 		for _, r := range y {
 			in := v.reg()
@@ -36,7 +37,7 @@ func neonScaleExp(v *neonVec) {
 		for i := range p {
 			v.and(p[i], normal[i], p[i])
 		}
-		v.storeTerms(dst, pairs, p)
+		l.storeTurn(dst, t, p)
 	}, func() {
 		v.op("ADD", pStep, p)
 	})

@@ -11,7 +11,7 @@ func neonSelectScale(v *neonVec) {
 	)
 	dst, w := v.output("dst", "dstStride"), v.input("w", "wStride")
 	fa, fb := v.param("fa"), v.param("fb")
-	l := newNeonRowLoop(v, dst, w)
+	l := newNeonLoop(v, 2, dst, w)
 	v.loadConstants()
 	least := coef.LeastExp32
 	if v.double() {
@@ -23,8 +23,8 @@ func neonSelectScale(v *neonVec) {
 	l.run(func() {
 		v.broadcasts(fa, negative)
 		v.broadcasts(fb, positive)
-	}, func(pairs []pair) {
-		r := v.loadTerms(w, pairs)
+	}, func(t neonTurn) {
+		r := l.loadTurn(w, t)
 		for _, x := range r {
 			above, below := v.reg(), v.reg()
 			v.atLeast(x, low, above)
@@ -38,7 +38,7 @@ func neonSelectScale(v *neonVec) {
 			v.mul(x, above, x)
 			v.free(above, below, kept)
 		}
-		v.storeTerms(dst, pairs, r)
+		l.storeTurn(dst, t, r)
 	}, func() {
 		v.op("ADD", imm(v.size), fa)
 		v.op("ADD", imm(v.size), fb)

@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
@@ -20,19 +19,21 @@ func neonBCEKernels(f *neonFile) {
 // A neonBCE emits one kernel, as a bce does. Two registers go through the
 // exponential together; the accumulators lie on the stack.
 type neonBCE struct {
-	*neonVec
+	*neonLoop
 	bceForm
 	grad bool
 
-	pos, neg             *neonSide
-	negWeight, posWeight genReg // of the group
+	x, dst               *stream
+	negWeight, posWeight *stream
+	pos                  *neonSide
+	either               *neonSide
 
 	low            *vecReg
 	factor, hi, lo *vecReg // of the row
 	e              *neonExponential
-	log            *neonLogarithms // float64
-	sum            *neonSelected
-	product        *neonProduct // float32 without weights
+	log            *neonLogarithms  // float64
+	sum            *neonAccumulator // float32: of the maxima
+	product        *neonAccumulator // float32 without weights
 }
 
 // A neonBCETerm is one register of elements.
@@ -44,44 +45,54 @@ type neonBCETerm struct {
 }
 
 func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
-	const (
-		bytes = 256 // of a group
-		// The stack: the rest of a row, then the accumulators.
-		stack = bytes + 128 + 64
-	)
 	name, signature, doc := form.signature(v.elem, grad)
-	v.loaded = false
-	v.function(name+v.bits+"NEON", signature, stack, doc)
-	b := &neonBCE{neonVec: v, bceForm: form, grad: grad}
-	sum, base, rows := v.param("sum"), v.param("x"), v.param("rows")
-	v.loadConstants()
-	bits := bytes / v.size // of a group
-	b.pos, b.neg = newNeonSides(v, max(1, bits/32))
-	x, groups, left, rest, buffer := v.gp(), v.gp(), v.gp(), v.gp(), v.gp()
-	n := v.param("n")
-	v.op("LSR", imm(log2(bits)), n, groups)
-	v.op("LSL", imm(log2(v.size)), n, rest)
-	v.release(n)
-	v.op("AND", imm(bytes-1), rest)
-	v.op("MOVD", fmt.Sprintf("$rest-%d(SP)", stack), buffer)
-	b.sum = &neonSelected{neonVec: v, stack: address{buffer, bytes}}
-	var products, block, p, dst, out genReg
+	v.kernel(name, signature, doc)
+	b := &neonBCE{bceForm: form, grad: grad, x: v.input("x", "stride")}
+	streams := []*stream{b.x}
+	if grad {
+		b.dst = v.output("dst", "dstStride")
+		streams = append(streams, b.dst)
+	}
+	if b.weighted {
+		b.negWeight, b.posWeight = v.padded("negWeight", ""), v.padded("posWeight", "")
+		streams = append(streams, b.negWeight, b.posWeight)
+	}
+	l := newNeonLoop(v, 4, streams...)
+	b.neonLoop = l
+	l.halves(16)
+	l.accumulators()
+	b.pos, _ = l.withSides()
+	b.either = l.eitherSide()
+	sum := v.param("sum")
+	b.sum = newNeonStackAccumulator(v, l.acc)
+	accumulators := []*neonAccumulator{b.sum}
+	var products, block genReg
+	const turns = coef.BCEBlock * 4 / 256 // of a block
 	if !v.double() && !b.weighted {
 		products, block = v.param("product"), v.gp()
-		b.product = &neonProduct{neonVec: v, stack: address{buffer, bytes + 128}}
+		b.product = newNeonStackAccumulator(v, l.acc.offset(128))
+		b.product.product = true
+		accumulators = append(accumulators, b.product)
+		l.each = func(whole bool) {
+			v.op("SUB", imm(1), block)
+			if whole {
+				more := v.newLabel("more")
+				v.op("CBNZ", block, more)
+				b.product.store(products)
+				b.product.clear()
+				v.op("MOVD", imm(turns), block)
+				v.label(more)
+			}
+		}
 	}
+	var p genReg
 	var params []*vecReg
 	if grad || b.shifted {
 		p = v.param("p")
 		params = v.regs(3)
 		b.factor, b.hi, b.lo = params[0], params[1], params[2]
 	}
-	if grad {
-		dst, out = v.param("dst"), v.gp()
-	}
-	if b.weighted {
-		b.negWeight, b.posWeight = v.gp(), v.gp()
-	}
+	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	v.free(high)
 	b.low = low
@@ -90,123 +101,42 @@ func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
 		b.log = newNeonLogarithms(v, false)
 	}
 
-	row, group, last := v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
-	partial, copied, done := v.newLabel("rest"), v.newLabel("copied"), v.newLabel("done")
-	v.op("CBZ", rows, last)
-	v.label(row)
-	b.sum.clear()
-	if b.product != nil {
-		b.product.clear()
-		v.op("MOVD", imm(bceBlockBytes/bytes), block)
-	}
-	if params != nil {
-		v.broadcasts(p, params...)
-		v.op("ADD", imm(3*v.size), p)
-	}
-	if b.weighted {
-		v.reload("negWeight", b.negWeight)
-		v.reload("posWeight", b.posWeight)
-	}
-	b.pos.begin()
-	b.neg.begin()
-	v.op("MOVD", base, x)
-	if grad {
-		v.op("MOVD", dst, out)
-	}
-	v.op("CBZ", groups, partial)
-	v.op("MOVD", groups, left)
-	v.label(group)
-	b.terms(x, out, 4)
-	v.op("ADD", imm(bytes), x)
-	if grad {
-		v.op("ADD", imm(bytes), out)
-	}
-	if b.weighted {
-		v.op("ADD", imm(bytes), b.negWeight)
-		v.op("ADD", imm(bytes), b.posWeight)
-	}
-	if b.product != nil {
-		more := v.newLabel("more")
-		v.op("SUB", imm(1), block)
-		v.op("CBNZ", block, more)
-		b.product.store(products)
-		v.op("MOVD", imm(bceBlockBytes/bytes), block)
-		v.label(more)
-	}
-	v.op("SUB", imm(1), left)
-	v.op("CBNZ", left, group)
-	v.label(partial)
-	v.op("CBZ", rest, done)
-	if b.product != nil {
-		v.op("SUB", imm(1), block)
-	}
-	v.copyRest(rest, 128, address{x, 0}, address{buffer, 0})
-	for _, vectors := range []int{1, 2} {
-		more := v.newLabel("more")
-		v.op("CMP", imm(64*vectors), rest)
-		v.op("BHI", more)
-		b.terms(buffer, buffer, vectors)
-		v.op("B", copied)
-		v.label(more)
-	}
-	b.terms(buffer, buffer, 4)
-	v.label(copied)
-	if grad {
-		v.copyRest(rest, 128, address{buffer, 0}, address{out, 0})
-	}
-	v.label(done)
-	if b.product != nil {
-		// Unless the last block is complete.
-		complete := v.newLabel("complete")
-		v.op("CMP", imm(bceBlockBytes/bytes), block)
-		v.op("BEQ", complete)
-		b.product.store(products)
-		v.label(complete)
-	}
-	b.sum.store(sum)
-	free := v.gp()
-	v.advance(free, base, "stride", v.size)
-	if grad {
-		v.advance(free, dst, "dstStride", v.size)
-	}
-	v.release(free)
-	b.pos.next()
-	b.neg.next()
-	v.op("SUB", imm(1), rows)
-	v.op("CBNZ", rows, row)
-	v.label(last)
-	v.op("RET")
+	l.run(func() {
+		for _, a := range accumulators {
+			a.clear()
+		}
+		if b.product != nil {
+			v.op("MOVD", imm(turns), block)
+		}
+		if params != nil {
+			v.broadcasts(p, params...)
+			v.op("ADD", imm(3*v.size), p)
+		}
+	}, b.terms, func() {
+		if b.product != nil {
+			complete := v.newLabel("complete") // the last block
+			v.op("CMP", imm(turns), block)
+			v.op("BEQ", complete)
+			b.product.store(products)
+			v.label(complete)
+		}
+		b.sum.store(sum)
+	})
 }
 
-// reload loads an argument into a register.
-func (v *neonVec) reload(name string, r genReg) {
-	p := v.param(name)
-	v.op("MOVD", p, r)
-	v.release(p)
-}
-
-// terms adds the first vectors of the group at from; the gradient goes to out.
-func (b *neonBCE) terms(from, out genReg, vectors int) {
-	b.pos.load(4)
-	b.neg.load(4)
-	type lane struct{ maxima, joins *laneTree[*vecReg] }
-	lanes := map[int]*lane{}
+// terms adds the elements of a half of a turn, and stores the gradient.
+func (b *neonBCE) terms(turn neonTurn) {
 	var order []neonBCETerm
-	for _, h := range []int{0, 2, 1, 3} { // registers of a virtual vector
-		lanes[h] = &lane{
-			&laneTree[*vecReg]{join: func(x, y *vecReg) { b.add(x, y, x); b.free(y) }},
-			&laneTree[*vecReg]{join: b.joinProducts},
-		}
-		for k := range vectors {
-			order = append(order, neonBCETerm{h: h, number: k*neonRegs + h})
-		}
+	for _, i := range turn.numbers() {
+		order = append(order, neonBCETerm{h: i % neonRegs, number: i})
 	}
+	maxima, joins := &laneTree[*vecReg]{}, &laneTree[*vecReg]{}
 	var logs []neonBCETerm // of which the product's logarithm is wanted
 	for ; len(order) > 0; order = order[2:] {
 		two := order[:2]
 		var y, short []*vecReg
 		for i := range two {
-			a, c := b.argument(&two[i], from)
+			a, c := b.argument(&two[i])
 			y = append(y, a)
 			if b.shifted {
 				short = append(short, c)
@@ -221,7 +151,7 @@ func (b *neonBCE) terms(from, out genReg, vectors int) {
 		}
 		for i := range two {
 			if b.grad {
-				b.gradient(&two[i], out)
+				b.gradient(&two[i])
 			}
 			if two[i].down != nil {
 				b.free(two[i].down)
@@ -231,42 +161,43 @@ func (b *neonBCE) terms(from, out genReg, vectors int) {
 			b.weigh(two)
 		}
 		for _, t := range two {
-			l := lanes[t.h]
-			l.maxima.push(t.m)
-			if !b.weighted {
-				l.joins.push(t.e)
+			if t.number < neonRegs { // the first of its lanes
+				maxima = &laneTree[*vecReg]{join: func(x, y *vecReg) { b.add(x, y, x); b.free(y) }}
+				joins = &laneTree[*vecReg]{join: b.joinProducts}
 			}
-			if t.number/neonRegs < vectors-1 {
+			maxima.push(t.m)
+			if !b.weighted {
+				joins.push(t.e)
+			}
+			if t.number/neonRegs < turn.vectors-1 {
 				continue
 			}
-			b.sum.lanes(t.h, l.maxima.done())
+			b.sum.take(t.h, maxima.done())
 			switch {
 			case b.weighted:
 			case b.double():
-				logs = append(logs, neonBCETerm{h: t.h, e: l.joins.done()})
+				logs = append(logs, neonBCETerm{h: t.h, e: joins.done()})
 			default:
-				b.product.lanes(t.h, l.joins.done())
+				b.product.take(t.h, joins.done())
 			}
 		}
 		if len(logs) == 2 {
 			r := b.log.log1p([]*vecReg{logs[0].e, logs[1].e})
 			for i, t := range logs {
-				b.sum.lanes(t.h, r[i])
+				b.sum.take(t.h, r[i])
 			}
-			logs = nil
 		}
 	}
 }
 
 // argument completes a term but for its exponential, and returns -|y| and what
 // that is short of.
-func (b *neonBCE) argument(t *neonBCETerm, from genReg) (a, short *vecReg) {
+func (b *neonBCE) argument(t *neonBCETerm) (a, short *vecReg) {
 	b.comment("y = ±(x - s0), m = max(y, 0)")
-	y := b.inRegister(address{from, 16 * t.number})
+	y := b.inRegister(b.x.place(t.number))
 	test, pos, part := b.laneTest(t.number), b.reg(), b.reg()
 	b.pos.selected(t.number, test, pos)
-	b.neg.selected(t.number, test, part)
-	b.or(part, pos, part)
+	b.either.selected(t.number, test, part)
 	b.free(test)
 	if b.shifted {
 		y, short = b.difference(y)
@@ -317,7 +248,7 @@ func (b *neonBCE) difference(x *vecReg) (y, short *vecReg) {
 }
 
 // gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
-func (b *neonBCE) gradient(t *neonBCETerm, out genReg) {
+func (b *neonBCE) gradient(t *neonBCETerm) {
 	b.comment("the gradient")
 	g, d, k, test := b.reg(), b.reg(), b.reg(), b.laneTest(t.number)
 	b.copy(b.factor, g)
@@ -327,8 +258,7 @@ func (b *neonBCE) gradient(t *neonBCETerm, out genReg) {
 		b.free(w)
 	}
 	b.pos.selected(t.number, test, k)
-	b.neg.selected(t.number, test, test)
-	b.or(test, k, test)
+	b.either.selected(t.number, test, test)
 	b.flip(k, g)
 	b.mul(g, t.e, d)
 	b.copy(t.down, k)
@@ -337,13 +267,13 @@ func (b *neonBCE) gradient(t *neonBCETerm, out genReg) {
 	b.add(t.e, one, d)
 	b.div(k, d, k)
 	b.and(k, test, k)
-	b.store(k, address{out, 16 * t.number})
+	b.store(k, b.dst.place(t.number))
 	b.free(g, d, k, test, one)
 }
 
 // weight returns the weights of the elements.
 func (b *neonBCE) weight(number int) *vecReg {
-	n, p := b.inRegister(address{b.negWeight, 16 * number}), b.inRegister(address{b.posWeight, 16 * number})
+	n, p := b.inRegister(b.negWeight.place(number)), b.inRegister(b.posWeight.place(number))
 	test, k := b.laneTest(number), b.reg()
 	b.pos.selected(number, test, k)
 	b.choose(k, p, n)
@@ -389,72 +319,4 @@ func (b *neonBCE) log1pUnit(e *vecReg) *vecReg {
 	b.add(r, s, r)
 	b.free(e, s, z)
 	return r
-}
-
-// joinProducts is x = x·y + (x+y); it frees y.
-func (v *neonVec) joinProducts(x, y *vecReg) {
-	sum := v.reg()
-	v.add(x, y, sum)
-	if v.double() {
-		v.fmaAcc(x, y, sum)
-		v.copy(sum, x)
-	} else {
-		v.mul(x, y, x)
-		v.add(x, sum, x)
-	}
-	v.free(sum, y)
-}
-
-// A neonProduct is the products of 1 + e of a block of a row less 1, in 8 float64
-// lanes on the stack.
-type neonProduct struct {
-	*neonVec
-	stack address
-	low   *vecReg // the group's join of lanes l
-}
-
-func (a *neonProduct) clear() {
-	zero := a.cleared(1)[0]
-	a.storePair(zero, zero, a.stack)
-	a.storePair(zero, zero, a.stack.offset(32))
-	a.free(zero)
-}
-
-// join64 is x = x·y + (x+y) in float64.
-func (a *neonProduct) join64(x, y *vecReg) {
-	sum := a.reg()
-	a.VFADD(x.d2(), y.d2(), sum.d2())
-	a.op("VFMLA", x.d2(), y.d2(), sum.d2())
-	a.copy(sum, x)
-	a.free(sum)
-}
-
-// lanes joins the group's lanes of register h of a virtual vector, h = 0, 2, 1, 3
-// in order, and frees it.
-func (a *neonProduct) lanes(h int, group *vecReg) {
-	if h < 2 {
-		a.low = group
-		return
-	}
-	place := a.stack.offset(32 * (h - 2))
-	a.joinProducts(a.low, group)
-	low, high := a.widen(a.low)
-	r := a.regs(2)
-	a.loadPair(place, r[0], r[1])
-	a.join64(r[0], low)
-	a.join64(r[1], high)
-	a.storePair(r[0], r[1], place)
-	a.free(append(r, low, high, a.low)...)
-}
-
-// store writes the block's product and begins the next one.
-func (a *neonProduct) store(out genReg) {
-	a.scope(func() {
-		r := a.regs(4)
-		a.loadPair(a.stack, r[0], r[1])
-		a.loadPair(a.stack.offset(32), r[2], r[3])
-		r = a.eight([][]*vecReg{r}, func(x, y []*vecReg) { a.join64(x[0], y[0]) })
-		a.op("FMOVD.P", r[0], address{out, 8})
-	})
-	a.clear()
 }

@@ -17,6 +17,7 @@ func neonSoftWeights(v *neonVec, in elem) {
 	t, part, rows, n := v.param("t"), v.param("part"), v.param("rows"), v.param("n")
 	j, at, m, byteOf := v.gp(), v.gp(), v.gp(), v.gp()
 	v.loadConstants()
+	v.loadTests()
 	shift := 0
 	if in == float64s {
 		shift = coef.SoftShift64
@@ -110,13 +111,6 @@ func neonSoftWeights(v *neonVec, in elem) {
 	v.op("RET")
 }
 
-// advance moves r on by the argument of that name, in elements of size bytes;
-// it overwrites free.
-func (v *neonVec) advance(free, r genReg, name string, size int) {
-	v.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, v.args[name]), free)
-	v.op("ADD", fmt.Sprintf("%v<<%d", free, log2(size)), r)
-}
-
 // neonSoftUnit emits the weights of soft labels where all classes have weight 1,
 // a virtual vector at a time, in float32.
 func neonSoftUnit(v *neonVec) {
@@ -128,6 +122,7 @@ func neonSoftUnit(v *neonVec) {
 	t, part, rows, n := v.param("t"), v.param("part"), v.param("rows"), v.param("n")
 	j, at, bitsOf := v.gp(), v.gp(), v.gp()
 	v.loadConstants()
+	v.loadTests()
 	const shift = coef.SoftShift32
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
 	one, zero, scale := place(1), v.cleared(1)[0], place(math.Ldexp(1, shift))

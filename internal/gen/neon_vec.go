@@ -12,6 +12,7 @@ type neonVec struct {
 	set    string // of the constants
 	table  genReg // address of the constants, once loaded
 	loaded bool
+	tests  genReg // address of the tests of lanes
 }
 
 func newNeonVec(f *neonFile, e elem) *neonVec {
@@ -27,8 +28,7 @@ const neonRegs = 4
 
 func (v *neonVec) double() bool { return v.elem == float64s }
 
-// kernel begins the function name+bits+NEON. Its frame has room for the rests
-// of two rows.
+// kernel begins the function name+bits+NEON, with the frame of a neonLoop.
 func (v *neonVec) kernel(name, signature string, doc ...string) {
 	v.loaded = false
 	v.function(name+v.bits+"NEON", signature, neonFrame, doc...)

@@ -74,52 +74,16 @@ DATA constants64<>+528(SB)/8, $0x3fe62e42fee00000
 DATA constants64<>+536(SB)/8, $0x3fe62e42fee00000
 GLOBL constants64<>(SB), RODATA|NOPTR, $544
 
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
-
 // func logPair64NEON(dst, hi, lo *float64, n int)
-TEXT ·logPair64NEON(SB), NOSPLIT, $256-32
+TEXT ·logPair64NEON(SB), NOSPLIT, $512-32
 	MOVD    dst+0(FP), R0
 	MOVD    hi+8(FP), R2
 	MOVD    lo+16(FP), R4
-	MOVD    n+24(FP), R6
-	LSR     $4, R6, R7
-	LSL     $3, R6, R8
-	AND     $127, R8
-	MOVD    $rest-256(SP), R9
-	MOVD    $tail<>+128(SB), R6
-	SUB     R8, R6
+	MOVD    n+24(FP), R9
+	LSR     $3, R9, R6
+	LSL     $3, R9
+	AND     $63, R9
+	MOVD    $frame-512(SP), R8
 	MOVD    $constants64<>(SB), R10
 	FMOVQ   (R10), F0
 	FMOVQ   32(R10), F1
@@ -135,13 +99,11 @@ TEXT ·logPair64NEON(SB), NOSPLIT, $256-32
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
-	CBZ     R7, rest2
-	MOVD    R7, R11
-group1:
-	FMOVQ   (R3), F11
-	FMOVQ   64(R3), F12
-	FMOVQ   (R5), F13
-	FMOVQ   64(R5), F14
+	SUBS    $1, R6, R7
+	BMI     rest4
+group3:
+	FLDPQ   (R3), (F11, F12)
+	FLDPQ   (R5), (F13, F14)
 	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
 	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
@@ -216,12 +178,9 @@ group1:
 	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
 	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
 	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, (R1)
-	FMOVQ   F18, 64(R1)
-	FMOVQ   16(R3), F11
-	FMOVQ   80(R3), F12
-	FMOVQ   16(R5), F13
-	FMOVQ   80(R5), F14
+	FSTPQ   (F17, F18), (R1)
+	FLDPQ   32(R3), (F11, F12)
+	FLDPQ   32(R5), (F13, F14)
 	// u = h + c rounded, c = (c - (u - h))·(1/u)
 	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
 	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
@@ -296,730 +255,76 @@ group1:
 	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
 	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
 	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 16(R1)
-	FMOVQ   F18, 80(R1)
-	FMOVQ   32(R3), F11
-	FMOVQ   96(R3), F12
-	FMOVQ   32(R5), F13
-	FMOVQ   96(R5), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 32(R1)
-	FMOVQ   F18, 96(R1)
-	FMOVQ   48(R3), F11
-	FMOVQ   112(R3), F12
-	FMOVQ   48(R5), F13
-	FMOVQ   112(R5), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 48(R1)
-	FMOVQ   F18, 112(R1)
-	ADD     $128, R1
-	ADD     $128, R3
-	ADD     $128, R5
-	SUB     $1, R11
-	CBNZ    R11, group1
-rest2:
-	CBZ     R8, done4
-	ADD     $0, R3, R12
-	ADD     $0, R9, R13
-	TBZ     $6, R8, skip6
-	VLD1.P  64(R12), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R13)
-skip6:
-	TBZ     $5, R8, skip7
-	VLD1.P  32(R12), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R13)
+	FSTPQ   (F17, F18), 32(R1)
+	SUB     $1, R7
+	ADD     $64, R1
+	ADD     $64, R3
+	ADD     $64, R5
+	TBZ     $63, R7, group3
+	// the bit tells -last from the rest's -2·last
+	TBZ     $0, R7, copied5
+rest4:
+	CBZ     R9, done6
+	MOVD    R8, R1
+	ADD     R6<<6, R2, R11
+	ADD     $0, R8, R3
+	MOVD    R3, R12
+	TBZ     $5, R9, skip7
+	VLD1.P  32(R11), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R12)
 skip7:
-	TBZ     $4, R8, skip8
-	VLD1.P  16(R12), [V11.B16]
-	VST1.P  [V11.B16], 16(R13)
+	TBZ     $4, R9, skip8
+	VLD1.P  16(R11), [V11.B16]
+	VST1.P  [V11.B16], 16(R12)
 skip8:
-	TBZ     $3, R8, skip9
-	FMOVD.P 8(R12), F11
-	FMOVD.P F11, 8(R13)
+	TBZ     $3, R9, skip9
+	FMOVD.P 8(R11), F11
+	FMOVD.P F11, 8(R12)
 skip9:
-	ADD     $0, R5, R12
-	ADD     $128, R9, R13
-	TBZ     $6, R8, skip10
-	VLD1.P  64(R12), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R13)
+	ADD     R6<<6, R4, R11
+	ADD     $64, R8, R5
+	MOVD    R5, R12
+	TBZ     $5, R9, skip10
+	VLD1.P  32(R11), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R12)
 skip10:
-	TBZ     $5, R8, skip11
-	VLD1.P  32(R12), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R13)
+	TBZ     $4, R9, skip11
+	VLD1.P  16(R11), [V11.B16]
+	VST1.P  [V11.B16], 16(R12)
 skip11:
-	TBZ     $4, R8, skip12
-	VLD1.P  16(R12), [V11.B16]
-	VST1.P  [V11.B16], 16(R13)
+	TBZ     $3, R9, skip12
+	FMOVD.P 8(R11), F11
+	FMOVD.P F11, 8(R12)
 skip12:
-	TBZ     $3, R8, skip13
-	FMOVD.P 8(R12), F11
-	FMOVD.P F11, 8(R13)
+	MOVD    $-1, R7
+	B       group3
+copied5:
+	ADD     R6<<6, R0, R12
+	MOVD    R8, R11
+	TBZ     $5, R9, skip13
+	VLD1.P  32(R11), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R12)
 skip13:
-	CMP     $64, R8
-	BLS     half3
-	FMOVQ   (R9), F11
-	FMOVQ   64(R9), F12
-	FMOVQ   128(R9), F13
-	FMOVQ   192(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, (R9)
-	FMOVQ   F18, 64(R9)
-	FMOVQ   16(R9), F11
-	FMOVQ   80(R9), F12
-	FMOVQ   144(R9), F13
-	FMOVQ   208(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 16(R9)
-	FMOVQ   F18, 80(R9)
-	FMOVQ   32(R9), F11
-	FMOVQ   96(R9), F12
-	FMOVQ   160(R9), F13
-	FMOVQ   224(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 32(R9)
-	FMOVQ   F18, 96(R9)
-	FMOVQ   48(R9), F11
-	FMOVQ   112(R9), F12
-	FMOVQ   176(R9), F13
-	FMOVQ   240(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 48(R9)
-	FMOVQ   F18, 112(R9)
-	B       finish5
-half3:
-	FMOVQ   (R9), F11
-	FMOVQ   16(R9), F12
-	FMOVQ   128(R9), F13
-	FMOVQ   144(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, (R9)
-	FMOVQ   F18, 16(R9)
-	CMP     $32, R8
-	BLS     finish5
-	FMOVQ   32(R9), F11
-	FMOVQ   48(R9), F12
-	FMOVQ   160(R9), F13
-	FMOVQ   176(R9), F14
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
-	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V17.D2
-	VUSHR   $52, V17.D2, V15.D2
-	VORR    V4.B16, V15.B16, V15.B16
-	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
-	VAND    V1.B16, V17.B16, V17.B16
-	VADD    V2.D2, V17.D2, V17.D2
-	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
-	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V19.D2, V18.D2
-	VUSHR   $52, V18.D2, V16.D2
-	VORR    V4.B16, V16.B16, V16.B16
-	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
-	VAND    V1.B16, V18.B16, V18.B16
-	VADD    V2.D2, V18.D2, V18.D2
-	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
-	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
-	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
-	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
-	FLDPQ   192(R10), (F21, F22)
-	VFMLA   V19.D2, V6.D2, V21.D2
-	VFMLA   V20.D2, V6.D2, V22.D2
-	FLDPQ   224(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   256(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   288(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	FLDPQ   320(R10), (F21, F22)
-	VFMLA   V19.D2, V23.D2, V21.D2
-	VFMLA   V20.D2, V24.D2, V22.D2
-	FLDPQ   352(R10), (F23, F24)
-	VFMLA   V19.D2, V21.D2, V23.D2
-	VFMLA   V20.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
-	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V19.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
-	VFMLA   V10.D2, V15.D2, V17.D2
-	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
-	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V20.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V16.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
-	VFMLA   V10.D2, V16.D2, V18.D2
-	FMOVQ   F17, 32(R9)
-	FMOVQ   F18, 48(R9)
-finish5:
-	ADD     $0, R9, R12
-	ADD     $0, R1, R13
-	TBZ     $6, R8, skip14
-	VLD1.P  64(R12), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R13)
+	TBZ     $4, R9, skip14
+	VLD1.P  16(R11), [V11.B16]
+	VST1.P  [V11.B16], 16(R12)
 skip14:
-	TBZ     $5, R8, skip15
-	VLD1.P  32(R12), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R13)
+	TBZ     $3, R9, skip15
+	FMOVD.P 8(R11), F11
+	FMOVD.P F11, 8(R12)
 skip15:
-	TBZ     $4, R8, skip16
-	VLD1.P  16(R12), [V11.B16]
-	VST1.P  [V11.B16], 16(R13)
-skip16:
-	TBZ     $3, R8, skip17
-	FMOVD.P 8(R12), F11
-	FMOVD.P F11, 8(R13)
-skip17:
-done4:
+done6:
 	RET
 
 // func log1p64NEON(dst, x *float64, n int)
-TEXT ·log1p64NEON(SB), NOSPLIT, $256-24
+TEXT ·log1p64NEON(SB), NOSPLIT, $512-24
 	MOVD    dst+0(FP), R0
 	MOVD    x+8(FP), R2
-	MOVD    n+16(FP), R4
-	LSR     $4, R4, R5
-	LSL     $3, R4, R6
-	AND     $127, R6
-	MOVD    $rest-256(SP), R7
-	MOVD    $tail<>+128(SB), R4
-	SUB     R6, R4
+	MOVD    n+16(FP), R7
+	LSR     $3, R7, R4
+	LSL     $3, R7
+	AND     $63, R7
+	MOVD    $frame-512(SP), R6
 	MOVD    $constants64<>(SB), R8
 	FMOVQ   (R8), F0
 	FMOVQ   32(R8), F1
@@ -1034,11 +339,10 @@ TEXT ·log1p64NEON(SB), NOSPLIT, $256-24
 	FMOVQ   512(R8), F10
 	MOVD    R0, R1
 	MOVD    R2, R3
-	CBZ     R5, rest19
-	MOVD    R5, R9
+	SUBS    $1, R4, R5
+	BMI     rest19
 group18:
-	FMOVQ   (R3), F11
-	FMOVQ   64(R3), F12
+	FLDPQ   (R3), (F11, F12)
 	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
 	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
 	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
@@ -1125,10 +429,8 @@ group18:
 	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
 	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, (R1)
-	FMOVQ   F20, 64(R1)
-	FMOVQ   16(R3), F11
-	FMOVQ   80(R3), F12
+	FSTPQ   (F19, F20), (R1)
+	FLDPQ   32(R3), (F11, F12)
 	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
 	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
 	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
@@ -1215,776 +517,47 @@ group18:
 	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
 	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 16(R1)
-	FMOVQ   F20, 80(R1)
-	FMOVQ   32(R3), F11
-	FMOVQ   96(R3), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 32(R1)
-	FMOVQ   F20, 96(R1)
-	FMOVQ   48(R3), F11
-	FMOVQ   112(R3), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 48(R1)
-	FMOVQ   F20, 112(R1)
-	ADD     $128, R1
-	ADD     $128, R3
-	SUB     $1, R9
-	CBNZ    R9, group18
+	FSTPQ   (F19, F20), 32(R1)
+	SUB     $1, R5
+	ADD     $64, R1
+	ADD     $64, R3
+	TBZ     $63, R5, group18
+	// the bit tells -last from the rest's -2·last
+	TBZ     $0, R5, copied20
 rest19:
-	CBZ     R6, done21
-	ADD     $0, R3, R10
-	ADD     $0, R7, R11
-	TBZ     $6, R6, skip23
-	VLD1.P  64(R10), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R11)
+	CBZ     R7, done21
+	MOVD    R6, R1
+	ADD     R4<<6, R2, R9
+	ADD     $0, R6, R3
+	MOVD    R3, R10
+	TBZ     $5, R7, skip22
+	VLD1.P  32(R9), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R10)
+skip22:
+	TBZ     $4, R7, skip23
+	VLD1.P  16(R9), [V11.B16]
+	VST1.P  [V11.B16], 16(R10)
 skip23:
-	TBZ     $5, R6, skip24
-	VLD1.P  32(R10), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R11)
+	TBZ     $3, R7, skip24
+	FMOVD.P 8(R9), F11
+	FMOVD.P F11, 8(R10)
 skip24:
-	TBZ     $4, R6, skip25
-	VLD1.P  16(R10), [V11.B16]
-	VST1.P  [V11.B16], 16(R11)
+	MOVD    $-1, R5
+	B       group18
+copied20:
+	ADD     R4<<6, R0, R10
+	MOVD    R6, R9
+	TBZ     $5, R7, skip25
+	VLD1.P  32(R9), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R10)
 skip25:
-	TBZ     $3, R6, skip26
-	FMOVD.P 8(R10), F11
-	FMOVD.P F11, 8(R11)
+	TBZ     $4, R7, skip26
+	VLD1.P  16(R9), [V11.B16]
+	VST1.P  [V11.B16], 16(R10)
 skip26:
-	CMP     $64, R6
-	BLS     half20
-	FMOVQ   (R7), F11
-	FMOVQ   64(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, (R7)
-	FMOVQ   F20, 64(R7)
-	FMOVQ   16(R7), F11
-	FMOVQ   80(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 16(R7)
-	FMOVQ   F20, 80(R7)
-	FMOVQ   32(R7), F11
-	FMOVQ   96(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 32(R7)
-	FMOVQ   F20, 96(R7)
-	FMOVQ   48(R7), F11
-	FMOVQ   112(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 48(R7)
-	FMOVQ   F20, 112(R7)
-	B       finish22
-half20:
-	FMOVQ   (R7), F11
-	FMOVQ   16(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, (R7)
-	FMOVQ   F20, 16(R7)
-	CMP     $32, R6
-	BLS     finish22
-	FMOVQ   32(R7), F11
-	FMOVQ   48(R7), F12
-	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
-	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
-	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
-	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
-	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	VORR    V4.B16, V17.B16, V17.B16
-	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
-	VAND    V1.B16, V19.B16, V19.B16
-	VADD    V2.D2, V19.D2, V19.D2
-	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V11.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V11.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	VORR    V4.B16, V18.B16, V18.B16
-	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
-	VAND    V1.B16, V20.B16, V20.B16
-	VADD    V2.D2, V20.D2, V20.D2
-	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V11.D2
-	VBIF    V11.B16, V12.B16, V20.B16
-	VAND    V11.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
-	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	FLDPQ   192(R8), (F21, F22)
-	VFMLA   V13.D2, V6.D2, V21.D2
-	VFMLA   V14.D2, V6.D2, V22.D2
-	FLDPQ   224(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   256(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   288(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	FLDPQ   320(R8), (F21, F22)
-	VFMLA   V13.D2, V23.D2, V21.D2
-	VFMLA   V14.D2, V24.D2, V22.D2
-	FLDPQ   352(R8), (F23, F24)
-	VFMLA   V13.D2, V21.D2, V23.D2
-	VFMLA   V14.D2, V22.D2, V24.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V13.D2, V23.D2, V22.D2
-	VFMLA   V9.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V11.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	VFMLA   V10.D2, V17.D2, V19.D2
-	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V14.D2, V24.D2, V13.D2
-	VFMLA   V9.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V12.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	VFMLA   V10.D2, V18.D2, V20.D2
-	FMOVQ   F19, 32(R7)
-	FMOVQ   F20, 48(R7)
-finish22:
-	ADD     $0, R7, R10
-	ADD     $0, R1, R11
-	TBZ     $6, R6, skip27
-	VLD1.P  64(R10), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R11)
+	TBZ     $3, R7, skip27
+	FMOVD.P 8(R9), F11
+	FMOVD.P F11, 8(R10)
 skip27:
-	TBZ     $5, R6, skip28
-	VLD1.P  32(R10), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R11)
-skip28:
-	TBZ     $4, R6, skip29
-	VLD1.P  16(R10), [V11.B16]
-	VST1.P  [V11.B16], 16(R11)
-skip29:
-	TBZ     $3, R6, skip30
-	FMOVD.P 8(R10), F11
-	FMOVD.P F11, 8(R11)
-skip30:
 done21:
 	RET
