@@ -3,13 +3,15 @@ package zlpr
 import (
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 const (
-	badOrder = "zlpr: order with a class out of range or twice"
-	badDraws = "zlpr: more draws than classes above -Inf, or more than one score +Inf"
+	badOrder      = "zlpr: order with a class out of range or twice"
+	sharedSampler = "zlpr: PlackettLuceSampler used by two goroutines"
+	badDraws      = "zlpr: more draws than classes above -Inf, or more than one score +Inf"
 )
 
 // A PlackettLuceSampler draws classes from the softmax one after the other
@@ -26,7 +28,8 @@ type PlackettLuceSampler struct {
 	// sums is a binary tree: node i has the children 2i and 2i+1, the leaves
 	// begin at half its length and hold e^(x-pivot).
 	sums  []float64
-	taken []int // by the draw at hand
+	taken []int       // by the draw at hand
+	busy  atomic.Bool // there is one
 }
 
 // NewPlackettLuceSampler returns a sampler for the scores x. A -Inf score is never
@@ -84,17 +87,23 @@ func (s *PlackettLuceSampler) set(i int, w float64) {
 
 // Draw fills dst with len(dst) different classes in the order in which they are
 // drawn, and returns it. Equal sources give equal draws, on every machine. It
-// panics if fewer classes have a score above -Inf.
+// panics if fewer classes have a score above -Inf, or if another goroutine is
+// drawing from the sampler.
 func (s *PlackettLuceSampler) Draw(rng *rand.Rand, dst []int) []int {
-	pivot := s.pivot
+	if s == nil || len(s.sums) == 0 {
+		panic(zeroSampler)
+	}
+	if !s.busy.CompareAndSwap(false, true) {
+		panic(sharedSampler)
+	}
+	defer s.restore(s.pivot)
 	s.taken = s.taken[:0]
 	for n := range dst {
 		// Once all that is left lies far below the first pivot: a new one.
-		if len(s.x) > 0 && s.sums[1] < 0x1p-900 {
+		if s.sums[1] < 0x1p-900 {
 			s.rebuild()
 		}
-		if len(s.x) == 0 || s.sums[1] == 0 {
-			s.restore(pivot)
+		if s.sums[1] == 0 {
 			panic(badDraws)
 		}
 		at := 1
@@ -111,20 +120,20 @@ func (s *PlackettLuceSampler) Draw(rng *rand.Rand, dst []int) []int {
 		s.taken = append(s.taken, i)
 		s.set(i, 0)
 	}
-	s.restore(pivot)
 	return dst
 }
 
-// restore puts back what was taken.
+// restore puts back what was taken and sets the sampler free.
 func (s *PlackettLuceSampler) restore(pivot float64) {
 	if s.pivot != pivot {
 		s.taken = s.taken[:0]
 		s.rebuild()
-		return
+	} else {
+		for _, i := range s.taken {
+			s.set(i, expDifference(s.x[i], s.pivot))
+		}
 	}
-	for _, i := range s.taken {
-		s.set(i, expDifference(s.x[i], s.pivot))
-	}
+	s.busy.Store(false)
 }
 
 // PlackettLuceLogProbability returns the logarithm of the probability that the
@@ -148,8 +157,7 @@ func PlackettLuceLogProbability[T Float](x []T, order []int) float64 {
 		}
 		c.given[i>>6] |= 1 << (i & 63)
 	}
-	// left = pivot + log(sum) is the log-sum-exp of the classes left.
-	pivot := math.Inf(-1)
+	left := luceSum{pivot: math.Inf(-1)}
 	for i, v := range x {
 		switch v := float64(v); {
 		case v != v:
@@ -157,13 +165,12 @@ func PlackettLuceLogProbability[T Float](x []T, order []int) float64 {
 		case math.IsInf(v, 1):
 			panic(undefinedLaw)
 		case !isSet(c.given, i):
-			pivot = max(pivot, v)
+			left.pivot = max(left.pivot, v)
 		}
 	}
-	sum := 0.0
 	for i, v := range x {
 		if v := float64(v); !isSet(c.given, i) && !math.IsInf(v, -1) {
-			sum += expDifference(v, pivot)
+			left.sum.add(expDifference(v, left.pivot))
 		}
 	}
 	var total sum2
@@ -172,20 +179,41 @@ func PlackettLuceLogProbability[T Float](x []T, order []int) float64 {
 		if math.IsInf(s, -1) {
 			return s
 		}
-		switch {
-		case sum == 0:
-			pivot, sum = s, 1
-		case s <= pivot:
-			// log(1 + sum·e^(pivot-s)), the exponential taken out of it.
-			w := expDifference(s, pivot)
-			total.addDifference(pivot, s)
-			total.add(scalar.Log1p((sum - 1) + w))
-			sum += w
-		default:
-			w := float64(expDifference(pivot, s) * sum)
-			total.add(scalar.Log1p(w))
-			pivot, sum = s, 1+w
-		}
+		left.draw(s, &total)
 	}
-	return -total.value()
+	return 0 - total.value() // 0, not -0
+}
+
+// A luceSum is Σ e^x = sum·e^pivot over the classes that are left after a draw.
+type luceSum struct {
+	pivot float64
+	sum   sum2
+}
+
+// luceReach is how far scores lie from the pivot before it follows them:
+// e^luceReach times any number of classes is a number.
+const luceReach = 300
+
+// draw adds log1p(Σ e^(x-s)) to the total, of the draw of a class with score
+// s, and the class to the sum.
+func (l *luceSum) draw(s float64, total *sum2) {
+	if l.sum.high == 0 || s-l.pivot > luceReach {
+		// What is left keeps a weight below e^-luceReach, so that its rounding
+		// here does not add up over many draws.
+		w := 0.0
+		if l.sum.high != 0 {
+			w = expDifference(l.pivot, s)
+		}
+		l.pivot, l.sum = s, sum2{high: float64(l.sum.value() * w)}
+	}
+	w := expDifference(s, l.pivot)
+	if s-l.pivot < -2*luceReach {
+		// log(1 + sum·e^(pivot-s)) = pivot - s + log(sum + e^(s-pivot))
+		total.addDifference(l.pivot, s)
+		l.sum.add(w)
+		total.add(scalar.Log(l.sum.value()))
+		return
+	}
+	total.add(scalar.Log1p(l.sum.value() / w))
+	l.sum.add(w)
 }

@@ -122,7 +122,7 @@ func PaddedExclusionProbabilities[T Float](dst, x []T, k int, threshold float64)
 // It is the negative subset softmax loss and keeps its relative accuracy however
 // close to 0. It panics if a class is out of range or occurs twice.
 func SubsetLogProbability[T Float](x []T, subset []int) float64 {
-	return -queryLoss(subsetLaw{}, x, subset)
+	return 0 - queryLoss(subsetLaw{}, x, subset) // 0, not -0
 }
 
 // PaddedSubsetLogProbability returns the logarithm of the probability that the
@@ -134,7 +134,7 @@ func PaddedSubsetLogProbability[T Float](x []T, subset []int, k int, threshold f
 	if len(subset) > k {
 		panic(badSubset)
 	}
-	return -queryLoss(subsetLaw{k, true, threshold}, x, subset)
+	return 0 - queryLoss(subsetLaw{k, true, threshold}, x, subset)
 }
 
 // MostProbableSubset fills dst with the most probable subset of len(dst) classes

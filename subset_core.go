@@ -44,6 +44,10 @@ type subsetCore struct {
 	horner       []float64 // the polynomial H with π = r·H(-r)/F
 	buf, reverse []float64
 
+	// factor has what weights and rounding leave of the classes' e^s, within
+	// 1 ± 2^-15; nil: 1.
+	factor []float64
+
 	logNorm float64 // log Π (1+w) over the items of the tree, whose polynomials are normalised to p, q
 	total   float64 // F of the polynomials as they are: log F = log(total) + logNorm
 
@@ -84,13 +88,10 @@ func (c *subsetCore) setPick(degree int) {
 	c.adj[degree] = 1
 }
 
-// product builds the polynomials of the items with the odds c.e·g and total =
-// Σ adj_j f_j, j ≤ degree. n is the number of items.
-func (c *subsetCore) product(n int, g float64, degree int) {
+// odds separates the n items with the odds c.e·g, and makes p and q of the
+// tree's.
+func (c *subsetCore) odds(n int, g float64, degree int) {
 	c.split(n, g, degree)
-	c.forwardLanes(c.r, min(degree, n-len(c.big)))
-
-	// The tree of the others.
 	t := &c.tree
 	t.p, t.q = grow(t.p, len(c.big)), grow(t.q, len(c.big))
 	norm, exponent := 1.0, 0
@@ -107,8 +108,15 @@ func (c *subsetCore) product(n int, g float64, degree int) {
 			norm, exponent = norm*0x1p-512, exponent+512
 		}
 	}
-	t.forward(degree)
 	c.logNorm = scalar.Log(norm) + float64(float64(exponent)*math.Ln2)
+}
+
+// product follows odds: it builds the polynomials and total = Σ adj_j f_j, j ≤
+// degree.
+func (c *subsetCore) product(n, degree int) {
+	c.forwardLanes(c.r, min(degree, n-len(c.big)))
+	t := &c.tree
+	t.forward(degree)
 
 	// adjS_j = Σ_i adj_(lo+i+j) B_i,  total = Σ_j adjS_j s_j.
 	b := t.root()
@@ -322,26 +330,26 @@ func (c *subsetCore) countTerms(odds float64) int {
 	return n
 }
 
-// smallInclusion writes factor·π of the small items to dst, and 0 for the
-// others.
-func smallInclusion[T Float](c *subsetCore, dst []T, factor float64) {
-	if len(c.s) == 1 {
-		clear(dst)
-		return
+// blockTerms returns the polynomial H for the block of item i, nothing where no
+// item of it is small.
+func (c *subsetCore) blockTerms(i int) []float64 {
+	if largest := c.largest[i/splitStep]; largest > 0 && len(c.s) > 1 {
+		return c.terms(largest)
 	}
-	scale := factor / c.total
-	for b, largest := range c.largest {
-		i := b * splitStep
-		end := min(i+splitStep, len(dst))
-		if i >= end {
-			break
-		}
-		if largest == 0 {
-			clear(dst[i:end])
-			continue
-		}
-		inclusionBlock(dst[i:end], c.r[i:], c.terms(largest), scale)
+	return nil
+}
+
+// smallAt returns r·H(-r) of item i, 0 if it is not small.
+func (c *subsetCore) smallAt(i int) float64 {
+	r, h := c.r[i], 0.0
+	if r == 0 {
+		return 0
 	}
+	terms := c.blockTerms(i)
+	for t := len(terms) - 1; t >= 0; t-- {
+		h = math.FMA(-r, h, terms[t])
+	}
+	return r * h
 }
 
 // inclusionBlock calls the kernel, the last elements through an array of its

@@ -44,11 +44,15 @@ func NewPaddedSubsetSampler[T Float](x []T, k int, threshold float64) *SubsetSam
 	return newSubsetSampler(x, subsetLaw{k, true, threshold})
 }
 
-const undefinedLaw = "zlpr: scores that define no law: NaN, too many +Inf or too many -Inf"
+const (
+	zeroSampler  = "zlpr: sampler that was not made by its New function"
+	undefinedLaw = "zlpr: scores that define no law: NaN, too many +Inf or too many -Inf"
+)
 
 func newSubsetSampler[T Float](x []T, law subsetLaw) *SubsetSampler {
 	s := &SubsetSampler{picks: law.picks}
-	var finite []float64
+	var c subsetCore
+	w := &c.compact // of the finite scores
 	for i, v := range x {
 		switch v := float64(v); {
 		case v != v:
@@ -56,27 +60,29 @@ func newSubsetSampler[T Float](x []T, law subsetLaw) *SubsetSampler {
 		case math.IsInf(v, 1):
 			s.fixed = append(s.fixed, int32(i))
 		case !math.IsInf(v, -1):
-			finite, s.index = append(finite, v), append(s.index, int32(i))
+			w.x, s.index = append(w.x, v), append(s.index, int32(i))
+			w.largest = max(w.largest, math.Abs(v))
 		}
 	}
-	if len(finite) == len(x) {
+	if len(w.x) == len(x) {
 		s.index = nil
 	}
 	law.picks -= len(s.fixed)
-	s.n = len(finite)
+	s.n = len(w.x)
 	if law.picks < 0 || !law.padded && law.picks > s.n {
 		panic(undefinedLaw)
 	}
 	law.picks = min(law.picks, s.n)
 
-	var c subsetCore
 	switch k := law.picks; {
 	case k == 0:
 		s.setFixed(0)
 	case k == s.n && !law.padded:
 		s.setFixed(s.n)
 	default:
-		s.build(&c, finite, law)
+		q := subsetQuery{subsetLaw: law}
+		w.near(&c, &q)
+		s.build(&c, w.x, q.subsetLaw)
 	}
 	return s
 }
@@ -126,6 +132,9 @@ func (s *SubsetSampler) build(c *subsetCore, x []float64, law subsetLaw) {
 // is no allocation if dst has room for k classes, or for all of them where more
 // than half are picked. Equal sources give equal draws, on every machine.
 func (s *SubsetSampler) Draw(rng *rand.Rand, dst []int) []int {
+	if s == nil || len(s.tree.levels) == 0 {
+		panic(zeroSampler)
+	}
 	d := subsetDraw{s, rng, dst[:0]}
 	root := s.tree.root()
 	j := root.lo

@@ -29,32 +29,39 @@ const (
 )
 
 // trySmall evaluates the loss of a row if the form applies, and reports whether
-// it does. The positives are also listed in c.positives.
-func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
+// it does; ok is that of evaluateDense. The positives are also listed in
+// c.positives.
+func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) (small, ok bool) {
 	w := &c.small
 	k, limit, padded, threshold := len(c.positives), law.picks, law.padded, law.threshold
-	lowest := math.Inf(1)
+	lowest, top := math.Inf(1), math.Inf(-1)
 	for _, i := range c.positives {
-		lowest = min(lowest, float64(x[i]))
+		lowest, top = min(lowest, float64(x[i])), max(top, float64(x[i]))
+	}
+	if k > 0 && !(lowest >= -farthest && top <= farthest) {
+		return false, false
 	}
 	above := padded && limit > k // the threshold separates them, too
 	bar := lowest
 	if above {
 		if bar = threshold; lowest < bar {
-			return false
+			return false, true
 		}
 	}
 	highest, ok := separated(x, pos, T(bar))
-	if !ok || math.IsInf(highest, 0) && k < len(x) || k > 0 && math.IsInf(lowest, 0) {
-		return false
+	if !ok {
+		return false, true
 	}
 
 	// Sums of e^(s-highest) and e^(lowest-s), and their logarithms.
 	sumU, sumV := 0.0, 0.0
 	if k < len(x) {
+		if !(math.Abs(highest) <= farthest) || top-highest > widest {
+			return false, false
+		}
 		sum, _ := exponentials(c, x, 1, highest)
 		if sum != sum {
-			return false
+			return false, false
 		}
 		sumU = sum - float64(k) // a positive counts 1
 	}
@@ -64,40 +71,46 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 			w.x[j] = float64(x[i])
 		}
 		for j := k; j < len(w.x); j++ {
-			w.x[j] = math.MaxFloat32
+			w.x[j] = -farBelow(-lowest)
 		}
 		w.e = grow(w.e, len(w.x))
 		sumV, _ = kernel.TiltExp64(w.e, w.x, -1, -lowest)
-		if sumV != sumV {
-			return false
+		if c.factor != nil {
+			for j, i := range c.positives {
+				w.e[j] /= c.factor[i]
+			}
 		}
 	}
 
 	// Factors that bring them to θ.
-	var gu, gv, delta float64
+	var gu, gv float64
+	var delta span
 	if above {
 		gu, gv = expDifference(highest, threshold), expDifference(threshold, lowest)
 	} else {
 		gap, err := twoDifference(highest, lowest)
 		logU, logV := scalar.Log(sumU), scalar.Log(sumV)
 		if gap+logU+logV > 0 {
-			return false
+			return false, true
 		}
 		// highest - θ = h, a coarse number, so that gap - h is exact.
 		h := math.Round(((gap+logV-logU)/2)*64) / 64
 		gu, gv = scalar.Exp(h), scalar.Exp(gap-h) // h is exact
 		gv = math.FMA(gv, err, gv)
 		if padded {
-			if d, err := twoDifference(highest, threshold); d-h+err >= 0 { // h is exact
-				delta = d - h + err
-			} else { // θ = threshold lies higher
+			d, err := twoDifference(highest, threshold)
+			if delta.high, delta.low = twoDifference(d, h); delta.high > 0 {
+				delta.low += err
+			} else {
+				delta = span{}
+				// θ = threshold lies higher
 				gu, gv = expDifference(highest, threshold), expDifference(threshold, lowest)
 			}
 		}
 	}
 	e1u, e1v := sumU*gu, sumV*gv
 	if !(e1u <= 1.02 && e1v <= 1.02) {
-		return false
+		return false, true
 	}
 
 	// Degrees at which the terms vanish beside the first.
@@ -130,7 +143,7 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) bool {
 		w.v = append(w.v[:0], c.s...)
 	}
 	w.combine(padded, limit-k, delta)
-	return true
+	return true, true
 }
 
 // separated returns the highest score of the negatives; it reports false where
@@ -153,16 +166,13 @@ func separated[T Float](x []T, pos []uint64, bar T) (float64, bool) {
 	return float64(highest), true
 }
 
-// expDifference returns e^(a-b), 0 or +Inf far outside of the range.
+// expDifference returns e^(a-b), 0 below the normal numbers and +Inf above them.
 func expDifference(a, b float64) float64 {
 	d, err := twoDifference(a, b)
-	if d < -700 {
-		return 0
-	}
-	if d > 700 {
-		return math.Inf(1)
-	}
 	e := scalar.Exp(d)
+	if e == 0 || e > math.MaxFloat64 {
+		return e // err may be NaN
+	}
 	return math.FMA(e, err, e)
 }
 
@@ -171,22 +181,15 @@ func expDifference(a, b float64) float64 {
 //
 //	subset: 1 where a = r
 //	padded: e^((a-r)·delta) where a ≤ r + spare, delta > 0 only for spare = 0
-func (w *smallLoss) combine(padded bool, spare int, delta float64) {
+func (w *smallLoss) combine(padded bool, spare int, delta span) {
 	w.adjU, w.adjV = grow(w.adjU, len(w.u)), grow(w.adjV, len(w.v))
 	clear(w.adjU)
 	clear(w.adjV)
 	var decay [smallPadded + 1]float64 // e^(-j·delta)
-	decay[0] = 1
-	if delta > 0 {
-		for j := range smallPadded {
-			decay[j+1] = 0
-			if y := float64(j+1) * delta; y < 700 {
-				decay[j+1] = scalar.Exp(-y)
-			}
-		}
-	} else {
-		for j := range decay {
-			decay[j] = 1
+	for j := range decay {
+		decay[j] = 1
+		if delta.high > 0 {
+			decay[j] = delta.times(float64(j)).decay()
 		}
 	}
 	w.loss, w.pull = 0, 0

@@ -27,7 +27,14 @@ func (s *sum2) addDifference(a, b float64) {
 	s.low += err
 }
 
-func (s *sum2) value() float64 { return s.high + s.low }
+// value returns the sum, ±Inf where that lies beyond the numbers and all terms
+// have one sign.
+func (s *sum2) value() float64 {
+	if math.IsInf(s.high, 0) {
+		return s.high // low is NaN
+	}
+	return s.high + s.low
+}
 
 // twoDifference returns a - b rounded and the error.
 func twoDifference(a, b float64) (d, err float64) {

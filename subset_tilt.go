@@ -17,6 +17,7 @@ import (
 // variant, and the shift is coarse.
 type tilt struct {
 	sign         float64 // -1: the items are failures, y = -s
+	highest      float64 // the largest y
 	pivot, shift float64 // θ of y = sign·s
 	g            float64 // e^-shift: the odds of item i are e[i]·g
 	mean, sigma  float64 // of the number of successes
@@ -26,6 +27,7 @@ const (
 	shiftGrid   = 1 << 16 // shifts are multiples of 1/shiftGrid
 	newtonSteps = 10
 	lowestShift = -60 // below the highest score; further down the pivot is another
+	nearShift   = -16 // e^(tiltLowest-nearShift) = e^-691 is below all that is promised
 )
 
 // exponentials fills c.e with e^(sign·x - pivot), zeros to a multiple of 32, and
@@ -38,17 +40,37 @@ func exponentials[T Float](c *subsetCore, x []T, sign, pivot float64) (sum, squa
 		sum, squares = kernel.TiltExp(c.e[:whole], x[:whole], sign, pivot)
 	}
 	if whole < n {
-		var tail [8]T
+		var tail [8]float64
 		for i := range tail {
-			tail[i] = T(-sign * math.MaxFloat32) // odds 0
+			tail[i] = sign * farBelow(pivot) // odds 0
 		}
-		copy(tail[:], x[whole:])
-		s1, s2 := kernel.TiltExp(c.e[whole:], tail[:], sign, pivot)
+		for i, v := range x[whole:] {
+			tail[i] = float64(v)
+		}
+		s1, s2 := kernel.TiltExp64(c.e[whole:], tail[:], sign, pivot)
 		sum, squares = sum+s1, squares+s2
 		whole += 8
 	}
 	clear(c.e[whole:])
+	if c.factor != nil { // the sums are near enough
+		for i, f := range c.factor {
+			if sign > 0 {
+				c.e[i] *= f
+			} else {
+				c.e[i] /= f
+			}
+		}
+	}
 	return sum, squares
+}
+
+// farBelow returns a number that lies so far below the pivot that its odds are 0.
+func farBelow(pivot float64) float64 { return pivot - max(1024, math.Abs(pivot)) }
+
+// reaches reports whether the exponentials e^(y - pivot) are right for all
+// finite y up to the highest one.
+func reaches(highest, pivot float64) bool {
+	return math.Abs(highest) <= farthest && math.Abs(pivot) <= farthest && highest-pivot <= widest
 }
 
 // highestOf returns the maximum of sign·x.
@@ -66,7 +88,7 @@ func highestOf[T Float](x []T, sign float64) float64 {
 }
 
 // tiltTo finds a tilt of y = sign·x with mean k, 0 < k < len(x), and leaves the
-// exponentials in c.e. It reports false where a score is not finite.
+// exponentials in c.e. It reports false as evaluateDense does.
 //
 // The sum of the odds, S at the highest score, bounds the shift from above by
 // log(S/k). Where all the picks lie close below the highest score the search
@@ -74,7 +96,7 @@ func highestOf[T Float](x []T, sign float64) float64 {
 // least k - 1/e at shift -log(n) - 1 and below k at log(n) + 1.
 func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
 	pivot := highestOf(x, sign)
-	if math.IsInf(pivot, 0) || pivot != pivot {
+	if !reaches(pivot, pivot) {
 		return tilt{}, false
 	}
 	sum, squares := exponentials(c, x, sign, pivot)
@@ -89,15 +111,21 @@ func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
 	if left := 1 - want*squares/(sum*sum); left > 1e-3 {
 		start += scalar.Log(left)
 	}
-	t := tilt{sign: sign, pivot: pivot}
+	t := tilt{sign: sign, highest: pivot, pivot: pivot}
 	if t.search(c.e, want, start, lowestShift, highest) {
-		return t, true
+		// Far down, exponentials that are 0 at this pivot may not be at θ.
+		if t.shift > nearShift || !slices.Contains(c.e[:len(x)], 0) {
+			return t, true
+		}
 	}
 	c.sorted = grow(c.sorted, len(x))
 	for i, v := range x {
 		c.sorted[i] = sign * float64(v)
 	}
 	t.pivot = kthHighest(c.sorted, k)
+	if !reaches(t.highest, t.pivot) {
+		return t, false
+	}
 	exponentials(c, x, sign, t.pivot)
 	reach := scalar.Log(float64(len(x))) + 1
 	t.search(c.e, want, 0, -reach, reach)

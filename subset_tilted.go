@@ -28,8 +28,26 @@ func pickExactly[T Float](c *subsetCore, x []T, k int) (tilted, bool) {
 		return t, false
 	}
 	c.setPick(t.degree)
-	c.product(t.n, t.g, t.degree)
+	product(c, &t, x)
 	return t, true
+}
+
+// A span is a non-negative difference as the sum of two numbers.
+type span struct{ high, low float64 }
+
+// times returns m times the span.
+func (g span) times(m float64) span {
+	p := float64(m * g.high)
+	return span{p, math.FMA(m, g.high, -p) + float64(m*g.low)}
+}
+
+// decay returns e^-span.
+func (g span) decay() float64 {
+	w := scalar.Exp(-g.high)
+	if w == 0 {
+		return 0 // low may be large
+	}
+	return math.FMA(-w, g.low, w)
 }
 
 // pickUpTo prepares the padded variant with at most k picks, 0 < k < len(x),
@@ -37,23 +55,34 @@ func pickExactly[T Float](c *subsetCore, x []T, k int) (tilted, bool) {
 //
 // θ is the threshold while the mean there is no more than k. Else it is higher,
 // and j picks have the weight e^(-(k-j)(θ - threshold)) ≤ 1.
-func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted, above float64, ok bool) {
+func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted, above span, ok bool) {
+	highest := highestOf(x, 1)
+	if !reaches(highest, threshold) {
+		return t, above, false
+	}
 	if _, squares := exponentials(c, x, 1, threshold); squares != squares {
-		return t, 0, false
+		return t, above, false
 	}
 	mean, squares := kernel.TiltSums(c.e, 1)
 	sigma := math.Sqrt(max(mean-squares, 0))
-	t = tilted{tilt: tilt{sign: 1, pivot: threshold, g: 1, mean: mean, sigma: sigma}, n: len(x)}
+	t = tilted{tilt: tilt{sign: 1, highest: highest, pivot: threshold, g: 1, mean: mean, sigma: sigma}, n: len(x)}
 	if mean > float64(k)+max(0.5, sigma/2) {
 		if t.tilt, ok = tiltTo(c, x, 1, k); !ok {
-			return t, 0, false
+			return t, above, false
 		}
 		d, err := twoDifference(t.pivot, threshold)
-		above = max(0, d+t.shift+err)
+		if above.high, above.low = twoDifference(d, -t.shift); above.high > 0 {
+			above.low += err
+		} else {
+			above = span{}
+		}
 	}
 	if t.failures = t.mean > float64(t.n)/2; t.failures {
 		t.sign, t.pivot, t.shift, t.mean = -1, -t.pivot, -t.shift, float64(t.n)-t.mean
-		t.g = scalar.Exp(-t.shift)
+		t.g, t.highest = scalar.Exp(-t.shift), highestOf(x, -1)
+		if !reaches(t.highest, t.pivot) {
+			return t, above, false
+		}
 		exponentials(c, x, -1, t.pivot)
 	}
 	t.degree = min(t.n, int(math.Ceil(t.mean+float64(12*t.sigma)+8)))
@@ -67,12 +96,12 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 		switch {
 		case j > k:
 			return 0
-		case above == 0:
+		case above.high == 0:
 			return 1
 		}
-		return scalar.Exp(-float64(k-j) * above)
+		return above.times(float64(k - j)).decay()
 	})
-	c.product(t.n, t.g, t.degree)
+	product(c, &t, x)
 	return t, above, true
 }
 
@@ -99,9 +128,41 @@ func (t *tilted) meanPicks(c *subsetCore, from int) float64 {
 }
 
 // addExcess adds s - θ of item i to the sum, with the given factor ±1.
-func addExcess[T Float](t *tilted, sum *sum2, s T, factor float64) {
-	sum.addDifference(factor*float64(s), factor*t.sign*t.pivot)
+func addExcess[T Float](c *subsetCore, t *tilted, sum *sum2, x []T, i int, factor float64) {
+	sum.addDifference(factor*float64(x[i]), factor*t.sign*t.pivot)
 	sum.add(-factor * t.sign * t.shift)
+	sum.add(factor * c.logFactor(i))
+}
+
+// product builds the polynomials of the row under its tilt.
+func product[T Float](c *subsetCore, t *tilted, x []T) {
+	c.odds(t.n, t.g, t.degree)
+	sharpen(c, t, x)
+	c.product(t.n, t.degree)
+}
+
+// sharpen makes q = 1/(1+odds) of items far above the tilt right where the odds
+// have been cut. Improbable subsets have such a factor and no larger one.
+func sharpen[T Float](c *subsetCore, t *tilted, x []T) {
+	if t.highest-t.pivot < 500 {
+		return
+	}
+	for j, i := range c.big {
+		if t.odds(c, int(i)) < 0x1p700 {
+			continue
+		}
+		// e^(pivot+shift-y): the difference is below -400, a multiple of 2^-44,
+		// and 64 more of it is exact.
+		d, err := twoDifference(t.pivot, t.sign*float64(x[i]))
+		w := scalar.Exp(d + 64)
+		w = math.FMA(w, err, w) * scalar.Exp(t.shift-64)
+		if t.sign > 0 {
+			w /= c.factorOf(int(i))
+		} else {
+			w *= c.factorOf(int(i))
+		}
+		c.tree.q[j] = w
+	}
 }
 
 // odds returns e^(sign·(s - θ)) of item i.
@@ -138,23 +199,23 @@ func tiltedLogPartition[T Float](c *subsetCore, t *tilted, x []T, k int) float64
 func tiltedLoss[T Float](c *subsetCore, t *tilted, x []T, pos []uint64) float64 {
 	var sum sum2
 	if t.failures {
-		for i, s := range x {
+		for i := range x {
 			switch over := t.odds(c, i) > 1; { // s < θ
 			case over && isSet(pos, i):
-				addExcess(t, &sum, s, -1)
+				addExcess(c, t, &sum, x, i, -1)
 			case !over && !isSet(pos, i):
-				addExcess(t, &sum, s, 1)
+				addExcess(c, t, &sum, x, i, 1)
 			}
 		}
 	} else {
 		for _, i := range c.positives {
 			if !(t.odds(c, int(i)) > 1) {
-				addExcess(t, &sum, x[i], -1)
+				addExcess(c, t, &sum, x, int(i), -1)
 			}
 		}
 		for _, i := range c.big {
 			if t.odds(c, int(i)) > 1 && !isSet(pos, int(i)) {
-				addExcess(t, &sum, x[i], 1)
+				addExcess(c, t, &sum, x, int(i), 1)
 			}
 		}
 	}
@@ -173,51 +234,63 @@ const (
 	gradientOutput                // π for a negative, -(1 - π) for a positive
 )
 
-// writeProbabilities writes scale times the wanted output of every item.
-// Neither π nor 1 - π is formed as a difference where it could cancel: the
-// tree gives both, and a small item has one of them below 0.4.
-func writeProbabilities[T Float](c *subsetCore, t *tilted, dst []T, what output, pos []uint64, scale float64) {
+// writeProbabilities writes what is asked for of every item. Neither π nor 1 - π
+// is formed as a difference where it could cancel: the tree gives both, and a
+// small item has one of them below 0.4.
+func writeProbabilities[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
 	c.derivatives(t.degree)
-	// The kernel writes factor·π', π' the probability that the polynomial
-	// counts the item. What is wanted differs from that by add, everywhere
-	// or at the positives (or negatives).
-	factor, add := scale, 0.0
-	switch {
-	case what == inclusionOutput && t.failures, what == exclusionOutput && !t.failures:
-		factor, add = -scale, scale
-	case what == gradientOutput && t.failures:
-		factor = -scale
-	}
-	smallInclusion(c, dst, factor)
-	switch {
-	case add != 0:
-		for i, v := range dst {
-			dst[i] = T(float64(v) + add)
-		}
-	case what == gradientOutput && t.failures:
-		for i, v := range dst {
-			if !isSet(pos, i) {
-				dst[i] = T(float64(v) + scale)
-			}
-		}
-	case what == gradientOutput:
-		for _, i := range c.positives {
-			dst[i] = T(float64(dst[i]) - scale)
-		}
-	}
-
-	tree, scale := &c.tree, scale/c.total
+	writeSmall(c, t, dst, q)
+	tree, inverse := &c.tree, 1/c.total
 	for j, i := range c.big {
-		in, out := tree.p[j]*tree.e1[j]*scale, tree.q[j]*tree.e0[j]*scale
+		in, out := tree.p[j]*(tree.e1[j]*inverse), tree.q[j]*(tree.e0[j]*inverse)
 		if t.failures {
 			in, out = out, in
 		}
-		switch {
-		case what == exclusionOutput:
-			in = out
-		case what == gradientOutput && isSet(pos, int(i)):
-			in = -out
+		dst[i] = T(q.output(int(i), in, out))
+	}
+}
+
+// writeSmall is writeProbabilities for the small items; what it writes for the
+// others does not matter. The kernel gives factor·π', π' the probability that
+// the polynomial counts the item. Where that is all that is wanted it goes to
+// dst at once; else 1 - π' is formed in float64 and rounded once.
+func writeSmall[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
+	direct := q.what == gradientOutput && !t.failures || q.what != gradientOutput && t.failures == (q.what == exclusionOutput)
+	if size := math.Abs(q.scale); size < 0x1p-400 || size > 0x1p400 {
+		direct = false // factor could leave the range
+	}
+	write := func(i int, counted float64) {
+		in, out := counted, 1-counted
+		if t.failures {
+			in, out = out, in
 		}
-		dst[i] = T(in)
+		dst[i] = T(q.output(i, in, out))
+	}
+	inverse := 1 / c.total
+	var buffer [splitStep]float64
+	for i := 0; i < len(dst); i += splitStep {
+		end := min(i+splitStep, len(dst))
+		h := c.blockTerms(i)
+		block := buffer[:end-i]
+		switch {
+		case direct && len(h) == 0:
+			clear(dst[i:end])
+		case direct:
+			inclusionBlock(dst[i:end], c.r[i:], h, q.scale/c.total)
+		case len(h) == 0:
+			clear(block)
+		default:
+			inclusionBlock(block, c.r[i:], h, inverse)
+		}
+		if !direct {
+			for j, counted := range block {
+				write(i+j, counted)
+			}
+		}
+	}
+	if direct && q.what == gradientOutput {
+		for _, i := range c.positives {
+			write(int(i), c.smallAt(int(i))*inverse)
+		}
 	}
 }
