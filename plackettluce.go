@@ -207,7 +207,7 @@ func (l *luceSum) draw(s float64, total *sum2) {
 		l.pivot, l.sum = s, sum2{high: float64(l.sum.value() * w)}
 	}
 	w := expDifference(s, l.pivot)
-	if s-l.pivot < -2*luceReach {
+	if s-l.pivot < -luceReach { // else sum/w is a number, up to e^(2·luceReach) for every class
 		// log(1 + sum·e^(pivot-s)) = pivot - s + log(sum + e^(s-pivot))
 		total.addDifference(l.pivot, s)
 		l.sum.add(w)
