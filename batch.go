@@ -169,6 +169,9 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 			}
 		}
 	}
+	if t.perClass > 0 && t.perClass != n {
+		return errPositiveWeight
+	}
 	if err := b.checkThresholds(out, t); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -19,11 +20,6 @@ const batch = 64
 // sums are the results of one call of sumExp.
 type sums struct{ hi, err [batch]float64 }
 
-// shiftFrom is the magnitude from which on the maximum of a block is subtracted
-// from its scores: there the difference is exact where the exponential of it
-// counts. Below, the exponentials are divided by a power of two instead.
-const shiftFrom = 2048
-
 // blockPower returns the sum of exponentials of a block that is not natural.
 func blockPower[T Float](x []T) (power.Number, power.Class) {
 	top := [1]T{}
@@ -38,7 +34,7 @@ func blockPower[T Float](x []T) (power.Number, power.Class) {
 		return power.Number{}, power.Nothing
 	}
 	var hi, err [1]float64
-	if math.Abs(m) < shiftFrom {
+	if math.Abs(m) < coef.ShiftFrom {
 		c := math.RoundToEven(m * math.Log2E)
 		p := kernel.PivotParams[T](c)
 		sumExp(hi[:], err[:], x, len(x), 1, len(x), &p)

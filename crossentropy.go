@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/sides"
+
 // SoftmaxCrossEntropy is the softmax cross-entropy of a row with the target t:
 //
 //	L = log(1 + Σ_{i≠t} e^(s_i-s_t))
@@ -25,30 +27,7 @@ func (SoftmaxCrossEntropy) traits() (lossTraits, error) {
 	return lossTraits{target: true, classWeights: true, sideCopies: true}, nil
 }
 
-func (SoftmaxCrossEntropy) eval32(c *lossChunk[float32]) error { return evalCrossEntropy(c) }
-func (SoftmaxCrossEntropy) eval64(c *lossChunk[float64]) error { return evalCrossEntropy(c) }
+func (SoftmaxCrossEntropy) work32() work[float32] { return sides.New[float32](targetRule) }
+func (SoftmaxCrossEntropy) work64() work[float64] { return sides.New[float64](targetRule) }
 
-func evalCrossEntropy[T Float](c *lossChunk[T]) error {
-	if c.classWeights != nil && c.grad != nil {
-		c.uniform.spoil()
-		for i, t := range c.target {
-			if t >= 0 {
-				c.scale[i] *= c.classWeights[t]
-			}
-		}
-	}
-	evalSides(c, &sideRule{product: true, gamma: 1, target: true})
-	if c.classWeights != nil {
-		for i, t := range c.target {
-			if t < 0 {
-				continue
-			}
-			if w := c.classWeights[t]; w != 0 || c.loss[i] != c.loss[i] {
-				c.loss[i] *= w
-			} else {
-				c.loss[i] = 0 // an infinite loss, too
-			}
-		}
-	}
-	return nil
-}
+var targetRule = sides.Rule{Product: true, Gamma: 1, Target: true}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/crew"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
@@ -61,7 +62,6 @@ type lossJob[T Float] struct {
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	stream       bool     // the gradient goes past the caches
-	factors      classFactors[T]
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -95,16 +95,12 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	j.setClassesOff(kernel.BitWords(n))
 	g := &out.Grad
 	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
-	j.factors.begin(b.ClassWeights)
-	if e.traits.target {
-		j.factors.begin(nil) // they multiply the loss, not the exponentials
-	}
 
 	j.factor = 1
 	if out.Upstream != 0 {
 		j.factor = out.Upstream
 	}
-	if e.opts.Reduction == Mean || e.traits.maxPositives {
+	if e.opts.Reduction == Mean || e.traits.mostAsked {
 		j.counting = true
 		total, err := e.pass()
 		j.counting = false
@@ -188,21 +184,31 @@ type lossWorker[T Float] struct {
 	next atomic.Int64
 	end  int64
 
-	chunk  lossChunk[T]
-	grad   [2][]T    // places for gradients that are not written in place
-	turn   int       // which of them is next
-	loss   []float64 // losses that are not written in place
-	weight []float64 // row weights
-	living int       // so many elements of chunk.live are true while chunk.allLive
-	top    topScratch
-	total  lossTotal
+	chunk   chunk.Chunk[T]
+	work    work[T]
+	pending kernel.Copy[T] // of the last chunk's gradient to its place
+
+	grad          [2][]T    // places for gradients that are not written in place
+	turn          int       // which of them is next
+	loss          []float64 // losses that are not written in place
+	inPlace       bool      // they are in the output already
+	thresholdGrad []float64
+	uniform       filled    // whether chunk.Scale is one value
+	fixed         filled    // whether chunk.Threshold is
+	weight        []float64 // row weights
+	living        int       // so many elements of chunk.Live are true while chunk.AllLive
+
+	top   topScratch
+	total lossTotal
 
 	err      error
 	errChunk int64
 }
 
 func newLossWorker[T Float](e *Evaluator[T], number int) *lossWorker[T] {
-	return &lossWorker[T]{e: e, number: number}
+	w := &lossWorker[T]{e: e, number: number, work: workOf[T](e.loss)}
+	w.chunk.Pending = &w.pending
+	return w
 }
 
 // run takes the chunks of the worker's part, then helps with those of the
@@ -210,7 +216,7 @@ func newLossWorker[T Float](e *Evaluator[T], number int) *lossWorker[T] {
 // done: the first error is always found.
 func (w *lossWorker[T]) run() {
 	j := &w.e.job
-	defer w.chunk.pending.Finish()
+	defer w.pending.Finish()
 	for i := range j.active {
 		of := j.active[(w.number+i)%len(j.active)]
 		for {
@@ -243,20 +249,20 @@ func (w *lossWorker[T]) fail(k int64, err error) {
 func (w *lossWorker[T]) do(k int) error {
 	e, j, c := w.e, &w.e.job, &w.chunk
 	b := j.b
-	c.first, c.batch = k*j.chunkRows, j.number
-	c.rows, c.n = min(j.chunkRows, b.Scores.Rows-c.first), b.Scores.Cols
-	c.words = kernel.BitWords(c.n)
-	c.x, c.stride = b.Scores.Data[min(c.first*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
-	c.classWeights, c.factors = b.ClassWeights, &j.factors
-	c.maxPositives = j.maxPositives
+	c.First, c.Batch = k*j.chunkRows, j.number
+	c.Rows, c.N = min(j.chunkRows, b.Scores.Rows-c.First), b.Scores.Cols
+	c.Words = kernel.BitWords(c.N)
+	c.X, c.Stride = b.Scores.Data[min(c.First*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
+	c.Class = b.ClassWeights
+	c.MostPositives = j.maxPositives
 	if err := w.read(); err != nil {
 		return err
 	}
 	if j.counting {
-		for i, live := range c.live {
+		for i, live := range c.Live {
 			if live {
 				w.total.weight.Add(w.weight[i])
-				pos, _ := c.bits(i)
+				pos, _ := c.Sides(i)
 				w.total.positives = max(w.total.positives, kernel.CountBits(pos))
 			}
 		}
@@ -273,19 +279,10 @@ func (w *lossWorker[T]) do(k int) error {
 	}
 	w.prepareGradient()
 	w.prepareLoss()
-	if c.n > 0 {
-		var err error
-		switch c := any(c).(type) {
-		case *lossChunk[float32]:
-			err = e.loss.eval32(c)
-		case *lossChunk[float64]:
-			err = e.loss.eval64(c)
-		}
-		if err != nil {
-			return err
-		}
+	if c.N > 0 {
+		w.work.Eval(c)
 	} else {
-		clear(c.loss)
+		clear(c.Loss)
 	}
 	w.writeGradient()
 	w.sumUp()

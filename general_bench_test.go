@@ -174,9 +174,7 @@ func benchAffineSum[T Float](b *testing.B, n int) {
 		perElement[T](b, n)
 	}, func(b *testing.B) {
 		// e^offset is a factor of the sum.
-		f := &classFactors[T]{}
-		f.begin(nil)
-		r := kernel.SideRows[T]{X: x, Stride: n, Rows: 1, N: n, Pos: make([]uint64, len(bits)), Neg: bits, Words: len(bits), Weights: f.get(n).weights, Gamma: kernel.GammaPair[T](scale)}
+		r := kernel.SideRows[T]{X: x, Stride: n, Rows: 1, N: n, Pos: make([]uint64, len(bits)), Neg: bits, Words: len(bits), Weights: unitWeights[T](n), Gamma: kernel.GammaPair[T](scale)}
 		p := [1]kernel.SideParams[T]{kernel.ZeroPivot[T]()}
 		var sum [1][2]float64
 		for b.Loop() {

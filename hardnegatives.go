@@ -14,13 +14,13 @@ type topScratch struct{ keys, work []uint64 }
 // Options.TopNegatives and TopScores keep.
 func (w *lossWorker[T]) hardNegatives() {
 	c, o := &w.chunk, &w.e.opts
-	for i := range c.rows {
-		pos, neg := c.bits(i)
+	for i := range c.Rows {
+		pos, neg := c.Sides(i)
 		if o.TopScores > 0 {
-			w.top.keep(neg, pos, o.TopScores, func(k int) float64 { return float64(c.x[i*c.stride+k]) })
+			w.top.keep(neg, pos, o.TopScores, func(k int) float64 { return float64(c.X[i*c.Stride+k]) })
 		}
 		if o.TopNegatives > 0 {
-			w.top.keep(neg, nil, o.TopNegatives, func(k int) float64 { return float64(c.x[i*c.stride+k]) })
+			w.top.keep(neg, nil, o.TopNegatives, func(k int) float64 { return float64(c.X[i*c.Stride+k]) })
 		}
 	}
 }

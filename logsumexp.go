@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 )
@@ -95,7 +96,7 @@ func softmaxRow[T Float](dst, x []T, p power.Number, c power.Class, stream bool)
 	if len(x) == 0 {
 		return
 	}
-	if math.Abs(float64(p.Exp)) > shiftFrom || p.Shift != 0 {
+	if math.Abs(float64(p.Exp)) > coef.ShiftFrom || p.Shift != 0 {
 		// Take the maximum away: exact where the exponential counts.
 		m := Max(x)
 		for i, v := range x {

@@ -1,6 +1,10 @@
 package zlpr
 
-import "math"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/sides"
+)
 
 // Pairwise is the unified pairwise loss of a row with positives P and negatives
 // N, a scale γ > 0 and a margin m:
@@ -36,19 +40,17 @@ func (l Pairwise) traits() (lossTraits, error) {
 	return lossTraits{classWeights: true, hardNegative: true, sideCopies: true}, nil
 }
 
-func (l Pairwise) eval32(c *lossChunk[float32]) error { return evalPairwise(c, l) }
-func (l Pairwise) eval64(c *lossChunk[float64]) error { return evalPairwise(c, l) }
+func (l Pairwise) work32() work[float32] { return sides.New[float32](l.rule()) }
+func (l Pairwise) work64() work[float64] { return sides.New[float64](l.rule()) }
 
-func evalPairwise[T Float](c *lossChunk[T], l Pairwise) error {
+func (l Pairwise) rule() sides.Rule {
 	gamma := l.Gamma
 	if gamma == 0 {
 		gamma = 1
 	}
-	shift := float64(gamma * l.Margin)
-	rest := 0.0
-	if math.Abs(shift) < 1<<50 {
-		rest = math.FMA(gamma, l.Margin, -shift)
+	r := sides.Rule{Product: true, Gamma: gamma, Shift: float64(gamma * l.Margin)}
+	if math.Abs(r.Shift) < 1<<50 {
+		r.Rest = math.FMA(gamma, l.Margin, -r.Shift)
 	}
-	evalSides(c, &sideRule{product: true, gamma: gamma, shift: shift, rest: rest, weights: c.classWeights})
-	return nil
+	return r
 }

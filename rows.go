@@ -28,11 +28,11 @@ func chunkRows[T Float](n int) int {
 	return max(1, min(batch, chunkBytes/(size*max(n, 1))))
 }
 
-// A chunk is some rows of a matrix, of at most a block each, and their sums of
+// A rowChunk is some rows of a matrix, of at most a block each, and their sums of
 // exponentials. It moves through the matrix:
 //
-//	for c := newChunk(m); c.next(); {
-type chunk[T Float] struct {
+//	for c := newRowChunk(m); c.next(); {
+type rowChunk[T Float] struct {
 	m       Matrix[T]
 	first   int // number of the first row
 	x       []T // from the first row on
@@ -42,12 +42,12 @@ type chunk[T Float] struct {
 	all bool // all sums are natural
 }
 
-func newChunk[T Float](m Matrix[T]) chunk[T] {
-	return chunk[T]{m: m, stride: m.Stride, n: m.Cols}
+func newRowChunk[T Float](m Matrix[T]) rowChunk[T] {
+	return rowChunk[T]{m: m, stride: m.Stride, n: m.Cols}
 }
 
 // next takes the next rows, if there are any.
-func (c *chunk[T]) next() bool {
+func (c *rowChunk[T]) next() bool {
 	c.first += c.rows
 	c.rows = min(chunkRows[T](c.n), c.m.Rows-c.first)
 	if c.rows <= 0 {
@@ -67,7 +67,7 @@ func (c *chunk[T]) next() bool {
 }
 
 // power returns the sum of exponentials of row i.
-func (c *chunk[T]) power(i int) (power.Number, power.Class) {
+func (c *rowChunk[T]) power(i int) (power.Number, power.Class) {
 	if kernel.Natural[T](c.hi[i]) {
 		return power.Number{Hi: c.hi[i], Lo: c.err[i]}.Normalized(), power.Finite
 	}
@@ -78,10 +78,10 @@ func (c *chunk[T]) power(i int) (power.Number, power.Class) {
 	return p, k
 }
 
-func (c *chunk[T]) row(i int) []T { return c.x[i*c.stride:][:c.n] }
+func (c *rowChunk[T]) row(i int) []T { return c.x[i*c.stride:][:c.n] }
 
 // logs writes the logarithms of the sums of the rows to dst.
-func (c *chunk[T]) logs(dst []float64) {
+func (c *rowChunk[T]) logs(dst []float64) {
 	if !c.all {
 		for i := range dst {
 			p, k := c.power(i)
@@ -126,7 +126,7 @@ func LogSumExpRows[T Float](dst []float64, m Matrix[T]) {
 		}
 		return
 	}
-	for c := newChunk(m); c.next(); {
+	for c := newRowChunk(m); c.next(); {
 		c.logs(dst[c.first:][:c.rows])
 	}
 }
@@ -169,7 +169,7 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	for c := newChunk(m); c.next(); {
+	for c := newRowChunk(m); c.next(); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
 		}
@@ -204,7 +204,7 @@ func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	for c := newChunk(m); c.next(); {
+	for c := newRowChunk(m); c.next(); {
 		var l [batch]float64
 		c.logs(l[:c.rows])
 		if lse != nil {

@@ -17,9 +17,7 @@ import (
 // e^b is a power of two, which goes into the pivot, times a factor.
 func affineSum[T Float](x []T, a, b float64, bits []uint64) power.Number {
 	n := len(x)
-	f := &classFactors[T]{}
-	f.begin(nil)
-	r := kernel.SideRows[T]{X: x, Stride: n, Rows: 1, N: n, Pos: make([]uint64, len(bits)), Neg: bits, Words: len(bits), Weights: f.get(n).weights, Gamma: kernel.GammaPair[T](math.Abs(a))}
+	r := kernel.SideRows[T]{X: x, Stride: n, Rows: 1, N: n, Pos: make([]uint64, len(bits)), Neg: bits, Words: len(bits), Weights: unitWeights[T](n), Gamma: kernel.GammaPair[T](math.Abs(a))}
 	side := 0
 	if a < 0 {
 		r.Pos, r.Neg, side = r.Neg, r.Pos, 1
@@ -91,3 +89,12 @@ func TestAffineSum(t *testing.T) {
 // boundAffine bounds the relative error of a sum of e^(ax+b), in ULP; the worst
 // found are 0.853 (float32) and 1.256 (float64).
 const boundAffine = 1.4
+
+// unitWeights returns the weights of n classes, all 1, as the kernels take them.
+func unitWeights[T Float](n int) []T {
+	w := make([]T, kernel.WeightsLen[T](n))
+	for j := range n {
+		w[kernel.WeightPlace[T](j)] = 1
+	}
+	return w
+}

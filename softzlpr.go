@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/sides"
+
 // SoftZLPR is ZLPR for soft labels t in [0, 1]:
 //
 //	L = log(1 + Σ (1-t_i)·e^(s_i-s0)) + log(1 + Σ t_i·e^(s0-s_i))
@@ -25,10 +27,5 @@ func (l SoftZLPR) traits() (lossTraits, error) {
 	return lossTraits{threshold: l.Threshold, learned: true, soft: true, classWeights: true}, nil
 }
 
-func (l SoftZLPR) eval32(c *lossChunk[float32]) error { return evalSoftZLPR(c) }
-func (l SoftZLPR) eval64(c *lossChunk[float64]) error { return evalSoftZLPR(c) }
-
-func evalSoftZLPR[T Float](c *lossChunk[T]) error {
-	evalSides(c, &sideRule{gamma: 1, weights: c.classWeights, soft: true})
-	return nil
-}
+func (SoftZLPR) work32() work[float32] { return sides.New[float32](sides.Rule{Gamma: 1, Soft: true}) }
+func (SoftZLPR) work64() work[float64] { return sides.New[float64](sides.Rule{Gamma: 1, Soft: true}) }

@@ -1,6 +1,6 @@
 package zlpr
 
-import "github.com/zlpr/zlpr/internal/kernel"
+import "github.com/zlpr/zlpr/internal/chunk"
 
 // Subset is the subset ("combinatorial") softmax: with k positives P a row,
 //
@@ -22,8 +22,8 @@ func (Subset) Name() string { return "subset" }
 
 func (Subset) traits() (lossTraits, error) { return lossTraits{classWeights: true}, nil }
 
-func (Subset) eval32(c *lossChunk[float32]) error { return evalSubset(c, subsetLaw{}) }
-func (Subset) eval64(c *lossChunk[float64]) error { return evalSubset(c, subsetLaw{}) }
+func (Subset) work32() work[float32] { return &subsetWork[float32]{} }
+func (Subset) work64() work[float64] { return &subsetWork[float64]{} }
 
 // PaddedSubset is the subset softmax for rows with different numbers of labels:
 // up to K classes are picked, and what is missing is filled by a padding of score
@@ -46,59 +46,55 @@ type PaddedSubset struct {
 func (PaddedSubset) Name() string { return "subset-padded" }
 
 func (l PaddedSubset) traits() (lossTraits, error) {
-	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, maxPositives: l.K == 0}
+	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, mostAsked: l.K == 0, mostAllowed: l.K}
 	if l.K < 0 || !finiteNumber(l.Threshold) {
 		return t, errParameter
 	}
 	return t, nil
 }
 
-func (l PaddedSubset) eval32(c *lossChunk[float32]) error { return evalPadded(c, l.K) }
-func (l PaddedSubset) eval64(c *lossChunk[float64]) error { return evalPadded(c, l.K) }
-
-func evalPadded[T Float](c *lossChunk[T], k int) error {
-	if k == 0 {
-		k = c.maxPositives
-	}
-	return evalSubset(c, subsetLaw{picks: k, padded: true})
-}
+func (l PaddedSubset) work32() work[float32] { return &subsetWork[float32]{padded: true, picks: l.K} }
+func (l PaddedSubset) work64() work[float64] { return &subsetWork[float64]{padded: true, picks: l.K} }
 
 const manyPositives = "more positive labels than K"
 
-// evalSubset evaluates the rows of a chunk.
-func evalSubset[T Float](c *lossChunk[T], law subsetLaw) error {
-	if c.scratch.subset == nil {
-		c.scratch.subset = new(subsetCore)
+// A subsetWork evaluates the subset loss, or the padded one of so many picks; 0 for
+// the most positives of a row.
+type subsetWork[T Float] struct {
+	padded bool
+	picks  int
+	core   subsetCore
+}
+
+// Eval evaluates the rows of a chunk.
+func (w *subsetWork[T]) Eval(c *chunk.Chunk[T]) {
+	core := &w.core
+	q := subsetQuery{subsetLaw: subsetLaw{picks: w.picks, padded: w.padded}, what: gradientOutput, weights: c.Class, scale: 1}
+	if w.padded && w.picks == 0 {
+		q.picks = c.MostPositives
 	}
-	core := c.scratch.subset
-	q := subsetQuery{subsetLaw: law, what: gradientOutput, weights: c.classWeights, scale: 1}
-	for i := range c.rows {
+	for i := range c.Rows {
+		if !c.Live[i] {
+			c.SetNothing(i)
+			continue
+		}
 		var grad []T
-		if c.grad != nil {
-			grad = c.gradRow(i)
-			q.scale = c.scale[i]
+		if c.Grad != nil {
+			grad = c.GradRow(i)
+			q.scale = c.Scale[i]
+		}
+		var neg []uint64
+		q.pos, neg = c.Sides(i)
+		q.part = core.takingPart(q.pos, neg, c.N)
+		if w.padded {
+			q.threshold = c.Threshold[i]
 		}
 		push := 0.0
-		if c.live[i] {
-			var neg []uint64
-			q.pos, neg = c.bits(i)
-			q.part = core.takingPart(q.pos, neg, c.n)
-			if law.padded {
-				q.threshold = c.threshold[i]
-				if kernel.CountBits(q.pos) > law.picks {
-					return &DataError{Row: c.first + i, Class: -1, Kind: LabelsAboveK, Reason: manyPositives}
-				}
-			}
-			c.loss[i], push = evaluateSubset(core, &q, c.row(i), grad)
-		} else {
-			c.loss[i] = 0
-			clear(grad)
-		}
-		if c.thresholdGrad != nil {
-			c.thresholdGrad[i] = push * c.scale[i]
+		c.Loss[i], push = evaluateSubset(core, &q, c.Row(i), grad)
+		if c.ThresholdGrad != nil {
+			c.ThresholdGrad[i] = push * c.Scale[i]
 		}
 	}
-	return nil
 }
 
 // takingPart returns the union of the positives and the negatives, nil where that

@@ -1,5 +1,7 @@
 package zlpr
 
+import "github.com/zlpr/zlpr/internal/sides"
+
 // ZLPR is the zero-bounded log-sum-exp and pairwise rank-based loss of a row
 // with positives P, negatives N and the threshold s0:
 //
@@ -49,10 +51,5 @@ func (l ZLPR) traits() (lossTraits, error) {
 	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}, nil
 }
 
-func (l ZLPR) eval32(c *lossChunk[float32]) error { return evalZLPR(c) }
-func (l ZLPR) eval64(c *lossChunk[float64]) error { return evalZLPR(c) }
-
-func evalZLPR[T Float](c *lossChunk[T]) error {
-	evalSides(c, &sideRule{gamma: 1, weights: c.classWeights})
-	return nil
-}
+func (ZLPR) work32() work[float32] { return sides.New[float32](sides.Rule{Gamma: 1}) }
+func (ZLPR) work64() work[float64] { return sides.New[float64](sides.Rule{Gamma: 1}) }

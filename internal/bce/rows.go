@@ -1,29 +1,19 @@
-package zlpr
+package bce
 
 import (
 	"math"
 	"unsafe"
 
+	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 )
 
 // This file evaluates the rows of a chunk by the kernels, and those for which
-// they do not serve by bceRow.
+// they do not serve by row.
 
-// bceScratch is memory that BCE keeps from one chunk to the next.
-type bceScratch[T Float] struct {
-	args    kernel.BCEArgs[T]
-	product []float64
-	params  []kernel.BCEParams[T]
-	slow    []bool
-	grad    []T // where only the thresholds' derivatives are wanted
-	scores  []T // where the gradient overwrites the scores
-	weights bceWeights[T]
-}
-
-// bceWeights are the weights of the classes as the kernels take them.
-type bceWeights[T Float] struct {
+// classWeights are the weights of the classes as the kernels take them.
+type classWeights[T kernel.Float] struct {
 	batch    int // for which they were made
 	neg, pos []T // nil: all are 1
 	off      []uint64
@@ -31,9 +21,9 @@ type bceWeights[T Float] struct {
 	usable   bool
 }
 
-// Scales of the gradient up to bceScale leave no entry that counts to
+// Scales of the gradient up to gradientScale leave no entry that counts to
 // exponentials below the smallest normal number.
-func bceScale[T Float]() (plain, most float64) {
+func gradientScale[T kernel.Float]() (plain, most float64) {
 	if kernel.IsFloat32[T]() {
 		return 0x1p5, 0x1p100
 	}
@@ -41,26 +31,26 @@ func bceScale[T Float]() (plain, most float64) {
 }
 
 // compute makes the weights of a batch.
-func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
+func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
 	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
 	w.most, w.usable = 1, true
-	if c.classWeights == nil && len(l.PositiveWeight) == 0 {
+	if c.Class == nil && len(rule.PositiveWeight) == 0 {
 		return
 	}
-	size := 64 * c.words // of whole groups
+	size := 64 * c.Words // of whole groups
 	w.neg, w.pos = kernel.Resize(w.neg, size), kernel.Resize(w.pos, size)
 	clear(w.neg)
 	clear(w.pos)
-	_, most := bceScale[T]()
-	for j := range c.n {
+	_, most := gradientScale[T]()
+	for j := range c.N {
 		factor := 1.0
-		if c.classWeights != nil {
-			factor = c.classWeights[j]
+		if c.Class != nil {
+			factor = c.Class[j]
 		}
-		positive := factor * l.positiveWeight(j)
+		positive := factor * rule.positiveWeight(j)
 		if positive == 0 {
 			if len(w.off) == 0 {
-				w.off = kernel.Resize(w.off, c.words)
+				w.off = kernel.Resize(w.off, c.Words)
 				clear(w.off)
 			}
 			w.off[j/64] |= 1 << (j % 64)
@@ -73,141 +63,147 @@ func (w *bceWeights[T]) compute(c *lossChunk[T], l *BCE) {
 	}
 }
 
-// bceRows evaluates all rows, unless the weights are out of the kernels' range.
-func (c *lossChunk[T]) bceRows(l *BCE) bool {
-	s := &c.scratch.bce
-	if s.weights.batch != c.batch {
-		s.weights.batch = c.batch
-		s.weights.compute(c, l)
+// kernelRows evaluates all rows, unless the weights are out of the kernels' range.
+func (w *Work[T]) kernelRows() bool {
+	c, weights := w.c, &w.weights
+	if weights.batch != c.Batch || c.Batch == 0 {
+		weights.batch = c.Batch
+		weights.compute(c, &w.rule)
 	}
-	w := &s.weights
-	if !w.usable {
+	if !weights.usable {
 		return false
 	}
-	if len(w.off) > 0 {
-		// Positives of weight 0 take no part.
-		for i := range c.rows {
-			pos, _ := c.bits(i)
-			for k, v := range w.off {
-				pos[k] &^= v
-			}
-		}
-	}
-	a := &s.args
+	a := &w.args
 	*a = kernel.BCEArgs[T]{
-		Sum: c.loss, X: c.x, Stride: c.stride, Rows: c.rows, N: c.n, Pos: c.pos, Neg: c.neg, Words: c.words,
-		Shifted: !c.zeroThreshold, Copy: &c.pending,
+		Sum: c.Loss, X: c.X, Stride: c.Stride, Rows: c.Rows, N: c.N, Pos: w.weightyPos(), Neg: c.Neg, Words: c.Words,
+		Shifted: !c.ZeroThreshold, Copy: c.Pending,
 	}
-	if len(w.neg) > 0 {
-		a.NegWeight, a.PosWeight = w.neg, w.pos
+	if len(weights.neg) > 0 {
+		a.NegWeight, a.PosWeight = weights.neg, weights.pos
 		a.Shifted = true
 	}
-	anySlow := c.bceParams()
-	a.Params = s.params
+	anySlow := w.setParams()
+	a.Params = w.params
 	switch {
-	case c.grad != nil:
-		a.Dst, a.DstStride = c.grad, c.gradStride
-		if unsafe.SliceData(c.grad) == unsafe.SliceData(c.x) {
-			scores, stride := c.x, c.stride
-			defer func() { c.x, c.stride = scores, stride }()
-			s.scores = kernel.Resize(s.scores, c.rows*c.n)
-			for i := range c.rows {
-				copy(s.scores[i*c.n:][:c.n], c.row(i))
-			}
-			c.x, c.stride = s.scores, c.n
-			a.X, a.Stride = c.x, c.stride
+	case c.Grad != nil:
+		a.Dst, a.DstStride = c.Grad, c.GradStride
+		if unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
+			w.saveScores()
 		}
-	case c.thresholdGrad != nil:
-		s.grad = kernel.Resize(s.grad, c.rows*c.n)
-		a.Dst, a.DstStride = s.grad, c.n
+	case c.ThresholdGrad != nil:
+		w.grad = kernel.Resize(w.grad, c.Rows*c.N)
+		a.Dst, a.DstStride = w.grad, c.N
 	}
 	if kernel.IsFloat32[T]() && !a.Weighted() {
-		s.product = kernel.Resize(s.product, c.rows*a.Blocks())
-		a.Product = s.product
+		w.product = kernel.Resize(w.product, c.Rows*a.Blocks())
+		a.Product = w.product
 	}
 	kernel.BCE(a)
 	if a.Product != nil {
 		kernel.Log1p64(a.Product, a.Product)
 		if blocks := a.Blocks(); blocks == 1 {
 			for i, v := range a.Product {
-				c.loss[i] += v
+				c.Loss[i] += v
 			}
 		} else {
-			for i := range c.rows {
+			for i := range c.Rows {
 				var sum float64
 				for _, v := range a.Product[i*blocks:][:blocks] {
 					sum += v
 				}
-				c.loss[i] += sum
+				c.Loss[i] += sum
 			}
 		}
 	}
 	if a.Dst != nil {
-		c.bceSlopes(a)
+		w.slopes(a)
 	}
 	// What exponentials below the smallest normal number leave out must not count.
-	low := float64(c.n) * w.most
+	low := float64(c.N) * weights.most
 	if kernel.IsFloat32[T]() {
 		low *= 0x1p-102
 	} else {
 		low *= 0x1p-960
 	}
-	for i, v := range c.loss {
-		if !(v >= low && v <= math.MaxFloat64) || anySlow && s.slow[i] {
-			c.bceRow(i, l)
+	for i, v := range c.Loss[:c.Rows] {
+		if !(v >= low && v <= math.MaxFloat64) || anySlow && w.slow[i] {
+			w.row(i)
 		}
 	}
 	return true
 }
 
-// bceParams sets the rows' parameters and notes which rows are slow, and reports
+// weightyPos returns the positives whose weight is not 0: the others take no part.
+func (w *Work[T]) weightyPos() []uint64 {
+	off := w.weights.off
+	if len(off) == 0 {
+		return w.c.Pos
+	}
+	w.pos = append(w.pos[:0], w.c.Pos...)
+	for i, p := range w.pos {
+		w.pos[i] = p &^ off[i%len(off)]
+	}
+	return w.pos
+}
+
+// saveScores keeps the scores, which the gradient will overwrite, for the rows that
+// are evaluated again.
+func (w *Work[T]) saveScores() {
+	c := w.c
+	w.saved = kernel.Resize(w.saved, c.Rows*c.N)
+	for i := range c.Rows {
+		copy(w.saved[i*c.N:][:c.N], c.Row(i))
+	}
+	w.x, w.stride = w.saved, c.N
+	w.args.X, w.args.Stride = w.x, w.stride
+}
+
+// setParams sets the rows' parameters and notes which rows are slow, and reports
 // whether there are any.
-func (c *lossChunk[T]) bceParams() (anySlow bool) {
-	s := &c.scratch.bce
-	gradient := c.grad != nil || c.thresholdGrad != nil
-	if !gradient && !s.args.Shifted {
-		s.params = s.params[:0]
+func (w *Work[T]) setParams() (anySlow bool) {
+	gradient := w.c.Derivatives()
+	if !gradient && !w.args.Shifted {
+		w.params = w.params[:0]
 		return false
 	}
-	s.params, s.slow = kernel.Resize(s.params, c.rows), kernel.Resize(s.slow, c.rows)
-	_, most := bceScale[T]()
-	for i, s0 := range c.threshold {
-		p := &s.params[i]
+	w.params, w.slow = kernel.Resize(w.params, w.c.Rows), kernel.Resize(w.slow, w.c.Rows)
+	_, most := gradientScale[T]()
+	for i, s0 := range w.c.Threshold {
+		p := &w.params[i]
 		hi := T(s0)
 		lo := s0 - float64(hi)
 		// It must not take the reduced argument out of the polynomial's range.
 		slow := !(math.Abs(lo) <= 0x1p-18)
 		*p = kernel.BCEParams[T]{1, hi, T(lo)}
 		if gradient {
-			p[0] = T(c.scale[i])
-			size := math.Abs(c.scale[i])
-			slow = slow || !(size*s.weights.most <= most) || s.weights.most > 1 && size != 0 && size < 1/most
+			p[0] = T(w.c.Scale[i])
+			size := math.Abs(w.c.Scale[i])
+			slow = slow || !(size*w.weights.most <= most) || w.weights.most > 1 && size != 0 && size < 1/most
 		}
-		s.slow[i] = slow
+		w.slow[i] = slow
 		anySlow = anySlow || slow
 	}
 	return anySlow
 }
 
-// bceSlopes completes the gradient, and sums up the thresholds' derivatives.
-func (c *lossChunk[T]) bceSlopes(a *kernel.BCEArgs[T]) {
-	plain, _ := bceScale[T]()
-	for i, scale := range c.scale {
-		if math.Abs(scale)*c.scratch.bce.weights.most > plain {
-			c.bceSmall(i, a.Dst[i*a.DstStride:][:c.n])
+// slopes completes the gradient, and sums up the thresholds' derivatives.
+func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
+	plain, _ := gradientScale[T]()
+	for i, scale := range w.c.Scale[:w.c.Rows] {
+		if math.Abs(scale)*w.weights.most > plain {
+			w.small(i, a.Dst[i*a.DstStride:][:w.c.N])
 		}
-		if c.thresholdGrad != nil {
-			c.thresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:c.n])
+		if w.c.ThresholdGrad != nil {
+			w.c.ThresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:w.c.N])
 		}
 	}
 }
 
-// bceSmall computes derivatives again that are 0 because their exponential is
+// small computes derivatives again that are 0 because their exponential is
 // below the smallest normal number, but count by their factor.
-func (c *lossChunk[T]) bceSmall(i int, g []T) {
-	pos, neg := c.bits(i)
-	w := &c.scratch.bce.weights
-	row, s0 := c.row(i), c.threshold[i]
+func (w *Work[T]) small(i int, g []T) {
+	pos, neg := w.c.Sides(i)
+	weights, row, s0 := &w.weights, w.scores(i), w.c.Threshold[i]
 	for j, v := range g {
 		if v != 0 {
 			continue
@@ -218,25 +214,25 @@ func (c *lossChunk[T]) bceSmall(i int, g []T) {
 		switch {
 		case pos[j/64]&bit != 0:
 			y, short = -y, -short
-			if len(w.pos) > 0 {
-				factor = float64(w.pos[j])
+			if len(weights.pos) > 0 {
+				factor = float64(weights.pos[j])
 			}
 			factor = -factor
 		case neg[j/64]&bit != 0:
-			if len(w.neg) > 0 {
-				factor = float64(w.neg[j])
+			if len(weights.neg) > 0 {
+				factor = float64(weights.neg[j])
 			}
 		default:
 			continue
 		}
 		// sigmoid(y) = e^y, where e^y is that small.
-		e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: c.scale[i]})
+		e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: w.c.Scale[i]})
 		g[j] = T(e.Float() * (1 + short))
 	}
 }
 
 // sumOf returns the sum of x, in float64.
-func sumOf[T Float](x []T) float64 {
+func sumOf[T kernel.Float](x []T) float64 {
 	var sum [4]float64
 	for len(x) >= 4 {
 		sum[0] += float64(x[0])

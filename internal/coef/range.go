@@ -74,3 +74,8 @@ var PartMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
 // BCEBlock is the number of float32 elements of a row whose binary
 // cross-entropies share a logarithm.
 const BCEBlock = 512
+
+// ShiftFrom is the magnitude of arguments from which on the highest of a sum is
+// subtracted from them: there the difference is exact where the exponential of it
+// counts. Below, the exponentials are divided by a power of two instead.
+const ShiftFrom = 2048

@@ -1,49 +1,40 @@
-package zlpr
+package sides
 
 import (
 	"bytes"
 	"math"
-	"sync"
 	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
-// classFactors are the class weights of a batch as m·2^e, 1 ≤ m < 2, or m = 0 for
-// weight 0: m in float64, and m and e in the form of the kernels' weights. The
-// first worker that needs them computes them.
-type classFactors[T Float] struct {
-	lock  sync.Mutex
-	given []float64 // the batch's; nil: all 1
-	ready bool
-
+// factors are the class weights of a batch as m·2^e, 1 ≤ m < 2, or m = 0 for
+// weight 0: m in float64, and m and e in the form of the kernels' weights.
+type factors[T kernel.Float] struct {
+	batch   int // for which they are right
 	n       int
 	of      []float64 // the weights of which m and weights are
 	m       []float64
 	weights []T
 }
 
-// begin gives the class weights of a batch.
-func (f *classFactors[T]) begin(given []float64) { f.given, f.ready = given, false }
-
-// get returns f, computed for n classes.
-func (f *classFactors[T]) get(n int) *classFactors[T] {
-	f.lock.Lock()
-	defer f.lock.Unlock()
-	if f.ready {
+// get returns f, computed for a batch of n classes with the weights given; nil: all
+// 1.
+func (f *factors[T]) get(batch, n int, given []float64) *factors[T] {
+	if f.batch == batch && batch != 0 {
 		return f
 	}
-	f.ready = true
-	if f.n == n && bytes.Equal(asBytes(f.of), asBytes(f.given)) {
+	f.batch = batch
+	if f.n == n && bytes.Equal(asBytes(f.of), asBytes(given)) {
 		return f
 	}
-	f.n, f.of = n, append(f.of[:0], f.given...)
+	f.n, f.of = n, append(f.of[:0], given...)
 	f.m, f.weights = kernel.Resize(f.m, n), kernel.Resize(f.weights, kernel.WeightsLen[T](n))
 	clear(f.weights)
 	for j := range n {
 		w := 1.0
-		if f.given != nil {
-			w = f.given[j]
+		if given != nil {
+			w = given[j]
 		}
 		m, e := math.Frexp(w)
 		f.m[j] = 2 * m

@@ -1,4 +1,4 @@
-package zlpr
+package sides
 
 import (
 	"math"
@@ -9,11 +9,11 @@ import (
 
 // This file evaluates the rows of a loss of two sums (see sides.go) in the
 // general way: with weights, soft labels or γ; the rows whose sums at pivot 0
-// leave the natural range are in slowrow.go. The kernels of side_generic.go do
+// leave the natural range are in slow.go. The kernels of kernel/side.go do
 // what costs an element each.
 
-// sideScratch is memory for the general way.
-type sideScratch[T Float] struct {
+// general is memory for the general way.
+type general[T kernel.Float] struct {
 	// The passes over the rows: one for both sides with hard labels; with soft
 	// ones each side has its own weights, and its own pass.
 	passes []kernel.SideRows[T]
@@ -29,78 +29,77 @@ type sideScratch[T Float] struct {
 	shifted []T          // scores less the highest of a side
 	row     []T          // gradient of a row
 
-	wide *wideChunk // float32: for a γ outside of its range
+	factors factors[T]
+	wide    *wide // float32: for a γ outside of its range
 }
 
-// general reports whether all rows go the general way.
-func (r *sideRule) general() bool { return r.gamma != 1 || r.weights != nil || r.soft }
+// isGeneral reports whether all rows go the general way.
+func (w *Work[T]) isGeneral() bool { return w.rule.Gamma != 1 || w.weights() != nil || w.rule.Soft }
 
 // evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
-func evalGeneral[T Float](c *lossChunk[T], rule *sideRule) {
-	if kernel.IsFloat32[T]() && !(rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p127) {
-		evalWide(any(c).(*lossChunk[float32]), rule)
+func (w *Work[T]) evalGeneral() {
+	if kernel.IsFloat32[T]() && !(w.rule.Gamma >= 0x1p-100 && w.rule.Gamma <= 0x1p127) {
+		w.evalWide()
 		return
 	}
-	s := &c.scratch
-	g := &s.general
-	c.prepareSides(rule)
-	if rule.product && c.grad != nil {
+	w.prepareSides()
+	if w.rule.Product && w.c.Grad != nil {
 		// ∂L/∂s = γ·∂L/∂(γs)
-		c.uniform.spoil()
-		for i := range c.scale {
-			c.scale[i] *= rule.gamma
+		w.ownScale()
+		for i := range w.scale {
+			w.scale[i] *= w.rule.Gamma
 		}
 	}
-	s.prepare(c.rows)
-	g.natural = kernel.Resize(g.natural, c.rows)
+	w.prepare(w.c.Rows)
+	w.natural = kernel.Resize(w.natural, w.c.Rows)
 	anySlow := true
-	if rule.gamma >= 0x1p-100 && rule.gamma <= 0x1p100 {
+	if w.rule.Gamma >= 0x1p-100 && w.rule.Gamma <= 0x1p100 {
 		zero := [1]kernel.SideParams[T]{kernel.ZeroPivot[T]()}
-		for k := range g.passes {
-			g.sum[k] = kernel.Resize(g.sum[k], c.rows)
-			kernel.SideSums(g.sum[k], &g.passes[k], zero[:], 0)
+		for k := range w.passes {
+			w.sum[k] = kernel.Resize(w.sum[k], w.c.Rows)
+			kernel.SideSums(w.sum[k], &w.passes[k], zero[:], 0)
 		}
-		second := g.sum[len(g.passes)-1]
-		for i, sum := range g.sum[0] {
-			s.a[i], s.b[i] = c.terms(i, sum[0], false, rule), c.terms(i, second[i][1], true, rule)
+		second := w.sum[len(w.passes)-1]
+		for i, sum := range w.sum[0] {
+			w.a[i], w.b[i] = w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
 		}
-		if rule.product {
-			anySlow = c.finishProduct(rule, c.keepSlopes)
+		if w.rule.Product {
+			anySlow = w.finishProduct(w.keepSlopes)
 		} else {
-			anySlow = c.finishSum()
+			anySlow = w.finishSum()
 		}
 	} else {
-		for i := range s.slow {
-			s.slow[i] = true
+		for i := range w.slow {
+			w.slow[i] = true
 		}
 	}
 	if anySlow {
-		c.evalSlow(rule)
+		w.evalSlow()
 	}
-	if c.grad == nil {
+	if w.c.Grad == nil {
 		return
 	}
-	if !rule.product {
-		for i := range g.natural {
-			p := &g.natural[i]
+	if !w.rule.Product {
+		for i := range w.natural {
+			p := &w.natural[i]
 			*p = kernel.ZeroPivot[T]()
-			p[2], p[5] = s.fa[i], -s.fb[i]
+			p[2], p[5] = w.fa[i], -w.fb[i]
 		}
 	}
-	for i := 0; i < c.rows; {
+	for i := 0; i < w.c.Rows; {
 		end := i + 1
-		for ; !anySlow && end < c.rows || end < c.rows && s.slow[end] == s.slow[i]; end++ {
+		for ; !anySlow && end < w.c.Rows || end < w.c.Rows && w.slow[end] == w.slow[i]; end++ {
 		}
-		if !anySlow || !s.slow[i] {
-			c.sideGradients(i, end, g.natural[i:end])
+		if !anySlow || !w.slow[i] {
+			w.sideGradients(i, end, w.natural[i:end])
 		}
 		i = end
 	}
 }
 
 // keepSlopes keeps the factors of row i, of almost any magnitude.
-func (c *lossChunk[T]) keepSlopes(i int, fa, fb float64) bool {
-	p := &c.scratch.general.natural[i]
+func (w *Work[T]) keepSlopes(i int, fa, fb float64) bool {
+	p := &w.natural[i]
 	p[0], p[2] = slopeParams[T](power.Number{Hi: fa})
 	p[3], p[5] = slopeParams[T](power.Number{Hi: -fb})
 	fits := func(f float64) bool { return f == 0 || 0x1p-900 <= math.Abs(f) && math.Abs(f) <= 0x1p900 }
@@ -109,96 +108,93 @@ func (c *lossChunk[T]) keepSlopes(i int, fa, fb float64) bool {
 
 // terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
 // they are too small for pivot 0; the result is not a natural sum then.
-func (c *lossChunk[T]) terms(i int, sum float64, positive bool, rule *sideRule) float64 {
-	if sum == 0 && c.anyTerm(i, positive, rule) {
+func (w *Work[T]) terms(i int, sum float64, positive bool) float64 {
+	if sum == 0 && w.anyTerm(i, positive) {
 		return math.SmallestNonzeroFloat64
 	}
 	return sum
 }
 
 // anyTerm reports whether a side of row i has classes.
-func (c *lossChunk[T]) anyTerm(i int, positive bool, rule *sideRule) bool {
+func (w *Work[T]) anyTerm(i int, positive bool) bool {
 	var any uint64
-	for _, v := range c.side(i, positive, rule) {
+	for _, v := range w.side(i, positive) {
 		any |= v
 	}
 	return any != 0
 }
 
 // side returns the bits of a side of row i: with soft labels all classes.
-func (c *lossChunk[T]) side(i int, positive bool, rule *sideRule) []uint64 {
-	pos, neg := c.bits(i)
-	if positive && !rule.soft {
+func (w *Work[T]) side(i int, positive bool) []uint64 {
+	pos, neg := w.c.Sides(i)
+	if positive && !w.rule.Soft {
 		return pos
 	}
 	return neg
 }
 
 // noBits returns n words of no bits.
-func (s *lossScratch[T]) noBits(n int) []uint64 {
-	if len(s.none) < n {
-		s.none = make([]uint64, n)
+func (w *Work[T]) noBits(n int) []uint64 {
+	if len(w.none) < n {
+		w.none = make([]uint64, n)
 	}
-	return s.none[:n]
+	return w.none[:n]
 }
 
 // prepareSides sets the passes over the chunk's rows.
-func (c *lossChunk[T]) prepareSides(rule *sideRule) {
-	s := &c.scratch
-	g := &s.general
-	class := c.factors.get(c.n)
+func (w *Work[T]) prepareSides() {
+	class := w.factors.get(w.c.Batch, w.c.N, w.weights())
 	r := kernel.SideRows[T]{
-		X: c.x, Stride: c.stride, Rows: c.rows, N: c.n,
-		Pos: c.pos, Neg: c.neg, Words: c.words,
-		Weights: class.weights, Gamma: kernel.GammaPair[T](rule.gamma),
+		X: w.c.X, Stride: w.c.Stride, Rows: w.c.Rows, N: w.c.N,
+		Pos: w.c.Pos, Neg: w.c.Neg, Words: w.c.Words,
+		Weights: class.weights, Gamma: kernel.GammaPair[T](w.rule.Gamma),
 	}
-	g.passes = append(g.passes[:0], r)
-	if !rule.soft {
+	w.passes = append(w.passes[:0], r)
+	if !w.rule.Soft {
 		return
 	}
-	size := kernel.WeightsLen[T](c.n)
-	for side := range g.soft {
-		g.soft[side] = kernel.Resize(g.soft[side], c.rows*size)
+	size := kernel.WeightsLen[T](w.c.N)
+	for side := range w.soft {
+		w.soft[side] = kernel.Resize(w.soft[side], w.c.Rows*size)
 	}
 	m := class.m
-	if rule.weights == nil && kernel.IsFloat32[T]() {
+	if w.weights() == nil && kernel.IsFloat32[T]() {
 		m = nil
 	}
-	kernel.SoftWeights(g.soft[0], g.soft[1], c.soft, c.softStride, c.rows, c.n, c.neg, c.words, m, class.weights)
-	none := s.noBits(len(c.neg))
-	g.passes = append(g.passes, r)
-	for side := range g.passes {
-		g.passes[side].Weights, g.passes[side].WeightStride = g.soft[side], size
+	kernel.SoftWeights(w.soft[0], w.soft[1], w.c.Soft, w.c.SoftStride, w.c.Rows, w.c.N, w.c.Neg, w.c.Words, m, class.weights)
+	none := w.noBits(len(w.c.Neg))
+	w.passes = append(w.passes, r)
+	for side := range w.passes {
+		w.passes[side].Weights, w.passes[side].WeightStride = w.soft[side], size
 	}
-	g.passes[0].Pos = none
-	g.passes[1].Pos, g.passes[1].Neg = c.neg, none
+	w.passes[0].Pos = none
+	w.passes[1].Pos, w.passes[1].Neg = w.c.Neg, none
 }
 
 // pass returns the number of the pass of a side.
-func (g *sideScratch[T]) pass(side int) int { return min(side, len(g.passes)-1) }
+func (w *Work[T]) pass(side int) int { return min(side, len(w.passes)-1) }
 
 // sideGradients writes the gradient of rows i to end-1.
-func (c *lossChunk[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
-	g := &c.scratch.general
-	dst := c.grad[i*c.gradStride:]
-	first := g.passes[0].From(i, end)
-	if len(g.passes) == 1 {
-		kernel.SideGrad(dst, c.gradStride, &first, p, nil, 0)
+func (w *Work[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
+	dst := w.c.Grad[i*w.c.GradStride:]
+	first := w.passes[0].From(i, end)
+	if len(w.passes) == 1 {
+		kernel.SideGrad(dst, w.c.GradStride, &first, p, nil, 0)
 		return
 	}
 	for j := range p {
-		deepen(&p[j], c.scale[i+j])
+		deepen(&p[j], w.scale[i+j])
 	}
-	g.half = kernel.Resize(g.half, (end-i)*c.n)
-	second := g.passes[1].From(i, end)
-	kernel.SideGrad(g.half, c.n, &first, p, nil, 0)
-	kernel.SideGrad(dst, c.gradStride, &second, p, g.half, c.n)
+	w.half = kernel.Resize(w.half, (end-i)*w.c.N)
+	second := w.passes[1].From(i, end)
+	kernel.SideGrad(w.half, w.c.N, &first, p, nil, 0)
+	kernel.SideGrad(dst, w.c.GradStride, &second, p, w.half, w.c.N)
 }
 
 // deepen changes parameters so that terms which times the factor are below the
 // smallest normal number are kept: those of the other side may be added to them.
 // Terms times the factor are at most scale.
-func deepen[T Float](p *kernel.SideParams[T], scale float64) {
+func deepen[T kernel.Float](p *kernel.SideParams[T], scale float64) {
 	depth, most := 100, 1000
 	if kernel.IsFloat32[T]() {
 		depth, most = 60, 120
@@ -211,17 +207,4 @@ func deepen[T Float](p *kernel.SideParams[T], scale float64) {
 		p[k] += T(e + depth)
 		p[k+2] = T(m * math.Float64frombits(uint64(1023-depth)<<52))
 	}
-}
-
-// exponentials sets e[k] = e^y[k]·2^-c, 0 where that is below the smallest
-// normal number.
-func (s *lossScratch[T]) exponentials(m int, c float64) {
-	high := (c + 1022) * math.Ln2
-	for k, y := range s.y[:m] {
-		if y > high {
-			s.y[k] = high
-		}
-	}
-	p := [1][3]float64{{kernel.Magic64 - c, (c - 1021.5) * math.Ln2, 1}}
-	scaleExp64(s.e, m, s.y, m, 1, m, p[:], 0)
 }

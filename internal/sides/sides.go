@@ -1,14 +1,6 @@
-package zlpr
-
-import (
-	"math"
-
-	"github.com/zlpr/zlpr/internal/kernel"
-	"github.com/zlpr/zlpr/internal/scalar"
-)
-
-// ZLPR, pairwise and softmax cross-entropy depend on the scores through two
-// sums alone, over the negatives N and the positives P:
+// Package sides evaluates the losses that depend on the scores through two sums
+// alone, over the negatives N and the positives P of a row: ZLPR, pairwise and
+// softmax cross-entropy.
 //
 //	A = Σ_N e^s,  B = Σ_P e^-s
 //
@@ -20,35 +12,45 @@ import (
 // relative error. The gradient is the same exponentials times a factor:
 //
 //	∂L/∂s_i = e^s_i·∂L/∂A for i ∈ N,  ∂L/∂s_j = -e^-s_j·∂L/∂B for j ∈ P
-type sideRule struct {
-	product bool
-	gamma   float64   // scale of the scores: the sums are of e^(γs) and e^(-γs)
-	shift   float64   // γm, rounded
-	rest    float64   // what the rounding left out
-	target  bool      // P is the row's target alone
-	weights []float64 // factors of the exponentials; nil: all 1
-	soft    bool      // soft labels t: A = Σ (1-t)·e^s, B = Σ t·e^-s
+package sides
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// A Rule is a loss of two sums.
+type Rule struct {
+	Product bool
+	Gamma   float64 // scale of the scores: the sums are of e^(γs) and e^(-γs)
+	Shift   float64 // γm, rounded
+	Rest    float64 // what the rounding left out
+	Target  bool    // P is the row's target alone, and its class weight multiplies the loss
+	Soft    bool    // soft labels t: A = Σ (1-t)·e^s, B = Σ t·e^-s
 }
 
-// lossScratch is memory that losses keep from one chunk to the next.
-type lossScratch[T Float] struct {
-	a, b, u, v    []float64
-	w             []T       // exponentials of the chunk
-	fa, fb        []T       // factors of a row's gradient: of its negatives, its positives
-	slow          []bool    // rows that evalSlow evaluates
-	none          []uint64  // no bits
-	ones          []float64 // scales of losses without gradient
-	thresholdGrad []float64
-	subset        *subsetCore
-	bce           bceScratch[T]
-	general       sideScratch[T]
+// A Work evaluates a loss for one worker, with memory of its own that it keeps
+// from one chunk to the next.
+type Work[T kernel.Float] struct {
+	rule Rule
+	c    *chunk.Chunk[T] // the chunk in work
 
-	// Of one block of a row: arguments, factors and exponentials of the
-	// terms, and their classes.
-	y, factor, e []float64
-	at           []int
-	row          []float64 // a row's gradient
+	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own
+	own        []float64
+	a, b, u, v []float64
+	kept       []T       // exponentials of the chunk
+	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
+	slow       []bool    // rows that evalSlow evaluates
+	none       []uint64  // no bits
+	ones       []float64 // scales of losses without gradient
+	general[T]
 }
+
+// New returns a Work for the rule.
+func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 
 // keepLen is the length of the longest row whose exponentials are kept for the
 // gradient: they stay in the nearer caches. Those of longer rows are evaluated
@@ -58,72 +60,112 @@ const (
 	keepBlock = 1 << 12
 )
 
-// evalSides evaluates a loss of two sums.
-func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
-	if rule.general() {
-		evalGeneral(c, rule)
-		return
-	}
-	s := &c.scratch
-	s.prepare(c.rows)
-	pos := c.pos
-	if rule.target {
-		if len(s.none) < len(pos) {
-			s.none = make([]uint64, len(pos))
-		}
-		pos = s.none
-	}
-	keep := c.grad != nil && (c.n <= keepLen || c.buffered)
-	wStride := kernel.KeptStride[T](c.n)
-	if keep {
-		s.w = kernel.ResizeAligned(s.w, c.rows*wStride+64)
-		kernel.SelectExp(s.a, s.b, s.w, wStride, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words, &c.pending)
-	} else {
-		kernel.SelectSums(s.a, s.b, c.x, c.stride, c.rows, c.n, pos, c.neg, c.words)
-	}
-	if rule.target {
-		// B = e^-s of the target.
-		for i, t := range c.target {
-			s.b[i] = 0
+// Eval evaluates the rows of a chunk.
+func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
+	w.c = c
+	w.scale = c.Scale
+	weighted := w.rule.Target && c.Class != nil
+	if weighted && c.Derivatives() {
+		w.ownScale()
+		for i, t := range c.Target {
 			if t >= 0 {
-				s.b[i] = scalar.Exp(-float64(c.x[i*c.stride+t]))
+				w.scale[i] *= c.Class[t]
+			}
+		}
+	}
+	if w.isGeneral() {
+		w.evalGeneral()
+	} else {
+		w.evalPlain()
+	}
+	if weighted {
+		for i, t := range c.Target {
+			if t < 0 {
+				continue
+			}
+			if weight := c.Class[t]; weight != 0 || c.Loss[i] != c.Loss[i] {
+				c.Loss[i] *= weight
+			} else {
+				c.Loss[i] = 0 // an infinite loss, too
+			}
+		}
+	}
+	w.c, w.scale = nil, nil
+}
+
+// ownScale makes scale a copy.
+func (w *Work[T]) ownScale() {
+	w.own = append(w.own[:0], w.scale...)
+	w.scale = w.own
+}
+
+// weights returns the factors of the exponentials; nil: all 1.
+func (w *Work[T]) weights() []float64 {
+	if w.rule.Target {
+		return nil
+	}
+	return w.c.Class
+}
+
+// evalPlain evaluates the sums at pivot 0, and by evalSlow the rows for which
+// that does not serve.
+func (w *Work[T]) evalPlain() {
+	w.prepare(w.c.Rows)
+	pos := w.c.Pos
+	if w.rule.Target {
+		pos = w.noBits(len(pos))
+	}
+	keep := w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
+	wStride := kernel.KeptStride[T](w.c.N)
+	if keep {
+		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
+		kernel.SelectExp(w.a, w.b, w.kept, wStride, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words, w.c.Pending)
+	} else {
+		kernel.SelectSums(w.a, w.b, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words)
+	}
+	if w.rule.Target {
+		// B = e^-s of the target.
+		for i, t := range w.c.Target {
+			w.b[i] = 0
+			if t >= 0 {
+				w.b[i] = scalar.Exp(-float64(w.c.X[i*w.c.Stride+t]))
 			}
 		}
 	}
 	var anySlow bool
-	if rule.product {
-		anySlow = c.finishProduct(rule, c.keepFactors)
+	if w.rule.Product {
+		anySlow = w.finishProduct(w.keepFactors)
 	} else {
-		anySlow = c.finishSum()
+		anySlow = w.finishSum()
 	}
 	if anySlow {
-		c.prepareSides(rule)
-		c.evalSlow(rule)
+		w.prepareSides()
+		w.evalSlow()
 	}
-	if c.grad == nil {
+	if w.c.Grad == nil {
 		return
 	}
-	for i := 0; i < c.rows; {
-		if anySlow && s.slow[i] {
+	for i := 0; i < w.c.Rows; {
+		if anySlow && w.slow[i] {
 			i++
 			continue
 		}
-		end := c.rows
+		end := w.c.Rows
 		if anySlow {
-			for end = i + 1; end < c.rows && !s.slow[end]; end++ {
+			for end = i + 1; end < w.c.Rows && !w.slow[end]; end++ {
 			}
 		}
 		if keep {
-			kernel.SelectScale(c.grad[i*c.gradStride:], c.gradStride, s.w[i*wStride:], wStride, end-i, c.n, s.fa[i:], s.fb[i:])
+			kernel.SelectScale(w.c.Grad[i*w.c.GradStride:], w.c.GradStride, w.kept[i*wStride:], wStride, end-i, w.c.N, w.fa[i:], w.fb[i:])
 		} else {
-			c.longGradient(i, pos)
+			w.longGradient(i, pos)
 		}
 		i = end
 	}
-	if rule.target {
-		for i, t := range c.target {
-			if t >= 0 && !(anySlow && s.slow[i]) {
-				c.grad[i*c.gradStride+t] = T(-c.scale[i] * s.u[i] / (1 + s.u[i]))
+	if w.rule.Target {
+		for i, t := range w.c.Target {
+			if t >= 0 && !(anySlow && w.slow[i]) {
+				w.c.Grad[i*w.c.GradStride+t] = T(-w.scale[i] * w.u[i] / (1 + w.u[i]))
 			}
 		}
 	}
@@ -131,35 +173,34 @@ func evalSides[T Float](c *lossChunk[T], rule *sideRule) {
 
 // longGradient writes the gradient of row i, a block at a time. (A chunk has one
 // row of that length.)
-func (c *lossChunk[T]) longGradient(i int, pos []uint64) {
-	s := &c.scratch
-	s.w = kernel.ResizeAligned(s.w, 3*keepBlock+64)
-	x, out := c.row(i), c.gradRow(i)
+func (w *Work[T]) longGradient(i int, pos []uint64) {
+	w.kept = kernel.ResizeAligned(w.kept, 3*keepBlock+64)
+	x, out := w.c.Row(i), w.c.GradRow(i)
 	var a, b [8]float64
-	for from := 0; from < c.n; from += keepBlock {
-		n := min(keepBlock, c.n-from)
-		p, q := pos[i*c.words+from/64:], c.neg[i*c.words+from/64:]
-		kernel.SelectExp(a[:], b[:], s.w, n, x[from:], n, 1, n, p, q, kernel.BitWords(n), &c.pending)
-		if !c.stream {
-			kernel.SelectScale(out[from:], n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
+	for from := 0; from < w.c.N; from += keepBlock {
+		n := min(keepBlock, w.c.N-from)
+		p, q := pos[i*w.c.Words+from/64:], w.c.Neg[i*w.c.Words+from/64:]
+		kernel.SelectExp(a[:], b[:], w.kept, n, x[from:], n, 1, n, p, q, kernel.BitWords(n), w.c.Pending)
+		if !w.c.Stream {
+			kernel.SelectScale(out[from:], n, w.kept, n, 1, n, w.fa[i:], w.fb[i:])
 			continue
 		}
 		// The copies of two blocks take turns.
-		buffer := s.w[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
-		kernel.SelectScale(buffer, n, s.w, n, 1, n, s.fa[i:], s.fb[i:])
-		c.pending = kernel.NewCopy(out[from:][:n], buffer)
+		buffer := w.kept[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
+		kernel.SelectScale(buffer, n, w.kept, n, 1, n, w.fa[i:], w.fb[i:])
+		*w.c.Pending = kernel.NewCopy(out[from:][:n], buffer)
 	}
-	c.pending.Finish()
+	w.c.Pending.Finish()
 }
 
 // prepare makes room for the sums of rows. Those past the last, to a multiple
 // of 8, are 0.
-func (s *lossScratch[T]) prepare(rows int) {
-	n := (rows + 7) &^ 7
-	s.a, s.b = kernel.Resize(s.a, n), kernel.Resize(s.b, n)
-	s.u, s.v = kernel.Resize(s.u, n), kernel.Resize(s.v, n)
-	s.fa, s.fb = kernel.Resize(s.fa, n), kernel.Resize(s.fb, n)
-	s.slow = kernel.Resize(s.slow, n)
+func (w *Work[T]) prepare(rows int) {
+	n := chunk.Room(rows)
+	w.a, w.b = kernel.Resize(w.a, n), kernel.Resize(w.b, n)
+	w.u, w.v = kernel.Resize(w.u, n), kernel.Resize(w.v, n)
+	w.fa, w.fb = kernel.Resize(w.fa, n), kernel.Resize(w.fb, n)
+	w.slow = kernel.Resize(w.slow, n)
 }
 
 // fastTerm reports whether log1p of x and the factors that follow from it can be
@@ -168,24 +209,23 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 
 // finishSum computes losses and factors of the gradient from the sums of all
 // rows, and reports whether there are slow rows.
-func (c *lossChunk[T]) finishSum() (anySlow bool) {
-	s := &c.scratch
-	clear(s.a[c.rows:])
-	clear(s.b[c.rows:])
-	scale := c.scale
-	if c.grad == nil && c.thresholdGrad == nil {
-		s.ones = kernel.ResizeOnes(s.ones, len(s.a))
-		scale = s.ones
+func (w *Work[T]) finishSum() (anySlow bool) {
+	clear(w.a[w.c.Rows:])
+	clear(w.b[w.c.Rows:])
+	scale := w.scale
+	if !w.c.Derivatives() {
+		w.ones = kernel.ResizeOnes(w.ones, len(w.a))
+		scale = w.ones
 	}
-	if c.zeroThreshold && kernel.FinishSums(c.loss[:len(s.a)], s.fa, s.fb, s.a, s.b, scale[:len(s.a)]) {
-		if c.thresholdGrad != nil {
-			c.thresholdGradient(s.a, s.b)
+	if w.c.ZeroThreshold && kernel.FinishSums(w.c.Loss, w.fa, w.fb, w.a, w.b, scale) {
+		if w.c.ThresholdGrad != nil {
+			w.thresholdGradient(w.a, w.b)
 		}
 		return false
 	}
-	u, v := s.u, s.v
-	for i, s0 := range c.threshold {
-		a, b := s.a[i], s.b[i]
+	u, v := w.u, w.v
+	for i, s0 := range w.c.Threshold {
+		a, b := w.a[i], w.b[i]
 		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
 		up, down := 1.0, 1.0
 		if s0 != 0 {
@@ -198,28 +238,28 @@ func (c *lossChunk[T]) finishSum() (anySlow bool) {
 			// Without the scale these are within 2^±1000, whatever the threshold.
 			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
 			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
-			s.fa[i], s.fb[i] = T(f), T(g)
+			w.fa[i], w.fb[i] = T(f), T(g)
 		}
 		if !ok {
 			a, b, anySlow = 0, 0, true
 		}
-		u[i], v[i], s.slow[i] = a, b, !ok
+		u[i], v[i], w.slow[i] = a, b, !ok
 	}
-	kernel.Log1p64(s.a[:c.rows], u[:c.rows])
-	kernel.Log1p64(s.b[:c.rows], v[:c.rows])
-	for i := range c.rows {
-		c.loss[i] = s.a[i] + s.b[i]
+	kernel.Log1p64(w.a[:w.c.Rows], u[:w.c.Rows])
+	kernel.Log1p64(w.b[:w.c.Rows], v[:w.c.Rows])
+	for i := range w.c.Rows {
+		w.c.Loss[i] = w.a[i] + w.b[i]
 	}
-	if c.thresholdGrad != nil {
-		c.thresholdGradient(u, v)
+	if w.c.ThresholdGrad != nil {
+		w.thresholdGradient(u, v)
 	}
 	return anySlow
 }
 
 // thresholdGradient computes the gradient by the thresholds.
-func (c *lossChunk[T]) thresholdGradient(u, v []float64) {
-	for i := range c.thresholdGrad {
-		c.thresholdGrad[i] = c.scale[i] * thresholdSlope(u[i], v[i])
+func (w *Work[T]) thresholdGradient(u, v []float64) {
+	for i := range w.c.Rows {
+		w.c.ThresholdGrad[i] = w.scale[i] * thresholdSlope(u[i], v[i])
 	}
 }
 
@@ -233,13 +273,12 @@ func thresholdSlope(u, v float64) float64 {
 
 // finishProduct is finishSum for a loss of the product. fit takes the factors of
 // row i, of the negatives and of the positives, or reports that they do not fit.
-func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb float64) bool) (anySlow bool) {
-	s := &c.scratch
-	shift := scalar.Exp(rule.shift) * scalar.Exp(rule.rest)
-	for i := range c.rows {
-		a, b := s.a[i], s.b[i]
-		ok := kernel.FastSum[T](a) && math.Abs(rule.shift) < 600
-		if rule.target && c.target[i] >= 0 {
+func (w *Work[T]) finishProduct(fit func(i int, fa, fb float64) bool) (anySlow bool) {
+	shift := scalar.Exp(w.rule.Shift) * scalar.Exp(w.rule.Rest)
+	for i := range w.c.Rows {
+		a, b := w.a[i], w.b[i]
+		ok := kernel.FastSum[T](a) && math.Abs(w.rule.Shift) < 600
+		if w.rule.Target && w.c.Target[i] >= 0 {
 			ok = ok && fastTerm(b) && b != 0
 		} else {
 			ok = ok && kernel.FastSum[T](b)
@@ -248,28 +287,28 @@ func (c *lossChunk[T]) finishProduct(rule *sideRule, fit func(i int, fa, fb floa
 		ok = ok && fastTerm(u)
 		u = float64(u * shift)
 		ok = ok && fastTerm(u)
-		if ok && c.grad != nil {
+		if ok && w.c.Grad != nil {
 			// b/(1+u) and a/(1+u) are in range, whatever the scale.
 			f := shift / (1 + u)
-			fa, fb := f*b*c.scale[i], f*a*c.scale[i]
-			if rule.target {
+			fa, fb := f*b*w.scale[i], f*a*w.scale[i]
+			if w.rule.Target {
 				fb = 0 // the target's derivative is set apart
 			}
 			// A factor is 0 where the other side is empty, but not for its size.
-			ok = (fa != 0 || b == 0) && (fb != 0 || a == 0 || rule.target) && fit(i, fa, fb)
+			ok = (fa != 0 || b == 0) && (fb != 0 || a == 0 || w.rule.Target) && fit(i, fa, fb)
 		}
 		if !ok {
 			u, anySlow = 0, true
 		}
-		s.u[i], s.slow[i] = u, !ok
+		w.u[i], w.slow[i] = u, !ok
 	}
-	kernel.Log1p64(c.loss[:c.rows], s.u[:c.rows])
+	kernel.Log1p64(w.c.Loss[:w.c.Rows], w.u[:w.c.Rows])
 	return anySlow
 }
 
 // keepFactors keeps the factors of row i for exponentials at pivot 0, if they
 // fit.
-func (c *lossChunk[T]) keepFactors(i int, fa, fb float64) bool {
-	c.scratch.fa[i], c.scratch.fb[i] = T(fa), T(fb)
+func (w *Work[T]) keepFactors(i int, fa, fb float64) bool {
+	w.fa[i], w.fb[i] = T(fa), T(fb)
 	return (fa == 0 || kernel.FactorFits[T](fa)) && (fb == 0 || kernel.FactorFits[T](fb))
 }

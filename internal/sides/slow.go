@@ -1,8 +1,9 @@
-package zlpr
+package sides
 
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -10,13 +11,13 @@ import (
 
 // This file evaluates the rows of a loss of two sums for which pivot 0 does not
 // serve. The sums are taken at the pivots of their highest terms; and where |γy|
-// of the highest y is shiftFrom or more, that y is subtracted from the scores of
+// of the highest y is coef.ShiftFrom or more, that y is subtracted from the scores of
 // its side: the difference is exact where the term counts. Sums and factors are
 // powers, so nothing overflows and nothing that counts underflows; NaN and
 // infinite scores get their limits here.
 
 // A sideValue is what is known about one side of a row.
-type sideValue[T Float] struct {
+type sideValue[T kernel.Float] struct {
 	power power.Number // the sum, where it is finite
 	class power.Class
 	any   bool // there are terms, be it of -Inf
@@ -37,98 +38,97 @@ type slope struct {
 }
 
 // evalSlow evaluates the slow rows. The passes are prepared.
-func (c *lossChunk[T]) evalSlow(rule *sideRule) {
-	slow := c.scratch.slow
-	for i := 0; i < c.rows; i++ {
+func (w *Work[T]) evalSlow() {
+	slow := w.slow
+	for i := 0; i < w.c.Rows; i++ {
 		if slow[i] {
 			end := i + 1
-			for end < c.rows && slow[end] {
+			for end < w.c.Rows && slow[end] {
 				end++
 			}
-			c.evalRows(i, end, rule)
+			w.evalRows(i, end)
 			i = end
 		}
 	}
 }
 
 // evalRows evaluates rows i to end-1.
-func (c *lossChunk[T]) evalRows(i, end int, rule *sideRule) {
-	g := &c.scratch.general
+func (w *Work[T]) evalRows(i, end int) {
 	rows := end - i
-	g.values, g.params = kernel.Resize(g.values, rows), kernel.Resize(g.params, rows)
-	for k := range g.passes {
-		g.top[k], g.sum[k] = kernel.Resize(g.top[k], rows), kernel.Resize(g.sum[k], rows)
-		r := g.passes[k].From(i, end)
-		kernel.SideMax(g.top[k], &r)
+	w.values, w.params = kernel.Resize(w.values, rows), kernel.Resize(w.params, rows)
+	for k := range w.passes {
+		w.top[k], w.sum[k] = kernel.Resize(w.top[k], rows), kernel.Resize(w.sum[k], rows)
+		r := w.passes[k].From(i, end)
+		kernel.SideMax(w.top[k], &r)
 	}
 	for j := range rows {
 		for side := range 2 {
-			top := &g.top[g.pass(side)][j]
-			c.pivot(i+j, side, float64(top.Score[side]), float64(top.Power[side]), &g.values[j][side], g.params[j][3*side:], rule)
+			top := &w.top[w.pass(side)][j]
+			w.pivot(i+j, side, float64(top.Score[side]), float64(top.Power[side]), &w.values[j][side], w.params[j][3*side:])
 		}
 	}
-	for k := range g.passes {
-		r := g.passes[k].From(i, end)
-		kernel.SideSums(g.sum[k], &r, g.params, 1)
+	for k := range w.passes {
+		r := w.passes[k].From(i, end)
+		kernel.SideSums(w.sum[k], &r, w.params, 1)
 	}
 	for j := range rows {
 		for side := range 2 {
-			v := &g.values[j][side]
+			v := &w.values[j][side]
 			switch {
 			case v.class != power.Finite:
 			case v.shift:
-				c.shiftedSum(i+j, side, v, rule)
+				w.shiftedSum(i+j, side, v)
 			default:
-				v.power.Hi = g.sum[g.pass(side)][j][side]
+				v.power.Hi = w.sum[w.pass(side)][j][side]
 			}
 		}
 	}
 	// The gradients of ordinary rows one after the other are one call.
 	from := i
-	for k := range g.log {
-		g.log[k] = kernel.Resize(g.log[k], rows)
-		clear(g.log[k])
+	for k := range w.log {
+		w.log[k] = kernel.Resize(w.log[k], rows)
+		clear(w.log[k])
 	}
 	for j := range rows {
-		v := &g.values[j]
-		nan := c.finishRow(i+j, v, &g.log[0][j], &g.log[1][j], rule)
+		v := &w.values[j]
+		nan := w.finishRow(i+j, v, &w.log[0][j], &w.log[1][j])
 		ordinary := !nan
 		for side := range v {
 			ordinary = ordinary && !v[side].shift && !v[side].slope.infinite
-			g.params[j][3*side], g.params[j][3*side+2] = slopeParams[T](v[side].slope.Number)
+			w.params[j][3*side], w.params[j][3*side+2] = slopeParams[T](v[side].slope.Number)
 		}
 		if ordinary {
 			continue
 		}
-		if c.grad != nil {
+		if w.c.Grad != nil {
 			if from < i+j {
-				c.sideGradients(from, i+j, g.params[from-i:j])
+				w.sideGradients(from, i+j, w.params[from-i:j])
 			}
 			if !nan {
-				c.specialGradient(i+j, v, rule)
+				w.specialGradient(i+j, v)
 			}
 		}
 		if nan {
-			c.nanRow(i + j)
+			w.c.SetNaN(i + j)
 		}
 		from = i + j + 1
 	}
-	if c.grad != nil && from < end {
-		c.sideGradients(from, end, g.params[from-i:])
+	if w.c.Grad != nil && from < end {
+		w.sideGradients(from, end, w.params[from-i:])
 	}
-	for k := range g.log {
-		kernel.Log1p64(g.log[k], g.log[k])
+	for k := range w.log {
+		kernel.Log1p64(w.log[k], w.log[k])
 	}
-	for j, l := range g.log[0] {
-		c.loss[i+j] += l + g.log[1][j]
+	for j, l := range w.log[0] {
+		w.c.Loss[i+j] += l + w.log[1][j]
 	}
 }
 
 // pivot decides on the pivot of a side, given its tops: it sets all of v but the
 // sum, and the magic number of the pivot.
-func (c *lossChunk[T]) pivot(i, side int, score, highest float64, v *sideValue[T], p []T, rule *sideRule) {
+func (w *Work[T]) pivot(i, side int, score, highest float64, v *sideValue[T], p []T) {
 	*v = sideValue[T]{class: power.Finite}
-	y := float64(rule.gamma * score)
+	y := float64(w.rule.Gamma * score)
 	pivot := 0.0
 	switch {
 	case y != y:
@@ -136,8 +136,8 @@ func (c *lossChunk[T]) pivot(i, side int, score, highest float64, v *sideValue[T
 	case y > math.MaxFloat64:
 		v.class, v.any = power.Infinite, true
 	case y < -math.MaxFloat64:
-		v.class, v.any = power.Nothing, c.anyTerm(i, side == 1, rule)
-	case math.Abs(y) >= shiftFrom:
+		v.class, v.any = power.Nothing, w.anyTerm(i, side == 1)
+	case math.Abs(y) >= coef.ShiftFrom:
 		v.any, v.shift = true, true
 		v.by = T(score)
 		if side == 1 {
@@ -145,7 +145,7 @@ func (c *lossChunk[T]) pivot(i, side int, score, highest float64, v *sideValue[T
 		}
 		v.base = power.Exp(y)
 		if math.Abs(y) < 1<<50 {
-			v.base.Hi *= scalar.Exp(math.FMA(rule.gamma, score, -y))
+			v.base.Hi *= scalar.Exp(math.FMA(w.rule.Gamma, score, -y))
 		}
 	default:
 		v.any = true
@@ -156,28 +156,26 @@ func (c *lossChunk[T]) pivot(i, side int, score, highest float64, v *sideValue[T
 }
 
 // oneSide returns one side of row i alone, with shifted scores where v says so.
-func (c *lossChunk[T]) oneSide(i, side int, v *sideValue[T]) kernel.SideRows[T] {
-	s := &c.scratch
-	g := &s.general
-	r := g.passes[g.pass(side)].From(i, i+1)
+func (w *Work[T]) oneSide(i, side int, v *sideValue[T]) kernel.SideRows[T] {
+	r := w.passes[w.pass(side)].From(i, i+1)
 	if side == 1 {
-		r.Neg = s.noBits(c.words)
+		r.Neg = w.noBits(w.c.Words)
 	} else {
-		r.Pos = s.noBits(c.words)
+		r.Pos = w.noBits(w.c.Words)
 	}
 	if v.shift {
-		g.shifted = kernel.Resize(g.shifted, c.n)
-		for j, x := range c.row(i) {
-			g.shifted[j] = x - v.by
+		w.shifted = kernel.Resize(w.shifted, w.c.N)
+		for j, x := range w.c.Row(i) {
+			w.shifted[j] = x - v.by
 		}
-		r.X = g.shifted
+		r.X = w.shifted
 	}
 	return r
 }
 
 // shiftedSum sets the sum of a side with shifted scores.
-func (c *lossChunk[T]) shiftedSum(i, side int, v *sideValue[T], rule *sideRule) {
-	r := c.oneSide(i, side, v)
+func (w *Work[T]) shiftedSum(i, side int, v *sideValue[T]) {
+	r := w.oneSide(i, side, v)
 	var top [1]kernel.SideTop[T]
 	kernel.SideMax(top[:], &r)
 	pivot := math.RoundToEven(float64(top[0].Power[side]))
@@ -190,7 +188,7 @@ func (c *lossChunk[T]) shiftedSum(i, side int, v *sideValue[T], rule *sideRule) 
 
 // slopeParams returns the magic number and the factor with which a term times
 // 2^-c times the factor is e^y·f.
-func slopeParams[T Float](f power.Number) (magic, factor T) {
+func slopeParams[T kernel.Float](f power.Number) (magic, factor T) {
 	f = f.Tidy()
 	if f.Shift != 0 || f.Hi == 0 {
 		// e^y counts for nothing, and does not overflow at that pivot.
@@ -201,13 +199,12 @@ func slopeParams[T Float](f power.Number) (magic, factor T) {
 
 // specialGradient writes the gradient of a row with shifted scores or an
 // infinite sum.
-func (c *lossChunk[T]) specialGradient(i int, v *[2]sideValue[T], rule *sideRule) {
-	g := &c.scratch.general
-	g.row = kernel.Resize(g.row, c.n)
-	clear(g.row)
+func (w *Work[T]) specialGradient(i int, v *[2]sideValue[T]) {
+	w.row = kernel.Resize(w.row, w.c.N)
+	clear(w.row)
 	for side := range v {
 		if v[side].slope.infinite {
-			c.addLimit(i, side, v[side].slope.limit, rule)
+			w.addLimit(i, side, v[side].slope.limit)
 			continue
 		}
 		f := v[side].slope.Number
@@ -216,45 +213,45 @@ func (c *lossChunk[T]) specialGradient(i int, v *[2]sideValue[T], rule *sideRule
 		}
 		var p [1]kernel.SideParams[T]
 		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
-		if len(g.passes) > 1 {
-			deepen(&p[0], c.scale[i])
+		if len(w.passes) > 1 {
+			deepen(&p[0], w.scale[i])
 		}
-		r := c.oneSide(i, side, &v[side])
-		kernel.SideGrad(g.row, c.n, &r, p[:], g.row, c.n)
+		r := w.oneSide(i, side, &v[side])
+		kernel.SideGrad(w.row, w.c.N, &r, p[:], w.row, w.c.N)
 	}
-	copy(c.gradRow(i), g.row)
+	copy(w.c.GradRow(i), w.row)
 }
 
 // finishRow computes the slopes of the sides of row i and its loss but for log1p
 // of x and y, or reports that all is NaN.
-func (c *lossChunk[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64, rule *sideRule) (nan bool) {
+func (w *Work[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64) (nan bool) {
 	a, b := &v[0], &v[1]
 	scale := 1.0
-	if c.scale != nil && (c.grad != nil || c.thresholdGrad != nil) {
-		scale = c.scale[i]
+	if w.c.Derivatives() {
+		scale = w.scale[i]
 	}
 	if a.class == power.NotANumber || b.class == power.NotANumber {
 		return true
 	}
-	if rule.product {
-		c.loss[i] = 0
+	if w.rule.Product {
+		w.c.Loss[i] = 0
 		if a.any && b.any {
-			c.loss[i], *x, a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, rule, scale)
+			w.c.Loss[i], *x, a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, &w.rule, scale)
 		}
 		return nan
 	}
-	s0 := c.threshold[i]
-	if !c.live[i] {
+	s0 := w.c.Threshold[i]
+	if !w.c.Live[i] {
 		s0 = 0
 	}
-	if !finiteNumber(s0) {
+	if !(math.Abs(s0) <= math.MaxFloat64) {
 		return true
 	}
 	du, restA := a.finishSum(-s0, scale, x)
 	dv, restB := b.finishSum(s0, -scale, y)
-	c.loss[i] = restA + restB
-	if c.thresholdGrad != nil {
-		c.thresholdGrad[i] = scale * thresholdSlope(du, dv)
+	w.c.Loss[i] = restA + restB
+	if w.c.ThresholdGrad != nil {
+		w.c.ThresholdGrad[i] = scale * thresholdSlope(du, dv)
 	}
 	return false
 }
@@ -286,7 +283,7 @@ func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest floa
 
 // productRow returns the slopes of a loss of the product, and the loss but for
 // log1p of x, or nan.
-func productRow(a, b power.Number, ka, kb power.Class, rule *sideRule, scale float64) (loss, x float64, fa, fb slope, nan bool) {
+func productRow(a, b power.Number, ka, kb power.Class, rule *Rule, scale float64) (loss, x float64, fa, fb slope, nan bool) {
 	if ka == power.Infinite || kb == power.Infinite {
 		if ka == power.Nothing || kb == power.Nothing {
 			return 0, 0, fa, fb, true
@@ -301,8 +298,8 @@ func productRow(a, b power.Number, ka, kb power.Class, rule *sideRule, scale flo
 		}
 		return math.Inf(1), 0, fa, fb, false
 	}
-	shift := power.Exp(rule.shift)
-	shift.Hi *= scalar.Exp(rule.rest)
+	shift := power.Exp(rule.Shift)
+	shift.Hi *= scalar.Exp(rule.Rest)
 	p := a.Times(b).Times(shift)
 	f := shift.Times(p.Over1p())
 	fa.Number = f.Times(b).Times(power.Number{Hi: scale})
@@ -311,38 +308,17 @@ func productRow(a, b power.Number, ka, kb power.Class, rule *sideRule, scale flo
 	return loss, x, fa, fb, false
 }
 
-// nanRow makes row i's loss NaN, and its gradients where its classes take part.
-func (c *lossChunk[T]) nanRow(i int) {
-	nan := kernel.CanonicalNaN[float64]()
-	c.loss[i] = nan
-	if c.thresholdGrad != nil {
-		c.thresholdGrad[i] = nan
-	}
-	if c.grad == nil {
-		return
-	}
-	pos, neg := c.bits(i)
-	for j := range c.gradRow(i) {
-		g := T(0)
-		if (pos[j/64]|neg[j/64])>>(j%64)&1 != 0 {
-			g = kernel.CanonicalNaN[T]()
-		}
-		c.grad[i*c.gradStride+j] = g
-	}
-}
-
 // addLimit adds to the row's gradient that of a side with an infinite sum: all of
 // it at the one infinite argument, or NaN where there are several.
-func (c *lossChunk[T]) addLimit(i, side int, limit float64, rule *sideRule) {
-	g := &c.scratch.general
-	bits, w := c.side(i, side == 1, rule), g.passes[g.pass(side)].From(i, i+1).Weights
+func (w *Work[T]) addLimit(i, side int, limit float64) {
+	bits, weights := w.side(i, side == 1), w.passes[w.pass(side)].From(i, i+1).Weights
 	count := 0
 	for pass := range 2 {
-		for j, x := range c.row(i) {
-			if bits[j/64]>>(j%64)&1 == 0 || w[kernel.WeightPlace[T](j)] == 0 {
+		for j, x := range w.c.Row(i) {
+			if bits[j/64]>>(j%64)&1 == 0 || weights[kernel.WeightPlace[T](j)] == 0 {
 				continue
 			}
-			y := rule.gamma * float64(x)
+			y := w.rule.Gamma * float64(x)
 			if side == 1 {
 				y = -y
 			}
@@ -351,9 +327,9 @@ func (c *lossChunk[T]) addLimit(i, side int, limit float64, rule *sideRule) {
 			case pass == 0 && top:
 				count++
 			case pass == 1 && count > 1:
-				g.row[j] = kernel.CanonicalNaN[T]()
+				w.row[j] = kernel.CanonicalNaN[T]()
 			case pass == 1 && top:
-				g.row[j] += T(limit)
+				w.row[j] += T(limit)
 			}
 		}
 	}

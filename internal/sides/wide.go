@@ -1,56 +1,59 @@
-package zlpr
+package sides
 
-import "github.com/zlpr/zlpr/internal/kernel"
+import (
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/kernel"
+)
 
-// A wideChunk evaluates float32 scores with the kernels of float64: for a γ with
-// which γ·s would leave the range of float32 where it counts.
-type wideChunk struct {
-	chunk   lossChunk[float64]
-	factors classFactors[float64]
-	x, soft []float64
-	grad    []float64
+// wide evaluates float32 scores with the kernels of float64: for a γ with which γ·s
+// would leave the range of float32 where it counts.
+type wide struct {
+	work          *Work[float64]
+	chunk         chunk.Chunk[float64]
+	x, soft, grad []float64
 }
 
 // evalWide is evalGeneral by way of float64.
-func evalWide(c *lossChunk[float32], rule *sideRule) {
-	if c.scratch.general.wide == nil {
-		c.scratch.general.wide = new(wideChunk)
+func (w *Work[T]) evalWide() {
+	if w.wide == nil {
+		w.wide = &wide{work: New[float64](w.rule)}
 	}
-	w := c.scratch.general.wide
-	widen := func(dst []float64, src []float32, stride int) []float64 {
-		dst = kernel.Resize(dst, c.rows*c.n)
-		for i := range c.rows {
-			for j, v := range src[i*stride:][:c.n] {
-				dst[i*c.n+j] = float64(v)
-			}
-		}
-		return dst
+	c, d := w.c, w.wide
+	d.x = widen(d.x, c.X, c.Stride, c.Rows, c.N)
+	d.chunk = chunk.Chunk[float64]{
+		First: c.First, Rows: c.Rows, N: c.N, Bits: c.Bits,
+		Scores: chunk.Scores[float64]{X: d.x, Stride: c.N},
+		Weights: chunk.Weights[float64]{
+			Batch: c.Batch, Class: c.Class, Threshold: c.Threshold, ZeroThreshold: c.ZeroThreshold,
+		},
+		Out: chunk.Out[float64]{Loss: c.Loss, Scale: w.scale, ThresholdGrad: c.ThresholdGrad},
 	}
-	w.x = widen(w.x, c.x, c.stride)
-	w.factors.begin(c.classWeights)
-	d := &w.chunk
-	*d = lossChunk[float64]{
-		first: c.first, rows: c.rows, n: c.n, x: w.x, stride: c.n,
-		words: c.words, pos: c.pos, neg: c.neg, live: c.live, target: c.target,
-		threshold: c.threshold, zeroThreshold: c.zeroThreshold, classWeights: c.classWeights, factors: &w.factors,
-		loss: c.loss, scale: c.scale, thresholdGrad: c.thresholdGrad, scratch: d.scratch,
+	if w.rule.Soft {
+		d.soft = widen(d.soft, c.Soft, c.SoftStride, c.Rows, c.N)
+		d.chunk.Soft, d.chunk.SoftStride = d.soft, c.N
 	}
-	if rule.soft {
-		w.soft = widen(w.soft, c.soft, c.softStride)
-		d.soft, d.softStride = w.soft, c.n
+	if c.Grad != nil {
+		d.grad = kernel.Resize(d.grad, c.Rows*c.N)
+		d.chunk.Grad, d.chunk.GradStride = d.grad, c.N
 	}
-	if c.grad != nil {
-		w.grad = kernel.Resize(w.grad, c.rows*c.n)
-		d.grad, d.gradStride = w.grad, c.n
-	}
-	c.uniform.spoil() // its scale is that of d
-	evalGeneral(d, rule)
-	if c.grad != nil {
-		for i := range c.rows {
-			out := c.gradRow(i)
-			for j, v := range w.grad[i*c.n:][:c.n] {
-				out[j] = float32(v)
+	d.work.Eval(&d.chunk)
+	if c.Grad != nil {
+		for i := range c.Rows {
+			out := c.GradRow(i)
+			for j, v := range d.grad[i*c.N:][:c.N] {
+				out[j] = T(v)
 			}
 		}
 	}
+}
+
+// widen writes rows of n elements to dst, one after the other.
+func widen[T kernel.Float](dst []float64, src []T, stride, rows, n int) []float64 {
+	dst = kernel.Resize(dst, rows*n)
+	for i := range rows {
+		for j, v := range src[i*stride:][:n] {
+			dst[i*n+j] = float64(v)
+		}
+	}
+	return dst
 }

@@ -21,47 +21,47 @@ const (
 // read fills in the bits, and live, target and the row weights.
 func (w *lossWorker[T]) read() error {
 	j, c, t := &w.e.job, &w.chunk, &w.e.traits
-	b, words := j.b, c.words
-	r0, r1 := c.first, c.first+c.rows
-	c.pos, c.neg = kernel.Resize(c.pos, c.rows*words), kernel.Resize(c.neg, c.rows*words)
-	if cap(c.live) < c.rows {
+	b, words := j.b, c.Words
+	r0, r1 := c.First, c.First+c.Rows
+	c.Pos, c.Neg = kernel.Resize(c.Pos, c.Rows*words), kernel.Resize(c.Neg, c.Rows*words)
+	if cap(c.Live) < c.Rows {
 		w.living = 0 // of the new ones
 	}
-	c.live = kernel.Resize(c.live, c.rows)
+	c.Live = kernel.Resize(c.Live, c.Rows)
 	if t.soft {
-		clear(c.pos)
-		c.soft, c.softStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
-	} else if err := b.Labels.ReadRows(c.pos, r0, r1); err != nil {
+		clear(c.Pos)
+		c.Soft, c.SoftStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
+	} else if err := b.Labels.ReadRows(c.Pos, r0, r1); err != nil {
 		return err
 	}
 	if b.Mask != nil {
-		if err := b.Mask.ReadRows(c.neg, r0, r1); err != nil {
+		if err := b.Mask.ReadRows(c.Neg, r0, r1); err != nil {
 			return ofMask(err)
 		}
 	}
 	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
 		// All classes take part.
-		last := kernel.LastWord(c.n)
+		last := kernel.LastWord(c.N)
 		if words == 1 {
-			for i, p := range c.pos {
-				c.neg[i] = ^p & last
+			for i, p := range c.Pos {
+				c.Neg[i] = ^p & last
 			}
 		} else {
-			for i, p := range c.pos {
-				c.neg[i] = ^p
+			for i, p := range c.Pos {
+				c.Neg[i] = ^p
 			}
-			for i := words - 1; i < len(c.neg); i += words {
-				c.neg[i] &= last
+			for i := words - 1; i < len(c.Neg); i += words {
+				c.Neg[i] &= last
 			}
 		}
-		if !c.allLive || c.rows > w.living {
-			for i := range c.live {
-				c.live[i] = true
+		if !c.AllLive || c.Rows > w.living {
+			for i := range c.Live {
+				c.Live[i] = true
 			}
-			c.allLive, w.living = true, c.rows
+			c.AllLive, w.living = true, c.Rows
 		}
 	} else {
-		c.allLive = false
+		c.AllLive = false
 		if err := w.masked(); err != nil {
 			return err
 		}
@@ -72,16 +72,16 @@ func (w *lossWorker[T]) read() error {
 		}
 	}
 	if len(j.off) > 0 && !t.target {
-		c.allLive = false
-		for i := range c.rows {
-			pos, neg := c.bits(i)
+		c.AllLive = false
+		for i := range c.Rows {
+			pos, neg := c.Sides(i)
 			var left uint64
 			for k, off := range j.off {
 				pos[k] &^= off
 				neg[k] &^= off
 				left |= pos[k] | neg[k]
 			}
-			c.live[i] = c.live[i] && left != 0
+			c.Live[i] = c.Live[i] && left != 0
 		}
 	}
 	if err := w.rowWeights(); err != nil {
@@ -90,6 +90,20 @@ func (w *lossWorker[T]) read() error {
 	if t.target {
 		return w.targets()
 	}
+	if t.mostAllowed > 0 {
+		return w.atMost(t.mostAllowed)
+	}
+	return nil
+}
+
+// atMost checks the number of positives of every row.
+func (w *lossWorker[T]) atMost(most int) error {
+	c := &w.chunk
+	for i := range c.Rows {
+		if pos, _ := c.Sides(i); kernel.CountBits(pos) > most {
+			return &DataError{Row: c.First + i, Class: -1, Kind: LabelsAboveK, Reason: manyPositives}
+		}
+	}
 	return nil
 }
 
@@ -97,11 +111,11 @@ func (w *lossWorker[T]) read() error {
 func (w *lossWorker[T]) masked() error {
 	j, c := &w.e.job, &w.chunk
 	column := j.b.ThresholdColumn - 1
-	for i := range c.rows {
-		pos, neg := c.bits(i)
+	for i := range c.Rows {
+		pos, neg := c.Sides(i)
 		if j.b.Mask == nil {
 			clear(neg)
-			kernel.SetBits(neg, 0, c.n)
+			kernel.SetBits(neg, 0, c.N)
 		}
 		var bad, left uint64
 		for k, p := range pos {
@@ -111,14 +125,14 @@ func (w *lossWorker[T]) masked() error {
 		if bad != 0 {
 			for k, p := range pos {
 				if p &^= neg[k]; p != 0 {
-					return &DataError{c.first + i, 64*k + bits.TrailingZeros64(p), LabelMasked, maskedPositive}
+					return &DataError{c.First + i, 64*k + bits.TrailingZeros64(p), LabelMasked, maskedPositive}
 				}
 			}
 		}
 		if column >= 0 {
 			k, bit := column/64, uint64(1)<<(column%64)
 			if pos[k]&bit != 0 {
-				return &DataError{c.first + i, column, LabelOnThresholds, columnPositive}
+				return &DataError{c.First + i, column, LabelOnThresholds, columnPositive}
 			}
 			neg[k] &^= bit
 			left = 0
@@ -129,7 +143,7 @@ func (w *lossWorker[T]) masked() error {
 		for k, p := range pos {
 			neg[k] &^= p
 		}
-		c.live[i] = left != 0
+		c.Live[i] = left != 0
 	}
 	return nil
 }
@@ -138,9 +152,9 @@ func (w *lossWorker[T]) masked() error {
 // elsewhere.
 func (w *lossWorker[T]) checkSoft() error {
 	j, c := &w.e.job, &w.chunk
-	for i := range c.rows {
-		_, part := c.bits(i)
-		row := c.soft[i*c.softStride:][:c.n]
+	for i := range c.Rows {
+		_, part := c.Sides(i)
+		row := c.Soft[i*c.SoftStride:][:c.N]
 		if goodSoft(row, part) {
 			continue
 		}
@@ -150,14 +164,14 @@ func (w *lossWorker[T]) checkSoft() error {
 			}
 			switch {
 			case v != v:
-				return notBinary(c.first+i, k, float64(v))
+				return notBinary(c.First+i, k, float64(v))
 			case !(v >= 0 && v <= 1):
-				return &DataError{c.first + i, k, SoftLabelRange, "soft label " + decimal(float64(v)) + " is not in [0, 1]"}
+				return &DataError{c.First + i, k, SoftLabelRange, "soft label " + decimal(float64(v)) + " is not in [0, 1]"}
 			case part[k/64]>>(k%64)&1 != 0:
 			case k == j.b.ThresholdColumn-1:
-				return &DataError{c.first + i, k, LabelOnThresholds, columnPositive}
+				return &DataError{c.First + i, k, LabelOnThresholds, columnPositive}
 			default:
-				return &DataError{c.first + i, k, LabelMasked, maskedPositive}
+				return &DataError{c.First + i, k, LabelMasked, maskedPositive}
 			}
 		}
 	}
@@ -203,60 +217,61 @@ func (w *lossWorker[T]) rowWeights() error {
 	j, c := &w.e.job, &w.chunk
 	if j.b.RowWeights == nil {
 		if j.counting {
-			w.weight = kernel.Resize(w.weight, c.rows)
+			w.weight = kernel.Resize(w.weight, c.Rows)
 			for i := range w.weight {
 				w.weight[i] = 1
 			}
 		}
 		return nil
 	}
-	w.weight = kernel.Resize(w.weight, c.rows)
-	copy(w.weight, j.b.RowWeights[c.first:])
+	w.weight = kernel.Resize(w.weight, c.Rows)
+	copy(w.weight, j.b.RowWeights[c.First:])
 	for i, v := range w.weight {
 		if !(v >= 0) || !finiteNumber(v) {
-			return &DataError{c.first + i, -1, WeightRange, "row weight " + decimal(v) + " is not finite and at least 0"}
+			return &DataError{c.First + i, -1, WeightRange, "row weight " + decimal(v) + " is not finite and at least 0"}
 		}
 		if v == 0 {
-			c.leaveOut(i)
+			w.leaveOut(i)
 		}
 	}
 	return nil
 }
 
 // leaveOut takes out row i.
-func (c *lossChunk[T]) leaveOut(i int) {
-	c.allLive = false
-	pos, neg := c.bits(i)
+func (w *lossWorker[T]) leaveOut(i int) {
+	c := &w.chunk
+	c.AllLive = false
+	pos, neg := c.Sides(i)
 	clear(pos)
 	clear(neg)
-	c.live[i] = false
+	c.Live[i] = false
 }
 
 // targets finds the one positive of every row.
 func (w *lossWorker[T]) targets() error {
 	j, c := &w.e.job, &w.chunk
-	c.target = kernel.Resize(c.target, c.rows)
+	c.Target = kernel.Resize(c.Target, c.Rows)
 	ignorer, _ := j.b.Labels.(interface{ ignores(int) bool })
-	for i := range c.rows {
-		c.target[i] = noClass
-		if !c.live[i] {
+	for i := range c.Rows {
+		c.Target[i] = noClass
+		if !c.Live[i] {
 			continue
 		}
-		pos, _ := c.bits(i)
+		pos, _ := c.Sides(i)
 		for k, p := range pos {
 			if p == 0 {
 				continue
 			}
-			if c.target[i] >= 0 || p&(p-1) != 0 {
-				return &DataError{c.first + i, -1, LabelsTooMany, manyTargets}
+			if c.Target[i] >= 0 || p&(p-1) != 0 {
+				return &DataError{c.First + i, -1, LabelsTooMany, manyTargets}
 			}
-			c.target[i] = 64*k + bits.TrailingZeros64(p)
+			c.Target[i] = 64*k + bits.TrailingZeros64(p)
 		}
-		if c.target[i] < 0 {
-			if ignorer == nil || !ignorer.ignores(c.first+i) {
-				return &DataError{c.first + i, -1, LabelMissing, noTarget}
+		if c.Target[i] < 0 {
+			if ignorer == nil || !ignorer.ignores(c.First+i) {
+				return &DataError{c.First + i, -1, LabelMissing, noTarget}
 			}
-			c.leaveOut(i)
+			w.leaveOut(i)
 		}
 	}
 	return nil
@@ -267,43 +282,43 @@ func (w *lossWorker[T]) thresholds() {
 	j, c := &w.e.job, &w.chunk
 	b, fixed := j.b, w.e.traits.threshold
 	if b.Thresholds == nil && b.ThresholdColumn == 0 {
-		c.threshold = c.fixed.fill(c.threshold, fixed, c.rows)
-		c.zeroThreshold = fixed == 0
+		c.Threshold = w.fixed.fill(c.Threshold, fixed, c.Rows)[:c.Rows]
+		c.ZeroThreshold = fixed == 0
 		return
 	}
-	c.fixed.spoil()
-	c.threshold = kernel.Resize(c.threshold, c.rows)
-	c.zeroThreshold = false
+	w.fixed.spoil()
+	c.Threshold = kernel.Resize(c.Threshold, c.Rows)
+	c.ZeroThreshold = false
 	if b.ThresholdColumn > 0 {
-		for i := range c.threshold {
-			c.threshold[i] = float64(c.x[i*c.stride+b.ThresholdColumn-1])
+		for i := range c.Threshold {
+			c.Threshold[i] = float64(c.X[i*c.Stride+b.ThresholdColumn-1])
 		}
 		return
 	}
-	for i, v := range b.Thresholds[c.first:][:c.rows] {
-		c.threshold[i] = float64(v)
+	for i, v := range b.Thresholds[c.First:][:c.Rows] {
+		c.Threshold[i] = float64(v)
 	}
 }
 
 // strict finds the first NaN or infinite score that takes part.
 func (w *lossWorker[T]) strict() error {
 	j, c := &w.e.job, &w.chunk
-	for i := range c.rows {
-		row := c.row(i)
+	for i := range c.Rows {
+		row := c.Row(i)
 		var sum T // NaN where a score is not finite
 		for _, v := range row {
 			sum += v - v
 		}
 		if sum != 0 {
-			pos, neg := c.bits(i)
+			pos, neg := c.Sides(i)
 			for k, v := range row {
 				if v-v != 0 && (pos[k/64]|neg[k/64])>>(k%64)&1 != 0 {
-					return badScore(c.first+i, k, float64(v))
+					return badScore(c.First+i, k, float64(v))
 				}
 			}
 		}
-		if c.live[i] && !finiteNumber(c.threshold[i]) {
-			return &DataError{c.first + i, j.b.ThresholdColumn - 1, ThresholdNotFinite, "threshold is " + decimal(c.threshold[i])}
+		if c.Live[i] && !finiteNumber(c.Threshold[i]) {
+			return &DataError{c.First + i, j.b.ThresholdColumn - 1, ThresholdNotFinite, "threshold is " + decimal(c.Threshold[i])}
 		}
 	}
 	return nil

@@ -1,0 +1,193 @@
+package zlpr
+
+import (
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/kernel"
+)
+
+// This file hands out the places of losses and gradients, brings them to where they
+// belong, and sums the losses up.
+
+// bufferLen is the length of the longest row whose gradient is kept in a buffer.
+const bufferLen = 1 << 15
+
+// prepareGradient sets the places and factors of the gradients.
+func (w *lossWorker[T]) prepareGradient() {
+	j, c := &w.e.job, &w.chunk
+	out := j.out
+	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
+	c.Grad, c.ThresholdGrad = nil, nil
+	c.Stream = j.stream
+	c.Buffered = j.stream && w.e.traits.sideCopies && c.N <= bufferLen
+	if out.ThresholdGrad != nil || column {
+		w.thresholdGrad = kernel.Resize(w.thresholdGrad, chunk.Room(c.Rows))
+		c.ThresholdGrad = w.thresholdGrad
+	}
+	switch {
+	case out.Grad.Data == nil || c.N == 0:
+	case out.Accumulate || c.Buffered:
+		c.Grad, c.GradStride = w.buffer(), c.N
+	default:
+		c.Grad, c.GradStride = out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride
+	}
+	if c.Grad == nil && c.ThresholdGrad == nil {
+		return
+	}
+	if j.b.RowWeights == nil {
+		c.Scale = w.uniform.fill(c.Scale, j.factor, c.Rows)
+		return
+	}
+	c.Scale = kernel.Resize(c.Scale, chunk.Room(c.Rows))
+	w.uniform.spoil()
+	for i, v := range w.weight {
+		if v == 0 {
+			v = 1 // the row does not count, and any scale fits
+		}
+		c.Scale[i] = j.factor * v
+	}
+	for i := c.Rows; i < len(c.Scale); i++ {
+		c.Scale[i] = 1
+	}
+}
+
+// buffer returns a place for the gradients of a chunk; that of the last chunk
+// stays as it is.
+func (w *lossWorker[T]) buffer() []T {
+	w.turn ^= 1
+	b := &w.grad[w.turn]
+	*b = kernel.ResizeAligned(*b, w.chunk.Rows*w.chunk.N)
+	return *b
+}
+
+// A filled remembers that all elements of a slice, to its capacity, are one
+// value.
+type filled struct {
+	value float64
+	valid bool
+}
+
+// fill returns x with room for n rows and all elements that value.
+func (f *filled) fill(x []float64, value float64, n int) []float64 {
+	room := chunk.Room(n)
+	if cap(x) < room || !f.valid || f.value != value {
+		x = kernel.Resize(x, max(room, cap(x)))
+		for i := range x {
+			x[i] = value
+		}
+		*f = filled{value, true}
+	}
+	return x[:room]
+}
+
+// spoil tells that the elements are being written.
+func (f *filled) spoil() { f.valid = false }
+
+// writeGradient brings the gradients to their places.
+func (w *lossWorker[T]) writeGradient() {
+	j, c := &w.e.job, &w.chunk
+	out := j.out
+	if out.ThresholdGrad != nil {
+		for i, g := range c.ThresholdGrad[:c.Rows] {
+			if p := &out.ThresholdGrad[c.First+i]; out.Accumulate {
+				*p += T(g)
+			} else {
+				*p = T(g)
+			}
+		}
+	}
+	if c.Grad == nil {
+		return
+	}
+	if column := j.b.ThresholdColumn - 1; column >= 0 {
+		for i, g := range c.ThresholdGrad[:c.Rows] {
+			c.Grad[i*c.GradStride+column] = T(g)
+		}
+	}
+	if c.Buffered {
+		w.pending.Finish()
+		from := c.First * c.N
+		w.pending = kernel.NewCopy(out.Grad.Data[from:][:c.Rows*c.N], c.Grad)
+	}
+	if out.Accumulate {
+		kernel.Accumulate(out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride, c.Grad, c.N, c.Rows, c.N)
+	}
+}
+
+// A lossTotal sums up rows, in any order.
+type lossTotal struct {
+	Total
+	positives int // the most of a row
+}
+
+func (t *lossTotal) merge(u *lossTotal) {
+	t.Merge(&u.Total)
+	t.positives = max(t.positives, u.positives)
+}
+
+// prepareLoss sets the place of the losses: that in the output where it has the
+// room that kernels take.
+func (w *lossWorker[T]) prepareLoss() {
+	c, out := &w.chunk, w.e.job.out.Losses
+	w.inPlace = out != nil && c.Rows%8 == 0
+	if w.inPlace {
+		c.Loss = out[c.First:][:c.Rows]
+		return
+	}
+	w.loss = kernel.Resize(w.loss, chunk.Room(c.Rows))
+	c.Loss = w.loss
+}
+
+// sumUp adds the rows' losses to the totals.
+func (w *lossWorker[T]) sumUp() {
+	j, c, t := &w.e.job, &w.chunk, &w.total
+	rows, loss, live := c.Rows, c.Loss[:c.Rows], c.Live
+	if !c.AllLive {
+		rows = 0
+		for i, live := range c.Live {
+			if live {
+				rows++
+			} else {
+				c.Loss[i] = 0
+			}
+		}
+	}
+	if j.b.RowWeights != nil {
+		for i, live := range c.Live {
+			if live {
+				t.sum.AddProduct(w.weight[i], c.Loss[i])
+				t.weight.Add(w.weight[i])
+				c.Loss[i] *= w.weight[i]
+			}
+		}
+	} else {
+		t.weight.Add(float64(rows))
+		if c.AllLive {
+			done := t.addParts(loss)
+			loss, live = loss[done:], live[done:]
+		}
+		t.sum.AddSlice(loss)
+	}
+	t.rows += rows
+	t.extremes(loss, live)
+	if j.out.Losses != nil && !w.inPlace {
+		copy(j.out.Losses[c.First:], c.Loss[:c.Rows])
+	}
+}
+
+// addParts adds as many losses of live rows as a kernel can add at once, and
+// returns their number.
+func (t *lossTotal) addParts(loss []float64) (done int) {
+	n := len(loss) &^ 7
+	if n == 0 {
+		return 0
+	}
+	p := kernel.AddParts(loss[:n])
+	if !p.Right() {
+		return 0
+	}
+	for _, v := range p.Sum {
+		t.sum.Add(v)
+	}
+	t.span(p.Min, p.Max)
+	return n
+}

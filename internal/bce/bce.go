@@ -1,0 +1,69 @@
+// Package bce evaluates the binary cross-entropy of the classes of a row, with
+// positives P, negatives N and the threshold s0,
+//
+//	L = Σ_N softplus(s_i-s0) + Σ_P w_j·softplus(s0-s_j),   softplus(x) = log(1+e^x)
+//
+// every term times sigmoid(x)^f with a focal exponent f.
+package bce
+
+import (
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/kernel"
+)
+
+// A Rule has the parameters of the loss.
+type Rule struct {
+	PositiveWeight []float64 // nil for 1, one for all classes, or one a class
+	Focal          float64   // f
+}
+
+// positiveWeight returns the positive weight of class j.
+func (r *Rule) positiveWeight(j int) float64 {
+	switch len(r.PositiveWeight) {
+	case 0:
+		return 1
+	case 1:
+		return r.PositiveWeight[0]
+	}
+	return r.PositiveWeight[j]
+}
+
+// A Work evaluates the loss for one worker, with memory of its own that it keeps
+// from one chunk to the next.
+type Work[T kernel.Float] struct {
+	rule Rule
+	c    *chunk.Chunk[T] // the chunk in work
+
+	// The scores: those of c, or a copy where the gradient has overwritten them.
+	x      []T
+	stride int
+	saved  []T
+
+	args    kernel.BCEArgs[T]
+	weights classWeights[T]
+	pos     []uint64 // positives whose weight is not 0
+	product []float64
+	params  []kernel.BCEParams[T]
+	slow    []bool
+	grad    []T // where only the thresholds' derivatives are wanted
+
+	block *block
+	grads []float64 // of a row in the general way
+}
+
+// New returns a Work for the rule.
+func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
+
+// Eval evaluates the rows of a chunk.
+func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
+	w.c, w.x, w.stride = c, c.X, c.Stride
+	if w.rule.Focal != 0 || !w.kernelRows() {
+		for i := range c.Rows {
+			w.row(i)
+		}
+	}
+	w.c, w.x, w.args = nil, nil, kernel.BCEArgs[T]{}
+}
+
+// scores returns the scores of row i.
+func (w *Work[T]) scores(i int) []T { return w.x[i*w.stride:][:w.c.N] }

@@ -1,0 +1,209 @@
+package bce
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// row evaluates row i in the general way: with a focal exponent, and where the
+// kernels do not serve (see rows.go). With x = ±(s-s0) by the label and e = e^-|x|,
+//
+//	softplus(x) = max(x, 0) + log1p(e)
+//	sigmoid(x) = 1/(1+e) for x ≥ 0, e/(1+e) else
+func (w *Work[T]) row(i int) {
+	if !w.c.Live[i] {
+		w.c.SetNothing(i)
+		return
+	}
+	s0 := w.c.Threshold[i]
+	if !(math.Abs(s0) <= math.MaxFloat64) {
+		w.c.SetNaN(i)
+		return
+	}
+	scale := 0.0
+	if w.c.Derivatives() {
+		scale = w.c.Scale[i]
+		w.grads = kernel.Resize(w.grads, w.c.N)
+		clear(w.grads)
+	}
+	b := w.blocks()
+	var sum, err, slope float64
+	infinite := false
+	for from := 0; from < w.c.N; from += blockLen {
+		m := w.gather(i, s0, from, min(from+blockLen, w.c.N))
+		if m == 0 {
+			continue
+		}
+		b.exponentials(m)
+		kernel.Log1p64(b.log1p[:m], b.e[:m])
+		for k, v := range b.x[:m] {
+			e, factor := b.e[k], b.factor[k]
+			if v != v {
+				w.c.SetNaN(i)
+				return
+			}
+			infinite = infinite || v > math.MaxFloat64
+			softplus := max(v, 0) + b.log1p[k]
+			var term float64
+			derivative := 1 / (1 + e)
+			if v < 0 {
+				derivative *= e
+			}
+			rest := 0.0
+			if s0 != 0 && softplus <= math.MaxFloat64 {
+				// What rounding s-s0 has lost.
+				rest = differenceError(float64(w.scores(i)[b.at[k]&math.MaxInt]), s0)
+				if b.at[k] < 0 {
+					rest = -rest
+				}
+				softplus += float64(derivative * rest)
+				derivative += float64(derivative * (1 - derivative) * rest)
+			}
+			if w.rule.Focal == 0 {
+				term = softplus
+			} else {
+				term, derivative = focal(w.rule.Focal, v, rest, e, b.log1p[k], softplus, derivative)
+			}
+			term, g := factor*term, factor*scale*derivative
+			if most := factor * max(math.Abs(scale), 1); most > 0x1p20 && (most > 0x1p1000 || e == 0 && v < 0) {
+				term, g = extremeTerm(w.rule.Focal, v, rest, factor, scale, derivative, term)
+			}
+			if !infinite {
+				sum, err = kernel.TwoSum(sum, err, term)
+			}
+			if w.c.Derivatives() {
+				if b.at[k] < 0 {
+					g = -g
+				}
+				w.grads[b.at[k]&math.MaxInt] = g
+				slope -= g
+			}
+		}
+	}
+	w.c.Loss[i] = sum + err
+	if infinite || sum > math.MaxFloat64 {
+		w.c.Loss[i] = math.Inf(1)
+	}
+	if w.c.ThresholdGrad != nil {
+		w.c.ThresholdGrad[i] = slope
+	}
+	if w.c.Grad != nil {
+		out := w.c.GradRow(i)
+		for j, v := range w.grads {
+			out[j] = T(v)
+		}
+	}
+}
+
+// extremeTerm returns factor·term and factor·scale·derivative where a product on
+// the way may overflow, or e^x is too small for float64 though the products are
+// not. Without focal exponent term and derivative are e^x then.
+func extremeTerm(f, x, rest, factor, scale, derivative, term float64) (float64, float64) {
+	d := power.Number{Hi: derivative}
+	if f == 0 && x < -700 {
+		d = power.Exp(x)
+		d.Hi *= 1 + rest
+		term = d.Times(power.Number{Hi: factor}).Float()
+	}
+	return term, d.Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale}).Float()
+}
+
+// focal returns sigmoid(x)^f·softplus(x) and its derivative by x, where x is
+// short of rest.
+func focal(f, x, rest, e, log1p, softplus, sigmoid float64) (term, derivative float64) {
+	if x > math.MaxFloat64 {
+		return x, 1
+	}
+	// log(sigmoid(x)) = min(x, 0) - log1p(e), and what rounding f·x has lost.
+	power := scalar.Exp(-f * log1p)
+	if x < 0 {
+		y := float64(f * x)
+		lost := 0.0
+		if y > -1000 {
+			lost = math.FMA(f, x, -y) + float64(f*rest)
+		}
+		power = float64(power * scalar.Exp(y))
+		power += float64(power * lost)
+	}
+	other := 1 / (1 + e) // sigmoid(-x)
+	if x >= 0 {
+		other *= e
+	}
+	return power * softplus, power * (float64(f*other*softplus) + sigmoid)
+}
+
+// differenceError returns what rounding a - b has lost.
+func differenceError(a, b float64) float64 {
+	d := a - b
+	t := d - a
+	return (a - (d - t)) - (b + t)
+}
+
+// blockLen is the number of classes of a row that are evaluated at a time.
+const blockLen = 4096
+
+// A block is some terms of a row: their arguments x, their factors, e^-|x| and
+// log(1+e^-|x|), and their classes, with the sign bit set for a positive.
+type block struct {
+	x, factor, e, log1p [blockLen]float64
+	at                  [blockLen]int
+}
+
+// blocks returns the Work's block.
+func (w *Work[T]) blocks() *block {
+	if w.block == nil {
+		w.block = new(block)
+	}
+	return w.block
+}
+
+// exponentials sets e of m terms; 0 where it is below the smallest normal number.
+func (b *block) exponentials(m int) {
+	const low, lanes = coef.Least64 * math.Ln2, 2 * kernel.Lanes64
+	for k := 0; k < m; k += lanes {
+		var y [lanes]float64
+		for j, x := range b.x[k:min(k+lanes, m)] {
+			y[j] = -math.Abs(x)
+		}
+		e := (*[lanes]float64)(b.e[k:])
+		kernel.Exp64(e, y[:], coef.Magic64, low, math.Inf(1))
+		for j, v := range y {
+			if !(v >= low) {
+				e[j] = 0
+			}
+		}
+	}
+}
+
+// gather collects the terms of classes from to to-1 of row i.
+func (w *Work[T]) gather(i int, s0 float64, from, to int) int {
+	c := w.block
+	pos, neg := w.c.Sides(i)
+	row, m := w.scores(i), 0
+	for k := from / 64; k < kernel.BitWords(to); k++ {
+		for v := pos[k] | neg[k]; v != 0; v &= v - 1 {
+			b := bits.TrailingZeros64(v)
+			j := 64*k + b
+			factor := 1.0
+			if w.c.Class != nil {
+				factor = w.c.Class[j]
+			}
+			y, at := float64(row[j])-s0, j
+			if pos[k]>>b&1 != 0 {
+				factor *= w.rule.positiveWeight(j)
+				y, at = -y, j|math.MinInt
+			}
+			if factor == 0 {
+				continue
+			}
+			c.x[m], c.factor[m], c.at[m] = y, factor, at
+			m++
+		}
+	}
+	return m
+}
