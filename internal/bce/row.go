@@ -164,18 +164,24 @@ func (w *Work[T]) blocks() *block {
 
 // exponentials sets e of m terms; 0 where it is below the smallest normal number.
 func (b *block) exponentials(m int) {
-	const low, lanes = coef.Least64 * math.Ln2, 2 * kernel.Lanes64
-	for k := 0; k < m; k += lanes {
-		var y [lanes]float64
-		for j, x := range b.x[k:min(k+lanes, m)] {
-			y[j] = -math.Abs(x)
+	const low, rarely = coef.Least64 * math.Ln2, coef.TiltLowest
+	room := (m + 31) &^ 31
+	for k, x := range b.x[:m] {
+		b.e[k] = math.Abs(x)
+	}
+	clear(b.e[m:room])
+	kernel.TiltExp64(b.e[:room], b.e[:room], -1, 0)
+	for k, x := range b.x[:m] {
+		y := -math.Abs(x)
+		if y >= rarely {
+			continue
 		}
-		e := (*[lanes]float64)(b.e[k:])
-		kernel.Exp64(e, y[:], coef.Magic64, low, math.Inf(1))
-		for j, v := range y {
-			if !(v >= low) {
-				e[j] = 0
-			}
+		// The kernel's range ends a little earlier.
+		b.e[k] = 0
+		if y >= low {
+			var e [2 * kernel.Lanes64]float64
+			kernel.Exp64(&e, []float64{y}, coef.Magic64, low, 0)
+			b.e[k] = e[0]
 		}
 	}
 }
