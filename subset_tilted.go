@@ -260,6 +260,7 @@ func writeSmall[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
 		direct = false // factor could leave the range
 	}
 	write := func(i int, counted float64) {
+		counted = float64(counted) // rounded, where this is inlined
 		in, out := counted, 1-counted
 		if t.failures {
 			in, out = out, in
