@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -94,7 +95,11 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 		return err
 	}
 	if len(f.plots) > 0 {
-		if err := plotScores(e, f.threshold, plots); err != nil {
+		threshold := f.threshold
+		if f.thresholdColumn >= 0 {
+			threshold = math.NaN() // every row has its own
+		}
+		if err := plotScores(e, threshold, plots); err != nil {
 			return err
 		}
 	}

@@ -174,7 +174,7 @@ var wanted = map[string]string{
 
 // didYouMean returns " (did you mean X?)" with the name that is like word, or "".
 func didYouMean(word, dashes string, names []string) string {
-	best, least := "", 1+max(1, len(word)/3)
+	best, least := "", min(len(word), 1+max(1, len(word)/3))
 	for _, name := range names {
 		if d := distance(strings.ToLower(word), name); d < least {
 			best, least = name, d

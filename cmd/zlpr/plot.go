@@ -65,9 +65,7 @@ func plotTraining(reports []*trainReport, measured part, files map[string]*atomi
 		c := figure.Curve{Name: r.Loss}
 		last := float64(r.Objective)
 		for i, v := range r.model.History {
-			if v > last { // the end itself has no logarithm
-				c.X, c.Y = append(c.X, float64(i)), append(c.Y, (v-last)/last)
-			}
+			c.X, c.Y = append(c.X, float64(i)), append(c.Y, (v-last)/last) // the end itself has no logarithm
 		}
 		objective = append(objective, c)
 		curves = append(curves, precisionRecall(r.Loss, r.scores, measured))

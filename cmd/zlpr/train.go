@@ -247,7 +247,7 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 			row := d.train.rows[e.Row]
 			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
 		}
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", quoted(d.describe), err)
 	}
 	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient), Gap: number(model.Gap),
 		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),

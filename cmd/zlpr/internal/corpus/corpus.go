@@ -104,18 +104,27 @@ func Build(ctx context.Context, dir string) (*Corpus, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, plain(err)
 	}
 	slices.Sort(c.Files)
 	parsed, err := parseAll(ctx, dir, c.Files)
 	if err != nil {
-		return nil, err
+		return nil, plain(err)
 	}
 	c.fill(parsed)
 	if len(c.Files) == 0 || len(c.Classes) == 0 {
 		return nil, fmt.Errorf("%s: no Go source with enough imports; give the src directory of a Go tree", dir)
 	}
 	return c, nil
+}
+
+// plain leaves the name of a system call out of an error.
+func plain(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", e.Path, e.Err)
+	}
+	return err
 }
 
 // parseAll parses the files, several at a time.
@@ -139,7 +148,15 @@ func parseAll(ctx context.Context, dir string, names []string) ([]file, error) {
 	}
 	close(next)
 	wait.Wait()
-	return parsed, errors.Join(ctx.Err(), errors.Join(errs...))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, err := range errs {
+		if err != nil { // the first is enough for a message
+			return nil, err
+		}
+	}
+	return parsed, nil
 }
 
 // parse returns the imports and identifiers of a file.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,43 +33,73 @@ type Curve struct {
 	X, Y []float64
 }
 
-// Lines returns a plot of curves.
+// Lines returns a plot of curves. Points that cannot be drawn are left out:
+// those that are not finite, and with log those not in 1e-300..1e300.
 func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
 	p := newPlot(title, x, y)
+	drawn := false
 	for i, c := range curves {
-		xys := make(plotter.XYs, len(c.X))
-		for k := range xys {
-			xys[k].X, xys[k].Y = c.X[k], c.Y[k]
+		var xys plotter.XYs
+		for k := range c.X {
+			if finite(c.X[k]) && finite(c.Y[k]) && (!log || c.Y[k] >= 1e-300 && c.Y[k] <= 1e300) {
+				xys = append(xys, plotter.XY{X: c.X[k], Y: c.Y[k]})
+			}
 		}
-		line, err := plotter.NewLine(xys)
+		if len(xys) == 0 {
+			p.Legend.Add(c.Name + " (nothing to draw)")
+			continue
+		}
+		line, points, err := plotter.NewLinePoints(xys)
 		if err != nil {
 			return nil, err
 		}
 		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
+		points.Color, points.Radius = line.Color, vg.Points(2)
 		p.Add(line)
+		if len(xys) == 1 { // no line
+			p.Add(points)
+		}
 		p.Legend.Add(c.Name, line)
+		drawn = true
 	}
-	if log {
+	if !drawn {
+		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+	} else if log {
+		if p.Y.Min == p.Y.Max { // an axis of one value would reach below 0
+			p.Y.Min, p.Y.Max = p.Y.Min/10, p.Y.Max*10
+		}
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 2}
 	}
 	return p, nil
 }
 
+func finite(x float64) bool { return x-x == 0 }
+
 // Histogram returns the histograms of the scores of negatives and positives,
-// each of area 1, with the threshold.
+// each of area 1, with the threshold. The scores are finite.
 func Histogram(title string, negative, positive []float64, threshold float64) (*plot.Plot, error) {
-	p := newPlot(title, "score", "density")
 	lo, hi := bounds(negative, positive)
+	// Numbers of a size that axes can show.
+	unit, label := 1.0, "score"
+	if size := max(math.Abs(lo), math.Abs(hi)); size > 1e6 || size > 0 && size < 1e-6 {
+		exponent := math.Floor(math.Log10(size))
+		unit, label = math.Pow(10, max(exponent, -300)), fmt.Sprintf("score, in units of 1e%+d", int(max(exponent, -300)))
+	}
+	lo, hi = lo/unit, hi/unit
+	if least := 1e-6 * max(math.Abs(lo), math.Abs(hi)); !(hi-lo > least) {
+		lo, hi = lo-max(0.5, least), hi+max(0.5, least)
+	}
+	p := newPlot(title, label, "density")
 	const bins = 80
+	width := (hi - lo) / bins
 	top := 0.0
 	for i, scores := range [][]float64{negative, positive} {
 		if len(scores) == 0 {
 			continue
 		}
-		width := (hi - lo) / bins
 		height := make([]float64, bins)
 		for _, s := range scores {
-			if s >= lo && s <= hi {
+			if s /= unit; s >= lo && s <= hi {
 				height[min(bins-1, int((s-lo)/width))] += 1 / (width * float64(len(scores)))
 			}
 		}
@@ -90,13 +121,22 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 		p.Add(area)
 		p.Legend.Add(fmt.Sprintf("%s (%d)", []string{"negatives", "positives"}[i], len(scores)), area)
 	}
-	line, err := plotter.NewLine(plotter.XYs{{X: threshold}, {X: threshold, Y: top * 1.02}})
-	if err != nil {
-		return nil, err
+	if top == 0 { // no scores
+		p.X.Min, p.X.Max, top = lo, hi, 1
 	}
-	line.Color, line.Width, line.Dashes = grey, vg.Points(1.2), []vg.Length{vg.Points(4), vg.Points(3)}
-	p.Add(line)
-	p.Legend.Add(fmt.Sprintf("threshold %.4g", threshold), line)
+	switch at := threshold / unit; {
+	case math.IsNaN(threshold): // there is none
+	case at >= lo-(hi-lo) && at <= hi+(hi-lo):
+		line, err := plotter.NewLine(plotter.XYs{{X: at}, {X: at, Y: top * 1.02}})
+		if err != nil {
+			return nil, err
+		}
+		line.Color, line.Width, line.Dashes = grey, vg.Points(1.2), []vg.Length{vg.Points(4), vg.Points(3)}
+		p.Add(line)
+		p.Legend.Add(fmt.Sprintf("threshold %.4g", threshold), line)
+	default:
+		p.Legend.Add(fmt.Sprintf("threshold %.4g, far away", threshold))
+	}
 	p.Y.Min, p.Y.Max = 0, top*1.3 // room for the legend
 	return p, nil
 }
@@ -116,9 +156,6 @@ func bounds(lists ...[]float64) (lo, hi float64) {
 			lo, hi = a, b
 		}
 		lo, hi, first = min(lo, a), max(hi, b), false
-	}
-	if !(hi > lo) {
-		lo, hi = lo-0.5, lo+0.5
 	}
 	return lo, hi
 }

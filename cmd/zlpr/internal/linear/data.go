@@ -82,26 +82,53 @@ func checkFeature(v float64) error {
 }
 
 // Standardization returns the mean of every column and 1/its population
-// standard deviation, 1 for a constant column.
+// standard deviation, 1 for a column whose values are all the same.
+//
+// Both are those of u = (x - shift)/spread, shift being a value of the column
+// and spread the largest distance of another one from it: differences of close
+// numbers are exact, so that a spread far below the mean is none of rounding,
+// and squares neither overflow nor vanish.
 func (m *Matrix) Standardization() (mean, scale []float64) {
-	mean, scale = make([]float64, m.Cols), make([]float64, m.Cols)
 	n := float64(m.Rows)
 	count := make([]int, m.Cols)
+	shift := make([]float64, m.Cols)
 	m.each(func(j int, v float64) {
-		mean[j] += v
+		if count[j] == 0 {
+			shift[j] = v
+		}
 		count[j]++
 	})
-	for j := range mean {
-		mean[j] /= n
+	for j, c := range count {
+		if c < m.Rows {
+			shift[j] = 0 // what is not stored
+		}
 	}
-	m.each(func(j int, v float64) { scale[j] += (v - mean[j]) * (v - mean[j]) })
-	for j := range scale {
-		// The entries that are not stored are 0.
-		variance := (scale[j] + float64(m.Rows-count[j])*mean[j]*mean[j]) / n
+	spread, center := make([]float64, m.Cols), make([]float64, m.Cols)
+	m.each(func(j int, v float64) { spread[j] = max(spread[j], math.Abs(v-shift[j])) })
+	u := func(j int, v float64) float64 {
+		if spread[j] == 0 {
+			return 0
+		}
+		return (v - shift[j]) / spread[j]
+	}
+	m.each(func(j int, v float64) { center[j] += u(j, v) / n })
+	squares, rest := make([]float64, m.Cols), make([]float64, m.Cols)
+	for j, c := range count {
+		away := float64(m.Rows - c)
+		squares[j], rest[j] = away*center[j]*center[j], -away*center[j]
+	}
+	m.each(func(j int, v float64) {
+		d := u(j, v) - center[j]
+		squares[j] += d * d
+		rest[j] += d
+	})
+	mean, scale = make([]float64, m.Cols), make([]float64, m.Cols)
+	for j := range mean {
+		mean[j] = shift[j] + spread[j]*(center[j]+rest[j]/n)
 		scale[j] = 1
-		// Rounding of the mean leaves about 2^-52·|mean| of a constant column.
-		if s := math.Sqrt(variance); s > 1e-12*math.Abs(mean[j]) {
-			scale[j] = 1 / s
+		if spread[j] > 0 {
+			variance := (squares[j] - rest[j]*rest[j]/n) / n
+			scale[j] = min(1/(spread[j]*math.Sqrt(variance)), math.MaxFloat64)
 		}
 	}
 	return mean, scale

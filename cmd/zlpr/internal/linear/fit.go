@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/optimize"
@@ -50,6 +51,9 @@ func Fit(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss, o Opt
 	_, classes := labels.Dims()
 	merged := merge(x)
 	p, err := newProblem(ctx, merged.Matrix, labels, loss, o)
+	if small := (*smallColumn)(nil); errors.As(err, &small) && merged.to != nil {
+		return nil, &smallColumn{slices.Index(merged.to, int32(small.column)), small.root}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +109,8 @@ func (p *problem) minimize(at []float64, r *Result) ([]float64, error) {
 		weights, biases := p.norms()
 		r.Gradient, r.Gap = math.Hypot(weights, biases), p.gap(math.Inf(1))
 		// A descent that began anew and led nowhere: there is nothing below.
-		r.Converged = conv.done || failure != nil && conv.last[0]-result.F <= rounding*math.Abs(result.F)
-		if r.Converged || failure == nil {
+		r.Converged = conv.done || failure != nil && len(conv.last) > 0 && conv.last[0]-result.F <= rounding*math.Abs(result.F)
+		if r.Converged || failure == nil || len(conv.last) == 0 {
 			break
 		}
 	}

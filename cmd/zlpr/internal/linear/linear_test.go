@@ -282,3 +282,72 @@ func TestWorkers(t *testing.T) {
 	require.Equal(t, a.W, b.W)
 	require.Equal(t, a.B, b.B)
 }
+
+// TestColumnsOfAnySize: without λ the minimum does not depend on what a column
+// is multiplied by, as long as its weights are numbers; a column of one value
+// does no harm. Standardised columns are the same ones.
+func TestColumnsOfAnySize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	x, y := problemOf(rng, 60, 4, 3)
+	for i := range x.Dense {
+		x.Dense[i] = rng.NormFloat64() // nothing that separates
+	}
+	fit := func(m *Matrix, o Options) (*Result, error) {
+		o.Tolerance, o.Iterations, o.Workers = 1e-10, 1000, 1
+		return Fit(context.Background(), m, y, zlpr.ZLPR{}, o)
+	}
+	want, err := fit(x, Options{})
+	require.NoError(t, err)
+	for _, exponent := range []int{-950, -700, -515, -300, 0, 300} {
+		m := &Matrix{Rows: x.Rows, Cols: x.Cols, Dense: slices.Clone(x.Dense)}
+		for i := range m.Rows {
+			m.Dense[i*m.Cols+1] = math.Ldexp(m.Dense[i*m.Cols+1], exponent)
+		}
+		for _, m := range []*Matrix{m, sparseOf(m)} {
+			got, err := fit(m, Options{})
+			require.NoError(t, err)
+			require.InEpsilon(t, want.Objective, got.Objective, 1e-8, "2^%d", exponent)
+			mean, scale := m.Standardization()
+			m.Standardize(mean, scale)
+			got, err = fit(m, Options{})
+			require.NoError(t, err)
+			require.InEpsilon(t, want.Objective, got.Objective, 1e-8, "2^%d, standardised", exponent)
+		}
+	}
+	for _, value := range []float64{0, 1, 1e-200, 5e-324, 1e99} {
+		m := &Matrix{Rows: x.Rows, Cols: x.Cols, Dense: slices.Clone(x.Dense)}
+		for i := range m.Rows {
+			m.Dense[i*m.Cols] = value
+			m.Dense[i*m.Cols+2] = 0
+		}
+		for _, o := range []Options{{}, {L2: 1e-300}, {L2: 1e300}} {
+			if value == 5e-324 && o.L2 == 0 {
+				_, err = fit(m, o)
+				require.ErrorContains(t, err, "column 0: features are so small")
+				_, err = fit(sparseOf(m), o)
+				require.ErrorContains(t, err, "column 0: features are so small")
+				continue
+			}
+			for _, m := range []*Matrix{m, sparseOf(m)} {
+				r, err := fit(m, o)
+				require.NoError(t, err, "%v, λ = %v", value, o.L2)
+				require.False(t, math.IsNaN(r.Objective))
+			}
+		}
+	}
+}
+
+// TestSmallSpread: a spread far below the mean is no constant.
+func TestSmallSpread(t *testing.T) {
+	m := &Matrix{Rows: 4, Cols: 3, Dense: make([]float64, 12)}
+	for i, d := range []float64{-1, 1, 1, -1} {
+		m.Dense[3*i] = 1 + d*0x1p-40
+		m.Dense[3*i+1] = 1e6 + d*0x1p-32
+		m.Dense[3*i+2] = 0.1 // whose sums are rounded
+	}
+	for _, m := range []*Matrix{m, sparseOf(m)} {
+		mean, scale := m.Standardization()
+		require.Equal(t, []float64{1, 1e6, 0.1}, mean)
+		require.Equal(t, []float64{0x1p40, 0x1p32, 1}, scale)
+	}
+}

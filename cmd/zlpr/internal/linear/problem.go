@@ -66,7 +66,10 @@ func (p *problem) Func(at []float64) float64 {
 	clear(p.gradient[cut:])
 	p.x.Gradient(p.gradient[:cut], p.gradient[cut:], p.scores, p.classes, p.o.Workers)
 	floats.Mul(p.gradient, p.scale)
-	p.value = result.Loss + p.o.L2/2*floats.Dot(w, w)
+	p.value = result.Loss
+	if p.o.L2 > 0 { // 0·Inf is NaN
+		p.value += p.o.L2 / 2 * floats.Dot(w, w)
+	}
 	if p.err != nil {
 		p.value = math.NaN()
 	}

@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/zlpr/zlpr"
@@ -29,9 +30,16 @@ func scaling(x *Matrix, labels zlpr.Bits, l2 float64) ([]float64, error) {
 		return nil, err
 	}
 	scale := make([]float64, 0, (x.Cols+1)*classes)
-	for _, square := range x.meanSquares() {
+	for j, root := range x.rootMeanSquares() {
+		if l2 == 0 && root > 0 && root < smallest {
+			return nil, &smallColumn{j, root}
+		}
 		for _, h := range spread {
-			scale = append(scale, 1/math.Sqrt(l2+curvature*h*square))
+			f := 1 / math.Hypot(math.Sqrt(l2), math.Sqrt(curvature*h)*root)
+			if math.IsInf(f, 1) {
+				f = 1 // a column of zeros without λ: its weights stay what they are
+			}
+			scale = append(scale, f)
 		}
 	}
 	for _, h := range spread { // biases
@@ -39,6 +47,19 @@ func scaling(x *Matrix, labels zlpr.Bits, l2 float64) ([]float64, error) {
 	}
 	return scale, nil
 }
+
+// A smallColumn is the error of features whose weights would be too large.
+type smallColumn struct {
+	column int
+	root   float64
+}
+
+func (e *smallColumn) Error() string {
+	return fmt.Sprintf("column %d: features are so small (%.3g) that without λ no weight is large enough; multiply them by a number", e.column, e.root)
+}
+
+// smallest is the root mean square of features whose weights float64 still has.
+const smallest = 1e-290
 
 // spreads returns π(1-π) for every class, never 0.
 func spreads(labels zlpr.Bits) ([]float64, error) {
@@ -60,22 +81,37 @@ func spreads(labels zlpr.Bits) ([]float64, error) {
 	return spread, nil
 }
 
-// meanSquares returns the mean of the squares of every column.
-func (m *Matrix) meanSquares() []float64 {
-	squares := make([]float64, m.Cols)
-	m.each(func(j int, v float64) { squares[j] += v * v })
-	n := float64(m.Rows)
+// rootMeanSquares returns the root of the mean of the squares of every column.
+func (m *Matrix) rootMeanSquares() []float64 {
+	roots, n := make([]float64, m.Cols), float64(m.Rows)
 	if m.Scale == nil {
-		for j := range squares {
-			squares[j] /= n
+		// Of v/largest, whose squares neither overflow nor vanish.
+		largest := make([]float64, m.Cols)
+		m.each(func(j int, v float64) { largest[j] = max(largest[j], math.Abs(v)) })
+		m.each(func(j int, v float64) {
+			if v != 0 {
+				roots[j] += (v / largest[j]) * (v / largest[j])
+			}
+		})
+		for j := range roots {
+			roots[j] = largest[j] * math.Sqrt(roots[j]/n)
 		}
-		return squares
+		return roots
 	}
-	// Mean of ((x - m)·s)²: the variance is the mean of x² less m², where m is
-	// the mean of these rows. Other rows may have another, which for this end
-	// makes no difference.
-	for j, s := range m.Scale {
-		squares[j] = math.Abs(squares[j]/n-m.Mean[j]*m.Mean[j]) * s * s
+	// Of (x - m)·s, what is not stored included. Other rows than these may have
+	// been standardised, which for this end makes no difference.
+	zeros := make([]int, m.Cols)
+	for j := range zeros {
+		zeros[j] = m.Rows
 	}
-	return squares
+	m.each(func(j int, v float64) {
+		u := (v - m.Mean[j]) * m.Scale[j]
+		roots[j] += u * u
+		zeros[j]--
+	})
+	for j := range roots {
+		u := m.Mean[j] * m.Scale[j]
+		roots[j] = math.Sqrt((roots[j] + float64(zeros[j])*u*u) / n)
+	}
+	return roots
 }

@@ -1,0 +1,63 @@
+package figure
+
+import (
+	"bytes"
+	"image/png"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot"
+)
+
+var bitmaps int
+
+// drawn draws a plot, now and then in both formats.
+func drawn(t *testing.T, p *plot.Plot, err error) {
+	t.Helper()
+	require.NoError(t, err)
+	var svg, bitmap bytes.Buffer
+	require.NoError(t, Write(&svg, "p.svg", p))
+	require.Greater(t, svg.Len(), 500)
+	require.NotRegexp(t, `[ML,"](NaN|[-+]?Inf)`, svg.String())
+	if bitmaps++; bitmaps%7 == 0 { // they are slow
+		require.NoError(t, Write(&bitmap, "p.PNG", p))
+		_, err = png.Decode(&bitmap)
+		require.NoError(t, err)
+	}
+}
+
+// TestHistogram draws scores of every size, alone, together and with thresholds
+// near and far.
+func TestHistogram(t *testing.T) {
+	inf := math.Inf(1)
+	for _, scores := range [][]float64{nil, {0}, {1, 1, 1}, {1, 2}, {1.6e308, 1.6e308}, {-math.MaxFloat64, math.MaxFloat64},
+		{5e-324}, {5e-324, 1e-320}, {1e15, 1e15 + 0.125}, {1, math.Nextafter(1, 2)}, {-1e-7, 1e-7}, {0, 1e300}} {
+		for _, other := range [][]float64{nil, {0, 0}, scores} {
+			for _, threshold := range []float64{0, 1e300, -1e-300, inf, -inf, math.NaN()} {
+				p, err := Histogram("scores", scores, other, threshold)
+				drawn(t, p, err)
+			}
+		}
+	}
+}
+
+// TestLines draws curves of nothing, of one point, of one value and of values
+// that cannot be drawn.
+func TestLines(t *testing.T) {
+	inf := math.Inf(1)
+	for _, y := range [][]float64{nil, {0}, {1}, {2, 2, 2}, {inf, math.NaN(), -inf}, {1, inf, 2}, {-1, 0, 3}, {1e308, 1e-308}, {5e-324}} {
+		x := make([]float64, len(y))
+		for i := range x {
+			x[i] = float64(i)
+		}
+		for _, log := range []bool{false, true} {
+			p, err := Lines("curve", "x", "y", log, Curve{"a", x, y}, Curve{"b", nil, nil})
+			drawn(t, p, err)
+			var b strings.Builder
+			require.NoError(t, Write(&b, "p.svg", p))
+			require.Contains(t, b.String(), "nothing to draw")
+		}
+	}
+}
