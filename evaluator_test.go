@@ -7,11 +7,11 @@ import (
 	"math/big"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
@@ -492,4 +492,88 @@ func TestFarFactors(t *testing.T) {
 			require.InEpsilon(t, scale, grad[0], 4*0x1p-52)
 		}
 	})
+}
+
+// TestReuseAfterErrors: an Evaluator gives the same results after batches that
+// failed, whatever their size.
+func TestReuseAfterErrors(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}} {
+		for _, workers := range []int{1, 3} {
+			opts := Options{Workers: workers, Reduction: Mean}
+			used, err := NewEvaluator[float64](loss, opts)
+			require.NoError(t, err)
+			for range 100 {
+				rows, n := 1+rng.IntN(600), 1+rng.IntN(100)
+				x, y := make([]float64, rows*n), make([]uint8, rows*n)
+				for i := range x {
+					x[i], y[i] = rng.NormFloat64(), uint8(rng.IntN(2))
+				}
+				batch := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[uint8]{rows, n, y, n}}
+				bad := -1
+				if rng.IntN(2) == 0 {
+					bad = rng.IntN(rows)
+					y[bad*n] = 7
+				}
+				out := func() *Output[float64] {
+					return &Output[float64]{Losses: make([]float64, rows), Grad: Matrix[float64]{rows, n, make([]float64, rows*n), n}}
+				}
+				got := out()
+				result, err := used.Evaluate(context.Background(), batch, got)
+				if bad >= 0 {
+					require.Equal(t, notBinary(bad, 0, 7), err)
+					continue
+				}
+				require.NoError(t, err)
+				fresh, err := NewEvaluator[float64](loss, opts)
+				require.NoError(t, err)
+				want := out()
+				wantResult, err := fresh.Evaluate(context.Background(), batch, want)
+				require.NoError(t, err)
+				require.Equal(t, wantResult, result)
+				require.Equal(t, want, got)
+			}
+		}
+	}
+}
+
+// spoiltLabels do what spoil does when the last rows are read. The first rows wait
+// for that, so that the goroutine of the caller, which begins with them, is not
+// the one that reads the last.
+type spoiltLabels struct {
+	BitLabels
+	spoil   func()
+	reached chan bool
+}
+
+func (l *spoiltLabels) ReadRows(dst []uint64, r0, r1 int) error {
+	switch {
+	case r1 == l.Rows:
+		l.reached <- true
+		l.spoil()
+	case r0 == 0:
+		<-l.reached
+	}
+	return l.BitLabels.ReadRows(dst, r0, r1)
+}
+
+// A panic of labels that a worker reads reaches the caller with its value, and
+// Goexit in a worker is an error. The evaluator goes on to work.
+func TestWorkerFaults(t *testing.T) {
+	const rows, classes = 2000, 41
+	labels := &spoiltLabels{reached: make(chan bool, 1), BitLabels: BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows), Stride: 1}}
+	b := &Batch[float32]{Labels: labels,
+		Scores: Matrix[float32]{Rows: rows, Cols: classes, Stride: classes, Data: make([]float32, rows*classes)}}
+	e, err := NewEvaluator[float32](ZLPR{}, Options{Workers: 2})
+	require.NoError(t, err)
+	for range 3 {
+		labels.spoil = func() { panic(labels) }
+		require.PanicsWithValue(t, labels, func() { _, _ = e.Evaluate(t.Context(), b, nil) })
+		labels.spoil = runtime.Goexit
+		_, err = e.Evaluate(t.Context(), b, nil)
+		require.ErrorContains(t, err, "Goexit")
+		labels.spoil = func() {}
+		_, err = e.Evaluate(t.Context(), b, nil)
+		require.NoError(t, err)
+	}
 }

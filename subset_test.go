@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -658,7 +659,7 @@ func TestSubsetMask(t *testing.T) {
 }
 
 func TestSubsetAllocations(t *testing.T) {
-	if raceEnabled {
+	if kerneltest.RaceEnabled {
 		t.Skip("the working arrays are in a sync.Pool")
 	}
 	x := normalScores[float32](1000)

@@ -1,5 +1,0 @@
-//go:build !race
-
-package zlpr
-
-const raceEnabled = false
