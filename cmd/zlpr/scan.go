@@ -25,7 +25,7 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 	rows, n := e.scores.rows(), e.scores.classes()
 	s := &scan{positives: make([]int, n)}
 	size, width := blockRows(rows, n), (n+63)/64
-	words, zeros := make([]uint64, size*width), make([]float32, size*n)
+	words, mask, zeros := make([]uint64, size*width), make([]uint64, size*width), make([]float32, size*n)
 	options := zlpr.Options{Workers: e.workers}
 	softmax, _ := zlpr.NewEvaluator[float32](zlpr.SoftmaxCrossEntropy{}, options)
 	counter := softmax
@@ -50,7 +50,12 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 			s.count(words[:(r1-r0)*width], width)
 		}
 		if e.mask != nil {
-			b.Mask = maskBits{e.mask.block(r0, r1)}
+			// Here, and not by the evaluator's workers, a file that became
+			// shorter is an error.
+			if err := (maskBits{e.mask.block(r0, r1)}).ReadRows(mask, 0, r1-r0); err != nil {
+				return nil, e.explain(err, r0)
+			}
+			b.Mask = &zlpr.BitLabels{Rows: r1 - r0, Cols: n, Words: mask, Stride: width}
 		}
 		if targets {
 			_, err := softmax.Evaluate(ctx, &b, nil)
