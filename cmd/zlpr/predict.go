@@ -72,6 +72,7 @@ func runPredict(s *session, f *predictFlags) error {
 	if err := f.end(); err != nil {
 		return err
 	}
+	s.warnings = f.warnings
 	rows, cols := x.Dims()
 	if cols != m.features {
 		return array.Faultf(x.name, "%d features, the model %s has %d; they must agree", cols, quoted(f.model), m.features)

@@ -30,8 +30,8 @@ var (
 func (f *readFlags) table(targets bool) flagTable {
 	f.ignore = -1
 	t := flagTable{
-		{name: "header", to: &f.header, words: yesNo, doc: "whether the first line of CSV is a heading: `yes` or no (default: if it is\nnot all numbers)"},
-		{name: "index-column", to: &f.index, words: yesNo, doc: "whether the first column of CSV is an index, to be left out: `yes` or no\n(default: if it has no heading and counts 0, 1, 2, …)"},
+		{name: "header", to: &f.header, words: yesNo, doc: "`yes|no`: whether the first line of CSV is a heading (default: if it is not\nall numbers)"},
+		{name: "index-column", to: &f.index, words: yesNo, doc: "`yes|no`: whether the first column of CSV is an index, to be left out\n(default: if it has no heading and counts 0, 1, 2, …)"},
 		{name: "separator", to: &f.separator, words: separatorNames, doc: "of CSV: `comma`, semicolon, tab or blank (default: as the first lines tell)"},
 		{name: "one-based", to: &f.oneBased, doc: "labels and features of libsvm text count from 1"},
 	}

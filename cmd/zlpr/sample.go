@@ -103,6 +103,7 @@ func runSample(s *session, f *sampleFlags) error {
 	if err := f.end(); err != nil {
 		return err
 	}
+	s.warnings = f.warnings
 	n := e.scores.classes()
 	if rows == 0 || n == 0 {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", quoted(e.scores.name), rows, n)

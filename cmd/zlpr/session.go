@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 // A session is one run of the command: what it writes, and how it ends.
 type session struct {
 	stdout, stderr io.Writer
+	warnings       []string // that no report has
 	out            outputs
 	bar            atomic.Pointer[progress] // on the terminal, or nil
 
@@ -42,6 +44,9 @@ func (s *session) run(args []string) int {
 		err = s.stdout.(*checkedWriter).err // of help, whose errors cobra does not look at
 	}
 	if err == nil {
+		for _, w := range s.warnings {
+			fmt.Fprintln(s.stderr, "zlpr: warning:", oneLine(errors.New(w)))
+		}
 		return 0
 	}
 	s.end()

@@ -150,6 +150,7 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	if err := f.end(); err != nil {
 		return err
 	}
+	s.warnings = f.warnings
 	if f.standardize {
 		f.standardMean, f.std = d.train.x.Standardization()
 		d.train.x.Standardize(f.standardMean, f.std)
