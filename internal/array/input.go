@@ -51,6 +51,8 @@ func OpenInput(name string) (*Input, error) {
 // Close closes the file. Arrays that were opened stay.
 func (in *Input) Close() error { return in.file.Close() }
 
+func newBuffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, peekSize) }
+
 // headSize is how many of its first bytes tell what a file is.
 const headSize = 512
 
@@ -67,7 +69,7 @@ func (in *Input) recognise() error {
 		in.size = info.Size()
 	}
 	in.read = &counter{r: in.file, size: in.size}
-	in.r = bufio.NewReaderSize(in.read, 1<<16)
+	in.r = newBuffered(in.read)
 	head, err := in.peek()
 	if err != nil {
 		return err
@@ -82,7 +84,7 @@ func (in *Input) recognise() error {
 		unpack = bzip2.NewReader(in.r)
 	}
 	if unpack != nil {
-		in.packed, in.r = true, bufio.NewReaderSize(unpack, 1<<16)
+		in.packed, in.r = true, newBuffered(unpack)
 		if head, err = in.peek(); err != nil {
 			return err
 		}

@@ -186,14 +186,21 @@ func unpacked(name string, f *zip.File) (*Array, error) {
 		return nil, err
 	}
 	defer r.Close()
-	h, err := readHeader(r)
+	sum := crc32.NewIEEE() // archive/zip takes a sum of 0 for none
+	content := io.TeeReader(r, sum)
+	h, err := readHeader(content)
 	if err != nil {
 		return nil, err
 	}
 	if want, _ := h.length(); f.UncompressedSize64 != uint64(h.size)+uint64(want) {
 		return nil, h.checkLength(int64(want), int64(min(f.UncompressedSize64, 1<<62))-int64(h.size))
 	}
-	return readData(name, &h, r)
+	a, err := readData(name, &h, content)
+	if err == nil && sum.Sum32() != f.CRC32 {
+		a.Close()
+		return nil, zip.ErrChecksum
+	}
+	return a, err
 }
 
 // Text returns a short string that lies in the archive, "" if there is none.
