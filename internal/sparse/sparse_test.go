@@ -51,16 +51,3 @@ func TestTextErrors(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 }
-
-func FuzzText(f *testing.F) {
-	f.Add("3 5 4\n0,3 1:0.5 4:2\n 2:1\n2\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		got, err := read(s)
-		if err != nil {
-			return
-		}
-		require.NoError(t, got.X.check(Refuse))
-		require.NoError(t, got.Y.check(Refuse))
-		require.Equal(t, got.X.Rows, got.Y.Rows)
-	})
-}

@@ -160,18 +160,15 @@ func (r *textReader) sizes() (bool, error) {
 		r.header[i] = n
 	}
 	r.text.Sizes = len(fields)
+	r.Features, r.Classes = int(r.header[1]), int(r.header[len(fields)-1])
 	if err := r.lines.SkipTo(commentEnd); err != nil {
 		return false, err
 	}
-	if _, more, err := r.lines.Next(); !more {
-		return true, err
+	_, more, err := r.lines.Next()
+	if more {
+		r.lines.NewLine()
 	}
-	r.lines.NewLine()
-	r.Features, r.Classes = int(r.header[1]), int(r.header[1])
-	if r.text.Sizes == 3 {
-		r.Classes = int(r.header[2])
-	}
-	return true, nil
+	return true, err
 }
 
 // line reads the rest of a line, whose blanks at the beginning are read.
