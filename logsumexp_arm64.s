@@ -172,6 +172,7 @@ TEXT ·sumExp32NEON(SB), NOSPLIT, $512-48
 	FMOVQ   32(R10), F4
 	FMOVQ   64(R10), F5
 	FMOVQ   96(R10), F6
+	MOVD    stride+16(FP), R11
 	CBZ     R8, last2
 row1:
 	VEOR    V7.B16, V7.B16, V7.B16
@@ -371,33 +372,28 @@ masked10:
 	TBZ     $0, R5, copied5
 rest4:
 	CBZ     R7, done6
-	FSTPQ   (F1, F1), (R6)
-	FSTPQ   (F1, F1), 32(R6)
-	FSTPQ   (F1, F1), 64(R6)
-	FSTPQ   (F1, F1), 96(R6)
-	ADD     R4<<7, R1, R11
-	ADD     $0, R6, R2
-	MOVD    R2, R12
+	ADD     $0, R6, R12
 	TBZ     $6, R7, skip11
-	VLD1.P  64(R11), [V15.B16, V16.B16, V17.B16, V18.B16]
+	VLD1.P  64(R2), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R12)
 skip11:
 	TBZ     $5, R7, skip12
-	VLD1.P  32(R11), [V15.B16, V16.B16]
+	VLD1.P  32(R2), [V15.B16, V16.B16]
 	VST1.P  [V15.B16, V16.B16], 32(R12)
 skip12:
 	TBZ     $4, R7, skip13
-	VLD1.P  16(R11), [V15.B16]
+	VLD1.P  16(R2), [V15.B16]
 	VST1.P  [V15.B16], 16(R12)
 skip13:
 	TBZ     $3, R7, skip14
-	FMOVD.P 8(R11), F15
+	FMOVD.P 8(R2), F15
 	FMOVD.P F15, 8(R12)
 skip14:
 	TBZ     $2, R7, skip15
-	FMOVS.P 4(R11), F15
+	FMOVS.P 4(R2), F15
 	FMOVS.P F15, 4(R12)
 skip15:
+	ADD     $0, R6, R2
 	MOVD    $-1, R5
 	CMP     $64, R7
 	BLS     short16
@@ -443,8 +439,10 @@ short16:
 	VSHL    $23, V17.S4, V17.S4
 	VSHL    $23, V18.S4, V18.S4
 	FMOVQ   (R9), F15
+	VAND    V15.B16, V21.B16, V21.B16
 	VAND    V15.B16, V17.B16, V17.B16
 	FMOVQ   16(R9), F15
+	VAND    V15.B16, V22.B16, V22.B16
 	VAND    V15.B16, V18.B16, V18.B16
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
@@ -499,8 +497,10 @@ short16:
 	VSHL    $23, V17.S4, V17.S4
 	VSHL    $23, V18.S4, V18.S4
 	FMOVQ   32(R9), F15
+	VAND    V15.B16, V21.B16, V21.B16
 	VAND    V15.B16, V17.B16, V17.B16
 	FMOVQ   48(R9), F15
+	VAND    V15.B16, V22.B16, V22.B16
 	VAND    V15.B16, V18.B16, V18.B16
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
@@ -525,7 +525,6 @@ done6:
 	VDUP    V7.D[1], V8.D2
 	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
 	FMOVD.P F7, 8(R0)
-	MOVD    stride+16(FP), R11
 	ADD     R11<<2, R1
 	SUB     $1, R8
 	CBNZ    R8, row1
@@ -533,22 +532,30 @@ last2:
 	RET
 mask7:
 	FMOVQ   (R9), F15
+	VAND    V15.B16, V25.B16, V25.B16
 	VAND    V15.B16, V19.B16, V19.B16
 	FMOVQ   64(R9), F15
+	VAND    V15.B16, V26.B16, V26.B16
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   16(R9), F15
+	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V21.B16, V21.B16
 	FMOVQ   80(R9), F15
+	VAND    V15.B16, V28.B16, V28.B16
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked8
 mask9:
 	FMOVQ   32(R9), F15
+	VAND    V15.B16, V25.B16, V25.B16
 	VAND    V15.B16, V19.B16, V19.B16
 	FMOVQ   96(R9), F15
+	VAND    V15.B16, V26.B16, V26.B16
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   48(R9), F15
+	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V21.B16, V21.B16
 	FMOVQ   112(R9), F15
+	VAND    V15.B16, V28.B16, V28.B16
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked10
 
@@ -571,12 +578,14 @@ TEXT ·scaleExp32NEON(SB), NOSPLIT, $512-64
 	FMOVQ   32(R11), F4
 	FMOVQ   64(R11), F5
 	FMOVQ   96(R11), F6
+	MOVD    dstStride+8(FP), R12
+	MOVD    stride+24(FP), R13
 	CBZ     R10, last18
 row17:
-	MOVD    R4, R12
-	VLD1R.P 4(R12), [V0.S4]
-	VLD1R.P 4(R12), [V1.S4]
-	VLD1R.P 4(R12), [V2.S4]
+	MOVD    R4, R14
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	VLD1R.P 4(R14), [V2.S4]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
@@ -761,29 +770,28 @@ group19:
 rest20:
 	CBZ     R9, done22
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R12
-	ADD     $0, R8, R3
-	MOVD    R3, R13
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip23
-	VLD1.P  64(R12), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R13)
+	VLD1.P  64(R3), [V7.B16, V8.B16, V9.B16, V10.B16]
+	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R14)
 skip23:
 	TBZ     $5, R9, skip24
-	VLD1.P  32(R12), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R13)
+	VLD1.P  32(R3), [V7.B16, V8.B16]
+	VST1.P  [V7.B16, V8.B16], 32(R14)
 skip24:
 	TBZ     $4, R9, skip25
-	VLD1.P  16(R12), [V7.B16]
-	VST1.P  [V7.B16], 16(R13)
+	VLD1.P  16(R3), [V7.B16]
+	VST1.P  [V7.B16], 16(R14)
 skip25:
 	TBZ     $3, R9, skip26
-	FMOVD.P 8(R12), F7
-	FMOVD.P F7, 8(R13)
+	FMOVD.P 8(R3), F7
+	FMOVD.P F7, 8(R14)
 skip26:
 	TBZ     $2, R9, skip27
-	FMOVS.P 4(R12), F7
-	FMOVS.P F7, 4(R13)
+	FMOVS.P 4(R3), F7
+	FMOVS.P F7, 4(R14)
 skip27:
+	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short28
@@ -882,34 +890,32 @@ short28:
 	VAND    V10.B16, V16.B16, V16.B16
 	FSTPQ   (F15, F16), 32(R1)
 copied21:
-	ADD     R6<<7, R0, R13
-	MOVD    R8, R12
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip29
-	VLD1.P  64(R12), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R13)
+	VLD1.P  64(R14), [V7.B16, V8.B16, V9.B16, V10.B16]
+	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R15)
 skip29:
 	TBZ     $5, R9, skip30
-	VLD1.P  32(R12), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R13)
+	VLD1.P  32(R14), [V7.B16, V8.B16]
+	VST1.P  [V7.B16, V8.B16], 32(R15)
 skip30:
 	TBZ     $4, R9, skip31
-	VLD1.P  16(R12), [V7.B16]
-	VST1.P  [V7.B16], 16(R13)
+	VLD1.P  16(R14), [V7.B16]
+	VST1.P  [V7.B16], 16(R15)
 skip31:
 	TBZ     $3, R9, skip32
-	FMOVD.P 8(R12), F7
-	FMOVD.P F7, 8(R13)
+	FMOVD.P 8(R14), F7
+	FMOVD.P F7, 8(R15)
 skip32:
 	TBZ     $2, R9, skip33
-	FMOVS.P 4(R12), F7
-	FMOVS.P F7, 4(R13)
+	FMOVS.P 4(R14), F7
+	FMOVS.P F7, 4(R15)
 skip33:
 done22:
 	ADD     R5, R4
-	MOVD    dstStride+8(FP), R12
 	ADD     R12<<2, R0
-	MOVD    stride+24(FP), R12
-	ADD     R12<<2, R2
+	ADD     R13<<2, R2
 	SUB     $1, R10
 	CBNZ    R10, row17
 last18:
@@ -928,6 +934,7 @@ TEXT ·maximum32NEON(SB), NOSPLIT, $512-40
 	MOVD    $constants32<>(SB), R8
 	FMOVQ   288(R8), F0
 	FMOVQ   320(R8), F1
+	MOVD    stride+16(FP), R9
 	CBZ     R7, last35
 row34:
 	VMOV    V0.B16, V2.B16
@@ -961,29 +968,28 @@ rest37:
 	FSTPQ   (F0, F0), 32(R5)
 	FSTPQ   (F0, F0), 64(R5)
 	FSTPQ   (F0, F0), 96(R5)
-	ADD     R3<<7, R1, R9
-	ADD     $0, R5, R2
-	MOVD    R2, R10
+	ADD     $0, R5, R10
 	TBZ     $6, R6, skip40
-	VLD1.P  64(R9), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VLD1.P  64(R2), [V6.B16, V7.B16, V8.B16, V9.B16]
 	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R10)
 skip40:
 	TBZ     $5, R6, skip41
-	VLD1.P  32(R9), [V6.B16, V7.B16]
+	VLD1.P  32(R2), [V6.B16, V7.B16]
 	VST1.P  [V6.B16, V7.B16], 32(R10)
 skip41:
 	TBZ     $4, R6, skip42
-	VLD1.P  16(R9), [V6.B16]
+	VLD1.P  16(R2), [V6.B16]
 	VST1.P  [V6.B16], 16(R10)
 skip42:
 	TBZ     $3, R6, skip43
-	FMOVD.P 8(R9), F6
+	FMOVD.P 8(R2), F6
 	FMOVD.P F6, 8(R10)
 skip43:
 	TBZ     $2, R6, skip44
-	FMOVS.P 4(R9), F6
+	FMOVS.P 4(R2), F6
 	FMOVS.P F6, 4(R10)
 skip44:
+	ADD     $0, R5, R2
 	MOVD    $-1, R4
 	CMP     $64, R6
 	BLS     short45
@@ -1008,7 +1014,6 @@ done39:
 	VMOV    V1.B16, V2.B16
 number46:
 	FMOVS.P F2, 4(R0)
-	MOVD    stride+16(FP), R9
 	ADD     R9<<2, R1
 	SUB     $1, R7
 	CBNZ    R7, row34
@@ -1026,6 +1031,8 @@ TEXT ·offset32NEON(SB), NOSPLIT, $512-56
 	AND     $127, R8
 	MOVD    $frame-512(SP), R7
 	MOVD    rows+32(FP), R9
+	MOVD    dstStride+8(FP), R10
+	MOVD    stride+24(FP), R11
 	CBZ     R9, last48
 row47:
 	VLD1R.P 8(R4), [V0.D2]
@@ -1099,29 +1106,28 @@ group49:
 rest50:
 	CBZ     R8, done52
 	MOVD    R7, R1
-	ADD     R5<<7, R2, R10
-	ADD     $0, R7, R3
-	MOVD    R3, R11
+	ADD     $0, R7, R12
 	TBZ     $6, R8, skip53
-	VLD1.P  64(R10), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R11)
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
 skip53:
 	TBZ     $5, R8, skip54
-	VLD1.P  32(R10), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R11)
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R12)
 skip54:
 	TBZ     $4, R8, skip55
-	VLD1.P  16(R10), [V1.B16]
-	VST1.P  [V1.B16], 16(R11)
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R12)
 skip55:
 	TBZ     $3, R8, skip56
-	FMOVD.P 8(R10), F1
-	FMOVD.P F1, 8(R11)
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R12)
 skip56:
 	TBZ     $2, R8, skip57
-	FMOVS.P 4(R10), F1
-	FMOVS.P F1, 4(R11)
+	FMOVS.P 4(R3), F1
+	FMOVS.P F1, 4(R12)
 skip57:
+	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
 	BLS     short58
@@ -1158,33 +1164,31 @@ short58:
 	WORD    $0x4e616882 // VFCVTN2 V4.D2, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
 copied51:
-	ADD     R5<<7, R0, R11
-	MOVD    R7, R10
+	MOVD    R7, R12
+	ADD     R5<<7, R0, R13
 	TBZ     $6, R8, skip59
-	VLD1.P  64(R10), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R11)
+	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
 skip59:
 	TBZ     $5, R8, skip60
-	VLD1.P  32(R10), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R11)
+	VLD1.P  32(R12), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R13)
 skip60:
 	TBZ     $4, R8, skip61
-	VLD1.P  16(R10), [V1.B16]
-	VST1.P  [V1.B16], 16(R11)
+	VLD1.P  16(R12), [V1.B16]
+	VST1.P  [V1.B16], 16(R13)
 skip61:
 	TBZ     $3, R8, skip62
-	FMOVD.P 8(R10), F1
-	FMOVD.P F1, 8(R11)
+	FMOVD.P 8(R12), F1
+	FMOVD.P F1, 8(R13)
 skip62:
 	TBZ     $2, R8, skip63
-	FMOVS.P 4(R10), F1
-	FMOVS.P F1, 4(R11)
+	FMOVS.P 4(R12), F1
+	FMOVS.P F1, 4(R13)
 skip63:
 done52:
-	MOVD    dstStride+8(FP), R10
 	ADD     R10<<2, R0
-	MOVD    stride+24(FP), R10
-	ADD     R10<<2, R2
+	ADD     R11<<2, R2
 	SUB     $1, R9
 	CBNZ    R9, row47
 last48:
@@ -1213,6 +1217,7 @@ TEXT ·sumExp64NEON(SB), NOSPLIT, $512-56
 	FMOVQ   32(R11), F4
 	FMOVQ   64(R11), F5
 	FMOVQ   96(R11), F6
+	MOVD    stride+24(FP), R12
 	CBZ     R9, last65
 row64:
 	VEOR    V7.B16, V7.B16, V7.B16
@@ -1480,29 +1485,24 @@ masked73:
 	TBZ     $0, R6, copied68
 rest67:
 	CBZ     R8, done69
-	FSTPQ   (F1, F1), (R7)
-	FSTPQ   (F1, F1), 32(R7)
-	FSTPQ   (F1, F1), 64(R7)
-	FSTPQ   (F1, F1), 96(R7)
-	ADD     R5<<7, R2, R12
-	ADD     $0, R7, R3
-	MOVD    R3, R13
+	ADD     $0, R7, R13
 	TBZ     $6, R8, skip74
-	VLD1.P  64(R12), [V15.B16, V16.B16, V17.B16, V18.B16]
+	VLD1.P  64(R3), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R13)
 skip74:
 	TBZ     $5, R8, skip75
-	VLD1.P  32(R12), [V15.B16, V16.B16]
+	VLD1.P  32(R3), [V15.B16, V16.B16]
 	VST1.P  [V15.B16, V16.B16], 32(R13)
 skip75:
 	TBZ     $4, R8, skip76
-	VLD1.P  16(R12), [V15.B16]
+	VLD1.P  16(R3), [V15.B16]
 	VST1.P  [V15.B16], 16(R13)
 skip76:
 	TBZ     $3, R8, skip77
-	FMOVD.P 8(R12), F15
+	FMOVD.P 8(R3), F15
 	FMOVD.P F15, 8(R13)
 skip77:
+	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
 	BLS     short78
@@ -1563,8 +1563,10 @@ short78:
 	VSHL    $52, V17.D2, V17.D2
 	VSHL    $52, V18.D2, V18.D2
 	FMOVQ   (R10), F15
+	VAND    V15.B16, V19.B16, V19.B16
 	VAND    V15.B16, V17.B16, V17.B16
 	FMOVQ   16(R10), F15
+	VAND    V15.B16, V20.B16, V20.B16
 	VAND    V15.B16, V18.B16, V18.B16
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
@@ -1638,8 +1640,10 @@ short78:
 	VSHL    $52, V17.D2, V17.D2
 	VSHL    $52, V18.D2, V18.D2
 	FMOVQ   32(R10), F15
+	VAND    V15.B16, V19.B16, V19.B16
 	VAND    V15.B16, V17.B16, V17.B16
 	FMOVQ   48(R10), F15
+	VAND    V15.B16, V20.B16, V20.B16
 	VAND    V15.B16, V18.B16, V18.B16
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
@@ -1690,7 +1694,6 @@ done69:
 	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
 	FMOVD.P F8, 8(R1)
 	FMOVD.P F7, 8(R0)
-	MOVD    stride+24(FP), R12
 	ADD     R12<<3, R2
 	SUB     $1, R9
 	CBNZ    R9, row64
@@ -1698,22 +1701,30 @@ last65:
 	RET
 mask70:
 	FMOVQ   (R10), F15
+	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V19.B16, V19.B16
 	FMOVQ   64(R10), F15
+	VAND    V15.B16, V28.B16, V28.B16
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   16(R10), F15
+	VAND    V15.B16, V23.B16, V23.B16
 	VAND    V15.B16, V21.B16, V21.B16
 	FMOVQ   80(R10), F15
+	VAND    V15.B16, V24.B16, V24.B16
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked71
 mask72:
 	FMOVQ   32(R10), F15
+	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V19.B16, V19.B16
 	FMOVQ   96(R10), F15
+	VAND    V15.B16, V28.B16, V28.B16
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   48(R10), F15
+	VAND    V15.B16, V23.B16, V23.B16
 	VAND    V15.B16, V21.B16, V21.B16
 	FMOVQ   112(R10), F15
+	VAND    V15.B16, V24.B16, V24.B16
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked73
 
@@ -1736,12 +1747,14 @@ TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-64
 	FMOVQ   32(R11), F4
 	FMOVQ   64(R11), F5
 	FMOVQ   96(R11), F6
+	MOVD    dstStride+8(FP), R12
+	MOVD    stride+24(FP), R13
 	CBZ     R10, last80
 row79:
-	MOVD    R4, R12
-	VLD1R.P 8(R12), [V0.D2]
-	VLD1R.P 8(R12), [V1.D2]
-	VLD1R.P 8(R12), [V2.D2]
+	MOVD    R4, R14
+	VLD1R.P 8(R14), [V0.D2]
+	VLD1R.P 8(R14), [V1.D2]
+	VLD1R.P 8(R14), [V2.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
@@ -1986,25 +1999,24 @@ group81:
 rest82:
 	CBZ     R9, done84
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R12
-	ADD     $0, R8, R3
-	MOVD    R3, R13
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip85
-	VLD1.P  64(R12), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R13)
+	VLD1.P  64(R3), [V7.B16, V8.B16, V9.B16, V10.B16]
+	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R14)
 skip85:
 	TBZ     $5, R9, skip86
-	VLD1.P  32(R12), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R13)
+	VLD1.P  32(R3), [V7.B16, V8.B16]
+	VST1.P  [V7.B16, V8.B16], 32(R14)
 skip86:
 	TBZ     $4, R9, skip87
-	VLD1.P  16(R12), [V7.B16]
-	VST1.P  [V7.B16], 16(R13)
+	VLD1.P  16(R3), [V7.B16]
+	VST1.P  [V7.B16], 16(R14)
 skip87:
 	TBZ     $3, R9, skip88
-	FMOVD.P 8(R12), F7
-	FMOVD.P F7, 8(R13)
+	FMOVD.P 8(R3), F7
+	FMOVD.P F7, 8(R14)
 skip88:
+	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short89
@@ -2133,30 +2145,28 @@ short89:
 	VAND    V10.B16, V14.B16, V14.B16
 	FSTPQ   (F13, F14), 32(R1)
 copied83:
-	ADD     R6<<7, R0, R13
-	MOVD    R8, R12
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip90
-	VLD1.P  64(R12), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R13)
+	VLD1.P  64(R14), [V7.B16, V8.B16, V9.B16, V10.B16]
+	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R15)
 skip90:
 	TBZ     $5, R9, skip91
-	VLD1.P  32(R12), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R13)
+	VLD1.P  32(R14), [V7.B16, V8.B16]
+	VST1.P  [V7.B16, V8.B16], 32(R15)
 skip91:
 	TBZ     $4, R9, skip92
-	VLD1.P  16(R12), [V7.B16]
-	VST1.P  [V7.B16], 16(R13)
+	VLD1.P  16(R14), [V7.B16]
+	VST1.P  [V7.B16], 16(R15)
 skip92:
 	TBZ     $3, R9, skip93
-	FMOVD.P 8(R12), F7
-	FMOVD.P F7, 8(R13)
+	FMOVD.P 8(R14), F7
+	FMOVD.P F7, 8(R15)
 skip93:
 done84:
 	ADD     R5, R4
-	MOVD    dstStride+8(FP), R12
 	ADD     R12<<3, R0
-	MOVD    stride+24(FP), R12
-	ADD     R12<<3, R2
+	ADD     R13<<3, R2
 	SUB     $1, R10
 	CBNZ    R10, row79
 last80:
@@ -2175,6 +2185,7 @@ TEXT ·maximum64NEON(SB), NOSPLIT, $512-40
 	MOVD    $constants64<>(SB), R8
 	FMOVQ   448(R8), F0
 	FMOVQ   480(R8), F1
+	MOVD    stride+16(FP), R9
 	CBZ     R7, last95
 row94:
 	VMOV    V0.B16, V2.B16
@@ -2208,25 +2219,24 @@ rest97:
 	FSTPQ   (F0, F0), 32(R5)
 	FSTPQ   (F0, F0), 64(R5)
 	FSTPQ   (F0, F0), 96(R5)
-	ADD     R3<<7, R1, R9
-	ADD     $0, R5, R2
-	MOVD    R2, R10
+	ADD     $0, R5, R10
 	TBZ     $6, R6, skip100
-	VLD1.P  64(R9), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VLD1.P  64(R2), [V6.B16, V7.B16, V8.B16, V9.B16]
 	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R10)
 skip100:
 	TBZ     $5, R6, skip101
-	VLD1.P  32(R9), [V6.B16, V7.B16]
+	VLD1.P  32(R2), [V6.B16, V7.B16]
 	VST1.P  [V6.B16, V7.B16], 32(R10)
 skip101:
 	TBZ     $4, R6, skip102
-	VLD1.P  16(R9), [V6.B16]
+	VLD1.P  16(R2), [V6.B16]
 	VST1.P  [V6.B16], 16(R10)
 skip102:
 	TBZ     $3, R6, skip103
-	FMOVD.P 8(R9), F6
+	FMOVD.P 8(R2), F6
 	FMOVD.P F6, 8(R10)
 skip103:
+	ADD     $0, R5, R2
 	MOVD    $-1, R4
 	CMP     $64, R6
 	BLS     short104
@@ -2251,7 +2261,6 @@ done99:
 	VMOV    V1.B16, V2.B16
 number105:
 	FMOVD.P F2, 8(R0)
-	MOVD    stride+16(FP), R9
 	ADD     R9<<3, R1
 	SUB     $1, R7
 	CBNZ    R7, row94
@@ -2269,6 +2278,8 @@ TEXT ·offset64NEON(SB), NOSPLIT, $512-56
 	AND     $127, R8
 	MOVD    $frame-512(SP), R7
 	MOVD    rows+32(FP), R9
+	MOVD    dstStride+8(FP), R10
+	MOVD    stride+24(FP), R11
 	CBZ     R9, last107
 row106:
 	VLD1R.P 8(R4), [V0.D2]
@@ -2302,25 +2313,24 @@ group108:
 rest109:
 	CBZ     R8, done111
 	MOVD    R7, R1
-	ADD     R5<<7, R2, R10
-	ADD     $0, R7, R3
-	MOVD    R3, R11
+	ADD     $0, R7, R12
 	TBZ     $6, R8, skip112
-	VLD1.P  64(R10), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R11)
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
 skip112:
 	TBZ     $5, R8, skip113
-	VLD1.P  32(R10), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R11)
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R12)
 skip113:
 	TBZ     $4, R8, skip114
-	VLD1.P  16(R10), [V1.B16]
-	VST1.P  [V1.B16], 16(R11)
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R12)
 skip114:
 	TBZ     $3, R8, skip115
-	FMOVD.P 8(R10), F1
-	FMOVD.P F1, 8(R11)
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R12)
 skip115:
+	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
 	BLS     short116
@@ -2337,29 +2347,27 @@ short116:
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
 copied110:
-	ADD     R5<<7, R0, R11
-	MOVD    R7, R10
+	MOVD    R7, R12
+	ADD     R5<<7, R0, R13
 	TBZ     $6, R8, skip117
-	VLD1.P  64(R10), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R11)
+	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
 skip117:
 	TBZ     $5, R8, skip118
-	VLD1.P  32(R10), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R11)
+	VLD1.P  32(R12), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R13)
 skip118:
 	TBZ     $4, R8, skip119
-	VLD1.P  16(R10), [V1.B16]
-	VST1.P  [V1.B16], 16(R11)
+	VLD1.P  16(R12), [V1.B16]
+	VST1.P  [V1.B16], 16(R13)
 skip119:
 	TBZ     $3, R8, skip120
-	FMOVD.P 8(R10), F1
-	FMOVD.P F1, 8(R11)
+	FMOVD.P 8(R12), F1
+	FMOVD.P F1, 8(R13)
 skip120:
 done111:
-	MOVD    dstStride+8(FP), R10
 	ADD     R10<<3, R0
-	MOVD    stride+24(FP), R10
-	ADD     R10<<3, R2
+	ADD     R11<<3, R2
 	SUB     $1, R9
 	CBNZ    R9, row106
 last107:

@@ -147,7 +147,14 @@ func (l *neonLoop) eitherSide() *neonSide {
 // end at the end of a row, and the return.
 func (l *neonLoop) run(begin func(), body func(t neonTurn), end func()) {
 	row, last := l.newLabel("row"), l.newLabel("last")
+	strides := map[string]genReg{}
 	if !l.single {
+		for _, s := range l.streams {
+			const spare = 3 // for pointers
+			if s.stride != "" && len(l.general) > spare {
+				strides[s.stride] = l.param(s.stride)
+			}
+		}
 		l.op("CBZ", l.rows, last)
 		l.label(row)
 	}
@@ -157,7 +164,9 @@ func (l *neonLoop) run(begin func(), body func(t neonTurn), end func()) {
 	if !l.single {
 		by := l.gp()
 		for _, s := range l.streams {
-			if s.stride != "" {
+			if r, ok := strides[s.stride]; ok {
+				l.op("ADD", fmt.Sprintf("%v<<%d", r, log2(l.size)), s.base)
+			} else if s.stride != "" {
 				l.advance(by, s.base, s.stride, l.size)
 			}
 		}
@@ -197,7 +206,7 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	}
 	l.op("BMI", rest)
 	l.label(group)
-	l.turn(l.vectors, body, copied)
+	l.turn(l.bytes(), body, copied)
 	l.op("TBZ", imm(63), l.left, group)
 	l.comment("the bit tells -last from the rest's -2·last")
 	l.op("TBZ", imm(log2(last)), l.left, copied)
@@ -206,16 +215,17 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	l.op("CBZ", l.rest, done)
 	l.copyIn()
 	l.op("MOVD", imm(-last), l.left)
-	var short []string
-	for n := 1; n < l.vectors; n *= 2 {
-		short = append(short, l.newLabel("short"))
-		l.op("CMP", imm(64*n), l.rest)
-		l.op("BLS", short[len(short)-1])
+	short := make([]string, max(1, log2(l.vectors)))
+	bytes := l.bytes() >> len(short) // the shortest
+	for i := range short {
+		short[i] = l.newLabel("short")
+		l.op("CMP", imm(bytes<<i), l.rest)
+		l.op("BLS", short[i])
 	}
 	l.op("B", group)
 	for i, label := range short {
 		l.label(label)
-		l.turn(1<<i, body, copied)
+		l.turn(bytes<<i, body, copied)
 		if i+1 < len(short) {
 			l.op("B", copied)
 		}
@@ -229,9 +239,11 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	l.label(done)
 }
 
-// turn emits a turn of so many virtual vectors.
-func (l *neonLoop) turn(vectors int, body func(t neonTurn), end string) {
-	whole := vectors == l.vectors
+// turn emits a turn of so many bytes: virtual vectors, or the half of one. At the
+// end of the second half, and of the first if that is all, one of less than a
+// group goes on at end.
+func (l *neonLoop) turn(bytes int, body func(t neonTurn), end string) {
+	whole, vectors := bytes == l.bytes(), max(1, bytes/64)
 	for _, s := range l.sides {
 		s.load(min(4, l.bytes()/l.size/8))
 	}
@@ -246,11 +258,13 @@ func (l *neonLoop) turn(vectors int, body func(t neonTurn), end string) {
 	moved := 0 // bytes that the places of streams have moved
 	if l.step == 0 {
 		half(0, 1)
-		if vectors == 1 && !whole {
+		if bytes == 64 && !whole {
 			l.op("CMP", imm(32), l.rest)
 			l.op("BLS", end)
 		}
-		half(2, 3)
+		if bytes >= 64 {
+			half(2, 3)
+		}
 		if whole {
 			l.op("SUB", imm(1), l.left)
 		}
@@ -311,10 +325,11 @@ func (l *neonLoop) copyIn() {
 		case s.output:
 			l.op("MOVD", l.buffer, s.at)
 		default:
-			src, dst := l.endOf(s), l.gp()
+			dst := l.gp()
+			l.op("ADD", imm(disp), l.buffer, dst)
+			l.copyRest(s.at, dst)
+			l.release(dst)
 			l.op("ADD", imm(disp), l.buffer, s.at)
-			l.op("MOVD", s.at, dst)
-			l.copyRest(src, dst)
 			disp += l.bytes()
 		}
 	}
@@ -325,19 +340,14 @@ func (l *neonLoop) copyIn() {
 
 // copyOut copies the rest of an output from the buffer.
 func (l *neonLoop) copyOut(s *stream) {
-	src, dst := l.gp(), l.endOf(s)
+	src, dst := l.gp(), l.gp()
 	l.op("MOVD", l.buffer, src)
+	l.op("ADD", fmt.Sprintf("%v<<%d", l.groups, log2(l.bytes())), s.base, dst)
 	l.copyRest(src, dst)
+	l.release(src, dst)
 }
 
-// endOf returns the place after the row's last whole group.
-func (l *neonLoop) endOf(s *stream) genReg {
-	r := l.gp()
-	l.op("ADD", fmt.Sprintf("%v<<%d", l.groups, log2(l.bytes())), s.base, r)
-	return r
-}
-
-// copyRest copies the rest of a row, and releases both pointers.
+// copyRest copies the rest of a row, and moves both pointers behind it.
 func (l *neonLoop) copyRest(src, dst genReg) {
 	l.scope(func() {
 		q := l.regs(4)
@@ -366,7 +376,6 @@ func (l *neonLoop) copyRest(src, dst genReg) {
 			l.label(skip)
 		}
 	})
-	l.release(src, dst)
 }
 
 // loadTurn returns the registers of a turn of a stream, in the order of numbers.
@@ -397,11 +406,13 @@ func (l *neonLoop) maskRest() {
 
 // keep clears the lanes beyond the row of registers of a turn. In the loop the
 // code for that lies behind it.
-func (l *neonLoop) keep(t neonTurn, registers []*vecReg) {
+func (l *neonLoop) keep(t neonTurn, registers ...[]*vecReg) {
 	mask := func() {
 		for i, n := range t.numbers() {
 			m := l.inRegister(address{l.masks, 16 * n})
-			l.and(registers[i], m, registers[i])
+			for _, r := range registers {
+				l.and(r[i], m, r[i])
+			}
 			l.free(m)
 		}
 	}

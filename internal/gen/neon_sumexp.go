@@ -21,7 +21,6 @@ func neonSumExp(v *neonVec) {
 	l.maskRest()
 	magic, low, high := v.reg(), v.reg(), v.reg()
 	v.broadcasts(p, magic, low, high)
-	l.fill = low // any number
 	e := newNeonExponential(v, magic)
 	acc := newNeonAccumulator(v)
 
@@ -34,7 +33,7 @@ func neonSumExp(v *neonVec) {
 			v.min(high, r, r)
 		}
 		p, s := e.evaluate(y)
-		l.keep(t, s)
+		l.keep(t, p, s) // NaN·0 is not 0
 		v.comment("add the two terms of a lane, and their sum to the row's")
 		for _, h := range t.lanes {
 			v.mul(p[0], s[0], p[0])

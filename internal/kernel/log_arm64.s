@@ -266,53 +266,131 @@ group3:
 rest4:
 	CBZ     R9, done6
 	MOVD    R8, R1
-	ADD     R6<<6, R2, R11
-	ADD     $0, R8, R3
-	MOVD    R3, R12
+	ADD     $0, R8, R11
 	TBZ     $5, R9, skip7
-	VLD1.P  32(R11), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R12)
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R11)
 skip7:
 	TBZ     $4, R9, skip8
-	VLD1.P  16(R11), [V11.B16]
-	VST1.P  [V11.B16], 16(R12)
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R11)
 skip8:
 	TBZ     $3, R9, skip9
-	FMOVD.P 8(R11), F11
-	FMOVD.P F11, 8(R12)
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R11)
 skip9:
-	ADD     R6<<6, R4, R11
-	ADD     $64, R8, R5
-	MOVD    R5, R12
+	ADD     $0, R8, R3
+	ADD     $64, R8, R11
 	TBZ     $5, R9, skip10
-	VLD1.P  32(R11), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R12)
+	VLD1.P  32(R5), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R11)
 skip10:
 	TBZ     $4, R9, skip11
-	VLD1.P  16(R11), [V11.B16]
-	VST1.P  [V11.B16], 16(R12)
+	VLD1.P  16(R5), [V11.B16]
+	VST1.P  [V11.B16], 16(R11)
 skip11:
 	TBZ     $3, R9, skip12
-	FMOVD.P 8(R11), F11
-	FMOVD.P F11, 8(R12)
+	FMOVD.P 8(R5), F11
+	FMOVD.P F11, 8(R11)
 skip12:
+	ADD     $64, R8, R5
 	MOVD    $-1, R7
+	CMP     $32, R9
+	BLS     short13
 	B       group3
+short13:
+	FLDPQ   (R3), (F11, F12)
+	FLDPQ   (R5), (F13, F14)
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
+	WORD    $0x4e6dd573 // VFADD V13.D2, V11.D2, V19.D2
+	WORD    $0x4eebd66b // VFSUB V11.D2, V19.D2, V11.D2
+	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
+	WORD    $0x6e73fc0b // VFDIV V19.D2, V0.D2, V11.D2
+	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V19.D2, V17.D2
+	VUSHR   $52, V17.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
+	WORD    $0x4e6ed593 // VFADD V14.D2, V12.D2, V19.D2
+	WORD    $0x4eecd66c // VFSUB V12.D2, V19.D2, V12.D2
+	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
+	WORD    $0x6e73fc0c // VFDIV V19.D2, V0.D2, V12.D2
+	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V19.D2, V18.D2
+	VUSHR   $52, V18.D2, V16.D2
+	VORR    V4.B16, V16.B16, V16.B16
+	WORD    $0x4ee5d610 // VFSUB V5.D2, V16.D2, V16.D2
+	VAND    V1.B16, V18.B16, V18.B16
+	VADD    V2.D2, V18.D2, V18.D2
+	WORD    $0x4ee0d652 // VFSUB V0.D2, V18.D2, V18.D2
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d62b // VFADD V7.D2, V17.D2, V11.D2
+	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
+	WORD    $0x6e6bdd73 // VFMUL V11.D2, V11.D2, V19.D2
+	WORD    $0x4e67d64c // VFADD V7.D2, V18.D2, V12.D2
+	WORD    $0x6e6cfe4c // VFDIV V12.D2, V18.D2, V12.D2
+	WORD    $0x6e6cdd94 // VFMUL V12.D2, V12.D2, V20.D2
+	FLDPQ   192(R10), (F21, F22)
+	VFMLA   V19.D2, V6.D2, V21.D2
+	VFMLA   V20.D2, V6.D2, V22.D2
+	FLDPQ   224(R10), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   256(R10), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   288(R10), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   320(R10), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   352(R10), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de35 // VFMUL V8.D2, V17.D2, V21.D2
+	WORD    $0x6e71deb5 // VFMUL V17.D2, V21.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLA   V19.D2, V23.D2, V22.D2
+	VFMLA   V9.D2, V15.D2, V13.D2
+	VFMLA   V22.D2, V11.D2, V13.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
+	WORD    $0x4ef5d631 // VFSUB V21.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V15.D2, V17.D2
+	WORD    $0x6e68de4b // VFMUL V8.D2, V18.D2, V11.D2
+	WORD    $0x6e72dd6b // VFMUL V18.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V13.B16
+	VFMLA   V20.D2, V24.D2, V13.D2
+	VFMLA   V9.D2, V16.D2, V14.D2
+	VFMLA   V13.D2, V12.D2, V14.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
+	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
+	VFMLA   V10.D2, V16.D2, V18.D2
+	FSTPQ   (F17, F18), (R1)
 copied5:
-	ADD     R6<<6, R0, R12
 	MOVD    R8, R11
-	TBZ     $5, R9, skip13
+	ADD     R6<<6, R0, R12
+	TBZ     $5, R9, skip14
 	VLD1.P  32(R11), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R12)
-skip13:
-	TBZ     $4, R9, skip14
+skip14:
+	TBZ     $4, R9, skip15
 	VLD1.P  16(R11), [V11.B16]
 	VST1.P  [V11.B16], 16(R12)
-skip14:
-	TBZ     $3, R9, skip15
+skip15:
+	TBZ     $3, R9, skip16
 	FMOVD.P 8(R11), F11
 	FMOVD.P F11, 8(R12)
-skip15:
+skip16:
 done6:
 	RET
 
@@ -340,8 +418,8 @@ TEXT ·log1p64NEON(SB), NOSPLIT, $512-24
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R4, R5
-	BMI     rest19
-group18:
+	BMI     rest20
+group19:
 	FLDPQ   (R3), (F11, F12)
 	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
 	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
@@ -521,43 +599,133 @@ group18:
 	SUB     $1, R5
 	ADD     $64, R1
 	ADD     $64, R3
-	TBZ     $63, R5, group18
+	TBZ     $63, R5, group19
 	// the bit tells -last from the rest's -2·last
-	TBZ     $0, R5, copied20
-rest19:
-	CBZ     R7, done21
+	TBZ     $0, R5, copied21
+rest20:
+	CBZ     R7, done22
 	MOVD    R6, R1
-	ADD     R4<<6, R2, R9
-	ADD     $0, R6, R3
-	MOVD    R3, R10
-	TBZ     $5, R7, skip22
-	VLD1.P  32(R9), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R10)
-skip22:
-	TBZ     $4, R7, skip23
-	VLD1.P  16(R9), [V11.B16]
-	VST1.P  [V11.B16], 16(R10)
+	ADD     $0, R6, R9
+	TBZ     $5, R7, skip23
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R9)
 skip23:
-	TBZ     $3, R7, skip24
-	FMOVD.P 8(R9), F11
-	FMOVD.P F11, 8(R10)
+	TBZ     $4, R7, skip24
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R9)
 skip24:
+	TBZ     $3, R7, skip25
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R9)
+skip25:
+	ADD     $0, R6, R3
 	MOVD    $-1, R5
-	B       group18
-copied20:
-	ADD     R4<<6, R0, R10
+	CMP     $32, R7
+	BLS     short26
+	B       group19
+short26:
+	FLDPQ   (R3), (F11, F12)
+	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
+	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
+	WORD    $0x4e60f58e // VFMAX V0.D2, V12.D2, V14.D2
+	WORD    $0x4ee0f590 // VFMIN V0.D2, V12.D2, V16.D2
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
+	WORD    $0x4e6fd5b5 // VFADD V15.D2, V13.D2, V21.D2
+	WORD    $0x4eedd6ad // VFSUB V13.D2, V21.D2, V13.D2
+	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
+	WORD    $0x6e75fc0d // VFDIV V21.D2, V0.D2, V13.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V21.D2, V19.D2
+	VUSHR   $52, V19.D2, V17.D2
+	VORR    V4.B16, V17.B16, V17.B16
+	WORD    $0x4ee5d631 // VFSUB V5.D2, V17.D2, V17.D2
+	VAND    V1.B16, V19.B16, V19.B16
+	VADD    V2.D2, V19.D2, V19.D2
+	WORD    $0x4ee0d673 // VFSUB V0.D2, V19.D2, V19.D2
+	// where k is 0, f = y and c = 0
+	VCMTST  V17.D2, V17.D2, V21.D2
+	VBIF    V21.B16, V11.B16, V19.B16
+	VAND    V21.B16, V15.B16, V15.B16
+	// u = h + c rounded, c = (c - (u - h))·(1/u)
+	WORD    $0x4e70d5cb // VFADD V16.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
+	WORD    $0x6e6bfc0e // VFDIV V11.D2, V0.D2, V14.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V11.D2, V20.D2
+	VUSHR   $52, V20.D2, V18.D2
+	VORR    V4.B16, V18.B16, V18.B16
+	WORD    $0x4ee5d652 // VFSUB V5.D2, V18.D2, V18.D2
+	VAND    V1.B16, V20.B16, V20.B16
+	VADD    V2.D2, V20.D2, V20.D2
+	WORD    $0x4ee0d694 // VFSUB V0.D2, V20.D2, V20.D2
+	// where k is 0, f = y and c = 0
+	VCMTST  V18.D2, V18.D2, V11.D2
+	VBIF    V11.B16, V12.B16, V20.B16
+	VAND    V11.B16, V16.B16, V16.B16
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d66b // VFADD V7.D2, V19.D2, V11.D2
+	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
+	WORD    $0x6e6bdd6d // VFMUL V11.D2, V11.D2, V13.D2
+	WORD    $0x4e67d68c // VFADD V7.D2, V20.D2, V12.D2
+	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
+	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
+	FLDPQ   192(R8), (F21, F22)
+	VFMLA   V13.D2, V6.D2, V21.D2
+	VFMLA   V14.D2, V6.D2, V22.D2
+	FLDPQ   224(R8), (F23, F24)
+	VFMLA   V13.D2, V21.D2, V23.D2
+	VFMLA   V14.D2, V22.D2, V24.D2
+	FLDPQ   256(R8), (F21, F22)
+	VFMLA   V13.D2, V23.D2, V21.D2
+	VFMLA   V14.D2, V24.D2, V22.D2
+	FLDPQ   288(R8), (F23, F24)
+	VFMLA   V13.D2, V21.D2, V23.D2
+	VFMLA   V14.D2, V22.D2, V24.D2
+	FLDPQ   320(R8), (F21, F22)
+	VFMLA   V13.D2, V23.D2, V21.D2
+	VFMLA   V14.D2, V24.D2, V22.D2
+	FLDPQ   352(R8), (F23, F24)
+	VFMLA   V13.D2, V21.D2, V23.D2
+	VFMLA   V14.D2, V22.D2, V24.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de75 // VFMUL V8.D2, V19.D2, V21.D2
+	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLA   V13.D2, V23.D2, V22.D2
+	VFMLA   V9.D2, V17.D2, V15.D2
+	VFMLA   V22.D2, V11.D2, V15.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
+	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
+	VFMLA   V10.D2, V17.D2, V19.D2
+	WORD    $0x6e68de8b // VFMUL V8.D2, V20.D2, V11.D2
+	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V13.B16
+	VFMLA   V14.D2, V24.D2, V13.D2
+	VFMLA   V9.D2, V18.D2, V16.D2
+	VFMLA   V13.D2, V12.D2, V16.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
+	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
+	VFMLA   V10.D2, V18.D2, V20.D2
+	FSTPQ   (F19, F20), (R1)
+copied21:
 	MOVD    R6, R9
-	TBZ     $5, R7, skip25
+	ADD     R4<<6, R0, R10
+	TBZ     $5, R7, skip27
 	VLD1.P  32(R9), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R10)
-skip25:
-	TBZ     $4, R7, skip26
+skip27:
+	TBZ     $4, R7, skip28
 	VLD1.P  16(R9), [V11.B16]
 	VST1.P  [V11.B16], 16(R10)
-skip26:
-	TBZ     $3, R7, skip27
+skip28:
+	TBZ     $3, R7, skip29
 	FMOVD.P 8(R9), F11
 	FMOVD.P F11, 8(R10)
-skip27:
-done21:
+skip29:
+done22:
 	RET

@@ -394,6 +394,7 @@ TEXT ·selectSums32NEON(SB), NOSPLIT, $512-72
 	FMOVQ   192(R15), F8
 	FMOVQ   224(R15), F9
 	FMOVQ   256(R15), F10
+	MOVD    stride+24(FP), R19
 	CBZ     R8, last5
 row4:
 	VEOR    V11.B16, V11.B16, V11.B16
@@ -685,35 +686,34 @@ half10:
 	TBZ     $1, R5, copied8
 rest7:
 	CBZ     R7, done9
-	ADD     R4<<8, R2, R19
-	ADD     $0, R6, R3
-	MOVD    R3, R20
+	ADD     $0, R6, R20
 	TBZ     $7, R7, skip11
-	VLD1.P  64(R19), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
-	VLD1.P  64(R19), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
 skip11:
 	TBZ     $6, R7, skip12
-	VLD1.P  64(R19), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
 skip12:
 	TBZ     $5, R7, skip13
-	VLD1.P  32(R19), [V11.B16, V12.B16]
+	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R20)
 skip13:
 	TBZ     $4, R7, skip14
-	VLD1.P  16(R19), [V11.B16]
+	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R20)
 skip14:
 	TBZ     $3, R7, skip15
-	FMOVD.P 8(R19), F11
+	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R20)
 skip15:
 	TBZ     $2, R7, skip16
-	FMOVS.P 4(R19), F11
+	FMOVS.P 4(R3), F11
 	FMOVS.P F11, 4(R20)
 skip16:
+	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
 	BLS     short17
@@ -977,12 +977,11 @@ done9:
 	VDUP    V11.D[1], V12.D2
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R1)
-	MOVD    stride+24(FP), R19
 	ADD     R19<<2, R2
-	MOVD    words+64(FP), R19
-	ADD     R19<<3, R10
-	MOVD    words+64(FP), R19
-	ADD     R19<<3, R12
+	MOVD    words+64(FP), R20
+	ADD     R20<<3, R10
+	MOVD    words+64(FP), R20
+	ADD     R20<<3, R12
 	SUB     $1, R8
 	CBNZ    R8, row4
 last5:
@@ -1012,6 +1011,8 @@ TEXT ·selectExp32NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R20), F8
 	FMOVQ   224(R20), F9
 	FMOVQ   256(R20), F10
+	MOVD    stride+40(FP), R21
+	MOVD    wStride+24(FP), R22
 	CBZ     R10, last22
 row21:
 	VEOR    V11.B16, V11.B16, V11.B16
@@ -1324,35 +1325,34 @@ half27:
 	TBZ     $1, R7, copied25
 rest24:
 	CBZ     R9, done26
-	ADD     R6<<8, R2, R21
-	ADD     $0, R8, R3
-	MOVD    R3, R22
+	ADD     $0, R8, R23
 	TBZ     $7, R9, skip28
-	VLD1.P  64(R21), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R22)
-	VLD1.P  64(R21), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R22)
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
 skip28:
 	TBZ     $6, R9, skip29
-	VLD1.P  64(R21), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R22)
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
 skip29:
 	TBZ     $5, R9, skip30
-	VLD1.P  32(R21), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R22)
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R23)
 skip30:
 	TBZ     $4, R9, skip31
-	VLD1.P  16(R21), [V11.B16]
-	VST1.P  [V11.B16], 16(R22)
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R23)
 skip31:
 	TBZ     $3, R9, skip32
-	FMOVD.P 8(R21), F11
-	FMOVD.P F11, 8(R22)
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R23)
 skip32:
 	TBZ     $2, R9, skip33
-	FMOVS.P 4(R21), F11
-	FMOVS.P F11, 4(R22)
+	FMOVS.P 4(R3), F11
+	FMOVS.P F11, 4(R23)
 skip33:
+	ADD     $0, R8, R3
 	MOVD    $-2, R7
 	CMP     $64, R9
 	BLS     short34
@@ -1634,14 +1634,12 @@ done26:
 	VDUP    V11.D[1], V12.D2
 	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
 	FMOVD.P F11, 8(R1)
-	MOVD    stride+40(FP), R21
 	ADD     R21<<2, R2
-	MOVD    wStride+24(FP), R21
-	ADD     R21<<2, R4
-	MOVD    words+80(FP), R21
-	ADD     R21<<3, R12
-	MOVD    words+80(FP), R21
-	ADD     R21<<3, R14
+	ADD     R22<<2, R4
+	MOVD    words+80(FP), R23
+	ADD     R23<<3, R12
+	MOVD    words+80(FP), R23
+	ADD     R23<<3, R14
 	SUB     $1, R10
 	CBNZ    R10, row21
 last22:
@@ -1662,12 +1660,14 @@ TEXT ·selectScale32NEON(SB), NOSPLIT, $512-64
 	MOVD    $constants32<>(SB), R11
 	FMOVQ   448(R11), F0
 	FMOVQ   480(R11), F1
+	MOVD    dstStride+8(FP), R12
+	MOVD    wStride+24(FP), R13
 	CBZ     R10, last39
 row38:
-	MOVD    R4, R12
-	VLD1R.P 4(R12), [V2.S4]
-	MOVD    R5, R12
-	VLD1R.P 4(R12), [V3.S4]
+	MOVD    R4, R14
+	VLD1R.P 4(R14), [V2.S4]
+	MOVD    R5, R14
+	VLD1R.P 4(R14), [V3.S4]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
@@ -1754,29 +1754,28 @@ group40:
 rest41:
 	CBZ     R9, done43
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R12
-	ADD     $0, R8, R3
-	MOVD    R3, R13
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip44
-	VLD1.P  64(R12), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
+	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
 skip44:
 	TBZ     $5, R9, skip45
-	VLD1.P  32(R12), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R13)
+	VLD1.P  32(R3), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R14)
 skip45:
 	TBZ     $4, R9, skip46
-	VLD1.P  16(R12), [V4.B16]
-	VST1.P  [V4.B16], 16(R13)
+	VLD1.P  16(R3), [V4.B16]
+	VST1.P  [V4.B16], 16(R14)
 skip46:
 	TBZ     $3, R9, skip47
-	FMOVD.P 8(R12), F4
-	FMOVD.P F4, 8(R13)
+	FMOVD.P 8(R3), F4
+	FMOVD.P F4, 8(R14)
 skip47:
 	TBZ     $2, R9, skip48
-	FMOVS.P 4(R12), F4
-	FMOVS.P F4, 4(R13)
+	FMOVS.P 4(R3), F4
+	FMOVS.P F4, 4(R14)
 skip48:
+	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short49
@@ -1821,35 +1820,33 @@ short49:
 	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
 	FSTPQ   (F4, F5), 32(R1)
 copied42:
-	ADD     R6<<7, R0, R13
-	MOVD    R8, R12
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip50
-	VLD1.P  64(R12), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
+	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
 skip50:
 	TBZ     $5, R9, skip51
-	VLD1.P  32(R12), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R13)
+	VLD1.P  32(R14), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R15)
 skip51:
 	TBZ     $4, R9, skip52
-	VLD1.P  16(R12), [V4.B16]
-	VST1.P  [V4.B16], 16(R13)
+	VLD1.P  16(R14), [V4.B16]
+	VST1.P  [V4.B16], 16(R15)
 skip52:
 	TBZ     $3, R9, skip53
-	FMOVD.P 8(R12), F4
-	FMOVD.P F4, 8(R13)
+	FMOVD.P 8(R14), F4
+	FMOVD.P F4, 8(R15)
 skip53:
 	TBZ     $2, R9, skip54
-	FMOVS.P 4(R12), F4
-	FMOVS.P F4, 4(R13)
+	FMOVS.P 4(R14), F4
+	FMOVS.P F4, 4(R15)
 skip54:
 done43:
 	ADD     $4, R4
 	ADD     $4, R5
-	MOVD    dstStride+8(FP), R12
 	ADD     R12<<2, R0
-	MOVD    wStride+24(FP), R12
-	ADD     R12<<2, R2
+	ADD     R13<<2, R2
 	SUB     $1, R10
 	CBNZ    R10, row38
 last39:
@@ -2165,6 +2162,9 @@ TEXT ·accumulate32NEON(SB), NOSPLIT, $512-48
 	AND     $127, R9
 	MOVD    $frame-512(SP), R8
 	MOVD    rows+32(FP), R10
+	MOVD    dstStride+8(FP), R11
+	MOVD    dstStride+8(FP), R12
+	MOVD    stride+24(FP), R13
 	CBZ     R10, last58
 row57:
 	MOVD    R0, R1
@@ -2203,52 +2203,50 @@ group59:
 rest60:
 	CBZ     R9, done62
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R11
-	ADD     $0, R8, R3
-	MOVD    R3, R12
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip63
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
 skip63:
 	TBZ     $5, R9, skip64
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R3), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R14)
 skip64:
 	TBZ     $4, R9, skip65
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R3), [V0.B16]
+	VST1.P  [V0.B16], 16(R14)
 skip65:
 	TBZ     $3, R9, skip66
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R3), F0
+	FMOVD.P F0, 8(R14)
 skip66:
 	TBZ     $2, R9, skip67
-	FMOVS.P 4(R11), F0
-	FMOVS.P F0, 4(R12)
+	FMOVS.P 4(R3), F0
+	FMOVS.P F0, 4(R14)
 skip67:
-	ADD     R6<<7, R4, R11
-	ADD     $128, R8, R5
-	MOVD    R5, R12
+	ADD     $0, R8, R3
+	ADD     $128, R8, R14
 	TBZ     $6, R9, skip68
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
 skip68:
 	TBZ     $5, R9, skip69
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R5), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R14)
 skip69:
 	TBZ     $4, R9, skip70
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R5), [V0.B16]
+	VST1.P  [V0.B16], 16(R14)
 skip70:
 	TBZ     $3, R9, skip71
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R5), F0
+	FMOVD.P F0, 8(R14)
 skip71:
 	TBZ     $2, R9, skip72
-	FMOVS.P 4(R11), F0
-	FMOVS.P F0, 4(R12)
+	FMOVS.P 4(R5), F0
+	FMOVS.P F0, 4(R14)
 skip72:
+	ADD     $128, R8, R5
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short73
@@ -2267,35 +2265,32 @@ short73:
 	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
 	FSTPQ   (F0, F1), 32(R1)
 copied61:
-	ADD     R6<<7, R0, R12
-	MOVD    R8, R11
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip74
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
 skip74:
 	TBZ     $5, R9, skip75
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R14), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R15)
 skip75:
 	TBZ     $4, R9, skip76
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R14), [V0.B16]
+	VST1.P  [V0.B16], 16(R15)
 skip76:
 	TBZ     $3, R9, skip77
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R14), F0
+	FMOVD.P F0, 8(R15)
 skip77:
 	TBZ     $2, R9, skip78
-	FMOVS.P 4(R11), F0
-	FMOVS.P F0, 4(R12)
+	FMOVS.P 4(R14), F0
+	FMOVS.P F0, 4(R15)
 skip78:
 done62:
-	MOVD    dstStride+8(FP), R11
-	ADD     R11<<2, R0
-	MOVD    dstStride+8(FP), R11
-	ADD     R11<<2, R2
-	MOVD    stride+24(FP), R11
-	ADD     R11<<2, R4
+	ADD     R12<<2, R0
+	ADD     R12<<2, R2
+	ADD     R13<<2, R4
 	SUB     $1, R10
 	CBNZ    R10, row57
 last58:
@@ -2324,6 +2319,7 @@ TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
 	FMOVQ   128(R15), F6
 	FMOVQ   160(R15), F7
 	FMOVQ   192(R15), F8
+	MOVD    stride+24(FP), R19
 	CBZ     R8, last80
 row79:
 	VEOR    V9.B16, V9.B16, V9.B16
@@ -2695,31 +2691,30 @@ half85:
 	TBZ     $1, R5, copied83
 rest82:
 	CBZ     R7, done84
-	ADD     R4<<8, R2, R19
-	ADD     $0, R6, R3
-	MOVD    R3, R20
+	ADD     $0, R6, R20
 	TBZ     $7, R7, skip86
-	VLD1.P  64(R19), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-	VLD1.P  64(R19), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
 skip86:
 	TBZ     $6, R7, skip87
-	VLD1.P  64(R19), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
 skip87:
 	TBZ     $5, R7, skip88
-	VLD1.P  32(R19), [V9.B16, V10.B16]
+	VLD1.P  32(R3), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R20)
 skip88:
 	TBZ     $4, R7, skip89
-	VLD1.P  16(R19), [V9.B16]
+	VLD1.P  16(R3), [V9.B16]
 	VST1.P  [V9.B16], 16(R20)
 skip89:
 	TBZ     $3, R7, skip90
-	FMOVD.P 8(R19), F9
+	FMOVD.P 8(R3), F9
 	FMOVD.P F9, 8(R20)
 skip90:
+	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
 	BLS     short91
@@ -3116,12 +3111,11 @@ done84:
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
 	FMOVD.P F9, 8(R1)
-	MOVD    stride+24(FP), R19
 	ADD     R19<<3, R2
-	MOVD    words+64(FP), R19
-	ADD     R19<<3, R10
-	MOVD    words+64(FP), R19
-	ADD     R19<<3, R12
+	MOVD    words+64(FP), R20
+	ADD     R20<<3, R10
+	MOVD    words+64(FP), R20
+	ADD     R20<<3, R12
 	SUB     $1, R8
 	CBNZ    R8, row79
 last80:
@@ -3151,6 +3145,8 @@ TEXT ·selectExp64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   128(R20), F6
 	FMOVQ   160(R20), F7
 	FMOVQ   192(R20), F8
+	MOVD    stride+40(FP), R21
+	MOVD    wStride+24(FP), R22
 	CBZ     R10, last96
 row95:
 	VEOR    V9.B16, V9.B16, V9.B16
@@ -3543,31 +3539,30 @@ half101:
 	TBZ     $1, R7, copied99
 rest98:
 	CBZ     R9, done100
-	ADD     R6<<8, R2, R21
-	ADD     $0, R8, R3
-	MOVD    R3, R22
+	ADD     $0, R8, R23
 	TBZ     $7, R9, skip102
-	VLD1.P  64(R21), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R22)
-	VLD1.P  64(R21), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R22)
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
 skip102:
 	TBZ     $6, R9, skip103
-	VLD1.P  64(R21), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R22)
+	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
 skip103:
 	TBZ     $5, R9, skip104
-	VLD1.P  32(R21), [V9.B16, V10.B16]
-	VST1.P  [V9.B16, V10.B16], 32(R22)
+	VLD1.P  32(R3), [V9.B16, V10.B16]
+	VST1.P  [V9.B16, V10.B16], 32(R23)
 skip104:
 	TBZ     $4, R9, skip105
-	VLD1.P  16(R21), [V9.B16]
-	VST1.P  [V9.B16], 16(R22)
+	VLD1.P  16(R3), [V9.B16]
+	VST1.P  [V9.B16], 16(R23)
 skip105:
 	TBZ     $3, R9, skip106
-	FMOVD.P 8(R21), F9
-	FMOVD.P F9, 8(R22)
+	FMOVD.P 8(R3), F9
+	FMOVD.P F9, 8(R23)
 skip106:
+	ADD     $0, R8, R3
 	MOVD    $-2, R7
 	CMP     $64, R9
 	BLS     short107
@@ -3982,14 +3977,12 @@ done100:
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
 	FMOVD.P F9, 8(R1)
-	MOVD    stride+40(FP), R21
 	ADD     R21<<3, R2
-	MOVD    wStride+24(FP), R21
-	ADD     R21<<3, R4
-	MOVD    words+80(FP), R21
-	ADD     R21<<3, R12
-	MOVD    words+80(FP), R21
-	ADD     R21<<3, R14
+	ADD     R22<<3, R4
+	MOVD    words+80(FP), R23
+	ADD     R23<<3, R12
+	MOVD    words+80(FP), R23
+	ADD     R23<<3, R14
 	SUB     $1, R10
 	CBNZ    R10, row95
 last96:
@@ -4010,12 +4003,14 @@ TEXT ·selectScale64NEON(SB), NOSPLIT, $512-64
 	MOVD    $constants64<>(SB), R11
 	FMOVQ   544(R11), F0
 	FMOVQ   576(R11), F1
+	MOVD    dstStride+8(FP), R12
+	MOVD    wStride+24(FP), R13
 	CBZ     R10, last112
 row111:
-	MOVD    R4, R12
-	VLD1R.P 8(R12), [V2.D2]
-	MOVD    R5, R12
-	VLD1R.P 8(R12), [V3.D2]
+	MOVD    R4, R14
+	VLD1R.P 8(R14), [V2.D2]
+	MOVD    R5, R14
+	VLD1R.P 8(R14), [V3.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
@@ -4102,25 +4097,24 @@ group113:
 rest114:
 	CBZ     R9, done116
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R12
-	ADD     $0, R8, R3
-	MOVD    R3, R13
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip117
-	VLD1.P  64(R12), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
+	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
 skip117:
 	TBZ     $5, R9, skip118
-	VLD1.P  32(R12), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R13)
+	VLD1.P  32(R3), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R14)
 skip118:
 	TBZ     $4, R9, skip119
-	VLD1.P  16(R12), [V4.B16]
-	VST1.P  [V4.B16], 16(R13)
+	VLD1.P  16(R3), [V4.B16]
+	VST1.P  [V4.B16], 16(R14)
 skip119:
 	TBZ     $3, R9, skip120
-	FMOVD.P 8(R12), F4
-	FMOVD.P F4, 8(R13)
+	FMOVD.P 8(R3), F4
+	FMOVD.P F4, 8(R14)
 skip120:
+	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short121
@@ -4165,31 +4159,29 @@ short121:
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), 32(R1)
 copied115:
-	ADD     R6<<7, R0, R13
-	MOVD    R8, R12
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip122
-	VLD1.P  64(R12), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
+	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
 skip122:
 	TBZ     $5, R9, skip123
-	VLD1.P  32(R12), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R13)
+	VLD1.P  32(R14), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R15)
 skip123:
 	TBZ     $4, R9, skip124
-	VLD1.P  16(R12), [V4.B16]
-	VST1.P  [V4.B16], 16(R13)
+	VLD1.P  16(R14), [V4.B16]
+	VST1.P  [V4.B16], 16(R15)
 skip124:
 	TBZ     $3, R9, skip125
-	FMOVD.P 8(R12), F4
-	FMOVD.P F4, 8(R13)
+	FMOVD.P 8(R14), F4
+	FMOVD.P F4, 8(R15)
 skip125:
 done116:
 	ADD     $8, R4
 	ADD     $8, R5
-	MOVD    dstStride+8(FP), R12
 	ADD     R12<<3, R0
-	MOVD    wStride+24(FP), R12
-	ADD     R12<<3, R2
+	ADD     R13<<3, R2
 	SUB     $1, R10
 	CBNZ    R10, row111
 last112:
@@ -4501,6 +4493,9 @@ TEXT ·accumulate64NEON(SB), NOSPLIT, $512-48
 	AND     $127, R9
 	MOVD    $frame-512(SP), R8
 	MOVD    rows+32(FP), R10
+	MOVD    dstStride+8(FP), R11
+	MOVD    dstStride+8(FP), R12
+	MOVD    stride+24(FP), R13
 	CBZ     R10, last129
 row128:
 	MOVD    R0, R1
@@ -4539,44 +4534,42 @@ group130:
 rest131:
 	CBZ     R9, done133
 	MOVD    R8, R1
-	ADD     R6<<7, R2, R11
-	ADD     $0, R8, R3
-	MOVD    R3, R12
+	ADD     $0, R8, R14
 	TBZ     $6, R9, skip134
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
 skip134:
 	TBZ     $5, R9, skip135
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R3), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R14)
 skip135:
 	TBZ     $4, R9, skip136
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R3), [V0.B16]
+	VST1.P  [V0.B16], 16(R14)
 skip136:
 	TBZ     $3, R9, skip137
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R3), F0
+	FMOVD.P F0, 8(R14)
 skip137:
-	ADD     R6<<7, R4, R11
-	ADD     $128, R8, R5
-	MOVD    R5, R12
+	ADD     $0, R8, R3
+	ADD     $128, R8, R14
 	TBZ     $6, R9, skip138
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
 skip138:
 	TBZ     $5, R9, skip139
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R5), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R14)
 skip139:
 	TBZ     $4, R9, skip140
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R5), [V0.B16]
+	VST1.P  [V0.B16], 16(R14)
 skip140:
 	TBZ     $3, R9, skip141
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R5), F0
+	FMOVD.P F0, 8(R14)
 skip141:
+	ADD     $128, R8, R5
 	MOVD    $-1, R7
 	CMP     $64, R9
 	BLS     short142
@@ -4595,31 +4588,28 @@ short142:
 	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
 	FSTPQ   (F0, F1), 32(R1)
 copied132:
-	ADD     R6<<7, R0, R12
-	MOVD    R8, R11
+	MOVD    R8, R14
+	ADD     R6<<7, R0, R15
 	TBZ     $6, R9, skip143
-	VLD1.P  64(R11), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R12)
+	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
 skip143:
 	TBZ     $5, R9, skip144
-	VLD1.P  32(R11), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R12)
+	VLD1.P  32(R14), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R15)
 skip144:
 	TBZ     $4, R9, skip145
-	VLD1.P  16(R11), [V0.B16]
-	VST1.P  [V0.B16], 16(R12)
+	VLD1.P  16(R14), [V0.B16]
+	VST1.P  [V0.B16], 16(R15)
 skip145:
 	TBZ     $3, R9, skip146
-	FMOVD.P 8(R11), F0
-	FMOVD.P F0, 8(R12)
+	FMOVD.P 8(R14), F0
+	FMOVD.P F0, 8(R15)
 skip146:
 done133:
-	MOVD    dstStride+8(FP), R11
-	ADD     R11<<3, R0
-	MOVD    dstStride+8(FP), R11
-	ADD     R11<<3, R2
-	MOVD    stride+24(FP), R11
-	ADD     R11<<3, R4
+	ADD     R12<<3, R0
+	ADD     R12<<3, R2
+	ADD     R13<<3, R4
 	SUB     $1, R10
 	CBNZ    R10, row128
 last129:

@@ -246,6 +246,8 @@ TEXT ·sideMax32NEON(SB), NOSPLIT, $512-88
 	FMOVQ   (R15), F4
 	FMOVQ   32(R15), F5
 	FMOVQ   64(R15), F6
+	MOVD    stride+16(FP), R19
+	MOVD    wStride+72(FP), R20
 	CBZ     R9, last2
 row1:
 	VMOV    V4.B16, V7.B16
@@ -388,29 +390,28 @@ half7:
 	TBZ     $1, R6, copied5
 rest4:
 	CBZ     R8, done6
-	ADD     R5<<7, R1, R19
-	ADD     $0, R7, R2
-	MOVD    R2, R20
+	ADD     $0, R7, R21
 	TBZ     $6, R8, skip8
-	VLD1.P  64(R19), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
+	VLD1.P  64(R2), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R21)
 skip8:
 	TBZ     $5, R8, skip9
-	VLD1.P  32(R19), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R20)
+	VLD1.P  32(R2), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R21)
 skip9:
 	TBZ     $4, R8, skip10
-	VLD1.P  16(R19), [V11.B16]
-	VST1.P  [V11.B16], 16(R20)
+	VLD1.P  16(R2), [V11.B16]
+	VST1.P  [V11.B16], 16(R21)
 skip10:
 	TBZ     $3, R8, skip11
-	FMOVD.P 8(R19), F11
-	FMOVD.P F11, 8(R20)
+	FMOVD.P 8(R2), F11
+	FMOVD.P F11, 8(R21)
 skip11:
 	TBZ     $2, R8, skip12
-	FMOVS.P 4(R19), F11
-	FMOVS.P F11, 4(R20)
+	FMOVS.P 4(R2), F11
+	FMOVS.P F11, 4(R21)
 skip12:
+	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
 	BLS     short13
@@ -507,14 +508,12 @@ number17:
 	VMOV    V5.B16, V10.B16
 number18:
 	FMOVS.P F10, 4(R0)
-	MOVD    stride+16(FP), R19
 	ADD     R19<<2, R1
-	MOVD    wStride+72(FP), R19
-	ADD     R19<<2, R3
-	MOVD    words+56(FP), R19
-	ADD     R19<<3, R10
-	MOVD    words+56(FP), R19
-	ADD     R19<<3, R12
+	ADD     R20<<2, R3
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R10
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R12
 	SUB     $1, R9
 	CBNZ    R9, row1
 last2:
@@ -548,12 +547,14 @@ TEXT ·sideSums32NEON(SB), NOSPLIT, $512-104
 	FMOVQ   96(R15), F5
 	FMOVQ   128(R15), F6
 	FMOVQ   160(R15), F7
+	MOVD    stride+16(FP), R22
+	MOVD    wStride+72(FP), R23
 	CBZ     R9, last20
 row19:
-	ADD     $0, R20, R22
-	VLD1R   (R22), [V8.S4]
-	ADD     $12, R20, R22
-	VLD1R   (R22), [V9.S4]
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V8.S4]
+	ADD     $12, R20, R24
+	VLD1R   (R24), [V9.S4]
 	VEOR    V10.B16, V10.B16, V10.B16
 	FSTPQ   (F10, F10), (R19)
 	FSTPQ   (F10, F10), 32(R19)
@@ -810,29 +811,28 @@ half25:
 	TBZ     $1, R6, copied23
 rest22:
 	CBZ     R8, done24
-	ADD     R5<<7, R1, R22
-	ADD     $0, R7, R2
-	MOVD    R2, R23
+	ADD     $0, R7, R24
 	TBZ     $6, R8, skip26
-	VLD1.P  64(R22), [V10.B16, V11.B16, V12.B16, V13.B16]
-	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R23)
+	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
+	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R24)
 skip26:
 	TBZ     $5, R8, skip27
-	VLD1.P  32(R22), [V10.B16, V11.B16]
-	VST1.P  [V10.B16, V11.B16], 32(R23)
+	VLD1.P  32(R2), [V10.B16, V11.B16]
+	VST1.P  [V10.B16, V11.B16], 32(R24)
 skip27:
 	TBZ     $4, R8, skip28
-	VLD1.P  16(R22), [V10.B16]
-	VST1.P  [V10.B16], 16(R23)
+	VLD1.P  16(R2), [V10.B16]
+	VST1.P  [V10.B16], 16(R24)
 skip28:
 	TBZ     $3, R8, skip29
-	FMOVD.P 8(R22), F10
-	FMOVD.P F10, 8(R23)
+	FMOVD.P 8(R2), F10
+	FMOVD.P F10, 8(R24)
 skip29:
 	TBZ     $2, R8, skip30
-	FMOVS.P 4(R22), F10
-	FMOVS.P F10, 4(R23)
+	FMOVS.P 4(R2), F10
+	FMOVS.P F10, 4(R24)
 skip30:
+	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
 	BLS     short31
@@ -985,14 +985,12 @@ done24:
 	VDUP    V10.D[1], V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	FMOVD.P F10, 8(R0)
-	MOVD    stride+16(FP), R22
 	ADD     R22<<2, R1
-	MOVD    wStride+72(FP), R22
-	ADD     R22<<2, R3
-	MOVD    words+56(FP), R22
-	ADD     R22<<3, R10
-	MOVD    words+56(FP), R22
-	ADD     R22<<3, R12
+	ADD     R23<<2, R3
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R10
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R12
 	SUB     $1, R9
 	CBNZ    R9, row19
 last20:
@@ -1022,16 +1020,19 @@ TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-104
 	FMOVQ   96(R19), F5
 	FMOVQ   128(R19), F6
 	FMOVQ   160(R19), F7
+	MOVD    stride+24(FP), R21
+	MOVD    wStride+80(FP), R22
+	MOVD    dstStride+8(FP), R23
 	CBZ     R10, last34
 row33:
-	ADD     $0, R20, R21
-	VLD1R   (R21), [V8.S4]
-	ADD     $12, R20, R21
-	VLD1R   (R21), [V9.S4]
-	ADD     $8, R20, R21
-	VLD1R   (R21), [V10.S4]
-	ADD     $20, R20, R21
-	VLD1R   (R21), [V11.S4]
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V8.S4]
+	ADD     $12, R20, R24
+	VLD1R   (R24), [V9.S4]
+	ADD     $8, R20, R24
+	VLD1R   (R24), [V10.S4]
+	ADD     $20, R20, R24
+	VLD1R   (R24), [V11.S4]
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R0, R1
@@ -1260,29 +1261,28 @@ half39:
 	TBZ     $1, R7, copied37
 rest36:
 	CBZ     R9, done38
-	ADD     R6<<7, R2, R21
-	ADD     $0, R8, R3
-	MOVD    R3, R22
+	ADD     $0, R8, R24
 	TBZ     $6, R9, skip40
-	VLD1.P  64(R21), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R22)
+	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 skip40:
 	TBZ     $5, R9, skip41
-	VLD1.P  32(R21), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R22)
+	VLD1.P  32(R3), [V12.B16, V13.B16]
+	VST1.P  [V12.B16, V13.B16], 32(R24)
 skip41:
 	TBZ     $4, R9, skip42
-	VLD1.P  16(R21), [V12.B16]
-	VST1.P  [V12.B16], 16(R22)
+	VLD1.P  16(R3), [V12.B16]
+	VST1.P  [V12.B16], 16(R24)
 skip42:
 	TBZ     $3, R9, skip43
-	FMOVD.P 8(R21), F12
-	FMOVD.P F12, 8(R22)
+	FMOVD.P 8(R3), F12
+	FMOVD.P F12, 8(R24)
 skip43:
 	TBZ     $2, R9, skip44
-	FMOVS.P 4(R21), F12
-	FMOVS.P F12, 4(R22)
+	FMOVS.P 4(R3), F12
+	FMOVS.P F12, 4(R24)
 skip44:
+	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
@@ -1401,40 +1401,37 @@ half46:
 	TBNZ    $0, R7, half46
 	SUB     $64, R15
 copied37:
-	ADD     R6<<7, R0, R22
-	MOVD    R8, R21
+	MOVD    R8, R24
+	ADD     R6<<7, R0, R25
 	TBZ     $6, R9, skip47
-	VLD1.P  64(R21), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R22)
+	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
 skip47:
 	TBZ     $5, R9, skip48
-	VLD1.P  32(R21), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R22)
+	VLD1.P  32(R24), [V12.B16, V13.B16]
+	VST1.P  [V12.B16, V13.B16], 32(R25)
 skip48:
 	TBZ     $4, R9, skip49
-	VLD1.P  16(R21), [V12.B16]
-	VST1.P  [V12.B16], 16(R22)
+	VLD1.P  16(R24), [V12.B16]
+	VST1.P  [V12.B16], 16(R25)
 skip49:
 	TBZ     $3, R9, skip50
-	FMOVD.P 8(R21), F12
-	FMOVD.P F12, 8(R22)
+	FMOVD.P 8(R24), F12
+	FMOVD.P F12, 8(R25)
 skip50:
 	TBZ     $2, R9, skip51
-	FMOVS.P 4(R21), F12
-	FMOVS.P F12, 4(R22)
+	FMOVS.P 4(R24), F12
+	FMOVS.P F12, 4(R25)
 skip51:
 done38:
 	ADD     $24, R20
-	MOVD    stride+24(FP), R21
 	ADD     R21<<2, R2
-	MOVD    wStride+80(FP), R21
-	ADD     R21<<2, R4
-	MOVD    dstStride+8(FP), R21
-	ADD     R21<<2, R0
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R11
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R13
+	ADD     R22<<2, R4
+	ADD     R23<<2, R0
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R11
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
 	SUB     $1, R10
 	CBNZ    R10, row33
 last34:
@@ -1465,16 +1462,17 @@ TEXT ·sideGradAdd32NEON(SB), NOSPLIT, $512-120
 	FMOVQ   96(R21), F5
 	FMOVQ   128(R21), F6
 	FMOVQ   160(R21), F7
+	MOVD    stride+24(FP), R23
 	CBZ     R12, last53
 row52:
-	ADD     $0, R22, R23
-	VLD1R   (R23), [V8.S4]
-	ADD     $12, R22, R23
-	VLD1R   (R23), [V9.S4]
-	ADD     $8, R22, R23
-	VLD1R   (R23), [V10.S4]
-	ADD     $20, R22, R23
-	VLD1R   (R23), [V11.S4]
+	ADD     $0, R22, R24
+	VLD1R   (R24), [V8.S4]
+	ADD     $12, R22, R24
+	VLD1R   (R24), [V9.S4]
+	ADD     $8, R22, R24
+	VLD1R   (R24), [V10.S4]
+	ADD     $20, R22, R24
+	VLD1R   (R24), [V11.S4]
 	MOVD    R4, R5
 	MOVD    R6, R7
 	MOVD    R0, R1
@@ -1714,53 +1712,51 @@ half58:
 	TBZ     $1, R9, copied56
 rest55:
 	CBZ     R11, done57
-	ADD     R8<<7, R4, R23
-	ADD     $0, R10, R5
-	MOVD    R5, R24
+	ADD     $0, R10, R24
 	TBZ     $6, R11, skip59
-	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 skip59:
 	TBZ     $5, R11, skip60
-	VLD1.P  32(R23), [V12.B16, V13.B16]
+	VLD1.P  32(R5), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
 skip60:
 	TBZ     $4, R11, skip61
-	VLD1.P  16(R23), [V12.B16]
+	VLD1.P  16(R5), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
 skip61:
 	TBZ     $3, R11, skip62
-	FMOVD.P 8(R23), F12
+	FMOVD.P 8(R5), F12
 	FMOVD.P F12, 8(R24)
 skip62:
 	TBZ     $2, R11, skip63
-	FMOVS.P 4(R23), F12
+	FMOVS.P 4(R5), F12
 	FMOVS.P F12, 4(R24)
 skip63:
+	ADD     $0, R10, R5
 	MOVD    R10, R1
-	ADD     R8<<7, R2, R23
-	ADD     $128, R10, R3
-	MOVD    R3, R24
+	ADD     $128, R10, R24
 	TBZ     $6, R11, skip64
-	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 skip64:
 	TBZ     $5, R11, skip65
-	VLD1.P  32(R23), [V12.B16, V13.B16]
+	VLD1.P  32(R3), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
 skip65:
 	TBZ     $4, R11, skip66
-	VLD1.P  16(R23), [V12.B16]
+	VLD1.P  16(R3), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
 skip66:
 	TBZ     $3, R11, skip67
-	FMOVD.P 8(R23), F12
+	FMOVD.P 8(R3), F12
 	FMOVD.P F12, 8(R24)
 skip67:
 	TBZ     $2, R11, skip68
-	FMOVS.P 4(R23), F12
+	FMOVS.P 4(R3), F12
 	FMOVS.P F12, 4(R24)
 skip68:
+	ADD     $128, R10, R3
 	MOVD    $-2, R9
 	CMP     $64, R11
 	BLS     short69
@@ -1883,42 +1879,41 @@ half70:
 	TBNZ    $0, R9, half70
 	SUB     $64, R20
 copied56:
-	ADD     R8<<7, R0, R24
-	MOVD    R10, R23
+	MOVD    R10, R24
+	ADD     R8<<7, R0, R25
 	TBZ     $6, R11, skip71
-	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
+	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
 skip71:
 	TBZ     $5, R11, skip72
-	VLD1.P  32(R23), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R24)
+	VLD1.P  32(R24), [V12.B16, V13.B16]
+	VST1.P  [V12.B16, V13.B16], 32(R25)
 skip72:
 	TBZ     $4, R11, skip73
-	VLD1.P  16(R23), [V12.B16]
-	VST1.P  [V12.B16], 16(R24)
+	VLD1.P  16(R24), [V12.B16]
+	VST1.P  [V12.B16], 16(R25)
 skip73:
 	TBZ     $3, R11, skip74
-	FMOVD.P 8(R23), F12
-	FMOVD.P F12, 8(R24)
+	FMOVD.P 8(R24), F12
+	FMOVD.P F12, 8(R25)
 skip74:
 	TBZ     $2, R11, skip75
-	FMOVS.P 4(R23), F12
-	FMOVS.P F12, 4(R24)
+	FMOVS.P 4(R24), F12
+	FMOVS.P F12, 4(R25)
 skip75:
 done57:
 	ADD     $24, R22
-	MOVD    stride+24(FP), R23
 	ADD     R23<<2, R4
-	MOVD    wStride+80(FP), R23
-	ADD     R23<<2, R6
-	MOVD    dstStride+8(FP), R23
-	ADD     R23<<2, R0
-	MOVD    addStride+112(FP), R23
-	ADD     R23<<2, R2
-	MOVD    words+64(FP), R23
-	ADD     R23<<3, R13
-	MOVD    words+64(FP), R23
-	ADD     R23<<3, R15
+	MOVD    wStride+80(FP), R24
+	ADD     R24<<2, R6
+	MOVD    dstStride+8(FP), R24
+	ADD     R24<<2, R0
+	MOVD    addStride+112(FP), R24
+	ADD     R24<<2, R2
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R15
 	SUB     $1, R12
 	CBNZ    R12, row52
 last53:
@@ -1945,6 +1940,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   (R15), F3
 	FMOVQ   32(R15), F4
 	FMOVQ   64(R15), F5
+	MOVD    stride+16(FP), R19
+	MOVD    wStride+72(FP), R20
 	CBZ     R9, last77
 row76:
 	VMOV    V3.B16, V6.B16
@@ -2087,25 +2084,24 @@ half82:
 	TBZ     $1, R6, copied80
 rest79:
 	CBZ     R8, done81
-	ADD     R5<<7, R1, R19
-	ADD     $0, R7, R2
-	MOVD    R2, R20
+	ADD     $0, R7, R21
 	TBZ     $6, R8, skip83
-	VLD1.P  64(R19), [V10.B16, V11.B16, V12.B16, V13.B16]
-	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R20)
+	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
+	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
 skip83:
 	TBZ     $5, R8, skip84
-	VLD1.P  32(R19), [V10.B16, V11.B16]
-	VST1.P  [V10.B16, V11.B16], 32(R20)
+	VLD1.P  32(R2), [V10.B16, V11.B16]
+	VST1.P  [V10.B16, V11.B16], 32(R21)
 skip84:
 	TBZ     $4, R8, skip85
-	VLD1.P  16(R19), [V10.B16]
-	VST1.P  [V10.B16], 16(R20)
+	VLD1.P  16(R2), [V10.B16]
+	VST1.P  [V10.B16], 16(R21)
 skip85:
 	TBZ     $3, R8, skip86
-	FMOVD.P 8(R19), F10
-	FMOVD.P F10, 8(R20)
+	FMOVD.P 8(R2), F10
+	FMOVD.P F10, 8(R21)
 skip86:
+	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
 	BLS     short87
@@ -2202,14 +2198,12 @@ number91:
 	VMOV    V4.B16, V9.B16
 number92:
 	FMOVD.P F9, 8(R0)
-	MOVD    stride+16(FP), R19
 	ADD     R19<<3, R1
-	MOVD    wStride+72(FP), R19
-	ADD     R19<<3, R3
-	MOVD    words+56(FP), R19
-	ADD     R19<<3, R10
-	MOVD    words+56(FP), R19
-	ADD     R19<<3, R12
+	ADD     R20<<3, R3
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R10
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R12
 	SUB     $1, R9
 	CBNZ    R9, row76
 last77:
@@ -2242,12 +2236,14 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   96(R15), F4
 	FMOVQ   128(R15), F5
 	FMOVQ   160(R15), F6
+	MOVD    stride+16(FP), R22
+	MOVD    wStride+72(FP), R23
 	CBZ     R9, last94
 row93:
-	ADD     $0, R20, R22
-	VLD1R   (R22), [V7.D2]
-	ADD     $24, R20, R22
-	VLD1R   (R22), [V8.D2]
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R20, R24
+	VLD1R   (R24), [V8.D2]
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R19)
 	FSTPQ   (F9, F9), 32(R19)
@@ -2552,25 +2548,24 @@ half99:
 	TBZ     $1, R6, copied97
 rest96:
 	CBZ     R8, done98
-	ADD     R5<<7, R1, R22
-	ADD     $0, R7, R2
-	MOVD    R2, R23
+	ADD     $0, R7, R24
 	TBZ     $6, R8, skip100
-	VLD1.P  64(R22), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
+	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
 skip100:
 	TBZ     $5, R8, skip101
-	VLD1.P  32(R22), [V9.B16, V10.B16]
-	VST1.P  [V9.B16, V10.B16], 32(R23)
+	VLD1.P  32(R2), [V9.B16, V10.B16]
+	VST1.P  [V9.B16, V10.B16], 32(R24)
 skip101:
 	TBZ     $4, R8, skip102
-	VLD1.P  16(R22), [V9.B16]
-	VST1.P  [V9.B16], 16(R23)
+	VLD1.P  16(R2), [V9.B16]
+	VST1.P  [V9.B16], 16(R24)
 skip102:
 	TBZ     $3, R8, skip103
-	FMOVD.P 8(R22), F9
-	FMOVD.P F9, 8(R23)
+	FMOVD.P 8(R2), F9
+	FMOVD.P F9, 8(R24)
 skip103:
+	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
 	BLS     short104
@@ -2810,14 +2805,12 @@ done98:
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
 	FMOVD.P F9, 8(R0)
-	MOVD    stride+16(FP), R22
 	ADD     R22<<3, R1
-	MOVD    wStride+72(FP), R22
-	ADD     R22<<3, R3
-	MOVD    words+56(FP), R22
-	ADD     R22<<3, R10
-	MOVD    words+56(FP), R22
-	ADD     R22<<3, R12
+	ADD     R23<<3, R3
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R10
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R12
 	SUB     $1, R9
 	CBNZ    R9, row93
 last94:
@@ -2846,16 +2839,19 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   96(R19), F4
 	FMOVQ   128(R19), F5
 	FMOVQ   160(R19), F6
+	MOVD    stride+24(FP), R21
+	MOVD    wStride+80(FP), R22
+	MOVD    dstStride+8(FP), R23
 	CBZ     R10, last107
 row106:
-	ADD     $0, R20, R21
-	VLD1R   (R21), [V7.D2]
-	ADD     $24, R20, R21
-	VLD1R   (R21), [V8.D2]
-	ADD     $16, R20, R21
-	VLD1R   (R21), [V9.D2]
-	ADD     $40, R20, R21
-	VLD1R   (R21), [V10.D2]
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R20, R24
+	VLD1R   (R24), [V8.D2]
+	ADD     $16, R20, R24
+	VLD1R   (R24), [V9.D2]
+	ADD     $40, R20, R24
+	VLD1R   (R24), [V10.D2]
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R0, R1
@@ -3110,25 +3106,24 @@ half112:
 	TBZ     $1, R7, copied110
 rest109:
 	CBZ     R9, done111
-	ADD     R6<<7, R2, R21
-	ADD     $0, R8, R3
-	MOVD    R3, R22
+	ADD     $0, R8, R24
 	TBZ     $6, R9, skip113
-	VLD1.P  64(R21), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R22)
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 skip113:
 	TBZ     $5, R9, skip114
-	VLD1.P  32(R21), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R22)
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
 skip114:
 	TBZ     $4, R9, skip115
-	VLD1.P  16(R21), [V11.B16]
-	VST1.P  [V11.B16], 16(R22)
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
 skip115:
 	TBZ     $3, R9, skip116
-	FMOVD.P 8(R21), F11
-	FMOVD.P F11, 8(R22)
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R24)
 skip116:
+	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
@@ -3260,36 +3255,33 @@ half118:
 	TBNZ    $0, R7, half118
 	SUB     $64, R15
 copied110:
-	ADD     R6<<7, R0, R22
-	MOVD    R8, R21
+	MOVD    R8, R24
+	ADD     R6<<7, R0, R25
 	TBZ     $6, R9, skip119
-	VLD1.P  64(R21), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R22)
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
 skip119:
 	TBZ     $5, R9, skip120
-	VLD1.P  32(R21), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R22)
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
 skip120:
 	TBZ     $4, R9, skip121
-	VLD1.P  16(R21), [V11.B16]
-	VST1.P  [V11.B16], 16(R22)
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
 skip121:
 	TBZ     $3, R9, skip122
-	FMOVD.P 8(R21), F11
-	FMOVD.P F11, 8(R22)
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
 skip122:
 done111:
 	ADD     $48, R20
-	MOVD    stride+24(FP), R21
 	ADD     R21<<3, R2
-	MOVD    wStride+80(FP), R21
-	ADD     R21<<3, R4
-	MOVD    dstStride+8(FP), R21
-	ADD     R21<<3, R0
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R11
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R13
+	ADD     R22<<3, R4
+	ADD     R23<<3, R0
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R11
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
 	SUB     $1, R10
 	CBNZ    R10, row106
 last107:
@@ -3319,16 +3311,17 @@ TEXT ·sideGradAdd64NEON(SB), NOSPLIT, $512-120
 	FMOVQ   96(R21), F4
 	FMOVQ   128(R21), F5
 	FMOVQ   160(R21), F6
+	MOVD    stride+24(FP), R23
 	CBZ     R12, last124
 row123:
-	ADD     $0, R22, R23
-	VLD1R   (R23), [V7.D2]
-	ADD     $24, R22, R23
-	VLD1R   (R23), [V8.D2]
-	ADD     $16, R22, R23
-	VLD1R   (R23), [V9.D2]
-	ADD     $40, R22, R23
-	VLD1R   (R23), [V10.D2]
+	ADD     $0, R22, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R22, R24
+	VLD1R   (R24), [V8.D2]
+	ADD     $16, R22, R24
+	VLD1R   (R24), [V9.D2]
+	ADD     $40, R22, R24
+	VLD1R   (R24), [V10.D2]
 	MOVD    R4, R5
 	MOVD    R6, R7
 	MOVD    R0, R1
@@ -3594,45 +3587,43 @@ half129:
 	TBZ     $1, R9, copied127
 rest126:
 	CBZ     R11, done128
-	ADD     R8<<7, R4, R23
-	ADD     $0, R10, R5
-	MOVD    R5, R24
+	ADD     $0, R10, R24
 	TBZ     $6, R11, skip130
-	VLD1.P  64(R23), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 skip130:
 	TBZ     $5, R11, skip131
-	VLD1.P  32(R23), [V11.B16, V12.B16]
+	VLD1.P  32(R5), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
 skip131:
 	TBZ     $4, R11, skip132
-	VLD1.P  16(R23), [V11.B16]
+	VLD1.P  16(R5), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
 skip132:
 	TBZ     $3, R11, skip133
-	FMOVD.P 8(R23), F11
+	FMOVD.P 8(R5), F11
 	FMOVD.P F11, 8(R24)
 skip133:
+	ADD     $0, R10, R5
 	MOVD    R10, R1
-	ADD     R8<<7, R2, R23
-	ADD     $128, R10, R3
-	MOVD    R3, R24
+	ADD     $128, R10, R24
 	TBZ     $6, R11, skip134
-	VLD1.P  64(R23), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 skip134:
 	TBZ     $5, R11, skip135
-	VLD1.P  32(R23), [V11.B16, V12.B16]
+	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
 skip135:
 	TBZ     $4, R11, skip136
-	VLD1.P  16(R23), [V11.B16]
+	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
 skip136:
 	TBZ     $3, R11, skip137
-	FMOVD.P 8(R23), F11
+	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
 skip137:
+	ADD     $128, R10, R3
 	MOVD    $-2, R9
 	CMP     $64, R11
 	BLS     short138
@@ -3768,38 +3759,37 @@ half139:
 	TBNZ    $0, R9, half139
 	SUB     $64, R20
 copied127:
-	ADD     R8<<7, R0, R24
-	MOVD    R10, R23
+	MOVD    R10, R24
+	ADD     R8<<7, R0, R25
 	TBZ     $6, R11, skip140
-	VLD1.P  64(R23), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
 skip140:
 	TBZ     $5, R11, skip141
-	VLD1.P  32(R23), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
 skip141:
 	TBZ     $4, R11, skip142
-	VLD1.P  16(R23), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
 skip142:
 	TBZ     $3, R11, skip143
-	FMOVD.P 8(R23), F11
-	FMOVD.P F11, 8(R24)
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
 skip143:
 done128:
 	ADD     $48, R22
-	MOVD    stride+24(FP), R23
 	ADD     R23<<3, R4
-	MOVD    wStride+80(FP), R23
-	ADD     R23<<3, R6
-	MOVD    dstStride+8(FP), R23
-	ADD     R23<<3, R0
-	MOVD    addStride+112(FP), R23
-	ADD     R23<<3, R2
-	MOVD    words+64(FP), R23
-	ADD     R23<<3, R13
-	MOVD    words+64(FP), R23
-	ADD     R23<<3, R15
+	MOVD    wStride+80(FP), R24
+	ADD     R24<<3, R6
+	MOVD    dstStride+8(FP), R24
+	ADD     R24<<3, R0
+	MOVD    addStride+112(FP), R24
+	ADD     R24<<3, R2
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R15
 	SUB     $1, R12
 	CBNZ    R12, row123
 last124:
