@@ -3,9 +3,11 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/crew"
 )
 
 // Options are the settings of an Accumulator.
@@ -14,12 +16,20 @@ type Options struct {
 	// a score above 0.
 	Rule Rule
 
-	// Propensities has the propensity of every class, in (0, 1], for the
+	// Sparse says that the scores come from a sparse matrix, where a class that
+	// the matrix does not list has score -Inf: it is no candidate in one_error, in
+	// the metrics at K and in predictions, as by Rule.Listed. A row may then have
+	// fewer candidates than K; precision_at_K is over K all the same. In the
+	// ranking metrics and in the areas -Inf is a score like others either way.
+	Sparse bool
+
+	// Propensities has the propensity of every class, in [2^-32, 1], for the
 	// metrics psp_at_K and psndcg_at_K; see Propensities.
 	Propensities []float64
 
 	// Workers is the number of goroutines; 0: as many as GOMAXPROCS. Results
-	// do not depend on it.
+	// do not depend on it. After a batch they stay awake for up to 50 µs, in case
+	// another follows.
 	Workers int
 }
 
@@ -31,15 +41,25 @@ type Options struct {
 // Memory is constant, except for the metrics of which NeedsScores reports
 // true: for these every score that takes part is kept.
 //
-// Its methods are not for concurrent use; Add works in parallel itself.
+// It is for one goroutine at a time; Add works in parallel itself. A second one
+// that comes meanwhile gets an error, in Rows a panic, and changes nothing.
 type Accumulator[T zlpr.Float] struct {
+	turn crew.Turn
+	state[T]
+	split    *split
+	batch    Batch[T]      // of the call of Add that is under way
+	counters []*counter[T] // of the workers
+}
+
+// state is what MarshalBinary keeps of an Accumulator.
+type state[T zlpr.Float] struct {
+	made    bool // by NewAccumulator
 	classes int
 	options Options
 	metrics []metric
 	kinds   needs
 	inverse []float64 // of the propensities
 	total   part[T]
-	idle    []*counter[T] // workers of earlier calls of Add
 }
 
 // needs says what the metrics need of a row.
@@ -53,8 +73,9 @@ type needs struct {
 
 // part is what one worker, or all of them, gathered.
 type part[T zlpr.Float] struct {
-	tally  tally
-	scores scores[T]
+	tally   tally
+	weighed *weighed // of rows with weights; nil before the first
+	scores  scores[T]
 }
 
 // A Result is the value of a metric.
@@ -69,28 +90,45 @@ type Result struct {
 
 // NewAccumulator returns an Accumulator for scores of that number of classes
 // and the metrics of these names.
+//
+// The error names the first metric that is none, propensities that are missing
+// or out of range, or a Rule that does not fit.
 func NewAccumulator[T zlpr.Float](classes int, names []string, options Options) (*Accumulator[T], error) {
-	if classes < 0 {
-		return nil, fmt.Errorf("metrics: %d classes", classes)
-	}
-	if err := options.Rule.check(classes); err != nil {
+	s, err := newState[T](classes, names, options)
+	if err != nil {
 		return nil, err
 	}
-	a := &Accumulator[T]{classes: classes, options: options}
+	return &Accumulator[T]{state: s}, nil
+}
+
+// mostClasses is the largest number of classes.
+const mostClasses = math.MaxInt32
+
+func newState[T zlpr.Float](classes int, names []string, options Options) (s state[T], err error) {
+	if classes < 0 || classes > mostClasses {
+		return s, fmt.Errorf("metrics: %d classes, not in 0..%d", classes, mostClasses)
+	}
+	if options.Sparse {
+		options.Rule = options.Rule.Listed()
+	}
+	if err := options.Rule.check(classes); err != nil {
+		return s, err
+	}
+	s = state[T]{made: true, classes: classes, options: options}
 	for _, name := range names {
 		m, err := parse(name)
 		if err != nil {
-			return nil, err
+			return s, err
 		}
-		if m.weighs() && a.inverse == nil {
-			if a.inverse, err = inverses(options.Propensities, classes); err != nil {
-				return nil, fmt.Errorf("metrics: %s: %w", name, err)
+		if m.weighs() && s.inverse == nil {
+			if s.inverse, err = inverses(options.Propensities, classes); err != nil {
+				return s, fmt.Errorf("metrics: %s: %w", name, err)
 			}
 		}
-		a.metrics = append(a.metrics, a.kinds.include(m))
+		s.metrics = append(s.metrics, s.kinds.include(m))
 	}
-	a.total = a.newPart()
-	return a, nil
+	s.total = s.newPart()
+	return s, nil
 }
 
 // include notes what m needs and returns m with its slot.
@@ -118,75 +156,153 @@ func (n *needs) include(m metric) metric {
 	return m
 }
 
-func (a *Accumulator[T]) newPart() part[T] {
-	p := part[T]{tally: newTally(a.kinds.slots, a.classes, a.kinds.byClass)}
-	if a.kinds.keep {
-		p.scores = newScores[T](a.classes, a.kinds.keepByClass)
+func (s *state[T]) newPart() part[T] {
+	p := part[T]{tally: newTally(s.kinds.slots, s.classes, s.kinds.byClass)}
+	if s.kinds.keep {
+		p.scores = newScores[T](s.classes, s.kinds.keepByClass)
 	}
 	return p
 }
 
-// take adds o to p and makes it empty.
-func (p *part[T]) take(o *part[T]) {
-	p.tally.merge(&o.tally)
-	o.tally.clear()
-	p.scores.take(o.scores)
+func (s *state[T]) newWeighed() *weighed {
+	return newWeighed(s.kinds.slots, s.classes, s.kinds.byClass)
 }
 
-// merge adds o to p.
-func (p *part[T]) merge(o *part[T]) {
-	p.tally.merge(&o.tally)
-	p.scores.merge(o.scores)
+// rowsCounted is the number of rows that count.
+func (p *part[T]) rowsCounted() uint64 {
+	n := p.tally.Rows
+	if p.weighed != nil {
+		n += p.weighed.Rows
+	}
+	return n
 }
 
-// Add takes in the rows of b. The error is a *zlpr.DataError where an element
-// is at fault: a NaN score that takes part, a label that is no label. After an
-// error the Accumulator is as it was before.
-func (a *Accumulator[T]) Add(b *Batch[T]) error {
-	if err := b.check(a.classes, true); err != nil {
-		return err
+var (
+	errMade = errors.New("metrics: the Accumulator was not made by NewAccumulator")
+	errUsed = errors.New("metrics: Accumulator used by two goroutines")
+)
+
+// enter takes the turn, and reports why it cannot.
+func (a *Accumulator[T]) enter() error {
+	if a == nil {
+		return errMade
 	}
-	rows := b.rows()
-	size := chunkRows(a.classes, rows)
-	var counters []*counter[T]
-	err := split(rows, size, numWorkers(a.options.Workers), func() func(r0, r1 int) error {
-		var c *counter[T]
-		if i := len(counters); i < len(a.idle) && a.idle[i].maxRows >= size {
-			c = a.idle[i]
-		} else {
-			c = newCounter(a, size)
-		}
-		c.begin(b)
-		counters = append(counters, c)
-		return c.count
-	})
-	if err != nil {
-		a.idle = nil // they have counted
-		return err
+	if !a.turn.Take() {
+		return errUsed
 	}
-	for _, c := range counters {
-		c.finish()
-		a.total.take(&c.part)
-		c.batch = nil
-	}
-	if len(counters) >= len(a.idle) {
-		a.idle = counters
+	if !a.made {
+		a.turn.Give()
+		return errMade
 	}
 	return nil
 }
 
-// Merge adds the rows that o has seen. Both have the same number of classes
-// and the same metrics in the same order; equal options are the caller's duty.
+// Add takes in the rows of b. The error is a *zlpr.DataError where an element
+// is at fault: a NaN score that takes part, a label that is no label, a row
+// weight that is negative or not finite. After an error the Accumulator is as it
+// was before. So it is after a panic of the labels' or the mask's ReadRows, which
+// is raised here, whichever goroutine it came from.
+//
+// Once batches of that size were added, Add allocates nothing, except for
+// metrics that keep scores.
+func (a *Accumulator[T]) Add(b *Batch[T]) error {
+	if err := a.enter(); err != nil {
+		return err
+	}
+	counted := false
+	defer func() {
+		if !counted {
+			a.counters = nil // they may have counted a part
+		}
+		a.batch = Batch[T]{}
+		a.turn.Give()
+	}()
+	var err error
+	if a.batch, err = checked(b, a.classes, true); err != nil {
+		counted = true // nothing
+		return err
+	}
+	rows := usedRows(a.batch.Scores)
+	size := chunkRows(a.classes, rows)
+	workers := workersFor(a.options.Workers, rows, size)
+	if len(a.counters) > 0 && a.counters[0].maxRows < size {
+		a.counters = nil
+	}
+	for len(a.counters) < workers {
+		a.counters = append(a.counters, newCounter(&a.state, size))
+	}
+	used := a.counters[:workers]
+	weights := windowOf(a.batch.RowWeights)
+	for _, c := range used {
+		c.begin(&a.batch, weights)
+	}
+	if a.split == nil {
+		a.split = newSplit(func(worker, r0, r1 int) error { return a.counters[worker].count(r0, r1) })
+	}
+	if err := a.split.run(rows, size, workers); err != nil {
+		return err
+	}
+	for _, c := range used {
+		c.finish()
+		a.take(&c.part)
+	}
+	counted = true
+	return nil
+}
+
+// take adds p to the total and makes it empty.
+func (s *state[T]) take(p *part[T]) {
+	s.total.tally.merge(&p.tally)
+	p.tally.clear()
+	if p.weighed != nil && p.weighed.Rows > 0 {
+		s.mergeWeighed(p.weighed)
+		p.weighed.clear()
+	}
+	s.total.scores.take(p.scores)
+}
+
+func (s *state[T]) mergeWeighed(w *weighed) {
+	if s.total.weighed == nil {
+		s.total.weighed = s.newWeighed()
+	}
+	s.total.weighed.merge(w)
+}
+
+// Merge adds the rows that o has seen, which stays as it is. Both have the same
+// number of classes and the same metrics in the same order; equal options are
+// the caller's duty.
 func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
+	if err := a.enter(); err != nil {
+		return err
+	}
+	defer a.turn.Give()
+	if a != o {
+		if err := o.enter(); err != nil {
+			return err
+		}
+		defer o.turn.Give()
+	}
 	if a.classes != o.classes {
 		return fmt.Errorf("metrics: merge of %d and %d classes", a.classes, o.classes)
 	}
 	if !slices.Equal(a.metrics, o.metrics) {
 		return errors.New("metrics: merge of different metrics")
 	}
-	a.total.merge(&o.total)
+	a.total.tally.merge(&o.total.tally)
+	if o.total.weighed != nil {
+		a.mergeWeighed(o.total.weighed)
+	}
+	a.total.scores.merge(o.total.scores)
 	return nil
 }
 
-// Rows returns the number of rows that count.
-func (a *Accumulator[T]) Rows() int { return int(a.total.tally.Rows) }
+// Rows returns the number of rows that count: those of which something takes
+// part and whose weight is above 0. It panics while another goroutine uses the
+// Accumulator.
+func (a *Accumulator[T]) Rows() int {
+	if !a.turn.Take() {
+		panic("zlpr: Accumulator used by two goroutines")
+	}
+	defer a.turn.Give()
+	return int(a.total.rowsCounted())
+}

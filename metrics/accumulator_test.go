@@ -176,9 +176,8 @@ func TestAreas(t *testing.T) {
 			t.Fatal("too few")
 		}
 		var k ranker[float32]
-		var scratch []float32
-		auc1, ap1 := few.areas(&k, &scratch)
-		auc2, ap2 := many.areas(&k, &scratch)
+		auc1, ap1 := few.areas(&k)
+		auc2, ap2 := many.areas(&k)
 		if !close(auc1, auc2) || !close(ap1, ap2) {
 			t.Errorf("%v %v, repeated %v %v", auc1, ap1, auc2, ap2)
 		}

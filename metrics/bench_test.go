@@ -184,7 +184,7 @@ func naiveRanking(d *benchData) float64 {
 // computes the same.
 func TestNaive(t *testing.T) {
 	d := newBenchData(100)
-	if got := count(d.bits.bits); got != bytesSet(d.labels) {
+	if got := ones(d.bits.bits); got != bytesSet(d.labels) {
 		t.Fatal("the bits are not the bytes")
 	}
 	b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: d.rows, Cols: d.n, Stride: d.n, Data: d.scores}, Labels: d.bits}

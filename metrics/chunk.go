@@ -1,10 +1,9 @@
 package metrics
 
 import (
+	"math"
 	"math/bits"
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"strconv"
 
 	"github.com/zlpr/zlpr"
 )
@@ -24,8 +23,10 @@ type chunk[T zlpr.Float] struct {
 	positive  []uint64
 	part      []uint64 // takes part
 	predicted []uint64
+	listed    []uint64 // takes part and is listed; the same as part, but for Rule.Listed
 	full      []uint64 // of one row: all classes
 	t         []T      // the thresholds of the row
+	lowest    []T      // -Inf for every class, for Rule.Listed
 	best      selection[T]
 }
 
@@ -38,6 +39,14 @@ func newChunk[T zlpr.Float](classes int, rule Rule, labelled bool, maxRows int) 
 		predicted: make([]uint64, maxRows*w),
 		full:      make([]uint64, w),
 		t:         make([]T, classes, max(classes, 64)),
+	}
+	c.listed = c.part
+	if rule.listed {
+		c.listed = make([]uint64, maxRows*w)
+		c.lowest = make([]T, max(classes, 64))
+		for i := range c.lowest {
+			c.lowest[i] = T(math.Inf(-1))
+		}
 	}
 	for i := range c.full {
 		c.full[i] = ^uint64(0)
@@ -83,7 +92,7 @@ func (c *chunk[T]) readBits(r0, r1 int) error {
 	}
 	if c.batch.Mask != nil {
 		if err := c.batch.Mask.ReadRows(c.part[:n], r0, r1); err != nil {
-			return err
+			return ofMask(err)
 		}
 	} else {
 		for r := range c.rows {
@@ -105,6 +114,15 @@ func (c *chunk[T]) readBits(r0, r1 int) error {
 	return nil
 }
 
+// ofMask makes the error of a mask, which is read as labels are, one of a mask.
+func ofMask(err error) error {
+	e, ok := err.(*zlpr.DataError)
+	if !ok || e.Kind == zlpr.OtherData || e.Kind == zlpr.LengthRange {
+		return err
+	}
+	return &zlpr.DataError{Row: e.Row, Class: e.Class, Kind: zlpr.MaskInvalid, Reason: "mask: " + e.Reason}
+}
+
 // rowThreshold returns the threshold that row r of the chunk brings, 0 where
 // it brings none.
 func (c *chunk[T]) rowThreshold(r int) T {
@@ -117,20 +135,12 @@ func (c *chunk[T]) rowThreshold(r int) T {
 	return 0
 }
 
-// predict checks row r of the chunk and writes its predicted bits.
+// predict checks row r of the chunk and writes its predicted bits. A row of
+// weight 0 is left out.
 func (c *chunk[T]) predict(r int) error {
 	b := c.batch
 	x := b.Scores.Row(c.r0 + r)
-	part, predicted := c.row(c.part, r), c.row(c.predicted, r)
-	if b.Thresholds != nil || b.ThresholdColumn > 0 {
-		s0 := c.rowThreshold(r)
-		if s0 != s0 && count(part) > 0 {
-			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Kind: zlpr.ThresholdNotFinite, Reason: "threshold is NaN"}
-		}
-		for j := range c.t {
-			c.t[j] = s0
-		}
-	}
+	part, predicted, listed := c.row(c.part, r), c.row(c.predicted, r), c.row(c.listed, r)
 	if c.labelled {
 		for i, y := range c.row(c.positive, r) {
 			if bad := y &^ part[i]; bad != 0 {
@@ -139,19 +149,47 @@ func (c *chunk[T]) predict(r int) error {
 			}
 		}
 	}
+	if b.RowWeights != nil {
+		switch w := b.RowWeights[c.r0+r]; {
+		case !(w >= 0 && w <= math.MaxFloat64):
+			return &zlpr.DataError{Row: c.r0 + r, Class: -1, Kind: zlpr.WeightRange,
+				Reason: "row weight " + strconv.FormatFloat(w, 'g', -1, 64) + " is not finite and at least 0"}
+		case w == 0:
+			clear(part)
+			clear(listed)
+			clear(predicted)
+			clear(c.row(c.positive, r))
+			return nil
+		}
+	}
+	if b.Thresholds != nil || b.ThresholdColumn > 0 {
+		s0 := c.rowThreshold(r)
+		if s0 != s0 && ones(part) > 0 {
+			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Kind: zlpr.ThresholdNotFinite, Reason: "threshold is NaN"}
+		}
+		for j := range c.t {
+			c.t[j] = s0
+		}
+	}
 	if aboveRow(predicted, x, c.t) {
 		if j := firstNaN(x, part); j >= 0 {
 			return &zlpr.DataError{Row: c.r0 + r, Class: j, Kind: zlpr.ScoreNaN, Reason: "score is NaN"}
 		}
 	}
+	if c.rule.listed {
+		aboveRow(listed, x, c.lowest)
+		for i := range listed {
+			listed[i] &= part[i]
+		}
+	}
 	if c.rule.topOnly {
-		copy(predicted, part)
+		copy(predicted, listed)
 	} else {
 		for i := range predicted {
 			predicted[i] &= part[i]
 		}
 	}
-	if k := c.rule.k; k > 0 && count(predicted) > k {
+	if k := c.rule.k; k > 0 && ones(predicted) > k {
 		top := c.best.top(x, predicted, k)
 		clear(predicted)
 		for _, e := range top {
@@ -171,57 +209,13 @@ func firstNaN[T zlpr.Float](x []T, part []uint64) int {
 	return -1
 }
 
-// count returns the number of set bits.
-func count(words []uint64) int {
+// ones returns the number of set bits.
+func ones(words []uint64) int {
 	n := 0
 	for _, word := range words {
 		n += bits.OnesCount64(word)
 	}
 	return n
-}
-
-// numWorkers returns the number of workers that an option asks for.
-func numWorkers(n int) int {
-	if n <= 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return n
-}
-
-// split cuts rows into chunks of at most size rows and has workers take them
-// in turn; each worker has one of the functions that start returns. The error
-// is that of the lowest rows.
-func split(rows, size, workers int, start func() func(r0, r1 int) error) error {
-	chunks := (rows + size - 1) / size
-	var next, failed atomic.Int64
-	failed.Store(int64(chunks))
-	errs := make([]error, chunks)
-	work := func(f func(r0, r1 int) error) {
-		for {
-			i := next.Add(1) - 1
-			if i >= failed.Load() { // chunks is the bound while none failed
-				return
-			}
-			if errs[i] = f(int(i)*size, min(int(i+1)*size, rows)); errs[i] != nil {
-				for f := failed.Load(); i < f && !failed.CompareAndSwap(f, i); f = failed.Load() {
-				}
-			}
-		}
-	}
-	if workers = min(workers, chunks); workers <= 1 {
-		work(start())
-	} else {
-		var wg sync.WaitGroup
-		for range workers {
-			f := start()
-			wg.Go(func() { work(f) })
-		}
-		wg.Wait()
-	}
-	if i := failed.Load(); i < int64(chunks) {
-		return errs[i]
-	}
-	return nil
 }
 
 // chunkRows is the number of rows of a chunk: a multiple of 8, for the planes,

@@ -9,22 +9,24 @@ import (
 // A counter is a worker of Add: it counts what the metrics need of its rows.
 type counter[T zlpr.Float] struct {
 	part[T]
+	state *state[T]
 	*needs
 	*chunk[T]
-	inverse []float64
 	ranker  ranker[T]
 	top     topMeasurer[T]
+	one     tally // of one row, where rows have weights
 	planes  [3]planes
 	pending int // rows in planes
 	both    []uint64
 }
 
-func newCounter[T zlpr.Float](a *Accumulator[T], maxRows int) *counter[T] {
+func newCounter[T zlpr.Float](s *state[T], maxRows int) *counter[T] {
 	c := &counter[T]{
-		part:    a.newPart(),
-		needs:   &a.kinds,
-		chunk:   newChunk[T](a.classes, a.options.Rule, true, maxRows),
-		inverse: a.inverse,
+		part:  s.newPart(),
+		state: s,
+		needs: &s.kinds,
+		chunk: newChunk[T](s.classes, s.options.Rule, true, maxRows),
+		one:   newTally(s.kinds.slots, 0, false),
 	}
 	if c.byClass {
 		for i := range c.planes {
@@ -33,9 +35,21 @@ func newCounter[T zlpr.Float](a *Accumulator[T], maxRows int) *counter[T] {
 		c.both = make([]uint64, maxRows*c.w)
 	}
 	if len(c.tops) > 0 {
-		c.top = newTopMeasurer[T](a)
+		c.top = newTopMeasurer[T](s)
 	}
 	return c
+}
+
+// begin goes over to a batch with row weights of that window.
+func (c *counter[T]) begin(b *Batch[T], weights window) {
+	c.chunk.begin(b)
+	if b.RowWeights == nil {
+		return
+	}
+	if c.weighed == nil {
+		c.weighed = c.state.newWeighed()
+	}
+	c.weighed.cover(weights)
 }
 
 // count takes in rows r0 to r1-1 of the batch.
@@ -43,30 +57,19 @@ func (c *counter[T]) count(r0, r1 int) error {
 	if err := c.read(r0, r1); err != nil {
 		return err
 	}
+	weights := c.batch.RowWeights
 	for r := range c.rows {
-		elements := uint64(count(c.row(c.chunk.part, r)))
+		elements := uint64(ones(c.row(c.chunk.part, r)))
 		if elements == 0 {
 			continue
 		}
-		c.tally.Elements += elements
-		c.tally.Rows++
-		if c.thresholded {
-			c.countPredicted(r)
-		}
-		x := c.batch.Scores.Row(c.r0 + r)
-		positive, part := c.row(c.positive, r), c.row(c.chunk.part, r)
-		if c.ranking {
-			c.ranker.gather(x, positive, part)
-			precision, coverage, loss := c.ranker.rankMeasures()
-			c.tally.Precision.add(precision)
-			c.tally.Coverage.add(fixed{Int: coverage})
-			c.tally.Loss.add(loss)
-		}
-		if len(c.tops) > 0 {
-			c.top.measure(x, positive, part, &c.tally)
+		if weights == nil {
+			c.countRow(r, elements, &c.tally)
+		} else {
+			c.weigh(r, elements, weights[c.r0+r])
 		}
 	}
-	if c.byClass {
+	if c.byClass && weights == nil {
 		c.countClasses()
 	}
 	if c.keep {
@@ -75,9 +78,50 @@ func (c *counter[T]) count(r0, r1 int) error {
 	return nil
 }
 
+// countRow adds row r, in which so many elements take part, to t, but for the
+// counts by class.
+func (c *counter[T]) countRow(r int, elements uint64, t *tally) {
+	t.Elements += elements
+	t.Rows++
+	if c.thresholded {
+		c.countPredicted(r, t)
+	}
+	x := c.batch.Scores.Row(c.r0 + r)
+	positive := c.row(c.positive, r)
+	if c.ranking {
+		c.ranker.gather(x, positive, c.row(c.chunk.part, r))
+		precision, coverage, loss := c.ranker.rankMeasures()
+		t.Precision.add(precision)
+		t.Coverage.add(fixed{Int: coverage})
+		t.Loss.add(loss)
+	}
+	if len(c.tops) > 0 {
+		c.top.measure(x, positive, c.row(c.listed, r), t)
+	}
+}
+
+// weigh adds row r times its weight.
+func (c *counter[T]) weigh(r int, elements uint64, weight float64) {
+	c.one.clear()
+	c.countRow(r, elements, &c.one)
+	m, e := parts(weight)
+	c.weighed.Rows++
+	c.weighed.add(m, e, &c.one)
+	if !c.byClass {
+		return
+	}
+	positive, predicted := c.row(c.positive, r), c.row(c.predicted, r)
+	both := c.row(c.both, r)
+	for i, p := range predicted {
+		both[i] = p & positive[i]
+	}
+	for kind, row := range [3][]uint64{positive, predicted, both} {
+		c.weighed.addClasses(kind, m, e, row)
+	}
+}
+
 // countPredicted compares the predicted classes of row r with the positives.
-func (c *counter[T]) countPredicted(r int) {
-	t := &c.tally
+func (c *counter[T]) countPredicted(r int, t *tally) {
 	var positive, predicted, both, wrong uint64
 	y := c.row(c.positive, r)
 	for i, p := range c.row(c.predicted, r) {

@@ -3,13 +3,17 @@ package metrics
 import "github.com/zlpr/zlpr"
 
 // Predict returns the classes that the rule predicts for the rows of b, of
-// which the labels are not looked at. An element that is left out is not
+// which labels and weights are not looked at. An element that is left out is not
 // predicted. Workers is the number of goroutines, 0: as many as GOMAXPROCS.
 //
 // A NaN score that takes part is a *zlpr.DataError.
 func Predict[T zlpr.Float](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels, error) {
+	if b == nil {
+		return nil, errNoBatch
+	}
 	rows, classes := b.Scores.Rows, b.Scores.Cols
-	if err := b.check(classes, false); err != nil {
+	c, err := checked(b, classes, false)
+	if err != nil {
 		return nil, err
 	}
 	if err := rule.check(classes); err != nil {
@@ -17,18 +21,22 @@ func Predict[T zlpr.Float](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels
 	}
 	w := (classes + 63) / 64
 	predicted := &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*w), Stride: w}
-	size := chunkRows(classes, rows)
-	err := split(b.rows(), size, numWorkers(workers), func() func(r0, r1 int) error {
-		c := newChunk[T](classes, rule, false, size)
-		c.begin(b)
-		return func(r0, r1 int) error {
-			if err := c.read(r0, r1); err != nil {
-				return err
-			}
-			copy(predicted.Words[r0*w:r1*w], c.predicted)
-			return nil
+	n := usedRows(c.Scores)
+	size := chunkRows(classes, n)
+	workers = workersFor(workers, n, size)
+	chunks := make([]*chunk[T], workers)
+	for i := range chunks {
+		chunks[i] = newChunk[T](classes, rule, false, size)
+		chunks[i].begin(&c)
+	}
+	err = newSplit(func(worker, r0, r1 int) error {
+		c := chunks[worker]
+		if err := c.read(r0, r1); err != nil {
+			return err
 		}
-	})
+		copy(predicted.Words[r0*w:r1*w], c.predicted)
+		return nil
+	}).run(n, size, workers)
 	if err != nil {
 		return nil, err
 	}

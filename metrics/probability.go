@@ -37,38 +37,48 @@ const (
 // below 3 ULP of T, the difference s - s0 being rounded to float64 before; that
 // of Softmax is the one of zlpr.Softmax.
 func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, workers int) error {
-	s := b.Scores
-	if err := b.check(s.Cols, false); err != nil {
+	if b == nil {
+		return errNoBatch
+	}
+	from, err := checked(b, b.Scores.Cols, false)
+	if err != nil {
 		return err
 	}
-	if err := (&Batch[T]{Scores: dst}).check(s.Cols, false); err != nil || dst.Rows != s.Rows {
+	s := from.Scores
+	to, err := checked(&Batch[T]{Scores: dst}, s.Cols, false)
+	if err != nil || dst.Rows != s.Rows {
 		return errors.New("metrics: the probabilities have not the shape of the scores")
 	}
+	dst = to.Scores
 	if link > DoubleSigmoid {
 		return errors.New("metrics: unknown link")
 	}
-	size := chunkRows(s.Cols, s.Rows)
-	return split(b.rows(), size, numWorkers(workers), func() func(r0, r1 int) error {
-		c := newChunk[T](s.Cols, Rule{}, false, size)
-		c.batch = b
-		kept := make([]T, s.Cols)
-		return func(r0, r1 int) error {
-			if err := c.readBits(r0, r1); err != nil {
-				return err
-			}
-			for r := range c.rows {
-				x, to := s.Row(r0+r), dst.Row(r0+r)
-				s0 := c.rowThreshold(r)
-				part := c.row(c.part, r)
-				if link == Softmax {
-					softmaxOf(to, x, kept, part)
-				} else {
-					sigmoids(to, x, s0, link, part)
-				}
-			}
-			return nil
+	n := usedRows(s)
+	size := chunkRows(s.Cols, n)
+	workers = workersFor(workers, n, size)
+	chunks, rooms := make([]*chunk[T], workers), make([][]T, workers)
+	for i := range chunks {
+		chunks[i] = newChunk[T](s.Cols, Rule{}, false, size)
+		chunks[i].batch = &from
+		rooms[i] = make([]T, s.Cols)
+	}
+	return newSplit(func(worker, r0, r1 int) error {
+		c := chunks[worker]
+		if err := c.readBits(r0, r1); err != nil {
+			return err
 		}
-	})
+		for r := range c.rows {
+			x, to := s.Row(r0+r), dst.Row(r0+r)
+			s0 := c.rowThreshold(r)
+			part := c.row(c.part, r)
+			if link == Softmax {
+				softmaxOf(to, x, rooms[worker], part)
+			} else {
+				sigmoids(to, x, s0, link, part)
+			}
+		}
+		return nil
+	}).run(n, size, workers)
 }
 
 // softmaxOf is the softmax over the classes that take part.

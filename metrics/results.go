@@ -3,6 +3,7 @@ package metrics
 import (
 	"errors"
 	"math"
+	"math/big"
 )
 
 var nan = math.NaN()
@@ -11,53 +12,92 @@ var nan = math.NaN()
 // NewAccumulator had their names. It is an error if no row counts. More
 // batches may be added afterwards.
 func (a *Accumulator[T]) Results() ([]Result, error) {
-	if a.total.tally.Rows == 0 {
-		return nil, errors.New("metrics: no row counts")
+	if err := a.enter(); err != nil {
+		return nil, err
 	}
-	areas := a.areas()
+	defer a.turn.Give()
+	if a.total.rowsCounted() == 0 {
+		return nil, errNoRows
+	}
+	var t totals = &a.total.tally
+	if a.total.weighed != nil {
+		t = a.total.weighed.with(&a.total.tally)
+	}
+	areas, err := a.areas()
+	if err != nil {
+		return nil, err
+	}
 	results := make([]Result, len(a.metrics))
 	for i, m := range a.metrics {
 		results[i].Name = m.name
 		if m.keepsScores() {
 			results[i].Value = areas[m.average][m.kind-auc]
 		} else {
-			results[i].Value = a.total.tally.result(m)
+			results[i].Value = result(t, m)
 		}
 	}
 	return results, nil
 }
 
+var errNoRows = errors.New("metrics: no row counts")
+
+// totals are the sums over all rows.
+type totals interface {
+	// over is number a over number b, NaN where that is 0.
+	over(a, b int) float64
+	// all is the measure of the counts of all elements.
+	all(m metric) fixed
+	// classMean is the mean of a measure over the classes, weighted by their
+	// positives where that is asked for; 0 where these weights are all 0.
+	classMean(m metric) float64
+}
+
 // result is the value of a metric that needs no scores.
-func (t *tally) result(m metric) float64 {
+func result(t totals, m metric) float64 {
 	switch m.kind {
 	case subsetAccuracy:
-		return fixed{Int: t.Exact}.over(t.Rows)
+		return t.over(numExact, numRows)
 	case hammingLoss:
-		return fixed{Int: t.Positive + t.Predicted - 2*t.TruePositive}.over(t.Elements)
+		return t.over(numWrong, numElements)
 	case lrap:
-		return t.Precision.over(t.Rows)
+		return t.over(numPrecision, numRows)
 	case coverageError:
-		return t.Coverage.over(t.Rows)
+		return t.over(numCoverage, numRows)
 	case rankingLoss:
-		return t.Loss.over(t.Rows)
+		return t.over(numLoss, numRows)
 	case oneError:
-		return fixed{Int: t.OneErrors}.over(t.PositiveRows)
+		return t.over(numOneErrors, numPositiveRows)
 	case precisionAt, recallAt, ndcgAt:
-		return t.Sums[m.slot].over(t.Rows)
+		return t.over(numSlots+m.slot, numRows)
 	case pspAt, psndcgAt:
-		return quotient(t.Sums[m.slot], t.Sums[m.slot+1])
+		return t.over(numSlots+m.slot, numSlots+m.slot+1)
 	}
 	switch m.average {
 	case samples:
-		return t.Sums[m.slot].over(t.Rows)
+		return t.over(numSlots+m.slot, numRows)
 	case Micro:
-		return m.of(t.Positive, t.Predicted, t.TruePositive).over(1)
+		return t.all(m).over(1)
 	}
 	return t.classMean(m)
 }
 
-// classMean is the mean of a measure over the classes, weighted by their
-// positives where that is asked for; 0 where these weights are all 0.
+func (t *tally) over(a, b int) float64 {
+	var x, y fixed
+	i := 0
+	t.each(func(v fixed) {
+		if i == a {
+			x = v
+		}
+		if i == b {
+			y = v
+		}
+		i++
+	})
+	return quotient(x, y)
+}
+
+func (t *tally) all(m metric) fixed { return m.of(t.Positive, t.Predicted, t.TruePositive) }
+
 func (t *tally) classMean(m metric) float64 {
 	var sum fixed
 	var weights uint64
@@ -75,41 +115,65 @@ func (t *tally) classMean(m metric) float64 {
 	return sum.over(weights)
 }
 
+func (w *weighed) over(a, b int) float64 { return quotientBig(w.number(a), w.number(b)) }
+
+func (w *weighed) all(m metric) fixed {
+	return m.ofWide(w.Sums.at(numPositive), w.Sums.at(numPredicted), w.Sums.at(numTruePositive))
+}
+
+func (w *weighed) classMean(m metric) float64 {
+	classes := w.ByClass.n / 3
+	var mean fixed
+	sum, weights := make([]uint64, w.ByClass.Words+3), make([]uint64, w.ByClass.Words+1)
+	for j := range classes {
+		positive := w.ByClass.at(3*j + classPositive)
+		v := m.ofWide(positive, w.ByClass.at(3*j+classPredicted), w.ByClass.at(3*j+classTrue))
+		if m.average != weighted {
+			mean.add(v)
+			continue
+		}
+		addWide(weights, positive)
+		addMul(sum, positive, []uint64{v.Frac, v.Int})
+	}
+	switch {
+	case m.average != weighted:
+		return mean.over(uint64(classes))
+	case isZero(weights):
+		return 0
+	}
+	return quotientBig(toBig(sum), new(big.Int).Lsh(toBig(weights), 64))
+}
+
 // areas returns the area under the ROC curve and the average precision, micro
 // and macro, those that are asked for.
-func (a *Accumulator[T]) areas() (areas [2][2]float64) {
+func (a *Accumulator[T]) areas() (areas [2][2]float64, err error) {
 	s := &a.total.scores
-	var k ranker[T]
-	var scratch []T
 	for _, m := range a.metrics {
 		if m.keepsScores() && m.average == Micro {
-			areas[Micro][0], areas[Micro][1] = s.all().areas(&k, &scratch)
+			var k ranker[T]
+			all := s.all()
+			areas[Micro][0], areas[Micro][1] = all.areas(&k)
 			break
 		}
 	}
 	if !a.kinds.keepByClass {
-		return areas
+		return areas, nil
+	}
+	values, err := s.areasOfClasses(numWorkers(a.options.Workers))
+	if err != nil {
+		return areas, err
 	}
 	// The mean over the classes that have both labels. The classes' values are
 	// added in fixed point, so their order does not matter.
-	values := make([][2]float64, len(s.Lists))
-	_ = split(len(s.Lists), 1, numWorkers(a.options.Workers), func() func(j, _ int) error {
-		var k ranker[T]
-		var scratch []T
-		return func(j, _ int) error {
-			values[j][0], values[j][1] = s.Lists[j].areas(&k, &scratch)
-			return nil
-		}
-	})
 	var sums [2]fixed
 	var classes uint64
 	for j, l := range s.Lists {
-		if len(l.Pos) > 0 && len(l.Neg) > 0 {
+		if l.hasBoth() {
 			classes++
 			sums[0].add(toFixed(values[j][0]))
 			sums[1].add(toFixed(values[j][1]))
 		}
 	}
 	areas[Macro] = [2]float64{sums[0].over(classes), sums[1].over(classes)}
-	return areas
+	return areas, nil
 }

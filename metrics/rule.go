@@ -15,6 +15,7 @@ type Rule struct {
 	each      []float64
 	k         int  // at most k; 0: any number
 	topOnly   bool // exactly k, whatever their scores
+	listed    bool // but never one of score -Inf
 }
 
 // Above predicts the classes whose score is above s0.
@@ -25,7 +26,8 @@ func AboveEach(s0 []float64) Rule { return Rule{each: s0} }
 
 // Top predicts the k classes with the highest scores, the rule of the softmax
 // (k = 1) and of the subset softmax. Of equal scores the one of the lowest
-// index counts as higher. A row with fewer classes has all of them predicted.
+// index counts as higher. A row with fewer classes has all of them predicted,
+// those of score -Inf too; see Listed.
 func Top(k int) Rule { return Rule{k: k, topOnly: true} }
 
 // AtMost keeps of the classes that r predicts the k with the highest scores:
@@ -34,6 +36,14 @@ func (r Rule) AtMost(k int) Rule {
 	if r.k == 0 || k < r.k {
 		r.k = k
 	}
+	return r
+}
+
+// Listed is r for scores that come from a sparse matrix, where a class that the
+// matrix does not list has score -Inf: it is never predicted. Without Listed
+// -Inf is a score like others, and Top(k) may predict it.
+func (r Rule) Listed() Rule {
+	r.listed = true
 	return r
 }
 
@@ -72,72 +82,4 @@ func thresholds[T zlpr.Float](r Rule, t []T) {
 	for j := range t {
 		t[j] = s0
 	}
-}
-
-// A Batch is a block of rows: scores, labels and what takes part.
-type Batch[T zlpr.Float] struct {
-	Scores zlpr.Matrix[T]
-
-	// Labels are the positive classes. Of zlpr.TargetLabels, a row whose
-	// target is zlpr.Ignore is left out.
-	Labels zlpr.Bits
-
-	// Mask has a 1 for every element that takes part; nil: all do. Elements
-	// left out are not looked at, in no metric; a row of which nothing is left
-	// does not count. A positive label on an element left out is an error.
-	Mask zlpr.Bits
-
-	// Thresholds has a learned threshold for every row, in place of those of
-	// the rule; nil: none.
-	Thresholds []T
-
-	// ThresholdColumn is 1 + the column of the scores that is the threshold of
-	// its row, in place of those of the rule; 0: none. That column is no
-	// class: it is left out, and its labels are 0.
-	ThresholdColumn int
-}
-
-// check reports why the batch cannot be used with that number of classes.
-func (b *Batch[T]) check(classes int, labels bool) error {
-	s := b.Scores
-	if s.Rows < 0 || s.Cols < 0 || s.Stride < s.Cols ||
-		s.Rows > 0 && s.Cols > 0 && (len(s.Data) < s.Cols || s.Stride > 0 && s.Rows-1 > (len(s.Data)-s.Cols)/s.Stride) {
-		return errors.New("metrics: scores with negative size, stride below columns or too little data")
-	}
-	if s.Cols != classes {
-		return fmt.Errorf("metrics: scores of %d classes, expected %d", s.Cols, classes)
-	}
-	if labels && b.Labels == nil {
-		return errors.New("metrics: no labels")
-	}
-	for _, x := range []struct {
-		name string
-		bits zlpr.Bits
-		use  bool
-	}{{"labels", b.Labels, labels}, {"mask", b.Mask, b.Mask != nil}} {
-		if !x.use {
-			continue
-		}
-		if r, c := x.bits.Dims(); r != s.Rows || c != s.Cols {
-			return fmt.Errorf("metrics: %s of %d × %d, scores of %d × %d", x.name, r, c, s.Rows, s.Cols)
-		}
-	}
-	if b.Thresholds != nil && len(b.Thresholds) != s.Rows {
-		return fmt.Errorf("metrics: %d thresholds for %d rows", len(b.Thresholds), s.Rows)
-	}
-	if b.ThresholdColumn < 0 || b.ThresholdColumn > classes {
-		return fmt.Errorf("metrics: threshold column %d of %d classes", b.ThresholdColumn-1, classes)
-	}
-	if b.ThresholdColumn > 0 && b.Thresholds != nil {
-		return errors.New("metrics: thresholds both in a vector and in a column")
-	}
-	return nil
-}
-
-// rows is the number of rows with classes.
-func (b *Batch[T]) rows() int {
-	if b.Scores.Cols == 0 {
-		return 0
-	}
-	return b.Scores.Rows
 }

@@ -1,6 +1,13 @@
 package metrics
 
-import "github.com/zlpr/zlpr"
+import (
+	"cmp"
+	"math"
+	"math/big"
+	"slices"
+
+	"github.com/zlpr/zlpr"
+)
 
 // scores keeps the scores that took part: those of the positives and those of
 // the negatives, by class or all together. The order within a list means
@@ -9,7 +16,18 @@ type scores[T zlpr.Float] struct {
 	Lists []list[T] // one per class, or a single one
 }
 
-type list[T zlpr.Float] struct{ Pos, Neg []T }
+// A list has scores of rows without weights and of rows with weights.
+type list[T zlpr.Float] struct {
+	Pos, Neg []T
+	Weighed  []weighedScore[T]
+}
+
+// A weighedScore is a score with the weight of its row, which is negative where
+// the label is.
+type weighedScore[T zlpr.Float] struct {
+	Score  T
+	Weight float64
+}
 
 func newScores[T zlpr.Float](classes int, byClass bool) scores[T] {
 	if !byClass {
@@ -20,6 +38,10 @@ func newScores[T zlpr.Float](classes int, byClass bool) scores[T] {
 
 // add takes in the rows of a chunk.
 func (s *scores[T]) add(c *chunk[T]) {
+	if c.batch.RowWeights != nil {
+		s.addWeighed(c)
+		return
+	}
 	m := c.batch.Scores
 	// Class by class: the chunk is in the cache, the ends of the lists need
 	// not be.
@@ -40,18 +62,45 @@ func (s *scores[T]) add(c *chunk[T]) {
 	}
 }
 
+// addWeighed does the same with weights.
+func (s *scores[T]) addWeighed(c *chunk[T]) {
+	m, weights := c.batch.Scores, c.batch.RowWeights
+	for j := range m.Cols {
+		l := &s.Lists[min(j, len(s.Lists)-1)]
+		x := l.Weighed
+		i, bit := j/64, uint64(1)<<(j%64)
+		for r := range c.rows {
+			at := r*c.w + i
+			if c.part[at]&bit == 0 {
+				continue
+			}
+			w := weights[c.r0+r]
+			if c.positive[at]&bit == 0 {
+				w = -w
+			}
+			x = append(x, weighedScore[T]{m.Data[(c.r0+r)*m.Stride+j], w})
+		}
+		l.Weighed = x
+	}
+}
+
 // merge adds the scores of o.
 func (s *scores[T]) merge(o scores[T]) {
 	for i, l := range o.Lists {
-		s.Lists[i].Pos = append(s.Lists[i].Pos, l.Pos...)
-		s.Lists[i].Neg = append(s.Lists[i].Neg, l.Neg...)
+		s.Lists[i].append(l)
 	}
+}
+
+func (l *list[T]) append(o list[T]) {
+	l.Pos = append(l.Pos, o.Pos...)
+	l.Neg = append(l.Neg, o.Neg...)
+	l.Weighed = append(l.Weighed, o.Weighed...)
 }
 
 // take adds the scores of o, which gives them away.
 func (s *scores[T]) take(o scores[T]) {
 	for i, l := range o.Lists {
-		if own := &s.Lists[i]; own.Pos == nil && own.Neg == nil {
+		if own := &s.Lists[i]; own.len() == 0 {
 			*own = l
 			o.Lists[i] = list[T]{}
 		}
@@ -65,24 +114,81 @@ func (s *scores[T]) all() list[T] {
 	if len(s.Lists) == 1 {
 		return s.Lists[0]
 	}
-	var p, n int
+	var p, n, w int
 	for _, l := range s.Lists {
 		p += len(l.Pos)
 		n += len(l.Neg)
+		w += len(l.Weighed)
 	}
-	sum := list[T]{make([]T, 0, p), make([]T, 0, n)}
+	sum := list[T]{Pos: make([]T, 0, p), Neg: make([]T, 0, n), Weighed: make([]weighedScore[T], 0, w)}
 	for _, l := range s.Lists {
-		sum.Pos = append(sum.Pos, l.Pos...)
-		sum.Neg = append(sum.Neg, l.Neg...)
+		sum.append(l)
 	}
 	return sum
 }
 
+// areasOfClasses returns the areas of every list.
+func (s *scores[T]) areasOfClasses(workers int) ([][2]float64, error) {
+	values := make([][2]float64, len(s.Lists))
+	rankers := make([]ranker[T], workers)
+	err := newSplit(func(worker, j, _ int) error {
+		values[j][0], values[j][1] = s.Lists[j].areas(&rankers[worker])
+		return nil
+	}).run(len(s.Lists), 1, workers)
+	return values, err
+}
+
+// len is the number of scores.
+func (l *list[T]) len() int { return len(l.Pos) + len(l.Neg) + len(l.Weighed) }
+
+// hasBoth reports whether there are positives and negatives.
+func (l *list[T]) hasBoth() bool {
+	pos, neg := len(l.Pos) > 0, len(l.Neg) > 0
+	for i := 0; i < len(l.Weighed) && !(pos && neg); i++ {
+		if l.Weighed[i].Weight > 0 {
+			pos = true
+		} else {
+			neg = true
+		}
+	}
+	return pos && neg
+}
+
+// window is the window of the weights.
+func (l *list[T]) window() (w window) {
+	if len(l.Pos)+len(l.Neg) > 0 {
+		w = window{0, 1}
+	}
+	for _, x := range l.Weighed {
+		w.include(math.Abs(x.Weight))
+	}
+	return w
+}
+
+// falling returns all scores with their weights, the highest first.
+func (l *list[T]) falling() []weighedScore[T] {
+	x := make([]weighedScore[T], 0, l.len())
+	for _, s := range l.Pos {
+		x = append(x, weighedScore[T]{s, 1})
+	}
+	for _, s := range l.Neg {
+		x = append(x, weighedScore[T]{s, -1})
+	}
+	x = append(x, l.Weighed...)
+	key := func(x weighedScore[T]) uint64 { return ^sortKey(x.Score) }
+	if len(x) < radixFrom {
+		slices.SortFunc(x, func(a, b weighedScore[T]) int { return cmp.Compare(key(a), key(b)) })
+		return x
+	}
+	return radixSort(x, make([]weighedScore[T], len(x)), key)
+}
+
 // curve goes down through the scores of l, which it sorts, and calls visit for
 // every distinct one with the numbers of positives and negatives at it.
-func (l list[T]) curve(scratch *[]T, visit func(score T, pos, neg uint64)) {
-	sortScores(l.Pos, scratch)
-	sortScores(l.Neg, scratch)
+func (l *list[T]) curve(visit func(score T, pos, neg uint64)) {
+	var scratch []T
+	sortScores(l.Pos, &scratch)
+	sortScores(l.Neg, &scratch)
 	p, n := len(l.Pos), len(l.Neg)
 	for p > 0 || n > 0 {
 		var s T
@@ -111,8 +217,19 @@ const fewPositives = 1 << 14
 // The area is the share of the pairs of a positive and a negative in which the
 // positive scores more, equal scores counting half; NaN without such pairs. The
 // average precision is Σ over the distinct scores, from the highest down, of
-// (growth of the recall) · (precision so far); 0 without a positive.
-func (l list[T]) areas(k *ranker[T], scratch *[]T) (auc, ap float64) {
+// (growth of the recall) · (precision so far); 0 without a positive. A score
+// counts as its weight says, a pair as the product of its weights.
+func (l *list[T]) areas(k *ranker[T]) (auc, ap float64) {
+	if len(l.Weighed) > 0 {
+		w := l.window()
+		switch wordsFor(w, l.len()) {
+		case 1:
+			return weighedAreas[T, [1]uint64](l, w.Low)
+		case 3:
+			return weighedAreas[T, [3]uint64](l, w.Low)
+		}
+		return weighedAreas[T, [34]uint64](l, w.Low)
+	}
 	p, n := uint64(len(l.Pos)), uint64(len(l.Neg))
 	var twiceLost uint64
 	var sum fixed
@@ -134,7 +251,7 @@ func (l list[T]) areas(k *ranker[T], scratch *[]T) (auc, ap float64) {
 		twiceLost -= k.ties
 	default:
 		var tp, fp uint64
-		l.curve(scratch, func(_ T, pos, neg uint64) {
+		l.curve(func(_ T, pos, neg uint64) {
 			// These positives lose to the negatives above, and tie with neg.
 			twiceLost += pos * (2*fp + neg)
 			tp += pos
@@ -146,4 +263,32 @@ func (l list[T]) areas(k *ranker[T], scratch *[]T) (auc, ap float64) {
 	}
 	pairs := 2 * p * n
 	return quotient(fixed{Int: pairs - twiceLost}, fixed{Int: pairs}), sum.over(p)
+}
+
+// weighedAreas is areas with weights, in units of 2^low.
+func weighedAreas[T zlpr.Float, C count](l *list[T], low int) (auc, ap float64) {
+	var tp, fp, twice C
+	words := len(tp)
+	twiceLost, sum := make([]uint64, 2*words+1), make([]uint64, words+3)
+	steps(l, low, func(_ T, pos, neg *C) {
+		twice = fp
+		plus(&fp, neg)
+		plus(&twice, &fp)
+		addMul(twiceLost, wordsOf(pos), wordsOf(&twice))
+		plus(&tp, pos)
+		if *pos != (*new(C)) {
+			predicted := tp
+			plus(&predicted, &fp)
+			r := ratioOf(&tp, &predicted)
+			addMul(sum, wordsOf(pos), []uint64{r.Frac, r.Int})
+		}
+	})
+	p := toBig(wordsOf(&tp))
+	if p.Sign() == 0 {
+		return nan, 0
+	}
+	pairs := new(big.Int).Mul(p, toBig(wordsOf(&fp)))
+	pairs.Lsh(pairs, 1)
+	won := new(big.Int).Sub(pairs, toBig(twiceLost))
+	return quotientBig(won, pairs), quotientBig(toBig(sum), p.Lsh(p, 64))
 }

@@ -1,5 +1,7 @@
 package metrics
 
+import "math/big"
+
 // A tally holds what the metrics need of the rows seen, except all scores. All
 // of it are sums.
 type tally struct {
@@ -23,6 +25,38 @@ const (
 	classPredicted
 	classTrue
 )
+
+// The numbers of a tally, but for those by class. That of a slot is numSlots plus
+// the slot.
+const (
+	numRows = iota
+	numPositiveRows
+	numExact
+	numElements
+	numPositive
+	numPredicted
+	numTruePositive
+	numWrong // elements
+	numOneErrors
+	numCoverage
+	numPrecision
+	numLoss
+	numSlots
+)
+
+// each visits the numbers.
+func (t *tally) each(visit func(fixed)) {
+	for _, n := range [...]uint64{t.Rows, t.PositiveRows, t.Exact, t.Elements, t.Positive, t.Predicted,
+		t.TruePositive, t.Positive + t.Predicted - 2*t.TruePositive, t.OneErrors} {
+		visit(fixed{Int: n})
+	}
+	visit(t.Coverage)
+	visit(t.Precision)
+	visit(t.Loss)
+	for _, v := range t.Sums {
+		visit(v)
+	}
+}
 
 func newTally(slots, classes int, byClass bool) tally {
 	t := tally{Sums: make([]fixed, slots)}
@@ -83,7 +117,50 @@ func (m metric) of(positive, predicted, both uint64) fixed {
 	if both == 0 {
 		return fixed{}
 	}
-	// (1+β²)·both / (β²·positive + predicted)
+	return m.betaOf(float64(positive), float64(predicted), float64(both))
+}
+
+// betaOf is (1+β²)·both / (β²·positive + predicted).
+func (m metric) betaOf(positive, predicted, both float64) fixed {
 	b := float64(m.beta * m.beta)
-	return toFixed(float64((1+b)*float64(both)) / (float64(b*float64(positive)) + float64(predicted)))
+	return toFixed(float64((1+b)*both) / (float64(b*positive) + predicted))
+}
+
+// ofWide is of for long numbers of the same length.
+func (m metric) ofWide(positive, predicted, both []uint64) fixed {
+	switch m.kind {
+	case precision:
+		return ratioWide(both, predicted)
+	case recall:
+		return ratioWide(both, positive)
+	}
+	if m.kind == fBeta && m.beta != 1 {
+		return m.betaWide(positive, predicted, both)
+	}
+	sum, double := make([]uint64, len(both)+1), make([]uint64, len(both)+1)
+	addWide(sum, positive)
+	addWide(sum, predicted)
+	copy(double, both)
+	if m.kind == jaccard {
+		subWide(sum, double)
+		return ratioWide(double, sum)
+	}
+	addWide(double, both)
+	return ratioWide(double, sum)
+}
+
+// betaWide is F-beta of long numbers, in the arithmetic of that of counts: the
+// numbers go over to float64 in units that make the largest about 1.
+func (m metric) betaWide(positive, predicted, both []uint64) fixed {
+	if isZero(both) {
+		return fixed{}
+	}
+	p, q, b := toBig(positive), toBig(predicted), toBig(both)
+	unit := -max(p.BitLen(), q.BitLen())
+	float := func(x *big.Int) float64 {
+		y := new(big.Float).SetInt(x)
+		f, _ := y.SetMantExp(y, unit).Float64()
+		return f
+	}
+	return m.betaOf(float(p), float(q), float(b))
 }

@@ -27,23 +27,25 @@ type group struct {
 	positives   uint64
 }
 
-func newTopMeasurer[T zlpr.Float](a *Accumulator[T]) topMeasurer[T] {
-	t := topMeasurer[T]{metrics: a.kinds.tops, k: min(a.kinds.k, a.classes), inverse: a.inverse}
+func newTopMeasurer[T zlpr.Float](s *state[T]) topMeasurer[T] {
+	t := topMeasurer[T]{metrics: s.kinds.tops, k: min(s.kinds.k, s.classes), inverse: s.inverse}
 	t.discounts, t.gains = discounts(t.k)
 	t.hits = make([]uint64, t.k+1)
 	return t
 }
 
-// measure adds the measures of a row, of which something takes part.
-func (t *topMeasurer[T]) measure(x []T, positive, part []uint64, sums *tally) {
-	top := t.selection.top(x, part, t.k)
-	positives := count(positive)
+// measure adds the measures of a row, of which something takes part. The
+// candidates are the classes that take part and have a score; none of them may
+// be left.
+func (t *topMeasurer[T]) measure(x []T, positive, candidates []uint64, sums *tally) {
+	top := t.selection.top(x, candidates, t.k)
+	positives := ones(positive)
 	for i, e := range top {
 		t.hits[i+1] = t.hits[i] + positive[e.class/64]>>(e.class%64)&1
 	}
 	if positives > 0 {
 		sums.PositiveRows++
-		if t.hits[1] == 0 {
+		if len(top) == 0 || t.hits[1] == 0 {
 			sums.OneErrors++
 		}
 	}
@@ -56,7 +58,7 @@ func (t *topMeasurer[T]) measure(x []T, positive, part []uint64, sums *tally) {
 		case recallAt:
 			sums.Sums[m.slot].add(ratio(t.hits[k], uint64(positives)))
 		case ndcgAt:
-			sums.Sums[m.slot].add(t.ndcg(x, top, positive, part, m.k, positives))
+			sums.Sums[m.slot].add(t.ndcg(x, top, positive, candidates, m.k, positives))
 		case pspAt, psndcgAt:
 			got, best := t.weighted(top[:k], positive, m, positives)
 			sums.Sums[m.slot].add(got)
@@ -69,12 +71,12 @@ func (t *topMeasurer[T]) measure(x []T, positive, part []uint64, sums *tally) {
 // highest places, over the same sum with the positives first; 0 without a
 // positive. Classes of one score share out their gain: each place of the
 // group has the group's mean of y.
-func (t *topMeasurer[T]) ndcg(x []T, top []ranked[T], positive, part []uint64, k, positives int) fixed {
-	if positives == 0 {
+func (t *topMeasurer[T]) ndcg(x []T, top []ranked[T], positive, candidates []uint64, k, positives int) fixed {
+	if positives == 0 || len(top) == 0 {
 		return fixed{}
 	}
 	if len(t.groups) == 0 {
-		t.group(x, top, positive, part)
+		t.group(x, top, positive, candidates)
 	}
 	k = min(k, t.k)
 	gain := 0.0
@@ -89,7 +91,7 @@ func (t *topMeasurer[T]) ndcg(x []T, top []ranked[T], positive, part []uint64, k
 }
 
 // group finds the groups of equal scores that begin within top.
-func (t *topMeasurer[T]) group(x []T, top []ranked[T], positive, part []uint64) {
+func (t *topMeasurer[T]) group(x []T, top []ranked[T], positive, candidates []uint64) {
 	for first, last := 0, 0; first < len(top); first = last {
 		for last < len(top) && top[last].score == top[first].score {
 			last++
@@ -100,7 +102,7 @@ func (t *topMeasurer[T]) group(x []T, top []ranked[T], positive, part []uint64) 
 	g := &t.groups[len(t.groups)-1]
 	g.last, g.positives = g.first, 0
 	score := top[g.first].score
-	for i, word := range part {
+	for i, word := range candidates {
 		for ; word != 0; word &= word - 1 {
 			j := bits.TrailingZeros64(word)
 			if x[i*64+j] == score {

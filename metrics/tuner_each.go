@@ -1,46 +1,28 @@
 package metrics
 
-import "math/bits"
-
-// BestEach returns thresholds, one per class, that together have the highest
-// F1 of that average, and that F1. A class without scores has threshold 0.
-//
-// For the macro average the classes are independent of each other. For the
-// micro average, F1 = 2·TP/(positives + predicted) is the largest λ for which
-//
-//	Σ over the classes of max (2·TP - λ·predicted) ≥ λ·positives
-//
-// where the maximum is over the thresholds of the class. Dinkelbach's method
-// (Management Science 13(7), 1967) raises λ to the F1 of the maximising
-// thresholds until it stays.
-func (t *Tuner[T]) BestEach(average Average) (thresholds []float64, f1 float64, err error) {
-	best := t.bestCuts(func(a, b *cut[T]) bool { return a.f1.less(b.f1) })
+// bestEach finds one threshold per class; see Tuner.BestEach.
+func (v *solverOf[T, C]) bestEach(average Average) (thresholds []float64, f1 float64, err error) {
+	best, err := v.bestCuts(func(a, b *cut[T, C]) bool { return a.f1.less(b.f1) })
+	if err != nil {
+		return nil, 0, err
+	}
+	classes := len(v.scores.Lists)
 	if average == Micro {
-		n, d := t.microF1(best)
-		for n > 0 {
-			next := t.bestCuts(func(a, b *cut[T]) bool {
-				// 2·TP - λ·predicted grows from a to b, where both counts grow.
-				return lessProduct(b.predicted-a.predicted, n, 2*(b.tp-a.tp), d)
-			})
-			best = next
-			n1, d1 := t.microF1(next)
-			if !lessProduct(n, d1, n1, d) { // λ stays
-				break
-			}
-			n, d = n1, d1
+		best, f1, err = v.dinkelbach(best)
+		if err != nil {
+			return nil, 0, err
 		}
-		f1 = ratio(n, d).over(1)
 	} else {
 		var sum fixed
 		for _, c := range best {
 			sum.add(c.f1)
 		}
-		f1 = sum.over(uint64(t.classes))
+		f1 = sum.over(uint64(classes))
 	}
 	any := false
-	thresholds = make([]float64, t.classes)
-	for j, l := range t.scores.Lists {
-		if len(l.Pos)+len(l.Neg) > 0 {
+	thresholds = make([]float64, classes)
+	for j := range thresholds {
+		if v.scores.Lists[j].len() > 0 {
 			thresholds[j] = best[j].threshold()
 			any = true
 		}
@@ -51,36 +33,56 @@ func (t *Tuner[T]) BestEach(average Average) (thresholds []float64, f1 float64, 
 	return thresholds, f1, nil
 }
 
+// dinkelbach raises the micro F1, n/d, of the cuts until it stays.
+func (v *solverOf[T, C]) dinkelbach(best []cut[T, C]) ([]cut[T, C], float64, error) {
+	n, d := v.microF1(best)
+	for n != *new(C) {
+		next, err := v.bestCuts(func(a, b *cut[T, C]) bool {
+			// 2·TP - λ·predicted grows from a to b, where both counts grow.
+			predicted, gain := b.predicted, b.tp
+			minus(&predicted, &a.predicted)
+			minus(&gain, &a.tp)
+			plus(&gain, &gain)
+			return lessProduct(&predicted, &n, &gain, &d)
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		best = next
+		n1, d1 := v.microF1(next)
+		if !lessProduct(&n, &d1, &n1, &d) { // λ stays
+			break
+		}
+		n, d = n1, d1
+	}
+	return best, ratioOf(&n, &d).over(1), nil
+}
+
 // bestCuts returns the best cut of every class: the first that no later one
 // betters.
-func (t *Tuner[T]) bestCuts(better func(a, b *cut[T]) bool) []cut[T] {
-	best := make([]cut[T], t.classes)
-	_ = split(t.classes, 1, numWorkers(t.workers), func() func(j, _ int) error {
-		var scratch []T
-		return func(j, _ int) error {
-			for c := range t.scores.Lists[j].cuts(&scratch) {
-				if c.none || better(&best[j], &c) {
-					best[j] = c
-				}
+func (v *solverOf[T, C]) bestCuts(better func(a, b *cut[T, C]) bool) ([]cut[T, C], error) {
+	classes := len(v.scores.Lists)
+	best := make([]cut[T, C], classes)
+	err := newSplit(func(_, j, _ int) error {
+		for c := range cuts[T, C](&v.scores.Lists[j], v.low) {
+			if c.none || better(&best[j], &c) {
+				best[j] = c
 			}
-			return nil
 		}
-	})
-	return best
+		return nil
+	}).run(classes, 1, numWorkers(v.workers))
+	return best, err
 }
 
 // microF1 returns the numerator and the denominator of F1 over all classes.
-func (t *Tuner[T]) microF1(cuts []cut[T]) (n, d uint64) {
-	for j, c := range cuts {
-		n += 2 * c.tp
-		d += uint64(len(t.scores.Lists[j].Pos)) + c.predicted
+func (v *solverOf[T, C]) microF1(best []cut[T, C]) (n, d C) {
+	for j := range best {
+		c := &best[j]
+		plus(&n, &c.tp)
+		plus(&n, &c.tp)
+		positive := positives[T, C](&v.scores.Lists[j], v.low)
+		plus(&d, &positive)
+		plus(&d, &c.predicted)
 	}
 	return n, d
-}
-
-// lessProduct reports whether a·b < c·d.
-func lessProduct(a, b, c, d uint64) bool {
-	h1, l1 := bits.Mul64(a, b)
-	h2, l2 := bits.Mul64(c, d)
-	return h1 < h2 || h1 == h2 && l1 < l2
 }

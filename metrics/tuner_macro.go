@@ -6,56 +6,56 @@ import (
 	"github.com/zlpr/zlpr"
 )
 
-// An entry is a score, by its key, with the class and the label.
+// An entry is a score with its weight and class. The weight is negative where the
+// label is.
 type entry[T zlpr.Float] struct {
-	score    T
-	positive bool
-	class    uint32
+	weighedScore[T]
+	class uint32
 }
 
 // macroCuts are the cuts for all classes together, with macro averages. The
 // scores are gone through from the highest down; with each only the measures
 // of its class change.
-func (t *Tuner[T]) macroCuts(yield func(cut[T]) bool) {
-	entries := t.entries()
+func (v *solverOf[T, C]) macroCuts(yield func(cut[T, C]) bool) {
+	entries := v.entries()
 	if len(entries) == 0 {
 		return
 	}
-	classes := uint64(t.classes)
-	type counts struct{ positive, predicted, both uint64 }
+	classes := uint64(len(v.scores.Lists))
+	type counts struct{ positive, predicted, both C }
 	of := make([]counts, classes)
-	for j, l := range t.scores.Lists {
-		of[j].positive = uint64(len(l.Pos))
+	for j := range of {
+		of[j].positive = positives[T, C](&v.scores.Lists[j], v.low)
 	}
 	var p, r, f fixed // sums over the classes
-	emit := func(c cut[T]) bool {
+	emit := func(c cut[T, C]) bool {
 		c.precision, c.recall, c.f1 = p.part(classes), r.part(classes), f.part(classes)
 		return yield(c)
 	}
-	highest := entries[len(entries)-1].score
-	if !emit(cut[T]{score: highest, none: true}) {
+	if !emit(cut[T, C]{score: entries[0].Score, none: true}) {
 		return
 	}
-	for i := len(entries); i > 0; {
-		c := cut[T]{score: entries[i-1].score}
+	for len(entries) > 0 {
+		c := cut[T, C]{score: entries[0].Score}
 		if math.IsInf(float64(c.score), -1) {
 			return
 		}
-		for ; i > 0 && entries[i-1].score == c.score; i-- {
-			n := &of[entries[i-1].class]
-			p.sub(ratio(n.both, n.predicted))
-			r.sub(ratio(n.both, n.positive))
-			f.sub(ratio(2*n.both, n.positive+n.predicted))
-			n.predicted++
-			if entries[i-1].positive {
-				n.both++
+		for ; len(entries) > 0 && entries[0].Score == c.score; entries = entries[1:] {
+			e := &entries[0]
+			n := &of[e.class]
+			p.sub(ratioOf(&n.both, &n.predicted))
+			r.sub(ratioOf(&n.both, &n.positive))
+			f.sub(f1Of(&n.positive, &n.predicted, &n.both))
+			addWeight(&n.predicted, &n.predicted, e.Weight, v.low)
+			if e.Weight > 0 {
+				addWeight(&n.both, nil, e.Weight, v.low)
 			}
-			p.add(ratio(n.both, n.predicted))
-			r.add(ratio(n.both, n.positive))
-			f.add(ratio(2*n.both, n.positive+n.predicted))
+			p.add(ratioOf(&n.both, &n.predicted))
+			r.add(ratioOf(&n.both, &n.positive))
+			f.add(f1Of(&n.positive, &n.predicted, &n.both))
 		}
-		if i > 0 {
-			c.next = entries[i-1].score
+		if len(entries) > 0 {
+			c.next = entries[0].Score
 		} else {
 			c.last = true
 		}
@@ -65,20 +65,23 @@ func (t *Tuner[T]) macroCuts(yield func(cut[T]) bool) {
 	}
 }
 
-// entries returns all scores, rising.
-func (t *Tuner[T]) entries() []entry[T] {
+// entries returns all scores, falling.
+func (v *solverOf[T, C]) entries() []entry[T] {
 	n := 0
-	for _, l := range t.scores.Lists {
-		n += len(l.Pos) + len(l.Neg)
+	for i := range v.scores.Lists {
+		n += v.scores.Lists[i].len()
 	}
 	entries := make([]entry[T], 0, n)
-	for j, l := range t.scores.Lists {
+	for j, l := range v.scores.Lists {
 		for _, s := range l.Pos {
-			entries = append(entries, entry[T]{s, true, uint32(j)})
+			entries = append(entries, entry[T]{weighedScore[T]{s, 1}, uint32(j)})
 		}
 		for _, s := range l.Neg {
-			entries = append(entries, entry[T]{s, false, uint32(j)})
+			entries = append(entries, entry[T]{weighedScore[T]{s, -1}, uint32(j)})
+		}
+		for _, s := range l.Weighed {
+			entries = append(entries, entry[T]{s, uint32(j)})
 		}
 	}
-	return radixSort(entries, make([]entry[T], n), func(e entry[T]) uint64 { return sortKey(e.score) })
+	return radixSort(entries, make([]entry[T], n), func(e entry[T]) uint64 { return ^sortKey(e.Score) })
 }

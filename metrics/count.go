@@ -1,0 +1,111 @@
+package metrics
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/zlpr/zlpr"
+)
+
+// A count is a sum of weights of rows in units of a power of two: of one word
+// where the weights are few bits apart, in particular without weights, of three
+// for ordinary weights, of 34 for any.
+type count interface {
+	[1]uint64 | [3]uint64 | [34]uint64
+}
+
+// wordsFor is the length of counts that hold twice the sum of n weights of the
+// window, in units of 2^w.Low.
+func wordsFor(w window, n int) int {
+	switch b := w.High - w.Low + bits.Len(uint(n)) + 1; {
+	case b <= 64:
+		return 1
+	case b <= 3*64:
+		return 3
+	}
+	return 34 // 2^-1074 to 2^1024 are 2098 bits; 2^64 of them, twice: 2163
+}
+
+// wordsOf returns the words of c.
+func wordsOf[C count](c *C) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(c)), len(*c))
+}
+
+// plus adds b to a.
+func plus[C count](a, b *C) {
+	var carry uint64
+	for i := 0; i < len(*a); i++ {
+		(*a)[i], carry = bits.Add64((*a)[i], (*b)[i], carry)
+	}
+}
+
+// minus takes b ≤ a from a.
+func minus[C count](a, b *C) {
+	var borrow uint64
+	for i := 0; i < len(*a); i++ {
+		(*a)[i], borrow = bits.Sub64((*a)[i], (*b)[i], borrow)
+	}
+}
+
+// ratioOf is a/b, a ≤ b, cut to a multiple of 2^-64, and 0 where b is 0.
+func ratioOf[C count](a, b *C) fixed {
+	if len(*a) == 1 {
+		return ratio((*a)[0], (*b)[0])
+	}
+	return ratioWide(wordsOf(a), wordsOf(b))
+}
+
+// lessProduct reports whether a·b < c·d.
+func lessProduct[C count](a, b, c, d *C) bool {
+	if len(*a) == 1 {
+		h1, l1 := bits.Mul64((*a)[0], (*b)[0])
+		h2, l2 := bits.Mul64((*c)[0], (*d)[0])
+		return h1 < h2 || h1 == h2 && l1 < l2
+	}
+	var x, y [2 * 34]uint64
+	n := 2 * len(*a)
+	addMul(x[:n], wordsOf(a), wordsOf(b))
+	addMul(y[:n], wordsOf(c), wordsOf(d))
+	return cmpWide(x[:n], y[:n]) < 0
+}
+
+// set makes c = m·2^at.
+func set[C count](c *C, m uint64, at int) {
+	*c = *new(C)
+	addShifted(wordsOf(c), m, at)
+}
+
+// steps goes down through the scores of l, whose parts it sorts, and calls visit
+// for every distinct one with the weights of the positives and of the negatives
+// at it, in units of 2^low, which visit must not keep.
+func steps[T zlpr.Float, C count](l *list[T], low int, visit func(score T, pos, neg *C)) {
+	var pos, neg C
+	if len(l.Weighed) == 0 {
+		l.curve(func(s T, p, n uint64) {
+			set(&pos, p, -low)
+			set(&neg, n, -low)
+			visit(s, &pos, &neg)
+		})
+		return
+	}
+	x := l.falling()
+	for len(x) > 0 {
+		s := x[0].Score
+		pos, neg = *new(C), *new(C)
+		for ; len(x) > 0 && x[0].Score == s; x = x[1:] {
+			addWeight(&pos, &neg, x[0].Weight, low)
+		}
+		visit(s, &pos, &neg)
+	}
+}
+
+// addWeight adds the absolute value of a weight to pos, or to neg if it is
+// negative.
+func addWeight[C count](pos, neg *C, weight float64, low int) {
+	to := pos
+	if weight < 0 {
+		to, weight = neg, -weight
+	}
+	m, e := parts(weight)
+	addShifted(wordsOf(to), m, e-low)
+}

@@ -1,0 +1,171 @@
+package metrics
+
+import (
+	"iter"
+	"math"
+
+	"github.com/zlpr/zlpr"
+)
+
+// A cut is a threshold: all scores from score up are above it.
+type cut[T zlpr.Float, C count] struct {
+	score T    // the lowest score predicted
+	next  T    // the one below
+	none  bool // nothing is predicted, and score is the highest
+	last  bool // there is no score below
+
+	tp, predicted         C
+	precision, recall, f1 fixed
+}
+
+// threshold returns a threshold between the scores.
+func (c *cut[T, C]) threshold() float64 {
+	s, next := float64(c.score), float64(c.next)
+	switch {
+	case c.none:
+		return s
+	case c.last || math.IsInf(next, -1):
+		return float64(before(c.score))
+	}
+	if mean := next + (s-next)/2; next <= mean && mean < s {
+		return mean
+	}
+	return next
+}
+
+// before returns the next number below s.
+func before[T zlpr.Float](s T) T {
+	if x, ok := any(s).(float32); ok {
+		return T(math.Nextafter32(x, float32(math.Inf(-1))))
+	}
+	return T(math.Nextafter(float64(s), math.Inf(-1)))
+}
+
+func (c *cut[T, C]) point() Point {
+	return Point{c.threshold(), c.precision.over(1), c.recall.over(1), c.f1.over(1)}
+}
+
+// cuts are those of the list, which it sorts, with counts in units of 2^low.
+func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[cut[T, C]] {
+	return func(yield func(cut[T, C]) bool) {
+		positive := positives[T, C](l, low)
+		var c cut[T, C]
+		started, stopped := false, false
+		emit := func(next T) {
+			if stopped || math.IsInf(float64(c.score), -1) && !c.none {
+				return
+			}
+			c.next = next
+			c.precision, c.recall = ratioOf(&c.tp, &c.predicted), ratioOf(&c.tp, &positive)
+			c.f1 = f1Of(&positive, &c.predicted, &c.tp)
+			stopped = !yield(c)
+		}
+		steps(l, low, func(s T, pos, neg *C) {
+			if !started {
+				started, c.none, c.score = true, true, s
+			}
+			emit(s)
+			c.none, c.score = false, s
+			plus(&c.tp, pos)
+			plus(&c.predicted, pos)
+			plus(&c.predicted, neg)
+		})
+		if started {
+			c.last = true
+			emit(c.score)
+		}
+	}
+}
+
+// positives is the sum of the weights of the positives of l.
+func positives[T zlpr.Float, C count](l *list[T], low int) (sum C) {
+	if n := len(l.Pos); n > 0 {
+		set(&sum, uint64(n), -low)
+	}
+	var other C
+	for _, x := range l.Weighed {
+		if x.Weight > 0 {
+			addWeight(&sum, &other, x.Weight, low)
+		}
+	}
+	return sum
+}
+
+// f1Of is 2·both/(positive + predicted).
+func f1Of[C count](positive, predicted, both *C) fixed {
+	sum, twice := *positive, *both
+	plus(&sum, predicted)
+	plus(&twice, both)
+	return ratioOf(&twice, &sum)
+}
+
+// A solver finds the cuts of scores by class.
+type solver interface {
+	curve(average Average, yield func(Point) bool)
+	classCurve(class int, yield func(Point) bool)
+	best(average Average) (threshold, f1 float64, err error)
+	bestEach(average Average) (thresholds []float64, f1 float64, err error)
+}
+
+// solver returns the solver with counts as long as the weights need.
+func (t *Tuner[T]) solver() solver {
+	var w window
+	n := 0
+	for i := range t.scores.Lists {
+		l := &t.scores.Lists[i]
+		w.unite(l.window())
+		n += l.len()
+	}
+	switch wordsFor(w, n) {
+	case 1:
+		return &solverOf[T, [1]uint64]{&t.scores, t.workers, w.Low}
+	case 3:
+		return &solverOf[T, [3]uint64]{&t.scores, t.workers, w.Low}
+	}
+	return &solverOf[T, [34]uint64]{&t.scores, t.workers, w.Low}
+}
+
+// solverOf is a solver with counts in units of 2^low.
+type solverOf[T zlpr.Float, C count] struct {
+	scores  *scores[T]
+	workers int
+	low     int
+}
+
+func (v *solverOf[T, C]) cuts(average Average) iter.Seq[cut[T, C]] {
+	if average == Macro {
+		return v.macroCuts
+	}
+	all := v.scores.all()
+	return cuts[T, C](&all, v.low)
+}
+
+func (v *solverOf[T, C]) curve(average Average, yield func(Point) bool) {
+	for c := range v.cuts(average) {
+		if !yield(c.point()) {
+			return
+		}
+	}
+}
+
+func (v *solverOf[T, C]) classCurve(class int, yield func(Point) bool) {
+	for c := range cuts[T, C](&v.scores.Lists[class], v.low) {
+		if !yield(c.point()) {
+			return
+		}
+	}
+}
+
+func (v *solverOf[T, C]) best(average Average) (threshold, f1 float64, err error) {
+	var best cut[T, C]
+	found := false
+	for c := range v.cuts(average) {
+		if !found || best.f1.less(c.f1) {
+			best, found = c, true
+		}
+	}
+	if !found {
+		return 0, 0, errNoScores
+	}
+	return best.threshold(), best.f1.over(1), nil
+}
