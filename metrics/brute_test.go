@@ -2,11 +2,13 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/exact"
 )
 
 // denseBits is a matrix of bits for the tests.
@@ -36,6 +38,7 @@ func (d denseBits) ReadRows(dst []uint64, r0, r1 int) error {
 // A sample is a row of the brute-force definitions: the elements that take
 // part.
 type sample struct {
+	weight    float64
 	class     []int
 	score     []float64
 	positive  []bool
@@ -46,6 +49,7 @@ type sample struct {
 // written down without regard to speed.
 type brute struct {
 	classes int
+	sparse  bool     // -Inf is no candidate
 	rows    []sample // those that count
 	inverse []float64
 }
@@ -54,7 +58,12 @@ func newBrute[T zlpr.Float](b *Batch[T], rule Rule, inverse []float64) *brute {
 	d := &brute{classes: b.Scores.Cols, inverse: inverse}
 	for r := range b.Scores.Rows {
 		x := b.Scores.Row(r)
-		var s sample
+		s := sample{weight: 1}
+		if b.RowWeights != nil {
+			if s.weight = b.RowWeights[r]; s.weight == 0 {
+				continue
+			}
+		}
 		var above []bool
 		for j := range x {
 			threshold := rule.threshold
@@ -72,7 +81,8 @@ func newBrute[T zlpr.Float](b *Batch[T], rule Rule, inverse []float64) *brute {
 			s.class = append(s.class, j)
 			s.score = append(s.score, float64(x[j]))
 			s.positive = append(s.positive, b.Labels.(denseBits)[r][j])
-			above = append(above, rule.topOnly || float64(x[j]) > threshold)
+			candidate := rule.topOnly && !(rule.listed && math.IsInf(float64(x[j]), -1))
+			above = append(above, candidate || !rule.topOnly && float64(x[j]) > threshold)
 		}
 		if len(s.class) == 0 {
 			continue
@@ -110,14 +120,14 @@ func divide(a, b float64) float64 {
 // confusion has true and false positives and false negatives.
 type confusion struct{ tp, fp, fn float64 }
 
-func (c *confusion) add(positive, predicted bool) {
+func (c *confusion) add(positive, predicted bool, weight float64) {
 	switch {
 	case positive && predicted:
-		c.tp++
+		c.tp += weight
 	case predicted:
-		c.fp++
+		c.fp += weight
 	case positive:
-		c.fn++
+		c.fn += weight
 	}
 }
 
@@ -141,9 +151,9 @@ func (d *brute) confusions() (classes, rows []confusion, sum confusion) {
 	for _, s := range d.rows {
 		var row confusion
 		for i, j := range s.class {
-			classes[j].add(s.positive[i], s.predicted[i])
-			row.add(s.positive[i], s.predicted[i])
-			sum.add(s.positive[i], s.predicted[i])
+			classes[j].add(s.positive[i], s.predicted[i], s.weight)
+			row.add(s.positive[i], s.predicted[i], s.weight)
+			sum.add(s.positive[i], s.predicted[i], s.weight)
 		}
 		rows = append(rows, row)
 	}
@@ -152,11 +162,12 @@ func (d *brute) confusions() (classes, rows []confusion, sum confusion) {
 
 // mean is the mean of f over the rows.
 func (d *brute) mean(f func(sample) float64) float64 {
-	sum := 0.0
+	sum, weights := 0.0, 0.0
 	for _, s := range d.rows {
-		sum += f(s)
+		sum += s.weight * f(s)
+		weights += s.weight
 	}
-	return sum / float64(len(d.rows))
+	return sum / weights
 }
 
 // value computes a metric from its definition.
@@ -179,9 +190,9 @@ func (d *brute) value(name string) float64 {
 		wrong, all := 0.0, 0.0
 		for _, s := range d.rows {
 			for i := range s.class {
-				all++
+				all += s.weight
 				if s.positive[i] != s.predicted[i] {
-					wrong++
+					wrong += s.weight
 				}
 			}
 		}
@@ -229,9 +240,9 @@ func (d *brute) value(name string) float64 {
 		errors, n := 0.0, 0.0
 		for _, s := range d.rows {
 			if s.positives() > 0 {
-				n++
-				if !s.positive[s.order()[0]] {
-					errors++
+				n += s.weight
+				if best := d.candidates(s); len(best) == 0 || !s.positive[best[0]] {
+					errors += s.weight
 				}
 			}
 		}
@@ -246,11 +257,12 @@ func (d *brute) value(name string) float64 {
 	case "micro":
 		return all.measure(measure)
 	case "samples":
-		sum := 0.0
-		for _, c := range rows {
-			sum += c.measure(measure)
+		sum, weights := 0.0, 0.0
+		for i, c := range rows {
+			sum += d.rows[i].weight * c.measure(measure)
+			weights += d.rows[i].weight
 		}
-		return sum / float64(len(rows))
+		return sum / weights
 	}
 	sum, weights := 0.0, 0.0
 	for _, c := range classes {
@@ -288,10 +300,19 @@ func (s *sample) atLeast(t float64, positive bool) float64 {
 	return n
 }
 
+// candidates are the places of order that have a score.
+func (d *brute) candidates(s sample) []int {
+	order := s.order()
+	if d.sparse {
+		order = slices.DeleteFunc(order, func(i int) bool { return math.IsInf(s.score[i], -1) })
+	}
+	return order
+}
+
 func (d *brute) valueAt(measure string, k int) float64 {
 	discount := func(i int) float64 { return 1 / math.Log2(float64(i+2)) }
 	hits := func(s sample) (n float64) {
-		for place, i := range s.order() {
+		for place, i := range d.candidates(s) {
 			if place < k && s.positive[i] {
 				n++
 			}
@@ -313,7 +334,7 @@ func (d *brute) valueAt(measure string, k int) float64 {
 		return d.mean(func(s sample) float64 {
 			// The mean gain over all orders of equal scores.
 			sum := 0.0
-			for place, i := range s.order() {
+			for place, i := range d.candidates(s) {
 				if place >= k {
 					break
 				}
@@ -339,9 +360,9 @@ func (d *brute) valueAt(measure string, k int) float64 {
 			gain = discount
 			scale = ideal(s)
 		}
-		for place, i := range s.order() {
+		for place, i := range d.candidates(s) {
 			if place < k && s.positive[i] {
-				got += d.inverse[s.class[i]] * gain(place) / scale
+				got += s.weight * d.inverse[s.class[i]] * gain(place) / scale
 			}
 		}
 		var weights []float64
@@ -353,7 +374,7 @@ func (d *brute) valueAt(measure string, k int) float64 {
 		sort.Sort(sort.Reverse(sort.Float64Slice(weights)))
 		for place, w := range weights {
 			if place < k {
-				best += w * gain(place) / scale
+				best += s.weight * w * gain(place) / scale
 			}
 		}
 	}
@@ -362,48 +383,51 @@ func (d *brute) valueAt(measure string, k int) float64 {
 
 // area is the area under the ROC curve or the average precision.
 func (d *brute) area(average, measure string) float64 {
+	type element struct{ score, weight float64 }
 	of := func(use func(class int) bool) (value float64, both bool) {
-		var pos, neg []float64
+		var pos, neg []element
 		for _, s := range d.rows {
 			for i, j := range s.class {
-				switch {
+				switch e := (element{s.score[i], s.weight}); {
 				case !use(j):
 				case s.positive[i]:
-					pos = append(pos, s.score[i])
+					pos = append(pos, e)
 				default:
-					neg = append(neg, s.score[i])
+					neg = append(neg, e)
 				}
 			}
 		}
 		if measure == "auc" {
-			won := 0.0
+			var won, pairs exact.Sum // they have so many terms
 			for _, p := range pos {
 				for _, n := range neg {
-					if p > n {
-						won++
-					} else if p == n {
-						won += 0.5
+					pairs.AddProduct(p.weight, n.weight)
+					if p.score > n.score {
+						won.AddProduct(p.weight, n.weight)
+					} else if p.score == n.score {
+						won.AddProduct(0.5*p.weight, n.weight)
 					}
 				}
 			}
-			return won / (float64(len(pos)) * float64(len(neg))), len(pos) > 0 && len(neg) > 0
+			return won.Float64() / pairs.Float64(), len(pos) > 0 && len(neg) > 0
 		}
-		sum := 0.0
+		sum, weights := 0.0, 0.0
 		for _, p := range pos {
 			tp, fp := 0.0, 0.0
 			for _, q := range pos {
-				if q >= p {
-					tp++
+				if q.score >= p.score {
+					tp += q.weight
 				}
 			}
 			for _, n := range neg {
-				if n >= p {
-					fp++
+				if n.score >= p.score {
+					fp += n.weight
 				}
 			}
-			sum += tp / (tp + fp)
+			sum += p.weight * tp / (tp + fp)
+			weights += p.weight
 		}
-		return divide(sum, float64(len(pos))), len(pos) > 0 && len(neg) > 0
+		return divide(sum, weights), len(pos) > 0 && len(neg) > 0
 	}
 	if average == "micro" {
 		v, _ := of(func(int) bool { return true })

@@ -15,7 +15,8 @@ type cut[T zlpr.Float, C count] struct {
 	last  bool // there is no score below
 
 	tp, predicted         C
-	precision, recall, f1 fixed
+	precision, recall, f1 fixed  // sums over classes
+	classes               uint64 // so many
 }
 
 // threshold returns a threshold between the scores.
@@ -42,14 +43,14 @@ func before[T zlpr.Float](s T) T {
 }
 
 func (c *cut[T, C]) point() Point {
-	return Point{c.threshold(), c.precision.over(1), c.recall.over(1), c.f1.over(1)}
+	return Point{c.threshold(), c.precision.over(c.classes), c.recall.over(c.classes), c.f1.over(c.classes)}
 }
 
 // cuts are those of the list, which it sorts, with counts in units of 2^low.
 func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[cut[T, C]] {
 	return func(yield func(cut[T, C]) bool) {
 		positive := positives[T, C](l, low)
-		var c cut[T, C]
+		c := cut[T, C]{classes: 1}
 		started, stopped := false, false
 		emit := func(next T) {
 			if stopped || math.IsInf(float64(c.score), -1) && !c.none {
@@ -167,5 +168,5 @@ func (v *solverOf[T, C]) best(average Average) (threshold, f1 float64, err error
 	if !found {
 		return 0, 0, errNoScores
 	}
-	return best.threshold(), best.f1.over(1), nil
+	return best.threshold(), best.f1.over(best.classes), nil
 }

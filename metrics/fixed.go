@@ -49,13 +49,6 @@ func (a fixed) times(n uint64) fixed {
 	return fixed{a.Int*n + hi, lo}
 }
 
-// part is a/n, cut to a multiple of 2^-64; n > 0.
-func (a fixed) part(n uint64) fixed {
-	q, r := a.Int/n, a.Int%n
-	f, _ := bits.Div64(r, a.Frac, n)
-	return fixed{q, f}
-}
-
 // toFixed is x, 0 ≤ x < 2^63, cut to a multiple of 2^-64.
 func toFixed(x float64) fixed {
 	n := uint64(x)

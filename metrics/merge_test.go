@@ -18,6 +18,9 @@ func slice[T zlpr.Float](b *Batch[T], r0, r1 int) *Batch[T] {
 	if b.Mask != nil {
 		part.Mask = b.Mask.(denseBits)[r0:r1]
 	}
+	if b.RowWeights != nil {
+		part.RowWeights = b.RowWeights[r0:r1]
+	}
 	if b.Thresholds != nil {
 		part.Thresholds = b.Thresholds[r0:r1]
 	}

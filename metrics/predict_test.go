@@ -15,10 +15,14 @@ func TestPredict(t *testing.T) {
 		rows, classes := 1+rng.IntN(9), 1+rng.IntN(100)
 		b := randomBatch[float64](rng, rows, classes)
 		rule := randomRule(rng, classes)
+		if rng.IntN(2) == 0 {
+			rule = rule.Listed()
+		}
 		got, err := Predict(b, rule, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.RowWeights = nil // those of weight 0 are predicted as well
 		want := make([]uint64, len(got.Words))
 		d := newBrute(b, rule, nil)
 		for r := range rows {

@@ -123,7 +123,7 @@ func (t *Tuner[T]) Merge(o *Tuner[T]) error {
 }
 
 // A Point of a curve is what one threshold achieves. Its values are within 1 ULP
-// and 2^-64 of the exact ones, for the macro average 2^-63.
+// plus 2^-64 of the exact ones.
 type Point struct {
 	Threshold             float64
 	Precision, Recall, F1 float64

@@ -29,7 +29,7 @@ func (v *solverOf[T, C]) macroCuts(yield func(cut[T, C]) bool) {
 	}
 	var p, r, f fixed // sums over the classes
 	emit := func(c cut[T, C]) bool {
-		c.precision, c.recall, c.f1 = p.part(classes), r.part(classes), f.part(classes)
+		c.precision, c.recall, c.f1, c.classes = p, r, f, classes
 		return yield(c)
 	}
 	if !emit(cut[T, C]{score: entries[0].Score, none: true}) {

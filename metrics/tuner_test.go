@@ -61,7 +61,7 @@ func TestTuner(t *testing.T) {
 		for average, name := range []string{"micro_f1", "macro_f1"} {
 			threshold, value, err := tuner.Best(Average(average))
 			if err != nil {
-				if all := tuner.scores.all(); len(all.Pos)+len(all.Neg) == 0 {
+				if all := tuner.scores.all(); all.len() == 0 {
 					continue
 				}
 				t.Fatal(err)
@@ -123,7 +123,7 @@ func TestTuner(t *testing.T) {
 				for _, s := range newBrute(b, AboveEach(rule), nil).rows {
 					for i, class := range s.class {
 						if class == j {
-							c.add(s.positive[i], s.predicted[i])
+							c.add(s.positive[i], s.predicted[i], s.weight)
 						}
 					}
 				}
