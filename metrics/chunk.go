@@ -17,6 +17,7 @@ type chunk[T zlpr.Float] struct {
 	batch     *Batch[T]
 	rule      Rule
 	labelled  bool
+	byRow     bool // rows have weights or thresholds
 	maxRows   int
 	w         int // words a row
 	r0, rows  int // first row and number of rows
@@ -60,6 +61,7 @@ func newChunk[T zlpr.Float](classes int, rule Rule, labelled bool, maxRows int) 
 // begin goes over to the batch b.
 func (c *chunk[T]) begin(b *Batch[T]) {
 	c.batch = b
+	c.byRow = b.RowWeights != nil || b.Thresholds != nil || b.ThresholdColumn > 0
 	thresholds(c.rule, c.t)
 }
 
@@ -140,7 +142,7 @@ func (c *chunk[T]) rowThreshold(r int) T {
 func (c *chunk[T]) predict(r int) error {
 	b := c.batch
 	x := b.Scores.Row(c.r0 + r)
-	part, predicted, listed := c.row(c.part, r), c.row(c.predicted, r), c.row(c.listed, r)
+	part, predicted := c.row(c.part, r), c.row(c.predicted, r)
 	if c.labelled {
 		for i, y := range c.row(c.positive, r) {
 			if bad := y &^ part[i]; bad != 0 {
@@ -149,26 +151,9 @@ func (c *chunk[T]) predict(r int) error {
 			}
 		}
 	}
-	if b.RowWeights != nil {
-		switch w := b.RowWeights[c.r0+r]; {
-		case !(w >= 0 && w <= math.MaxFloat64):
-			return &zlpr.DataError{Row: c.r0 + r, Class: -1, Kind: zlpr.WeightRange,
-				Reason: "row weight " + strconv.FormatFloat(w, 'g', -1, 64) + " is not finite and at least 0"}
-		case w == 0:
-			clear(part)
-			clear(listed)
-			clear(predicted)
-			clear(c.row(c.positive, r))
-			return nil
-		}
-	}
-	if b.Thresholds != nil || b.ThresholdColumn > 0 {
-		s0 := c.rowThreshold(r)
-		if s0 != s0 && ones(part) > 0 {
-			return &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Kind: zlpr.ThresholdNotFinite, Reason: "threshold is NaN"}
-		}
-		for j := range c.t {
-			c.t[j] = s0
+	if c.byRow {
+		if out, err := c.readRow(r); out || err != nil {
+			return err
 		}
 	}
 	if aboveRow(predicted, x, c.t) {
@@ -177,13 +162,14 @@ func (c *chunk[T]) predict(r int) error {
 		}
 	}
 	if c.rule.listed {
+		listed := c.row(c.listed, r)
 		aboveRow(listed, x, c.lowest)
 		for i := range listed {
 			listed[i] &= part[i]
 		}
 	}
 	if c.rule.topOnly {
-		copy(predicted, listed)
+		copy(predicted, c.row(c.listed, r))
 	} else {
 		for i := range predicted {
 			predicted[i] &= part[i]
@@ -197,6 +183,35 @@ func (c *chunk[T]) predict(r int) error {
 		}
 	}
 	return nil
+}
+
+// readRow checks the weight of row r of the chunk and takes its threshold. It
+// reports whether the weight is 0, and takes the row out then.
+func (c *chunk[T]) readRow(r int) (out bool, err error) {
+	b := c.batch
+	if b.RowWeights != nil {
+		switch w := b.RowWeights[c.r0+r]; {
+		case !(w >= 0 && w <= math.MaxFloat64):
+			return false, &zlpr.DataError{Row: c.r0 + r, Class: -1, Kind: zlpr.WeightRange,
+				Reason: "row weight " + strconv.FormatFloat(w, 'g', -1, 64) + " is not finite and at least 0"}
+		case w == 0:
+			for _, bits := range [...][]uint64{c.part, c.listed, c.predicted, c.positive} {
+				clear(c.row(bits, r))
+			}
+			return true, nil
+		}
+	}
+	if b.Thresholds == nil && b.ThresholdColumn == 0 {
+		return false, nil
+	}
+	s0 := c.rowThreshold(r)
+	if s0 != s0 && ones(c.row(c.part, r)) > 0 {
+		return false, &zlpr.DataError{Row: c.r0 + r, Class: b.ThresholdColumn - 1, Kind: zlpr.ThresholdNotFinite, Reason: "threshold is NaN"}
+	}
+	for j := range c.t {
+		c.t[j] = s0
+	}
+	return false, nil
 }
 
 // firstNaN returns the first class that takes part and has a NaN, else -1.

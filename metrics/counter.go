@@ -58,15 +58,34 @@ func (c *counter[T]) count(r0, r1 int) error {
 		return err
 	}
 	weights := c.batch.RowWeights
+	t := &c.tally
+	if weights != nil {
+		t = &c.one
+	}
 	for r := range c.rows {
 		elements := uint64(ones(c.row(c.chunk.part, r)))
 		if elements == 0 {
 			continue
 		}
-		if weights == nil {
-			c.countRow(r, elements, &c.tally)
-		} else {
-			c.weigh(r, elements, weights[c.r0+r])
+		t.Elements += elements
+		t.Rows++
+		if c.thresholded {
+			c.countPredicted(r, t)
+		}
+		x := c.batch.Scores.Row(c.r0 + r)
+		positive := c.row(c.positive, r)
+		if c.ranking {
+			c.ranker.gather(x, positive, c.row(c.chunk.part, r))
+			precision, coverage, loss := c.ranker.rankMeasures()
+			t.Precision.add(precision)
+			t.Coverage.add(fixed{Int: coverage})
+			t.Loss.add(loss)
+		}
+		if len(c.tops) > 0 {
+			c.top.measure(x, positive, c.row(c.listed, r), t)
+		}
+		if weights != nil {
+			c.weigh(r, weights[c.r0+r])
 		}
 	}
 	if c.byClass && weights == nil {
@@ -78,35 +97,12 @@ func (c *counter[T]) count(r0, r1 int) error {
 	return nil
 }
 
-// countRow adds row r, in which so many elements take part, to t, but for the
-// counts by class.
-func (c *counter[T]) countRow(r int, elements uint64, t *tally) {
-	t.Elements += elements
-	t.Rows++
-	if c.thresholded {
-		c.countPredicted(r, t)
-	}
-	x := c.batch.Scores.Row(c.r0 + r)
-	positive := c.row(c.positive, r)
-	if c.ranking {
-		c.ranker.gather(x, positive, c.row(c.chunk.part, r))
-		precision, coverage, loss := c.ranker.rankMeasures()
-		t.Precision.add(precision)
-		t.Coverage.add(fixed{Int: coverage})
-		t.Loss.add(loss)
-	}
-	if len(c.tops) > 0 {
-		c.top.measure(x, positive, c.row(c.listed, r), t)
-	}
-}
-
-// weigh adds row r times its weight.
-func (c *counter[T]) weigh(r int, elements uint64, weight float64) {
-	c.one.clear()
-	c.countRow(r, elements, &c.one)
+// weigh adds row r, which c.one has counted, times its weight.
+func (c *counter[T]) weigh(r int, weight float64) {
 	m, e := parts(weight)
 	c.weighed.Rows++
 	c.weighed.add(m, e, &c.one)
+	c.one.clear()
 	if !c.byClass {
 		return
 	}
