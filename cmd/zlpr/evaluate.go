@@ -143,7 +143,7 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 	if len(e.metrics) > 0 {
 		var err error
 		w.metrics, err = metrics.NewAccumulator[T](e.scores.classes(), e.metrics,
-			metrics.Options{Rule: e.rule, Propensities: e.propensity, Workers: 1})
+			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1})
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -342,6 +342,9 @@ func (r *lossResult) noteAll(r0 int, losses []float64) {
 // measure adds a block to the metrics and writes its predictions.
 func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 	batch := metrics.Batch[T]{Scores: b.Scores, Labels: b.Labels, Mask: b.Mask, ThresholdColumn: w.e.thresholdColumn}
+	if w.e.rowWeights != nil {
+		batch.RowWeights = w.e.rowWeights[r0:][:b.Scores.Rows]
+	}
 	if w.metrics != nil {
 		if err := w.metrics.Add(&batch); err != nil {
 			return w.e.explain(err, r0)
@@ -350,7 +353,11 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 	if w.e.predictions == nil {
 		return nil
 	}
-	p, err := metrics.Predict(&batch, w.e.rule, 1)
+	rule := w.e.rule
+	if w.e.scores.csr != nil {
+		rule = rule.Listed()
+	}
+	p, err := metrics.Predict(&batch, rule, 1)
 	if err != nil {
 		return w.e.explain(err, r0)
 	}
