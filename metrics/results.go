@@ -9,7 +9,7 @@ import (
 var nan = math.NaN()
 
 // Results returns the values of the metrics, in the order in which
-// NewAccumulator had their names. It is an error if no row counts. More
+// NewAccumulator had their names. It is ErrNoRows if no row counts. More
 // batches may be added afterwards.
 func (a *Accumulator[T]) Results() ([]Result, error) {
 	if err := a.enter(); err != nil {
@@ -17,7 +17,7 @@ func (a *Accumulator[T]) Results() ([]Result, error) {
 	}
 	defer a.turn.Give()
 	if a.total.rowsCounted() == 0 {
-		return nil, errNoRows
+		return nil, ErrNoRows
 	}
 	var t totals = &a.total.tally
 	if a.total.weighed != nil {
@@ -39,7 +39,9 @@ func (a *Accumulator[T]) Results() ([]Result, error) {
 	return results, nil
 }
 
-var errNoRows = errors.New("metrics: no row counts")
+// ErrNoRows is the error of results of nothing: no row was added of which
+// something takes part and whose weight is above 0.
+var ErrNoRows = errors.New("metrics: no row counts")
 
 // totals are the sums over all rows.
 type totals interface {

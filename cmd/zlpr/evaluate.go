@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -219,7 +220,13 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 	}
 	if m := workers[0].metrics; m != nil {
 		var err error
-		if r.metrics, err = m.Results(); err != nil {
+		r.metrics, err = m.Results()
+		switch {
+		case errors.Is(err, metrics.ErrNoRows) && len(e.losses) > 0:
+			return nil, e.noRows(e.losses[0].name)
+		case errors.Is(err, metrics.ErrNoRows):
+			return nil, e.noRows("the metrics")
+		case err != nil:
 			return nil, err
 		}
 	}
