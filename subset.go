@@ -1,10 +1,9 @@
 package zlpr
 
 import (
-	"cmp"
-	"math"
-	"slices"
 	"sync"
+
+	"github.com/zlpr/zlpr/internal/subset"
 )
 
 const (
@@ -16,7 +15,7 @@ const (
 )
 
 // subsetCores keeps the working arrays of the functions on slices.
-var subsetCores = sync.Pool{New: func() any { return new(subsetCore) }}
+var subsetCores = sync.Pool{New: func() any { return new(subset.Core) }}
 
 // LogPartition returns log Z_k of the k-subset ("combinatorial") softmax, the
 // logarithm of the sum over all subsets of k scores of e^(sum of the scores):
@@ -25,16 +24,17 @@ var subsetCores = sync.Pool{New: func() any { return new(subsetCore) }}
 //
 // the k-th elementary symmetric polynomial of the e^(x_i), for 0 ≤ k ≤ len(x).
 //
-// The error is below 1e-14 of max(1, |log Z_k|, Σ of the |x_i| of the k highest
-// scores) for up to 300 scores, and below 1e-13 of it at (n, k) = (16384, 64).
-// Time grows as n·k for small k and as n·√k for large ones, memory as n: a million
-// scores take some 15 MiB and milliseconds at k = 64, 400 MiB and a second at
-// k = 500000. The next call uses that memory again.
+// The error is below 4e-15 of max(1, |log Z_k|, Σ of the |x_i| of the k highest
+// scores), for up to a million finite scores of any size; the result is infinite
+// only where log Z_k lies beyond the numbers. Time grows as n·k for small k and
+// as n·√k for large ones, memory as n: a million scores take some 15 MiB and
+// milliseconds at k = 64, 400 MiB and a second at k = 500000. The next call uses
+// that memory again. Results are the same bits on every machine.
 //
 // Special cases are:
 //
-//	LogPartition(x, 0) = 0
-//	LogPartition(x, len(x)) = Σ x_i
+//	LogPartition(x, 0) = 0, infinite scores or not
+//	LogPartition(x, len(x)) = Σ x_i, rounded once where a plain sum overflows
 //	a NaN score: NaN
 //	a +Inf score, k > 0: +Inf
 //	fewer than k scores above -Inf: -Inf; NaN if one is +Inf
@@ -46,35 +46,39 @@ var subsetCores = sync.Pool{New: func() any { return new(subsetCore) }}
 // positive terms.
 func LogPartition[T Float](x []T, k int) float64 {
 	checkPicks(k, len(x))
-	return queryProbabilities(subsetLaw{picks: k}, inclusionOutput, x, nil)
+	return queryProbabilities(subset.Law{Picks: k}, subset.Inclusion, x, nil)
 }
 
 // InclusionProbabilities writes dst[i] = π_i, the probability that class i is
 // among the k picked, when a subset of k classes has a probability proportional
-// to e^(sum of its scores), and returns log Z_k: π_i = ∂log Z_k/∂x_i and
-// Σ π_i = k. dst may be x.
+// to e^(sum of its scores), and returns log Z_k, that of [LogPartition]:
 //
-// The relative error of a probability above 1e-280 is below 1e-14 for scores
-// within a few tens, 2e-13 within a thousand, and 2e-14 for float32 scores of
-// any size (before it is rounded to float32).
+//	π_i = Σ_{|S|=k, i∈S} Π_{j∈S} e^(x_j) / Z_k = ∂log Z_k/∂x_i,  Σ π_i = k.
+//
+// dst may be x, and must not overlap it otherwise.
+//
+// The relative error of a probability above 1e-280 is below 1e-14 for up to
+// 16384 classes and below 1e-13 for a million, for finite scores of any size and
+// at any offset; smaller ones have an absolute error below 1e-300. A float32
+// result is that rounded once: its error is below 0.6 ULP.
 //
 // Infinite scores follow the limit: +Inf is picked before all finite ones, -Inf
-// after all, equal ones with equal probability. It panics if k < 0, k > len(x)
-// or the lengths differ.
+// after all, equal ones with equal probability; a NaN score makes all NaN, also
+// for k = 0. It panics if k < 0, k > len(x) or the lengths differ.
 func InclusionProbabilities[T Float](dst, x []T, k int) float64 {
 	checkPicks(k, len(x))
 	checkLengths(dst, x)
-	return queryProbabilities(subsetLaw{picks: k}, inclusionOutput, x, dst)
+	return queryProbabilities(subset.Law{Picks: k}, subset.Inclusion, x, dst)
 }
 
 // ExclusionProbabilities writes dst[i] = 1 - π_i, the probability that class i
 // is not among the k picked, and returns log Z_k. Unlike 1 minus the inclusion
 // probability it keeps its relative accuracy where it is small. All else is as
-// for InclusionProbabilities.
+// for [InclusionProbabilities].
 func ExclusionProbabilities[T Float](dst, x []T, k int) float64 {
 	checkPicks(k, len(x))
 	checkLengths(dst, x)
-	return queryProbabilities(subsetLaw{picks: k}, exclusionOutput, x, dst)
+	return queryProbabilities(subset.Law{Picks: k}, subset.Exclusion, x, dst)
 }
 
 // PaddedLogPartition returns log Zbar_k of the padded variant, in which up to k
@@ -83,58 +87,80 @@ func ExclusionProbabilities[T Float](dst, x []T, k int) float64 {
 //
 //	Zbar_k = Σ_{j≤k} e^((k-j)·threshold) Z_j,
 //
-// for any k ≥ 0. Special cases are:
+// for any k ≥ 0, also above len(x).
 //
-//	PaddedLogPartition(x, 0, threshold) = 0
+// The error is below 4e-15 of max(1, |log Zbar_k|, Σ of the |x_i| and |threshold|
+// of the k highest of scores and paddings), for up to a million finite scores
+// and thresholds of any size.
+//
+// Special cases are:
+//
+//	PaddedLogPartition(x, 0, threshold) = 0, infinite scores or not
 //	a NaN score: NaN
 //	a +Inf score, k > 0: +Inf
 //
 // A -Inf score is never picked. It panics if k < 0 or the threshold is not
-// finite.
+// finite. For time and memory see [LogPartition].
 func PaddedLogPartition[T Float](x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
-	return queryProbabilities(subsetLaw{k, true, threshold}, inclusionOutput, x, nil)
+	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Inclusion, x, nil)
 }
 
 // PaddedInclusionProbabilities writes the probability that class i is among the
-// at most k picked to dst[i], and returns log Zbar_k. Errors and special cases
-// are those of InclusionProbabilities and PaddedLogPartition. dst may be x.
+// at most k picked to dst[i], and returns log Zbar_k of [PaddedLogPartition]:
+//
+//	π_i = ∂log Zbar_k/∂x_i,  Σ π_i + (expected number of paddings) = k.
+//
+// Error bounds and special cases are those of [InclusionProbabilities] and
+// PaddedLogPartition. dst may be x.
 func PaddedInclusionProbabilities[T Float](dst, x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	checkLengths(dst, x)
-	return queryProbabilities(subsetLaw{k, true, threshold}, inclusionOutput, x, dst)
+	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Inclusion, x, dst)
 }
 
 // PaddedExclusionProbabilities writes the probability that class i is not among
 // the at most k picked to dst[i], and returns log Zbar_k; see
-// PaddedInclusionProbabilities.
+// [PaddedInclusionProbabilities].
 func PaddedExclusionProbabilities[T Float](dst, x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	checkLengths(dst, x)
-	return queryProbabilities(subsetLaw{k, true, threshold}, exclusionOutput, x, dst)
+	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Exclusion, x, dst)
 }
 
 // SubsetLogProbability returns the logarithm of the probability of a subset of
 // the classes, in any order, among the subsets of its size:
 //
-//	Σ_{i∈subset} x_i - log Z_k,  k = len(subset).
+//	Σ_{i∈classes} x_i - log Z_k,  k = len(classes).
 //
-// It is the negative subset softmax loss and keeps its relative accuracy however
-// close to 0. It panics if a class is out of range or occurs twice.
-func SubsetLogProbability[T Float](x []T, subset []int) float64 {
-	return 0 - queryLoss(subsetLaw{}, x, subset) // 0, not -0
+// It is the negative of the loss [Subset], with its bounds: relative errors below
+// 1e-13 however close to 0, for finite scores of any size.
+//
+// Special cases are:
+//
+//	no class, or all classes: 0, infinite scores or not
+//	a NaN score: NaN
+//	a class of score -Inf in the subset, or of +Inf outside: -Inf
+//
+// It panics if a class is out of range or occurs twice.
+func SubsetLogProbability[T Float](x []T, classes []int) float64 {
+	return 0 - queryLoss(subset.Law{}, x, classes) // 0, not -0
 }
 
 // PaddedSubsetLogProbability returns the logarithm of the probability that the
-// padded variant with up to k picks picks just the subset; see
-// SubsetLogProbability and PaddedLogPartition. It panics if the subset has more
-// than k classes, too.
-func PaddedSubsetLogProbability[T Float](x []T, subset []int, k int, threshold float64) float64 {
+// padded variant with up to k picks picks just the subset:
+//
+//	Σ_{i∈classes} x_i + (k - len(classes))·threshold - log Zbar_k.
+//
+// It is the negative of the loss [PaddedSubset], with its bounds; see
+// [PaddedLogPartition] and [SubsetLogProbability]. It panics if the subset has
+// more than k classes, too.
+func PaddedSubsetLogProbability[T Float](x []T, classes []int, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
-	if len(subset) > k {
+	if len(classes) > k {
 		panic(badSubset)
 	}
-	return 0 - queryLoss(subsetLaw{k, true, threshold}, x, subset)
+	return 0 - queryLoss(subset.Law{Picks: k, Padded: true, Threshold: threshold}, x, classes)
 }
 
 // MostProbableSubset fills dst with the most probable subset of len(dst) classes
@@ -142,47 +168,11 @@ func PaddedSubsetLogProbability[T Float](x []T, subset []int, k int, threshold f
 // by the lowest index. NaN counts as -Inf. It returns dst and panics if it is
 // longer than x.
 func MostProbableSubset[T Float](dst []int, x []T) []int {
-	k := len(dst)
-	checkPicks(k, len(x))
-	if k == 0 {
-		return dst
-	}
-	c := subsetCores.Get().(*subsetCore)
+	checkPicks(len(dst), len(x))
+	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
-	c.sorted = grow(c.sorted, len(x))
-	for i, v := range x {
-		c.sorted[i] = notNaN(v)
-	}
-	cut := kthHighest(c.sorted, k)
-	// All above the cut, and the first ones at it.
-	n := 0
-	for i, v := range x {
-		if notNaN(v) > cut {
-			dst[n] = i
-			n++
-		}
-	}
-	for i, v := range x {
-		if n == k {
-			break
-		}
-		if notNaN(v) == cut {
-			dst[n] = i
-			n++
-		}
-	}
-	slices.SortStableFunc(dst, func(i, j int) int {
-		return cmp.Or(cmp.Compare(notNaN(x[j]), notNaN(x[i])), i-j)
-	})
+	subset.Highest(c, dst, x)
 	return dst
-}
-
-// notNaN returns a score, -Inf in place of NaN.
-func notNaN[T Float](s T) float64 {
-	if s != s {
-		return math.Inf(-1)
-	}
-	return float64(s)
 }
 
 func checkPicks(k, n int) {
@@ -207,25 +197,21 @@ func checkLengths[T Float](dst, x []T) {
 }
 
 // queryProbabilities evaluates the law of the scores x.
-func queryProbabilities[T Float](law subsetLaw, what output, x, dst []T) float64 {
-	c := subsetCores.Get().(*subsetCore)
+func queryProbabilities[T Float](law subset.Law, what subset.Output, x, dst []T) float64 {
+	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
-	value, _ := evaluateSubset(c, &subsetQuery{subsetLaw: law, what: what, scale: 1}, x, dst)
+	value, _ := subset.Evaluate(c, &subset.Query{Law: law, What: what, Scale: 1}, x, dst)
 	return value
 }
 
 // queryLoss evaluates the loss of x with the subset as its positives.
-func queryLoss[T Float](law subsetLaw, x []T, subset []int) float64 {
-	c := subsetCores.Get().(*subsetCore)
+func queryLoss[T Float](law subset.Law, x []T, classes []int) float64 {
+	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
-	c.given = grow(c.given, (len(x)+63)/64)
-	clear(c.given)
-	for _, i := range subset {
-		if i < 0 || i >= len(x) || isSet(c.given, i) {
-			panic(badSubset)
-		}
-		c.given[i>>6] |= 1 << (i & 63)
+	pos, ok := c.Bits(classes, len(x))
+	if !ok {
+		panic(badSubset)
 	}
-	value, _ := evaluateSubset(c, &subsetQuery{subsetLaw: law, what: gradientOutput, pos: c.given, scale: 1}, x, nil)
+	value, _ := subset.Evaluate(c, &subset.Query{Law: law, What: subset.Gradient, Pos: pos, Scale: 1}, x, nil)
 	return value
 }

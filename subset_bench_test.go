@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -32,7 +33,7 @@ type logspaceSubset struct{ prefix, adjoint []float64 }
 // forward returns Σ_{j≤k} e^((k-j)·threshold) e_j, or log e_k without padding.
 func (l *logspaceSubset) forward(x []float32, k int, padding *float64) float64 {
 	w := k + 1
-	l.prefix = grow(l.prefix, (len(x)+1)*w)
+	l.prefix = kernel.Resize(l.prefix, (len(x)+1)*w)
 	for j := range w {
 		l.prefix[j] = math.Inf(-1)
 	}
@@ -58,7 +59,7 @@ func (l *logspaceSubset) forward(x []float32, k int, padding *float64) float64 {
 // gradient follows forward: the derivative by each score.
 func (l *logspaceSubset) gradient(grad, x []float32, k int, padding *float64, logZ float64) {
 	w := k + 1
-	l.adjoint = grow(l.adjoint, w)
+	l.adjoint = kernel.Resize(l.adjoint, w)
 	g := l.adjoint
 	clear(g)
 	g[k] = 1
@@ -94,7 +95,7 @@ func (l *linearSubset) exps(x []float32) float64 {
 			m = s
 		}
 	}
-	l.e = grow(l.e, len(x))
+	l.e = kernel.Resize(l.e, len(x))
 	for i, s := range x {
 		l.e[i] = math.Exp(float64(s - m))
 	}
@@ -103,7 +104,7 @@ func (l *linearSubset) exps(x []float32) float64 {
 
 func (l *linearSubset) logZ(x []float32, k int) float64 {
 	m := l.exps(x)
-	l.f = grow(l.f, k+1)
+	l.f = kernel.Resize(l.f, k+1)
 	f := l.f
 	clear(f)
 	f[0] = 1
@@ -120,7 +121,7 @@ func (l *linearSubset) logZ(x []float32, k int) float64 {
 func (l *linearSubset) lossGrad(grad, x []float32, k int, padding *float64) float64 {
 	m := l.exps(x)
 	w, n := k+1, len(x)
-	l.prefix, l.suffix = grow(l.prefix, (n+1)*w), grow(l.suffix, (n+1)*w)
+	l.prefix, l.suffix = kernel.Resize(l.prefix, (n+1)*w), kernel.Resize(l.suffix, (n+1)*w)
 	first := l.prefix[:w]
 	clear(first)
 	first[0] = 1
@@ -162,8 +163,8 @@ func (l *linearSubset) lossGrad(grad, x []float32, k int, padding *float64) floa
 }
 
 // targetLoss subtracts the targets.
-func targetLoss(logZ float64, x, grad []float32, subset []int, pads float64) float64 {
-	for _, i := range subset {
+func targetLoss(logZ float64, x, grad []float32, classes []int, pads float64) float64 {
+	for _, i := range classes {
 		logZ -= float64(x[i])
 		grad[i]--
 	}
@@ -185,15 +186,15 @@ func BenchmarkSubset(b *testing.B) {
 func benchSubset(b *testing.B, op string, n, k int) {
 	x, grad := normalScores[float32](n), make([]float32, n)
 	rng := rand.New(rand.NewPCG(5, uint64(k)))
-	subset := rng.Perm(n)[:k]
+	classes := rng.Perm(n)[:k]
 	threshold := 0.5
 	if op == "padded" {
-		subset = subset[:k-1]
+		classes = classes[:k-1]
 	}
-	pos := subsetBits(n, subset)
+	pos := subsetBits(n, classes)
 	var logspace logspaceSubset
 	var linear linearSubset
-	var c subsetCore
+	var c subset.Core
 	if op == "sample" {
 		dst := make([]int, k)
 		for _, t := range kernel.Available() {
@@ -214,9 +215,9 @@ func benchSubset(b *testing.B, op string, n, k int) {
 		})
 		return
 	}
-	q := subsetQuery{what: gradientOutput, pos: pos, scale: 1}
+	q := subset.Query{What: subset.Gradient, Pos: pos, Scale: 1}
 	if op == "padded" {
-		q.subsetLaw = subsetLaw{k, true, threshold}
+		q.Law = subset.Law{Picks: k, Padded: true, Threshold: threshold}
 	}
 	run := func(name string, f func()) {
 		b.Run("impl="+name, func(b *testing.B) {
@@ -234,16 +235,16 @@ func benchSubset(b *testing.B, op string, n, k int) {
 		run("logspace", func() {
 			z := logspace.forward(x, k, nil)
 			logspace.gradient(grad, x, k, nil, z)
-			targetLoss(z, x, grad, subset, 0)
+			targetLoss(z, x, grad, classes, 0)
 		})
-		run("linear", func() { targetLoss(linear.lossGrad(grad, x, k, nil), x, grad, subset, 0) })
+		run("linear", func() { targetLoss(linear.lossGrad(grad, x, k, nil), x, grad, classes, 0) })
 	case "padded":
 		run("logspace", func() {
 			z := logspace.forward(x, k, &threshold)
 			logspace.gradient(grad, x, k, &threshold, z)
-			targetLoss(z, x, grad, subset, threshold)
+			targetLoss(z, x, grad, classes, threshold)
 		})
-		run("linear", func() { targetLoss(linear.lossGrad(grad, x, k, &threshold), x, grad, subset, threshold) })
+		run("linear", func() { targetLoss(linear.lossGrad(grad, x, k, &threshold), x, grad, classes, threshold) })
 	}
 	for _, t := range kernel.Available() {
 		restore := forceTier(t)
@@ -251,7 +252,7 @@ func benchSubset(b *testing.B, op string, n, k int) {
 			if op == "logz" {
 				LogPartition(x, k)
 			} else {
-				evaluateSubset(&c, &q, x, grad)
+				subset.Evaluate(&c, &q, x, grad)
 			}
 		})
 		restore()
@@ -262,18 +263,18 @@ func benchSubset(b *testing.B, op string, n, k int) {
 func TestBenchmarkedRoutes(t *testing.T) {
 	const n, k = 200, 5
 	x := normalScores[float32](n)
-	subset := []int{3, 77, 150, 8, 9}
+	classes := []int{3, 77, 150, 8, 9}
 	threshold := 0.5
 	var logspace logspaceSubset
 	var linear linearSubset
-	var c subsetCore
+	var c subset.Core
 	for _, padding := range []*float64{nil, &threshold} {
-		q := subsetQuery{what: gradientOutput, pos: subsetBits(n, subset), scale: 1}
+		q := subset.Query{What: subset.Gradient, Pos: subsetBits(n, classes), Scale: 1}
 		if padding != nil {
-			q.subsetLaw = subsetLaw{k, true, threshold}
+			q.Law = subset.Law{Picks: k, Padded: true, Threshold: threshold}
 		}
 		want, a, b := make([]float32, n), make([]float32, n), make([]float32, n)
-		loss, _ := evaluateSubset(&c, &q, x, want)
+		loss, _ := subset.Evaluate(&c, &q, x, want)
 		z := logspace.forward(x, k, padding)
 		logspace.gradient(a, x, k, padding, z)
 		near := func(want, got float64) {
@@ -282,8 +283,8 @@ func TestBenchmarkedRoutes(t *testing.T) {
 				t.Errorf("%v, want %v", got, want)
 			}
 		}
-		near(loss, targetLoss(z, x, a, subset, 0))
-		near(loss, targetLoss(linear.lossGrad(b, x, k, padding), x, b, subset, 0))
+		near(loss, targetLoss(z, x, a, classes, 0))
+		near(loss, targetLoss(linear.lossGrad(b, x, k, padding), x, b, classes, 0))
 		for i := range want {
 			near(float64(want[i]), float64(a[i]))
 			near(float64(want[i]), float64(b[i]))

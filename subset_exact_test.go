@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -27,7 +28,7 @@ func exactFloat(x float64) *big.Float { return new(big.Float).SetPrec(exactBits)
 // newExactLaw enumerates the subsets of x that the law allows. pos are the
 // positives, whose number is that of the picks without padding if loss is set;
 // weights may be nil and go with loss.
-func newExactLaw(x []float64, law subsetLaw, pos []bool, weights []float64, loss bool) exactLaw {
+func newExactLaw(x []float64, law subset.Law, pos []bool, weights []float64, loss bool) exactLaw {
 	n := len(x)
 	scores := make([]*big.Float, n)
 	for i, s := range x {
@@ -40,7 +41,7 @@ func newExactLaw(x []float64, law subsetLaw, pos []bool, weights []float64, loss
 			scores[i].Add(scores[i], l)
 		}
 	}
-	picks := law.picks
+	picks := law.Picks
 	l := exactLaw{positives: exactFloat(0)}
 	count := 0
 	for i, p := range pos {
@@ -49,12 +50,12 @@ func newExactLaw(x []float64, law subsetLaw, pos []bool, weights []float64, loss
 			l.positives.Add(l.positives, scores[i])
 		}
 	}
-	if loss && !law.padded {
+	if loss && !law.Padded {
 		picks = count
 	}
 	pad := func(sum *big.Float, missing int) {
 		if missing > 0 {
-			sum.Add(sum, new(big.Float).Mul(exactFloat(law.threshold), exactFloat(float64(missing))))
+			sum.Add(sum, new(big.Float).Mul(exactFloat(law.Threshold), exactFloat(float64(missing))))
 		}
 	}
 	pad(l.positives, picks-count)
@@ -68,7 +69,7 @@ func newExactLaw(x []float64, law subsetLaw, pos []bool, weights []float64, loss
 				sum.Add(sum, scores[i])
 			}
 		}
-		if size > picks || !law.padded && size < picks {
+		if size > picks || !law.Padded && size < picks {
 			continue
 		}
 		pad(sum, picks-size)
@@ -88,7 +89,7 @@ func newExactLaw(x []float64, law subsetLaw, pos []bool, weights []float64, loss
 			missing--
 		}
 	}
-	l.spread.Add(l.spread, ref.Mul(ref.New(float64(missing)), ref.New(math.Abs(law.threshold))))
+	l.spread.Add(l.spread, ref.Mul(ref.New(float64(missing)), ref.New(math.Abs(law.Threshold))))
 	total := ref.New(0)
 	for set, sum := range sums {
 		if sum == nil {
@@ -177,3 +178,6 @@ func hostileScores[T Float](rng *rand.Rand) []float64 {
 	}
 	return x
 }
+
+// isSet reports whether bit i is set.
+func isSet(bits []uint64, i int) bool { return bits[i/64]>>(i%64)&1 != 0 }

@@ -29,10 +29,10 @@ func ExampleSubsetSampler() {
 	}
 	sampler := zlpr.NewSubsetSampler(scores, 4)
 	rng := rand.New(rand.NewPCG(1, 2))
-	subset := make([]int, 0, 4)
+	classes := make([]int, 0, 4)
 	for range 3 {
-		subset = sampler.Draw(rng, subset)
-		fmt.Println(len(subset), zlpr.SubsetLogProbability(scores, subset) < 0)
+		classes = sampler.Draw(rng, classes)
+		fmt.Println(len(classes), zlpr.SubsetLogProbability(scores, classes) < 0)
 	}
 	// Output:
 	// 4 true

@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -114,27 +115,27 @@ func FuzzSubsetLoss(f *testing.F) {
 		scale := math.Pow(10, float64(max(min(magnitude, 2), -3)))
 		x := fuzzScores(seed, n, shape&63, scale)
 		rng := rand.New(rand.NewPCG(seed, 12))
-		var subset []int
+		var classes []int
 		for i := range x {
 			if rng.IntN(3) == 0 {
-				subset = append(subset, i)
+				classes = append(classes, i)
 				x[i] += float64(gap) / 64
 			}
 		}
-		law := subsetLaw{picks: len(subset)}
+		law := subset.Law{Picks: len(classes)}
 		var padding *float64
 		if spare&1 != 0 {
-			law = subsetLaw{min(len(subset)+int(spare)/2%8, n), true, rng.NormFloat64() * scale}
-			padding = &law.threshold
+			law = subset.Law{Picks: min(len(classes)+int(spare)/2%8, n), Padded: true, Threshold: rng.NormFloat64() * scale}
+			padding = &law.Threshold
 		}
-		w, adjoint := ref.Weights(x, prec), ref.Adjoint(law.picks, padding, prec)
+		w, adjoint := ref.Weights(x, prec), ref.Adjoint(law.Picks, padding, prec)
 		l := ref.Subset(w, adjoint)
-		want := l.Loss(w, adjoint, subset)
-		pos, grad := subsetBits(n, subset), make([]float64, n)
-		var c subsetCore
-		loss, _ := evaluateSubset(&c, &subsetQuery{subsetLaw: law, what: gradientOutput, pos: pos, scale: 1}, x, grad)
+		want := l.Loss(w, adjoint, classes)
+		pos, grad := subsetBits(n, classes), make([]float64, n)
+		var c subset.Core
+		loss, _ := subset.Evaluate(&c, &subset.Query{Law: law, What: subset.Gradient, Pos: pos, Scale: 1}, x, grad)
 		if v := toFloat(want); v > 1e-300 && !(relativeError(loss, want) < 1e-13) {
-			t.Fatalf("%v %v %+v: loss %v, want %v", x, subset, law, loss, v)
+			t.Fatalf("%v %v %+v: loss %v, want %v", x, classes, law, loss, v)
 		}
 		for i := range x {
 			g := l.Included[i]
@@ -142,7 +143,7 @@ func FuzzSubsetLoss(f *testing.F) {
 				g.Neg(l.Absent[i])
 			}
 			if v := toFloat(g); math.Abs(v) > 1e-280 && !(relativeError(grad[i], g) < 1e-13) {
-				t.Fatalf("%v %v %+v: gradient %d %v, want %v", x, subset, law, i, grad[i], v)
+				t.Fatalf("%v %v %+v: gradient %d %v, want %v", x, classes, law, i, grad[i], v)
 			}
 		}
 	})

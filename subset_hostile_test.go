@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -108,18 +109,18 @@ func (c subsetCase[T]) check(t testing.TB, f *subsetFindings) {
 	in, out := make([]T, n), make([]T, n)
 	type laws struct {
 		name         string
-		law          subsetLaw
+		law          subset.Law
 		logZ         float64
 		in, out      func() float64
 		sampler      func() *SubsetSampler
-		logProbility func(subset []int) float64
+		logProbility func(classes []int) float64
 	}
 	for _, l := range []laws{
-		{"subset", subsetLaw{picks: c.k}, LogPartition(c.x, c.k),
+		{"subset", subset.Law{Picks: c.k}, LogPartition(c.x, c.k),
 			func() float64 { return InclusionProbabilities(in, c.x, c.k) },
 			func() float64 { return ExclusionProbabilities(out, c.x, c.k) },
 			func() *SubsetSampler { return NewSubsetSampler(c.x, c.k) }, nil},
-		{"padded", subsetLaw{c.k, true, c.s0}, PaddedLogPartition(c.x, c.k, c.s0),
+		{"padded", subset.Law{Picks: c.k, Padded: true, Threshold: c.s0}, PaddedLogPartition(c.x, c.k, c.s0),
 			func() float64 { return PaddedInclusionProbabilities(in, c.x, c.k, c.s0) },
 			func() float64 { return PaddedExclusionProbabilities(out, c.x, c.k, c.s0) },
 			func() *SubsetSampler { return NewPaddedSubsetSampler(c.x, c.k, c.s0) }, nil},
@@ -140,7 +141,7 @@ func (c subsetCase[T]) check(t testing.TB, f *subsetFindings) {
 		}
 		// A draw has a subset that is possible.
 		d := l.sampler().Draw(rand.New(rand.NewPCG(1, uint64(n))), nil)
-		if len(d) > c.k || !l.law.padded && len(d) != c.k {
+		if len(d) > c.k || !l.law.Padded && len(d) != c.k {
 			f.add(l.name+" draw", math.Inf(1), c)
 		}
 		for i := range x {
@@ -166,13 +167,13 @@ func (c subsetCase[T]) check(t testing.TB, f *subsetFindings) {
 	for _, padded := range []bool{false, true} {
 		b := &Batch[T]{Scores: Matrix[T]{1, n, c.x, n}, Labels: labels, ClassWeights: c.weights}
 		var loss Loss = Subset{}
-		law := subsetLaw{}
+		law := subset.Law{}
 		o := Output[T]{}
 		if padded {
 			if c.k < count || c.k == 0 {
 				continue
 			}
-			loss, law = PaddedSubset{K: c.k}, subsetLaw{c.k, true, float64(T(c.s0))}
+			loss, law = PaddedSubset{K: c.k}, subset.Law{Picks: c.k, Padded: true, Threshold: float64(T(c.s0))}
 			b.Thresholds, o.ThresholdGrad = []T{T(c.s0)}, make([]T, 1)
 		}
 		exact := newExactLaw(x, law, c.pos, c.weights, true)
@@ -243,9 +244,9 @@ func hostileCase[T Float](rng *rand.Rand) subsetCase[T] {
 		c.pos[i] = rng.IntN(3) == 0
 	}
 	if rng.IntN(2) == 0 { // as a trained model has it: the highest ones
-		subset := MostProbableSubset(make([]int, c.k), c.x)
+		classes := MostProbableSubset(make([]int, c.k), c.x)
 		clear(c.pos)
-		for _, i := range subset {
+		for _, i := range classes {
 			c.pos[i] = true
 		}
 	}

@@ -161,13 +161,13 @@ func TestSubsetLossFamily(t *testing.T) {
 	bce, bceGrad := losses(BCE{Threshold: 0.7})
 	all, allGrad := losses(PaddedSubset{K: n, Threshold: 0.7})
 	some, _ := losses(PaddedSubset{K: n - 2, Threshold: 0.7})
-	subset, _ := losses(Subset{})
+	classes, _ := losses(Subset{})
 	pairwise, _ := losses(Pairwise{})
 	zlpr, _ := losses(ZLPR{Threshold: 0.7})
 	for i := range rows {
 		assert.InEpsilon(t, bce[i], all[i], 1e-14)
-		assert.LessOrEqual(t, pairwise[i], subset[i]*(1+1e-12))
-		assert.LessOrEqual(t, subset[i], some[i]*(1+1e-12))
+		assert.LessOrEqual(t, pairwise[i], classes[i]*(1+1e-12))
+		assert.LessOrEqual(t, classes[i], some[i]*(1+1e-12))
 		assert.LessOrEqual(t, some[i], bce[i]*(1+1e-12))
 		assert.LessOrEqual(t, zlpr[i], bce[i]*(1+1e-12))
 	}

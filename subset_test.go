@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
@@ -168,7 +170,7 @@ func TestSubsetAccuracy(t *testing.T) {
 func TestSubsetAccuracyFloat32(t *testing.T) {
 	const prec = 320
 	rng := rand.New(rand.NewPCG(3, 2))
-	var c subsetCore
+	var c subset.Core
 	worst := 0.0
 	for _, scale := range []float64{1, 30, 300, 1e4} {
 		for _, n := range []int{5, 40} {
@@ -179,8 +181,8 @@ func TestSubsetAccuracyFloat32(t *testing.T) {
 				}
 				law := ref.Subset(ref.Weights(x, prec), ref.Adjoint(k, nil, prec))
 				in, out := make([]float64, n), make([]float64, n)
-				evaluateSubset(&c, &subsetQuery{subsetLaw: subsetLaw{picks: k}, what: inclusionOutput, scale: 1}, x, in)
-				evaluateSubset(&c, &subsetQuery{subsetLaw: subsetLaw{picks: k}, what: exclusionOutput, scale: 1}, x, out)
+				subset.Evaluate(&c, &subset.Query{Law: subset.Law{Picks: k}, What: subset.Inclusion, Scale: 1}, x, in)
+				subset.Evaluate(&c, &subset.Query{Law: subset.Law{Picks: k}, What: subset.Exclusion, Scale: 1}, x, out)
 				for i := range x {
 					if toFloat(law.Included[i]) > 1e-280 {
 						worst = max(worst, relativeError(in[i], law.Included[i]))
@@ -206,7 +208,7 @@ func TestSubsetWindows(t *testing.T) {
 		if testing.Short() && i > 0 {
 			break
 		}
-		checkSubset(t, shape.make(rng, n, []float64{3, 40}[i%2]), laneDegree+44*i, &worst)
+		checkSubset(t, shape.make(rng, n, []float64{3, 40}[i%2]), 256+44*i, &worst)
 	}
 	t.Logf("log Z %.2g, in %.2g, out %.2g", worst.logZ, worst.in, worst.out)
 	assert.LessOrEqual(t, worst.logZ, 1e-15)
@@ -269,11 +271,11 @@ func TestSubsetHuge(t *testing.T) {
 	x := normalScores[float64](n)
 	for _, k := range []int{64, n / 2} {
 		InclusionProbabilities(p, x, k)
-		var sum sum2
+		var sum exact.Sum
 		for _, v := range p {
-			sum.add(v)
+			sum.Add(v)
 		}
-		assert.InEpsilon(t, float64(k), sum.value(), 1e-13)
+		assert.InEpsilon(t, float64(k), sum.Float64(), 1e-13)
 	}
 }
 
@@ -311,7 +313,7 @@ func TestTextbookFails(t *testing.T) {
 }
 
 // randomLoss returns a row with positives, often above the negatives by a gap.
-func randomLoss(rng *rand.Rand) (x []float64, subset []int, law subsetLaw) {
+func randomLoss(rng *rand.Rand) (x []float64, classes []int, law subset.Law) {
 	n := 1 + rng.IntN(12)
 	if rng.IntN(10) == 0 {
 		n = 40
@@ -324,26 +326,26 @@ func randomLoss(rng *rand.Rand) (x []float64, subset []int, law subsetLaw) {
 	for i := range x {
 		x[i] = rng.NormFloat64() * scale
 		if rng.IntN(3) == 0 {
-			subset = append(subset, i)
+			classes = append(classes, i)
 			x[i] += gap / 2
 		} else {
 			x[i] -= gap / 2
 		}
 	}
-	law.picks = len(subset)
+	law.Picks = len(classes)
 	if rng.IntN(2) == 0 {
-		law.padded = true
+		law.Padded = true
 		if rng.IntN(3) > 0 {
-			law.picks += rng.IntN(n - len(subset) + 1)
+			law.Picks += rng.IntN(n - len(classes) + 1)
 		}
-		law.threshold = rng.NormFloat64() * min(scale, gap)
+		law.Threshold = rng.NormFloat64() * min(scale, gap)
 	}
-	return x, subset, law
+	return x, classes, law
 }
 
-func subsetBits(n int, subset []int) []uint64 {
+func subsetBits(n int, classes []int) []uint64 {
 	pos := make([]uint64, (n+63)/64)
-	for _, i := range subset {
+	for _, i := range classes {
 		pos[i>>6] |= 1 << (i & 63)
 	}
 	return pos
@@ -355,31 +357,31 @@ func subsetBits(n int, subset []int) []uint64 {
 func TestSubsetLossAccuracy(t *testing.T) {
 	const prec = 1400
 	rng := rand.New(rand.NewPCG(3, 4))
-	var c subsetCore
+	var c subset.Core
 	var loss, gradient, push float64
 	small, trials := 0, 3000
 	if testing.Short() {
 		trials = 300
 	}
 	for range trials {
-		x, subset, law := randomLoss(rng)
+		x, classes, law := randomLoss(rng)
 		var padding *float64
-		if law.padded {
-			padding = &law.threshold
+		if law.Padded {
+			padding = &law.Threshold
 		}
-		w, adjoint := ref.Weights(x, prec), ref.Adjoint(law.picks, padding, prec)
+		w, adjoint := ref.Weights(x, prec), ref.Adjoint(law.Picks, padding, prec)
 		l := ref.Subset(w, adjoint)
-		want := l.Loss(w, adjoint, subset)
-		if v := toFloat(want); v < 1e-300 && !(len(subset) == 0 && law.picks == 0) {
+		want := l.Loss(w, adjoint, classes)
+		if v := toFloat(want); v < 1e-300 && !(len(classes) == 0 && law.Picks == 0) {
 			continue
 		} else if v < 1e-9 {
 			small++
 		}
-		pos, grad := subsetBits(len(x), subset), make([]float64, len(x))
-		got, p := evaluateSubset(&c, &subsetQuery{subsetLaw: law, what: gradientOutput, pos: pos, scale: 1}, x, grad)
+		pos, grad := subsetBits(len(x), classes), make([]float64, len(x))
+		got, p := subset.Evaluate(&c, &subset.Query{Law: law, What: subset.Gradient, Pos: pos, Scale: 1}, x, grad)
 		e := relativeError(got, want)
 		if e > 1e-13 {
-			t.Fatalf("%v %v %+v: loss %v, want %v", x, subset, law, got, toFloat(want))
+			t.Fatalf("%v %v %+v: loss %v, want %v", x, classes, law, got, toFloat(want))
 		}
 		loss = max(loss, e)
 		wantPush, size := new(big.Float).SetPrec(prec), 1e-290
@@ -393,12 +395,12 @@ func TestSubsetLossAccuracy(t *testing.T) {
 			if math.Abs(toFloat(g)) > 1e-280 {
 				e := relativeError(grad[i], g)
 				if e > 1e-13 {
-					t.Fatalf("%v %v %+v: gradient %d %v, want %v", x, subset, law, i, grad[i], toFloat(g))
+					t.Fatalf("%v %v %+v: gradient %d %v, want %v", x, classes, law, i, grad[i], toFloat(g))
 				}
 				gradient = max(gradient, e)
 			}
 		}
-		if law.padded {
+		if law.Padded {
 			push = max(push, ref.AbsError(p, wantPush, ref.New(size), 1))
 		}
 	}
@@ -419,7 +421,7 @@ func TestSubsetTiers(t *testing.T) {
 	for _, tier := range kernel.Available() {
 		restore := forceTier(tier)
 		rng := rand.New(rand.NewPCG(3, 5))
-		var c subsetCore
+		var c subset.Core
 		var got []result
 		for _, n := range []int{9, 100, 1000, 4096} {
 			for _, shape := range shapes {
@@ -429,10 +431,10 @@ func TestSubsetTiers(t *testing.T) {
 					x[i] = float32(v)
 				}
 				for _, k := range []int{1, 5, n / 3, n - 2} {
-					subset := rng.Perm(n)[:k]
-					for _, law := range []subsetLaw{{}, {k + 1, true, 0.5}} {
+					classes := rng.Perm(n)[:k]
+					for _, law := range []subset.Law{{}, {Picks: k + 1, Padded: true, Threshold: 0.5}} {
 						r := result{grad: make([]float32, n)}
-						r.value, r.push = evaluateSubset(&c, &subsetQuery{subsetLaw: law, what: gradientOutput, pos: subsetBits(n, subset), scale: 0.3}, x, r.grad)
+						r.value, r.push = subset.Evaluate(&c, &subset.Query{Law: law, What: subset.Gradient, Pos: subsetBits(n, classes), Scale: 0.3}, x, r.grad)
 						got = append(got, r)
 					}
 				}
@@ -547,16 +549,16 @@ func TestSubsetRelations(t *testing.T) {
 		unit := highestSum(x, k, logZ)
 
 		// Z_k(s+c) = e^(kc) Z_k(s), for an exact shift; Z_(n-k)(-s) = e^(-Σs) Z_k(s).
-		var sum sum2
+		var sum exact.Sum
 		moved, negated := make([]float64, n), make([]float64, n)
 		for i, v := range x {
 			x[i] = math.Round(v*1024) / 1024
 			moved[i], negated[i] = x[i]+32, -x[i]
-			sum.add(x[i])
+			sum.Add(x[i])
 		}
 		logZ = LogPartition(x, k)
 		assert.InDelta(t, logZ+32*float64(k), LogPartition(moved, k), 1e-14*(unit+32*float64(k)))
-		assert.InDelta(t, logZ-sum.value(), LogPartition(negated, n-k), 1e-14*max(unit, highestSum(negated, n-k, 0)))
+		assert.InDelta(t, logZ-sum.Float64(), LogPartition(negated, n-k), 1e-14*max(unit, highestSum(negated, n-k, 0)))
 
 		// Picking 1 is the softmax.
 		in, softmax := make([]float64, n), make([]float64, n)
@@ -573,15 +575,15 @@ func TestSubsetRelations(t *testing.T) {
 
 		// Padded is monotone in K, above the subset loss; K = n is BCE.
 		threshold := rng.NormFloat64()
-		subset := rng.Perm(n)[:k]
-		before := -SubsetLogProbability(x, subset)
+		classes := rng.Perm(n)[:k]
+		before := -SubsetLogProbability(x, classes)
 		for _, picks := range []int{k, min(k+1, n), max(min(k+1, n), (n+k)/2), n} {
-			loss := -PaddedSubsetLogProbability(x, subset, picks, threshold)
+			loss := -PaddedSubsetLogProbability(x, classes, picks, threshold)
 			assert.GreaterOrEqual(t, loss, before*(1-1e-13))
 			before = loss
 		}
 		bce := 0.0
-		pos := subsetBits(n, subset)
+		pos := subsetBits(n, classes)
 		for i, v := range x {
 			y := v - threshold
 			if isSet(pos, i) {
@@ -589,7 +591,7 @@ func TestSubsetRelations(t *testing.T) {
 			}
 			bce += max(y, 0) + math.Log1p(math.Exp(-math.Abs(y)))
 		}
-		assert.InEpsilon(t, bce, -PaddedSubsetLogProbability(x, subset, n, threshold), 1e-14)
+		assert.InEpsilon(t, bce, -PaddedSubsetLogProbability(x, classes, n, threshold), 1e-14)
 		if n < 20 { // one less than all picks: BCE but for the full set
 			full := 0.0
 			for _, v := range x {
@@ -606,7 +608,7 @@ func TestSubsetRelations(t *testing.T) {
 // TestSubsetMask leaves classes out and weights them.
 func TestSubsetMask(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 7))
-	var c subsetCore
+	var c subset.Core
 	for range 200 {
 		n := 3 + rng.IntN(80)
 		x, weights := make([]float32, n), make([]float64, n)
@@ -640,15 +642,15 @@ func TestSubsetMask(t *testing.T) {
 			}
 		}
 		grad := make([]float32, n)
-		q := &subsetQuery{what: gradientOutput, pos: subsetBits(n, pos), part: subsetBits(n, part), weights: weights, scale: 2}
-		got, _ := evaluateSubset(&c, q, x, grad)
+		q := &subset.Query{What: subset.Gradient, Pos: subsetBits(n, pos), Part: subsetBits(n, part), Weights: weights, Scale: 2}
+		got, _ := subset.Evaluate(&c, q, x, grad)
 		want := -SubsetLogProbability(inner, innerPos)
 		assert.InDelta(t, want, got, 1e-12*max(1, want))
 		wantGrad := make([]float64, len(inner))
-		evaluateSubset(&c, &subsetQuery{what: gradientOutput, pos: subsetBits(len(inner), innerPos), scale: 2}, inner, wantGrad)
+		subset.Evaluate(&c, &subset.Query{What: subset.Gradient, Pos: subsetBits(len(inner), innerPos), Scale: 2}, inner, wantGrad)
 		j := 0
 		for i := range x {
-			if !isSet(q.part, i) || weights[i] == 0 {
+			if !isSet(q.Part, i) || weights[i] == 0 {
 				assert.Zero(t, grad[i])
 				continue
 			}
@@ -663,7 +665,7 @@ func TestSubsetAllocations(t *testing.T) {
 		t.Skip("the working arrays are in a sync.Pool")
 	}
 	x := normalScores[float32](1000)
-	dst, subset := make([]float32, 1000), []int{1, 5, 7}
+	dst, classes := make([]float32, 1000), []int{1, 5, 7}
 	s := NewSubsetSampler(x, 5)
 	rng := rand.New(rand.NewPCG(1, 1))
 	draw := make([]int, 5)
@@ -671,7 +673,7 @@ func TestSubsetAllocations(t *testing.T) {
 		"LogPartition":                 func() { LogPartition(x, 5) },
 		"InclusionProbabilities":       func() { InclusionProbabilities(dst, x, 400) },
 		"PaddedInclusionProbabilities": func() { PaddedInclusionProbabilities(dst, x, 5, 0.3) },
-		"SubsetLogProbability":         func() { SubsetLogProbability(x, subset) },
+		"SubsetLogProbability":         func() { SubsetLogProbability(x, classes) },
 		"Draw":                         func() { s.Draw(rng, draw) },
 	} {
 		f()

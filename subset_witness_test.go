@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -102,7 +103,7 @@ func TestSubsetLossWitnesses(t *testing.T) {
 		// Exactly, where the row is finite; else the decimals above.
 		bound := 2e-2
 		if !slices.ContainsFunc(c.x, func(v float64) bool { return math.IsInf(v, 0) }) && c.mask == nil {
-			law := newExactLaw(c.x, subsetLaw{}, c.pos, c.weights, true)
+			law := newExactLaw(c.x, subset.Law{}, c.pos, c.weights, true)
 			want := law.included[c.at]
 			if c.pos[c.at] {
 				want = ref.Neg(law.absent[c.at])

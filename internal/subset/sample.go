@@ -1,24 +1,16 @@
-package zlpr
+package subset
 
 import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
-// A SubsetSampler draws subsets of classes with a probability proportional to
-// e^(sum of their scores): the k-subset law (conditional Poisson sampling), or
-// its padded variant with at most k classes. This is not the law of drawing from
-// the softmax without replacement, for which see PlackettLuceSampler.
-//
-// A draw is exact up to the rounding of the probabilities (relative errors below
-// 1e-13). After a set-up like that of InclusionProbabilities a draw takes
-// O(k² log n) for small k and at most O(n); memory is O(n log k).
-//
-// Draws do not change a sampler: several goroutines may share one, each with its
-// own source.
-type SubsetSampler struct {
-	picks    int     // exactly, or at most
+// A Sampler draws subsets after a law: it descends the product tree, splitting
+// a node's number of items between its children. Draws do not change it.
+type Sampler struct {
 	fixed    []int32 // classes that are always picked
 	index    []int32 // the classes of the items; nil: item i is class i
 	n        int     // items
@@ -28,35 +20,20 @@ type SubsetSampler struct {
 	total    float64
 }
 
-// NewSubsetSampler returns a sampler of subsets of exactly k classes. It panics
-// if k < 0, k > len(x) or a score is NaN, or if infinite scores leave the law
-// undefined: with more than k scores +Inf or fewer than k above -Inf.
-func NewSubsetSampler[T Float](x []T, k int) *SubsetSampler {
-	checkPicks(k, len(x))
-	return newSubsetSampler(x, subsetLaw{picks: k})
-}
+// Ready reports whether the sampler was made by NewSampler.
+func (s *Sampler) Ready() bool { return len(s.tree.levels) > 0 }
 
-// NewPaddedSubsetSampler returns a sampler of subsets of at most k classes after
-// the padded variant; see PaddedLogPartition. It panics if k < 0, the threshold
-// is not finite, a score is NaN or more than k scores are +Inf.
-func NewPaddedSubsetSampler[T Float](x []T, k int, threshold float64) *SubsetSampler {
-	checkPadding(k, threshold)
-	return newSubsetSampler(x, subsetLaw{k, true, threshold})
-}
-
-const (
-	zeroSampler  = "zlpr: sampler that was not made by its New function"
-	undefinedLaw = "zlpr: scores that define no law: NaN, too many +Inf or too many -Inf"
-)
-
-func newSubsetSampler[T Float](x []T, law subsetLaw) *SubsetSampler {
-	s := &SubsetSampler{picks: law.picks}
-	var c subsetCore
+// NewSampler returns a sampler for the scores x. It reports false where a score
+// is NaN, or where infinite scores leave the law undefined: with more +Inf than
+// picks, or too few above -Inf.
+func NewSampler[T kernel.Float](x []T, law Law) (*Sampler, bool) {
+	s := new(Sampler)
+	var c Core
 	w := &c.compact // of the finite scores
 	for i, v := range x {
 		switch v := float64(v); {
 		case v != v:
-			panic(undefinedLaw)
+			return nil, false
 		case math.IsInf(v, 1):
 			s.fixed = append(s.fixed, int32(i))
 		case !math.IsInf(v, -1):
@@ -67,28 +44,28 @@ func newSubsetSampler[T Float](x []T, law subsetLaw) *SubsetSampler {
 	if len(w.x) == len(x) {
 		s.index = nil
 	}
-	law.picks -= len(s.fixed)
+	law.Picks -= len(s.fixed)
 	s.n = len(w.x)
-	if law.picks < 0 || !law.padded && law.picks > s.n {
-		panic(undefinedLaw)
+	if law.Picks < 0 || !law.Padded && law.Picks > s.n {
+		return nil, false
 	}
-	law.picks = min(law.picks, s.n)
+	law.Picks = min(law.Picks, s.n)
 
-	switch k := law.picks; {
+	switch k := law.Picks; {
 	case k == 0:
 		s.setFixed(0)
-	case k == s.n && !law.padded:
+	case k == s.n && !law.Padded:
 		s.setFixed(s.n)
 	default:
-		q := subsetQuery{subsetLaw: law}
+		q := Query{Law: law}
 		w.near(&c, &q)
-		s.build(&c, w.x, q.subsetLaw)
+		s.build(&c, w.x, q.Law)
 	}
-	return s
+	return s, true
 }
 
 // setFixed makes the number of items certain: all or none.
-func (s *SubsetSampler) setFixed(k int) {
+func (s *Sampler) setFixed(k int) {
 	if k > 0 { // all: draw none of the failures
 		s.failures = true
 	}
@@ -102,13 +79,13 @@ func (s *SubsetSampler) setFixed(k int) {
 
 // build makes the product tree of all items, down to the leaves, and the weights
 // of the numbers of items.
-func (s *SubsetSampler) build(c *subsetCore, x []float64, law subsetLaw) {
+func (s *Sampler) build(c *Core, x []float64, law Law) {
 	var t tilted
 	switch {
-	case !law.padded:
-		t, _ = pickExactly(c, x, law.picks)
+	case !law.Padded:
+		t, _ = pickExactly(c, x, law.Picks)
 	default:
-		t, _, _ = pickUpTo(c, x, law.picks, law.threshold)
+		t, _, _ = pickUpTo(c, x, law.Picks, law.Threshold)
 	}
 	s.failures = t.failures
 	s.tree.p, s.tree.q = make([]float64, s.n), make([]float64, s.n)
@@ -128,13 +105,8 @@ func (s *SubsetSampler) build(c *subsetCore, x []float64, law subsetLaw) {
 }
 
 // Draw appends one subset to dst[:0], its classes in ascending order, and
-// returns it; the result is shorter than k only in the padded variant. There
-// is no allocation if dst has room for k classes, or for all of them where more
-// than half are picked. Equal sources give equal draws, on every machine.
-func (s *SubsetSampler) Draw(rng *rand.Rand, dst []int) []int {
-	if s == nil || len(s.tree.levels) == 0 {
-		panic(zeroSampler)
-	}
+// returns it.
+func (s *Sampler) Draw(rng *rand.Rand, dst []int) []int {
 	d := subsetDraw{s, rng, dst[:0]}
 	root := s.tree.root()
 	j := root.lo
@@ -161,7 +133,7 @@ func (s *SubsetSampler) Draw(rng *rand.Rand, dst []int) []int {
 }
 
 // complement replaces the ascending items by those missing among them.
-func (s *SubsetSampler) complement(items []int) []int {
+func (s *Sampler) complement(items []int) []int {
 	m := len(items)
 	items = slices.Grow(items, s.n-m)
 	// The missing ones are written behind, then moved to the front.
@@ -195,7 +167,7 @@ func choose(u float64, weights []float64) int {
 
 // A subsetDraw is one draw on its way.
 type subsetDraw struct {
-	s   *SubsetSampler
+	s   *Sampler
 	rng *rand.Rand
 	out []int
 }

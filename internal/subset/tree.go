@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import (
 	"math"
@@ -36,14 +36,6 @@ type pbNode struct {
 
 // pbBlock is the number of items of a leaf.
 const pbBlock = 16
-
-// grow returns s with length n, its contents unspecified.
-func grow[E any](s []E, n int) []E {
-	if n <= cap(s) {
-		return s[:n]
-	}
-	return append(s[:cap(s)], make([]E, n-cap(s))...)
-}
 
 // extend returns s with n more elements of unspecified contents.
 func extend(s []float64, n int) []float64 {
@@ -119,11 +111,6 @@ func (t *pbTree) multiply(a, b pbNode) {
 	t.coef = t.coef[:c.at+c.n]
 	t.nodes = append(t.nodes, c)
 }
-
-// roundUp8 returns the multiple of 8 that follows n.
-func roundUp8(n int) int { return (n + 7) &^ 7 }
-
-func roundUp32(n int) int { return (n + 31) &^ 31 }
 
 // product writes the coefficients from x^first on of the product of two
 // polynomials to dst, x being the shorter. len(dst) is a multiple of 8.

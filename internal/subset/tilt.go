@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import (
 	"math"
@@ -32,7 +32,7 @@ const (
 
 // exponentials fills c.e with e^(sign·x - pivot), zeros to a multiple of 32, and
 // returns the sums of tiltExpGeneric.
-func exponentials[T Float](c *subsetCore, x []T, sign, pivot float64) (sum, squares float64) {
+func exponentials[T kernel.Float](c *Core, x []T, sign, pivot float64) (sum, squares float64) {
 	n := len(x)
 	c.e = grow(c.e, roundUp32(n))
 	whole := n &^ 7
@@ -73,20 +73,6 @@ func reaches(highest, pivot float64) bool {
 	return math.Abs(highest) <= farthest && math.Abs(pivot) <= farthest && highest-pivot <= widest
 }
 
-// highestOf returns the maximum of sign·x.
-func highestOf[T Float](x []T, sign float64) float64 {
-	if sign > 0 {
-		return float64(Max(x))
-	}
-	low := x[0]
-	for _, v := range x {
-		if v < low || v != v {
-			low = v
-		}
-	}
-	return -float64(low)
-}
-
 // tiltTo finds a tilt of y = sign·x with mean k, 0 < k < len(x), and leaves the
 // exponentials in c.e. It reports false as evaluateDense does.
 //
@@ -94,8 +80,8 @@ func highestOf[T Float](x []T, sign float64) float64 {
 // log(S/k). Where all the picks lie close below the highest score the search
 // starts there; else the k-th highest score is the pivot, and the mean is at
 // least k - 1/e at shift -log(n) - 1 and below k at log(n) + 1.
-func tiltTo[T Float](c *subsetCore, x []T, sign float64, k int) (tilt, bool) {
-	pivot := highestOf(x, sign)
+func tiltTo[T kernel.Float](c *Core, x []T, sign float64, k int) (tilt, bool) {
+	pivot := highestOf(c, x, sign)
 	if !reaches(pivot, pivot) {
 		return tilt{}, false
 	}

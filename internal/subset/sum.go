@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import "math"
 

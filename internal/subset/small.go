@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import (
 	"math"
@@ -31,9 +31,9 @@ const (
 // trySmall evaluates the loss of a row if the form applies, and reports whether
 // it does; ok is that of evaluateDense. The positives are also listed in
 // c.positives.
-func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) (small, ok bool) {
+func trySmall[T kernel.Float](c *Core, x []T, pos []uint64, law Law) (small, ok bool) {
 	w := &c.small
-	k, limit, padded, threshold := len(c.positives), law.picks, law.padded, law.threshold
+	k, limit, padded, threshold := len(c.positives), law.Picks, law.Padded, law.Threshold
 	lowest, top := math.Inf(1), math.Inf(-1)
 	for _, i := range c.positives {
 		lowest, top = min(lowest, float64(x[i])), max(top, float64(x[i]))
@@ -148,7 +148,7 @@ func trySmall[T Float](c *subsetCore, x []T, pos []uint64, law subsetLaw) (small
 
 // separated returns the highest score of the negatives; it reports false where
 // one of them lies above the bar.
-func separated[T Float](x []T, pos []uint64, bar T) (float64, bool) {
+func separated[T kernel.Float](x []T, pos []uint64, bar T) (float64, bool) {
 	highest := T(math.Inf(-1))
 	for i, s := range x {
 		if s >= bar {
@@ -219,7 +219,7 @@ func (w *smallLoss) value() float64 { return scalar.Log1p(w.loss) }
 func (w *smallLoss) push() float64 { return w.pull * w.negative }
 
 // smallGradient writes scale times the gradient.
-func smallGradient[T Float](c *subsetCore, dst []T, scale float64) {
+func smallGradient[T kernel.Float](c *Core, dst []T, scale float64) {
 	w := &c.small
 	scale *= w.negative
 	if len(w.u) > 1 {

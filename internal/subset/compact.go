@@ -1,9 +1,10 @@
-package zlpr
+package subset
 
 import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -33,10 +34,10 @@ type compactRow struct {
 }
 
 // readCompact fills in the row of a query.
-func readCompact[T Float](w *compactRow, q *subsetQuery, x []T) {
+func readCompact[T kernel.Float](w *compactRow, q *Query, x []T) {
 	*w = compactRow{x: w.x[:0], out: w.out, shift: w.shift[:0], factor: w.factor[:0], pos: grow(w.pos, (len(x)+63)/64)}
 	clear(w.pos)
-	w.nan = q.threshold-q.threshold != 0
+	w.nan = q.Threshold-q.Threshold != 0
 	for i, s := range x {
 		if !q.takesPart(i) {
 			continue
@@ -62,9 +63,9 @@ func readCompact[T Float](w *compactRow, q *subsetQuery, x []T) {
 			}
 			w.x = append(w.x, s)
 			w.largest = max(w.largest, math.Abs(s))
-			if q.weights != nil {
+			if q.Weights != nil {
 				// The weight multiplies e^s of a negative, e^-s of a positive.
-				shift, factor := splitWeight(q.weights[i])
+				shift, factor := splitWeight(q.Weights[i])
 				if positive {
 					shift, factor = -shift, 1/factor
 				}
@@ -72,7 +73,7 @@ func readCompact[T Float](w *compactRow, q *subsetQuery, x []T) {
 			}
 		}
 	}
-	w.infinite = w.infinite && q.what == gradientOutput
+	w.infinite = w.infinite && q.What == Gradient
 }
 
 // splitWeight returns a multiple of 1/shiftGrid and a factor near 1 with
@@ -87,12 +88,12 @@ func splitWeight(weight float64) (shift, factor float64) {
 }
 
 // takesPart reports whether class i takes part.
-func (q *subsetQuery) takesPart(i int) bool {
-	return (q.part == nil || isSet(q.part, i)) && (q.weights == nil || q.weights[i] != 0)
+func (q *Query) takesPart(i int) bool {
+	return (q.Part == nil || isSet(q.Part, i)) && (q.Weights == nil || q.Weights[i] != 0)
 }
 
 // positive reports whether class i is a positive.
-func (q *subsetQuery) positive(i int) bool { return q.what == gradientOutput && isSet(q.pos, i) }
+func (q *Query) positive(i int) bool { return q.What == Gradient && isSet(q.Pos, i) }
 
 // Scores further from the one at the edge of the picks than this are cut there:
 // what they are picked with, or not, is 0 in any case. It is larger than all
@@ -105,20 +106,20 @@ const cutDistance = 4096
 // every subset that counts, classes and paddings below c - cutDistance in none,
 // and the cut changes log Z by just what it takes from the former. A loss loses
 // what it takes from negatives above and from positives below, positive terms.
-func (w *compactRow) near(c *subsetCore, q *subsetQuery) {
+func (w *compactRow) near(c *Core, q *Query) {
 	largest := w.largest
-	if q.padded {
-		largest = max(largest, math.Abs(q.threshold))
+	if q.Padded {
+		largest = max(largest, math.Abs(q.Threshold))
 	}
 	if largest <= widest {
 		return
 	}
-	edge := q.threshold
-	if q.picks < len(w.x) {
+	edge := q.Threshold
+	if q.Picks < len(w.x) {
 		c.sorted = append(c.sorted[:0], w.x...)
-		edge = kthHighest(c.sorted, q.picks)
-		if q.padded {
-			edge = max(edge, q.threshold)
+		edge = kthHighest(c.sorted, q.Picks)
+		if q.Padded {
+			edge = max(edge, q.Threshold)
 		}
 	}
 	// Large scores that differ from a large edge by less than the cut do so
@@ -147,22 +148,22 @@ func (w *compactRow) near(c *subsetCore, q *subsetQuery) {
 		w.x[i] = y
 	}
 	if !loss {
-		w.beyond.AddProduct(float64(q.picks), base)
+		w.beyond.AddProduct(float64(q.Picks), base)
 	}
-	if !q.padded {
+	if !q.Padded {
 		return
 	}
-	y := max(q.threshold-base, low)
-	if spare := float64(q.picks - w.finite); loss && q.threshold-base < low {
-		w.beyond.AddProduct(-spare, q.threshold)
+	y := max(q.Threshold-base, low)
+	if spare := float64(q.Picks - w.finite); loss && q.Threshold-base < low {
+		w.beyond.AddProduct(-spare, q.Threshold)
 		w.beyond.AddProduct(spare, base)
 		w.beyond.AddProduct(spare, y)
 	}
-	q.threshold = y
+	q.Threshold = y
 }
 
 // weigh adds the shifts of the weights to the scores.
-func (w *compactRow) weigh(c *subsetCore) {
+func (w *compactRow) weigh(c *Core) {
 	if len(w.factor) == 0 {
 		return
 	}
@@ -177,15 +178,15 @@ func (w *compactRow) weigh(c *subsetCore) {
 // A chance is the probability that a class is picked, and that it is not.
 type chance struct{ in, out float64 }
 
-// evaluateCompact is evaluateSubset by a copy of the scores that are finite
+// evaluateCompact is Evaluate by a copy of the scores that are finite
 // and take part. Infinite scores follow the limit: +Inf is picked before all
 // others, -Inf after all others, equal ones with equal probability.
-func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value, push float64) {
+func evaluateCompact[T kernel.Float](c *Core, q *Query, x, dst []T) (value, push float64) {
 	w := &c.compact
 	readCompact(w, q, x)
-	n, loss := len(w.x), q.what == gradientOutput
-	picks := q.picks
-	if loss && !q.padded {
+	n, loss := len(w.x), q.What == Gradient
+	picks := q.Picks
+	if loss && !q.Padded {
 		picks = w.positives
 	}
 	never, always := chance{0, 1}, chance{1, 0}
@@ -193,8 +194,8 @@ func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value,
 	var finite chance
 	one := true // all finite scores have that chance
 	inner := *q
-	inner.pos, inner.part, inner.weights = w.pos, nil, nil
-	inner.picks = picks - w.ups // of the finite scores
+	inner.Pos, inner.Part, inner.Weights = w.pos, nil, nil
+	inner.Picks = picks - w.ups // of the finite scores
 	switch {
 	case w.nan:
 		nan := math.NaN()
@@ -203,13 +204,13 @@ func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value,
 		value, push = nan, nan
 	case picks == 0:
 		up, finite, w.infinite = never, never, false
-	case loss && !q.padded && picks == w.taking:
+	case loss && !q.Padded && picks == w.taking:
 		finite, down, w.infinite = always, always, false
-	case inner.picks < 0:
+	case inner.Picks < 0:
 		up, finite = share(picks, w.ups), never
 		value, push = math.Inf(1), float64(w.positives-picks)
-	case !q.padded && inner.picks > n:
-		finite, down = always, share(inner.picks-n, w.downs)
+	case !q.Padded && inner.Picks > n:
+		finite, down = always, share(inner.Picks-n, w.downs)
 		value = math.Inf(-1)
 		if w.ups > 0 {
 			value = math.NaN()
@@ -217,7 +218,7 @@ func evaluateCompact[T Float](c *subsetCore, q *subsetQuery, x, dst []T) (value,
 	default:
 		one = false
 		inner.infinite = w.infinite
-		if inner.picks > 0 && (q.padded || inner.picks < n) {
+		if inner.Picks > 0 && (q.Padded || inner.Picks < n) {
 			w.near(c, &inner)
 		}
 		w.weigh(c)

@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// A subsetCore evaluates one row of the k-subset softmax and of its padded
+// A Core evaluates one row of the k-subset softmax and of its padded
 // variant. It holds the arrays that it needs from row to row.
 //
 // A row is a list of finite scores s, all of which take part. Under a tilt θ
@@ -25,7 +25,7 @@ import (
 // items") go through the plain recurrence in 8 lanes, and their derivatives come
 // by division from the whole product, which is stable for t ≤ 1/4. The others
 // go through a product tree and its transpose.
-type subsetCore struct {
+type Core struct {
 	e     []float64 // e^(sign·x - pivot), to a multiple of 32
 	r     []float64 // the odds of the small items, 0 for the others
 	above []uint8   // which items are the others
@@ -52,9 +52,9 @@ type subsetCore struct {
 	total   float64 // F of the polynomials as they are: log F = log(total) + logNorm
 
 	sorted    []float64 // the scores, for selection
+	whole     wholeRow
 	positives []int32
 	given     []uint64 // a subset as bits
-	part      []uint64 // the classes of a row that take part
 	small     smallLoss
 	compact   compactRow
 }
@@ -73,7 +73,7 @@ const (
 
 // setAdjoint makes adj = weight(0..degree), with room for the shifted reads of
 // correlate.
-func (c *subsetCore) setAdjoint(degree int, weight func(j int) float64) {
+func (c *Core) setAdjoint(degree int, weight func(j int) float64) {
 	c.adj = grow(c.adj, 2*degree+32)
 	clear(c.adj)
 	for j := range degree + 1 {
@@ -82,7 +82,7 @@ func (c *subsetCore) setAdjoint(degree int, weight func(j int) float64) {
 }
 
 // setPick makes adj = e_degree.
-func (c *subsetCore) setPick(degree int) {
+func (c *Core) setPick(degree int) {
 	c.adj = grow(c.adj, 2*degree+32)
 	clear(c.adj)
 	c.adj[degree] = 1
@@ -90,7 +90,7 @@ func (c *subsetCore) setPick(degree int) {
 
 // odds separates the n items with the odds c.e·g, and makes p and q of the
 // tree's.
-func (c *subsetCore) odds(n int, g float64, degree int) {
+func (c *Core) odds(n int, g float64, degree int) {
 	c.split(n, g, degree)
 	t := &c.tree
 	t.p, t.q = grow(t.p, len(c.big)), grow(t.q, len(c.big))
@@ -113,7 +113,7 @@ func (c *subsetCore) odds(n int, g float64, degree int) {
 
 // product follows odds: it builds the polynomials and total = Σ adj_j f_j, j ≤
 // degree.
-func (c *subsetCore) product(n, degree int) {
+func (c *Core) product(n, degree int) {
 	c.forwardLanes(c.r, min(degree, n-len(c.big)))
 	t := &c.tree
 	t.forward(degree)
@@ -132,7 +132,7 @@ func (c *subsetCore) product(n, degree int) {
 }
 
 // split separates the items into small ones and others.
-func (c *subsetCore) split(n int, g float64, degree int) {
+func (c *Core) split(n int, g float64, degree int) {
 	m := len(c.e)
 	c.r, c.above = grow(c.r, m), grow(c.above, m/8)
 	c.largest, c.big = c.largest[:0], c.big[:0]
@@ -156,7 +156,7 @@ func (c *subsetCore) split(n int, g float64, degree int) {
 // forwardLanes makes c.s = Π (1 + r·x) up to the given degree. The polynomials
 // of several runs wait on a stack and are multiplied in pairs, as a binary
 // counter carries.
-func (c *subsetCore) forwardLanes(r []float64, degree int) {
+func (c *Core) forwardLanes(r []float64, degree int) {
 	stride := roundUp8(degree + 1)
 	c.runs = grow(c.runs, 8*stride)
 	height := 0
@@ -188,7 +188,7 @@ func window(sum float64) int { return int(sum+float64(12*math.Sqrt(sum))) + 9 }
 // run makes Π (1 + r·x) up to the given degree at the start of dst, which has
 // room for eight such polynomials. It tries a degree that is enough for lanes
 // of equal weight.
-func (c *subsetCore) run(dst, r []float64, degree int, guess float64) {
+func (c *Core) run(dst, r []float64, degree int, guess float64) {
 	full := min(degree, len(r)/8)
 	d := min(full, window(guess))
 	for {
@@ -230,7 +230,7 @@ func (c *subsetCore) run(dst, r []float64, degree int, guess float64) {
 }
 
 // runLanes makes the polynomials of 8 lanes up to degree d.
-func (c *subsetCore) runLanes(r []float64, d int) {
+func (c *Core) runLanes(r []float64, d int) {
 	// The kernel takes 4 items of a lane and 5 coefficients at a time.
 	fives := (d + 4) / 5 * 5
 	c.lanes = grow(c.lanes, 8*(fives+1))
@@ -245,7 +245,7 @@ func (c *subsetCore) runLanes(r []float64, d int) {
 
 // multiply makes dst the coefficients of x·y as far as it is long, a multiple of 8.
 // It may be x or y.
-func (c *subsetCore) multiply(dst, x, y []float64) {
+func (c *Core) multiply(dst, x, y []float64) {
 	d := len(x) - 1
 	c.reverse = grow(c.reverse, d+1)
 	for i, v := range x {
@@ -280,7 +280,7 @@ func multiplyShort(dst *[8]float64, reversed, y []float64) {
 // With l = s without a small item of odds r, s_j = l_j + r l_(j-1) and so
 // l_j = Σ_t (-r)^t s_(j-t): ∂total/∂r = Σ_j adjS_j l_(j-1) = H(-r) with
 // H_t = Σ_j adjS_(1+t+j) s_j.
-func (c *subsetCore) derivatives(degree int) {
+func (c *Core) derivatives(degree int) {
 	if len(c.s) > 1 {
 		c.setHorner(c.adjS, c.s, hornerTerms)
 		c.degrees = [64]int{}
@@ -297,7 +297,7 @@ func (c *subsetCore) derivatives(degree int) {
 const hornerTerms = 32
 
 // setHorner makes H_t = Σ_j adj_(1+t+j) s_j, of at most the given number of terms.
-func (c *subsetCore) setHorner(adj, s []float64, terms int) {
+func (c *Core) setHorner(adj, s []float64, terms int) {
 	terms = min(terms, len(s)-1)
 	m := roundUp8(terms)
 	c.horner = grow(c.horner, m)
@@ -308,7 +308,7 @@ func (c *subsetCore) setHorner(adj, s []float64, terms int) {
 
 // terms returns the polynomial H, cut for odds up to largest: the rest is below
 // 2^-58 of the first term.
-func (c *subsetCore) terms(largest float64) []float64 {
+func (c *Core) terms(largest float64) []float64 {
 	_, e := math.Frexp(largest) // largest < 2^e
 	e = min(max(-e, 0), len(c.degrees)-1)
 	if c.degrees[e] == 0 {
@@ -319,7 +319,7 @@ func (c *subsetCore) terms(largest float64) []float64 {
 
 // countTerms returns the number of terms of H that count for odds up to the
 // given ones.
-func (c *subsetCore) countTerms(odds float64) int {
+func (c *Core) countTerms(odds float64) int {
 	bound, power, n := c.horner[0]*0x1p-59, 1.0, 1
 	for t, h := range c.horner {
 		if t > 0 && float64(h*power) > bound {
@@ -332,7 +332,7 @@ func (c *subsetCore) countTerms(odds float64) int {
 
 // blockTerms returns the polynomial H for the block of item i, nothing where no
 // item of it is small.
-func (c *subsetCore) blockTerms(i int) []float64 {
+func (c *Core) blockTerms(i int) []float64 {
 	if largest := c.largest[i/splitStep]; largest > 0 && len(c.s) > 1 {
 		return c.terms(largest)
 	}
@@ -340,7 +340,7 @@ func (c *subsetCore) blockTerms(i int) []float64 {
 }
 
 // smallAt returns r·H(-r) of item i, 0 if it is not small.
-func (c *subsetCore) smallAt(i int) float64 {
+func (c *Core) smallAt(i int) float64 {
 	r, h := c.r[i], 0.0
 	if r == 0 {
 		return 0
@@ -354,7 +354,7 @@ func (c *subsetCore) smallAt(i int) float64 {
 
 // inclusionBlock calls the kernel, the last elements through an array of its
 // length.
-func inclusionBlock[T Float](dst []T, r, h []float64, scale float64) {
+func inclusionBlock[T kernel.Float](dst []T, r, h []float64, scale float64) {
 	if whole := len(dst) &^ 7; whole > 0 {
 		kernel.Inclusion(dst[:whole], r[:whole], h, scale)
 		dst, r = dst[whole:], r[whole:]

@@ -1,4 +1,4 @@
-package zlpr
+package subset
 
 import (
 	"math"
@@ -17,7 +17,7 @@ type tilted struct {
 
 // pickExactly prepares k picks out of x, 0 < k < len(x). It reports false where
 // a score is not finite.
-func pickExactly[T Float](c *subsetCore, x []T, k int) (tilted, bool) {
+func pickExactly[T kernel.Float](c *Core, x []T, k int) (tilted, bool) {
 	t := tilted{n: len(x), degree: k}
 	sign := 1.0
 	if t.failures = 2*k > len(x); t.failures {
@@ -55,8 +55,8 @@ func (g span) decay() float64 {
 //
 // θ is the threshold while the mean there is no more than k. Else it is higher,
 // and j picks have the weight e^(-(k-j)(θ - threshold)) ≤ 1.
-func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted, above span, ok bool) {
-	highest := highestOf(x, 1)
+func pickUpTo[T kernel.Float](c *Core, x []T, k int, threshold float64) (t tilted, above span, ok bool) {
+	highest := highestOf(c, x, 1)
 	if !reaches(highest, threshold) {
 		return t, above, false
 	}
@@ -79,7 +79,7 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 	}
 	if t.failures = t.mean > float64(t.n)/2; t.failures {
 		t.sign, t.pivot, t.shift, t.mean = -1, -t.pivot, -t.shift, float64(t.n)-t.mean
-		t.g, t.highest = scalar.Exp(-t.shift), highestOf(x, -1)
+		t.g, t.highest = scalar.Exp(-t.shift), highestOf(c, x, -1)
 		if !reaches(t.highest, t.pivot) {
 			return t, above, false
 		}
@@ -107,7 +107,7 @@ func pickUpTo[T Float](c *subsetCore, x []T, k int, threshold float64) (t tilted
 
 // meanPicks returns Σ (j - from)·(probability of j picks), of the polynomials
 // that product has built.
-func (t *tilted) meanPicks(c *subsetCore, from int) float64 {
+func (t *tilted) meanPicks(c *Core, from int) float64 {
 	root := c.tree.root()
 	b, s := root.of(c.tree.coef), c.s
 	if len(b) > len(s) {
@@ -128,14 +128,14 @@ func (t *tilted) meanPicks(c *subsetCore, from int) float64 {
 }
 
 // addExcess adds s - θ of item i to the sum, with the given factor ±1.
-func addExcess[T Float](c *subsetCore, t *tilted, sum *sum2, x []T, i int, factor float64) {
+func addExcess[T kernel.Float](c *Core, t *tilted, sum *sum2, x []T, i int, factor float64) {
 	sum.addDifference(factor*float64(x[i]), factor*t.sign*t.pivot)
 	sum.add(-factor * t.sign * t.shift)
 	sum.add(factor * c.logFactor(i))
 }
 
 // product builds the polynomials of the row under its tilt.
-func product[T Float](c *subsetCore, t *tilted, x []T) {
+func product[T kernel.Float](c *Core, t *tilted, x []T) {
 	c.odds(t.n, t.g, t.degree)
 	sharpen(c, t, x)
 	c.product(t.n, t.degree)
@@ -143,7 +143,7 @@ func product[T Float](c *subsetCore, t *tilted, x []T) {
 
 // sharpen makes q = 1/(1+odds) of items far above the tilt right where the odds
 // have been cut. Improbable subsets have such a factor and no larger one.
-func sharpen[T Float](c *subsetCore, t *tilted, x []T) {
+func sharpen[T kernel.Float](c *Core, t *tilted, x []T) {
 	if t.highest-t.pivot < 500 {
 		return
 	}
@@ -166,11 +166,11 @@ func sharpen[T Float](c *subsetCore, t *tilted, x []T) {
 }
 
 // odds returns e^(sign·(s - θ)) of item i.
-func (t *tilted) odds(c *subsetCore, i int) float64 { return float64(c.e[i] * t.g) }
+func (t *tilted) odds(c *Core, i int) float64 { return float64(c.e[i] * t.g) }
 
 // tiltedLogPartition returns log Z_k = Σ_{s>θ} s + (k - m)·θ + log F, with m the
 // number of scores above θ.
-func tiltedLogPartition[T Float](c *subsetCore, t *tilted, x []T, k int) float64 {
+func tiltedLogPartition[T kernel.Float](c *Core, t *tilted, x []T, k int) float64 {
 	var sum sum2
 	m := 0
 	if t.failures {
@@ -196,7 +196,7 @@ func tiltedLogPartition[T Float](c *subsetCore, t *tilted, x []T, k int) float64
 }
 
 // tiltedLoss returns Σ_{negative s>θ} (s - θ) + Σ_{positive s<θ} (θ - s) + log F.
-func tiltedLoss[T Float](c *subsetCore, t *tilted, x []T, pos []uint64) float64 {
+func tiltedLoss[T kernel.Float](c *Core, t *tilted, x []T, pos []uint64) float64 {
 	var sum sum2
 	if t.failures {
 		for i := range x {
@@ -224,20 +224,10 @@ func tiltedLoss[T Float](c *subsetCore, t *tilted, x []T, pos []uint64) float64 
 	return sum.value()
 }
 
-// An output says what is to be written for an item with the inclusion
-// probability π.
-type output int
-
-const (
-	inclusionOutput output = iota // π
-	exclusionOutput               // 1 - π
-	gradientOutput                // π for a negative, -(1 - π) for a positive
-)
-
 // writeProbabilities writes what is asked for of every item. Neither π nor 1 - π
 // is formed as a difference where it could cancel: the tree gives both, and a
 // small item has one of them below 0.4.
-func writeProbabilities[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
+func writeProbabilities[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
 	c.derivatives(t.degree)
 	writeSmall(c, t, dst, q)
 	tree, inverse := &c.tree, 1/c.total
@@ -254,9 +244,9 @@ func writeProbabilities[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQue
 // others does not matter. The kernel gives factor·π', π' the probability that
 // the polynomial counts the item. Where that is all that is wanted it goes to
 // dst at once; else 1 - π' is formed in float64 and rounded once.
-func writeSmall[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
-	direct := q.what == gradientOutput && !t.failures || q.what != gradientOutput && t.failures == (q.what == exclusionOutput)
-	if size := math.Abs(q.scale); size < 0x1p-400 || size > 0x1p400 {
+func writeSmall[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
+	direct := q.What == Gradient && !t.failures || q.What != Gradient && t.failures == (q.What == Exclusion)
+	if size := math.Abs(q.Scale); size < 0x1p-400 || size > 0x1p400 {
 		direct = false // factor could leave the range
 	}
 	write := func(i int, counted float64) {
@@ -277,7 +267,7 @@ func writeSmall[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
 		case direct && len(h) == 0:
 			clear(dst[i:end])
 		case direct:
-			inclusionBlock(dst[i:end], c.r[i:], h, q.scale/c.total)
+			inclusionBlock(dst[i:end], c.r[i:], h, q.Scale/c.total)
 		case len(h) == 0:
 			clear(block)
 		default:
@@ -289,7 +279,7 @@ func writeSmall[T Float](c *subsetCore, t *tilted, dst []T, q *subsetQuery) {
 			}
 		}
 	}
-	if direct && q.what == gradientOutput {
+	if direct && q.What == Gradient {
 		for _, i := range c.positives {
 			write(int(i), c.smallAt(int(i))*inverse)
 		}
