@@ -34,6 +34,7 @@ type sides struct {
 	pos, neg gpreg
 	step     gpreg // bytes from row to row
 	bits     []op  // AVX2: a bit for each lane, those of odd registers second
+	current  gpreg // AVX2, float64, in the loop of halves: where these bits are
 	at       gpreg // byte offset of the group in the bits
 }
 
@@ -72,10 +73,36 @@ func (v *vec) laneBits(first int) operand.Mem {
 	})
 }
 
+// bothLaneBits is the bits of the lanes of a virtual vector of float64, on AVX2.
+func (v *vec) bothLaneBits() operand.Mem {
+	return v.data("bits64both", func() {
+		for l := range 2 * v.perReg() {
+			v.AppendDatum(operand.U64(1 << l))
+		}
+	})
+}
+
 // group computes the offset of a group's bits from that of its elements.
 func (s *sides) group(off reg.Register) {
 	s.MOVQ(off, s.at)
 	s.SHRQ(operand.U8(3+log2(s.size)), s.at)
+}
+
+// half is group for a half. In a loop of both registers are numbered as those of
+// the first.
+func (s *sides) half(h *half, off gpreg) {
+	s.current = nil
+	if h.loop || h.number == 0 {
+		s.group(off)
+	}
+	if h.loop && s.double() {
+		table := s.GP64()
+		s.current = s.GP64()
+		s.LEAQ(s.bothLaneBits(), table)
+		s.MOVQ(off, s.current)
+		s.ANDQ(operand.U8(s.bytes), s.current)
+		s.ADDQ(table, s.current)
+	}
 }
 
 // next moves to the next row.
@@ -100,7 +127,10 @@ func (s *sides) maskAt(mem operand.Mem, i int) mask {
 	default:
 		s.VPBROADCASTB(mem, k)
 		bits := s.bits[0]
-		if s.perReg() == 4 && i%2 == 1 {
+		switch {
+		case s.current != nil:
+			bits = at(s.current, 0)
+		case s.double() && i%2 == 1:
 			bits = s.bits[1]
 		}
 		s.and(k, bits, k)

@@ -46,8 +46,8 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	v.zero(t)
 	lanes := func() {
 		k.negative.group, k.positive.group = n, t
-		k.negative.lanes(0)
-		k.positive.lanes(0)
+		k.negative.lanes(&half{})
+		k.positive.lanes(&half{})
 	}
 	k.Label(group)
 	k.copy.block()

@@ -33,7 +33,7 @@ func selectSums(v *vec, keep bool) {
 	k := &selectKernel{}
 	// There are registers for all but these.
 	k.length, k.rows = v.argument("n"), v.argument("rows")
-	k.a, k.b = v.argument("a"), v.argument("b")
+	k.a, k.b, k.row = v.argument("a"), v.argument("b"), v.argument("x")
 	if keep {
 		k.w, k.wStride = v.param("w"), v.argument("wStride")
 		v.SHLQ(operand.U8(log2(v.size)), k.wStride)
@@ -69,7 +69,8 @@ type selectKernel struct {
 	*sides
 	length, rows, a, b operand.Mem // arguments
 	x, stride          gpreg
-	w                  gpreg // nil where the exponentials are not kept
+	row                operand.Mem // AVX2: x at the row's begin, an argument
+	w                  gpreg       // nil where the exponentials are not kept
 	wStride            operand.Mem
 	copy               *sideCopy
 	negative, positive *selected
@@ -80,6 +81,9 @@ type selectKernel struct {
 // nextRow brings down the lanes of a row and goes to the next, at label again.
 func (k *selectKernel) nextRow(again string) {
 	k.ADDQ(k.stride, k.x)
+	if !k.wide() {
+		k.MOVQ(k.x, k.row)
+	}
 	if k.w != nil {
 		k.ADDQ(k.wStride, k.w)
 	}
@@ -89,15 +93,18 @@ func (k *selectKernel) nextRow(again string) {
 	k.sums.next(1, k.rows, again, k.a, k.b)
 }
 
-// narrowRows emits the loop through the rows on AVX2.
+// narrowRows emits the loop through the rows on AVX2. The last group of a row, if
+// more than two of its vectors exist, goes through the loop in the buffer.
 func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	var (
-		row, group = k.newLabel("row"), k.newLabel("group")
-		rest, half = k.newLabel("rest"), k.newLabel("half")
-		one, done  = k.newLabel("one"), k.newLabel("done")
-		goTo       = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		size       = 4 * k.lanes // of a group
-		terms      = func(vectors int, whole bool) { k.narrowTerms(e, low, high, vectors, whole) }
+		row, group  = k.newLabel("row"), k.newLabel("group")
+		added, rest = k.newLabel("added"), k.newLabel("rest")
+		one, short  = k.newLabel("one"), k.newLabel("short")
+		done        = k.newLabel("done")
+		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		size        = 4 * k.lanes // of a group
+		terms       = func(vectors int, whole bool) { k.narrowTerms(e, low, high, vectors, whole) }
+		buffer      = newRestBuffer(k.vec)
 	)
 	k.Label(row)
 	k.negative.clear()
@@ -109,69 +116,85 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	k.Label(group)
 	k.copy.block()
 	terms(4, true)
-	k.ADDQ(operand.I32(256), k.off)
+	k.Label(added)
+	k.endHalves(k.off)
 	k.SUBQ(operand.U32(size), k.left)
 	k.JGE(goTo(group))
 	k.Label(rest)
 	k.ADDQ(operand.U32(size), k.left)
-	k.JZ(goTo(done))
-	k.copy.block()
+	k.JLE(goTo(done))
 	k.CMPQ(k.left, operand.U8(2*k.lanes))
-	k.JBE(goTo(half))
-	terms(4, false)
-	k.JMP(goTo(done))
-	k.Label(half)
+	k.JBE(goTo(short))
+	buffer.read(k.x, k.off, k.left)
+	k.XORQ(k.left, k.left)
+	k.JMP(goTo(group))
+
+	k.Label(short)
+	k.copy.block()
 	k.CMPQ(k.left, operand.U8(k.lanes))
 	k.JBE(goTo(one))
 	terms(2, false)
-	k.JMP(goTo(done))
+	k.XORQ(k.left, k.left)
+	k.JMP(goTo(added))
 	k.Label(one)
 	terms(1, false)
+	k.XORQ(k.left, k.left)
+	k.JMP(goTo(added))
 	k.Label(done)
+	k.MOVQ(k.row, k.x)
 	k.nextRow(row)
 }
 
 // narrowTerms adds the first vectors of a group; whole tells that all its
 // elements exist. Elements that take no part are not read otherwise.
 func (k *selectKernel) narrowTerms(e *exponential, low, high op, vectors int, whole bool) {
-	v, s := k.vec, k.sides
-	s.group(k.off)
-	for h := range v.regs() {
-		// The registers of the same lanes, two at a time.
-		for first := 0; first < vectors; first += 2 {
-			var y []vreg
-			numbers := []int{first*v.regs() + h, (first+1)*v.regs() + h}[:min(2, vectors)]
-			place := func(base gpreg, i int) operand.Mem {
-				return operand.Mem{Base: base, Index: k.off, Scale: 1, Disp: numbers[i] * v.bytes}
-			}
-			for i, number := range numbers {
-				mem, r, of := place(k.x, i), v.reg(), s.mask(s.pos, number)
-				if whole {
-					v.move(mem, r)
-				} else {
-					v.load(v.union(s.mask(s.neg, number), of), mem, r)
-				}
-				v.prefetch(mem, number)
-				v.flip(of, r)
-				v.clamp(r, low, high)
-				y = append(y, r)
-			}
-			p, q := e.evaluate(y)
-			masks := func(side gpreg) func(i int) mask {
-				return func(i int) mask { return s.mask(side, numbers[i]) }
-			}
-			if k.w == nil {
-				k.negative.products(masks(s.neg), first > 0, p, q)
-				k.positive.products(masks(s.pos), first > 0, p, q)
-				continue
-			}
-			n, t := v.signed(p, q, masks(s.neg), masks(s.pos), func(i int) operand.Mem { return place(k.w, i) })
-			k.negative.terms(first > 0, n)
-			k.positive.terms(first > 0, t)
-		}
-		k.negative.lanes(h)
-		k.positive.lanes(h)
+	v := k.vec
+	for i := range vectors {
+		v.prefetch(operand.Mem{Base: k.x, Index: k.off, Scale: 1, Disp: 64 * i}, i*v.regs())
 	}
+	loop := whole && v.double() // of float32 it would be slower
+	v.halves(k.off, loop, func(h *half) { k.narrowHalf(e, low, high, h, vectors, whole) })
+	k.negative.endGroup(loop)
+	k.positive.endGroup(loop)
+}
+
+// narrowHalf adds a half of the vectors, two registers at a time.
+func (k *selectKernel) narrowHalf(e *exponential, low, high op, h *half, vectors int, whole bool) {
+	v, s := k.vec, k.sides
+	s.half(h, k.off)
+	for first := 0; first < vectors; first += 2 {
+		var y []vreg
+		numbers := []int{first*v.regs() + h.number, (first+1)*v.regs() + h.number}[:min(2, vectors)]
+		place := func(base gpreg, i int) operand.Mem {
+			return operand.Mem{Base: base, Index: k.off, Scale: 1, Disp: numbers[i] * v.bytes}
+		}
+		for i, number := range numbers {
+			mem, r, of := place(k.x, i), v.reg(), s.mask(s.pos, number)
+			if whole {
+				v.move(mem, r)
+			} else {
+				v.load(v.union(s.mask(s.neg, number), of), mem, r)
+			}
+			v.flip(of, r)
+			v.clamp(r, low, high)
+			y = append(y, r)
+		}
+		p, q := e.evaluate(y)
+		masks := func(side gpreg) func(i int) mask {
+			return func(i int) mask { return s.mask(side, numbers[i]) }
+		}
+		if k.w == nil {
+			k.negative.products(masks(s.neg), first > 0, p, q)
+			k.positive.products(masks(s.pos), first > 0, p, q)
+			continue
+		}
+		n, t := v.signed(p, q, masks(s.neg), masks(s.pos), func(i int) operand.Mem { return place(k.w, i) })
+		k.negative.terms(first > 0, n)
+		k.positive.terms(first > 0, t)
+	}
+	h.setOffset(v, k.off)
+	k.negative.lanes(h)
+	k.positive.lanes(h)
 }
 
 // A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
@@ -258,10 +281,10 @@ func (v *vec) clamp(y vreg, low, high op) {
 // AVX2 what does not fit the registers lies on the stack.
 type selected struct {
 	*vec
-	sum, err []vreg        // AVX-512, and the sums of float32 on AVX2
-	stack    []operand.Mem // of float64 on AVX2: sum, err of lanes 0-3, then of 4-7
-	group    vreg          // the group's sum so far, lanes of one register
-	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
+	sum, err []vreg      // AVX-512, and the sums of float32 on AVX2
+	stack    operand.Mem // AVX2. float64: the sums, then the errors; float32: the group's halves, in a loop
+	group    vreg        // the group's sum so far, lanes of one register
+	low      vreg        // AVX2, float32, no loop: the group's sum of the first half
 }
 
 func newSelected(v *vec) *selected {
@@ -272,16 +295,30 @@ func newSelected(v *vec) *selected {
 	case v.wide():
 		a.sum = []vreg{v.reg()}
 	case v.double():
-		for range 4 {
-			a.stack = append(a.stack, v.AllocLocal(v.bytes))
-		}
+		a.stack = v.AllocLocal(4 * v.bytes)
 	default:
 		a.sum = []vreg{v.reg(), v.reg()}
+		a.stack = v.AllocLocal(2 * v.bytes)
 	}
 	return a
 }
 
-func (a *selected) clear() { a.clearLanes(a.stack, a.sum, a.err) }
+// onStack is the place of a register of the accumulators on the stack.
+func (a *selected) onStack(i int) operand.Mem {
+	m := a.stack
+	m.Disp += i * a.bytes
+	return m
+}
+
+func (a *selected) clear() {
+	var stack []operand.Mem
+	if !a.wide() && a.double() {
+		for i := range 4 {
+			stack = append(stack, a.onStack(i))
+		}
+	}
+	a.clearLanes(stack, a.sum, a.err)
+}
 
 // clearLanes clears accumulators in registers and on the stack.
 func (v *vec) clearLanes(stack []operand.Mem, registers ...[]vreg) {
@@ -353,17 +390,11 @@ func (a *selected) addGroup(more bool, sum vreg) {
 	}
 }
 
-// lanes adds the group's sum of the lanes of register h of a virtual vector.
-func (a *selected) lanes(h int) {
+// lanes adds the group's sum of the lanes of a half. On AVX2 those of float32 are
+// added to each other first: after a loop through the halves, by endGroup.
+func (a *selected) lanes(h *half) {
 	switch {
-	case a.stack != nil:
-		sum, err := a.reg(), a.reg()
-		a.move(a.stack[2*h], sum)
-		a.move(a.stack[2*h+1], err)
-		a.twoSum(sum, err, a.group)
-		a.move(sum, a.stack[2*h])
-		a.move(err, a.stack[2*h+1])
-	case a.double():
+	case a.wide() && a.double():
 		a.twoSum(a.sum[0], a.err[0], a.group)
 	case a.wide():
 		low, high := a.split(a.group)
@@ -371,18 +402,37 @@ func (a *selected) lanes(h int) {
 		r := a.reg()
 		a.VCVTPS2PD(low, r)
 		a.VADDPD(r, a.sum[0], a.sum[0])
-	case h == 0:
+	case a.double():
+		sums, errs := h.at(a.onStack(0)), h.at(a.onStack(2))
+		sum, err := a.inRegister(sums), a.inRegister(errs)
+		a.twoSum(sum, err, a.group)
+		a.move(sum, sums)
+		a.move(err, errs)
+	case h.loop:
+		a.move(a.group, h.at(a.stack))
+	case h.number == 0:
 		a.low = a.group
 	default:
-		a.add(a.low, a.group, a.low)
-		low, high := a.widen(a.low)
-		a.VADDPD(low, a.sum[0], a.sum[0])
-		a.VADDPD(high, a.sum[1], a.sum[1])
+		a.addHalves(a.low, a.group)
 	}
 }
 
+// endGroup completes what lanes began in a loop through the halves.
+func (a *selected) endGroup(loop bool) {
+	if !a.wide() && !a.double() && loop {
+		a.addHalves(a.inRegister(a.stack), a.onStack(1))
+	}
+}
+
+func (a *selected) addHalves(first vreg, second op) {
+	a.add(first, second, first)
+	low, high := a.widen(first)
+	a.VADDPD(low, a.sum[0], a.sum[0])
+	a.VADDPD(high, a.sum[1], a.sum[1])
+}
+
 // store combines the lanes and writes the row's sum.
-func (a *selected) store(out gpreg) {
+func (a *selected) store(out operand.Mem) {
 	var r []vreg
 	if q := a.quantities(); !a.double() {
 		r = a.eight(q, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
@@ -393,23 +443,15 @@ func (a *selected) store(out gpreg) {
 		})
 		a.VADDPD(r[1], r[0], r[0])
 	}
-	a.VMOVSD(r[0], at(out, 0))
-	a.ADDQ(operand.U8(8), out)
+	a.VMOVSD(r[0], out)
 }
 
 // quantities returns the row's lanes: the sums and, for float64, the errors.
 func (a *selected) quantities() [][]vreg {
 	sum, err := a.sum, a.err
-	if a.stack != nil {
-		sum, err = nil, nil
-		for i, m := range a.stack {
-			r := a.inRegister(m)
-			if i%2 == 0 {
-				sum = append(sum, r)
-			} else {
-				err = append(err, r)
-			}
-		}
+	if !a.wide() && a.double() {
+		sum = []vreg{a.inRegister(a.onStack(0)), a.inRegister(a.onStack(1))}
+		err = []vreg{a.inRegister(a.onStack(2)), a.inRegister(a.onStack(3))}
 	}
 	if a.double() {
 		return [][]vreg{sum, err}

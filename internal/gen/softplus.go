@@ -58,6 +58,7 @@ type bce struct {
 	off                  gpreg // of the group, in bytes
 	exist                operand.Mem
 	copy                 *sideCopy // with the gradient
+	buffer               *restBuffer
 
 	low, sign, one op
 	factor, hi, lo op // of the row
@@ -81,27 +82,19 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 	name, signature, doc := form.signature(v.elem, grad)
 	v.kernel(name, signature, doc)
 	b := &bce{vec: v, bceForm: form, grad: grad}
-	sum := v.param("sum")
-	var products, p gpreg
 	if !v.double() && !b.weighted {
-		products = v.param("product")
 		b.product = newProduct(v)
 	}
+	b.buffer = newRestBuffer(v)
 	if grad {
 		b.dst = v.param("dst")
 		b.exist = v.AllocLocal(8)
 		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
 	b.x = v.param("x")
-	if grad || b.shifted {
-		p = v.param("p")
-	}
 	if b.weighted {
 		b.negWeight, b.posWeight = v.param("negWeight"), v.param("posWeight")
 	}
-	rows := v.AllocLocal(8)
-	left := v.param("rows")
-	v.MOVQ(left, rows)
 	b.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	b.laneTests()
 	b.off = v.GP64()
@@ -124,96 +117,147 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 		b.hi, b.lo = b.place(), b.place()
 	}
 
-	var (
-		row, group, last = v.newLabel("row"), v.newLabel("group"), v.newLabel("last")
-		rest, half, done = v.newLabel("rest"), v.newLabel("half"), v.newLabel("done")
-		one              = v.newLabel("one")
-		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		size             = 4 * v.lanes // of a group
-	)
-	v.TESTQ(left, left)
-	v.JZ(goTo(last))
+	row, last := v.newLabel("row"), v.newLabel("last")
+	rows := v.argument("rows")
+	v.CMPQ(rows, operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
 	v.Label(row)
-	b.sum.clear()
-	if b.product != nil {
-		b.product.clear()
-	}
-	for i, d := range []op{b.factor, b.hi, b.lo} {
-		if d != nil {
-			b.broadcastTo(at(p, i*v.size), d)
-		}
-	}
-	v.XORQ(b.off, b.off)
-	v.Load(v.Param("n"), left)
-	v.SUBQ(operand.U32(size), left)
-	v.JL(goTo(rest))
-	v.Label(group)
-	b.copy.block()
-	b.terms(4, true)
-	v.ADDQ(operand.I32(256), b.off)
-	if b.product != nil {
-		more := v.newLabel("more")
-		v.TESTQ(operand.U32(bceBlockBytes-1), b.off)
-		v.JNZ(goTo(more))
-		b.product.store(products)
-		v.Label(more)
-	}
-	v.SUBQ(operand.U32(size), left)
-	v.JGE(goTo(group))
-	v.Label(rest)
-	v.ADDQ(operand.U32(size), left)
-	v.JZ(goTo(done))
-	b.copy.block()
-	if grad {
-		// The elements that exist, as bits.
-		bits := v.GP64()
-		v.MOVQ(operand.I32(-1), bits)
-		v.BZHIQ(left, bits, bits)
-		v.MOVQ(bits, b.exist)
-	}
-	v.CMPQ(left, operand.U8(2*v.lanes))
-	v.JBE(goTo(half))
-	b.terms(4, false)
-	v.JMP(goTo(done))
-	v.Label(half)
-	v.CMPQ(left, operand.U8(v.lanes))
-	v.JBE(goTo(one))
-	b.terms(2, false)
-	v.JMP(goTo(done))
-	v.Label(one)
-	b.terms(1, false)
-	v.Label(done)
-	if b.product != nil {
-		// Unless the last block is complete.
-		complete := v.newLabel("complete")
-		v.Load(v.Param("n"), left)
-		v.TESTQ(operand.U32(bceBlockBytes/4-1), left)
-		v.JZ(goTo(complete))
-		b.product.store(products)
-		v.Label(complete)
-	}
-	b.sum.store(sum)
-	for _, step := range []struct {
-		name string
-		base gpreg
-	}{{"stride", b.x}, {"dstStride", b.dst}} {
-		if step.base != nil {
-			v.ADDQ(v.stride(step.name), step.base)
-		}
-	}
-	words := v.param("words")
-	v.SHLQ(operand.U8(3), words)
-	v.ADDQ(words, b.pos)
-	v.ADDQ(words, b.neg)
-	if p != nil {
-		v.ADDQ(operand.U8(3*v.size), p)
-	}
+	b.beginRow()
+	b.row()
+	b.endRow()
 	v.DECQ(rows)
-	v.JNZ(goTo(row))
+	v.JNZ(operand.LabelRef(row))
 	v.Label(last)
 	b.copy.rest()
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// beginRow clears the sums and loads what is the row's.
+func (b *bce) beginRow() {
+	b.sum.clear()
+	if b.product != nil {
+		b.product.clear()
+	}
+	if b.grad || b.shifted {
+		p := b.param("p")
+		for i, d := range []op{b.factor, b.hi, b.lo} {
+			if d != nil {
+				b.broadcastTo(at(p, i*b.size), d)
+			}
+		}
+	}
+}
+
+// row emits the loop through a row's groups: whole ones, and a last one of more
+// than two virtual vectors in the buffer as a whole one; less have bodies of
+// their own.
+func (b *bce) row() {
+	var (
+		group, added = b.newLabel("group"), b.newLabel("added")
+		rest, short  = b.newLabel("rest"), b.newLabel("short")
+		one, done    = b.newLabel("one"), b.newLabel("done")
+		goTo         = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		size         = 4 * b.lanes // of a group
+		left         = b.GP64()    // elements, less size
+	)
+	b.XORQ(b.off, b.off)
+	b.Load(b.Param("n"), left)
+	b.SUBQ(operand.U32(size), left)
+	b.JL(goTo(rest))
+	b.Label(group)
+	b.copy.block()
+	b.terms(4, true)
+	b.Label(added)
+	b.endHalves(b.off)
+	if b.product != nil {
+		more := b.newLabel("more")
+		b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+		b.JNZ(goTo(more))
+		b.storeProduct()
+		b.Label(more)
+	}
+	b.SUBQ(operand.U32(size), left)
+	b.JGE(goTo(group))
+	b.Label(rest)
+	b.ADDQ(operand.U32(size), left)
+	b.JLE(goTo(done))
+	b.CMPQ(left, operand.U8(2*b.lanes))
+	b.JBE(goTo(short))
+	b.buffer.read(b.x, b.off, left)
+	if b.grad {
+		b.MOVQ(b.x, b.dst)
+	}
+	b.XORQ(left, left)
+	b.JMP(goTo(group))
+
+	b.Label(short)
+	b.copy.block()
+	if b.grad {
+		// The elements that exist, as bits.
+		bits := b.GP64()
+		b.MOVQ(operand.I32(-1), bits)
+		b.BZHIQ(left, bits, bits)
+		b.MOVQ(bits, b.exist)
+	}
+	b.CMPQ(left, operand.U8(b.lanes))
+	b.JBE(goTo(one))
+	b.terms(2, false)
+	b.XORQ(left, left)
+	b.JMP(goTo(added))
+	b.Label(one)
+	b.terms(1, false)
+	b.XORQ(left, left)
+	b.JMP(goTo(added))
+	b.Label(done)
+}
+
+// endRow writes what is left of a row, and moves on to the next.
+func (b *bce) endRow() {
+	if b.product != nil {
+		// Unless the last block is complete.
+		complete := b.newLabel("complete")
+		b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+		b.JZ(operand.LabelRef(complete))
+		b.storeProduct()
+		b.Label(complete)
+	}
+	sum := b.param("sum")
+	b.sum.store(at(sum, 0))
+	b.ADDQ(operand.U8(8), b.file.argument("sum"))
+	if b.grad {
+		direct, out := b.newLabel("direct"), b.param("dst")
+		b.CMPQ(out, b.dst)
+		b.JEQ(operand.LabelRef(direct))
+		n := b.param("n")
+		b.ANDQ(operand.U8(4*b.lanes-1), n)
+		b.buffer.write(out, b.off, n)
+		b.Label(direct)
+		b.advance(b.dst, "dst", "dstStride")
+	}
+	b.advance(b.x, "x", "stride")
+	words := b.param("words")
+	b.SHLQ(operand.U8(3), words)
+	b.ADDQ(words, b.pos)
+	b.ADDQ(words, b.neg)
+	if b.grad || b.shifted {
+		b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
+	}
+}
+
+// advance moves an argument on by a stride, to r as well.
+func (b *bce) advance(r gpreg, name, stride string) {
+	place := b.file.argument(name)
+	b.MOVQ(b.stride(stride), r)
+	b.ADDQ(place, r)
+	b.MOVQ(r, place)
+}
+
+// storeProduct writes a block's product.
+func (b *bce) storeProduct() {
+	out := b.param("product")
+	b.product.store(at(out, 0))
+	b.ADDQ(operand.U8(8), b.file.argument("product"))
 }
 
 // bceBlockBytes is the size of the elements of float32 that share a logarithm.
@@ -253,48 +297,61 @@ func (b *bce) step(vectors int) int {
 // terms adds the first vectors of a group; whole tells that all its elements
 // exist. Elements that take no part are not read otherwise.
 func (b *bce) terms(vectors int, whole bool) {
-	b.group(b.off)
+	if whole {
+		for i := range vectors {
+			b.prefetch(b.element(b.x, i*b.regs()), i*b.regs())
+		}
+	}
+	b.halves(b.off, whole, func(h *half) { b.half(h, vectors, whole) })
+	b.sum.endGroup(whole)
+	if b.product != nil {
+		b.product.endGroup(whole)
+	}
+}
+
+// half adds a half of the vectors.
+func (b *bce) half(h *half, vectors int, whole bool) {
+	b.sides.half(h, b.off)
+	maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
+	joins := &laneTree[vreg]{join: b.joinProducts}
 	step := b.step(vectors)
-	for h := range b.regs() {
-		maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
-		joins := &laneTree[vreg]{join: b.joinProducts}
-		for first := 0; first < vectors; first += step {
-			var all []bceTerm
-			var y, short []vreg
-			for i := range step {
-				t, a, c := b.argument((first+i)*b.regs()+h, whole)
-				all, y = append(all, t), append(y, a)
-				if b.shifted {
-					short = append(short, c)
-				}
-			}
-			p, s := b.e.evaluateShifted(y, short)
-			for i := range all {
-				all[i].e = p[i]
-				b.mulKeep(all[i].keep, p[i], s[i], p[i])
-			}
-			for _, t := range all {
-				if b.grad {
-					b.gradient(t, whole)
-				}
-				if b.weighted {
-					b.weigh(&t)
-				} else {
-					joins.push(t.e)
-				}
-				maxima.push(t.m)
+	for first := 0; first < vectors; first += step {
+		var all []bceTerm
+		var y, short []vreg
+		for i := range step {
+			t, a, c := b.argument((first+i)*b.regs()+h.number, whole)
+			all, y = append(all, t), append(y, a)
+			if b.shifted {
+				short = append(short, c)
 			}
 		}
-		b.sum.group = maxima.done()
+		p, s := b.e.evaluateShifted(y, short)
+		for i := range all {
+			all[i].e = p[i]
+			b.mulKeep(all[i].keep, p[i], s[i], p[i])
+		}
+		for _, t := range all {
+			if b.grad {
+				b.gradient(t, whole)
+			}
+			if b.weighted {
+				b.weigh(&t)
+			} else {
+				joins.push(t.e)
+			}
+			maxima.push(t.m)
+		}
+	}
+	h.setOffset(b.vec, b.off)
+	b.sum.group = maxima.done()
+	b.sum.lanes(h)
+	switch {
+	case b.weighted:
+	case b.double():
+		b.sum.group, _ = b.log.log1p(joins.done())
 		b.sum.lanes(h)
-		switch {
-		case b.weighted:
-		case b.double():
-			b.sum.group, _ = b.log.log1p(joins.done())
-			b.sum.lanes(h)
-		default:
-			b.product.lanes(h, joins.done())
-		}
+	default:
+		b.product.lanes(h, joins.done())
 	}
 }
 
@@ -311,7 +368,6 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	part := b.union(b.mask(b.neg, number), pos)
 	if whole {
 		b.move(mem, y)
-		b.prefetch(mem, number)
 	} else {
 		b.load(part, mem, y)
 	}
@@ -508,16 +564,17 @@ func (t *laneTree[R]) done() R { return t.pending[0] }
 // lanes: on AVX2 on the stack.
 type product struct {
 	*vec
-	lane vreg          // AVX-512
-	mem  []operand.Mem // AVX2: lanes 0-3, 4-7
-	low  operand.Mem   // AVX2: the group's join of lanes 0-7
+	lane   vreg          // AVX-512
+	mem    []operand.Mem // AVX2: lanes 0-3, 4-7
+	halves operand.Mem   // AVX2: the group's joins of lanes 0-7 and 8-15, in a loop
+	low    vreg          // AVX2: the first of them, else
 }
 
 func newProduct(v *vec) *product {
 	if v.wide() {
 		return &product{vec: v, lane: v.reg()}
 	}
-	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}, low: v.AllocLocal(32)}
+	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}, halves: v.AllocLocal(64)}
 }
 
 func (a *product) clear() {
@@ -539,8 +596,9 @@ func (a *product) join64(x, y vreg) {
 	a.VFMADD213PD(sum, y, x)
 }
 
-// lanes joins the group's lanes of register h of a virtual vector.
-func (a *product) lanes(h int, group vreg) {
+// lanes joins the group's lanes of a half. On AVX2 those of both halves are joined
+// first: after a loop through them, by endGroup.
+func (a *product) lanes(h *half, group vreg) {
 	switch {
 	case a.wide():
 		low, high := a.split(group)
@@ -548,27 +606,40 @@ func (a *product) lanes(h int, group vreg) {
 		r := a.reg()
 		a.VCVTPS2PD(low, r)
 		a.join64(a.lane, r)
-	case h == 0:
-		a.move(group, a.low)
+	case h.loop:
+		a.move(group, h.at(a.halves))
+	case h.number == 0:
+		a.low = group
 	default:
-		a.joinProducts(group, a.inRegister(a.low))
-		low, high := a.widen(group)
-		for i, r := range []vreg{low, high} {
-			sum := a.inRegister(a.mem[i])
-			a.join64(sum, r)
-			a.move(sum, a.mem[i])
-		}
+		a.joinHalves(a.low, group)
+	}
+}
+
+// endGroup completes what lanes began in a loop through the halves.
+func (a *product) endGroup(loop bool) {
+	if !a.wide() && loop {
+		second := half{number: 1}
+		a.joinHalves(a.inRegister(a.halves), a.inRegister(second.at(a.halves)))
+	}
+}
+
+func (a *product) joinHalves(first, second vreg) {
+	a.joinProducts(first, second)
+	low, high := a.widen(first)
+	for i, r := range []vreg{low, high} {
+		sum := a.inRegister(a.mem[i])
+		a.join64(sum, r)
+		a.move(sum, a.mem[i])
 	}
 }
 
 // store writes the block's product and begins the next one.
-func (a *product) store(out gpreg) {
+func (a *product) store(out operand.Mem) {
 	lanes := []vreg{a.lane}
 	if !a.wide() {
 		lanes = []vreg{a.inRegister(a.mem[0]), a.inRegister(a.mem[1])}
 	}
 	r := a.eight([][]vreg{lanes}, func(x, y []vreg) { a.join64(x[0], y[0]) })
-	a.VMOVSD(r[0], at(out, 0))
-	a.ADDQ(operand.U8(8), out)
+	a.VMOVSD(r[0], out)
 	a.clear()
 }

@@ -205,7 +205,7 @@ done13:
 
 // func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums32AVX2(SB), $256-72
+TEXT ·selectSums32AVX2(SB), $640-72
 	MOVQ    x+16(FP), AX
 	MOVQ    stride+24(FP), CX
 	SHLQ    $0x02, CX
@@ -226,16 +226,19 @@ row16:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest18
+	JL     rest19
 
 group17:
+	PREFETCHT0   12288(AX)(R9*1)
+	PREFETCHT0   12352(AX)(R9*1)
+	PREFETCHT0   12416(AX)(R9*1)
+	PREFETCHT0   12480(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      (AX)(R9*1), Y5
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -246,7 +249,6 @@ group17:
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      64(AX)(R9*1), Y6
-	PREFETCHT0   12352(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y7, Y7
 	VXORPS       Y7, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
@@ -305,7 +307,6 @@ group17:
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VMOVUPS      128(AX)(R9*1), Y6
-	PREFETCHT0   12416(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y8, Y8
 	VXORPS       Y8, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y8
@@ -316,7 +317,6 @@ group17:
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      192(AX)(R9*1), Y8
-	PREFETCHT0   12480(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y9, Y9
 	VXORPS       Y9, Y8, Y8
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
@@ -523,346 +523,52 @@ group17:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $+256, R9
-	SUBQ         $0x00000040, R10
-	JGE          group17
+	ADDQ         $0x40, R9
 
-rest18:
-	ADDQ         $0x00000040, R10
-	JZ           done21
-	CMPQ         R10, $0x20
-	JBE          half19
-	MOVQ         R9, DI
-	SHRQ         $0x05, DI
-	VPBROADCASTB (DX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB (BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y6, Y5, Y5
-	VMASKMOVPS   (AX)(R9*1), Y5, Y5
-	PREFETCHT0   12288(AX)(R9*1)
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
-	VMAXPS       Y5, Y6, Y5
-	VMOVUPS      f32_42afebb7<>+0(SB), Y6
-	VMINPS       Y5, Y6, Y5
-	VPBROADCASTB 2(DX)(DI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(BX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y7, Y6, Y6
-	VMASKMOVPS   64(AX)(R9*1), Y6, Y6
-	PREFETCHT0   12352(AX)(R9*1)
-	VANDPS       f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
-	VMAXPS       Y6, Y7, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMINPS       Y6, Y7, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y7, Y7
-	VPSLLD       $0x17, Y9, Y9
-	VPBROADCASTB (BX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(BX)(DI*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VMULPS       Y7, Y8, Y5
-	VANDPS       Y6, Y5, Y5
-	VMULPS       Y9, Y10, Y6
-	VANDPS       Y11, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	VPBROADCASTB (DX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(DX)(DI*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VMULPS       Y7, Y8, Y7
-	VANDPS       Y6, Y7, Y7
-	VMULPS       Y9, Y10, Y6
-	VANDPS       Y11, Y6, Y6
-	VADDPS       Y6, Y7, Y7
-	VPBROADCASTB 4(DX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(BX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y8, Y6, Y6
-	VMASKMOVPS   128(AX)(R9*1), Y6, Y6
-	PREFETCHT0   12416(AX)(R9*1)
-	VANDPS       f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y8
-	VMAXPS       Y6, Y8, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y8
-	VMINPS       Y6, Y8, Y6
-	VPBROADCASTB 6(DX)(DI*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y9, Y8, Y8
-	VMASKMOVPS   192(AX)(R9*1), Y8, Y8
-	PREFETCHT0   12480(AX)(R9*1)
-	VANDPS       f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
-	VMAXPS       Y8, Y9, Y8
-	VMOVUPS      f32_42afebb7<>+0(SB), Y9
-	VMINPS       Y8, Y9, Y8
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y11, Y11
-	VPBROADCASTB 4(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 6(BX)(DI*1), Y13
-	VANDPS       bits32<>+0(SB), Y13, Y13
-	VPCMPEQD     bits32<>+0(SB), Y13, Y13
-	VMULPS       Y9, Y10, Y6
-	VANDPS       Y8, Y6, Y6
-	VMULPS       Y11, Y12, Y8
-	VANDPS       Y13, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	VPBROADCASTB 4(DX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 6(DX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMULPS       Y9, Y10, Y9
-	VANDPS       Y6, Y9, Y9
-	VMULPS       Y11, Y12, Y6
-	VANDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VPBROADCASTB 1(DX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(BX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y8, Y6, Y6
-	VMASKMOVPS   32(AX)(R9*1), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y8
-	VMAXPS       Y6, Y8, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y8
-	VMINPS       Y6, Y8, Y6
-	VPBROADCASTB 3(DX)(DI*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y9, Y8, Y8
-	VMASKMOVPS   96(AX)(R9*1), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
-	VMAXPS       Y8, Y9, Y8
-	VMOVUPS      f32_42afebb7<>+0(SB), Y9
-	VMINPS       Y8, Y9, Y8
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y11, Y11
-	VPBROADCASTB 1(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(BX)(DI*1), Y13
-	VANDPS       bits32<>+0(SB), Y13, Y13
-	VPCMPEQD     bits32<>+0(SB), Y13, Y13
-	VMULPS       Y9, Y10, Y6
-	VANDPS       Y8, Y6, Y6
-	VMULPS       Y11, Y12, Y8
-	VANDPS       Y13, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VPBROADCASTB 1(DX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(DX)(DI*1), Y13
-	VANDPS       bits32<>+0(SB), Y13, Y13
-	VPCMPEQD     bits32<>+0(SB), Y13, Y13
-	VMULPS       Y9, Y10, Y9
-	VANDPS       Y8, Y9, Y9
-	VMULPS       Y11, Y12, Y8
-	VANDPS       Y13, Y8, Y8
-	VADDPS       Y8, Y9, Y9
-	VPBROADCASTB 5(DX)(DI*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 5(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y10, Y8, Y8
-	VMASKMOVPS   160(AX)(R9*1), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y10
-	VXORPS       Y10, Y8, Y8
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y10
-	VMAXPS       Y8, Y10, Y8
-	VMOVUPS      f32_42afebb7<>+0(SB), Y10
-	VMINPS       Y8, Y10, Y8
-	VPBROADCASTB 7(DX)(DI*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 7(BX)(DI*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y11, Y10, Y10
-	VMASKMOVPS   224(AX)(R9*1), Y10, Y10
-	VANDPS       f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y10, Y10
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y11
-	VMAXPS       Y10, Y11, Y10
-	VMOVUPS      f32_42afebb7<>+0(SB), Y11
-	VMINPS       Y10, Y11, Y10
-	VMOVUPS      Y8, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VMOVUPS      Y10, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y14
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y13, Y13
-	VPBROADCASTB 5(BX)(DI*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 7(BX)(DI*1), Y15
-	VANDPS       bits32<>+0(SB), Y15, Y15
-	VPCMPEQD     bits32<>+0(SB), Y15, Y15
-	VMULPS       Y11, Y12, Y8
-	VANDPS       Y10, Y8, Y8
-	VMULPS       Y13, Y14, Y10
-	VANDPS       Y15, Y10, Y10
-	VADDPS       Y10, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VPBROADCASTB 5(DX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 7(DX)(DI*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       Y11, Y12, Y11
-	VANDPS       Y8, Y11, Y11
-	VMULPS       Y13, Y14, Y8
-	VANDPS       Y10, Y8, Y8
-	VADDPS       Y8, Y11, Y11
-	VADDPS       Y11, Y9, Y9
-	VADDPS       Y6, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y6, Y2, Y2
-	VADDPS       Y9, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X5
-	VCVTPS2PD    X7, Y6
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y5, Y4, Y4
-	JMP          done21
+added18:
+	ADDQ $+192, R9
+	SUBQ $0x00000040, R10
+	JGE  group17
 
-half19:
+rest19:
+	ADDQ       $0x00000040, R10
+	JLE        done22
+	CMPQ       R10, $0x20
+	JBE        short21
+	SUBQ       $0x20, R10
+	LEAQ       tail<>+0(SB), DI
+	SHLQ       $0x02, R10
+	SUBQ       R10, DI
+	VMOVUPS    (AX)(R9*1), Y5
+	VMOVUPS    Y5, 384(SP)
+	VMOVUPS    32(AX)(R9*1), Y5
+	VMOVUPS    Y5, 416(SP)
+	VMOVUPS    64(AX)(R9*1), Y5
+	VMOVUPS    Y5, 448(SP)
+	VMOVUPS    96(AX)(R9*1), Y5
+	VMOVUPS    Y5, 480(SP)
+	VMOVUPS    128(DI), Y5
+	VMASKMOVPS 128(AX)(R9*1), Y5, Y5
+	VMOVUPS    Y5, 512(SP)
+	VMOVUPS    160(DI), Y5
+	VMASKMOVPS 160(AX)(R9*1), Y5, Y5
+	VMOVUPS    Y5, 544(SP)
+	VMOVUPS    192(DI), Y5
+	VMASKMOVPS 192(AX)(R9*1), Y5, Y5
+	VMOVUPS    Y5, 576(SP)
+	VMOVUPS    224(DI), Y5
+	VMASKMOVPS 224(AX)(R9*1), Y5, Y5
+	VMOVUPS    Y5, 608(SP)
+	LEAQ       384(SP), AX
+	SUBQ       R9, AX
+	XORQ       R10, R10
+	JMP        group17
+
+short21:
 	CMPQ         R10, $0x10
 	JBE          one20
+	PREFETCHT0   12288(AX)(R9*1)
+	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -873,7 +579,6 @@ half19:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
 	VMASKMOVPS   (AX)(R9*1), Y5, Y5
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -888,7 +593,6 @@ half19:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y7, Y6, Y6
 	VMASKMOVPS   64(AX)(R9*1), Y6, Y6
-	PREFETCHT0   12352(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y7, Y7
 	VXORPS       Y7, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
@@ -1031,9 +735,12 @@ half19:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done21
+	ADDQ         $0x40, R9
+	XORQ         R10, R10
+	JMP          added18
 
 one20:
+	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (DX)(DI*1), Y6
@@ -1044,7 +751,6 @@ one20:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
 	VMASKMOVPS   (AX)(R9*1), Y5, Y5
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1123,29 +829,34 @@ one20:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x40, R9
+	XORQ         R10, R10
+	JMP          added18
 
-done21:
+done22:
+	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
+	MOVQ    AX, x+16(FP)
 	ADDQ    SI, DX
 	ADDQ    SI, BX
 	VADDPD  Y2, Y1, Y1
-	VMOVUPD Y1, (SP)(R8*1)
+	VMOVUPD Y1, 128(SP)(R8*1)
 	VADDPD  Y4, Y3, Y3
-	VMOVUPD Y3, 128(SP)(R8*1)
+	VMOVUPD Y3, 256(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums22
+	JZ      sums23
 	CMPQ    R8, $+128
 	JNE     row16
 
-sums22:
-	VMOVUPD    (SP), Y1
-	VMOVUPD    64(SP), Y2
+sums23:
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
 	VPERM2F128 $0x31, Y2, Y1, Y1
 	VADDPD     Y1, Y3, Y3
-	VMOVUPD    32(SP), Y1
-	VMOVUPD    96(SP), Y2
+	VMOVUPD    160(SP), Y1
+	VMOVUPD    224(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y4
 	VPERM2F128 $0x31, Y2, Y1, Y1
 	VADDPD     Y1, Y4, Y4
@@ -1155,13 +866,13 @@ sums22:
 	MOVQ       a+0(FP), R8
 	VMOVUPD    Y1, (R8)
 	ADDQ       $+32, a+0(FP)
-	VMOVUPD    128(SP), Y1
-	VMOVUPD    192(SP), Y2
+	VMOVUPD    256(SP), Y1
+	VMOVUPD    320(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
 	VPERM2F128 $0x31, Y2, Y1, Y1
 	VADDPD     Y1, Y3, Y3
-	VMOVUPD    160(SP), Y1
-	VMOVUPD    224(SP), Y2
+	VMOVUPD    288(SP), Y1
+	VMOVUPD    352(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y4
 	VPERM2F128 $0x31, Y2, Y1, Y1
 	VADDPD     Y1, Y4, Y4
@@ -1327,9 +1038,43 @@ DATA f32_80000000<>+24(SB)/4, $0x80000000
 DATA f32_80000000<>+28(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
 // func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp32AVX2(SB), $256-112
+TEXT ·selectExp32AVX2(SB), $640-112
 	MOVQ    w+16(FP), AX
 	SHLQ    $0x02, wStride+24(FP)
 	MOVQ    to+88(FP), CX
@@ -1344,10 +1089,10 @@ TEXT ·selectExp32AVX2(SB), $256-112
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last23
+	JEQ     last24
 	XORQ    R12, R12
 
-row24:
+row25:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -1355,16 +1100,16 @@ row24:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest26
+	JL     rest28
 
-group25:
+group26:
 	TESTQ      BX, BX
-	JZ         none30
+	JZ         none32
 	TESTQ      $0x00000f00, CX
-	JNZ        same31
+	JNZ        same33
 	PREFETCHT0 16384(CX)
 
-same31:
+same33:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1385,14 +1130,17 @@ same31:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none30:
+none32:
+	PREFETCHT0   12288(SI)(R13*1)
+	PREFETCHT0   12352(SI)(R13*1)
+	PREFETCHT0   12416(SI)(R13*1)
+	PREFETCHT0   12480(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      (SI)(R13*1), Y5
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1403,7 +1151,6 @@ none30:
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      64(SI)(R13*1), Y6
-	PREFETCHT0   12352(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y7, Y7
 	VXORPS       Y7, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
@@ -1464,7 +1211,6 @@ none30:
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      128(SI)(R13*1), Y6
-	PREFETCHT0   12416(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y7, Y7
 	VXORPS       Y7, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
@@ -1475,7 +1221,6 @@ none30:
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VMOVUPS      192(SI)(R13*1), Y7
-	PREFETCHT0   12480(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y9, Y9
 	VXORPS       Y9, Y7, Y7
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
@@ -1688,20 +1433,55 @@ none30:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $+256, R13
-	SUBQ         $0x00000040, R14
-	JGE          group25
+	ADDQ         $0x40, R13
 
-rest26:
+added27:
+	ADDQ $+192, R13
+	SUBQ $0x00000040, R14
+	JGE  group26
+
+rest28:
 	ADDQ       $0x00000040, R14
-	JZ         done29
+	JLE        done31
+	CMPQ       R14, $0x20
+	JBE        short30
+	SUBQ       $0x20, R14
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x02, R14
+	SUBQ       R14, R11
+	VMOVUPS    (SI)(R13*1), Y5
+	VMOVUPS    Y5, 384(SP)
+	VMOVUPS    32(SI)(R13*1), Y5
+	VMOVUPS    Y5, 416(SP)
+	VMOVUPS    64(SI)(R13*1), Y5
+	VMOVUPS    Y5, 448(SP)
+	VMOVUPS    96(SI)(R13*1), Y5
+	VMOVUPS    Y5, 480(SP)
+	VMOVUPS    128(R11), Y5
+	VMASKMOVPS 128(SI)(R13*1), Y5, Y5
+	VMOVUPS    Y5, 512(SP)
+	VMOVUPS    160(R11), Y5
+	VMASKMOVPS 160(SI)(R13*1), Y5, Y5
+	VMOVUPS    Y5, 544(SP)
+	VMOVUPS    192(R11), Y5
+	VMASKMOVPS 192(SI)(R13*1), Y5, Y5
+	VMOVUPS    Y5, 576(SP)
+	VMOVUPS    224(R11), Y5
+	VMASKMOVPS 224(SI)(R13*1), Y5, Y5
+	VMOVUPS    Y5, 608(SP)
+	LEAQ       384(SP), SI
+	SUBQ       R13, SI
+	XORQ       R14, R14
+	JMP        group26
+
+short30:
 	TESTQ      BX, BX
-	JZ         none32
+	JZ         none34
 	TESTQ      $0x00000f00, CX
-	JNZ        same33
+	JNZ        same35
 	PREFETCHT0 16384(CX)
 
-same33:
+same35:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1722,348 +1502,11 @@ same33:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none32:
-	CMPQ         R14, $0x20
-	JBE          half27
-	MOVQ         R13, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R8)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y6, Y5, Y5
-	VMASKMOVPS   (SI)(R13*1), Y5, Y5
-	PREFETCHT0   12288(SI)(R13*1)
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
-	VMAXPS       Y5, Y6, Y5
-	VMOVUPS      f32_42afebb7<>+0(SB), Y6
-	VMINPS       Y5, Y6, Y5
-	VPBROADCASTB 2(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y7, Y6, Y6
-	VMASKMOVPS   64(SI)(R13*1), Y6, Y6
-	PREFETCHT0   12352(SI)(R13*1)
-	VANDPS       f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
-	VMAXPS       Y6, Y7, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMINPS       Y6, Y7, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y7, Y7
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VANDPS       Y5, Y8, Y5
-	VPBROADCASTB (R8)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VANDPS       Y6, Y8, Y8
-	VSUBPS       Y8, Y5, Y7
-	VMOVUPS      Y7, (AX)(R13*1)
-	VMULPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VANDPS       Y6, Y10, Y6
-	VPBROADCASTB 2(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y10, Y10
-	VSUBPS       Y10, Y6, Y9
-	VMOVUPS      Y9, 64(AX)(R13*1)
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y10, Y8, Y8
-	VPBROADCASTB 4(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 4(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y7, Y6, Y6
-	VMASKMOVPS   128(SI)(R13*1), Y6, Y6
-	PREFETCHT0   12416(SI)(R13*1)
-	VANDPS       f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
-	VMAXPS       Y6, Y7, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMINPS       Y6, Y7, Y6
-	VPBROADCASTB 6(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y9, Y7, Y7
-	VMASKMOVPS   192(SI)(R13*1), Y7, Y7
-	PREFETCHT0   12480(SI)(R13*1)
-	VANDPS       f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
-	VMAXPS       Y7, Y9, Y7
-	VMOVUPS      f32_42afebb7<>+0(SB), Y9
-	VMINPS       Y7, Y9, Y7
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VANDPS       Y6, Y10, Y6
-	VPBROADCASTB 4(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y10, Y10
-	VSUBPS       Y10, Y6, Y9
-	VMOVUPS      Y9, 128(AX)(R13*1)
-	VMULPS       Y11, Y12, Y12
-	VPBROADCASTB 6(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y12, Y7
-	VPBROADCASTB 6(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VANDPS       Y9, Y12, Y12
-	VSUBPS       Y12, Y7, Y11
-	VMOVUPS      Y11, 192(AX)(R13*1)
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y12, Y10, Y10
-	VADDPS       Y10, Y8, Y8
-	VPBROADCASTB 1(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y7, Y6, Y6
-	VMASKMOVPS   32(SI)(R13*1), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
-	VMAXPS       Y6, Y7, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMINPS       Y6, Y7, Y6
-	VPBROADCASTB 3(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y9, Y7, Y7
-	VMASKMOVPS   96(SI)(R13*1), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
-	VMAXPS       Y7, Y9, Y7
-	VMOVUPS      f32_42afebb7<>+0(SB), Y9
-	VMINPS       Y7, Y9, Y7
-	VMOVUPS      Y6, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VANDPS       Y6, Y10, Y6
-	VPBROADCASTB 1(R8)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y10, Y10
-	VSUBPS       Y10, Y6, Y9
-	VMOVUPS      Y9, 32(AX)(R13*1)
-	VMULPS       Y11, Y12, Y12
-	VPBROADCASTB 3(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y12, Y7
-	VPBROADCASTB 3(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VANDPS       Y9, Y12, Y12
-	VSUBPS       Y12, Y7, Y11
-	VMOVUPS      Y11, 96(AX)(R13*1)
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y12, Y10, Y10
-	VPBROADCASTB 5(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 5(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y9, Y7, Y7
-	VMASKMOVPS   160(SI)(R13*1), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y9
-	VMAXPS       Y7, Y9, Y7
-	VMOVUPS      f32_42afebb7<>+0(SB), Y9
-	VMINPS       Y7, Y9, Y7
-	VPBROADCASTB 7(R8)(R11*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 7(R9)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y11, Y9, Y9
-	VMASKMOVPS   224(SI)(R13*1), Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y9, Y9
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y11
-	VMAXPS       Y9, Y11, Y9
-	VMOVUPS      f32_42afebb7<>+0(SB), Y11
-	VMINPS       Y9, Y11, Y9
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VMOVUPS      Y9, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y14
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y11, Y12, Y12
-	VPBROADCASTB 5(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VANDPS       Y7, Y12, Y7
-	VPBROADCASTB 5(R8)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VANDPS       Y9, Y12, Y12
-	VSUBPS       Y12, Y7, Y11
-	VMOVUPS      Y11, 160(AX)(R13*1)
-	VMULPS       Y13, Y14, Y14
-	VPBROADCASTB 7(R9)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VANDPS       Y9, Y14, Y9
-	VPBROADCASTB 7(R8)(R11*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VANDPS       Y11, Y14, Y14
-	VSUBPS       Y14, Y9, Y13
-	VMOVUPS      Y13, 224(AX)(R13*1)
-	VADDPS       Y9, Y7, Y7
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y14, Y12, Y12
-	VADDPS       Y12, Y10, Y10
-	VADDPS       Y6, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y6, Y2, Y2
-	VADDPS       Y10, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X5
-	VCVTPS2PD    X8, Y6
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y5, Y4, Y4
-	JMP          done29
-
-half27:
+none34:
 	CMPQ         R14, $0x10
-	JBE          one28
+	JBE          one29
+	PREFETCHT0   12288(SI)(R13*1)
+	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2074,7 +1517,6 @@ half27:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
 	VMASKMOVPS   (SI)(R13*1), Y5, Y5
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -2089,7 +1531,6 @@ half27:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y7, Y6, Y6
 	VMASKMOVPS   64(SI)(R13*1), Y6, Y6
-	PREFETCHT0   12352(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y7, Y7
 	VXORPS       Y7, Y6, Y6
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y7
@@ -2236,9 +1677,12 @@ half27:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	JMP          done29
+	ADDQ         $0x40, R13
+	XORQ         R14, R14
+	JMP          added27
 
-one28:
+one29:
+	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R8)(R11*1), Y6
@@ -2249,7 +1693,6 @@ one28:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
 	VMASKMOVPS   (SI)(R13*1), Y5, Y5
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPS       f32_80000000<>+0(SB), Y6, Y6
 	VXORPS       Y6, Y5, Y5
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -2330,39 +1773,28 @@ one28:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x40, R13
+	XORQ         R14, R14
+	JMP          added27
 
-done29:
+done31:
+	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
+	MOVQ    SI, x+32(FP)
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
 	ADDQ    R10, R9
 	VADDPD  Y2, Y1, Y1
-	VMOVUPD Y1, (SP)(R12*1)
+	VMOVUPD Y1, 128(SP)(R12*1)
 	VADDPD  Y4, Y3, Y3
-	VMOVUPD Y3, 128(SP)(R12*1)
+	VMOVUPD Y3, 256(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums34
+	JZ      sums36
 	CMPQ    R12, $+128
-	JNE     row24
+	JNE     row25
 
-sums34:
-	VMOVUPD    (SP), Y1
-	VMOVUPD    64(SP), Y2
-	VPERM2F128 $0x20, Y2, Y1, Y3
-	VPERM2F128 $0x31, Y2, Y1, Y1
-	VADDPD     Y1, Y3, Y3
-	VMOVUPD    32(SP), Y1
-	VMOVUPD    96(SP), Y2
-	VPERM2F128 $0x20, Y2, Y1, Y4
-	VPERM2F128 $0x31, Y2, Y1, Y1
-	VADDPD     Y1, Y4, Y4
-	VUNPCKLPD  Y4, Y3, Y1
-	VUNPCKHPD  Y4, Y3, Y2
-	VADDPD     Y2, Y1, Y1
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Y1, (R12)
-	ADDQ       $+32, a+0(FP)
+sums36:
 	VMOVUPD    128(SP), Y1
 	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -2376,23 +1808,39 @@ sums34:
 	VUNPCKLPD  Y4, Y3, Y1
 	VUNPCKHPD  Y4, Y3, Y2
 	VADDPD     Y2, Y1, Y1
+	MOVQ       a+0(FP), R12
+	VMOVUPD    Y1, (R12)
+	ADDQ       $+32, a+0(FP)
+	VMOVUPD    256(SP), Y1
+	VMOVUPD    320(SP), Y2
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y1
+	VADDPD     Y1, Y3, Y3
+	VMOVUPD    288(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VPERM2F128 $0x20, Y2, Y1, Y4
+	VPERM2F128 $0x31, Y2, Y1, Y1
+	VADDPD     Y1, Y4, Y4
+	VUNPCKLPD  Y4, Y3, Y1
+	VUNPCKHPD  Y4, Y3, Y2
+	VADDPD     Y2, Y1, Y1
 	MOVQ       b+8(FP), R12
 	VMOVUPD    Y1, (R12)
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row24
+	JNE        row25
 
-last23:
+last24:
 	TESTQ BX, BX
-	JZ    none36
+	JZ    none38
 
-more35:
+more37:
 	TESTQ      $0x00000f00, CX
-	JNZ        same37
+	JNZ        same39
 	PREFETCHT0 16384(CX)
 
-same37:
+same39:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -2412,9 +1860,9 @@ same37:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more35
+	JNZ      more37
 
-none36:
+none38:
 	VZEROUPPER
 	RET
 
@@ -2441,17 +1889,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last39
+	JZ      last41
 
-row38:
+row40:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest43
+	JZ           rest45
 
-group42:
+group44:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -2494,13 +1942,13 @@ group42:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group42
+	JNZ     group44
 
-rest43:
+rest45:
 	TESTQ      R8, R8
-	JZ         done45
+	JZ         done47
 	CMPQ       R8, $0x10
-	JBE        half44
+	JBE        half46
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    192(R10), Y5
@@ -2549,9 +1997,9 @@ rest43:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    224(R10), Y2
 	VMASKMOVPS Y5, Y2, 96(AX)(R12*1)
-	JMP        done45
+	JMP        done47
 
-half44:
+half46:
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -2577,51 +2025,17 @@ half44:
 	VMOVUPS    160(R10), Y2
 	VMASKMOVPS Y4, Y2, 32(AX)(R12*1)
 
-done45:
+done47:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R11
-	JNZ  row38
+	JNZ  row40
 
-last39:
+last41:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 DATA f32_b504f3<>+0(SB)/4, $0x00b504f3
 DATA f32_b504f3<>+4(SB)/4, $0x00b504f3
@@ -2656,9 +2070,9 @@ TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done47
+	JZ       done49
 
-rows46:
+rows48:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y3
@@ -2771,9 +2185,9 @@ rows46:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows46
+	JNZ         rows48
 
-done47:
+done49:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -2937,15 +2351,15 @@ TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last49
+	JZ    last51
 
-row48:
+row50:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest53
+	JZ    rest55
 
-group52:
+group54:
 	VMOVUPS    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    (DX)(R10*1), Y1
@@ -2966,13 +2380,13 @@ group52:
 	VMOVUPS    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group52
+	JNZ        group54
 
-rest53:
+rest55:
 	TESTQ      SI, SI
-	JZ         done55
+	JZ         done57
 	CMPQ       SI, $0x10
-	JBE        half54
+	JBE        half56
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -3003,9 +2417,9 @@ rest53:
 	VADDPS     Y1, Y0, Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done55
+	JMP        done57
 
-half54:
+half56:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -3022,13 +2436,13 @@ half54:
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
 
-done55:
+done57:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row48
+	JNZ  row50
 
-last49:
+last51:
 	VZEROUPPER
 	RET
 
@@ -3055,17 +2469,17 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last56
+	JEQ          last58
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x10
-	JG           long58
+	JG           long60
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVW        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest61
+	JL           rest63
 	KMOVW        (DX), K2
 	VMOVUPS.Z    (AX), K1, Z14
 	PREFETCHT0   12288(AX)
@@ -3093,7 +2507,7 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again59:
+again61:
 	LEAQ          (AX)(CX*4), DI
 	LEAQ          (DX)(SI*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -3236,11 +2650,11 @@ again59:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums62
+	JZ            sums64
 	CMPQ          R8, $+512
-	JNE           check60
+	JNE           check62
 
-sums62:
+sums64:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3307,28 +2721,28 @@ sums62:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check60
-	JMP        rest61
+	JNE        check62
+	JMP        rest63
 
-check60:
+check62:
 	CMPQ rows+32(FP), $0x04
-	JGE  again59
+	JGE  again61
 
-rest61:
+rest63:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last56
-	JMP  row57
+	JEQ  last58
+	JMP  row59
 
-long58:
+long60:
 	CMPQ        n+40(FP), $0x20
-	JG          long63
+	JG          long65
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest66
+	JL          rest68
 	KMOVW       (DX), K2
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3354,7 +2768,7 @@ long58:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again64:
+again66:
 	LEAQ          (AX)(CX*2), DI
 	LEAQ          (DX)(SI*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -3481,11 +2895,11 @@ again64:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums67
+	JZ            sums69
 	CMPQ          R8, $+512
-	JNE           check65
+	JNE           check67
 
-sums67:
+sums69:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3552,21 +2966,21 @@ sums67:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check65
-	JMP        rest66
+	JNE        check67
+	JMP        rest68
 
-check65:
+check67:
 	CMPQ rows+32(FP), $0x02
-	JGE  again64
+	JGE  again66
 
-rest66:
+rest68:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last56
-	JMP  row57
+	JEQ  last58
+	JMP  row59
 
-long63:
+long65:
 	CMPQ        n+40(FP), $0x40
-	JG          long68
+	JG          long70
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x20, DI
 	MOVQ        $-1, R9
@@ -3575,7 +2989,7 @@ long63:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest71
+	JL          rest73
 	KMOVW       (DX), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3601,7 +3015,7 @@ long63:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again69:
+again71:
 	LEAQ          (AX)(CX*1), DI
 	LEAQ          (DX)(SI*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -3722,11 +3136,11 @@ again69:
 	LEAQ          (BX)(SI*1), BX
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums72
+	JZ            sums74
 	CMPQ          R8, $+512
-	JNE           check70
+	JNE           check72
 
-sums72:
+sums74:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3793,20 +3207,20 @@ sums72:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check70
-	JMP        rest71
+	JNE        check72
+	JMP        rest73
 
-check70:
+check72:
 	CMPQ rows+32(FP), $0x01
-	JGE  again69
+	JGE  again71
 
-rest71:
+rest73:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last56
-	JMP  row57
+	JEQ  last58
+	JMP  row59
 
-long68:
-row57:
+long70:
+row59:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R9, R9
@@ -3852,11 +3266,11 @@ row57:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group73:
+group75:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000040, R10
 	CMPQ    R10, $0x40
-	JGE     whole74
+	JGE     whole76
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -3871,7 +3285,7 @@ group73:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K4
 
-whole74:
+whole76:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z20
@@ -3990,7 +3404,7 @@ whole74:
 	VMOVUPS       Z19, Z31
 	ADDQ          $+256, R9
 	TESTQ         R10, R10
-	JG            group73
+	JG            group75
 	VEXTRACTF64X4 $0x01, Z30, Y14
 	VADDPS        Y14, Y30, Y30
 	VCVTPS2PD     Y30, Z14
@@ -4006,11 +3420,11 @@ whole74:
 	VMOVUPD       Z13, 512(SP)(R8*1)
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums75
+	JZ            sums77
 	CMPQ          R8, $+512
-	JNE           row57
+	JNE           row59
 
-sums75:
+sums77:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4077,9 +3491,9 @@ sums75:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row57
+	JNE        row59
 
-last56:
+last58:
 	VZEROUPPER
 	RET
 
@@ -4111,10 +3525,10 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last76
+	JEQ          last78
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x10
-	JG           long78
+	JG           long80
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -4122,7 +3536,7 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	KMOVW        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest81
+	JL           rest83
 	KMOVW        (R8), K2
 	VMOVUPS.Z    (SI), K1, Z14
 	PREFETCHT0   12288(SI)
@@ -4150,14 +3564,14 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again79:
+again81:
 	TESTQ      BX, BX
-	JZ         none82
+	JZ         none84
 	TESTQ      $0x00000f00, CX
-	JNZ        same83
+	JNZ        same85
 	PREFETCHT0 16384(CX)
 
-same83:
+same85:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4170,7 +3584,7 @@ same83:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none82:
+none84:
 	LEAQ          (SI)(DI*4), R11
 	LEAQ          (R8)(R10*4), R13
 	CMPQ          rows+48(FP), $0x08
@@ -4323,11 +3737,11 @@ none82:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums84
+	JZ            sums86
 	CMPQ          R12, $+512
-	JNE           check80
+	JNE           check82
 
-sums84:
+sums86:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4394,21 +3808,21 @@ sums84:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check80
-	JMP        rest81
+	JNE        check82
+	JMP        rest83
 
-check80:
+check82:
 	CMPQ rows+48(FP), $0x04
-	JGE  again79
+	JGE  again81
 
-rest81:
+rest83:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last76
-	JMP  row77
+	JEQ  last78
+	JMP  row79
 
-long78:
+long80:
 	CMPQ        n+56(FP), $0x20
-	JG          long85
+	JG          long87
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -4416,7 +3830,7 @@ long78:
 	KMOVW       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest88
+	JL          rest90
 	KMOVW       (R8), K2
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4442,14 +3856,14 @@ long78:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again86:
+again88:
 	TESTQ      BX, BX
-	JZ         none89
+	JZ         none91
 	TESTQ      $0x00000f00, CX
-	JNZ        same90
+	JNZ        same92
 	PREFETCHT0 16384(CX)
 
-same90:
+same92:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4462,7 +3876,7 @@ same90:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none89:
+none91:
 	LEAQ          (SI)(DI*2), R11
 	LEAQ          (R8)(R10*2), R13
 	CMPQ          rows+48(FP), $0x04
@@ -4598,11 +4012,11 @@ none89:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums91
+	JZ            sums93
 	CMPQ          R12, $+512
-	JNE           check87
+	JNE           check89
 
-sums91:
+sums93:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4669,21 +4083,21 @@ sums91:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check87
-	JMP        rest88
+	JNE        check89
+	JMP        rest90
 
-check87:
+check89:
 	CMPQ rows+48(FP), $0x02
-	JGE  again86
+	JGE  again88
 
-rest88:
+rest90:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last76
-	JMP  row77
+	JEQ  last78
+	JMP  row79
 
-long85:
+long87:
 	CMPQ        n+56(FP), $0x40
-	JG          long92
+	JG          long94
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x20, R11
 	MOVQ        $-1, R13
@@ -4693,7 +4107,7 @@ long85:
 	KMOVW       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest95
+	JL          rest97
 	KMOVW       (R8), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4719,14 +4133,14 @@ long85:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again93:
+again95:
 	TESTQ      BX, BX
-	JZ         none96
+	JZ         none98
 	TESTQ      $0x00000f00, CX
-	JNZ        same97
+	JNZ        same99
 	PREFETCHT0 16384(CX)
 
-same97:
+same99:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4739,7 +4153,7 @@ same97:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none96:
+none98:
 	LEAQ          (SI)(DI*1), R11
 	LEAQ          (R8)(R10*1), R13
 	CMPQ          rows+48(FP), $0x02
@@ -4869,11 +4283,11 @@ none96:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums98
+	JZ            sums100
 	CMPQ          R12, $+512
-	JNE           check94
+	JNE           check96
 
-sums98:
+sums100:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4940,20 +4354,20 @@ sums98:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check94
-	JMP        rest95
+	JNE        check96
+	JMP        rest97
 
-check94:
+check96:
 	CMPQ rows+48(FP), $0x01
-	JGE  again93
+	JGE  again95
 
-rest95:
+rest97:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last76
-	JMP  row77
+	JEQ  last78
+	JMP  row79
 
-long92:
-row77:
+long94:
+row79:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R13, R13
@@ -4999,14 +4413,14 @@ row77:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group99:
+group101:
 	TESTQ      BX, BX
-	JZ         none101
+	JZ         none103
 	TESTQ      $0x00000f00, CX
-	JNZ        same102
+	JNZ        same104
 	PREFETCHT0 16384(CX)
 
-same102:
+same104:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -5019,11 +4433,11 @@ same102:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none101:
+none103:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000040, R14
 	CMPQ    R14, $0x40
-	JGE     whole100
+	JGE     whole102
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -5038,7 +4452,7 @@ none101:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K4
 
-whole100:
+whole102:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z22
@@ -5165,7 +4579,7 @@ whole100:
 	VMOVUPS       Z21, Z20
 	ADDQ          $+256, R13
 	TESTQ         R14, R14
-	JG            group99
+	JG            group101
 	VEXTRACTF64X4 $0x01, Z19, Y14
 	VADDPS        Y14, Y19, Y19
 	VCVTPS2PD     Y19, Z14
@@ -5182,11 +4596,11 @@ whole100:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums103
+	JZ            sums105
 	CMPQ          R12, $+512
-	JNE           row77
+	JNE           row79
 
-sums103:
+sums105:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -5253,18 +4667,18 @@ sums103:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row77
+	JNE        row79
 
-last76:
+last78:
 	TESTQ BX, BX
-	JZ    none105
+	JZ    none107
 
-more104:
+more106:
 	TESTQ      $0x00000f00, CX
-	JNZ        same106
+	JNZ        same108
 	PREFETCHT0 16384(CX)
 
-same106:
+same108:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -5276,9 +4690,9 @@ same106:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more104
+	JNZ      more106
 
-none105:
+none107:
 	VZEROUPPER
 	RET
 
@@ -5306,17 +4720,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last108
+	JZ           last110
 
-row107:
+row109:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one110
+	JB           one112
 
-two109:
+two111:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -5343,13 +4757,13 @@ two109:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two109
+	JAE      two111
 
-one110:
+one112:
 	ADDQ $0x02, R12
-	JZ   rest112
+	JZ   rest114
 
-group111:
+group113:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -5364,13 +4778,13 @@ group111:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group111
+	JNZ      group113
 
-rest112:
+rest114:
 	TESTQ     R8, R8
-	JZ        done114
+	JZ        done116
 	CMPQ      R8, $0x10
-	JBE       half113
+	JBE       half115
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -5383,9 +4797,9 @@ rest112:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done114
+	JMP       done116
 
-half113:
+half115:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -5393,15 +4807,15 @@ half113:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done114:
+done116:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row107
+	JNZ  row109
 
-last108:
+last110:
 	VZEROUPPER
 	RET
 
@@ -5418,9 +4832,9 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
 	TESTQ        R8, R8
-	JZ           done116
+	JZ           done118
 
-rows115:
+rows117:
 	VMOVUPD          (BX), Z1
 	ADDQ             $0x40, BX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
@@ -5533,9 +4947,9 @@ rows115:
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows115
+	JNZ              rows117
 
-done116:
+done118:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -5562,15 +4976,15 @@ TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last118
+	JZ    last120
 
-row117:
+row119:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one120
+	JB   one122
 
-two119:
+two121:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -5593,13 +5007,13 @@ two119:
 	VMOVUPS    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two119
+	JAE        two121
 
-one120:
+one122:
 	ADDQ $0x02, R10
-	JZ   rest122
+	JZ   rest124
 
-group121:
+group123:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -5612,13 +5026,13 @@ group121:
 	VMOVUPS    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group121
+	JNZ        group123
 
-rest122:
+rest124:
 	TESTQ      SI, SI
-	JZ         done124
+	JZ         done126
 	CMPQ       SI, $0x10
-	JBE        half123
+	JBE        half125
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
@@ -5629,28 +5043,28 @@ rest122:
 	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K2, 64(AX)(R9*1)
-	JMP        done124
+	JMP        done126
 
-half123:
+half125:
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K1, (AX)(R9*1)
 
-done124:
+done126:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row117
+	JNZ  row119
 
-last118:
+last120:
 	VZEROUPPER
 	RET
 
 // func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums64AVX2(SB), $768-72
+TEXT ·selectSums64AVX2(SB), $1024-72
 	MOVQ    x+16(FP), AX
 	MOVQ    stride+24(FP), CX
 	SHLQ    $0x03, CX
@@ -5660,10 +5074,10 @@ TEXT ·selectSums64AVX2(SB), $768-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last125
+	JEQ     last127
 	XORQ    R8, R8
 
-row126:
+row128:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5677,16 +5091,25 @@ row126:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest128
+	JL      rest131
 
-group127:
+group129:
+	PREFETCHT0 12288(AX)(R9*1)
+	PREFETCHT0 12352(AX)(R9*1)
+	PREFETCHT0 12416(AX)(R9*1)
+	PREFETCHT0 12480(AX)(R9*1)
+
+halves135:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
+	LEAQ         bits64both<>+0(SB), R11
+	MOVQ         R9, R12
+	ANDQ         $0x20, R12
+	ADDQ         R11, R12
 	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (R12), Y2, Y2
+	VPCMPEQQ     (R12), Y2, Y2
 	VMOVUPD      (AX)(R9*1), Y1
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -5694,10 +5117,9 @@ group127:
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	VMINPD       Y1, Y2, Y1
 	VPBROADCASTB 1(DX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (R12), Y3, Y3
+	VPCMPEQQ     (R12), Y3, Y3
 	VMOVUPD      64(AX)(R9*1), Y2
-	PREFETCHT0   12352(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
@@ -5741,32 +5163,31 @@ group127:
 	VPSLLQ       $0x34, Y3, Y3
 	VPSLLQ       $0x34, Y5, Y5
 	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (R12), Y2, Y2
+	VPCMPEQQ     (R12), Y2, Y2
 	VPBROADCASTB 1(BX)(DI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VANDPD       (R12), Y7, Y7
+	VPCMPEQQ     (R12), Y7, Y7
 	VMULPD       Y3, Y4, Y1
 	VANDPD       Y2, Y1, Y1
 	VMULPD       Y5, Y6, Y2
 	VANDPD       Y7, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (R12), Y2, Y2
+	VPCMPEQQ     (R12), Y2, Y2
 	VPBROADCASTB 1(DX)(DI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VANDPD       (R12), Y7, Y7
+	VPCMPEQQ     (R12), Y7, Y7
 	VMULPD       Y3, Y4, Y3
 	VANDPD       Y2, Y3, Y3
 	VMULPD       Y5, Y6, Y2
 	VANDPD       Y7, Y2, Y2
 	VADDPD       Y2, Y3, Y3
 	VPBROADCASTB 2(DX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VANDPD       (R12), Y4, Y4
+	VPCMPEQQ     (R12), Y4, Y4
 	VMOVUPD      128(AX)(R9*1), Y2
-	PREFETCHT0   12416(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       Y4, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y4
@@ -5774,10 +5195,9 @@ group127:
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y4
 	VMINPD       Y2, Y4, Y2
 	VPBROADCASTB 3(DX)(DI*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       (R12), Y5, Y5
+	VPCMPEQQ     (R12), Y5, Y5
 	VMOVUPD      192(AX)(R9*1), Y4
-	PREFETCHT0   12480(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y4, Y4
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
@@ -5821,11 +5241,11 @@ group127:
 	VPSLLQ       $0x34, Y5, Y5
 	VPSLLQ       $0x34, Y7, Y7
 	VPBROADCASTB 2(BX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VANDPD       (R12), Y4, Y4
+	VPCMPEQQ     (R12), Y4, Y4
 	VPBROADCASTB 3(BX)(DI*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
+	VANDPD       (R12), Y9, Y9
+	VPCMPEQQ     (R12), Y9, Y9
 	VMULPD       Y5, Y6, Y2
 	VANDPD       Y4, Y2, Y2
 	VMULPD       Y7, Y8, Y4
@@ -5833,410 +5253,21 @@ group127:
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VPBROADCASTB 2(DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (R12), Y2, Y2
+	VPCMPEQQ     (R12), Y2, Y2
 	VPBROADCASTB 3(DX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VANDPD       (R12), Y4, Y4
+	VPCMPEQQ     (R12), Y4, Y4
 	VMULPD       Y5, Y6, Y5
 	VANDPD       Y2, Y5, Y5
 	VMULPD       Y7, Y8, Y2
 	VANDPD       Y4, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y3, Y3
-	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y4
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y4, 32(SP)
-	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VMOVUPD      32(AX)(R9*1), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(DX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      96(AX)(R9*1), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y1
-	VANDPD       Y2, Y1, Y1
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(DX)(DI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VPBROADCASTB 2(DX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      160(AX)(R9*1), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y4
-	VMAXPD       Y2, Y4, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y4
-	VMINPD       Y2, Y4, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      224(AX)(R9*1), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y4, Y4
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y4, Y5, Y4
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y4, Y5, Y4
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VPBROADCASTB 2(BX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 3(BX)(DI*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y4, Y2, Y2
-	VMULPD       Y7, Y8, Y4
-	VANDPD       Y9, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB 2(DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMULPD       Y5, Y6, Y5
-	VANDPD       Y2, Y5, Y5
-	VMULPD       Y7, Y8, Y2
-	VANDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      96(SP), Y4
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
-	VMOVUPD      Y4, 96(SP)
-	VMOVUPD      192(SP), Y1
-	VMOVUPD      224(SP), Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 192(SP)
-	VMOVUPD      Y2, 224(SP)
-	ADDQ         $+256, R9
-	SUBQ         $0x00000020, R10
-	JGE          group127
-
-rest128:
-	ADDQ         $0x00000020, R10
-	JZ           done131
-	CMPQ         R10, $0x10
-	JBE          half129
 	MOVQ         R9, DI
-	SHRQ         $0x06, DI
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMASKMOVPD   (AX)(R9*1), Y1, Y1
-	PREFETCHT0   12288(AX)(R9*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(DX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   64(AX)(R9*1), Y2, Y2
-	PREFETCHT0   12352(AX)(R9*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y1
-	VANDPD       Y2, Y1, Y1
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(DX)(DI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VPBROADCASTB 2(DX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y4, Y2, Y2
-	VMASKMOVPD   128(AX)(R9*1), Y2, Y2
-	PREFETCHT0   12416(AX)(R9*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y4
-	VMAXPD       Y2, Y4, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y4
-	VMINPD       Y2, Y4, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y5, Y4, Y4
-	VMASKMOVPD   192(AX)(R9*1), Y4, Y4
-	PREFETCHT0   12480(AX)(R9*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y4, Y4
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y4, Y5, Y4
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y4, Y5, Y4
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VPBROADCASTB 2(BX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 3(BX)(DI*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y4, Y2, Y2
-	VMULPD       Y7, Y8, Y4
-	VANDPD       Y9, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB 2(DX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMULPD       Y5, Y6, Y5
-	VANDPD       Y2, Y5, Y5
-	VMULPD       Y7, Y8, Y2
-	VANDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y4
+	ANDQ         $0x20, DI
+	VMOVUPD      (SP)(DI*1), Y2
+	VMOVUPD      64(SP)(DI*1), Y4
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -6244,10 +5275,10 @@ rest128:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y4, 32(SP)
-	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      Y2, (SP)(DI*1)
+	VMOVUPD      Y4, 64(SP)(DI*1)
+	VMOVUPD      128(SP)(DI*1), Y1
+	VMOVUPD      192(SP)(DI*1), Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
 	VMINPD       Y3, Y1, Y3
@@ -6255,209 +5286,56 @@ rest128:
 	VSUBPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMASKMOVPD   32(AX)(R9*1), Y1, Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(DX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   96(AX)(R9*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y1
-	VANDPD       Y2, Y1, Y1
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB (DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(DX)(DI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMULPD       Y3, Y4, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y7, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VPBROADCASTB 2(DX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y4, Y2, Y2
-	VMASKMOVPD   160(AX)(R9*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y4
-	VMAXPD       Y2, Y4, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y4
-	VMINPD       Y2, Y4, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y5, Y4, Y4
-	VMASKMOVPD   224(AX)(R9*1), Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y4, Y4
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y4, Y5, Y4
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y4, Y5, Y4
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VPBROADCASTB 2(BX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 3(BX)(DI*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VMULPD       Y5, Y6, Y2
-	VANDPD       Y4, Y2, Y2
-	VMULPD       Y7, Y8, Y4
-	VANDPD       Y9, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VPBROADCASTB 2(DX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 3(DX)(DI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMULPD       Y5, Y6, Y5
-	VANDPD       Y2, Y5, Y5
-	VMULPD       Y7, Y8, Y2
-	VANDPD       Y4, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      96(SP), Y4
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
-	VMOVUPD      Y4, 96(SP)
-	VMOVUPD      192(SP), Y1
-	VMOVUPD      224(SP), Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 192(SP)
-	VMOVUPD      Y2, 224(SP)
-	JMP          done131
+	VMOVUPD      Y1, 128(SP)(DI*1)
+	VMOVUPD      Y2, 192(SP)(DI*1)
+	ADDQ         $0x20, R9
+	TESTQ        $0x00000020, R9
+	JNZ          halves135
 
-half129:
+added130:
+	ADDQ $+192, R9
+	SUBQ $0x00000020, R10
+	JGE  group129
+
+rest131:
+	ADDQ       $0x00000020, R10
+	JLE        done134
+	CMPQ       R10, $0x10
+	JBE        short133
+	SUBQ       $0x10, R10
+	LEAQ       tail<>+0(SB), DI
+	SHLQ       $0x03, R10
+	SUBQ       R10, DI
+	VMOVUPD    (AX)(R9*1), Y1
+	VMOVUPD    Y1, 768(SP)
+	VMOVUPD    32(AX)(R9*1), Y1
+	VMOVUPD    Y1, 800(SP)
+	VMOVUPD    64(AX)(R9*1), Y1
+	VMOVUPD    Y1, 832(SP)
+	VMOVUPD    96(AX)(R9*1), Y1
+	VMOVUPD    Y1, 864(SP)
+	VMOVUPD    128(DI), Y1
+	VMASKMOVPD 128(AX)(R9*1), Y1, Y1
+	VMOVUPD    Y1, 896(SP)
+	VMOVUPD    160(DI), Y1
+	VMASKMOVPD 160(AX)(R9*1), Y1, Y1
+	VMOVUPD    Y1, 928(SP)
+	VMOVUPD    192(DI), Y1
+	VMASKMOVPD 192(AX)(R9*1), Y1, Y1
+	VMOVUPD    Y1, 960(SP)
+	VMOVUPD    224(DI), Y1
+	VMASKMOVPD 224(AX)(R9*1), Y1, Y1
+	VMOVUPD    Y1, 992(SP)
+	LEAQ       768(SP), AX
+	SUBQ       R9, AX
+	XORQ       R10, R10
+	JMP        group129
+
+short133:
 	CMPQ         R10, $0x08
-	JBE          one130
+	JBE          one132
+	PREFETCHT0   12288(AX)(R9*1)
+	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6468,7 +5346,6 @@ half129:
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
 	VMASKMOVPD   (AX)(R9*1), Y1, Y1
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -6483,7 +5360,6 @@ half129:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y3, Y2, Y2
 	VMASKMOVPD   64(AX)(R9*1), Y2, Y2
-	PREFETCHT0   12352(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
@@ -6549,7 +5425,7 @@ half129:
 	VANDPD       Y7, Y2, Y2
 	VADDPD       Y2, Y3, Y3
 	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y4
+	VMOVUPD      64(SP), Y4
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -6558,9 +5434,9 @@ half129:
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPD      Y4, 64(SP)
 	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      192(SP), Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
 	VMINPD       Y3, Y1, Y3
@@ -6569,7 +5445,7 @@ half129:
 	VADDPD       Y3, Y2, Y2
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
+	VMOVUPD      Y2, 192(SP)
 	VPBROADCASTB (DX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -6656,7 +5532,7 @@ half129:
 	VMULPD       Y5, Y6, Y2
 	VANDPD       Y7, Y2, Y2
 	VADDPD       Y2, Y3, Y3
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      32(SP), Y2
 	VMOVUPD      96(SP), Y4
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
@@ -6665,9 +5541,9 @@ half129:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPD      Y2, 32(SP)
 	VMOVUPD      Y4, 96(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      160(SP), Y1
 	VMOVUPD      224(SP), Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -6676,11 +5552,14 @@ half129:
 	VSUBPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 192(SP)
+	VMOVUPD      Y1, 160(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done131
+	ADDQ         $0x40, R9
+	XORQ         R10, R10
+	JMP          added130
 
-one130:
+one132:
+	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (DX)(DI*1), Y2
@@ -6691,7 +5570,6 @@ one130:
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
 	VMASKMOVPD   (AX)(R9*1), Y1, Y1
-	PREFETCHT0   12288(AX)(R9*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -6727,7 +5605,7 @@ one130:
 	VMULPD       Y2, Y3, Y2
 	VANDPD       Y4, Y2, Y2
 	VMOVUPD      (SP), Y3
-	VMOVUPD      32(SP), Y4
+	VMOVUPD      64(SP), Y4
 	VADDPD       Y1, Y3, Y5
 	VMAXPD       Y1, Y3, Y6
 	VMINPD       Y1, Y3, Y1
@@ -6736,9 +5614,9 @@ one130:
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, (SP)
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPD      Y4, 64(SP)
 	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y3
+	VMOVUPD      192(SP), Y3
 	VADDPD       Y2, Y1, Y4
 	VMAXPD       Y2, Y1, Y5
 	VMINPD       Y2, Y1, Y2
@@ -6747,7 +5625,7 @@ one130:
 	VADDPD       Y2, Y3, Y3
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y3, 160(SP)
+	VMOVUPD      Y3, 192(SP)
 	VPBROADCASTB (DX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -6790,7 +5668,7 @@ one130:
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VMULPD       Y2, Y3, Y2
 	VANDPD       Y4, Y2, Y2
-	VMOVUPD      64(SP), Y3
+	VMOVUPD      32(SP), Y3
 	VMOVUPD      96(SP), Y4
 	VADDPD       Y1, Y3, Y5
 	VMAXPD       Y1, Y3, Y6
@@ -6799,9 +5677,9 @@ one130:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 64(SP)
+	VMOVUPD      Y3, 32(SP)
 	VMOVUPD      Y4, 96(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      160(SP), Y1
 	VMOVUPD      224(SP), Y3
 	VADDPD       Y2, Y1, Y4
 	VMAXPD       Y2, Y1, Y5
@@ -6810,48 +5688,53 @@ one130:
 	VSUBPD       Y5, Y2, Y2
 	VADDPD       Y2, Y3, Y3
 	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 192(SP)
+	VMOVUPD      Y1, 160(SP)
 	VMOVUPD      Y3, 224(SP)
+	ADDQ         $0x40, R9
+	XORQ         R10, R10
+	JMP          added130
 
-done131:
+done134:
+	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
+	MOVQ    AX, x+16(FP)
 	ADDQ    SI, DX
 	ADDQ    SI, BX
 	VMOVUPD (SP), Y1
 	VMOVUPD 32(SP), Y2
 	VMOVUPD 64(SP), Y3
 	VMOVUPD 96(SP), Y4
-	VADDPD  Y4, Y2, Y2
-	VADDPD  Y3, Y1, Y4
-	VMAXPD  Y3, Y1, Y5
-	VMINPD  Y3, Y1, Y3
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y2, Y1, Y4
+	VMAXPD  Y2, Y1, Y5
+	VMINPD  Y2, Y1, Y2
 	VSUBPD  Y5, Y4, Y5
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y2, Y2
+	VSUBPD  Y5, Y2, Y2
+	VADDPD  Y2, Y3, Y3
 	VMOVAPD Y4, Y1
 	VMOVUPD Y1, 256(SP)(R8*1)
-	VMOVUPD Y2, 384(SP)(R8*1)
+	VMOVUPD Y3, 384(SP)(R8*1)
 	VMOVUPD 128(SP), Y1
 	VMOVUPD 160(SP), Y2
 	VMOVUPD 192(SP), Y3
 	VMOVUPD 224(SP), Y4
-	VADDPD  Y4, Y2, Y2
-	VADDPD  Y3, Y1, Y4
-	VMAXPD  Y3, Y1, Y5
-	VMINPD  Y3, Y1, Y3
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y2, Y1, Y4
+	VMAXPD  Y2, Y1, Y5
+	VMINPD  Y2, Y1, Y2
 	VSUBPD  Y5, Y4, Y5
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y2, Y2
+	VSUBPD  Y5, Y2, Y2
+	VADDPD  Y2, Y3, Y3
 	VMOVAPD Y4, Y1
 	VMOVUPD Y1, 512(SP)(R8*1)
-	VMOVUPD Y2, 640(SP)(R8*1)
+	VMOVUPD Y3, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums132
+	JZ      sums136
 	CMPQ    R8, $+128
-	JNE     row126
+	JNE     row128
 
-sums132:
+sums136:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -6950,9 +5833,9 @@ sums132:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row126
+	JNE        row128
 
-last125:
+last127:
 	VZEROUPPER
 	RET
 
@@ -7072,6 +5955,16 @@ DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
 GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
+DATA bits64both<>+0(SB)/8, $0x0000000000000001
+DATA bits64both<>+8(SB)/8, $0x0000000000000002
+DATA bits64both<>+16(SB)/8, $0x0000000000000004
+DATA bits64both<>+24(SB)/8, $0x0000000000000008
+DATA bits64both<>+32(SB)/8, $0x0000000000000010
+DATA bits64both<>+40(SB)/8, $0x0000000000000020
+DATA bits64both<>+48(SB)/8, $0x0000000000000040
+DATA bits64both<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64both<>(SB), RODATA|NOPTR, $64
+
 DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
@@ -7080,7 +5973,7 @@ GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
 // func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp64AVX2(SB), $768-112
+TEXT ·selectExp64AVX2(SB), $1024-112
 	MOVQ    w+16(FP), AX
 	SHLQ    $0x03, wStride+24(FP)
 	MOVQ    to+88(FP), CX
@@ -7095,10 +5988,10 @@ TEXT ·selectExp64AVX2(SB), $768-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last133
+	JEQ     last137
 	XORQ    R12, R12
 
-row134:
+row138:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -7112,16 +6005,16 @@ row134:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest136
+	JL      rest141
 
-group135:
+group139:
 	TESTQ      BX, BX
-	JZ         none140
+	JZ         none145
 	TESTQ      $0x00000f00, CX
-	JNZ        same141
+	JNZ        same146
 	PREFETCHT0 16384(CX)
 
-same141:
+same146:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7142,14 +6035,23 @@ same141:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none140:
+none145:
+	PREFETCHT0 12288(SI)(R13*1)
+	PREFETCHT0 12352(SI)(R13*1)
+	PREFETCHT0 12416(SI)(R13*1)
+	PREFETCHT0 12480(SI)(R13*1)
+
+halves147:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
+	LEAQ         bits64both<>+0(SB), R15
+	MOVQ         R13, BP
+	ANDQ         $0x20, BP
+	ADDQ         R15, BP
 	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (BP), Y2, Y2
+	VPCMPEQQ     (BP), Y2, Y2
 	VMOVUPD      (SI)(R13*1), Y1
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -7157,10 +6059,9 @@ none140:
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	VMINPD       Y1, Y2, Y1
 	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (BP), Y3, Y3
+	VPCMPEQQ     (BP), Y3, Y3
 	VMOVUPD      64(SI)(R13*1), Y2
-	PREFETCHT0   12352(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
@@ -7205,33 +6106,32 @@ none140:
 	VPSLLQ       $0x34, Y5, Y5
 	VMULPD       Y3, Y4, Y4
 	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VANDPD       (BP), Y1, Y1
+	VPCMPEQQ     (BP), Y1, Y1
 	VANDPD       Y1, Y4, Y1
 	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (BP), Y2, Y2
+	VPCMPEQQ     (BP), Y2, Y2
 	VANDPD       Y2, Y4, Y4
 	VSUBPD       Y4, Y1, Y3
 	VMOVUPD      Y3, (AX)(R13*1)
 	VMULPD       Y5, Y6, Y6
 	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (BP), Y2, Y2
+	VPCMPEQQ     (BP), Y2, Y2
 	VANDPD       Y2, Y6, Y2
 	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (BP), Y3, Y3
+	VPCMPEQQ     (BP), Y3, Y3
 	VANDPD       Y3, Y6, Y6
 	VSUBPD       Y6, Y2, Y5
 	VMOVUPD      Y5, 64(AX)(R13*1)
 	VADDPD       Y2, Y1, Y1
 	VADDPD       Y6, Y4, Y4
 	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (BP), Y3, Y3
+	VPCMPEQQ     (BP), Y3, Y3
 	VMOVUPD      128(SI)(R13*1), Y2
-	PREFETCHT0   12416(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
@@ -7239,10 +6139,9 @@ none140:
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
 	VMINPD       Y2, Y3, Y2
 	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       (BP), Y5, Y5
+	VPCMPEQQ     (BP), Y5, Y5
 	VMOVUPD      192(SI)(R13*1), Y3
-	PREFETCHT0   12480(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       Y5, Y3, Y3
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
@@ -7287,23 +6186,23 @@ none140:
 	VPSLLQ       $0x34, Y7, Y7
 	VMULPD       Y5, Y6, Y6
 	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       (BP), Y2, Y2
+	VPCMPEQQ     (BP), Y2, Y2
 	VANDPD       Y2, Y6, Y2
 	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (BP), Y3, Y3
+	VPCMPEQQ     (BP), Y3, Y3
 	VANDPD       Y3, Y6, Y6
 	VSUBPD       Y6, Y2, Y5
 	VMOVUPD      Y5, 128(AX)(R13*1)
 	VMULPD       Y7, Y8, Y8
 	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VANDPD       (BP), Y3, Y3
+	VPCMPEQQ     (BP), Y3, Y3
 	VANDPD       Y3, Y8, Y3
 	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VANDPD       (BP), Y5, Y5
+	VPCMPEQQ     (BP), Y5, Y5
 	VANDPD       Y5, Y8, Y8
 	VSUBPD       Y8, Y3, Y7
 	VMOVUPD      Y7, 192(AX)(R13*1)
@@ -7311,8 +6210,10 @@ none140:
 	VADDPD       Y2, Y1, Y1
 	VADDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y3
+	MOVQ         R13, R11
+	ANDQ         $0x20, R11
+	VMOVUPD      (SP)(R11*1), Y2
+	VMOVUPD      64(SP)(R11*1), Y3
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -7320,10 +6221,10 @@ none140:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y3, 32(SP)
-	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      Y2, (SP)(R11*1)
+	VMOVUPD      Y3, 64(SP)(R11*1)
+	VMOVUPD      128(SP)(R11*1), Y1
+	VMOVUPD      192(SP)(R11*1), Y2
 	VADDPD       Y4, Y1, Y3
 	VMAXPD       Y4, Y1, Y5
 	VMINPD       Y4, Y1, Y4
@@ -7331,206 +6232,59 @@ none140:
 	VSUBPD       Y5, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VMOVUPD      32(SI)(R13*1), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      96(SI)(R13*1), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VANDPD       Y1, Y4, Y1
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y4, Y4
-	VSUBPD       Y4, Y1, Y3
-	VMOVUPD      Y3, 32(AX)(R13*1)
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 96(AX)(R13*1)
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      160(SI)(R13*1), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      224(SI)(R13*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y3, Y3
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y3, Y5, Y3
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y3, Y5, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 160(AX)(R13*1)
-	VMULPD       Y7, Y8, Y8
-	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y8, Y3
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VANDPD       Y5, Y8, Y8
-	VSUBPD       Y8, Y3, Y7
-	VMOVUPD      Y7, 224(AX)(R13*1)
-	VADDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      96(SP), Y3
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y3, Y3
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
-	VMOVUPD      Y3, 96(SP)
-	VMOVUPD      192(SP), Y1
-	VMOVUPD      224(SP), Y2
-	VADDPD       Y4, Y1, Y3
-	VMAXPD       Y4, Y1, Y5
-	VMINPD       Y4, Y1, Y4
-	VSUBPD       Y5, Y3, Y5
-	VSUBPD       Y5, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 192(SP)
-	VMOVUPD      Y2, 224(SP)
-	ADDQ         $+256, R13
-	SUBQ         $0x00000020, R14
-	JGE          group135
+	VMOVUPD      Y1, 128(SP)(R11*1)
+	VMOVUPD      Y2, 192(SP)(R11*1)
+	ADDQ         $0x20, R13
+	TESTQ        $0x00000020, R13
+	JNZ          halves147
 
-rest136:
+added140:
+	ADDQ $+192, R13
+	SUBQ $0x00000020, R14
+	JGE  group139
+
+rest141:
 	ADDQ       $0x00000020, R14
-	JZ         done139
+	JLE        done144
+	CMPQ       R14, $0x10
+	JBE        short143
+	SUBQ       $0x10, R14
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x03, R14
+	SUBQ       R14, R11
+	VMOVUPD    (SI)(R13*1), Y1
+	VMOVUPD    Y1, 768(SP)
+	VMOVUPD    32(SI)(R13*1), Y1
+	VMOVUPD    Y1, 800(SP)
+	VMOVUPD    64(SI)(R13*1), Y1
+	VMOVUPD    Y1, 832(SP)
+	VMOVUPD    96(SI)(R13*1), Y1
+	VMOVUPD    Y1, 864(SP)
+	VMOVUPD    128(R11), Y1
+	VMASKMOVPD 128(SI)(R13*1), Y1, Y1
+	VMOVUPD    Y1, 896(SP)
+	VMOVUPD    160(R11), Y1
+	VMASKMOVPD 160(SI)(R13*1), Y1, Y1
+	VMOVUPD    Y1, 928(SP)
+	VMOVUPD    192(R11), Y1
+	VMASKMOVPD 192(SI)(R13*1), Y1, Y1
+	VMOVUPD    Y1, 960(SP)
+	VMOVUPD    224(R11), Y1
+	VMASKMOVPD 224(SI)(R13*1), Y1, Y1
+	VMOVUPD    Y1, 992(SP)
+	LEAQ       768(SP), SI
+	SUBQ       R13, SI
+	XORQ       R14, R14
+	JMP        group139
+
+short143:
 	TESTQ      BX, BX
-	JZ         none142
+	JZ         none148
 	TESTQ      $0x00000f00, CX
-	JNZ        same143
+	JNZ        same149
 	PREFETCHT0 16384(CX)
 
-same143:
+same149:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -7551,420 +6305,11 @@ same143:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none142:
-	CMPQ         R14, $0x10
-	JBE          half137
-	MOVQ         R13, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMASKMOVPD   (SI)(R13*1), Y1, Y1
-	PREFETCHT0   12288(SI)(R13*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   64(SI)(R13*1), Y2, Y2
-	PREFETCHT0   12352(SI)(R13*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VANDPD       Y1, Y4, Y1
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y4, Y4
-	VSUBPD       Y4, Y1, Y3
-	VMOVUPD      Y3, (AX)(R13*1)
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 64(AX)(R13*1)
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   128(SI)(R13*1), Y2, Y2
-	PREFETCHT0   12416(SI)(R13*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y5, Y3, Y3
-	VMASKMOVPD   192(SI)(R13*1), Y3, Y3
-	PREFETCHT0   12480(SI)(R13*1)
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y3, Y3
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y3, Y5, Y3
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y3, Y5, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 128(AX)(R13*1)
-	VMULPD       Y7, Y8, Y8
-	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y8, Y3
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VANDPD       Y5, Y8, Y8
-	VSUBPD       Y8, Y3, Y7
-	VMOVUPD      Y7, 192(AX)(R13*1)
-	VADDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y3
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y3, Y3
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y3, 32(SP)
-	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
-	VADDPD       Y4, Y1, Y3
-	VMAXPD       Y4, Y1, Y5
-	VMINPD       Y4, Y1, Y4
-	VSUBPD       Y5, Y3, Y5
-	VSUBPD       Y5, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMASKMOVPD   32(SI)(R13*1), Y1, Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
-	VMAXPD       Y1, Y2, Y1
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
-	VMINPD       Y1, Y2, Y1
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   96(SI)(R13*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VMOVUPD      Y1, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VPSLLQ       $0x34, Y3, Y3
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VANDPD       Y1, Y4, Y1
-	VPBROADCASTB (R8)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y4, Y4
-	VSUBPD       Y4, Y1, Y3
-	VMOVUPD      Y3, 32(AX)(R13*1)
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 1(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 96(AX)(R13*1)
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y3, Y2, Y2
-	VMASKMOVPD   160(SI)(R13*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
-	VMAXPD       Y2, Y3, Y2
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y3
-	VMINPD       Y2, Y3, Y2
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y5, Y3, Y3
-	VMASKMOVPD   224(SI)(R13*1), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y3, Y3
-	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y5
-	VMAXPD       Y3, Y5, Y3
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y5
-	VMINPD       Y3, Y5, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 2(R9)(R11*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       Y2, Y6, Y2
-	VPBROADCASTB 2(R8)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y6, Y6
-	VSUBPD       Y6, Y2, Y5
-	VMOVUPD      Y5, 160(AX)(R13*1)
-	VMULPD       Y7, Y8, Y8
-	VPBROADCASTB 3(R9)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VANDPD       Y3, Y8, Y3
-	VPBROADCASTB 3(R8)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VANDPD       Y5, Y8, Y8
-	VSUBPD       Y8, Y3, Y7
-	VMOVUPD      Y7, 224(AX)(R13*1)
-	VADDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      96(SP), Y3
-	VADDPD       Y1, Y2, Y5
-	VMAXPD       Y1, Y2, Y6
-	VMINPD       Y1, Y2, Y1
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y1, Y1
-	VADDPD       Y1, Y3, Y3
-	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
-	VMOVUPD      Y3, 96(SP)
-	VMOVUPD      192(SP), Y1
-	VMOVUPD      224(SP), Y2
-	VADDPD       Y4, Y1, Y3
-	VMAXPD       Y4, Y1, Y5
-	VMINPD       Y4, Y1, Y4
-	VSUBPD       Y5, Y3, Y5
-	VSUBPD       Y5, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 192(SP)
-	VMOVUPD      Y2, 224(SP)
-	JMP          done139
-
-half137:
+none148:
 	CMPQ         R14, $0x08
-	JBE          one138
+	JBE          one142
+	PREFETCHT0   12288(SI)(R13*1)
+	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -7975,7 +6320,6 @@ half137:
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
 	VMASKMOVPD   (SI)(R13*1), Y1, Y1
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -7990,7 +6334,6 @@ half137:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y3, Y2, Y2
 	VMASKMOVPD   64(SI)(R13*1), Y2, Y2
-	PREFETCHT0   12352(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y2, Y2
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y3
@@ -8058,7 +6401,7 @@ half137:
 	VADDPD       Y2, Y1, Y1
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      64(SP), Y3
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -8067,9 +6410,9 @@ half137:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y3, 32(SP)
+	VMOVUPD      Y3, 64(SP)
 	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      192(SP), Y2
 	VADDPD       Y4, Y1, Y3
 	VMAXPD       Y4, Y1, Y5
 	VMINPD       Y4, Y1, Y4
@@ -8078,7 +6421,7 @@ half137:
 	VADDPD       Y4, Y2, Y2
 	VMOVAPD      Y3, Y1
 	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
+	VMOVUPD      Y2, 192(SP)
 	VPBROADCASTB (R8)(R11*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -8167,7 +6510,7 @@ half137:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	VADDPD       Y2, Y1, Y1
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      32(SP), Y2
 	VMOVUPD      96(SP), Y3
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
@@ -8176,9 +6519,9 @@ half137:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPD      Y2, 32(SP)
 	VMOVUPD      Y3, 96(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      160(SP), Y1
 	VMOVUPD      224(SP), Y2
 	VADDPD       Y4, Y1, Y3
 	VMAXPD       Y4, Y1, Y5
@@ -8187,11 +6530,14 @@ half137:
 	VSUBPD       Y5, Y4, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 192(SP)
+	VMOVUPD      Y1, 160(SP)
 	VMOVUPD      Y2, 224(SP)
-	JMP          done139
+	ADDQ         $0x40, R13
+	XORQ         R14, R14
+	JMP          added140
 
-one138:
+one142:
+	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R8)(R11*1), Y2
@@ -8202,7 +6548,6 @@ one138:
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
 	VMASKMOVPD   (SI)(R13*1), Y1, Y1
-	PREFETCHT0   12288(SI)(R13*1)
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y1, Y1
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y2
@@ -8239,7 +6584,7 @@ one138:
 	VSUBPD       Y3, Y1, Y2
 	VMOVUPD      Y2, (AX)(R13*1)
 	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y4
+	VMOVUPD      64(SP), Y4
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -8248,9 +6593,9 @@ one138:
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, (SP)
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPD      Y4, 64(SP)
 	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      192(SP), Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
 	VMINPD       Y3, Y1, Y3
@@ -8259,7 +6604,7 @@ one138:
 	VADDPD       Y3, Y2, Y2
 	VMOVAPD      Y4, Y1
 	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
+	VMOVUPD      Y2, 192(SP)
 	VPBROADCASTB (R8)(R11*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -8303,7 +6648,7 @@ one138:
 	VANDPD       Y2, Y3, Y3
 	VSUBPD       Y3, Y1, Y2
 	VMOVUPD      Y2, 32(AX)(R13*1)
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      32(SP), Y2
 	VMOVUPD      96(SP), Y4
 	VADDPD       Y1, Y2, Y5
 	VMAXPD       Y1, Y2, Y6
@@ -8312,9 +6657,9 @@ one138:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPD      Y2, 32(SP)
 	VMOVUPD      Y4, 96(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      160(SP), Y1
 	VMOVUPD      224(SP), Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -8323,11 +6668,16 @@ one138:
 	VSUBPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 192(SP)
+	VMOVUPD      Y1, 160(SP)
 	VMOVUPD      Y2, 224(SP)
+	ADDQ         $0x40, R13
+	XORQ         R14, R14
+	JMP          added140
 
-done139:
+done144:
+	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
+	MOVQ    SI, x+32(FP)
 	ADDQ    wStride+24(FP), AX
 	ADDQ    R10, R8
 	ADDQ    R10, R9
@@ -8335,37 +6685,37 @@ done139:
 	VMOVUPD 32(SP), Y2
 	VMOVUPD 64(SP), Y3
 	VMOVUPD 96(SP), Y4
-	VADDPD  Y4, Y2, Y2
-	VADDPD  Y3, Y1, Y4
-	VMAXPD  Y3, Y1, Y5
-	VMINPD  Y3, Y1, Y3
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y2, Y1, Y4
+	VMAXPD  Y2, Y1, Y5
+	VMINPD  Y2, Y1, Y2
 	VSUBPD  Y5, Y4, Y5
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y2, Y2
+	VSUBPD  Y5, Y2, Y2
+	VADDPD  Y2, Y3, Y3
 	VMOVAPD Y4, Y1
 	VMOVUPD Y1, 256(SP)(R12*1)
-	VMOVUPD Y2, 384(SP)(R12*1)
+	VMOVUPD Y3, 384(SP)(R12*1)
 	VMOVUPD 128(SP), Y1
 	VMOVUPD 160(SP), Y2
 	VMOVUPD 192(SP), Y3
 	VMOVUPD 224(SP), Y4
-	VADDPD  Y4, Y2, Y2
-	VADDPD  Y3, Y1, Y4
-	VMAXPD  Y3, Y1, Y5
-	VMINPD  Y3, Y1, Y3
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y2, Y1, Y4
+	VMAXPD  Y2, Y1, Y5
+	VMINPD  Y2, Y1, Y2
 	VSUBPD  Y5, Y4, Y5
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y2, Y2
+	VSUBPD  Y5, Y2, Y2
+	VADDPD  Y2, Y3, Y3
 	VMOVAPD Y4, Y1
 	VMOVUPD Y1, 512(SP)(R12*1)
-	VMOVUPD Y2, 640(SP)(R12*1)
+	VMOVUPD Y3, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums144
+	JZ      sums150
 	CMPQ    R12, $+128
-	JNE     row134
+	JNE     row138
 
-sums144:
+sums150:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -8464,18 +6814,18 @@ sums144:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row134
+	JNE        row138
 
-last133:
+last137:
 	TESTQ BX, BX
-	JZ    none146
+	JZ    none152
 
-more145:
+more151:
 	TESTQ      $0x00000f00, CX
-	JNZ        same147
+	JNZ        same153
 	PREFETCHT0 16384(CX)
 
-same147:
+same153:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -8495,9 +6845,9 @@ same147:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more145
+	JNZ      more151
 
-none146:
+none152:
 	VZEROUPPER
 	RET
 
@@ -8524,17 +6874,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last149
+	JZ      last155
 
-row148:
+row154:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest153
+	JZ           rest159
 
-group152:
+group158:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -8577,13 +6927,13 @@ group152:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group152
+	JNZ     group158
 
-rest153:
+rest159:
 	TESTQ      R8, R8
-	JZ         done155
+	JZ         done161
 	CMPQ       R8, $0x08
-	JBE        half154
+	JBE        half160
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -8632,9 +6982,9 @@ rest153:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done155
+	JMP        done161
 
-half154:
+half160:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -8660,15 +7010,15 @@ half154:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done155:
+done161:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row148
+	JNZ  row154
 
-last149:
+last155:
 	VZEROUPPER
 	RET
 
@@ -8697,9 +7047,9 @@ TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	TESTQ    R8, R8
-	JZ       done157
+	JZ       done163
 
-rows156:
+rows162:
 	VMOVUPD     (BX), Y2
 	ADDQ        $0x20, BX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
@@ -8810,9 +7160,9 @@ rows156:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows156
+	JNZ         rows162
 
-done157:
+done163:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -8856,15 +7206,15 @@ TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last159
+	JZ    last165
 
-row158:
+row164:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest163
+	JZ    rest169
 
-group162:
+group168:
 	VMOVUPD    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    (DX)(R10*1), Y1
@@ -8885,13 +7235,13 @@ group162:
 	VMOVUPD    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group162
+	JNZ        group168
 
-rest163:
+rest169:
 	TESTQ      SI, SI
-	JZ         done165
+	JZ         done171
 	CMPQ       SI, $0x08
-	JBE        half164
+	JBE        half170
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -8922,9 +7272,9 @@ rest163:
 	VADDPD     Y1, Y0, Y0
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done165
+	JMP        done171
 
-half164:
+half170:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -8941,13 +7291,13 @@ half164:
 	VMOVUPD    160(R8), Y1
 	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
 
-done165:
+done171:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row158
+	JNZ  row164
 
-last159:
+last165:
 	VZEROUPPER
 	RET
 
@@ -8969,7 +7319,7 @@ TEXT ·addParts64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Y10
 	VMOVUPD 32(AX), Y11
 
-loop166:
+loop172:
 	VMOVUPD      (AX), Y12
 	VMINPD       Y12, Y8, Y8
 	VMAXPD       Y12, Y10, Y10
@@ -9004,7 +7354,7 @@ loop166:
 	VORPD        Y12, Y7, Y7
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, CX
-	JNZ          loop166
+	JNZ          loop172
 	MOVQ         out+0(FP), AX
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
@@ -9078,17 +7428,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last167
+	JEQ          last173
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long169
+	JG           long175
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest172
+	JL           rest178
 	KMOVB        (DX), K2
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -9116,7 +7466,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again170:
+again176:
 	LEAQ             (AX)(CX*4), DI
 	LEAQ             (DX)(SI*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -9271,11 +7621,11 @@ again170:
 	LEAQ             (BX)(SI*4), BX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums173
+	JZ               sums179
 	CMPQ             R8, $+512
-	JNE              check171
+	JNE              check177
 
-sums173:
+sums179:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -9486,28 +7836,28 @@ sums173:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check171
-	JMP        rest172
+	JNE        check177
+	JMP        rest178
 
-check171:
+check177:
 	CMPQ rows+32(FP), $0x04
-	JGE  again170
+	JGE  again176
 
-rest172:
+rest178:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last167
-	JMP  row168
+	JEQ  last173
+	JMP  row174
 
-long169:
+long175:
 	CMPQ        n+40(FP), $0x10
-	JG          long174
+	JG          long180
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x08, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest177
+	JL          rest183
 	KMOVB       (DX), K2
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -9533,7 +7883,7 @@ long169:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again175:
+again181:
 	LEAQ             (AX)(CX*2), DI
 	LEAQ             (DX)(SI*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -9676,11 +8026,11 @@ again175:
 	LEAQ             (BX)(SI*2), BX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums178
+	JZ               sums184
 	CMPQ             R8, $+512
-	JNE              check176
+	JNE              check182
 
-sums178:
+sums184:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -9891,21 +8241,21 @@ sums178:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check176
-	JMP        rest177
+	JNE        check182
+	JMP        rest183
 
-check176:
+check182:
 	CMPQ rows+32(FP), $0x02
-	JGE  again175
+	JGE  again181
 
-rest177:
+rest183:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last167
-	JMP  row168
+	JEQ  last173
+	JMP  row174
 
-long174:
+long180:
 	CMPQ        n+40(FP), $0x20
-	JG          long179
+	JG          long185
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
@@ -9914,7 +8264,7 @@ long174:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest182
+	JL          rest188
 	KMOVB       (DX), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -9940,7 +8290,7 @@ long174:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again180:
+again186:
 	LEAQ             (AX)(CX*1), DI
 	LEAQ             (DX)(SI*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -10079,11 +8429,11 @@ again180:
 	LEAQ             (BX)(SI*1), BX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums183
+	JZ               sums189
 	CMPQ             R8, $+512
-	JNE              check181
+	JNE              check187
 
-sums183:
+sums189:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10294,20 +8644,20 @@ sums183:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check181
-	JMP        rest182
+	JNE        check187
+	JMP        rest188
 
-check181:
+check187:
 	CMPQ rows+32(FP), $0x01
-	JGE  again180
+	JGE  again186
 
-rest182:
+rest188:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last167
-	JMP  row168
+	JEQ  last173
+	JMP  row174
 
-long179:
-row168:
+long185:
+row174:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -10355,11 +8705,11 @@ row168:
 	VXORPS      Y24, Y24, Y24
 	VXORPS      Y25, Y25, Y25
 
-group184:
+group190:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000020, R10
 	CMPQ    R10, $0x20
-	JGE     whole185
+	JGE     whole191
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -10374,7 +8724,7 @@ group184:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K4
 
-whole185:
+whole191:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z14
@@ -10519,7 +8869,7 @@ whole185:
 	VMOVUPD          Z13, Z25
 	ADDQ             $+256, R9
 	TESTQ            R10, R10
-	JG               group184
+	JG               group190
 	VADDPD           Z24, Z4, Z8
 	VMAXPD           Z24, Z4, Z9
 	VMINPD           Z24, Z4, Z24
@@ -10543,11 +8893,11 @@ whole185:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums186
+	JZ               sums192
 	CMPQ             R8, $+512
-	JNE              row168
+	JNE              row174
 
-sums186:
+sums192:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10758,9 +9108,9 @@ sums186:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row168
+	JNE        row174
 
-last167:
+last173:
 	VZEROUPPER
 	RET
 
@@ -10784,10 +9134,10 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last187
+	JEQ          last193
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long189
+	JG           long195
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -10795,7 +9145,7 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	KMOVB        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest192
+	JL           rest198
 	KMOVB        (R8), K2
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -10823,14 +9173,14 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again190:
+again196:
 	TESTQ      BX, BX
-	JZ         none193
+	JZ         none199
 	TESTQ      $0x00000f00, CX
-	JNZ        same194
+	JNZ        same200
 	PREFETCHT0 16384(CX)
 
-same194:
+same200:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -10843,7 +9193,7 @@ same194:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none193:
+none199:
 	LEAQ             (SI)(DI*4), R11
 	LEAQ             (R8)(R10*4), R13
 	CMPQ             rows+48(FP), $0x08
@@ -11008,11 +9358,11 @@ none193:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums195
+	JZ               sums201
 	CMPQ             R12, $+512
-	JNE              check191
+	JNE              check197
 
-sums195:
+sums201:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -11223,21 +9573,21 @@ sums195:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check191
-	JMP        rest192
+	JNE        check197
+	JMP        rest198
 
-check191:
+check197:
 	CMPQ rows+48(FP), $0x04
-	JGE  again190
+	JGE  again196
 
-rest192:
+rest198:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last187
-	JMP  row188
+	JEQ  last193
+	JMP  row194
 
-long189:
+long195:
 	CMPQ        n+56(FP), $0x10
-	JG          long196
+	JG          long202
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x08, R11
 	MOVQ        $-1, R13
@@ -11245,7 +9595,7 @@ long189:
 	KMOVB       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest199
+	JL          rest205
 	KMOVB       (R8), K2
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11271,14 +9621,14 @@ long189:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again197:
+again203:
 	TESTQ      BX, BX
-	JZ         none200
+	JZ         none206
 	TESTQ      $0x00000f00, CX
-	JNZ        same201
+	JNZ        same207
 	PREFETCHT0 16384(CX)
 
-same201:
+same207:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11291,7 +9641,7 @@ same201:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none200:
+none206:
 	LEAQ             (SI)(DI*2), R11
 	LEAQ             (R8)(R10*2), R13
 	CMPQ             rows+48(FP), $0x04
@@ -11443,11 +9793,11 @@ none200:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums202
+	JZ               sums208
 	CMPQ             R12, $+512
-	JNE              check198
+	JNE              check204
 
-sums202:
+sums208:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -11658,21 +10008,21 @@ sums202:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check198
-	JMP        rest199
+	JNE        check204
+	JMP        rest205
 
-check198:
+check204:
 	CMPQ rows+48(FP), $0x02
-	JGE  again197
+	JGE  again203
 
-rest199:
+rest205:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last187
-	JMP  row188
+	JEQ  last193
+	JMP  row194
 
-long196:
+long202:
 	CMPQ        n+56(FP), $0x20
-	JG          long203
+	JG          long209
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -11682,7 +10032,7 @@ long196:
 	KMOVB       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest206
+	JL          rest212
 	KMOVB       (R8), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11708,14 +10058,14 @@ long196:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again204:
+again210:
 	TESTQ      BX, BX
-	JZ         none207
+	JZ         none213
 	TESTQ      $0x00000f00, CX
-	JNZ        same208
+	JNZ        same214
 	PREFETCHT0 16384(CX)
 
-same208:
+same214:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11728,7 +10078,7 @@ same208:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none207:
+none213:
 	LEAQ             (SI)(DI*1), R11
 	LEAQ             (R8)(R10*1), R13
 	CMPQ             rows+48(FP), $0x02
@@ -11876,11 +10226,11 @@ none207:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums209
+	JZ               sums215
 	CMPQ             R12, $+512
-	JNE              check205
+	JNE              check211
 
-sums209:
+sums215:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -12091,20 +10441,20 @@ sums209:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check205
-	JMP        rest206
+	JNE        check211
+	JMP        rest212
 
-check205:
+check211:
 	CMPQ rows+48(FP), $0x01
-	JGE  again204
+	JGE  again210
 
-rest206:
+rest212:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last187
-	JMP  row188
+	JEQ  last193
+	JMP  row194
 
-long203:
-row188:
+long209:
+row194:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -12152,14 +10502,14 @@ row188:
 	VXORPS      Y13, Y13, Y13
 	VXORPS      Y14, Y14, Y14
 
-group210:
+group216:
 	TESTQ      BX, BX
-	JZ         none212
+	JZ         none218
 	TESTQ      $0x00000f00, CX
-	JNZ        same213
+	JNZ        same219
 	PREFETCHT0 16384(CX)
 
-same213:
+same219:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12172,11 +10522,11 @@ same213:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none212:
+none218:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000020, R14
 	CMPQ    R14, $0x20
-	JGE     whole211
+	JGE     whole217
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -12191,7 +10541,7 @@ none212:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K4
 
-whole211:
+whole217:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z16
@@ -12344,7 +10694,7 @@ whole211:
 	VMOVUPD          Z15, Z14
 	ADDQ             $+256, R13
 	TESTQ            R14, R14
-	JG               group210
+	JG               group216
 	VADDPD           Z13, Z4, Z8
 	VMAXPD           Z13, Z4, Z9
 	VMINPD           Z13, Z4, Z13
@@ -12369,11 +10719,11 @@ whole211:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums214
+	JZ               sums220
 	CMPQ             R12, $+512
-	JNE              row188
+	JNE              row194
 
-sums214:
+sums220:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -12584,18 +10934,18 @@ sums214:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row188
+	JNE        row194
 
-last187:
+last193:
 	TESTQ BX, BX
-	JZ    none216
+	JZ    none222
 
-more215:
+more221:
 	TESTQ      $0x00000f00, CX
-	JNZ        same217
+	JNZ        same223
 	PREFETCHT0 16384(CX)
 
-same217:
+same223:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -12607,9 +10957,9 @@ same217:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more215
+	JNZ      more221
 
-none216:
+none222:
 	VZEROUPPER
 	RET
 
@@ -12637,17 +10987,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last219
+	JZ           last225
 
-row218:
+row224:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one221
+	JB           one227
 
-two220:
+two226:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -12674,13 +11024,13 @@ two220:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two220
+	JAE      two226
 
-one221:
+one227:
 	ADDQ $0x02, R12
-	JZ   rest223
+	JZ   rest229
 
-group222:
+group228:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -12695,13 +11045,13 @@ group222:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group222
+	JNZ      group228
 
-rest223:
+rest229:
 	TESTQ     R8, R8
-	JZ        done225
+	JZ        done231
 	CMPQ      R8, $0x08
-	JBE       half224
+	JBE       half230
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -12714,9 +11064,9 @@ rest223:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done225
+	JMP       done231
 
-half224:
+half230:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -12724,15 +11074,15 @@ half224:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done225:
+done231:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row218
+	JNZ  row224
 
-last219:
+last225:
 	VZEROUPPER
 	RET
 
@@ -12749,9 +11099,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
 	TESTQ        R8, R8
-	JZ           done227
+	JZ           done233
 
-rows226:
+rows232:
 	VMOVUPD          (BX), Z1
 	ADDQ             $0x40, BX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
@@ -12862,9 +11212,9 @@ rows226:
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows226
+	JNZ              rows232
 
-done227:
+done233:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -12891,15 +11241,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last229
+	JZ    last235
 
-row228:
+row234:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one231
+	JB   one237
 
-two230:
+two236:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -12922,13 +11272,13 @@ two230:
 	VMOVUPD    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two230
+	JAE        two236
 
-one231:
+one237:
 	ADDQ $0x02, R10
-	JZ   rest233
+	JZ   rest239
 
-group232:
+group238:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -12941,13 +11291,13 @@ group232:
 	VMOVUPD    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group232
+	JNZ        group238
 
-rest233:
+rest239:
 	TESTQ      SI, SI
-	JZ         done235
+	JZ         done241
 	CMPQ       SI, $0x08
-	JBE        half234
+	JBE        half240
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
@@ -12958,22 +11308,22 @@ rest233:
 	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K2, 64(AX)(R9*1)
-	JMP        done235
+	JMP        done241
 
-half234:
+half240:
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K1, (AX)(R9*1)
 
-done235:
+done241:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row228
+	JNZ  row234
 
-last229:
+last235:
 	VZEROUPPER
 	RET
 
@@ -12989,7 +11339,7 @@ TEXT ·addParts64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Z4
 	VMOVUPD (AX), Z5
 
-loop236:
+loop242:
 	VMOVUPD       (AX), Z6
 	VMINPD        Z6, Z4, Z4
 	VMAXPD        Z6, Z5, Z5
@@ -13008,7 +11358,7 @@ loop236:
 	VORPD         Z6, Z3, Z3
 	ADDQ          $0x40, AX
 	SUBQ          $0x08, CX
-	JNZ           loop236
+	JNZ           loop242
 	MOVQ          out+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VEXTRACTF64X4 $0x01, Z1, Y7
