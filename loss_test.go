@@ -23,7 +23,6 @@ type lossCase[T Float] struct {
 	weights   []float64
 	threshold float64
 	soft      []T
-	huge      bool // e^-score underflows the reference
 }
 
 func (c *lossCase[T]) row() ref.Row {
@@ -128,7 +127,7 @@ func lossCases[T Float](r *rand.Rand) []lossCase[T] {
 				if n > 3 && r.IntN(5) > 0 {
 					continue
 				}
-				c := lossCase[T]{name: fmt.Sprintf("n=%d center=%g spread=%g", n, center, spread), huge: math.Abs(center) > 1e8}
+				c := lossCase[T]{name: fmt.Sprintf("n=%d center=%g spread=%g", n, center, spread)}
 				for range n {
 					c.scores = append(c.scores, T(center+spread*r.NormFloat64()))
 					c.positive = append(c.positive, r.IntN(4) == 0)
@@ -184,13 +183,11 @@ func testLosses[T Float](t *testing.T) {
 		_, l, g := evalBatch(t, ZLPR{}, Options{}, c.batch(), Output[T]{})
 		check("zlpr", c.name, l[0], g, c.row().ZLPR(), 4, 4)
 
-		if !c.huge {
-			_, l, g = evalBatch(t, Pairwise{}, Options{}, c.batch(), Output[T]{})
-			check("pairwise", c.name, l[0], g, c.row().Pairwise(1, 0), 4, 4)
+		_, l, g = evalBatch(t, Pairwise{}, Options{}, c.batch(), Output[T]{})
+		check("pairwise", c.name, l[0], g, c.row().Pairwise(1, 0), 4, 4)
 
-			_, l, g = evalBatch(t, Pairwise{Gamma: 1.7, Margin: 0.3}, Options{}, c.batch(), Output[T]{})
-			check("pairwise γ", c.name, l[0], g, c.row().Pairwise(1.7, 0.3), 4, 4)
-		}
+		_, l, g = evalBatch(t, Pairwise{Gamma: 1.7, Margin: 0.3}, Options{}, c.batch(), Output[T]{})
+		check("pairwise γ", c.name, l[0], g, c.row().Pairwise(1.7, 0.3), 4, 4)
 
 		d := c
 		d.positive = one(c.positive)
@@ -209,10 +206,8 @@ func testLosses[T Float](t *testing.T) {
 			d.weights[i] = float64(r.IntN(4)) * r.Float64()
 			d.positive[i] = d.positive[i] && d.mask[i]
 		}
-		if !c.huge {
-			_, l, g = evalBatch(t, Pairwise{}, Options{}, d.batch(), Output[T]{})
-			check("pairwise weights", c.name, l[0], g, d.row().Pairwise(1, 0), 4, 4)
-		}
+		_, l, g = evalBatch(t, Pairwise{}, Options{}, d.batch(), Output[T]{})
+		check("pairwise weights", c.name, l[0], g, d.row().Pairwise(1, 0), 4, 4)
 		d.threshold = 1.5
 		_, l, g = evalBatch(t, ZLPR{Threshold: d.threshold}, Options{}, d.batch(), Output[T]{})
 		check("zlpr weights", c.name, l[0], g, d.row().ZLPR(), 4, 4)

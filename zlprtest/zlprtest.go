@@ -10,7 +10,7 @@ import (
 
 // Row is one row: the scores of the classes with their labels.
 type Row struct {
-	Scores       []float64 // finite where a class takes part
+	Scores       []float64 // not NaN where a class takes part
 	Positive     []bool    // hard labels, for all losses but zlpr-soft
 	Soft         []float64 // labels in [0, 1], for zlpr-soft
 	Mask         []bool    // the classes that take part; nil: all
@@ -47,7 +47,11 @@ func Names() []string {
 	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
 }
 
-// Result is the loss of a row and its derivatives, to 160 bits.
+// Result is the loss of a row and its derivatives, with relative errors below
+// 2^-160 but for two derivatives that are differences: the error of that by the
+// threshold is below 2^-160·Σ|Grad|, and that of a derivative of zlpr-soft below
+// 2^-160 times the larger of its two terms. What is below 2^-2^31, the least
+// big.Float, is 0.
 type Result struct {
 	Loss          *big.Float
 	Grad          []*big.Float // by the scores; 0 for classes left out
@@ -65,12 +69,17 @@ func (r Result) Float64() (loss float64, grad []float64, thresholdGrad float64) 
 	return loss, grad, thresholdGrad
 }
 
-// Evaluate returns the loss of a row and its derivatives.
+// Evaluate returns the loss of a row and its derivatives, for finite scores,
+// thresholds, weights and parameters of any size. With infinite scores it
+// returns the limit in which all of them grow alike: a negative class at +Inf
+// or a positive one at -Inf makes the loss +Inf, several of them share the
+// derivative; a negative at -Inf or a positive at +Inf adds nothing.
 //
 // It is an error if the name is none of Names, if lengths differ, if a score
-// that takes part or a parameter is infinite or NaN, a weight is negative or a
-// soft label not in [0, 1], if a positive class is masked out, if softmax has
-// not exactly one positive class, and if K is below the number of positives.
+// that takes part is NaN, a parameter infinite or NaN, Gamma, Focal or a weight
+// negative or a soft label not in [0, 1], if a positive class is masked out, if
+// softmax has not exactly one positive class, and if K is below the number of
+// positives.
 func (l Loss) Evaluate(row Row) (Result, error) {
 	if err := l.check(row); err != nil {
 		return Result{}, err
@@ -144,10 +153,13 @@ func (l Loss) check(row Row) error {
 			return fmt.Errorf("zlprtest: a parameter is %g", x)
 		}
 	}
+	if l.Focal < 0 || l.Gamma < 0 {
+		return fmt.Errorf("zlprtest: a parameter is %g", min(l.Focal, l.Gamma))
+	}
 	for i, s := range row.Scores {
 		in := row.Mask == nil || row.Mask[i]
 		switch {
-		case in && !finite(s):
+		case in && math.IsNaN(s):
 			return fmt.Errorf("zlprtest: class %d: score is %g", i, s)
 		case !in && l.Name != "zlpr-soft" && row.Positive[i]:
 			return fmt.Errorf("zlprtest: class %d: positive, but masked out", i)
@@ -165,34 +177,96 @@ func (l Loss) check(row Row) error {
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
 func weight(x float64) bool { return x >= 0 && finite(x) }
 
-// LogSumExp returns log Σ e^x[i] to 160 bits, for finite x. It panics where x
-// is empty, and on infinities and NaN.
+// LogSumExp returns log Σ e^x[i] with a relative error below 2^-160. It panics
+// where x is empty or has a NaN.
 func LogSumExp(x []float64) *big.Float {
+	checkScores(x)
 	if len(x) == 0 {
 		panic("zlprtest: LogSumExp of an empty slice")
-	}
-	for _, v := range x {
-		if !finite(v) {
-			panic("zlprtest: LogSumExp of an infinity or NaN")
-		}
 	}
 	return ref.LogSumExp(ref.Floats(x))
 }
 
-// Softmax returns e^x[i] / Σ e^x[j] to 160 bits, for finite x. It panics where
-// LogSumExp does.
+// Softmax returns e^x[i] / Σ e^x[j] with relative errors below 2^-160; +Inf, or
+// -Inf where all are that, share alike. It panics where LogSumExp does.
 func Softmax(x []float64) []*big.Float {
-	lse := LogSumExp(x)
-	p := make([]*big.Float, len(x))
-	for i, v := range x {
-		p[i] = ref.Exp(ref.Sub(ref.New(v), lse))
+	checkScores(x)
+	if len(x) == 0 {
+		panic("zlprtest: Softmax of an empty slice")
 	}
-	return p
+	return ref.Softmax(ref.Floats(x))
+}
+
+// LogPartition returns log Z_k, Z_k being the sum over all subsets of k scores
+// of e^(sum of the subset), with a relative error below 2^-160: 0 for k = 0 and
+// -Inf for k > len(x). It panics if k < 0 or a score is NaN.
+func LogPartition(x []float64, k int) *big.Float {
+	checkScores(x)
+	checkPicks(k)
+	return ref.LogPartition(x, k, nil)
+}
+
+// PaddedLogPartition returns log Σ_(j≤k) e^((k-j)·threshold) Z_j, otherwise as
+// LogPartition. It panics as well if the threshold is infinite or NaN.
+func PaddedLogPartition(x []float64, k int, threshold float64) *big.Float {
+	checkScores(x)
+	checkPicks(k)
+	checkThreshold(threshold)
+	return ref.LogPartition(x, k, &threshold)
+}
+
+// SubsetProbabilities returns for each class the probability that it belongs
+// to a subset of k classes, if a subset has one in proportion to e^(sum of its
+// scores), and the probability that it does not, with relative errors below
+// 2^-160. It panics if k < 0 or k > len(x), and where a score is NaN.
+func SubsetProbabilities(x []float64, k int) (included, excluded []*big.Float) {
+	checkScores(x)
+	checkPicks(k)
+	if k > len(x) {
+		panic("zlprtest: no subset has so many classes")
+	}
+	law := ref.Subset(ref.Weights(x, workPrec), ref.Adjoint(k, nil, workPrec))
+	return law.Included, law.Absent
+}
+
+// PaddedSubsetProbabilities does the same for subsets of up to k classes with
+// probabilities in proportion to e^(sum of scores + (k-size)·threshold). It
+// panics if k < 0, where a score is NaN, and if the threshold is infinite or
+// NaN.
+func PaddedSubsetProbabilities(x []float64, k int, threshold float64) (included, excluded []*big.Float) {
+	checkScores(x)
+	checkPicks(k)
+	checkThreshold(threshold)
+	law := ref.Subset(ref.Weights(x, workPrec), ref.Adjoint(k, &threshold, workPrec))
+	return law.Included, law.Absent
+}
+
+// workPrec is the precision of the probabilities' computation.
+const workPrec = ref.Prec + 64
+
+func checkScores(x []float64) {
+	for _, v := range x {
+		if math.IsNaN(v) {
+			panic("zlprtest: a score is NaN")
+		}
+	}
+}
+
+func checkPicks(k int) {
+	if k < 0 {
+		panic("zlprtest: k is negative")
+	}
+}
+
+func checkThreshold(s0 float64) {
+	if !finite(s0) {
+		panic("zlprtest: a threshold is infinite or NaN")
+	}
 }
 
 // ULP32 returns |got-want| in units of 2^-23·|want|: what package zlpr calls an
-// ULP where the scores are float32. It is 0 where both are zero and +Inf where
-// only want is, or got is infinite or NaN.
+// ULP where the scores are float32. It is 0 where both are zero or the same
+// infinity, and +Inf where only want is or got is infinite or NaN.
 func ULP32(got float64, want *big.Float) float64 { return ref.RelError(got, want, 0x1p-23) }
 
 // ULP64 is ULP32 with units of 2^-52·|want|, for float64 scores.

@@ -3,8 +3,11 @@ package zlprtest
 import (
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/ref"
 )
 
 var two = Row{Scores: []float64{2, -1, 0.5}, Positive: []bool{true, false, false}, Soft: []float64{1, 0, 0.25}}
@@ -121,7 +124,7 @@ func TestSoftmax(t *testing.T) {
 	if u := ULP64(1, sum); u > 1e-50 {
 		t.Errorf("the entries sum to %g", sum)
 	}
-	for _, x := range [][]float64{nil, {math.NaN()}, {math.Inf(-1)}} {
+	for _, x := range [][]float64{nil, {math.NaN()}, {1, math.NaN()}} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -130,5 +133,90 @@ func TestSoftmax(t *testing.T) {
 			}()
 			LogSumExp(x)
 		}()
+	}
+}
+
+// TestInfinite: infinite scores have their limits.
+func TestInfinite(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		loss     Loss
+		scores   []float64
+		positive []bool
+		want     float64
+		grad     []float64
+	}{
+		{Loss{Name: "zlpr"}, []float64{inf, 0, 1}, []bool{false, true, false}, inf, []float64{1, -0.5, 0}},
+		{Loss{Name: "zlpr"}, []float64{inf, inf}, []bool{false, false}, inf, []float64{0.5, 0.5}},
+		{Loss{Name: "zlpr"}, []float64{-inf, inf}, []bool{false, true}, 0, []float64{0, 0}},
+		{Loss{Name: "zlpr"}, []float64{-inf, 0}, []bool{true, false}, inf, []float64{-1, 0.5}},
+		{Loss{Name: "bce"}, []float64{inf, -inf, 0}, []bool{false, false, true}, inf, []float64{1, 0, -0.5}},
+		{Loss{Name: "bce", Focal: 2}, []float64{inf, -inf}, []bool{false, false}, inf, []float64{1, 0}},
+		{Loss{Name: "pairwise"}, []float64{-inf, 0, 0}, []bool{false, true, false}, math.Ln2, []float64{0, -0.5, 0.5}},
+		{Loss{Name: "pairwise", Gamma: 2}, []float64{inf, 0, 0}, []bool{false, true, false}, inf, []float64{2, -2, 0}},
+		{Loss{Name: "pairwise"}, []float64{inf, 0}, []bool{false, false}, 0, []float64{0, 0}},
+		{Loss{Name: "softmax"}, []float64{inf, inf}, []bool{false, true}, math.Ln2, []float64{0.5, -0.5}},
+		{Loss{Name: "softmax"}, []float64{0, -inf}, []bool{false, true}, inf, []float64{1, -1}},
+		{Loss{Name: "subset"}, []float64{inf, 0}, []bool{false, false}, 0, []float64{0, 0}},
+		{Loss{Name: "subset"}, []float64{inf, 0, 0}, []bool{true, true, false}, math.Ln2, []float64{0, -0.5, 0.5}},
+		{Loss{Name: "subset-padded", K: 2}, []float64{inf, 0, -inf}, []bool{true, false, false}, math.Ln2, []float64{0, 0.5, 0}},
+	} {
+		result, err := c.loss.Evaluate(Row{Scores: c.scores, Positive: c.positive})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, grad, _ := result.Float64()
+		if loss != c.want || !slices.Equal(grad, c.grad) {
+			t.Errorf("%+v of %v: %v, gradient %v", c.loss, c.scores, loss, grad)
+		}
+	}
+	for _, c := range []struct {
+		x    []float64
+		k    int
+		want float64
+	}{
+		{[]float64{inf, 1}, 0, 0},
+		{[]float64{inf, 1}, 1, inf},
+		{[]float64{-inf, 1}, 1, 1},
+		{[]float64{-inf, 1}, 2, -inf},
+		{[]float64{1}, 2, -inf},
+		{[]float64{inf, 1, -inf}, 3, 1},
+	} {
+		if got, _ := LogPartition(c.x, c.k).Float64(); got != c.want {
+			t.Errorf("LogPartition(%v, %d) is %v", c.x, c.k, got)
+		}
+	}
+	if got, _ := PaddedLogPartition([]float64{-inf, 3}, 2, 3).Float64(); ULP64(got, ref.Add(ref.New(6), ref.Ln2())) > 0.5 {
+		t.Errorf("padded: %v", got)
+	}
+	if got, _ := LogSumExp([]float64{-inf, inf}).Float64(); got != inf {
+		t.Errorf("LogSumExp is %v", got)
+	}
+	if got, _ := Softmax([]float64{inf, 1, inf})[2].Float64(); got != 0.5 {
+		t.Errorf("Softmax is %v", got)
+	}
+}
+
+// TestCancel: a logarithm keeps its digits where it cancels against the largest
+// score, or against 0.
+func TestCancel(t *testing.T) {
+	minus := -math.Ln2
+	x := []float64{minus, minus} // log 2 - ln2, the error of the rounded ln2
+	want := ref.Add(ref.Ln2(), ref.New(minus))
+	if u := ref.AbsError(1, ref.Quo(LogSumExp(x), want), ref.New(1), 0x1p-52); u > 1e-20 {
+		t.Errorf("LogSumExp(%v) is %g, want %g", x, LogSumExp(x), want)
+	}
+	if got := LogPartition([]float64{minus, minus, -math.MaxFloat64}, 1); ref.AbsError(1, ref.Quo(got, want), ref.New(1), 0x1p-52) > 1e-20 {
+		t.Errorf("LogPartition is %g, want %g", got, want)
+	}
+	if got := LogPartition([]float64{0, -1e6}, 1); ref.AbsError(1, ref.Quo(got, ref.Exp(ref.New(-1e6))), ref.New(1), 0x1p-52) > 1e-20 {
+		t.Errorf("LogPartition is %g", got)
+	}
+	in, out := SubsetProbabilities([]float64{0, -1e5, math.MaxFloat64}, 2)
+	if sum, _ := ref.Add(ref.Add(in[0], in[1]), in[2]).Float64(); sum != 2 {
+		t.Errorf("the probabilities sum to %g", sum)
+	}
+	if p, _ := ref.Quo(out[0], ref.Exp(ref.New(-1e5))).Float64(); p != 1 {
+		t.Errorf("a small probability is off by %g", p)
 	}
 }

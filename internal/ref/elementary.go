@@ -10,10 +10,10 @@ import (
 // also where they are small.
 
 // Ln2 returns ln 2.
-func Ln2() *big.Float { return ln2(work) }
+func Ln2() *big.Float { return num(work).Set(ln2(work)) }
 
-// Exp returns e^x: 0 where the exponent would be below the smallest of
-// big.Float, about -2^31, and +Inf above the largest.
+// Exp returns e^x: 0 where that is below the smallest big.Float, about 2^-2^31,
+// and +Inf above the largest.
 func Exp(x *big.Float) *big.Float { return exp(x, work) }
 
 // Expm1 returns e^x - 1.
@@ -35,39 +35,46 @@ func Sigmoid(x *big.Float) *big.Float { return sigmoid(x, work) }
 // precision asked for.
 const guard = 32
 
-// constants holds, for one working precision, what the functions below need
-// more than once.
-type constants struct {
-	ln2       *big.Float
-	factorial []*big.Float // 1/k!
+// A table holds one value for each precision.
+type table[T any] struct {
+	mu     sync.Mutex
+	values map[uint]T
+}
+
+// at returns the value for prec, which compute finds.
+func (t *table[T]) at(prec uint, compute func(prec uint) T) T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v, ok := t.values[prec]
+	if !ok {
+		if t.values == nil {
+			t.values = map[uint]T{}
+		}
+		v = compute(prec)
+		t.values[prec] = v
+	}
+	return v
 }
 
 var (
-	constantsMu sync.Mutex
-	constantsAt = map[uint]*constants{}
+	ln2Table       table[*big.Float]
+	factorialTable table[[]*big.Float]
 )
 
-// constantsFor returns ln 2 and the Taylor coefficients of e^x to prec bits.
-func constantsFor(prec uint) *constants {
-	constantsMu.Lock()
-	defer constantsMu.Unlock()
-	c := constantsAt[prec]
-	if c == nil {
-		c = &constants{ln2: computeLn2(prec)}
+// ln2 returns ln 2 to prec bits. It must not be changed.
+func ln2(prec uint) *big.Float { return ln2Table.at(prec, computeLn2) }
+
+// factorials returns the Taylor coefficients 1/k! of e^x to prec bits.
+func factorials(prec uint) []*big.Float {
+	return factorialTable.at(prec, func(prec uint) []*big.Float {
 		f := integer(1, prec)
-		c.factorial = append(c.factorial, integer(1, prec))
+		all := []*big.Float{f}
 		for k := int64(1); exponent(f) > -int(prec); k++ {
 			f = num(prec).Quo(f, integer(k, prec))
-			c.factorial = append(c.factorial, f)
+			all = append(all, f)
 		}
-		constantsAt[prec] = c
-	}
-	return c
-}
-
-// ln2 returns ln 2 to prec bits.
-func ln2(prec uint) *big.Float {
-	return num(prec).Set(constantsFor(prec + guard).ln2)
+		return all
+	})
 }
 
 // computeLn2 returns ln 2 = 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749).
@@ -100,38 +107,7 @@ func atanh(s *big.Float, prec uint) *big.Float {
 }
 
 // exp returns e^x to prec bits.
-func exp(x *big.Float, prec uint) *big.Float {
-	switch {
-	case x.Sign() == 0:
-		return integer(1, prec)
-	case exponentAbove(x, 31): // |x| ≥ 2^30 > ln2·2^30
-		if x.Sign() < 0 {
-			return num(prec)
-		}
-		return num(prec).SetInf(false)
-	}
-
-	// x = n·ln2 + r, |r| ≤ ln2/2 and a little; e^r = (e^(r/2^k))^(2^k).
-	const k = 8
-	w := prec + guard + k
-	c := constantsFor(w + 32) // n has up to 32 bits
-	quotient, _ := num(64).Quo(x, c.ln2).Float64()
-	n := int(math.RoundToEven(quotient))
-	r := num(w+32).Sub(num(w+64).Set(x), num(w+64).Mul(integer(int64(n), 64), c.ln2))
-	r.SetPrec(w)
-	if r.Sign() == 0 {
-		return num(prec).SetMantExp(integer(1, prec), n)
-	}
-	r = ldexp(r, -k)
-
-	p, q := taylor(r, c, w), num(w)
-	p.Add(p, integer(1, w))
-	for range k { // not in place, which would allocate
-		q.Mul(p, p)
-		p, q = q, p
-	}
-	return num(prec).SetMantExp(p.SetPrec(prec), n)
-}
+func exp(x *big.Float, prec uint) *big.Float { return number(prec).SetExp(x).Float() }
 
 // exponentAbove reports |x| ≥ 2^(e-1), infinities included.
 func exponentAbove(x *big.Float, e int) bool {
@@ -139,22 +115,20 @@ func exponentAbove(x *big.Float, e int) bool {
 }
 
 // taylor returns e^r - 1 to w bits, relatively, for 0 < |r| < 1/2.
-func taylor(r *big.Float, c *constants, w uint) *big.Float {
+func taylor(r *big.Float, w uint) *big.Float {
+	factorial := factorials(w)
 	// Terms r^i/i! up to the first below 2^-w of the leading r.
 	terms := 2
-	for e := -exponent(r); (terms-1)*e+exponent0(c, terms) < int(w)+2; {
+	for e := -exponent(r); (terms-1)*e-exponent(factorial[terms]) < int(w)+2; {
 		terms++
 	}
-	p, q := num(w).Set(c.factorial[terms]), num(w)
+	p, q := num(w).Set(factorial[terms]), num(w)
 	for i := terms - 1; i >= 1; i-- { // not in place, which would allocate
 		q.Mul(p, r)
-		p.Add(q, c.factorial[i])
+		p.Add(q, factorial[i])
 	}
 	return q.Mul(p, r)
 }
-
-// exponent0 returns -log2(1/i!), rounded.
-func exponent0(c *constants, i int) int { return -exponent(c.factorial[i]) }
 
 // expm1 returns e^x - 1 to prec bits.
 func expm1(x *big.Float, prec uint) *big.Float {
@@ -165,7 +139,7 @@ func expm1(x *big.Float, prec uint) *big.Float {
 	if exponentAbove(x, -5) {
 		return subTo(num(prec), exp(x, w), integer(1, 8))
 	}
-	return num(prec).Set(taylor(num(w).Set(x), constantsFor(w), w))
+	return num(prec).Set(taylor(num(w).Set(x), w))
 }
 
 // log returns ln x to prec bits, relatively, also near 1.
@@ -188,7 +162,7 @@ func log(x *big.Float, prec uint) *big.Float {
 	f := num(m.Prec()).Sub(m, integer(1, 8)) // exact
 	l := log1pSmall(f, w)
 	if e != 0 {
-		l.Add(l, num(w).Mul(integer(int64(e), 64), constantsFor(w).ln2))
+		l.Add(l, num(w).Mul(integer(int64(e), 64), ln2(w)))
 	}
 	return num(prec).Set(l)
 }

@@ -2,9 +2,9 @@ package ref
 
 import "math/big"
 
-// Row is one row: the scores of the classes with their labels. Scores, and
-// Threshold, must be finite where they count, or infinite where the loss is
-// finite all the same (a negative at -Inf, a positive at +Inf).
+// Row is one row: the scores of the classes with their labels. Scores that
+// count must not be NaN; infinite ones stand for the limit in which they all
+// grow alike. The other numbers must be finite.
 type Row struct {
 	Scores    []float64
 	Positive  []bool    // hard labels
@@ -34,8 +34,11 @@ func (r Row) weight(i int) *big.Float {
 	return New(r.Weights[i])
 }
 
-// above returns s_i - s0.
-func (r Row) above(i int) *big.Float { return Sub(New(r.Scores[i]), New(r.Threshold)) }
+// above returns s_i - s0, exactly.
+func (r Row) above(i int) *big.Float { return exactSum(New(r.Scores[i]), New(-r.Threshold)) }
+
+// below returns s0 - s_i, exactly.
+func (r Row) below(i int) *big.Float { return new(big.Float).Neg(r.above(i)) }
 
 // classes returns the classes of one label that count, in order.
 func (r Row) classes(positive bool) []int {
@@ -65,43 +68,38 @@ func (r Result) shifted() Result {
 	return r
 }
 
-// A sum is Σ w_i e^(x_i), kept as e^shift·total. The shift is 0 unless an x_i
-// is too large for a big.Float of exponent e^(x_i).
+// A sum is Σ w_i e^(x_i).
 type sum struct {
-	shift *big.Float
-	terms []*big.Float // w_i e^(x_i-shift)
-	total *big.Float
+	terms []*Number // w_i e^(x_i)
+	total *Number
 }
 
 func newSum(x, w []*big.Float) sum {
-	s := sum{shift: newFloat(), total: newFloat()}
-	for _, x := range x {
-		if exponentAbove(x, 30) && x.Cmp(s.shift) > 0 {
-			s.shift = x
-		}
-	}
+	s := sum{total: number(work)}
 	for i := range x {
-		term := Mul(w[i], Exp(Sub(x[i], s.shift)))
+		term := number(work).SetExp(x[i])
+		term.Mul(term, number(work).SetFloat(w[i]))
 		s.terms = append(s.terms, term)
-		addTo(s.total, s.total, term)
+		s.total.Add(s.total, term)
 	}
 	return s
 }
 
-// log1p returns log(1 + Σ).
-func (s sum) log1p() *big.Float {
-	if s.shift.Sign() == 0 {
-		return Log1p(s.total)
+// scale multiplies the sum by f.
+func (s sum) scale(f *Number) {
+	for _, t := range s.terms {
+		t.Mul(t, f)
 	}
-	return Add(s.shift, Log(Add(Exp(Neg(s.shift)), s.total)))
+	s.total.Mul(s.total, f)
 }
 
-// log returns log Σ.
-func (s sum) log() *big.Float { return Add(s.shift, Log(s.total)) }
+// log1p returns log(1 + Σ).
+func (s sum) log1p() *big.Float { return s.total.Log1p() }
 
 // share returns term i over 1 + Σ.
 func (s sum) share(i int) *big.Float {
-	return Quo(s.terms[i], Add(Exp(Neg(s.shift)), s.total))
+	total := number(work).Add(one(work), s.total)
+	return total.Quo(s.terms[i], total).Float()
 }
 
 // SoftmaxCrossEntropy returns w_t·log(1 + Σ e^(s_i-s_t)), t being the only
@@ -115,9 +113,10 @@ func (r Row) SoftmaxCrossEntropy() Result {
 	others := r.classes(false)
 	x, w := make([]*big.Float, len(others)), make([]*big.Float, len(others))
 	for j, i := range others {
-		x[j], w[j] = Sub(New(r.Scores[i]), New(r.Scores[t])), New(1)
+		x[j], w[j] = New(r.Scores[i]), New(1)
 	}
 	s := newSum(x, w)
+	s.scale(number(work).SetExp(New(-r.Scores[t])))
 	result := r.newResult()
 	result.Loss = Mul(r.weight(t), s.log1p())
 	for j, i := range others {
@@ -138,17 +137,23 @@ func (r Row) BCE(positiveWeight []float64, focal float64) Result {
 		}
 		x, w := r.above(i), r.weight(i) // x = -y
 		if r.Positive[i] {
-			x = Neg(x)
+			x = r.below(i)
 			if positiveWeight != nil {
 				w = Mul(w, New(positiveWeight[i]))
 			}
 		}
+		if w.Sign() == 0 {
+			continue // whatever the score
+		}
 		// d/dx of q^γ softplus(x) is q^γ (γ (1-q) softplus(x) + q).
 		value, q := Softplus(x), Sigmoid(x)
 		slope := q
-		if focal != 0 {
-			power := Exp(Mul(New(-focal), Softplus(Neg(x)))) // q^γ, log q = -softplus(-x)
-			slope = Mul(power, Add(q, Mul(New(focal), Mul(Sigmoid(Neg(x)), value))))
+		if focal != 0 && !x.IsInf() {
+			// q^γ, log q = -softplus(-x): an exponent that matters is below 2^32.
+			minus := new(big.Float).Neg(x)
+			logarithm := softplus(minus, work+32)
+			power := Exp(logarithm.Mul(logarithm, New(-focal)))
+			slope = Mul(power, Add(q, Mul(New(focal), Mul(Sigmoid(minus), value))))
 			value = Mul(power, value)
 		}
 		addTo(result.Loss, result.Loss, Mul(w, value))
@@ -168,16 +173,20 @@ func (r Row) Pairwise(gamma, margin float64) Result {
 	if len(negatives) == 0 || len(positives) == 0 {
 		return result
 	}
-	a := r.sumOver(negatives, func(i int) *big.Float { return Mul(g, Add(New(r.Scores[i]), New(margin))) })
-	b := r.sumOver(positives, func(i int) *big.Float { return Mul(g, New(-r.Scores[i])) })
-	l := Add(a.log(), b.log())
-	result.Loss = Softplus(l)
-	slope := Mul(g, Sigmoid(l))
+	a := r.sumOver(negatives, func(i int) *big.Float { return exactProduct(g, exactSum(New(r.Scores[i]), New(margin))) })
+	b := r.sumOver(positives, func(i int) *big.Float { return exactProduct(g, New(-r.Scores[i])) })
+	product := number(work).Mul(a.total, b.total)
+	result.Loss = product.Log1p()
+	total := number(work).Add(one(work), product)
+	derivative := func(term, others *Number) *big.Float {
+		x := number(work).Mul(term, others)
+		return Mul(g, x.Quo(x, total).Float())
+	}
 	for j, i := range negatives {
-		result.Grad[i] = Mul(slope, Quo(a.terms[j], a.total))
+		result.Grad[i] = derivative(a.terms[j], b.total)
 	}
 	for j, i := range positives {
-		result.Grad[i] = Neg(Mul(slope, Quo(b.terms[j], b.total)))
+		result.Grad[i] = Neg(derivative(b.terms[j], a.total))
 	}
 	return result
 }
@@ -195,7 +204,7 @@ func (r Row) sumOver(classes []int, x func(i int) *big.Float) sum {
 func (r Row) ZLPR() Result {
 	negatives, positives := r.classes(false), r.classes(true)
 	a := r.sumOver(negatives, r.above)
-	b := r.sumOver(positives, func(i int) *big.Float { return Neg(r.above(i)) })
+	b := r.sumOver(positives, r.below)
 	result := r.newResult()
 	result.Loss = Add(a.log1p(), b.log1p())
 	for j, i := range negatives {
@@ -211,7 +220,7 @@ func (r Row) ZLPR() Result {
 // e^(s0-s_i)) for soft labels t; a factor 0 drops its term.
 func (r Row) SoftZLPR() Result {
 	result := r.newResult()
-	side := func(weight func(t *big.Float) *big.Float, sign float64) {
+	side := func(weight func(t *big.Float) *big.Float, sign float64, distance func(i int) *big.Float) {
 		var x, w []*big.Float
 		var classes []int
 		for i, t := range r.Soft {
@@ -220,7 +229,7 @@ func (r Row) SoftZLPR() Result {
 			}
 			if weight := weight(New(t)); weight.Sign() != 0 {
 				classes = append(classes, i)
-				x = append(x, Mul(New(sign), r.above(i)))
+				x = append(x, distance(i))
 				w = append(w, Mul(r.weight(i), weight))
 			}
 		}
@@ -230,7 +239,7 @@ func (r Row) SoftZLPR() Result {
 			result.Grad[i] = Add(result.Grad[i], Mul(New(sign), s.share(j)))
 		}
 	}
-	side(func(t *big.Float) *big.Float { return Sub(New(1), t) }, 1)
-	side(func(t *big.Float) *big.Float { return t }, -1)
+	side(func(t *big.Float) *big.Float { return exactSum(New(1), t.Neg(t)) }, 1, r.above)
+	side(func(t *big.Float) *big.Float { return t }, -1, r.below)
 	return result.shifted()
 }

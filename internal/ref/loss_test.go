@@ -136,43 +136,6 @@ func TestFamily(t *testing.T) {
 	}
 }
 
-// TestSubsets compares with the sum over all subsets.
-func TestSubsets(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 3))
-	for n := 1; n <= 8; n++ {
-		for k := range n + 1 {
-			r := randomRow(rng, n, k)
-			r.Weights = nil
-			z := zeros(n + 1) // Z_0 … Z_n
-			target := newFloat()
-			for i, p := range r.Positive {
-				if p {
-					target.Add(target, New(r.Scores[i]))
-				}
-			}
-			for set := range 1 << n {
-				size, s := 0, newFloat()
-				for i := range n {
-					if set>>i&1 != 0 {
-						size++
-						s.Add(s, New(r.Scores[i]))
-					}
-				}
-				z[size].Add(z[size], Exp(s))
-			}
-			sameTo(t, r.Subset().Loss, Sub(Log(z[k]), target), "subset", n, k)
-			for j := k; j <= n+2; j++ {
-				padded := newFloat()
-				for size := range min(j, n) + 1 {
-					padded.Add(padded, Mul(z[size], Exp(Mul(New(float64(j-size)), New(r.Threshold)))))
-				}
-				want := Sub(Sub(Log(padded), target), Mul(New(float64(j-k)), New(r.Threshold)))
-				sameTo(t, r.PaddedSubset(j).Loss, want, "padded", n, k, j)
-			}
-		}
-	}
-}
-
 // TestHuge: scores at the ends of the float types.
 func TestHuge(t *testing.T) {
 	r := Row{

@@ -10,7 +10,7 @@ const Prec = 160
 // work is the precision of intermediate results.
 const work = Prec + 64
 
-// New returns x as a big.Float, which x must not be NaN or infinite for.
+// New returns x, which must not be NaN, as a big.Float.
 func New(x float64) *big.Float {
 	return newFloat().SetFloat64(x)
 }
@@ -61,6 +61,21 @@ func apart(x, y *big.Float) int {
 	return exponent(x) - exponent(y)
 }
 
+// exactSum returns x+y with all its digits, some 2000 for float64s.
+func exactSum(x, y *big.Float) *big.Float {
+	if x.Sign() == 0 || y.Sign() == 0 || x.IsInf() || y.IsInf() {
+		return num(max(x.Prec(), y.Prec())).Add(x, y)
+	}
+	high := max(exponent(x), exponent(y)) + 1
+	low := min(exponent(x)-int(x.MinPrec()), exponent(y)-int(y.MinPrec()))
+	return num(uint(high-low)).Add(x, y)
+}
+
+// exactProduct returns x·y with all its digits.
+func exactProduct(x, y *big.Float) *big.Float {
+	return num(max(1, x.MinPrec()+y.MinPrec())).Mul(x, y)
+}
+
 // num returns a zero of the given precision, the receiver of a computation.
 func num(prec uint) *big.Float { return new(big.Float).SetPrec(prec) }
 
@@ -73,27 +88,56 @@ func ldexp(x *big.Float, e int) *big.Float { return num(x.Prec()).SetMantExp(x, 
 // exponent returns e with 2^(e-1) ≤ |x| < 2^e, for a finite x ≠ 0.
 func exponent(x *big.Float) int { return x.MantExp(nil) }
 
-// LogSumExp returns log Σ e^x[i], x not empty, and the exact sum's terms over
-// the largest: e^(x[i]-max x).
+// LogSumExp returns log Σ e^x[i], x not empty.
 func LogSumExp(x []*big.Float) *big.Float {
-	m := x[0]
-	for _, v := range x {
-		if v.Cmp(m) > 0 {
-			m = v
+	top := 0
+	for i, v := range x {
+		if v.Cmp(x[top]) > 0 {
+			top = i
 		}
 	}
-	rest, top := newFloat(), true
-	for _, v := range x {
-		if top && v.Cmp(m) == 0 {
-			top = false // the 1 of log1p
-			continue
-		}
-		addTo(rest, rest, Exp(Sub(v, m)))
+	if x[top].IsInf() {
+		return newFloat().Set(x[top])
 	}
-	return Add(m, Log1p(rest))
+	return accurateSum(x[top], func(prec uint) *big.Float {
+		rest := number(prec)
+		for i, v := range x {
+			if i != top {
+				rest.Add(rest, number(prec).SetExp(exactSum(v, new(big.Float).Neg(x[top]))))
+			}
+		}
+		return rest.Log1p()
+	})
 }
 
-// Floats returns the elements of x, which must be finite.
+// accurateSum returns x + l, l ≥ 0 being found to a precision at which enough
+// digits are left where the two cancel. Where l is the logarithm of a sum of
+// exponentials of rational numbers, and x is rational, they do not cancel
+// altogether, by Lindemann's theorem.
+func accurateSum(x *big.Float, l func(prec uint) *big.Float) *big.Float {
+	for prec := uint(work); ; prec *= 2 {
+		y := l(prec)
+		sum := addTo(num(prec), x, y)
+		if y.Sign() == 0 || y.IsInf() || sum.Sign() != 0 && exponent(sum) > exponent(y)+Prec+guard-int(prec) {
+			return newFloat().Set(sum)
+		}
+	}
+}
+
+// Softmax returns e^x[i] / Σ e^x[j], x not empty. Infinite elements grow alike.
+func Softmax(x []*big.Float) []*big.Float {
+	terms, total := numbers(len(x), work), number(work)
+	for i, v := range x {
+		total.Add(total, terms[i].SetExp(v))
+	}
+	p := make([]*big.Float, len(x))
+	for i, t := range terms {
+		p[i] = t.Quo(t, total).Float()
+	}
+	return p
+}
+
+// Floats returns the elements of x, none of which may be NaN.
 func Floats[T float32 | float64](x []T) []*big.Float {
 	y := make([]*big.Float, len(x))
 	for i, v := range x {

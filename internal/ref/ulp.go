@@ -11,9 +11,16 @@ func RelError(got float64, want *big.Float, unit float64) float64 {
 	return AbsError(got, want, want, unit)
 }
 
-// AbsError returns |got - want|/|scale| over unit.
+// AbsError returns |got - want|/|scale| over unit. Equal infinities have
+// distance 0.
 func AbsError(got float64, want, scale *big.Float, unit float64) float64 {
+	if want.IsInf() && math.IsInf(got, want.Sign()) {
+		return 0
+	}
 	if got != got || math.IsInf(got, 0) {
+		return math.Inf(1)
+	}
+	if want.IsInf() {
 		return math.Inf(1)
 	}
 	d := Sub(New(got), want)
