@@ -207,7 +207,9 @@ func (f *trainFlags) findFeatures(dir string) error {
 		return err
 	}
 	defer numbers.Close()
-	if numbers.Len() > 0 {
+	if numbers.Len() == 0 {
+		return array.Faultf(indices.Name, "empty: there are no features")
+	} else {
 		f.features = max(f.features, int(slices.Max(array.All[int32](numbers)))+1)
 	}
 	f.csr = strings.Join([]string{filepath.Join(dir, "X_indptr.npy"), filepath.Join(dir, "X_indices.npy"), filepath.Join(dir, "X_data.npy")}, ",")

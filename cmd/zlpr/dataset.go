@@ -183,7 +183,11 @@ func checkSize(x *features, labels string, classes int) error {
 		entries = float64(len(m.Indices) + m.Rows)
 	}
 	if n := (float64(cols) + 1) * float64(classes); !array.Justified(n, entries) {
-		return array.Faultf(x.name, "%d features and %d classes make a model of %.3g weights, too many for what its %.3g entries can tell; leave out features and classes that do not occur",
+		name := x.name
+		if classes > cols {
+			name = labels
+		}
+		return array.Faultf(name, "%d features and %d classes make a model of %.3g weights, too many for what its %.3g entries can tell; leave out features and classes that do not occur",
 			cols, classes, n, entries)
 	}
 	if n := float64(rows) * float64(classes); !array.Justified(n, entries) {

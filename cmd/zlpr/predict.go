@@ -77,6 +77,9 @@ func runPredict(s *session, f *predictFlags) error {
 	if cols != m.features {
 		return array.Faultf(x.name, "%d features, the model %s has %d; they must agree", cols, quoted(f.model), m.features)
 	}
+	if rows == 0 {
+		return array.Faultf(x.name, "empty: no rows of features; there is nothing to predict")
+	}
 	w, err := s.out.createArray(f.out, array.Float32, []int{rows, m.classes}, m.classes)
 	if err != nil {
 		return err

@@ -1,0 +1,418 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	encoding "encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/array"
+)
+
+// A badFile is a file that no command can use, whatever it is for.
+type badFile struct {
+	name string
+	make func(path string) error
+	long bool // takes a while to read: not by all uses
+}
+
+// npyOf is an .npy file of that header and data.
+func npyOf(header string, data []byte) []byte {
+	header += strings.Repeat(" ", 63-(10+len(header))%64) + "\n"
+	b := append([]byte("\x93NUMPY\x01\x00"), byte(len(header)), byte(len(header)>>8))
+	return append(append(b, header...), data...)
+}
+
+// describe is the header of an .npy file.
+func describe(descr, shape string) string {
+	return "{'descr': " + descr + ", 'fortran_order': False, 'shape': (" + shape + "), }"
+}
+
+// numbers are float64 as bytes.
+func numbers(x ...float64) (b []byte) {
+	for _, v := range x {
+		b = encoding.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+func nans(n int) []byte { return bytes.Repeat(numbers(math.NaN()), n) }
+
+// archive is an .npz file of these members, in turn a name and contents.
+func archive(method uint16, members ...string) []byte { return bomb(method, 0, members...) }
+
+// bomb is an archive whose last member has so many zeros at its end.
+func bomb(method uint16, zeros int64, members ...string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := 0; i < len(members); i += 2 {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: members[i], Method: method})
+		if err == nil {
+			_, err = io.WriteString(w, members[i+1])
+		}
+		if err == nil && i == len(members)-2 {
+			_, err = io.Copy(w, repeated(nil, zeros))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// array64 is an .npy file of int64.
+func array64(x ...int64) string {
+	var b []byte
+	for _, v := range x {
+		b = encoding.LittleEndian.AppendUint64(b, uint64(v))
+	}
+	return string(npyOf(describe("'<i8'", strconv.Itoa(len(x))+","), b))
+}
+
+// csr is a sparse matrix as scipy writes it.
+func csr(format string, shape, indptr, indices []int64, values ...float64) []byte {
+	return archive(zip.Store, "indptr.npy", array64(indptr...), "indices.npy", array64(indices...), "shape.npy", array64(shape...),
+		"data.npy", string(npyOf(describe("'<f8'", strconv.Itoa(len(values))+","), numbers(values...))),
+		"format.npy", string(npyOf(describe("'|S3'", ""), []byte(format))))
+}
+
+// lie is an archive of one stored member that says another size, or another sum.
+func lie(size uint64, crc uint32) []byte {
+	content := npyOf(describe("'<f8'", "2,"), numbers(1, 2))
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	h := &zip.FileHeader{Name: "a.npy", Method: zip.Store, CRC32: crc, CompressedSize64: uint64(len(content)), UncompressedSize64: size}
+	w, err := z.CreateRaw(h)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// repeated is that head and zeros after it.
+func repeated(head []byte, zeros int64) io.Reader {
+	return io.MultiReader(bytes.NewReader(head), io.LimitReader(zeroReader{}, zeros))
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+const mebibyte = 1 << 20
+
+// badFiles are the kinds of bad files. Those of a format end as files of it do;
+// all are read by their contents.
+func badFiles() []badFile {
+	content := func(name string, b []byte) badFile {
+		return badFile{name: name, make: func(path string) error { return os.WriteFile(path, b, 0o644) }}
+	}
+	// made makes contents when they are wanted: they are long.
+	made := func(name string, contents func() []byte) badFile {
+		return badFile{name, func(path string) error { return os.WriteFile(path, contents(), 0o644) }, true}
+	}
+	sparse := func(name string, head []byte, size int64) badFile {
+		return badFile{name: name, make: func(path string) error {
+			return errors.Join(os.WriteFile(path, head, 0o644), os.Truncate(path, size))
+		}}
+	}
+	compressed := func(head []byte, zeros int64) []byte {
+		var out bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+		_, err := io.Copy(z, repeated(head, zeros))
+		if err = errors.Join(err, z.Close()); err != nil {
+			panic(err)
+		}
+		return out.Bytes()
+	}
+	good := npyOf(describe("'<f8'", "3, 4"), numbers(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12))
+	zipped := archive(zip.Deflate, "a.npy", string(good))
+	right := crc32.ChecksumIEEE(npyOf(describe("'<f8'", "2,"), numbers(1, 2)))
+	many := strings.Repeat("1, ", 20000)
+	list := []badFile{
+		{name: "missing.npy", make: func(string) error { return nil }},
+		{name: "folder.npy", make: func(path string) error { return os.Mkdir(path, 0o755) }},
+		{name: "loop.npy", make: func(path string) error { return os.Symlink(filepath.Base(path), path) }},
+
+		content("empty.npy", nil), content("empty.npz", nil), content("empty.csv", nil), content("empty.svm", nil), content("empty.gz", nil), content("empty", nil),
+		content("words.npy", []byte("hello\n")), content("words.csv", []byte("hello, world\nred, blue\n")), content("words.svm", []byte("hello world\n")),
+		content("magic.npy", good[:6]), content("version.npy", append([]byte("\x93NUMPY\x09\x00"), good[8:]...)),
+		content("head.npy", good[:30]), content("long head.npy", append([]byte("\x93NUMPY\x02\x00\xff\xff\xff\x7f"), good[10:]...)),
+		content("cut.npy", good[:len(good)-3]), content("more.npy", append(good[:len(good):len(good)], 1, 2, 3)),
+		content("no dictionary.npy", npyOf("[1, 2, 3]", nil)), content("half a dictionary.npy", npyOf("{'descr': '<f8', 'fortran", nil)),
+		content("complex.npy", npyOf(describe("'<c16'", "1,"), make([]byte, 16))), content("objects.npy", npyOf(describe("'|O'", "1,"), make([]byte, 8))),
+		content("records.npy", npyOf(describe("[('a', '<f8')]", "1,"), make([]byte, 8))), content("strings.npy", npyOf(describe("'<U4'", "1,"), make([]byte, 16))),
+		content("negative.npy", npyOf(describe("'<f8'", "-3, 4"), make([]byte, 96))), content("overflow.npy", npyOf(describe("'<f8'", "4611686018427387904, 4611686018427387904"), nil)),
+		content("huge.npy", npyOf(describe("'<f8'", "9223372036854775807, 1"), nil)), content("many zeros.npy", npyOf(describe("'<f8'", "0, 9223372036854775807, 9223372036854775807"), nil)),
+		content("axes.npy", npyOf(describe("'<f8'", "3, 4, "+many[:57000]), make([]byte, 96))), content("no axis.npy", npyOf(describe("'<f8'", ""), numbers(7))),
+		content("nothing.npy", npyOf(describe("'<f8'", "0, 4"), nil)), content("no columns.npy", npyOf(describe("'<f8'", "3, 0"), nil)),
+		content("other shape.npy", npyOf(describe("'<f8'", "7, 5"), make([]byte, 280))), content("nan.npy", npyOf(describe("'<f8'", "3, 4"), nans(12))),
+		content("nan vector.npy", npyOf(describe("'<f8'", "3,"), nans(3))), content("nan four.npy", npyOf(describe("'<f8'", "4,"), nans(4))),
+		content("integers.npy", []byte(array64(1<<40, math.MinInt64, math.MaxInt64))), content("unsigned.npy", npyOf(describe("'<u8'", "3, 4"), bytes.Repeat([]byte{255}, 96))),
+		content("bfloat16.npy", npyOf(describe("'<V2'", "3, 4"), make([]byte, 24))),
+
+		content("words.npz", []byte("hello")), content("cut.npz", zipped[:len(zipped)-10]), content("directory.npz", zipped[len(zipped)/2:]),
+		content("damaged.npz", bytes.Replace(zipped, zipped[60:64], []byte{1, 2, 3, 4}, 1)), content("nothing.npz", archive(zip.Store)),
+		content("several.npz", archive(zip.Store, "a.npy", string(good), "b.npy", string(good))), content("escape.npz", archive(zip.Store, "a\x1b[31m.npy", "x", "b\n.npy", "y")),
+		content("sum.npz", lie(uint64(len(npyOf(describe("'<f8'", "2,"), numbers(1, 2)))), right+1)), content("zip64.npz", lie(1<<63+5, right)), content("zip64 again.npz", lie(math.MaxUint64-33, right)),
+		made("bomb.npz", func() []byte { return bomb(zip.Deflate, 256*mebibyte, "a.npy", string(good)) }),
+		made("bomb format.npz", func() []byte {
+			return bomb(zip.Deflate, 256*mebibyte, "indptr.npy", array64(0), "indices.npy", array64(), "shape.npy", array64(0, 4),
+				"data.npy", array64(), "format.npy", string(npyOf(describe("'|S3'", ""), []byte("csr"))))
+		}),
+
+		content("csr format.npz", csr("bsr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csr shape.npz", csr("csr", []int64{3, -4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)),
+		content("csr huge.npz", csr("csr", []int64{3, 1 << 62}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csr rows.npz", csr("csr", []int64{1 << 40, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)),
+		content("csr pointers.npz", csr("csr", []int64{3, 4}, []int64{0, 2, 1, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csr beyond.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 9}, []int64{0, 1, 2}, 1, 1, 1)),
+		content("csr start.npz", csr("csr", []int64{3, 4}, []int64{1, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csr column.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 4, 2}, 1, 1, 1)),
+		content("csr negative.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, -1, 2}, 1, 1, 1)), content("csr wrapped.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1 << 32, 2}, 1, 1, 1)),
+		content("csr values.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1)), content("csr indices.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1}, 1, 1, 1)),
+		content("csr nan.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, math.NaN(), math.NaN(), math.NaN())),
+
+		content("ragged.csv", []byte("1,2,3,4\n1,2\n1,2,3,4\n")), content("quote.csv", []byte("1,2,\"3,4\n5,6,7,8\n")), content("field.csv", []byte("1,2,3,4\n1,x,3,4\n1,2,3,4\n")),
+		content("invalid.csv", []byte("1,2,3,4\n\xff\xfe,2,3,4\n")), content("nan.csv", []byte(strings.Repeat("nan,nan,nan,nan\n", 3))),
+		content("index.svm", []byte("0 0:1 x:2\n1 1:1\n")), content("beyond.svm", []byte("0\n3000000000\n5\n")), content("negative.svm", []byte("-1 -5:1\n0 0:1\n")),
+		content("number.svm", []byte("0 0:one\n1 1:1\n")), content("sizes.txt", []byte("1000000000000 4 4\n0 0:1\n")), content("rows.txt", []byte("7 4 4\n0 0:1\n1 1:1\n")),
+		content("twice.svm", []byte("1,1 0:1 0:2\n0 1:1\n0 1:1\n")), content("nan.svm", []byte("0 0:nan\n1 1:nan\n0 2:nan\n")),
+		content("not.gz", []byte("\x1f\x8b hello")), content("cut.npy.gz", compressed(good, 0)[:40]), content("words.gz", compressed([]byte("hello\n"), 0)), content("not.bz2", []byte("BZh9 hello")),
+		made("bomb.gz", func() []byte { return compressed(nil, 256*mebibyte) }), made("bomb.npy.gz", func() []byte { return compressed(good, 256*mebibyte) }),
+	}
+	for _, ending := range []string{".npy", ".npz", ".csv", ".tsv", ".svm", ".txt", ""} {
+		list = append(list, sparse("zeros"+ending, nil, 32*mebibyte))
+	}
+	for name, text := range map[string]string{"digits.csv": "1", "digits.svm": "1", "commas.csv": ",", "lines.csv": "\n", "rows.csv": "1,2,3,4\n",
+		"blanks.svm": " ", "colons.svm": ":", "rows.svm": "9\n"} {
+		size := mebibyte // takes long enough
+		if text == "1" {
+			size = 32 * mebibyte
+		}
+		list = append(list, made(name, func() []byte { return bytes.Repeat([]byte(text), size/len(text)) }))
+	}
+	return append(list, sparse("zeros more.npy", good, 32*mebibyte))
+}
+
+// A use of a file by a command: FILE stands for it.
+type fileUse struct{ what, args string }
+
+var fileUses = []fileUse{
+	{"scores", "eval --scores FILE --labels Y.npy --grad G.npy --per-row L.npy --predictions P.npy --plot p.svg"},
+	{"labels", "eval --scores S.npy --labels FILE --grad G.npy --per-row L.npy --predictions P.npy --plot p.svg"},
+	{"labels of all losses", "eval --scores S.npy --labels FILE --loss all --plot p.svg"},
+	{"labels of softmax", "eval --scores S.npy --labels FILE --loss softmax --grad G.npy"},
+	{"mask", "eval --scores S.npy --labels Y.npy --mask FILE --grad G.npy"},
+	{"lengths", "eval --scores S.npy --labels Y.npy --lengths FILE --grad G.npy"},
+	{"row weights", "eval --scores S.npy --labels Y.npy --row-weights FILE --grad G.npy"},
+	{"class weights", "eval --scores S.npy --labels Y.npy --class-weights FILE --grad G.npy"},
+	{"positive weights", "eval --scores S.npy --labels Y.npy --loss bce --pos-weight FILE --grad G.npy"},
+	{"scores to draw from", "sample --scores FILE --k 2 --out D.npy"},
+	{"scores to print draws of", "sample --scores FILE --k 2"},
+	{"model", "predict --model FILE --x X.npy --out P.npy"},
+	{"features to predict", "predict --model model.npz --x FILE --out P.npy"},
+	{"pointers to predict", "predict --model model.npz --x-csr FILE,index.npy,values.npy --out P.npy"},
+	{"indices to predict", "predict --model model.npz --x-csr ptr.npy,FILE,values.npy --out P.npy"},
+	{"values to predict", "predict --model model.npz --x-csr ptr.npy,index.npy,FILE --out P.npy"},
+	{"features", "train --x FILE --y Y.npy --l2 1 --out m.npz --test-scores t.npz --plot p.svg"},
+	{"features to standardise", "train --x FILE --y Y.npy --l2 1 --standardize --out m.npz"},
+	{"features and labels", "train --x FILE --l2 1 --out m.npz"},
+	{"pointers", "train --x-csr FILE,index.npy,values.npy --features 2 --y Y.npy --l2 1 --out m.npz"},
+	{"indices", "train --x-csr ptr.npy,FILE,values.npy --features 2 --y Y.npy --l2 1 --out m.npz"},
+	{"values", "train --x-csr ptr.npy,index.npy,FILE --features 2 --y Y.npy --l2 1 --out m.npz"},
+	{"labels to train with", "train --x X.npy --y FILE --l2 1 --out m.npz --plot p.svg"},
+	{"targets to train with", "train --x X.npy --y FILE --l2 1 --loss softmax --out m.npz"},
+	{"split", "train --x X.npy --y Y.npy --split FILE --l2 1 --out m.npz"},
+	{"source", "train --source FILE --out m.npz"},
+	{"features of a set", "compare --data sets/X.npy --l2 1"},
+	{"labels of a set", "compare --data sets/Y.npy --l2 1"},
+	{"split of a set", "compare --data sets/split.npy --l2 1"},
+	{"pointers of a set", "compare --data sets/X_indptr.npy --l2 1"},
+	{"indices of a set", "compare --data sets/X_indices.npy --l2 1 --json"},
+	{"values of a set", "compare --data sets/X_data.npy --l2 1"},
+	{"folder of sets", "compare --data FILE --l2 1"},
+}
+
+// TestBadFiles runs every command on every kind of bad file, for all that the
+// command reads. It ends with status 1 or 2 and one line that names the file,
+// leaves no output and no temporary file, and takes less than 200 MiB of memory
+// of its own; files are of at most 32 MiB.
+func TestBadFiles(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	temporary := filepath.Join(t.TempDir())
+	t.Setenv("TMPDIR", temporary)
+	save(t, dir, "S.npy", []int{3, 4}, []float64{0.25, -1.5, 2, 1, -0.5, 3, 0.75, -2, 1.25, 0.5, -1, -0.25})
+	save(t, dir, "Y.npy", []int{3, 4}, []uint8{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1})
+	save(t, dir, "X.npy", []int{3, 2}, []float64{1, 2, 3, -1, 0.5, 4})
+	save(t, dir, "split.npy", []int{3}, []uint8{0, 0, 1})
+	save(t, dir, "ptr.npy", []int{4}, []int64{0, 2, 3, 4})
+	save(t, dir, "index.npy", []int{4}, []int64{0, 1, 1, 0})
+	save(t, dir, "values.npy", []int{4}, []float64{1, 2, 3, 4})
+	if line := inProcess(t, 0, "train", "--x", "X.npy", "--y", "Y.npy", "--l2", "1", "--out", "model.npz"); line != "" {
+		t.Fatal(line)
+	}
+	for use, files := range map[string][]string{
+		"X.npy": {"Y.npy", "split.npy"}, "Y.npy": {"X.npy", "split.npy"}, "split.npy": {"X.npy", "Y.npy"},
+		"X_indptr.npy": {"X_indices.npy", "X_data.npy", "Y.npy", "split.npy"}, "X_indices.npy": {"X_indptr.npy", "X_data.npy", "Y.npy", "split.npy"},
+		"X_data.npy": {"X_indptr.npy", "X_indices.npy", "Y.npy", "split.npy"},
+	} {
+		set := filepath.Join("sets", use, "one")
+		require.NoError(t, os.MkdirAll(set, 0o755))
+		for _, name := range files {
+			from := map[string]string{"X_indptr.npy": "ptr.npy", "X_indices.npy": "index.npy", "X_data.npy": "values.npy"}[name]
+			if from == "" {
+				from = name
+			}
+			require.NoError(t, os.Symlink(filepath.Join(dir, from), filepath.Join(set, name)))
+		}
+	}
+	require.NoError(t, os.Mkdir("bad", 0o755))
+	before := tree(t, dir)
+	runs, most := 0, 0
+	for _, bad := range badFiles() {
+		path := filepath.Join("bad", bad.name)
+		require.NoError(t, bad.make(path), bad.name)
+		if bad.long {
+			debug.FreeOSMemory() // what the files before left
+		}
+		memory := sampleMemory()
+		for _, use := range fileUses {
+			if fine[bad.name+" as "+use.what] || bad.long && !readsLong[use.what] {
+				continue
+			}
+			args := strings.Fields(use.args)
+			names := []string{path}
+			if _, parts, ok := strings.Cut(use.args, "--x-csr "); ok { // they are judged together
+				names = append(names, strings.Split(strings.Fields(parts)[0], ",")...)
+			}
+			link := ""
+			if disagree[bad.name] { // with the other files, which may be named
+				names = append(names, "S.npy", "X.npy", "Y.npy", "model.npz")
+			}
+			for i, arg := range args {
+				args[i] = strings.ReplaceAll(arg, "FILE", path)
+				if name, ok := strings.CutPrefix(arg, "sets/"); ok { // one file of the set is the bad one
+					link = filepath.Join(arg, "one", name)
+					names = append(names, arg)
+					require.NoError(t, os.Symlink(filepath.Join(dir, path), link))
+				}
+			}
+			where := fmt.Sprintf("%s as %s", bad.name, use.what)
+			stderr := inProcess(t, 1, args...)
+			runs++
+			named := false
+			for _, name := range names {
+				named = named || strings.Contains(stderr, array.Quote(name)) || strings.Contains(stderr, name)
+			}
+			if !named {
+				t.Errorf("%s: the file is not named: %s", where, stderr)
+			}
+			if strings.Contains(stderr, ".tmp") || strings.Contains(stderr, temporary) {
+				t.Errorf("%s: a temporary file is named: %s", where, stderr)
+			}
+			if link != "" {
+				require.NoError(t, os.Remove(link))
+			}
+		}
+		peak := memory()
+		if most = max(most, peak); peak >= 200<<10 {
+			t.Errorf("%s: %d MiB of memory", bad.name, peak>>10)
+		}
+		require.NoError(t, os.RemoveAll(path))
+		for _, name := range append(tree(t, dir), tree(t, temporary)[1:]...) {
+			if !slices.Contains(before, name) {
+				t.Errorf("%s: %s is left", bad.name, name)
+				_ = os.RemoveAll(name)
+			}
+		}
+	}
+	t.Logf("%d runs, at most %d MiB of memory", runs, most>>10)
+}
+
+// readsLong are uses of long files, one of every command.
+var readsLong = map[string]bool{"scores": true, "labels": true, "scores to draw from": true, "features to predict": true,
+	"features and labels": true, "features of a set": true}
+
+// fine are uses of files that are not bad for them.
+var fine = map[string]bool{}
+
+func init() {
+	for name, uses := range map[string][]string{
+		"other shape.npy": {"scores to draw from", "scores to print draws of"},
+		"rows.csv":        {"scores to draw from"},
+		"rows.svm":        {"features to predict"}, // no features, of labels that nobody asks for
+		"unsigned.npy":    {"features", "features to standardise", "features of a set"},
+		"nan.svm":         {"labels", "labels of all losses", "labels of softmax", "labels to train with", "targets to train with"}, // nobody asks for its features
+	} {
+		for _, use := range uses {
+			fine[name+" as "+use] = true
+		}
+	}
+}
+
+// disagree are files that are wrong only beside others.
+var disagree = map[string]bool{"no axis.npy": true, "nothing.npy": true, "no columns.npy": true,
+	"other shape.npy": true, "nan vector.npy": true, "nan four.npy": true, "rows.csv": true, "rows.svm": true, "nan.svm": true}
+
+// sampleMemory begins to look how much memory the process has of its own, and
+// returns a function that ends this and says the most, in KiB.
+func sampleMemory() (end func() int) {
+	stop, most := make(chan struct{}), make(chan int)
+	go func() { most <- anonymous(os.Getpid(), stop) }()
+	return func() int {
+		close(stop)
+		return <-most
+	}
+}
+
+// inProcess runs the command in this process, with a guard against hanging, and
+// checks how it ends: with status 0, or with 1 or 2 and one line on standard
+// error, which it returns.
+func inProcess(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	ended := make(chan int)
+	go func() { ended <- newSession(&stdout, &stderr).run(args) }()
+	select {
+	case status := <-ended:
+		line := stderr.String()
+		if min(status, 1) != want || status > 2 || want > 0 && (strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "zlpr: ") || len(line) > 2000) {
+			t.Errorf("zlpr %s: status %d: %q", strings.Join(args, " "), status, line)
+		}
+		return line
+	case <-time.After(time.Minute):
+		t.Fatalf("zlpr %s: still at it after a minute", strings.Join(args, " "))
+	}
+	return ""
+}
+
+// tree returns the names of all files below a folder.
+func tree(t *testing.T, dir string) (names []string) {
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		names = append(names, path)
+		return err
+	}))
+	return names
+}
