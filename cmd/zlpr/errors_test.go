@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -166,21 +165,4 @@ func TestErrorsByPlace(t *testing.T) {
 	fails(t, dir, 2, `unknown command "evaluate"`, "help", "evaluate")
 	fails(t, dir, 2, `unexpected argument "tcsh"`, "completion", "tcsh")
 	fails(t, dir, 2, `--data`, "compare")
-}
-
-// TestStandardOutput: a full disk behind standard output is an error.
-func TestStandardOutput(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skipf("SKIPPED: %v", err)
-	}
-	defer full.Close()
-	for _, args := range [][]string{{"eval"}, {"eval", "--json"}, {"sample", "--k", "2"}, {"version"}} {
-		cmd := exec.Command(binary, args...)
-		var stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = full, &stderr
-		require.Error(t, cmd.Run())
-		require.Equal(t, 1, cmd.ProcessState.ExitCode())
-		require.Regexp(t, `^zlpr: .*no space left on device\n$`, stderr.String())
-	}
 }

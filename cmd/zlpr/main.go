@@ -32,6 +32,8 @@ func newRoot(s *session) *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(helpWriter{s.stdout}) // before completion, which keeps it
+	root.SetErr(s.stderr)
 	root.AddCommand(newEval(s), newTrain(s), newCompare(s), newPredict(s), newSample(s), newVersion(s))
 	root.Version = version()
 	root.SetVersionTemplate("zlpr {{.Version}}\n")

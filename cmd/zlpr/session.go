@@ -37,8 +37,6 @@ func newSession(stdout, stderr io.Writer) *session {
 func (s *session) run(args []string) int {
 	root := newRoot(s)
 	root.SetArgs(args)
-	root.SetOut(helpWriter{s.stdout})
-	root.SetErr(s.stderr)
 	err := array.Guard(func() error { return root.ExecuteContext(context.Background()) })
 	if err == nil {
 		err = s.stdout.(*checkedWriter).err // of help, whose errors cobra does not look at
