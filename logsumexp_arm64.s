@@ -368,7 +368,7 @@ masked10:
 	SUB     $1, R5
 	ADD     $128, R2
 	TBZ     $63, R5, group3
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R5, copied5
 rest4:
 	CBZ     R7, done6
@@ -765,7 +765,7 @@ group19:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R7, group19
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied21
 rest20:
 	CBZ     R9, done22
@@ -960,7 +960,7 @@ group36:
 	SUB     $1, R4
 	ADD     $128, R2
 	TBZ     $63, R4, group36
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R4, copied38
 rest37:
 	CBZ     R6, done39
@@ -1101,7 +1101,7 @@ group49:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R6, group49
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R6, copied51
 rest50:
 	CBZ     R8, done52
@@ -1481,7 +1481,7 @@ masked73:
 	SUB     $1, R6
 	ADD     $128, R3
 	TBZ     $63, R6, group66
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R6, copied68
 rest67:
 	CBZ     R8, done69
@@ -1994,7 +1994,7 @@ group81:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R7, group81
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied83
 rest82:
 	CBZ     R9, done84
@@ -2211,7 +2211,7 @@ group96:
 	SUB     $1, R4
 	ADD     $128, R2
 	TBZ     $63, R4, group96
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R4, copied98
 rest97:
 	CBZ     R6, done99
@@ -2308,7 +2308,7 @@ group108:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R6, group108
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R6, copied110
 rest109:
 	CBZ     R8, done111

@@ -208,7 +208,7 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	l.label(group)
 	l.turn(l.bytes(), body, copied)
 	l.op("TBZ", imm(63), l.left, group)
-	l.comment("the bit tells -last from the rest's -2·last")
+	l.comment(fmt.Sprintf("%d after the groups, %d after the rest", -last, -2*last))
 	l.op("TBZ", imm(log2(last)), l.left, copied)
 
 	l.label(rest)

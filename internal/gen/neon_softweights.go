@@ -13,11 +13,8 @@ func neonSoftWeights(v *neonVec, in elem) {
 		"writes the weights of 1-t to neg and of t to pos, for the elements of part, times class[j]·2^exponents[j]:",
 		"n, a multiple of 8 and not 0, elements of every row.",
 	)
-	base := [2]genReg{v.param("neg"), v.param("pos")}
-	t, part, rows, n := v.param("t"), v.param("part"), v.param("rows"), v.param("n")
-	j, at, m, byteOf := v.gp(), v.gp(), v.gp(), v.gp()
-	v.loadConstants()
-	v.loadTests()
+	l := newNeonSoftLoop(v, in)
+	at, m := l.at, v.gp()
 	shift := 0
 	if in == float64s {
 		shift = coef.SoftShift64
@@ -25,37 +22,24 @@ func neonSoftWeights(v *neonVec, in elem) {
 	integer := func(bits uint64) *vecReg { return v.inRegister(v.constant(math.Float64frombits(bits))) }
 	implicit, mantissa := integer(math.Float64bits(0x1p52)), integer(1<<52-1)
 	one, zero := v.inRegister(v.constant(1)), v.cleared(1)[0]
-	row, loop := v.newLabel("row"), v.newLabel("loop")
-	// pointer is at = base + size·index.
-	pointer := func(from genReg, size int, index genReg) {
-		v.op("ADD", fmt.Sprintf("%v<<%d", index, log2(size)), from, at)
-	}
 	argument := func(name string) {
 		v.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, v.args[name]), at)
 	}
-	v.label(row)
-	v.op("MOVD", imm(0), j)
-	v.label(loop)
-	v.scope(func() {
-		v.op("LSR", imm(3), j, at)
-		v.op("ADD", part, at)
-		v.op("MOVBU", address{at, 0}, byteOf)
-		bits := v.reg()
-		v.op("VDUP", byteOf, bits.d2())
+	l.run(8, func(bits *vecReg) {
 		// The weights' place: whole vectors have twice their length.
-		v.op("LSR", imm(log2(in.lanes)), j, m)
-		v.op("ADD", fmt.Sprintf("%v<<%d", m, log2(in.lanes)), j, m)
+		v.op("LSR", imm(log2(in.lanes)), l.j, m)
+		v.op("ADD", fmt.Sprintf("%v<<%d", m, log2(in.lanes)), l.j, m)
 		for first := 0; first < 4; first += 2 {
-			pointer(t, in.size, j)
+			l.pointer(l.t, in.size, l.j)
 			labels := v.loadWide(in, at, first)
 			argument("class")
-			pointer(at, 8, j)
+			l.pointer(at, 8, l.j)
 			class := v.loadWide(float64s, at, first)
 			argument("exponents")
-			pointer(at, in.size, m)
+			l.pointer(at, in.size, m)
 			v.op("ADD", imm(64), at)
 			exponents := v.loadWide(in, at, first)
-			for side := range base {
+			for side, out := range l.out {
 				var mantissas, powers []*vecReg
 				for i, label := range labels {
 					u, bias := v.reg(), 1023
@@ -90,7 +74,7 @@ func neonSoftWeights(v *neonVec, in elem) {
 					v.free(k)
 					mantissas, powers = append(mantissas, u), append(powers, e)
 				}
-				pointer(base[side], in.size, m)
+				l.pointer(out, in.size, m)
 				v.storeNarrow(in, mantissas[0], mantissas[1], at, first)
 				v.op("ADD", imm(64), at)
 				v.storeNarrow(in, powers[0], powers[1], at, first)
@@ -99,16 +83,6 @@ func neonSoftWeights(v *neonVec, in elem) {
 			v.free(append(append(labels, class...), exponents...)...)
 		}
 	})
-	v.op("ADD", imm(8), j)
-	v.op("CMP", n, j)
-	v.op("BLT", loop)
-	v.advance(at, base[0], "wStride", in.size)
-	v.advance(at, base[1], "wStride", in.size)
-	v.advance(at, t, "stride", in.size)
-	v.advance(at, part, "words", 8)
-	v.op("SUB", imm(1), rows)
-	v.op("CBNZ", rows, row)
-	v.op("RET")
 }
 
 // neonSoftUnit emits the weights of soft labels where all classes have weight 1,
@@ -118,31 +92,18 @@ func neonSoftUnit(v *neonVec) {
 		"writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of",
 		"16 and not 0, elements of every row.",
 	)
-	base := [2]genReg{v.param("neg"), v.param("pos")}
-	t, part, rows, n := v.param("t"), v.param("part"), v.param("rows"), v.param("n")
-	j, at, bitsOf := v.gp(), v.gp(), v.gp()
-	v.loadConstants()
-	v.loadTests()
+	l := newNeonSoftLoop(v, float32s)
 	const shift = coef.SoftShift32
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
 	one, zero, scale := place(1), v.cleared(1)[0], place(math.Ldexp(1, shift))
 	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))
 	biases := [2]*vecReg{place(0x1p23 + 127), place(0x1p23 + 127 + shift)}
-	row, loop := v.newLabel("row"), v.newLabel("loop")
-	v.label(row)
-	v.op("MOVD", imm(0), j)
-	v.label(loop)
-	v.scope(func() {
-		v.op("LSR", imm(3), j, at)
-		v.op("ADD", part, at)
-		v.op("MOVHU", address{at, 0}, bitsOf)
-		bits := v.reg()
-		v.op("VDUP", bitsOf, v.lanes(bits))
+	l.run(16, func(bits *vecReg) {
 		for first := 0; first < neonRegs; first += 2 {
 			labels := v.regs(2)
-			v.op("ADD", fmt.Sprintf("%v<<2", j), t, at)
-			v.loadPair(address{at, 16 * first}, labels[0], labels[1])
-			for side := range base {
+			l.pointer(l.t, 4, l.j)
+			v.loadPair(address{l.at, 16 * first}, labels[0], labels[1])
+			for side, out := range l.out {
 				var mantissas, powers []*vecReg
 				for i, label := range labels {
 					u, k, e := v.reg(), v.reg(), v.laneTest(first+i)
@@ -165,22 +126,62 @@ func neonSoftUnit(v *neonVec) {
 					v.free(k)
 					mantissas, powers = append(mantissas, u), append(powers, e)
 				}
-				v.op("ADD", fmt.Sprintf("%v<<3", j), base[side], at)
-				v.storePair(mantissas[0], mantissas[1], address{at, 16 * first})
-				v.storePair(powers[0], powers[1], address{at, 64 + 16*first})
+				l.pointer(out, 8, l.j)
+				v.storePair(mantissas[0], mantissas[1], address{l.at, 16 * first})
+				v.storePair(powers[0], powers[1], address{l.at, 64 + 16*first})
 				v.free(append(mantissas, powers...)...)
 			}
 			v.free(labels...)
 		}
 	})
-	v.op("ADD", imm(16), j)
-	v.op("CMP", n, j)
-	v.op("BLT", loop)
-	v.advance(at, base[0], "wStride", 4)
-	v.advance(at, base[1], "wStride", 4)
-	v.advance(at, t, "stride", 4)
-	v.advance(at, part, "words", 8)
-	v.op("SUB", imm(1), rows)
-	v.op("CBNZ", rows, row)
-	v.op("RET")
+}
+
+// A neonSoftLoop runs through rows of soft labels, elements of type in.
+type neonSoftLoop struct {
+	*neonVec
+	in      elem
+	out     [2]genReg // the rows of the weights of 1-t and of t
+	t, part genReg    // the row of the labels, and of the bits
+	n, rows genReg
+	j       genReg // the first element
+	at      genReg // of pointer
+}
+
+func newNeonSoftLoop(v *neonVec, in elem) *neonSoftLoop {
+	l := &neonSoftLoop{neonVec: v, in: in, out: [2]genReg{v.param("neg"), v.param("pos")}, t: v.param("t"),
+		part: v.param("part"), n: v.param("n"), rows: v.param("rows"), j: v.gp(), at: v.gp()}
+	v.loadConstants()
+	v.loadTests()
+	return l
+}
+
+// pointer is at = base + size·index.
+func (l *neonSoftLoop) pointer(base genReg, size int, index genReg) {
+	l.op("ADD", fmt.Sprintf("%v<<%d", index, log2(size)), base, l.at)
+}
+
+// run emits the loop, 8 or 16 elements at a time, and the return: all lanes of bits
+// have the bits of these.
+func (l *neonSoftLoop) run(elements int, body func(bits *vecReg)) {
+	row, loop := l.newLabel("row"), l.newLabel("loop")
+	l.label(row)
+	l.op("MOVD", imm(0), l.j)
+	l.label(loop)
+	l.scope(func() {
+		bits := l.reg()
+		l.op("ADD", fmt.Sprintf("%v>>3", l.j), l.part, l.at)
+		l.op("VLD1R", address{l.at, 0}, fmt.Sprintf("[%v]", bits.as(map[int]string{8: "B16", 16: "H8"}[elements])))
+		body(bits)
+	})
+	l.op("ADD", imm(elements), l.j)
+	l.op("CMP", l.n, l.j)
+	l.op("BLT", loop)
+	for _, r := range l.out {
+		l.advance(l.at, r, "wStride", l.in.size)
+	}
+	l.advance(l.at, l.t, "stride", l.in.size)
+	l.advance(l.at, l.part, "words", 8)
+	l.op("SUB", imm(1), l.rows)
+	l.op("CBNZ", l.rows, row)
+	l.op("RET")
 }

@@ -655,7 +655,7 @@ half7:
 more8:
 	ADD     $224, R1
 	TBZ     $63, R3, group3
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R3, copied5
 rest4:
 	CBZ     R5, done6
@@ -1536,7 +1536,7 @@ more27:
 	ADD     $224, R1
 	ADD     $224, R3
 	TBZ     $63, R5, group22
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied24
 rest23:
 	CBZ     R7, done25
@@ -2526,7 +2526,7 @@ half51:
 more52:
 	ADD     $224, R1
 	TBZ     $63, R3, group47
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R3, copied49
 rest48:
 	CBZ     R5, done50
@@ -3595,7 +3595,7 @@ more71:
 	ADD     $224, R1
 	ADD     $224, R3
 	TBZ     $63, R5, group66
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied68
 rest67:
 	CBZ     R7, done69
@@ -4812,7 +4812,7 @@ half95:
 	ADD     $224, R3
 	ADD     $224, R5
 	TBZ     $63, R7, group91
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied93
 rest92:
 	CBZ     R9, done94
@@ -6178,7 +6178,7 @@ half112:
 	ADD     $224, R5
 	ADD     $224, R7
 	TBZ     $63, R9, group108
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R9, copied110
 rest109:
 	CBZ     R11, done111
@@ -7419,7 +7419,7 @@ half135:
 	SUB     $64, R7
 	ADD     $224, R1
 	TBZ     $63, R3, group131
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R3, copied133
 rest132:
 	CBZ     R5, done134
@@ -8740,7 +8740,7 @@ half151:
 	ADD     $224, R1
 	ADD     $224, R3
 	TBZ     $63, R5, group147
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied149
 rest148:
 	CBZ     R7, done150
@@ -10164,7 +10164,7 @@ half172:
 	SUB     $64, R7
 	ADD     $224, R1
 	TBZ     $63, R3, group168
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R3, copied170
 rest169:
 	CBZ     R5, done171
@@ -11673,7 +11673,7 @@ half188:
 	ADD     $224, R1
 	ADD     $224, R3
 	TBZ     $63, R5, group184
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied186
 rest185:
 	CBZ     R7, done187
@@ -13535,7 +13535,7 @@ half209:
 	ADD     $224, R3
 	ADD     $224, R5
 	TBZ     $63, R7, group205
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied207
 rest206:
 	CBZ     R9, done208
@@ -15568,7 +15568,7 @@ half225:
 	ADD     $224, R5
 	ADD     $224, R7
 	TBZ     $63, R9, group221
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R9, copied223
 rest222:
 	CBZ     R11, done224

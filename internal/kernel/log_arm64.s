@@ -261,7 +261,7 @@ group3:
 	ADD     $64, R3
 	ADD     $64, R5
 	TBZ     $63, R7, group3
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied5
 rest4:
 	CBZ     R9, done6
@@ -600,7 +600,7 @@ group19:
 	ADD     $64, R1
 	ADD     $64, R3
 	TBZ     $63, R5, group19
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R5, copied21
 rest20:
 	CBZ     R7, done22

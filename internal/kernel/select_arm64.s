@@ -682,7 +682,7 @@ half10:
 	SUB     $64, R9
 	ADD     $224, R3
 	TBZ     $63, R5, group6
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied8
 rest7:
 	CBZ     R7, done9
@@ -1321,7 +1321,7 @@ half27:
 	ADD     $224, R3
 	ADD     $224, R5
 	TBZ     $63, R7, group23
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied25
 rest24:
 	CBZ     R9, done26
@@ -1749,7 +1749,7 @@ group40:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R7, group40
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied42
 rest41:
 	CBZ     R9, done43
@@ -2198,7 +2198,7 @@ group59:
 	ADD     $128, R3
 	ADD     $128, R5
 	TBZ     $63, R7, group59
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied61
 rest60:
 	CBZ     R9, done62
@@ -2687,7 +2687,7 @@ half85:
 	SUB     $64, R9
 	ADD     $224, R3
 	TBZ     $63, R5, group81
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R5, copied83
 rest82:
 	CBZ     R7, done84
@@ -3535,7 +3535,7 @@ half101:
 	ADD     $224, R3
 	ADD     $224, R5
 	TBZ     $63, R7, group97
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied99
 rest98:
 	CBZ     R9, done100
@@ -4092,7 +4092,7 @@ group113:
 	ADD     $128, R1
 	ADD     $128, R3
 	TBZ     $63, R7, group113
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied115
 rest114:
 	CBZ     R9, done116
@@ -4529,7 +4529,7 @@ group130:
 	ADD     $128, R3
 	ADD     $128, R5
 	TBZ     $63, R7, group130
-	// the bit tells -last from the rest's -2·last
+	// -1 after the groups, -2 after the rest
 	TBZ     $0, R7, copied132
 rest131:
 	CBZ     R9, done133

@@ -386,7 +386,7 @@ half7:
 	ADD     $64, R2
 	ADD     $192, R4
 	TBZ     $63, R6, group3
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R6, copied5
 rest4:
 	CBZ     R8, done6
@@ -807,7 +807,7 @@ half25:
 	ADD     $96, R2
 	ADD     $224, R4
 	TBZ     $63, R6, group21
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R6, copied23
 rest22:
 	CBZ     R8, done24
@@ -1257,7 +1257,7 @@ half39:
 	ADD     $192, R5
 	ADD     $64, R1
 	TBZ     $63, R7, group35
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied37
 rest36:
 	CBZ     R9, done38
@@ -1708,7 +1708,7 @@ half58:
 	ADD     $64, R1
 	ADD     $64, R3
 	TBZ     $63, R9, group54
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R9, copied56
 rest55:
 	CBZ     R11, done57
@@ -2080,7 +2080,7 @@ half82:
 	ADD     $64, R2
 	ADD     $192, R4
 	TBZ     $63, R6, group78
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R6, copied80
 rest79:
 	CBZ     R8, done81
@@ -2544,7 +2544,7 @@ half99:
 	ADD     $96, R2
 	ADD     $224, R4
 	TBZ     $63, R6, group95
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R6, copied97
 rest96:
 	CBZ     R8, done98
@@ -3102,7 +3102,7 @@ half112:
 	ADD     $192, R5
 	ADD     $64, R1
 	TBZ     $63, R7, group108
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R7, copied110
 rest109:
 	CBZ     R9, done111
@@ -3583,7 +3583,7 @@ half129:
 	ADD     $64, R1
 	ADD     $64, R3
 	TBZ     $63, R9, group125
-	// the bit tells -last from the rest's -2·last
+	// -2 after the groups, -4 after the rest
 	TBZ     $1, R9, copied127
 rest126:
 	CBZ     R11, done128
@@ -3801,23 +3801,21 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	MOVD    pos+8(FP), R1
 	MOVD    t+24(FP), R2
 	MOVD    part+56(FP), R3
-	MOVD    rows+40(FP), R4
-	MOVD    n+48(FP), R5
-	MOVD    $constants64<>(SB), R10
-	MOVD    $laneconstants64<>(SB), R11
-	FMOVQ   576(R10), F0
-	FMOVQ   608(R10), F1
-	FMOVQ   480(R10), F2
+	MOVD    n+48(FP), R4
+	MOVD    rows+40(FP), R5
+	MOVD    $constants64<>(SB), R8
+	MOVD    $laneconstants64<>(SB), R9
+	FMOVQ   576(R8), F0
+	FMOVQ   608(R8), F1
+	FMOVQ   480(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
 row144:
 	MOVD    $0, R6
 loop145:
-	LSR     $3, R6, R7
-	ADD     R3, R7
-	MOVBU   (R7), R9
-	VDUP    R9, V4.D2
-	LSR     $4, R6, R8
-	ADD     R8<<4, R6, R8
+	ADD     R6>>3, R3, R7
+	VLD1R   (R7), [V4.B16]
+	LSR     $4, R6, R10
+	ADD     R10<<4, R6, R10
 	ADD     R6<<2, R2, R7
 	FMOVQ   (R7), F5
 	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
@@ -3826,21 +3824,21 @@ loop145:
 	ADD     R6<<3, R7, R7
 	FLDPQ   (R7), (F5, F8)
 	MOVD    exponents+80(FP), R7
-	ADD     R8<<2, R7, R7
+	ADD     R10<<2, R7, R7
 	ADD     $64, R7
 	FMOVQ   (R7), F9
 	WORD    $0x0e61792a // VFCVTL V9.S2, V10.D2
 	WORD    $0x4e61792b // VFCVTL2 V9.S4, V11.D2
 	WORD    $0x4ee6d449 // VFSUB V6.D2, V2.D2, V9.D2
 	WORD    $0x6e65dd29 // VFMUL V5.D2, V9.D2, V9.D2
-	FMOVQ   (R11), F13
+	FMOVQ   (R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e52c // VFCMGT V3.D2, V9.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3849,21 +3847,21 @@ loop145:
 	VAND    V12.B16, V9.B16, V9.B16
 	WORD    $0x4ee7d44c // VFSUB V7.D2, V2.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R11), F15
+	FMOVQ   16(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<2, R0, R7
+	ADD     R10<<2, R0, R7
 	WORD    $0x0e61692e // VFCVTN V9.D2, V14.S2
 	WORD    $0x4e61698e // VFCVTN2 V12.D2, V14.S4
 	FMOVQ   F14, (R7)
@@ -3873,14 +3871,14 @@ loop145:
 	FMOVQ   F14, (R7)
 	VMOV    V6.B16, V9.B16
 	WORD    $0x6e65dd29 // VFMUL V5.D2, V9.D2, V9.D2
-	FMOVQ   (R11), F13
+	FMOVQ   (R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e52c // VFCMGT V3.D2, V9.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3889,21 +3887,21 @@ loop145:
 	VAND    V12.B16, V9.B16, V9.B16
 	VMOV    V7.B16, V12.B16
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R11), F15
+	FMOVQ   16(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<2, R1, R7
+	ADD     R10<<2, R1, R7
 	WORD    $0x0e61692e // VFCVTN V9.D2, V14.S2
 	WORD    $0x4e61698e // VFCVTN2 V12.D2, V14.S4
 	FMOVQ   F14, (R7)
@@ -3919,21 +3917,21 @@ loop145:
 	ADD     R6<<3, R7, R7
 	FLDPQ   32(R7), (F5, F8)
 	MOVD    exponents+80(FP), R7
-	ADD     R8<<2, R7, R7
+	ADD     R10<<2, R7, R7
 	ADD     $64, R7
 	FMOVQ   16(R7), F9
 	WORD    $0x0e61792a // VFCVTL V9.S2, V10.D2
 	WORD    $0x4e61792b // VFCVTL2 V9.S4, V11.D2
 	WORD    $0x4ee6d449 // VFSUB V6.D2, V2.D2, V9.D2
 	WORD    $0x6e65dd29 // VFMUL V5.D2, V9.D2, V9.D2
-	FMOVQ   32(R11), F13
+	FMOVQ   32(R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e52c // VFCMGT V3.D2, V9.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3942,21 +3940,21 @@ loop145:
 	VAND    V12.B16, V9.B16, V9.B16
 	WORD    $0x4ee7d44c // VFSUB V7.D2, V2.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R11), F15
+	FMOVQ   48(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<2, R0, R7
+	ADD     R10<<2, R0, R7
 	WORD    $0x0e61692e // VFCVTN V9.D2, V14.S2
 	WORD    $0x4e61698e // VFCVTN2 V12.D2, V14.S4
 	FMOVQ   F14, 16(R7)
@@ -3966,14 +3964,14 @@ loop145:
 	FMOVQ   F14, 16(R7)
 	VMOV    V6.B16, V9.B16
 	WORD    $0x6e65dd29 // VFMUL V5.D2, V9.D2, V9.D2
-	FMOVQ   32(R11), F13
+	FMOVQ   32(R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e52c // VFCMGT V3.D2, V9.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3982,21 +3980,21 @@ loop145:
 	VAND    V12.B16, V9.B16, V9.B16
 	VMOV    V7.B16, V12.B16
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R11), F15
+	FMOVQ   48(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<2, R1, R7
+	ADD     R10<<2, R1, R7
 	WORD    $0x0e61692e // VFCVTN V9.D2, V14.S2
 	WORD    $0x4e61698e // VFCVTN2 V12.D2, V14.S4
 	FMOVQ   F14, 16(R7)
@@ -4005,7 +4003,7 @@ loop145:
 	WORD    $0x4e6169ee // VFCVTN2 V15.D2, V14.S4
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
-	CMP     R5, R6
+	CMP     R4, R6
 	BLT     loop145
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
@@ -4015,8 +4013,8 @@ loop145:
 	ADD     R7<<2, R2
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
-	SUB     $1, R4
-	CBNZ    R4, row144
+	SUB     $1, R5
+	CBNZ    R5, row144
 	RET
 
 // func softWeights64NEON(neg, pos *float64, wStride int, t *float64, stride, rows, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -4025,42 +4023,40 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	MOVD    pos+8(FP), R1
 	MOVD    t+24(FP), R2
 	MOVD    part+56(FP), R3
-	MOVD    rows+40(FP), R4
-	MOVD    n+48(FP), R5
-	MOVD    $constants64<>(SB), R10
-	MOVD    $laneconstants64<>(SB), R11
-	FMOVQ   576(R10), F0
-	FMOVQ   608(R10), F1
-	FMOVQ   480(R10), F2
+	MOVD    n+48(FP), R4
+	MOVD    rows+40(FP), R5
+	MOVD    $constants64<>(SB), R8
+	MOVD    $laneconstants64<>(SB), R9
+	FMOVQ   576(R8), F0
+	FMOVQ   608(R8), F1
+	FMOVQ   480(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
 row146:
 	MOVD    $0, R6
 loop147:
-	LSR     $3, R6, R7
-	ADD     R3, R7
-	MOVBU   (R7), R9
-	VDUP    R9, V4.D2
-	LSR     $3, R6, R8
-	ADD     R8<<3, R6, R8
+	ADD     R6>>3, R3, R7
+	VLD1R   (R7), [V4.B16]
+	LSR     $3, R6, R10
+	ADD     R10<<3, R6, R10
 	ADD     R6<<3, R2, R7
 	FLDPQ   (R7), (F5, F6)
 	MOVD    class+72(FP), R7
 	ADD     R6<<3, R7, R7
 	FLDPQ   (R7), (F7, F8)
 	MOVD    exponents+80(FP), R7
-	ADD     R8<<3, R7, R7
+	ADD     R10<<3, R7, R7
 	ADD     $64, R7
 	FLDPQ   (R7), (F9, F10)
 	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
 	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   (R11), F13
+	FMOVQ   (R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V11.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -4069,59 +4065,59 @@ loop147:
 	VAND    V12.B16, V11.B16, V11.B16
 	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R11), F15
+	FMOVQ   16(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<3, R0, R7
+	ADD     R10<<3, R0, R7
 	FSTPQ   (F11, F12), (R7)
 	ADD     $64, R7
 	FSTPQ   (F13, F15), (R7)
-	FMOVQ   672(R10), F12
+	FMOVQ   672(R8), F12
 	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
 	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   (R11), F13
+	FMOVQ   (R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V11.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   704(R10), F14
+	FMOVQ   704(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
 	VAND    V1.B16, V11.B16, V11.B16
 	VORR    V2.B16, V11.B16, V11.B16
 	VAND    V12.B16, V11.B16, V11.B16
-	FMOVQ   672(R10), F14
+	FMOVQ   672(R8), F14
 	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R11), F15
+	FMOVQ   16(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   704(R10), F16
+	FMOVQ   704(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<3, R1, R7
+	ADD     R10<<3, R1, R7
 	FSTPQ   (F11, F12), (R7)
 	ADD     $64, R7
 	FSTPQ   (F13, F15), (R7)
@@ -4131,19 +4127,19 @@ loop147:
 	ADD     R6<<3, R7, R7
 	FLDPQ   32(R7), (F7, F8)
 	MOVD    exponents+80(FP), R7
-	ADD     R8<<3, R7, R7
+	ADD     R10<<3, R7, R7
 	ADD     $64, R7
 	FLDPQ   32(R7), (F9, F10)
 	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
 	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   32(R11), F13
+	FMOVQ   32(R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V11.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R10), F14
+	FMOVQ   640(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -4152,64 +4148,64 @@ loop147:
 	VAND    V12.B16, V11.B16, V11.B16
 	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R11), F15
+	FMOVQ   48(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R10), F16
+	FMOVQ   640(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<3, R0, R7
+	ADD     R10<<3, R0, R7
 	FSTPQ   (F11, F12), 32(R7)
 	ADD     $64, R7
 	FSTPQ   (F13, F15), 32(R7)
-	FMOVQ   672(R10), F12
+	FMOVQ   672(R8), F12
 	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
 	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   32(R11), F13
+	FMOVQ   32(R9), F13
 	VCMTST  V13.D2, V4.D2, V13.D2
 	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
 	VAND    V13.B16, V12.B16, V12.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V11.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   704(R10), F14
+	FMOVQ   704(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
 	VAND    V1.B16, V11.B16, V11.B16
 	VORR    V2.B16, V11.B16, V11.B16
 	VAND    V12.B16, V11.B16, V11.B16
-	FMOVQ   672(R10), F14
+	FMOVQ   672(R8), F14
 	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
 	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R11), F15
+	FMOVQ   48(R9), F15
 	VCMTST  V15.D2, V4.D2, V15.D2
 	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
 	VAND    V15.B16, V14.B16, V14.B16
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   704(R10), F16
+	FMOVQ   704(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
 	VAND    V1.B16, V12.B16, V12.B16
 	VORR    V2.B16, V12.B16, V12.B16
 	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R8<<3, R1, R7
+	ADD     R10<<3, R1, R7
 	FSTPQ   (F11, F12), 32(R7)
 	ADD     $64, R7
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
-	CMP     R5, R6
+	CMP     R4, R6
 	BLT     loop147
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
@@ -4219,8 +4215,8 @@ loop147:
 	ADD     R7<<3, R2
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
-	SUB     $1, R4
-	CBNZ    R4, row146
+	SUB     $1, R5
+	CBNZ    R5, row146
 	RET
 
 // func softUnit32NEON(neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int)
@@ -4229,27 +4225,25 @@ TEXT ·softUnit32NEON(SB), NOSPLIT, $0-72
 	MOVD    pos+8(FP), R1
 	MOVD    t+24(FP), R2
 	MOVD    part+56(FP), R3
-	MOVD    rows+40(FP), R4
-	MOVD    n+48(FP), R5
-	MOVD    $constants32<>(SB), R9
-	MOVD    $laneconstants32<>(SB), R10
-	FMOVQ   320(R9), F0
+	MOVD    n+48(FP), R4
+	MOVD    rows+40(FP), R5
+	MOVD    $constants32<>(SB), R8
+	MOVD    $laneconstants32<>(SB), R9
+	FMOVQ   320(R8), F0
 	VEOR    V1.B16, V1.B16, V1.B16
-	FMOVQ   416(R9), F2
-	FMOVQ   448(R9), F3
-	FMOVQ   480(R9), F4
-	FMOVQ   512(R9), F5
-	FMOVQ   544(R9), F6
+	FMOVQ   416(R8), F2
+	FMOVQ   448(R8), F3
+	FMOVQ   480(R8), F4
+	FMOVQ   512(R8), F5
+	FMOVQ   544(R8), F6
 row148:
 	MOVD    $0, R6
 loop149:
-	LSR     $3, R6, R7
-	ADD     R3, R7
-	MOVHU   (R7), R8
-	VDUP    R8, V7.S4
+	ADD     R6>>3, R3, R7
+	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
 	FLDPQ   (R7), (F8, F9)
-	FMOVQ   (R10), F12
+	FMOVQ   (R9), F12
 	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
 	VCMTST  V12.S4, V7.S4, V12.S4
 	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
@@ -4262,7 +4256,7 @@ loop149:
 	VAND    V4.B16, V10.B16, V10.B16
 	VORR    V0.B16, V10.B16, V10.B16
 	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   16(R10), F14
+	FMOVQ   16(R9), F14
 	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
 	VCMTST  V14.S4, V7.S4, V14.S4
 	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
@@ -4278,7 +4272,7 @@ loop149:
 	ADD     R6<<3, R0, R7
 	FSTPQ   (F10, F11), (R7)
 	FSTPQ   (F12, F14), 64(R7)
-	FMOVQ   (R10), F12
+	FMOVQ   (R9), F12
 	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
 	VCMTST  V12.S4, V7.S4, V12.S4
 	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
@@ -4291,7 +4285,7 @@ loop149:
 	VAND    V4.B16, V10.B16, V10.B16
 	VORR    V0.B16, V10.B16, V10.B16
 	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   16(R10), F14
+	FMOVQ   16(R9), F14
 	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
 	VCMTST  V14.S4, V7.S4, V14.S4
 	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
@@ -4309,7 +4303,7 @@ loop149:
 	FSTPQ   (F12, F14), 64(R7)
 	ADD     R6<<2, R2, R7
 	FLDPQ   32(R7), (F8, F9)
-	FMOVQ   32(R10), F12
+	FMOVQ   32(R9), F12
 	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
 	VCMTST  V12.S4, V7.S4, V12.S4
 	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
@@ -4322,7 +4316,7 @@ loop149:
 	VAND    V4.B16, V10.B16, V10.B16
 	VORR    V0.B16, V10.B16, V10.B16
 	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   48(R10), F14
+	FMOVQ   48(R9), F14
 	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
 	VCMTST  V14.S4, V7.S4, V14.S4
 	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
@@ -4338,7 +4332,7 @@ loop149:
 	ADD     R6<<3, R0, R7
 	FSTPQ   (F10, F11), 32(R7)
 	FSTPQ   (F12, F14), 96(R7)
-	FMOVQ   32(R10), F12
+	FMOVQ   32(R9), F12
 	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
 	VCMTST  V12.S4, V7.S4, V12.S4
 	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
@@ -4351,7 +4345,7 @@ loop149:
 	VAND    V4.B16, V10.B16, V10.B16
 	VORR    V0.B16, V10.B16, V10.B16
 	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   48(R10), F14
+	FMOVQ   48(R9), F14
 	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
 	VCMTST  V14.S4, V7.S4, V14.S4
 	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
@@ -4368,7 +4362,7 @@ loop149:
 	FSTPQ   (F10, F11), 32(R7)
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
-	CMP     R5, R6
+	CMP     R4, R6
 	BLT     loop149
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
@@ -4378,6 +4372,6 @@ loop149:
 	ADD     R7<<2, R2
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
-	SUB     $1, R4
-	CBNZ    R4, row148
+	SUB     $1, R5
+	CBNZ    R5, row148
 	RET
