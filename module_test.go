@@ -46,13 +46,14 @@ var floors = [...][]string{
 	4: {"/internal/chunk"},
 	3: {"/internal/kernel", "/internal/power"},
 	2: {"/internal/scalar"},
-	1: {"/internal/coef", "/internal/exact", "/internal/crew", "/internal/array", "/internal/atomicfile", "/internal/sparse"},
+	1: {"/internal/coef", "/internal/exact", "/internal/crew", "/internal/array", "/internal/atomicfile", "/internal/sparse", "/internal/source"},
 }
 
 // neighbours are the imports within a floor.
 var neighbours = map[string][]string{
 	"/internal/array":  {"/internal/atomicfile"},
 	"/internal/sparse": {"/internal/array"},
+	"/internal/source": {"/internal/array", "/internal/sparse"},
 }
 
 // aside are the packages that no floor may import, with those that they may:
