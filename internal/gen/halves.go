@@ -30,7 +30,7 @@ func (v *vec) halves(off gpreg, loop bool, body func(h *half)) {
 	case v.wide():
 		body(&half{})
 	case loop:
-		label := v.newLabel("halves")
+		label := v.newLabel("half")
 		v.Label(label)
 		body(&half{loop: true})
 		v.ADDQ(operand.U8(v.bytes), off)

@@ -31,7 +31,7 @@ group3:
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-halves9:
+half9:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
 	VPBROADCASTB (CX)(BX*1), Y3
@@ -176,7 +176,7 @@ halves9:
 	VMOVUPS      Y10, 64(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          halves9
+	JNZ          half9
 	VMOVUPS      384(SP), Y3
 	VADDPS       416(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -798,7 +798,7 @@ none20:
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-halves22:
+half22:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y3
@@ -1007,7 +1007,7 @@ halves22:
 	VMOVUPS      Y8, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          halves22
+	JNZ          half22
 	VMOVUPS      392(SP), Y3
 	VADDPS       424(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -1631,7 +1631,7 @@ group33:
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-halves39:
+half39:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
 	VPBROADCASTB (CX)(BX*1), Y7
@@ -1836,7 +1836,7 @@ halves39:
 	VMOVUPS      Y8, 64(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          halves39
+	JNZ          half39
 	VMOVUPS      384(SP), Y3
 	VADDPS       416(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2371,7 +2371,7 @@ none50:
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-halves52:
+half52:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y7
@@ -2640,7 +2640,7 @@ halves52:
 	VMOVUPS      Y9, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          halves52
+	JNZ          half52
 	VMOVUPS      392(SP), Y3
 	VADDPS       424(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -3353,7 +3353,7 @@ group63:
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-halves69:
+half69:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y7
@@ -3636,7 +3636,7 @@ halves69:
 	VMOVUPS      Y3, 256(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          halves69
+	JNZ          half69
 	VMOVUPS      256(SP), Y3
 	VADDPS       288(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -4262,7 +4262,7 @@ none78:
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-halves80:
+half80:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y7
@@ -4625,7 +4625,7 @@ halves80:
 	VMOVUPS      Y3, 264(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          halves80
+	JNZ          half80
 	VMOVUPS      264(SP), Y3
 	VADDPS       296(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -8496,7 +8496,7 @@ group169:
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-halves175:
+half175:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	LEAQ         bits64both<>+0(SB), R8
@@ -8718,7 +8718,7 @@ halves175:
 	VMOVUPD      Y4, 320(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          halves175
+	JNZ          half175
 
 added170:
 	ADDQ $+192, SI
@@ -9578,7 +9578,7 @@ none184:
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-halves186:
+half186:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	LEAQ         bits64both<>+0(SB), R12
@@ -9864,7 +9864,7 @@ halves186:
 	VMOVUPD      Y4, 328(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          halves186
+	JNZ          half186
 
 added179:
 	ADDQ $+192, R10
@@ -10674,7 +10674,7 @@ group195:
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-halves201:
+half201:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	LEAQ         bits64both<>+0(SB), R8
@@ -10956,7 +10956,7 @@ halves201:
 	VMOVUPD      Y4, 320(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          halves201
+	JNZ          half201
 
 added196:
 	ADDQ $+192, SI
@@ -11677,7 +11677,7 @@ none210:
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-halves212:
+half212:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	LEAQ         bits64both<>+0(SB), R12
@@ -12023,7 +12023,7 @@ halves212:
 	VMOVUPD      Y4, 328(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          halves212
+	JNZ          half212
 
 added205:
 	ADDQ $+192, R10
@@ -12925,7 +12925,7 @@ group221:
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-halves227:
+half227:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R10
@@ -13330,7 +13330,7 @@ halves227:
 	VMOVUPD      Y4, 320(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          halves227
+	JNZ          half227
 
 added222:
 	ADDQ $+192, R8
@@ -14125,7 +14125,7 @@ none236:
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-halves238:
+half238:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R14
@@ -14610,7 +14610,7 @@ halves238:
 	VMOVUPD      Y4, 328(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          halves238
+	JNZ          half238
 
 added231:
 	ADDQ $+192, R12

@@ -5099,7 +5099,7 @@ group129:
 	PREFETCHT0 12416(AX)(R9*1)
 	PREFETCHT0 12480(AX)(R9*1)
 
-halves135:
+half135:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R11
@@ -5290,7 +5290,7 @@ halves135:
 	VMOVUPD      Y2, 192(SP)(DI*1)
 	ADDQ         $0x20, R9
 	TESTQ        $0x00000020, R9
-	JNZ          halves135
+	JNZ          half135
 
 added130:
 	ADDQ $+192, R9
@@ -6041,7 +6041,7 @@ none145:
 	PREFETCHT0 12416(SI)(R13*1)
 	PREFETCHT0 12480(SI)(R13*1)
 
-halves147:
+half147:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R15
@@ -6236,7 +6236,7 @@ halves147:
 	VMOVUPD      Y2, 192(SP)(R11*1)
 	ADDQ         $0x20, R13
 	TESTQ        $0x00000020, R13
-	JNZ          halves147
+	JNZ          half147
 
 added140:
 	ADDQ $+192, R13
