@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"unsafe"
 
@@ -98,79 +99,83 @@ type Result struct {
 	Min, Max float64
 }
 
-var (
-	errScores         = errors.New("zlpr: scores with negative size, stride below columns or too little data")
-	errGrad           = errors.New("zlpr: gradient differs from the scores in shape, or has too little data")
-	errOverlap        = errors.New("zlpr: gradient overlaps the scores, but is not the scores")
-	errAccumulate     = errors.New("zlpr: gradients cannot be accumulated into the scores")
-	errLabels         = errors.New("zlpr: the loss needs hard labels and no soft ones")
-	errSoft           = errors.New("zlpr: the loss needs soft labels and no hard ones")
-	errLabelDims      = errors.New("zlpr: labels differ from the scores in rows or classes")
-	errMaskDims       = errors.New("zlpr: mask differs from the scores in rows or classes")
-	errLosses         = errors.New("zlpr: losses are not one a row")
-	errLossesOverlap  = errors.New("zlpr: losses overlap scores, soft labels or gradients")
-	errRowWeights     = errors.New("zlpr: row weights are not one a row")
-	errThresholds     = errors.New("zlpr: thresholds, or their gradients, are not one a row")
-	errColumn         = errors.New("zlpr: no such column of thresholds")
-	errTwoLearned     = errors.New("zlpr: both a vector and a column of thresholds")
-	errTwoKinds       = errors.New("zlpr: both a fixed and learned thresholds")
-	errNoThreshold    = errors.New("zlpr: the loss has no threshold to be learned")
-	errNoGradient     = errors.New("zlpr: gradient of thresholds that are not given")
-	errClass          = errors.New("zlpr: class weights are not one a class, or not finite and ≥ 0")
-	errPositiveWeight = errors.New("zlpr: positive weights of BCE are not one, nor one a class")
-	errNoWeights      = errors.New("zlpr: the loss takes no class weights")
-	errUpstream       = errors.New("zlpr: upstream factor is infinite or NaN")
-	errOptions        = errors.New("zlpr: negative option")
-	errReduction      = errors.New("zlpr: no such reduction")
-	errNoHard         = errors.New("zlpr: the loss takes no hard negatives")
+// ErrNoRows is the error of a mean over no rows that count.
+var ErrNoRows = errors.New("zlpr: mean over no rows")
 
-	// ErrNoRows is the error of a mean over no rows that count.
-	ErrNoRows = errors.New("zlpr: mean over no rows")
-)
+// A fieldError is an error in a field of the arguments, of its shape or of a
+// value that is not of one row: it says what is there and what is wanted.
+func fieldError(field, format string, args ...any) error {
+	return fmt.Errorf("zlpr: "+field+": "+format, args...)
+}
+
+// fault says what is wrong with a matrix, "" for nothing.
+func (m Matrix[T]) fault() string {
+	switch {
+	case m.valid():
+		return ""
+	case m.Rows < 0 || m.Cols < 0:
+		return fmt.Sprintf("%d rows × %d columns, want at least 0", m.Rows, m.Cols)
+	case m.Stride < m.Cols:
+		return fmt.Sprintf("stride %d, want at least the %d columns", m.Stride, m.Cols)
+	}
+	return fmt.Sprintf("%d elements of data, too few for %d rows × %d columns of stride %d", len(m.Data), m.Rows, m.Cols, m.Stride)
+}
+
+// checkMatrix checks a matrix that is to have the shape of the scores.
+func (b *Batch[T]) checkMatrix(field string, m Matrix[T]) error {
+	if m.Rows != b.Scores.Rows || m.Cols != b.Scores.Cols {
+		return b.shapeError(field, m.Rows, m.Cols)
+	}
+	if why := m.fault(); why != "" {
+		return fieldError(field, "%s", why)
+	}
+	return nil
+}
+
+func (b *Batch[T]) shapeError(field string, rows, cols int) error {
+	return fieldError(field, "%d rows × %d classes, want %d × %d as in Batch.Scores", rows, cols, b.Scores.Rows, b.Scores.Cols)
+}
+
+// checkBits checks labels or a mask, which are to have the shape of the scores.
+func (b *Batch[T]) checkBits(field string, l Bits) error {
+	if r, c := l.Dims(); r != b.Scores.Rows || c != b.Scores.Cols {
+		return b.shapeError(field, r, c)
+	}
+	return nil
+}
+
+// checkEach checks a number of values that are to be one for each of n.
+func checkEach(field string, got int, each string, n int) error {
+	if got != n {
+		return fieldError(field, "%d, want one for each of %d %s", got, n, each)
+	}
+	return nil
+}
 
 // check checks a batch and its output against a loss.
 func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 	rows, n := b.Scores.Rows, b.Scores.Cols
-	if !b.Scores.valid() {
-		return errScores
+	if why := b.Scores.fault(); why != "" {
+		return fieldError("Batch.Scores", "%s", why)
 	}
-	if t.soft {
-		if b.Labels != nil || b.Soft.Rows != rows || b.Soft.Cols != n || !b.Soft.valid() {
-			return errSoft
-		}
-	} else {
-		if b.Labels == nil || b.Soft.Data != nil {
-			return errLabels
-		}
-		if r, c := b.Labels.Dims(); r != rows || c != n {
-			return errLabelDims
-		}
+	if err := b.checkLabels(t); err != nil {
+		return err
 	}
 	if b.Mask != nil {
-		if r, c := b.Mask.Dims(); r != rows || c != n {
-			return errMaskDims
+		if err := b.checkBits("Batch.Mask", b.Mask); err != nil {
+			return err
 		}
 	}
-	if b.RowWeights != nil && len(b.RowWeights) != rows {
-		return errRowWeights
+	if b.RowWeights != nil {
+		if err := checkEach("Batch.RowWeights", len(b.RowWeights), "rows", rows); err != nil {
+			return err
+		}
 	}
-	if b.ClassWeights != nil {
-		if !t.classWeights {
-			return errNoWeights
-		}
-		if len(b.ClassWeights) != n {
-			return errClass
-		}
-		if !allAtMost(kernel.Cast[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
-			for _, w := range b.ClassWeights {
-				if !(w >= 0) || !finiteNumber(w) { // but for -0
-					return errClass
-				}
-			}
-		}
+	if err := b.checkClassWeights(t); err != nil {
+		return err
 	}
 	if t.perClass > 0 && t.perClass != n {
-		return errPositiveWeight
+		return fieldError("BCE.PositiveWeight", "%d, want one, or one for each of %d classes", t.perClass, n)
 	}
 	if err := b.checkThresholds(out, t); err != nil {
 		return err
@@ -178,54 +183,100 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 	return b.checkOutput(out)
 }
 
-func (b *Batch[T]) checkThresholds(out *Output[T], t *lossTraits) error {
-	rows := b.Scores.Rows
-	vector, column := b.Thresholds != nil, b.ThresholdColumn != 0
+func (b *Batch[T]) checkLabels(t *lossTraits) error {
 	switch {
-	case column && (b.ThresholdColumn < 0 || b.ThresholdColumn > b.Scores.Cols):
-		return errColumn
-	case vector && column:
-		return errTwoLearned
-	case (vector || column) && !t.learned:
-		return errNoThreshold
-	case (vector || column) && t.threshold != 0:
-		return errTwoKinds
-	case vector && len(b.Thresholds) != rows:
-		return errThresholds
-	case out.ThresholdGrad != nil && !vector:
-		return errNoGradient
-	case out.ThresholdGrad != nil && len(out.ThresholdGrad) != rows:
-		return errThresholds
+	case t.soft && b.Labels != nil:
+		return fieldError("Batch.Labels", "there are some, but the loss takes Batch.Soft alone")
+	case t.soft:
+		return b.checkMatrix("Batch.Soft", b.Soft)
+	case b.Labels == nil:
+		return fieldError("Batch.Labels", "there are none, but the loss needs them")
+	case b.Soft.Data != nil:
+		return fieldError("Batch.Soft", "there are some, but the loss takes Batch.Labels alone")
+	}
+	return b.checkBits("Batch.Labels", b.Labels)
+}
+
+func (b *Batch[T]) checkClassWeights(t *lossTraits) error {
+	const field = "Batch.ClassWeights"
+	if b.ClassWeights == nil {
+		return nil
+	}
+	if !t.classWeights {
+		return fieldError(field, "the loss takes none")
+	}
+	if err := checkEach(field, len(b.ClassWeights), "classes", b.Scores.Cols); err != nil {
+		return err
+	}
+	if allAtMost(kernel.Cast[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
+		return nil
+	}
+	for k, w := range b.ClassWeights {
+		if !(w >= 0) || !finiteNumber(w) { // but for -0
+			return fieldError(field, "%v of class %d, want a finite number of at least 0", w, k)
+		}
 	}
 	return nil
 }
 
-func (b *Batch[T]) checkOutput(out *Output[T]) error {
-	if out.Losses != nil && len(out.Losses) != b.Scores.Rows {
-		return errLosses
+func (b *Batch[T]) checkThresholds(out *Output[T], t *lossTraits) error {
+	rows := b.Scores.Rows
+	vector, column := b.Thresholds != nil, b.ThresholdColumn != 0
+	field := "Batch.Thresholds"
+	if column {
+		field = "Batch.ThresholdColumn"
 	}
-	if overlap(out.Losses, extent(b.Scores)) || b.Soft.Data != nil && overlap(out.Losses, extent(b.Soft)) {
-		return errLossesOverlap
+	switch {
+	case column && (b.ThresholdColumn < 0 || b.ThresholdColumn > b.Scores.Cols):
+		return fieldError(field, "%d, want 1 to %d, or 0 for none", b.ThresholdColumn, b.Scores.Cols)
+	case vector && column:
+		return fieldError(field, "%d, want 0 beside Batch.Thresholds", b.ThresholdColumn)
+	case (vector || column) && !t.learned:
+		return fieldError(field, "the loss has no threshold to be learned")
+	case (vector || column) && t.threshold != 0:
+		return fieldError(field, "the loss has the fixed threshold %v, want 0 beside learned ones", t.threshold)
 	}
-	if !finiteNumber(out.Upstream) {
-		return errUpstream
+	if vector {
+		if err := checkEach(field, len(b.Thresholds), "rows", rows); err != nil {
+			return err
+		}
 	}
-	if out.Grad.Data == nil {
+	if out.ThresholdGrad == nil {
 		return nil
 	}
-	if out.Grad.Rows != b.Scores.Rows || out.Grad.Cols != b.Scores.Cols || !out.Grad.valid() {
-		return errGrad
+	if !vector {
+		return fieldError("Output.ThresholdGrad", "there is no Batch.Thresholds")
 	}
-	if overlap(out.Losses, extent(out.Grad)) {
-		return errLossesOverlap
-	}
-	if overlap(extent(out.Grad), extent(b.Scores)) {
-		switch {
-		case out.Accumulate:
-			return errAccumulate
-		case !same(out.Grad, b.Scores):
-			return errOverlap
+	return checkEach("Output.ThresholdGrad", len(out.ThresholdGrad), "rows", rows)
+}
+
+func (b *Batch[T]) checkOutput(out *Output[T]) error {
+	if out.Losses != nil {
+		if err := checkEach("Output.Losses", len(out.Losses), "rows", b.Scores.Rows); err != nil {
+			return err
 		}
+	}
+	switch {
+	case overlap(out.Losses, extent(b.Scores)):
+		return fieldError("Output.Losses", "overlap Batch.Scores")
+	case b.Soft.Data != nil && overlap(out.Losses, extent(b.Soft)):
+		return fieldError("Output.Losses", "overlap Batch.Soft")
+	case !finiteNumber(out.Upstream):
+		return fieldError("Output.Upstream", "%v, want a finite number", out.Upstream)
+	case out.Grad.Data == nil:
+		return nil
+	}
+	if err := b.checkMatrix("Output.Grad", out.Grad); err != nil {
+		return err
+	}
+	switch {
+	case overlap(out.Losses, extent(out.Grad)):
+		return fieldError("Output.Losses", "overlap Output.Grad")
+	case !overlap(extent(out.Grad), extent(b.Scores)):
+	case out.Accumulate:
+		return fieldError("Output.Accumulate", "Output.Grad overlaps Batch.Scores; accumulate into memory of its own")
+	case !same(out.Grad, b.Scores):
+		return fieldError("Output.Grad", "overlaps Batch.Scores, but is not the same matrix")
 	}
 	return nil
 }

@@ -37,13 +37,16 @@ type BCE struct {
 func (BCE) Name() string { return "bce" }
 
 func (l BCE) traits() (lossTraits, error) {
-	for _, w := range append([]float64{l.Focal}, l.PositiveWeight...) {
+	if !(l.Focal >= 0) || !finiteNumber(l.Focal) {
+		return lossTraits{}, badPositive("BCE.Focal", l.Focal)
+	}
+	for _, w := range l.PositiveWeight {
 		if !(w >= 0) || !finiteNumber(w) {
-			return lossTraits{}, errParameter
+			return lossTraits{}, badPositive("BCE.PositiveWeight", w)
 		}
 	}
 	if !finiteNumber(l.Threshold) {
-		return lossTraits{}, errParameter
+		return lossTraits{}, badParameter("BCE.Threshold", l.Threshold)
 	}
 	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}
 	if n := len(l.PositiveWeight); n > 1 {

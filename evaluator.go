@@ -30,13 +30,21 @@ func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, o := range []struct {
+		name  string
+		value int
+	}{{"Workers", opts.Workers}, {"TopNegatives", opts.TopNegatives}, {"TopScores", opts.TopScores}} {
+		if o.value < 0 {
+			return nil, fieldError("Options."+o.name, "%d, want at least 0", o.value)
+		}
+	}
 	switch {
-	case opts.Workers < 0 || opts.TopNegatives < 0 || opts.TopScores < 0:
-		return nil, errOptions
 	case opts.Reduction < None || opts.Reduction > Mean:
-		return nil, errReduction
-	case (opts.TopNegatives > 0 || opts.TopScores > 0) && !t.hardNegative:
-		return nil, errNoHard
+		return nil, badReduction(opts.Reduction)
+	case opts.TopNegatives > 0 && !t.hardNegative:
+		return nil, fieldError("Options.TopNegatives", "the loss takes no hard negatives")
+	case opts.TopScores > 0 && !t.hardNegative:
+		return nil, fieldError("Options.TopScores", "the loss takes no hard negatives")
 	}
 	if opts.Workers == 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
@@ -114,6 +122,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 				return Result{}, ErrNoRows
 			}
 			j.factor /= weight
+			if (out.Grad.Data != nil || out.ThresholdGrad != nil) && (j.factor == 0 || !finiteNumber(j.factor)) {
+				return Result{}, fieldError("Batch.RowWeights", "they add up to %v, by which no gradient of a mean can be divided; scale them", weight)
+			}
 		}
 	}
 	total, err := e.pass()

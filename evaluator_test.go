@@ -266,50 +266,50 @@ func TestEvaluatorErrors(t *testing.T) {
 		loss  Loss
 		opts  Options
 		edit  func(b *batch, out *Output[float64])
-		want  error
+		want  string
 		place [2]int // of a DataError
 	}{
-		"labels":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = &BitLabels{2, 4, make([]uint64, 2), 1} }, errLabelDims, [2]int{}},
-		"no labels":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = nil }, errLabels, [2]int{}},
-		"soft":         {SoftZLPR{}, Options{}, func(*batch, *Output[float64]) {}, errSoft, [2]int{}},
-		"scores":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Scores.Data = b.Scores.Data[:5] }, errScores, [2]int{}},
-		"mask":         {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{1}} }, errMaskDims, [2]int{}},
-		"masked":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{3, 1}} }, nil, [2]int{1, 1}},
-		"column":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 2 }, nil, [2]int{0, 1}},
-		"no column":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 4 }, errColumn, [2]int{}},
-		"both":         {ZLPR{Threshold: 1}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 1 }, errTwoKinds, [2]int{}},
-		"no threshold": {Pairwise{}, Options{}, func(b *batch, _ *Output[float64]) { b.Thresholds = make([]float64, 2) }, errNoThreshold, [2]int{}},
-		"row weight":   {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.RowWeights = []float64{1, -1} }, nil, [2]int{1, -1}},
-		"class weight": {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ClassWeights = []float64{1, -1, 1} }, errClass, [2]int{}},
+		"labels":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = &BitLabels{2, 4, make([]uint64, 2), 1} }, "Batch.Labels: 2 rows × 4 classes, want 2 × 3 as in Batch.Scores", [2]int{}},
+		"no labels":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Labels = nil }, "Batch.Labels: there are none, but the loss needs them", [2]int{}},
+		"soft":         {SoftZLPR{}, Options{}, func(*batch, *Output[float64]) {}, "Batch.Labels: there are some, but the loss takes Batch.Soft alone", [2]int{}},
+		"scores":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Scores.Data = b.Scores.Data[:5] }, "Batch.Scores: 5 elements of data, too few for 2 rows × 3 columns of stride 3", [2]int{}},
+		"mask":         {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{1}} }, "Batch.Mask: 1 rows × 3 classes, want 2 × 3 as in Batch.Scores", [2]int{}},
+		"masked":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.Mask = &LengthMask{3, []int{3, 1}} }, "", [2]int{1, 1}},
+		"column":       {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 2 }, "", [2]int{0, 1}},
+		"no column":    {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 4 }, "Batch.ThresholdColumn: 4, want 1 to 3, or 0 for none", [2]int{}},
+		"both":         {ZLPR{Threshold: 1}, Options{}, func(b *batch, _ *Output[float64]) { b.ThresholdColumn = 1 }, "Batch.ThresholdColumn: the loss has the fixed threshold 1, want 0 beside learned ones", [2]int{}},
+		"no threshold": {Pairwise{}, Options{}, func(b *batch, _ *Output[float64]) { b.Thresholds = make([]float64, 2) }, "Batch.Thresholds: the loss has no threshold to be learned", [2]int{}},
+		"row weight":   {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.RowWeights = []float64{1, -1} }, "", [2]int{1, -1}},
+		"class weight": {ZLPR{}, Options{}, func(b *batch, _ *Output[float64]) { b.ClassWeights = []float64{1, -1, 1} }, "Batch.ClassWeights: -1 of class 1, want a finite number of at least 0", [2]int{}},
 		"two targets": {SoftmaxCrossEntropy{}, Options{}, func(b *batch, _ *Output[float64]) {
 			b.Labels = &DenseLabels[uint8]{2, 3, []uint8{1, 0, 0, 1, 1, 0}, 3}
-		}, nil, [2]int{1, -1}},
+		}, "", [2]int{1, -1}},
 		"no target": {SoftmaxCrossEntropy{}, Options{}, func(b *batch, _ *Output[float64]) {
 			b.Labels = &DenseLabels[uint8]{2, 3, []uint8{1, 0, 0, 0, 0, 0}, 3}
-		}, nil, [2]int{1, -1}},
-		"strict":  {ZLPR{}, Options{Strict: true}, func(b *batch, _ *Output[float64]) { b.Scores.Data[4] = inf }, nil, [2]int{1, 1}},
-		"no rows": {ZLPR{}, Options{Reduction: Mean}, func(b *batch, _ *Output[float64]) { b.RowWeights = make([]float64, 2) }, ErrNoRows, [2]int{}},
+		}, "", [2]int{1, -1}},
+		"strict":  {ZLPR{}, Options{Strict: true}, func(b *batch, _ *Output[float64]) { b.Scores.Data[4] = inf }, "", [2]int{1, 1}},
+		"no rows": {ZLPR{}, Options{Reduction: Mean}, func(b *batch, _ *Output[float64]) { b.RowWeights = make([]float64, 2) }, "mean over no rows", [2]int{}},
 		"overlap": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) {
 			x := make([]float64, 7)
 			b.Scores.Data = x
 			out.Grad = Matrix[float64]{2, 3, x[1:], 3}
-		}, errOverlap, [2]int{}},
-		"accumulate": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad, out.Accumulate = b.Scores, true }, errAccumulate, [2]int{}},
-		"grad":       {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad = Matrix[float64]{2, 2, make([]float64, 6), 2} }, errGrad, [2]int{}},
+		}, "Output.Grad: overlaps Batch.Scores, but is not the same matrix", [2]int{}},
+		"accumulate": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad, out.Accumulate = b.Scores, true }, "Output.Accumulate: Output.Grad overlaps Batch.Scores; accumulate into memory of its own", [2]int{}},
+		"grad":       {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Grad = Matrix[float64]{2, 2, make([]float64, 6), 2} }, "Output.Grad: 2 rows × 2 classes, want 2 × 3 as in Batch.Scores", [2]int{}},
 		"losses overlap gradients": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) {
 			out.Grad = Matrix[float64]{2, 3, make([]float64, 8), 3}
 			out.Losses = out.Grad.Data[5:7]
-		}, errLossesOverlap, [2]int{}},
-		"losses overlap": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = b.Scores.Data[4:6] }, errLossesOverlap, [2]int{}},
-		"losses":         {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = make([]float64, 3) }, errLosses, [2]int{}},
+		}, "Output.Losses: overlap Output.Grad", [2]int{}},
+		"losses overlap": {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = b.Scores.Data[4:6] }, "Output.Losses: overlap Batch.Scores", [2]int{}},
+		"losses":         {ZLPR{}, Options{}, func(b *batch, out *Output[float64]) { out.Losses = make([]float64, 3) }, "Output.Losses: 3, want one for each of 2 rows", [2]int{}},
 	} {
 		e, err := NewEvaluator[float64](c.loss, c.opts)
 		require.NoError(t, err)
 		b, out := fresh(), &Output[float64]{}
 		c.edit(b, out)
 		_, err = e.Evaluate(context.Background(), b, out)
-		if c.want != nil {
-			require.ErrorIs(t, err, c.want, name)
+		if c.want != "" {
+			require.EqualError(t, err, "zlpr: "+c.want, name)
 			continue
 		}
 		var data *DataError

@@ -1,7 +1,6 @@
 package zlpr
 
 import (
-	"errors"
 	"math"
 	"math/bits"
 	"sort"
@@ -32,7 +31,7 @@ func (l *DenseLabels[E]) Dims() (rows, classes int) { return l.Rows, l.Cols }
 // ReadRows implements Bits.
 func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 	if !fits(l.Rows, l.Cols, l.Stride, len(l.Data)) {
-		return errLabelShape
+		return badLabels("DenseLabels", "elements of data", len(l.Data), l.Rows, l.Cols, l.Stride)
 	}
 	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || r0 == r1 || l.Cols == 0 {
 		return err
@@ -59,11 +58,6 @@ func bytesOf[E bool | uint8 | int8](x []E) []uint8 {
 	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
-var (
-	errLabelShape = errors.New("zlpr: labels with negative size, stride below columns or too little data")
-	errLabelRange = errors.New("zlpr: rows beyond the labels, or too little room for their bits")
-)
-
 // fits reports whether a matrix lies within its data.
 func fits(rows, cols, stride, length int) bool {
 	if rows < 0 || cols < 0 || stride < cols {
@@ -74,10 +68,24 @@ func fits(rows, cols, stride, length int) bool {
 
 // checkRange checks the arguments of ReadRows.
 func checkRange(room, rows, classes, r0, r1 int) error {
-	if r0 < 0 || r1 < r0 || r1 > rows || room < (r1-r0)*kernel.BitWords(classes) {
-		return errLabelRange
+	switch {
+	case r0 < 0 || r1 < r0 || r1 > rows:
+		return fieldError("ReadRows", "rows %d to %d, want some of 0 to %d", r0, r1, rows)
+	case room < (r1-r0)*kernel.BitWords(classes):
+		return fieldError("ReadRows", "room for %d words, want %d for each of %d rows", room, kernel.BitWords(classes), r1-r0)
 	}
 	return nil
+}
+
+// badLabels is the error of labels that do not lie within their data.
+func badLabels(labels, what string, have, rows, cols, stride int) error {
+	return fieldError(labels, "%d rows × %d classes of stride %d, want sizes of at least 0 and rows that lie within the stride and the %d %s",
+		rows, cols, stride, have, what)
+}
+
+// badClasses is the error of a negative number of classes.
+func badClasses(labels string, classes int) error {
+	return fieldError(labels+".Classes", "%d, want at least 0", classes)
 }
 
 // readBytes reads labels of one byte.
@@ -125,7 +133,7 @@ func (l *BitLabels) Dims() (rows, classes int) { return l.Rows, l.Cols }
 func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	w := kernel.BitWords(l.Cols)
 	if l.Cols < 0 || !fits(l.Rows, w, l.Stride, len(l.Words)) {
-		return errLabelShape
+		return badLabels("BitLabels", "words", len(l.Words), l.Rows, l.Cols, l.Stride)
 	}
 	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || w == 0 {
 		return err
@@ -162,8 +170,11 @@ func (l *SparseLabels) Dims() (rows, classes int) { return max(len(l.RowPtr)-1, 
 
 // ReadRows implements Bits.
 func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
-	if l.Classes < 0 || l.Values != nil && len(l.Values) != len(l.Indices) {
-		return errLabelShape
+	switch {
+	case l.Classes < 0:
+		return badClasses("SparseLabels", l.Classes)
+	case l.Values != nil && len(l.Values) != len(l.Indices):
+		return fieldError("SparseLabels.Values", "%d, want one for each of %d indices", len(l.Values), len(l.Indices))
 	}
 	rows, _ := l.Dims()
 	if err := checkRange(len(dst), rows, l.Classes, r0, r1); err != nil {
@@ -289,7 +300,7 @@ func (l *TargetLabels) Dims() (rows, classes int) { return len(l.Targets), l.Cla
 // ReadRows implements Bits.
 func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	if l.Classes < 0 {
-		return errLabelShape
+		return badClasses("TargetLabels", l.Classes)
 	}
 	if err := checkRange(len(dst), len(l.Targets), l.Classes, r0, r1); err != nil {
 		return err
@@ -324,7 +335,7 @@ func (m *LengthMask) Dims() (rows, classes int) { return len(m.Lengths), m.Class
 // ReadRows implements Bits.
 func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
 	if m.Classes < 0 {
-		return errLabelShape
+		return badClasses("LengthMask", m.Classes)
 	}
 	if err := checkRange(len(dst), len(m.Lengths), m.Classes, r0, r1); err != nil {
 		return err
@@ -360,7 +371,7 @@ func (m *SpanMask) Dims() (rows, classes int) { return len(m.Lengths) * m.Heads,
 // ReadRows implements Bits.
 func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {
 	if hi, lo := bits.Mul64(uint64(m.L), uint64(m.L)); m.Heads < 0 || m.L < 0 || hi != 0 || lo > math.MaxInt32*64 {
-		return errLabelShape
+		return fieldError("SpanMask", "%d heads of %d × %d spans, want none negative and at most 2^37 spans", m.Heads, m.L, m.L)
 	}
 	rows, classes := m.Dims()
 	if err := checkRange(len(dst), rows, classes, r0, r1); err != nil {

@@ -1,7 +1,6 @@
 package zlpr
 
 import (
-	"errors"
 	"math"
 
 	"github.com/zlpr/zlpr/internal/chunk"
@@ -49,7 +48,15 @@ type lossTraits struct {
 	sideCopies   bool // its kernels make Out.Pending while they compute
 }
 
-var errParameter = errors.New("zlpr: parameter of the loss is negative, infinite or NaN")
+// badParameter is the error of a parameter of a loss.
+func badParameter(field string, value float64) error {
+	return fieldError(field, "%v, want a finite number", value)
+}
+
+// badPositive is the error of a parameter that is to be at least 0.
+func badPositive(field string, value float64) error {
+	return fieldError(field, "%v, want a finite number of at least 0", value)
+}
 
 // finiteNumber reports whether x is neither infinite nor NaN.
 func finiteNumber(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

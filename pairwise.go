@@ -34,8 +34,13 @@ type Pairwise struct {
 func (Pairwise) Name() string { return "pairwise" }
 
 func (l Pairwise) traits() (lossTraits, error) {
-	if !(l.Gamma >= 0) || !finiteNumber(l.Gamma) || !finiteNumber(l.Margin) || !finiteNumber(l.Gamma*l.Margin) {
-		return lossTraits{}, errParameter
+	switch {
+	case !(l.Gamma >= 0) || !finiteNumber(l.Gamma):
+		return lossTraits{}, badPositive("Pairwise.Gamma", l.Gamma)
+	case !finiteNumber(l.Margin):
+		return lossTraits{}, badParameter("Pairwise.Margin", l.Margin)
+	case !finiteNumber(l.Gamma * l.Margin):
+		return lossTraits{}, badParameter("Pairwise.Gamma · Margin", l.Gamma*l.Margin)
 	}
 	return lossTraits{classWeights: true, hardNegative: true, sideCopies: true}, nil
 }

@@ -22,7 +22,7 @@ func (SoftZLPR) Name() string { return "zlpr-soft" }
 
 func (l SoftZLPR) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
-		return lossTraits{}, errParameter
+		return lossTraits{}, badParameter("SoftZLPR.Threshold", l.Threshold)
 	}
 	return lossTraits{threshold: l.Threshold, learned: true, soft: true, classWeights: true}, nil
 }

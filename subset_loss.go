@@ -76,8 +76,11 @@ func (PaddedSubset) Name() string { return "subset-padded" }
 
 func (l PaddedSubset) traits() (lossTraits, error) {
 	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, mostAsked: l.K == 0, mostAllowed: l.K}
-	if l.K < 0 || !finiteNumber(l.Threshold) {
-		return t, errParameter
+	switch {
+	case l.K < 0:
+		return t, fieldError("PaddedSubset.K", "%d, want at least 0", l.K)
+	case !finiteNumber(l.Threshold):
+		return t, badParameter("PaddedSubset.Threshold", l.Threshold)
 	}
 	return t, nil
 }

@@ -31,7 +31,8 @@ func (t *Total) Merge(u *Total) {
 }
 
 // Result returns the loss of all rows: their sum for None and Sum, their mean
-// for Mean, rounded as Result says. A mean over no rows, or over rows whose
+// for Mean, rounded as Result says. The mean is right where the sums are beyond
+// the float64 or below its normal numbers, too. A mean over no rows, or over rows whose
 // weights are 0, is ErrNoRows.
 func (t *Total) Result(reduction Reduction) (Result, error) {
 	r := Result{Sum: t.sum.Float64(), Weight: t.weight.Float64(), Rows: t.rows, Min: t.min, Max: t.max}
@@ -42,11 +43,31 @@ func (t *Total) Result(reduction Reduction) (Result, error) {
 		if !(r.Weight > 0) {
 			return Result{}, ErrNoRows
 		}
-		r.Loss /= r.Weight
+		r.Loss = quotient(&t.sum, r.Sum, &t.weight, r.Weight)
 	default:
-		return Result{}, errReduction
+		return Result{}, badReduction(reduction)
 	}
 	return r, nil
+}
+
+// quotient returns the quotient of two sums, of which a and b are the values:
+// also where these are less accurate than the sums, because they are beyond the
+// normal float64, as the weights of rows may be.
+func quotient(sum *exact.Sum, a float64, by *exact.Sum, b float64) float64 {
+	if (a == 0 || normal(a)) && normal(b) {
+		return a / b
+	}
+	m, e := sum.Scaled()
+	n, f := by.Scaled()
+	return math.Ldexp(m/n, e-f)
+}
+
+// normal reports whether x is a normal number.
+func normal(x float64) bool { return math.Abs(x) >= 0x1p-1022 && finiteNumber(x) }
+
+// badReduction is the error of a Reduction that is none.
+func badReduction(r Reduction) error {
+	return fieldError("Reduction", "%d, want None, Sum or Mean", int(r))
 }
 
 // extremes takes in the losses of the live rows. NaN are neither smallest nor

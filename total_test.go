@@ -73,7 +73,7 @@ func TestTotalOfNothing(t *testing.T) {
 	_, err = total.Result(Mean)
 	require.Equal(t, ErrNoRows, err)
 	_, err = total.Result(Mean + 1)
-	require.Equal(t, errReduction, err)
+	require.EqualError(t, err, "zlpr: Reduction: 3, want None, Sum or Mean")
 
 	v, err := NewEvaluator[float64](ZLPR{}, Options{})
 	require.NoError(t, err)
@@ -91,4 +91,29 @@ func TestTotalOfNothing(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, DataError{1, 0, LabelNotBinary, "label 2 is neither 0 nor 1"}, *e)
 	require.Equal(t, before, total, "an error adds nothing")
+}
+
+// TestMeanOfAnyWeights: weights of any size leave the mean as it is; a gradient
+// that cannot be divided by their sum is an error.
+func TestMeanOfAnyWeights(t *testing.T) {
+	scores := Matrix[float64]{3, 2, []float64{1, -2, 0.5, 3, -1, 0.25}, 2}
+	b := &Batch[float64]{Scores: scores, Labels: &TargetLabels{Classes: 2, Targets: []int32{0, 1, 1}}}
+	v, err := NewEvaluator[float64](ZLPR{}, Options{Reduction: Mean})
+	require.NoError(t, err)
+	b.RowWeights = []float64{1, 1, 1}
+	want, err := v.Evaluate(context.Background(), b, nil)
+	require.NoError(t, err)
+	grad := Matrix[float64]{3, 2, make([]float64, 6), 2}
+	for _, weight := range []float64{5e-324, 0x1p-1070, 0x1p-1000, 0x1p1000, 0x1p1023} {
+		b.RowWeights = []float64{weight, weight, weight}
+		got, err := v.Evaluate(context.Background(), b, nil)
+		require.NoError(t, err)
+		require.InEpsilon(t, want.Loss, got.Loss, 0x1p-52, "%v", weight)
+		_, err = v.Evaluate(context.Background(), b, &Output[float64]{Grad: grad})
+		if s := 1 / (3 * weight); s > 0 && !math.IsInf(s, 1) {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "zlpr: Batch.RowWeights: they add up to")
+		}
+	}
 }

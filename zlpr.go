@@ -46,7 +46,7 @@ func (ZLPR) Name() string { return "zlpr" }
 
 func (l ZLPR) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
-		return lossTraits{}, errParameter
+		return lossTraits{}, badParameter("ZLPR.Threshold", l.Threshold)
 	}
 	return lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}, nil
 }

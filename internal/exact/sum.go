@@ -166,6 +166,23 @@ func (s *Sum) Float64() float64 {
 		return math.Float64frombits(0x7ff8 << 48)
 	}
 
+	m, exp := s.round(lowest - 1074) // no bit below that of 2^-1074
+	return math.Ldexp(m, exp)
+}
+
+// Scaled returns the sum as m·2^exp, m being of 53 bits, rounded to the nearest,
+// ties to even: also where it is beyond the float64, of which Float64 makes an
+// infinity or something less accurate. For sums that are no finite number and 0
+// it returns Float64 and 0.
+func (s *Sum) Scaled() (m float64, exp int) {
+	if s.special != 0 || s.word == [words]uint64{} {
+		return s.Float64(), 0
+	}
+	return s.round(0)
+}
+
+// round returns the sum as m·2^exp, of 53 bits, none of which is below bit least.
+func (s *Sum) round(least int) (m float64, exp int) {
 	magnitude := s.word
 	negative := magnitude[words-1]>>63 != 0
 	if negative {
@@ -180,16 +197,15 @@ func (s *Sum) Float64() float64 {
 	}
 	length := 64*top + bits.Len64(magnitude[top])
 
-	// Bits last to length-1 stay, last being no less than that of 2^-1074.
-	last := max(length-53, lowest-1074)
-	m := extract(&magnitude, last)
-	if half := last - 1; magnitude[half/64]>>(half%64)&1 != 0 && (m&1 != 0 || anyBelow(&magnitude, half)) {
-		m++ // at most 2^53
+	last := max(length-53, least) // the last bit that stays
+	k := extract(&magnitude, last)
+	if half := last - 1; half >= 0 && magnitude[half/64]>>(half%64)&1 != 0 && (k&1 != 0 || anyBelow(&magnitude, half)) {
+		k++ // at most 2^53
 	}
 	if negative {
-		return math.Ldexp(-float64(m), last-lowest)
+		return -float64(k), last - lowest
 	}
-	return math.Ldexp(float64(m), last-lowest)
+	return float64(k), last - lowest
 }
 
 // extract returns the 64 bits of x from bit at on.

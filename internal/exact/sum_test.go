@@ -275,3 +275,40 @@ func BenchmarkAddSlice(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(x)), "ns/elem")
 }
+
+// TestScaled: the same as Float64 where that is a normal number, and right
+// beyond.
+func TestScaled(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 20000 {
+		var s Sum
+		for _, term := range randomTerms(rng) {
+			s.addTerm(term)
+		}
+		m, exp := s.Scaled()
+		f := s.Float64()
+		if a := math.Abs(f); a == 0 && m == 0 || a != a || a >= 0x1p-1022 && a <= math.MaxFloat64 {
+			if !same(math.Ldexp(m, exp), f) {
+				t.Fatalf("%v·2^%d, not %v", m, exp, f)
+			}
+		}
+		if math.Abs(m) > 1<<53 || m != math.Trunc(m) {
+			t.Fatalf("%v is no integer of 53 bits", m)
+		}
+	}
+	var s Sum
+	s.Add(math.MaxFloat64)
+	s.Add(math.MaxFloat64)
+	if m, exp := s.Scaled(); m != 1<<53-1 || exp != 972 {
+		t.Fatalf("2·MaxFloat64: %v·2^%d", m, exp)
+	}
+	s = Sum{}
+	s.AddProduct(5e-324, -0.75)
+	if m, exp := s.Scaled(); m != -3<<51 || exp != -1076-51 {
+		t.Fatalf("-0.75·2^-1074: %v·2^%d", m, exp)
+	}
+	s.Add(math.Inf(1))
+	if m, exp := s.Scaled(); !math.IsInf(m, 1) || exp != 0 {
+		t.Fatalf("+Inf: %v·2^%d", m, exp)
+	}
+}
