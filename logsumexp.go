@@ -117,9 +117,9 @@ func scaleParams[T Float](p power.Number) kernel.RowParams[T] {
 	c := float64(int64(b>>52)-1022) + float64(p.Exp)
 	factor := T(2 / math.Float64frombits(b&(1<<52-1)|0x3ff<<52))
 	if kernel.IsFloat32[T]() {
-		return kernel.RowParams[T]{T(kernel.Magic32 - c), T((c - 125.5) * math.Ln2), factor}
+		return kernel.RowParams[T]{T(coef.Magic32 - c), T((c + coef.Least32) * math.Ln2), factor}
 	}
-	return kernel.RowParams[T]{T(kernel.Magic64 - c), T((c - 1021.5) * math.Ln2), factor}
+	return kernel.RowParams[T]{T(coef.Magic64 - c), T((c + coef.Least64) * math.Ln2), factor}
 }
 
 // softmaxLimit writes the softmax of a row whose sum is not finite.

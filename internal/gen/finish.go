@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // finishSums emits the loss of two sums, log1p(a) + log1p(b), and the factors
@@ -25,10 +27,9 @@ func finishSums(v *vec) {
 	loss, fa, fb := v.param("loss"), v.param("fa"), v.param("fb")
 	a, b, scale, rows := v.param("a"), v.param("b"), v.param("scale"), v.param("rows")
 	g := newLogarithms(d)
-	// As the root package has them.
-	low, high, least, most := 0x1p-60, 0x1p120, 0x1p-126, 0x1p5
+	low, high, least, most := coef.NaturalLow32, coef.NaturalHigh32, coef.FactorLow32, coef.FactorHigh32
 	if v.double() {
-		low, high, least = 0x1p-900, 0x1p1000, 0x1p-1000
+		low, high, least, most = coef.NaturalLow64, coef.NaturalHigh64, coef.FactorLow64, coef.FactorHigh64
 	}
 	good := d.newMask()
 	d.fillMask(good)

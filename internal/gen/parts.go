@@ -1,16 +1,15 @@
 package gen
 
-import "github.com/mmcloughlin/avo/operand"
+import (
+	"github.com/mmcloughlin/avo/operand"
 
-// The magic numbers of addParts: adding and subtracting one rounds to multiples
-// of 2^-28, 2^-73 and 2^-118. As the root package has them: the recorded hashes
-// would tell a difference.
-var partMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
+	"github.com/zlpr/zlpr/internal/coef"
+)
 
 // addParts emits the exact sum of float64 numbers, in three parts: the multiples
 // of the three steps that add up to each.
 //
-//	for j, m := range partMagic {
+//	for j, m := range coef.PartMagic {
 //		part = (x + m) - m
 //		sum[j] += part
 //		x -= part
@@ -42,7 +41,7 @@ func addParts(v *vec) {
 		v.move(at(x, h*v.bytes), r)
 		v.min(q[4][h], r, q[4][h])
 		v.max(q[5][h], r, q[5][h])
-		for j, m := range partMagic {
+		for j, m := range coef.PartMagic {
 			magic := v.constant(m)
 			v.add(r, magic, part)
 			v.sub(part, magic, part)

@@ -1,10 +1,10 @@
 package gen
 
 import (
-	"math"
-
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // selectScale emits the gradient of the losses made of selectExp: the
@@ -19,7 +19,10 @@ func selectScale(v *vec) {
 	w, wStride := v.param("w"), v.stride("wStride")
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newRowLoop(v)
-	least := normalExp(v.double())
+	least := coef.LeastExp32
+	if v.double() {
+		least = coef.LeastExp64
+	}
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 
@@ -59,15 +62,6 @@ func selectScale(v *vec) {
 		v.ADDQ(operand.U8(v.size), fa)
 		v.ADDQ(operand.U8(v.size), fb)
 	})
-}
-
-// normalExp is the least exponential that counts in a gradient, as the root
-// package has it.
-func normalExp(double bool) float64 {
-	if double {
-		return math.Ldexp(math.Sqrt2, -1022)
-	}
-	return math.Ldexp(math.Sqrt2, -126)
 }
 
 // union returns the lanes of a or b, overwriting a.

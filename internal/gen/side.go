@@ -151,9 +151,9 @@ type sideExponential struct {
 
 func newSideExponential(l *sideLoop) *sideExponential {
 	v := l.vec
-	lowest, highest := 0x1.8p23+1, 0x1.8p23+254
+	lowest, highest := coef.Lowest32, coef.Highest32
 	if v.double() {
-		lowest, highest = 0x1.8p52+1, 0x1.8p52+2046
+		lowest, highest = coef.Lowest64, coef.Highest64
 	}
 	place := func(x float64) op {
 		if v.wide() {

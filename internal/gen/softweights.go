@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // softWeights emits the weights of soft labels, 8 elements at a time.
@@ -30,7 +32,7 @@ func softWeights(v *vec) {
 		shift     = 0
 	)
 	if v.double() {
-		shift = 128
+		shift = coef.SoftShift64
 	}
 	if !v.wide() {
 		bits = append(bits, d.laneBits(4))
@@ -151,7 +153,7 @@ func softUnit(v *vec) {
 	}
 	l.advance(v, t, "stride", log2(v.size))
 	l.advance(v, part, "words", 3)
-	const shift = 64 // 2^shift·t is normal
+	const shift = coef.SoftShift32
 	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
 	one, zero, scale := place(1), place(0), place(math.Ldexp(1, shift))
 	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))

@@ -3,6 +3,8 @@ package gen
 import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // subsetKernels emits the kernels of the k-subset softmax. All compute in
@@ -105,8 +107,8 @@ func tiltExp(v *vec, in elem) {
 	sign, pivot := v.reg(), v.reg()
 	v.broadcast(at(p, 0), sign)
 	v.broadcast(at(p, 8), pivot)
-	magic := v.inRegister(v.constant(0x1.8p52 + 1023))
-	low, high, one := v.constant(-707), v.constant(680), v.constant(1)
+	magic := v.inRegister(v.constant(coef.Magic64))
+	low, high, one := v.constant(coef.TiltLowest), v.constant(coef.TiltHighest), v.constant(1)
 	exponential := newExponential(v, magic, !v.double())
 	s1, s2 := v.cleared(v.regs()), v.cleared(v.regs())
 

@@ -35,9 +35,6 @@ import (
 // BCEParams are a row's factor of the gradient, hi and lo.
 type BCEParams[T Float] [3]T
 
-// bceBlock is the number of elements that share a logarithm.
-const bceBlock = 512
-
 // BCEArgs are the arguments of a kernel.
 type BCEArgs[T Float] struct {
 	Sum []float64 // float32: of the maxima of every row; float64: the loss
@@ -66,7 +63,7 @@ type BCEArgs[T Float] struct {
 func (a *BCEArgs[T]) Weighted() bool { return a.NegWeight != nil }
 
 // Blocks returns the number of products of a row.
-func (a *BCEArgs[T]) Blocks() int { return (a.N + bceBlock - 1) / bceBlock }
+func (a *BCEArgs[T]) Blocks() int { return (a.N + coef.BCEBlock - 1) / coef.BCEBlock }
 
 // A bceElements is some elements of a row: for the exponential -|y| and what it
 // is short of, then the maxima and exponentials, 0 where no part is taken.
@@ -193,7 +190,7 @@ func bce32Generic(a *BCEArgs[float32]) {
 				t := func(l int) float32 { return join32(join32(e[l], e[16+l]), join32(e[32+l], e[48+l])) }
 				product[l] = join64(product[l], float64(join32(t(l), t(8+l))))
 			}
-			if g%(bceBlock/64) == bceBlock/64-1 || g == a.Words-1 {
+			if g%(coef.BCEBlock/64) == coef.BCEBlock/64-1 || g == a.Words-1 {
 				for half := 4; half > 0; half /= 2 {
 					for l := range half {
 						product[l] = join64(product[l], product[half+l])

@@ -6,14 +6,6 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// Magic numbers: adding one to x·log2(e) rounds it to an integer n and leaves
-// n plus the exponent's bias in the low bits. Subtracting a pivot c from the
-// magic number divides the exponential by 2^c.
-const (
-	Magic32 = 0x1.8p23 + 127
-	Magic64 = 0x1.8p52 + 1023
-)
-
 // Rounding to float32 within float64 arithmetic: for |y| < 2^(e+1), adding and
 // subtracting M = 1.5·2^(e+29) rounds y to a multiple of 2^(e-23), the spacing
 // of float32 in [2^e, 2^(e+1)). Since the product of two float32 is exact in
@@ -155,30 +147,23 @@ type RowParams[T Float] [3]T
 // (c+1022.9)·ln(2).
 func PivotParams[T Float](c float64) RowParams[T] {
 	if IsFloat32[T]() {
-		return RowParams[T]{T(Magic32 - c), T((c - 125.9) * math.Ln2), T((c + 126.9) * math.Ln2)}
+		return RowParams[T]{T(coef.Magic32 - c), T((c + coef.ClampLow32) * math.Ln2), T((c + coef.ClampHigh32) * math.Ln2)}
 	}
-	return RowParams[T]{T(Magic64 - c), T((c - 1021.9) * math.Ln2), T((c + 1022.9) * math.Ln2)}
+	return RowParams[T]{T(coef.Magic64 - c), T((c + coef.ClampLow64) * math.Ln2), T((c + coef.ClampHigh64) * math.Ln2)}
 }
 
 // Natural reports whether the sum at pivot 0 may be used as it is.
 func Natural[T Float](sum float64) bool {
 	if IsFloat32[T]() {
-		return sum >= naturalLow32 && sum <= naturalHigh32
+		return sum >= coef.NaturalLow32 && sum <= coef.NaturalHigh32
 	}
-	return sum >= naturalLow64 && sum <= naturalHigh64
+	return sum >= coef.NaturalLow64 && sum <= coef.NaturalHigh64
 }
-
-// Sums at pivot 0 whose value lies between these are used as they are: no
-// exponential was clamped from above, and those clamped from below add nothing.
-const (
-	naturalLow32, naturalHigh32 = 0x1p-60, 0x1p120
-	naturalLow64, naturalHigh64 = 0x1p-900, 0x1p1000
-)
 
 // MagicOf returns the magic number of a pivot.
 func MagicOf[T Float](pivot float64) T {
 	if IsFloat32[T]() {
-		return T(Magic32 - pivot)
+		return T(coef.Magic32 - pivot)
 	}
-	return T(Magic64 - pivot)
+	return T(coef.Magic64 - pivot)
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -29,12 +30,12 @@ func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float6
 // factor f: that is a normal number, and no exponential below the smallest
 // normal number counts in the product.
 func FactorFits[T Float](f float64) bool {
-	low := 0x1p-1000
+	low, high := coef.FactorLow64, coef.FactorHigh64
 	if IsFloat32[T]() {
-		low = 0x1p-126
+		low, high = coef.FactorLow32, coef.FactorHigh32
 	}
 	f = math.Abs(f)
-	return f >= low && f <= 0x1p5
+	return f >= low && f <= high
 }
 
 // accumulateGeneric adds x[i·stride+j] to dst[i·dstStride+j].
@@ -46,10 +47,6 @@ func accumulateGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n i
 		}
 	}
 }
-
-// partMagic are the numbers that round to the three parts of a loss: adding and
-// subtracting one leaves a multiple of 2^-28, 2^-73 or 2^-118.
-var partMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
 
 // MostParts is the number of losses whose parts can be added exactly, and
 // PartBound the bound of these.
@@ -78,7 +75,7 @@ func addPartsGeneric(x []float64) (p lossParts) {
 	var rest uint64
 	for _, v := range x {
 		p.Min, p.Max = min(p.Min, v), max(p.Max, v)
-		for j, m := range partMagic {
+		for j, m := range coef.PartMagic {
 			part := float64(v+m) - m
 			p.Sum[j] += part
 			v -= part

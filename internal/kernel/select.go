@@ -1,8 +1,6 @@
 package kernel
 
-import (
-	"math"
-)
+import "github.com/zlpr/zlpr/internal/coef"
 
 // This file is the specification of the kernels of the losses: every tier gives
 // the bits of these functions.
@@ -142,9 +140,10 @@ func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, s
 // ones, which may have been clamped, are 0.
 func normalExp[T Float]() T {
 	if IsFloat32[T]() {
-		return T(math.Ldexp(math.Sqrt2, -126))
+		return T(coef.LeastExp32)
 	}
-	return T(math.Ldexp(math.Sqrt2, -1022))
+	least := coef.LeastExp64 // a variable: no number of float32
+	return T(least)
 }
 
 // selectScaleGeneric writes w·fa[i], where w = w[i·wStride+j] is normalExp or more,

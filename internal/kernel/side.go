@@ -54,12 +54,6 @@ func (r SideRows[T]) From(i, end int) SideRows[T] {
 	return r
 }
 
-// Limits of t: with a smaller one the term is 0, a larger one is clamped.
-const (
-	lowest32, highest32 = 0x1.8p23 + 1, 0x1.8p23 + 254
-	lowest64, highest64 = 0x1.8p52 + 1, 0x1.8p52 + 2046
-)
-
 // A SideTop is what decides on the pivots of a row: of the negatives and of the
 // positives the highest y, and the highest γy·log2(e) + e, roughly. They are
 // -Inf where there are none, and NaN where there is a NaN. The sign of a zero is
@@ -127,11 +121,11 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, g
 		l := fma32(gamma[1], y, fma32(gamma[0], y, -h))
 		m := float64(magic[p>>j&1] + w[WeightPlace[float32](j)+Lanes32])
 		t := (float64(h)*coef.Log2E32 + (m + round23)) - round23 // an exact product; see exp32
-		if t > highest32 {
-			t = highest32
+		if t > coef.Highest32 {
+			t = coef.Highest32
 		}
 		g.t[j] = float32(t)
-		if t < lowest32 {
+		if t < coef.Lowest32 {
 			continue
 		}
 		n := float32(t - m)
@@ -201,11 +195,11 @@ func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, g
 		l := math.FMA(gamma[0], y, -h)
 		m := magic[p>>j&1] + w[WeightPlace[float64](j)+Lanes64]
 		t := math.FMA(h, coef.Log2E64, m)
-		if t > highest64 {
-			t = highest64
+		if t > coef.Highest64 {
+			t = coef.Highest64
 		}
 		g.t[j] = t
-		if t < lowest64 {
+		if t < coef.Lowest64 {
 			continue
 		}
 		n := t - m
@@ -244,7 +238,7 @@ func sideSums32Generic(sum [][2]float64, r *SideRows[float32], p []SideParams[fl
 			var g sideGroup[float32]
 			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{q[0], q[3]}, r.Gamma)
 			for s, bits := range [2]uint64{neg, pos} {
-				bits = countedTerms(&g, w, bits, m, lowest32)
+				bits = countedTerms(&g, w, bits, m, coef.Lowest32)
 				for l := range acc[s] {
 					low := only(g.term[l], bits>>l) + only(g.term[16+l], bits>>(16+l))
 					high := only(g.term[8+l], bits>>(8+l)) + only(g.term[24+l], bits>>(24+l))
@@ -278,7 +272,7 @@ func sideSums64Generic(sum [][2]float64, r *SideRows[float64], p []SideParams[fl
 			var g sideGroup[float64]
 			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{q[0], q[3]}, r.Gamma)
 			for s, bits := range [2]uint64{neg, pos} {
-				bits = countedTerms(&g, w, bits, m, lowest64)
+				bits = countedTerms(&g, w, bits, m, coef.Lowest64)
 				for l := range acc[s] {
 					acc[s][l], e[s][l] = TwoSum(acc[s][l], e[s][l], only(g.term[l], bits>>l)+only(g.term[8+l], bits>>(8+l)))
 				}
@@ -304,7 +298,7 @@ func sideGrad32Generic(dst []float32, dstStride int, r *SideRows[float32], p []S
 		r.groups(i, func(from, m int, pos, neg uint64, w []float32) {
 			var g sideGroup[float32]
 			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{p[i][0], p[i][3]}, r.Gamma)
-			g.scale(m, pos, neg, w, &p[i], lowest32)
+			g.scale(m, pos, neg, w, &p[i], coef.Lowest32)
 			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
 		})
 	}
@@ -316,7 +310,7 @@ func sideGrad64Generic(dst []float64, dstStride int, r *SideRows[float64], p []S
 		r.groups(i, func(from, m int, pos, neg uint64, w []float64) {
 			var g sideGroup[float64]
 			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{p[i][0], p[i][3]}, r.Gamma)
-			g.scale(m, pos, neg, w, &p[i], lowest64)
+			g.scale(m, pos, neg, w, &p[i], coef.Lowest64)
 			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
 		})
 	}
@@ -359,11 +353,8 @@ func softWeights32Generic(neg, pos []float32, t []float32, stride, rows, n int, 
 // softWeights64Generic is softWeights32Generic for float64, whose labels may be
 // subnormal.
 func softWeights64Generic(neg, pos []float64, t []float64, stride, rows, n int, part []uint64, words int, class []float64, exponents []float64, from int) {
-	softWeightsGeneric(neg, pos, t, stride, rows, n, part, words, class, exponents, from, softShift)
+	softWeightsGeneric(neg, pos, t, stride, rows, n, part, words, class, exponents, from, coef.SoftShift64)
 }
-
-// softShift makes 2^softShift·t a normal number for every t > 0 of float64.
-const softShift = 128
 
 func softWeightsGeneric[T Float](neg, pos []T, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T, from, shift int) {
 	scale := math.Float64frombits(uint64(1023+shift) << 52)

@@ -11,15 +11,10 @@ import (
 // length is a multiple of 8: element i belongs to lane i mod 8, and lanes are
 // summed by the tree (l, l+4), (l, l+2), (l, l+1).
 
-const (
-	tiltLowest  = -707 // e^y below e^tiltLowest is 0
-	tiltHighest = 680  // e^y is cut at e^tiltHighest: odds do not overflow
-)
-
 // tiltExpGeneric writes e[i] = e^y, y = sign·x[i] - pivot, for sign = ±1. With
 // the rounded difference d and its error ε, y = d + ε,
 //
-//	e[i] = fma(w, ε, w),  w = e^min(d, tiltHighest), or 0 where d < tiltLowest
+//	e[i] = fma(w, ε, w),  w = e^min(d, coef.TiltHighest), or 0 where d < coef.TiltLowest
 //
 // It returns Σ m and Σ m² with m = min(e[i], 1).
 func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squares float64) {
@@ -30,9 +25,9 @@ func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squa
 		d := s - pivot
 		b := d - s
 		err := (s - (d - b)) - (pivot + b)
-		y := min(max(d, tiltLowest), tiltHighest)
-		t := math.FMA(y, coef.Log2E64, Magic64)
-		n := t - Magic64
+		y := min(max(d, coef.TiltLowest), coef.TiltHighest)
+		t := math.FMA(y, coef.Log2E64, coef.Magic64)
+		n := t - coef.Magic64
 		r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, y))
 		p := c[len(c)-1]
 		for j := len(c) - 2; j >= 0; j-- {
@@ -40,7 +35,7 @@ func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squa
 		}
 		p = math.FMA(math.FMA(p, r, 1), r, 1)
 		w := p * math.Float64frombits(math.Float64bits(t)<<52)
-		if !(d >= tiltLowest) {
+		if !(d >= coef.TiltLowest) {
 			w = 0
 		}
 		w = math.FMA(w, err, w)

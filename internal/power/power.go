@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -39,14 +40,11 @@ func (p Number) log() float64 {
 		// exp·ln(2) in two parts, the larger exact but for its error term.
 		e := float64(p.Exp)
 		head := float64(e * math.Ln2)
-		tail := math.FMA(e, math.Ln2, -head) + float64(e*ln2Tail)
+		tail := math.FMA(e, math.Ln2, -head) + float64(e*coef.Ln2Lo64)
 		l = head + (tail + l)
 	}
 	return p.Shift + l
 }
-
-// ln2Tail is ln(2) - math.Ln2.
-const ln2Tail = 0x1.abc9e3b39803fp-56
 
 // limbs is the number of 32-bit digits of a Sum: no digit of a block's
 // sum lies as far below another's as they reach.

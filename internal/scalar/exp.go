@@ -8,8 +8,6 @@ import (
 )
 
 const (
-	magic = 0x1.8p52 + 1023 // leaves n + 1023 in the low bits
-
 	expLow  = -0x1.6232bdd7abcd2p+9 // log(2^-1022)
 	expHigh = 0x1.62e42fefa39efp+9  // log(MaxFloat64)
 )
@@ -31,8 +29,8 @@ func Exp(x float64) float64 {
 	case x > expHigh:
 		return math.Inf(1)
 	}
-	t := math.FMA(x, coef.Log2E64, magic)
-	n := t - magic
+	t := math.FMA(x, coef.Log2E64, coef.Magic64)
+	n := t - coef.Magic64
 	r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, x))
 	c := &coef.Exp64
 	p := c[len(c)-1]
