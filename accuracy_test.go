@@ -57,7 +57,7 @@ func TestExp32(t *testing.T) {
 			var x, y [size]float32
 			n := 0
 			check := func() {
-				scaleExp32(y[:], size, x[:], size, 1, n, [][3]float32{{coef.Magic32, -0x1.5d589ep+6, 1}}, 0)
+				scaleExp(y[:], size, x[:], size, 1, n, []kernel.RowParams[float32]{{coef.Magic32, -0x1.5d589ep+6, 1}}, 0, false)
 				for i, v := range x[:n] {
 					want := scalar.Exp(float64(v))
 					_, e := math.Frexp(want)
@@ -117,7 +117,7 @@ func TestExp64(t *testing.T) {
 				x[i] = rng.NormFloat64() * math.Exp(-40*rng.Float64())
 			}
 		}
-		scaleExp64(y[:], size, x[:], size, 1, size, [][3]float64{{coef.Magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0)
+		scaleExp(y[:], size, x[:], size, 1, size, []kernel.RowParams[float64]{{coef.Magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0, false)
 		for i, v := range x {
 			if err := expError(v, y[i]); err > worst {
 				if exact := ref.ULPs(y[i], ref.Exp(ref.New(v))); math.Abs(exact-err) > 1e-3 {

@@ -181,7 +181,8 @@ func (t *lossTotal) addParts(loss []float64) (done int) {
 	if n == 0 {
 		return 0
 	}
-	p := kernel.AddParts(loss[:n])
+	var p kernel.LossParts
+	kernel.AddParts(&p, loss[:n])
 	if !p.Right() {
 		return 0
 	}

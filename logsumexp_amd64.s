@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func sumExp32AVX2(sum *float64, x *float32, stride int, rows int, n int, p *[3]float32)
+// func sumExp32AVX2(sum *float64, err *float64, x *float32, stride int, rows int, n int, p *[3]float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·sumExp32AVX2(SB), NOSPLIT, $0-48
+TEXT ·sumExp32AVX2(SB), NOSPLIT, $0-56
 	MOVQ         sum+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
 	SHLQ         $0x02, DX
-	MOVQ         p+40(FP), BX
-	MOVQ         n+32(FP), SI
+	MOVQ         p+48(FP), BX
+	MOVQ         n+40(FP), SI
 	MOVQ         SI, DI
 	SHRQ         $0x05, DI
 	ANDQ         $0x1f, SI
@@ -20,7 +20,7 @@ TEXT ·sumExp32AVX2(SB), NOSPLIT, $0-48
 	MOVQ         SI, R9
 	SHLQ         $0x02, R9
 	SUBQ         R9, R8
-	MOVQ         rows+24(FP), R9
+	MOVQ         rows+32(FP), R9
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -406,9 +406,9 @@ DATA f32_3f800000<>+24(SB)/4, $0x3f800000
 DATA f32_3f800000<>+28(SB)/4, $0x3f800000
 GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
-// func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -477,11 +477,11 @@ group13:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVUPS     Y9, (AX)(R12*1)
+	VMOVNTPS    Y9, (AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVUPS     Y11, 64(AX)(R12*1)
+	VMOVNTPS    Y11, 64(AX)(R12*1)
 	VMOVUPS     32(DX)(R12*1), Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     96(DX)(R12*1), Y6
@@ -515,11 +515,11 @@ group13:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVUPS     Y9, 32(AX)(R12*1)
+	VMOVNTPS    Y9, 32(AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVUPS     Y11, 96(AX)(R12*1)
+	VMOVNTPS    Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
 	JNZ         group13
@@ -663,6 +663,7 @@ done16:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
+	SFENCE
 	DECQ R11
 	JNZ  row9
 
@@ -670,9 +671,9 @@ last10:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -741,11 +742,11 @@ group21:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVNTPS    Y9, (AX)(R12*1)
+	VMOVUPS     Y9, (AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVNTPS    Y11, 64(AX)(R12*1)
+	VMOVUPS     Y11, 64(AX)(R12*1)
 	VMOVUPS     32(DX)(R12*1), Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     96(DX)(R12*1), Y6
@@ -779,11 +780,11 @@ group21:
 	VMULPS      Y8, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y5, Y9, Y9
-	VMOVNTPS    Y9, 32(AX)(R12*1)
+	VMOVUPS     Y9, 32(AX)(R12*1)
 	VMULPS      Y10, Y11, Y11
 	VMULPS      Y2, Y11, Y11
 	VANDPS      Y7, Y11, Y11
-	VMOVNTPS    Y11, 96(AX)(R12*1)
+	VMOVUPS     Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
 	JNZ         group21
@@ -927,7 +928,6 @@ done24:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	SFENCE
 	DECQ R11
 	JNZ  row17
 
@@ -1238,15 +1238,15 @@ last35:
 	VZEROUPPER
 	RET
 
-// func sumExp32AVX512(sum *float64, x *float32, stride int, rows int, n int, p *[3]float32)
+// func sumExp32AVX512(sum *float64, err *float64, x *float32, stride int, rows int, n int, p *[3]float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·sumExp32AVX512(SB), $512-48
+TEXT ·sumExp32AVX512(SB), $512-56
 	MOVQ         sum+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
 	SHLQ         $0x02, DX
-	MOVQ         p+40(FP), BX
-	MOVQ         n+32(FP), SI
+	MOVQ         p+48(FP), BX
+	MOVQ         n+40(FP), SI
 	MOVQ         SI, DI
 	SHRQ         $0x05, DI
 	ANDQ         $0x1f, SI
@@ -1255,7 +1255,7 @@ TEXT ·sumExp32AVX512(SB), $512-48
 	KMOVW        R8, K1
 	SHRQ         $0x10, R8
 	KMOVW        R8, K2
-	MOVQ         rows+24(FP), R8
+	MOVQ         rows+32(FP), R8
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
@@ -1268,9 +1268,9 @@ TEXT ·sumExp32AVX512(SB), $512-48
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	CMPQ         n+32(FP), $0x10
+	CMPQ         n+40(FP), $0x10
 	JG           long44
-	MOVQ         n+32(FP), BX
+	MOVQ         n+40(FP), BX
 	SUBQ         $0x00, BX
 	MOVQ         $-1, R9
 	BZHIQ        BX, R9, R9
@@ -1510,9 +1510,9 @@ short43:
 	JMP           short43
 
 long44:
-	CMPQ  n+32(FP), $0x20
+	CMPQ  n+40(FP), $0x20
 	JG    long46
-	MOVQ  n+32(FP), BX
+	MOVQ  n+40(FP), BX
 	SUBQ  $0x10, BX
 	MOVQ  $-1, R9
 	BZHIQ BX, R9, R9
@@ -1904,9 +1904,9 @@ short45:
 	JMP           short45
 
 long46:
-	CMPQ  n+32(FP), $0x40
+	CMPQ  n+40(FP), $0x40
 	JG    long48
-	MOVQ  n+32(FP), BX
+	MOVQ  n+40(FP), BX
 	SUBQ  $0x20, BX
 	MOVQ  $-1, R9
 	BZHIQ BX, R9, R9
@@ -2879,9 +2879,9 @@ last50:
 	VZEROUPPER
 	RET
 
-// func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExpStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x02, CX
@@ -2990,16 +2990,16 @@ two59:
 	VPSLLD      $0x17, Z22, Z22
 	VMULPS      Z16, Z17, Z17
 	VMULPS.Z    Z2, Z17, K3, Z17
-	VMOVUPS     Z17, (AX)(R11*1)
+	VMOVNTPS    Z17, (AX)(R11*1)
 	VMULPS      Z18, Z19, Z19
 	VMULPS.Z    Z2, Z19, K4, Z19
-	VMOVUPS     Z19, 64(AX)(R11*1)
+	VMOVNTPS    Z19, 64(AX)(R11*1)
 	VMULPS      Z20, Z21, Z21
 	VMULPS.Z    Z2, Z21, K5, Z21
-	VMOVUPS     Z21, 128(AX)(R11*1)
+	VMOVNTPS    Z21, 128(AX)(R11*1)
 	VMULPS      Z22, Z23, Z23
 	VMULPS.Z    Z2, Z23, K6, Z23
-	VMOVUPS     Z23, 192(AX)(R11*1)
+	VMOVNTPS    Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
 	JAE         two59
@@ -3043,10 +3043,10 @@ group61:
 	VPSLLD      $0x17, Z16, Z16
 	VMULPS      Z14, Z15, Z15
 	VMULPS.Z    Z2, Z15, K3, Z15
-	VMOVUPS     Z15, (AX)(R11*1)
+	VMOVNTPS    Z15, (AX)(R11*1)
 	VMULPS      Z16, Z17, Z17
 	VMULPS.Z    Z2, Z17, K4, Z17
-	VMOVUPS     Z17, 64(AX)(R11*1)
+	VMOVNTPS    Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
 	JNZ         group61
@@ -3118,6 +3118,7 @@ done64:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
+	SFENCE
 	DECQ R10
 	JNZ  row57
 
@@ -3125,9 +3126,9 @@ last58:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x02, CX
@@ -3236,16 +3237,16 @@ two67:
 	VPSLLD      $0x17, Z22, Z22
 	VMULPS      Z16, Z17, Z17
 	VMULPS.Z    Z2, Z17, K3, Z17
-	VMOVNTPS    Z17, (AX)(R11*1)
+	VMOVUPS     Z17, (AX)(R11*1)
 	VMULPS      Z18, Z19, Z19
 	VMULPS.Z    Z2, Z19, K4, Z19
-	VMOVNTPS    Z19, 64(AX)(R11*1)
+	VMOVUPS     Z19, 64(AX)(R11*1)
 	VMULPS      Z20, Z21, Z21
 	VMULPS.Z    Z2, Z21, K5, Z21
-	VMOVNTPS    Z21, 128(AX)(R11*1)
+	VMOVUPS     Z21, 128(AX)(R11*1)
 	VMULPS      Z22, Z23, Z23
 	VMULPS.Z    Z2, Z23, K6, Z23
-	VMOVNTPS    Z23, 192(AX)(R11*1)
+	VMOVUPS     Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
 	JAE         two67
@@ -3289,10 +3290,10 @@ group69:
 	VPSLLD      $0x17, Z16, Z16
 	VMULPS      Z14, Z15, Z15
 	VMULPS.Z    Z2, Z15, K3, Z15
-	VMOVNTPS    Z15, (AX)(R11*1)
+	VMOVUPS     Z15, (AX)(R11*1)
 	VMULPS      Z16, Z17, Z17
 	VMULPS.Z    Z2, Z17, K4, Z17
-	VMOVNTPS    Z17, 64(AX)(R11*1)
+	VMOVUPS     Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
 	JNZ         group69
@@ -3364,7 +3365,6 @@ done72:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	SFENCE
 	DECQ R10
 	JNZ  row65
 
@@ -4105,9 +4105,9 @@ DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExpStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x03, CX
@@ -4186,11 +4186,11 @@ group102:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVUPD     Y9, (AX)(R12*1)
+	VMOVNTPD    Y9, (AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVUPD     Y11, 64(AX)(R12*1)
+	VMOVNTPD    Y11, 64(AX)(R12*1)
 	VMOVUPD     32(DX)(R12*1), Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     96(DX)(R12*1), Y6
@@ -4234,11 +4234,11 @@ group102:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVUPD     Y9, 32(AX)(R12*1)
+	VMOVNTPD    Y9, 32(AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVUPD     Y11, 96(AX)(R12*1)
+	VMOVNTPD    Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
 	JNZ         group102
@@ -4412,6 +4412,7 @@ done105:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
+	SFENCE
 	DECQ R11
 	JNZ  row98
 
@@ -4419,9 +4420,9 @@ last99:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x03, CX
@@ -4500,11 +4501,11 @@ group110:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVNTPD    Y9, (AX)(R12*1)
+	VMOVUPD     Y9, (AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVNTPD    Y11, 64(AX)(R12*1)
+	VMOVUPD     Y11, 64(AX)(R12*1)
 	VMOVUPD     32(DX)(R12*1), Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     96(DX)(R12*1), Y6
@@ -4548,11 +4549,11 @@ group110:
 	VMULPD      Y8, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y5, Y9, Y9
-	VMOVNTPD    Y9, 32(AX)(R12*1)
+	VMOVUPD     Y9, 32(AX)(R12*1)
 	VMULPD      Y10, Y11, Y11
 	VMULPD      Y2, Y11, Y11
 	VANDPD      Y7, Y11, Y11
-	VMOVNTPD    Y11, 96(AX)(R12*1)
+	VMOVUPD     Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
 	JNZ         group110
@@ -4726,7 +4727,6 @@ done113:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	SFENCE
 	DECQ R11
 	JNZ  row106
 
@@ -7142,9 +7142,9 @@ last139:
 	VZEROUPPER
 	RET
 
-// func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExpStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x03, CX
@@ -7265,16 +7265,16 @@ two148:
 	VPSLLQ           $0x34, Z14, Z14
 	VMULPD           Z8, Z9, Z9
 	VMULPD.Z         Z2, Z9, K3, Z9
-	VMOVUPD          Z9, (AX)(R11*1)
+	VMOVNTPD         Z9, (AX)(R11*1)
 	VMULPD           Z10, Z11, Z11
 	VMULPD.Z         Z2, Z11, K4, Z11
-	VMOVUPD          Z11, 64(AX)(R11*1)
+	VMOVNTPD         Z11, 64(AX)(R11*1)
 	VMULPD           Z12, Z13, Z13
 	VMULPD.Z         Z2, Z13, K5, Z13
-	VMOVUPD          Z13, 128(AX)(R11*1)
+	VMOVNTPD         Z13, 128(AX)(R11*1)
 	VMULPD           Z14, Z15, Z15
 	VMULPD.Z         Z2, Z15, K6, Z15
-	VMOVUPD          Z15, 192(AX)(R11*1)
+	VMOVNTPD         Z15, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
 	JAE              two148
@@ -7328,10 +7328,10 @@ group150:
 	VPSLLQ           $0x34, Z8, Z8
 	VMULPD           Z6, Z7, Z7
 	VMULPD.Z         Z2, Z7, K3, Z7
-	VMOVUPD          Z7, (AX)(R11*1)
+	VMOVNTPD         Z7, (AX)(R11*1)
 	VMULPD           Z8, Z9, Z9
 	VMULPD.Z         Z2, Z9, K4, Z9
-	VMOVUPD          Z9, 64(AX)(R11*1)
+	VMOVNTPD         Z9, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
 	JNZ              group150
@@ -7418,6 +7418,7 @@ done153:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
+	SFENCE
 	DECQ R10
 	JNZ  row146
 
@@ -7425,9 +7426,9 @@ last147:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x03, CX
@@ -7548,16 +7549,16 @@ two156:
 	VPSLLQ           $0x34, Z14, Z14
 	VMULPD           Z8, Z9, Z9
 	VMULPD.Z         Z2, Z9, K3, Z9
-	VMOVNTPD         Z9, (AX)(R11*1)
+	VMOVUPD          Z9, (AX)(R11*1)
 	VMULPD           Z10, Z11, Z11
 	VMULPD.Z         Z2, Z11, K4, Z11
-	VMOVNTPD         Z11, 64(AX)(R11*1)
+	VMOVUPD          Z11, 64(AX)(R11*1)
 	VMULPD           Z12, Z13, Z13
 	VMULPD.Z         Z2, Z13, K5, Z13
-	VMOVNTPD         Z13, 128(AX)(R11*1)
+	VMOVUPD          Z13, 128(AX)(R11*1)
 	VMULPD           Z14, Z15, Z15
 	VMULPD.Z         Z2, Z15, K6, Z15
-	VMOVNTPD         Z15, 192(AX)(R11*1)
+	VMOVUPD          Z15, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
 	JAE              two156
@@ -7611,10 +7612,10 @@ group158:
 	VPSLLQ           $0x34, Z8, Z8
 	VMULPD           Z6, Z7, Z7
 	VMULPD.Z         Z2, Z7, K3, Z7
-	VMOVNTPD         Z7, (AX)(R11*1)
+	VMOVUPD          Z7, (AX)(R11*1)
 	VMULPD           Z8, Z9, Z9
 	VMULPD.Z         Z2, Z9, K4, Z9
-	VMOVNTPD         Z9, 64(AX)(R11*1)
+	VMOVUPD          Z9, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
 	JNZ              group158
@@ -7701,7 +7702,6 @@ done161:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	SFENCE
 	DECQ R10
 	JNZ  row154
 

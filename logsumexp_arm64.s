@@ -150,17 +150,17 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
-// func sumExp32NEON(sum *float64, x *float32, stride, rows, n int, p *[3]float32)
-TEXT ·sumExp32NEON(SB), NOSPLIT, $512-48
+// func sumExp32NEON(sum *float64, err *float64, x *float32, stride int, rows int, n int, p *[3]float32)
+TEXT ·sumExp32NEON(SB), NOSPLIT, $512-56
 	MOVD    sum+0(FP), R0
-	MOVD    x+8(FP), R1
-	MOVD    p+40(FP), R3
-	MOVD    n+32(FP), R7
+	MOVD    x+16(FP), R1
+	MOVD    p+48(FP), R3
+	MOVD    n+40(FP), R7
 	LSR     $5, R7, R4
 	LSL     $2, R7
 	AND     $127, R7
 	MOVD    $frame-512(SP), R6
-	MOVD    rows+24(FP), R8
+	MOVD    rows+32(FP), R8
 	MOVD    $tail<>+128(SB), R9
 	SUB     R7, R9
 	MOVD    R3, R10
@@ -172,7 +172,7 @@ TEXT ·sumExp32NEON(SB), NOSPLIT, $512-48
 	FMOVQ   32(R10), F4
 	FMOVQ   64(R10), F5
 	FMOVQ   96(R10), F6
-	MOVD    stride+16(FP), R11
+	MOVD    stride+24(FP), R11
 	CBZ     R8, last2
 row1:
 	VEOR    V7.B16, V7.B16, V7.B16
@@ -559,7 +559,7 @@ mask9:
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked10
 
-// func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int, p *[3]float32, pStep int)
+// func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 TEXT ·scaleExp32NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
@@ -921,7 +921,7 @@ done22:
 last18:
 	RET
 
-// func maximum32NEON(max *float32, x *float32, stride, rows, n int)
+// func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
 TEXT ·maximum32NEON(SB), NOSPLIT, $512-40
 	MOVD    max+0(FP), R0
 	MOVD    x+8(FP), R1
@@ -1020,7 +1020,7 @@ number46:
 last35:
 	RET
 
-// func offset32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int, s *float64)
+// func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
 TEXT ·offset32NEON(SB), NOSPLIT, $512-56
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
@@ -1194,7 +1194,7 @@ done52:
 last48:
 	RET
 
-// func sumExp64NEON(sum, err *float64, x *float64, stride, rows, n int, p *[3]float64)
+// func sumExp64NEON(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 TEXT ·sumExp64NEON(SB), NOSPLIT, $512-56
 	MOVD    sum+0(FP), R0
 	MOVD    err+8(FP), R1
@@ -1728,7 +1728,7 @@ mask72:
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked73
 
-// func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int, p *[3]float64, pStep int)
+// func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
@@ -2172,7 +2172,7 @@ done84:
 last80:
 	RET
 
-// func maximum64NEON(max *float64, x *float64, stride, rows, n int)
+// func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)
 TEXT ·maximum64NEON(SB), NOSPLIT, $512-40
 	MOVD    max+0(FP), R0
 	MOVD    x+8(FP), R1
@@ -2267,7 +2267,7 @@ number105:
 last95:
 	RET
 
-// func offset64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int, s *float64)
+// func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
 TEXT ·offset64NEON(SB), NOSPLIT, $512-56
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2

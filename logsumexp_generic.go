@@ -18,7 +18,7 @@ import (
 // sumExp32Generic writes Σ e^y·2^-c, y = min(max(x[i·stride+j], low), high)
 // and p = {magic32 - c, low, high}, to sum[i] for every row i of n elements.
 // A NaN gives NaN.
-func sumExp32Generic(sum []float64, x []float32, stride, rows, n int, p *[3]float32) {
+func sumExp32Generic(sum, _ []float64, x []float32, stride, rows, n int, p *kernel.RowParams[float32]) {
 	for i := range rows {
 		row := x[i*stride:][:n]
 		var acc [kernel.Lanes32]float64
@@ -38,7 +38,7 @@ func sumExp32Generic(sum []float64, x []float32, stride, rows, n int, p *[3]floa
 
 // scaleExp32Generic writes e^y·2^-c·factor, y = x[i·stride+j], or 0 unless
 // y ≥ low, to dst[i·dstStride+j], with p[i·pStep] = {magic32 - c, low, factor}.
-func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, n int, p [][3]float32, pStep int) {
+func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, _ bool) {
 	for i := range rows {
 		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i*pStep]
 		var w [2 * kernel.Lanes32]float32
@@ -57,31 +57,27 @@ func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, 
 	}
 }
 
-// maximum32Generic writes the maximum of each row to max: -Inf for an empty
+// maximumGeneric writes the maximum of each row to max: -Inf for an empty
 // row, NaN where there is one. The sign of a zero is open.
-func maximum32Generic(max []float32, x []float32, stride, rows, n int) {
+func maximumGeneric[T Float](max, x []T, stride, rows, n int) {
 	for i := range rows {
-		max[i] = maximumGeneric(x[i*stride:][:n])
-	}
-}
-
-func maximumGeneric[T Float](x []T) T {
-	m, nan := T(math.Inf(-1)), false
-	for _, v := range x {
-		if v > m {
-			m = v
+		m, nan := T(math.Inf(-1)), false
+		for _, v := range x[i*stride:][:n] {
+			if v > m {
+				m = v
+			}
+			nan = nan || v != v
 		}
-		nan = nan || v != v
+		if nan {
+			m = kernel.CanonicalNaN[T]()
+		}
+		max[i] = m
 	}
-	if nan {
-		return kernel.CanonicalNaN[T]()
-	}
-	return m
 }
 
 // sumExp64Generic is sumExp32Generic for float64. Each pair's sum is added to
 // its lane exactly: err gets the sum of the errors.
-func sumExp64Generic(sum, err []float64, x []float64, stride, rows, n int, p *[3]float64) {
+func sumExp64Generic(sum, err, x []float64, stride, rows, n int, p *kernel.RowParams[float64]) {
 	for i := range rows {
 		row := x[i*stride:][:n]
 		var acc, e [kernel.Lanes64]float64
@@ -105,7 +101,7 @@ func sumExp64Generic(sum, err []float64, x []float64, stride, rows, n int, p *[3
 }
 
 // scaleExp64Generic is scaleExp32Generic for float64.
-func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, n int, p [][3]float64, pStep int) {
+func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, _ bool) {
 	for i := range rows {
 		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i*pStep]
 		var w [2 * kernel.Lanes64]float64
@@ -121,13 +117,6 @@ func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, 
 			}
 			row, out = row[m:], out[m:]
 		}
-	}
-}
-
-// maximum64Generic is maximum32Generic for float64.
-func maximum64Generic(max []float64, x []float64, stride, rows, n int) {
-	for i := range rows {
-		max[i] = maximumGeneric(x[i*stride:][:n])
 	}
 }
 

@@ -57,7 +57,8 @@ func TestAddParts(t *testing.T) {
 					}
 					odd := r.IntN(len(x))
 					x[odd] = c.value(r)
-					p := kernel.AddParts(x)
+					var p kernel.LossParts
+					kernel.AddParts(&p, x)
 					if c.right || c.wrong {
 						require.Equal(t, c.right, p.Right(), "%v", x)
 					}

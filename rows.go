@@ -225,21 +225,21 @@ func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 // scale is scaleExp, streaming where that is asked for and possible.
 func scale[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool) {
 	if !stream {
-		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep)
+		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, false)
 		return
 	}
 	if kernel.Misaligned(dst) == 0 && (rows == 1 || kernel.Misaligned(dst[dstStride:]) == 0) {
-		scaleExpStream(dst, dstStride, x, stride, rows, n, p, pStep)
+		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, true)
 		return
 	}
 	for i := range rows {
 		d, y, q := dst[i*dstStride:], x[i*stride:], p[i*pStep:]
 		head := min(kernel.Misaligned(d), n)
 		if head > 0 {
-			scaleExp(d, head, y, head, 1, head, q, 0)
+			scaleExp(d, head, y, head, 1, head, q, 0, false)
 		}
 		if head < n {
-			scaleExpStream(d[head:], n, y[head:], n, 1, n-head, q, 0)
+			scaleExp(d[head:], n, y[head:], n, 1, n-head, q, 0, true)
 		}
 	}
 }

@@ -13,20 +13,20 @@ import (
 func aboveRow[T zlpr.Float](dst []uint64, x, t []T) (hasNaN bool) {
 	full, rest := len(x)/64, len(x)%64
 	if full > 0 {
-		hasNaN = kernel.Above(dst[:full], x, t)
+		hasNaN = !kernel.Above(dst[:full], x, t)
 	}
 	// The kernel takes whole words.
 	switch last := len(x) - 64; {
 	case rest == 0:
 	case full > 0:
 		// The last 64 classes, some of them once more.
-		hasNaN = kernel.Above(dst[full:], x[last:], t[last:]) || hasNaN
+		hasNaN = !kernel.Above(dst[full:], x[last:], t[last:]) || hasNaN
 		dst[full] >>= 64 - rest
 	default:
 		// Fill up with scores that are not above their thresholds.
 		var xs [64]T
 		copy(xs[:], x)
-		hasNaN = kernel.Above(dst, xs[:], t[:64])
+		hasNaN = !kernel.Above(dst, xs[:], t[:64])
 		dst[0] &= 1<<rest - 1
 	}
 	return hasNaN

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func read32AVX2(x *float32, n int)
+// func readAVX2(x *float32, n int)
 // Requires: AVX, MMX+
-TEXT ·read32AVX2(SB), NOSPLIT, $0-16
+TEXT ·readAVX2(SB), NOSPLIT, $0-16
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
 	VXORPS Y0, Y0, Y0
@@ -35,9 +35,9 @@ done2:
 	VZEROUPPER
 	RET
 
-// func copy32AVX2(dst *float32, x *float32, n int)
+// func copyStreamAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, MMX+
-TEXT ·copy32AVX2(SB), NOSPLIT, $0-24
+TEXT ·copyStreamAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -45,51 +45,11 @@ TEXT ·copy32AVX2(SB), NOSPLIT, $0-24
 	JZ   done4
 
 loop3:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y0
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VMOVUPS    Y0, 32(AX)
-	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Y0
-	VMOVUPS    Y0, 64(AX)
-	VMOVUPS    96(CX), Y0
-	VMOVUPS    Y0, 96(AX)
-	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Y0
-	VMOVUPS    Y0, 128(AX)
-	VMOVUPS    160(CX), Y0
-	VMOVUPS    Y0, 160(AX)
-	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Y0
-	VMOVUPS    Y0, 192(AX)
-	VMOVUPS    224(CX), Y0
-	VMOVUPS    Y0, 224(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop3
-
-done4:
-	SFENCE
-	VZEROUPPER
-	RET
-
-// func copyStream32AVX2(dst *float32, x *float32, n int)
-// Requires: AVX, MMX+
-TEXT ·copyStream32AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done6
-
-loop5:
 	TESTQ      $0x00000f00, AX
-	JNZ        same7
+	JNZ        same5
 	PREFETCHT0 16384(AX)
 
-same7:
+same5:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Y0
 	VMOVNTPS   Y0, (AX)
@@ -113,16 +73,56 @@ same7:
 	ADDQ       $+256, AX
 	ADDQ       $+256, CX
 	DECQ       DX
-	JNZ        loop5
+	JNZ        loop3
 
-done6:
+done4:
 	SFENCE
 	VZEROUPPER
 	RET
 
-// func read32AVX512(x *float32, n int)
+// func copyAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·copyAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x06, DX
+	JZ   done7
+
+loop6:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VMOVUPS    Y0, 32(AX)
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Y0
+	VMOVUPS    Y0, 64(AX)
+	VMOVUPS    96(CX), Y0
+	VMOVUPS    Y0, 96(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Y0
+	VMOVUPS    Y0, 128(AX)
+	VMOVUPS    160(CX), Y0
+	VMOVUPS    Y0, 160(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Y0
+	VMOVUPS    Y0, 192(AX)
+	VMOVUPS    224(CX), Y0
+	VMOVUPS    Y0, 224(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+256, CX
+	DECQ       DX
+	JNZ        loop6
+
+done7:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func readAVX512(x *float32, n int)
 // Requires: AVX, AVX512DQ, MMX+
-TEXT ·read32AVX512(SB), NOSPLIT, $0-16
+TEXT ·readAVX512(SB), NOSPLIT, $0-16
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
 	VXORPS Y0, Y0, Y0
@@ -147,9 +147,9 @@ done9:
 	VZEROUPPER
 	RET
 
-// func copy32AVX512(dst *float32, x *float32, n int)
+// func copyStreamAVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·copy32AVX512(SB), NOSPLIT, $0-24
+TEXT ·copyStreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -157,43 +157,11 @@ TEXT ·copy32AVX512(SB), NOSPLIT, $0-24
 	JZ   done11
 
 loop10:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z0
-	VMOVUPS    Z0, (AX)
-	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Z0
-	VMOVUPS    Z0, 64(AX)
-	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Z0
-	VMOVUPS    Z0, 128(AX)
-	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Z0
-	VMOVUPS    Z0, 192(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop10
-
-done11:
-	SFENCE
-	VZEROUPPER
-	RET
-
-// func copyStream32AVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·copyStream32AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done13
-
-loop12:
 	TESTQ      $0x00000f00, AX
-	JNZ        same14
+	JNZ        same12
 	PREFETCHT0 16384(AX)
 
-same14:
+same12:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Z0
 	VMOVNTPS   Z0, (AX)
@@ -209,9 +177,41 @@ same14:
 	ADDQ       $+256, AX
 	ADDQ       $+256, CX
 	DECQ       DX
-	JNZ        loop12
+	JNZ        loop10
 
-done13:
+done11:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func copyAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·copyAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x06, DX
+	JZ   done14
+
+loop13:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Z0
+	VMOVUPS    Z0, (AX)
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Z0
+	VMOVUPS    Z0, 64(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Z0
+	VMOVUPS    Z0, 128(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Z0
+	VMOVUPS    Z0, 192(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+256, CX
+	DECQ       DX
+	JNZ        loop13
+
+done14:
 	SFENCE
 	VZEROUPPER
 	RET

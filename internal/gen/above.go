@@ -5,27 +5,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// metricsKernels emits the kernels of the package metrics.
-func metricsKernels(f *file) {
-	for _, e := range elems {
-		for _, t := range tiers {
-			above(&vec{f, t, e})
-		}
-	}
-}
-
 // above emits the comparison of scores with thresholds, to bits.
 //
 //	for i := range words {
 //		bits[i] = the bits x[64·i+j] > t[64·i+j], j < 64
-//		*nan |= 1 where a score is NaN
+//		bad |= 1 where a score is NaN
 //	}
 func above(v *vec) {
-	v.kernel("above", "bits *uint64, nan *bool, x, t *"+v.goType+", words int",
-		"writes the comparisons x[j] > t[j] of 64·words elements as bits,",
-		"the first as the lowest, and sets nan where an x[j] is NaN. words > 0.",
-	)
-	bits, x, t, words := v.param("bits"), v.param("x"), v.param("t"), v.param("words")
+	bits, x, t, words := v.param("dst"), v.param("x"), v.param("t"), v.param("words")
 	unorderedAny := v.newMask()
 	v.clearMask(unorderedAny)
 	loop, done := v.newLabel("word"), v.newLabel("done")
@@ -55,10 +42,12 @@ func above(v *vec) {
 	v.DECQ(words)
 	v.JNZ(operand.LabelRef(loop))
 
+	bad := v.GP64()
+	v.XORQ(bad, bad)
 	v.jumpIfEmpty(unorderedAny, done)
-	nan := v.param("nan")
-	v.MOVB(operand.U8(1), at(nan, 0))
+	v.INCQ(bad)
 	v.Label(done)
+	v.Store(bad, v.ReturnIndex(0))
 	v.VZEROUPPER()
 	v.RET()
 }

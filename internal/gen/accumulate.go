@@ -7,9 +7,6 @@ import (
 
 // accumulate emits the sum of gradients.
 func accumulate(v *vec) {
-	v.kernel("accumulate", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int",
-		"adds x[i·stride+j] to dst[i·dstStride+j].",
-	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	x, stride := v.param("x"), v.stride("stride")
 	newRowLoop(v).run(func() {}, func(off reg.Register, pairs []pair) {

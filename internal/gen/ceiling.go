@@ -2,23 +2,11 @@ package gen
 
 import "github.com/mmcloughlin/avo/operand"
 
-// ceilingKernels emits what the benchmarks measure the others against: the
-// fastest plain read and copy.
-func ceilingKernels(f *file) {
-	for _, t := range tiers {
-		v := &vec{f, t, float32s}
-		read(v)
-		copying(v, false)
-		copying(v, true)
-	}
-}
-
 // ceilingBytes is what these kernels' loops take at once.
 const ceilingBytes = 256
 
 // read emits a loop of loads.
 func read(v *vec) {
-	v.kernel("read", "x *float32, n int", "reads n elements of x, a multiple of 64.")
 	x, n := v.param("x"), v.param("n")
 	acc := v.reg()
 	v.zero(acc)
@@ -30,11 +18,6 @@ func read(v *vec) {
 
 // copying emits a loop of loads and stores.
 func copying(v *vec, streaming bool) {
-	if streaming {
-		v.kernel("copyStream", "dst, x *float32, n int", "copies n elements, a multiple of 64, past the caches.")
-	} else {
-		v.kernel("copy", "dst, x *float32, n int", "copies n elements, a multiple of 64.")
-	}
 	dst, x, n := v.param("dst"), v.param("x"), v.param("n")
 	var lookUp gpreg
 	if streaming {

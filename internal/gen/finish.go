@@ -19,10 +19,6 @@ import (
 //		}
 //	}
 func finishSums(v *vec) {
-	v.kernel("finishSums", "loss *float64, fa, fb *"+v.goType+", a, b, scale *float64, rows int) (bad uint64",
-		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))",
-		"to fb[i], for a multiple of 8 rows. It returns 0 if all sums are natural or 0 and all factors fit.",
-	)
 	d := &vec{v.file, v.tier, float64s}
 	loss, fa, fb := v.param("loss"), v.param("fa"), v.param("fb")
 	a, b, scale, rows := v.param("a"), v.param("b"), v.param("scale"), v.param("rows")

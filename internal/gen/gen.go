@@ -6,10 +6,11 @@ package gen
 
 import (
 	"fmt"
-	"path"
+	"maps"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
@@ -18,91 +19,34 @@ import (
 // Files returns the generated files by their path in the repository.
 func Files() (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, f := range []struct {
-		asm, stubs string
-		kernels    func(*file)
-	}{
-		{"logsumexp_amd64.s", "logsumexp_stubs_amd64.go", coreKernels},
-		{"internal/kernel/log_amd64.s", "internal/kernel/log_stubs_amd64.go", logKernels},
-		{"internal/kernel/select_amd64.s", "internal/kernel/select_stubs_amd64.go", lossKernels},
-		{"internal/kernel/bce_amd64.s", "internal/kernel/bce_stubs_amd64.go", bceKernels},
-		{"internal/kernel/side_amd64.s", "internal/kernel/side_stubs_amd64.go", sideKernels},
-		{"internal/kernel/subset_amd64.s", "internal/kernel/subset_stubs_amd64.go", subsetKernels},
-		{"internal/kernel/above_amd64.s", "internal/kernel/above_stubs_amd64.go", metricsKernels},
-		{"internal/ceiling/ceiling_amd64.s", "internal/ceiling/ceiling_stubs_amd64.go", ceilingKernels},
-	} {
-		if err := generate(files, f.asm, f.stubs, f.kernels); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.asm, err)
+	for _, p := range packages {
+		goFiles, err := p.goFiles()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.path(p.stem), err)
 		}
-	}
-	for _, f := range []struct {
-		asm, stubs string
-		kernels    func(*neonFile)
-	}{
-		{"logsumexp_arm64.s", "logsumexp_stubs_arm64.go", neonCoreKernels},
-		{"internal/kernel/log_arm64.s", "internal/kernel/log_stubs_arm64.go", neonLogKernels},
-		{"internal/kernel/select_arm64.s", "internal/kernel/select_stubs_arm64.go", neonLossKernels},
-		{"internal/kernel/bce_arm64.s", "internal/kernel/bce_stubs_arm64.go", neonBCEKernels},
-		{"internal/kernel/side_arm64.s", "internal/kernel/side_stubs_arm64.go", neonSideKernels},
-		{"internal/kernel/subset_arm64.s", "internal/kernel/subset_stubs_arm64.go", neonSubsetKernels},
-		{"internal/kernel/above_arm64.s", "internal/kernel/above_stubs_arm64.go", neonMetricsKernels},
-	} {
-		neon := &neonFile{pkg: packageOf(f.asm)}
-		f.kernels(neon)
-		var err error
-		if files[f.asm], files[f.stubs], err = neon.files(); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.asm, err)
+		maps.Copy(files, goFiles)
+		for _, f := range p.files {
+			if err := f.amd64(files, p.path(f.stem+"_amd64.s")); err != nil {
+				return nil, fmt.Errorf("%s_amd64.s: %w", p.path(f.stem), err)
+			}
+			if err := f.arm64(files, p.path(f.stem+"_arm64.s")); err != nil {
+				return nil, fmt.Errorf("%s_arm64.s: %w", p.path(f.stem), err)
+			}
 		}
 	}
 	return files, nil
 }
 
-// neonCoreKernels emits the arm64 form of coreKernels.
-func neonCoreKernels(f *neonFile) {
-	for _, e := range elems {
-		v := newNeonVec(f, e)
-		neonSumExp(v)
-		neonScaleExp(v)
-		neonMaximum(v)
-		neonOffset(v)
-	}
-}
-
-// neonLogKernels emits the arm64 form of logKernels.
-func neonLogKernels(f *neonFile) {
-	v := newNeonVec(f, float64s)
-	neonLogarithm(v, false)
-	neonLogarithm(v, true)
-}
-
-// coreKernels emits the kernels of log-sum-exp and softmax.
-func coreKernels(f *file) {
-	for _, e := range elems {
-		for _, t := range tiers {
-			v := &vec{f, t, e}
-			sumExp(v)
-			scaleExp(v, false)
-			scaleExp(v, true)
-			maximum(v)
-			offset(v)
-		}
-	}
-}
-
-// logKernels emits the kernels of logarithms.
-func logKernels(f *file) {
-	for _, t := range tiers {
-		v := &vec{f, t, float64s}
-		logarithm(v, false)
-		logarithm(v, true)
-	}
-}
-
-// generate adds an amd64 assembly file and its declarations to files.
-func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) error {
+// amd64 adds the assembly of the kernels for amd64 to files.
+func (a *asmFile) amd64(files map[string][]byte, name string) error {
 	f := &file{Context: build.NewContext(), constants: map[string]operand.Mem{}}
 	f.ConstraintExpr("!purego")
-	kernels(f)
+	a.each(tiers, func(k *kernel, form form, e elem, t tier) {
+		if form.x86 != nil {
+			f.function(k.symbol(form, e, t.name), k.signature(form, e, t.name))
+			form.x86(&vec{f, t, e})
+		}
+	})
 	result, err := f.Result()
 	if err != nil {
 		return err
@@ -113,20 +57,24 @@ func generate(files map[string][]byte, asm, stubs string, kernels func(*file)) e
 	if err := pass.Compile.Execute(result); err != nil {
 		return err
 	}
-	config := printer.Config{Name: "internal/gen", Pkg: packageOf(asm)}
-	if files[asm], err = printer.NewGoAsm(config).Print(result); err != nil {
-		return err
-	}
-	files[stubs], err = printer.NewStubs(config).Print(result)
+	files[name], err = printer.NewGoAsm(printer.Config{Name: "internal/gen"}).Print(result)
 	return err
 }
 
-// packageOf returns the name of the package of a file.
-func packageOf(file string) string {
-	if dir := path.Dir(file); dir != "." {
-		return path.Base(dir)
+// arm64 adds the assembly of the kernels for arm64, if there is any, to files.
+func (a *asmFile) arm64(files map[string][]byte, name string) error {
+	f := &neonFile{}
+	a.each([]tier{{name: neonTier}}, func(k *kernel, form form, e elem, t tier) {
+		if form.neon != nil {
+			f.function(k.symbol(form, e, neonTier), k.signature(form, e, neonTier))
+			form.neon(newNeonVec(f, e))
+			f.end()
+		}
+	})
+	if f.text.Len() > 0 {
+		files[name] = f.file()
 	}
-	return "zlpr"
+	return f.err
 }
 
 // A file is an assembly file in the making.
@@ -136,15 +84,11 @@ type file struct {
 	labels    int
 }
 
-// kernel begins the function name+bits+tier, for example sumExp32AVX512.
-func (v *vec) kernel(name, signature string, doc ...string) {
-	name += v.bits + v.tier.name
-	v.Function(name)
-	v.Attributes(attr.NOSPLIT)
-	v.Pragma("noescape")
-	v.SignatureExpr("func(" + signature + ")")
-	doc[0] = name + " " + doc[0]
-	v.Doc(doc...)
+// function begins the function of that name.
+func (f *file) function(name, signature string) {
+	f.Function(name)
+	f.Attributes(attr.NOSPLIT)
+	f.SignatureExpr("func" + signature)
 }
 
 // data returns the place of the file's constant of that name; fill appends
@@ -175,7 +119,14 @@ func (f *file) param(name string) gpreg {
 
 // argument returns the place of an argument.
 func (f *file) argument(name string) operand.Mem {
-	b, err := f.Param(name).Resolve()
+	return resolved(f.Param(name))
+}
+
+// result returns the place of a result.
+func (f *file) result(i int) operand.Mem { return resolved(f.ReturnIndex(i)) }
+
+func resolved(c gotypes.Component) operand.Mem {
+	b, err := c.Resolve()
 	if err != nil {
 		panic(err)
 	}

@@ -9,10 +9,6 @@ import (
 
 // maximum emits the maximum of each row.
 func maximum(v *vec) {
-	v.kernel("maximum", "max *"+v.goType+", x *"+v.goType+", stride, rows, n int",
-		"writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for",
-		"an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.",
-	)
 	out := v.param("max")
 	x, stride := v.param("x"), v.stride("stride")
 	l := newRowLoop(v)

@@ -2,29 +2,18 @@ package gen
 
 import "fmt"
 
-// neonMetricsKernels emits the arm64 form of metricsKernels.
-func neonMetricsKernels(f *neonFile) {
-	for _, e := range elems {
-		neonAbove(newNeonVec(f, e))
-	}
-}
-
 // neonAbove emits the comparison of scores with thresholds, to bits.
 //
 // Lanes of ones and zeros are narrowed to bytes; with byte j of 8 reduced to
 // bit j, the sum of 8 neighbours is the byte of their bits.
 func neonAbove(v *neonVec) {
-	v.kernelFor(v.elem, "above", "bits *uint64, nan *bool, x, t *"+v.goType+", words int",
-		"writes the comparisons x[j] > t[j] of 64·words elements as bits,",
-		"the first as the lowest, and sets nan where an x[j] is NaN. words > 0.",
-	)
-	bits, x, t, words := v.param("bits"), v.param("x"), v.param("t"), v.param("words")
+	bits, x, t, words := v.param("dst"), v.param("x"), v.param("t"), v.param("words")
 	v.loadConstants()
 	const weight = 0x8040201008040201
 	weights := v.inRegister(address{v.table, v.entry(v.elem, v.set, [4]uint64{weight, weight, weight, weight})})
 	numbers := v.reg() // ones in the lanes that had no NaN
 	v.op("VCMEQ", numbers.b16(), numbers.b16(), numbers.b16())
-	loop, done := v.newLabel("word"), v.newLabel("done")
+	loop := v.newLabel("word")
 
 	v.label(loop)
 	var sums []*vecReg
@@ -53,12 +42,8 @@ func neonAbove(v *neonVec) {
 	v.op("VMOV", fmt.Sprintf("V%d.D[0]", numbers.n), low)
 	v.op("VMOV", fmt.Sprintf("V%d.D[1]", numbers.n), high)
 	v.op("AND", low, high)
-	v.op("CMN", imm(1), high)
-	v.op("BEQ", done)
-	nan, one := v.param("nan"), v.gp()
-	v.op("MOVD", imm(1), one)
-	v.op("MOVB", one, address{nan, 0})
-	v.label(done)
+	v.op("MVN", high, high)
+	v.op("MOVD", high, v.argument("bad"))
 	v.op("RET")
 }
 

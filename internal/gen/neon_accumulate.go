@@ -2,9 +2,6 @@ package gen
 
 // neonAccumulate emits the sum of gradients.
 func neonAccumulate(v *neonVec) {
-	v.kernel("accumulate", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int",
-		"adds x[i·stride+j] to dst[i·dstStride+j].",
-	)
 	dst, old, x := v.output("dst", "dstStride"), v.input("dst", "dstStride"), v.input("x", "stride")
 	l := newNeonLoop(v, 2, dst, old, x)
 	l.run(func() {}, func(t neonTurn) {

@@ -6,16 +6,6 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// neonBCEKernels emits the arm64 form of bceKernels.
-func neonBCEKernels(f *neonFile) {
-	for _, e := range elems {
-		for _, form := range bceForms {
-			emitNeonBCE(newNeonVec(f, e), form, false)
-			emitNeonBCE(newNeonVec(f, e), form, true)
-		}
-	}
-}
-
 // A neonBCE emits one kernel, as a bce does. Two registers go through the
 // exponential together; the accumulators lie on the stack.
 type neonBCE struct {
@@ -45,8 +35,6 @@ type neonBCETerm struct {
 }
 
 func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
-	name, signature, doc := form.signature(v.elem, grad)
-	v.kernel(name, signature, doc)
 	b := &neonBCE{bceForm: form, grad: grad, x: v.input("x", "stride")}
 	streams := []*stream{b.x}
 	if grad {

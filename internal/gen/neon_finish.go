@@ -10,10 +10,6 @@ import (
 func neonFinishSums(v *neonVec) {
 	d := newNeonVec(v.neonFile, float64s)
 	d.set = "log"
-	d.kernelFor(v.elem, "finishSums", "loss *float64, fa, fb *"+v.goType+", a, b, scale *float64, rows int, bad *uint64",
-		"writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i]))",
-		"to fb[i], for a multiple of 8 rows. It sets bad unless all sums are natural or 0 and all factors fit.",
-	)
 	loss, fa, fb := d.param("loss"), d.param("fa"), d.param("fb")
 	a, b, scale, rows := d.param("a"), d.param("b"), d.param("scale"), d.param("rows")
 	g := newNeonLogarithms(d, true)
@@ -73,12 +69,12 @@ func neonFinishSums(v *neonVec) {
 	d.op("CBNZ", rows, loop)
 	d.label(done)
 	d.comment("bad = not all good")
-	bad, first, second := d.param("bad"), d.gp(), d.gp()
+	first, second := d.gp(), d.gp()
 	d.op("VMOV", good.as("D").String()+"[0]", first)
 	d.op("VMOV", good.as("D").String()+"[1]", second)
 	d.op("AND", first, second)
 	d.op("MVN", second, second)
-	d.op("MOVD", second, address{bad, 0})
+	d.op("MOVD", second, d.argument("bad"))
 	d.op("RET")
 }
 

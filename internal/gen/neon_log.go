@@ -10,12 +10,6 @@ import (
 // neonLogarithm emits scalar.LogPair(hi, lo) and scalar.Log1pFinite(x), x ≥ 0,
 // for many numbers.
 func neonLogarithm(v *neonVec, plus1 bool) {
-	if plus1 {
-		v.kernel("log1p", "dst, x *float64, n int", "writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0, i < n.")
-	} else {
-		v.kernel("logPair", "dst, hi, lo *float64, n int",
-			"writes dst[i] = log(hi[i]+lo[i]), i < n, for positive normal hi[i] ≥ |lo[i]|.")
-	}
 	dst := v.output("dst", "")
 	var x, hi, lo *stream
 	streams := []*stream{dst}

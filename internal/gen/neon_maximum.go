@@ -4,10 +4,6 @@ import "math"
 
 // neonMaximum emits the maximum of each row.
 func neonMaximum(v *neonVec) {
-	v.kernel("maximum", "max *"+v.goType+", x *"+v.goType+", stride, rows, n int",
-		"writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for",
-		"an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.",
-	)
 	out := v.param("max")
 	x := v.input("x", "stride")
 	l := newNeonLoop(v, 2, x)

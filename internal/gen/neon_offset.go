@@ -4,9 +4,6 @@ import "fmt"
 
 // neonOffset emits the difference from one number a row, taken in float64.
 func neonOffset(v *neonVec) {
-	v.kernel("offset", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, s *float64",
-		"writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.",
-	)
 	dst := v.output("dst", "dstStride")
 	x := v.input("x", "stride")
 	p := v.param("s")

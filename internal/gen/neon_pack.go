@@ -8,13 +8,9 @@ import "fmt"
 // Byte j of 8 becomes ones or zeros, then bit j: the sum of 8 neighbours is the
 // byte of their bits.
 func neonPackBytes(v *neonVec) {
-	v.loaded = false
-	v.function("packBytesNEON", "dst *uint64, dstStride int, src *uint8, stride, rows, n int, bad *uint64", 0,
-		"writes the lowest bits of n bytes as bits, for the whole words of every row: row i goes",
-		"from src[i·stride] on to dst[i·dstStride] on. bad is set, not to 0, where a byte is neither 0 nor 1.")
 	dst, dstStride := v.param("dst"), v.param("dstStride")
 	src, stride := v.param("src"), v.param("stride")
-	rows, n, bad := v.param("rows"), v.param("n"), v.param("bad")
+	rows, n := v.param("rows"), v.param("n")
 	v.op("LSL", imm(3), dstStride)
 	v.op("LSR", imm(6), n)
 	v.loadConstants()
@@ -57,6 +53,6 @@ func neonPackBytes(v *neonVec) {
 	v.op("VMOV", fmt.Sprintf("V%d.D[0]", seen.n), in)
 	v.op("VMOV", fmt.Sprintf("V%d.D[1]", seen.n), out)
 	v.op("ORR", in, out)
-	v.op("MOVD", out, address{bad, 0})
+	v.op("MOVD", out, v.argument("bad"))
 	v.op("RET")
 }

@@ -5,10 +5,6 @@ import "github.com/zlpr/zlpr/internal/coef"
 // neonAddParts emits addParts.
 func neonAddParts(v *neonVec) {
 	v.set = "parts"
-	v.kernelFor(v.elem, "addParts", "out, x *float64, n int",
-		"writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the",
-		"maximum. n > 0 is a multiple of 8.",
-	)
 	x, n := v.param("x"), v.param("n")
 	q := make([][]*vecReg, 6) // three sums, rest, minimum, maximum
 	for j := range 4 {

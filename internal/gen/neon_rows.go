@@ -103,6 +103,7 @@ func newNeonLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 func newNeonVectorLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 	l := &neonLoop{neonVec: v, vectors: vectors, streams: streams, single: true}
 	l.groups, l.left, l.buffer = v.gp(), v.gp(), v.gp()
+	v.frame = neonFrame
 	l.rest = v.param("n")
 	v.op("LSR", imm(log2(l.bytes()/v.size)), l.rest, l.groups)
 	v.op("LSL", imm(log2(v.size)), l.rest)

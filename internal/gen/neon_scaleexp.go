@@ -2,10 +2,6 @@ package gen
 
 // neonScaleExp emits the store of exponentials times a factor.
 func neonScaleExp(v *neonVec) {
-	v.kernel("scaleExp", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType+", pStep int",
-		"writes dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,",
-		"with {magic of c, low, factor} = p[i·pStep].",
-	)
 	dst := v.output("dst", "dstStride")
 	x := v.input("x", "stride")
 	p, pStep := v.param("p"), v.param("pStep")

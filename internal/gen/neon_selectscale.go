@@ -4,11 +4,6 @@ import "github.com/zlpr/zlpr/internal/coef"
 
 // neonSelectScale emits the gradient of the losses made of selectExp.
 func neonSelectScale(v *neonVec) {
-	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
-		"writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64",
-		"2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller",
-		"stride.",
-	)
 	dst, w := v.output("dst", "dstStride"), v.input("w", "wStride")
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newNeonLoop(v, 2, dst, w)

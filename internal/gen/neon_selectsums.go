@@ -10,18 +10,6 @@ import (
 // positive classes, in the order that selectSums describes. Up to four registers
 // go through the exponential together; the accumulators lie on the stack.
 func neonSelectSums(v *neonVec, keep bool) {
-	doc := []string{
-		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
-		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0.",
-	}
-	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
-	if keep {
-		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source,
-			append(doc, "It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's",
-				"last group.")...)
-	} else {
-		v.kernel("selectSums", "a, b *float64, "+source, doc...)
-	}
 	a, b := v.param("a"), v.param("b")
 	x := v.input("x", "stride")
 	streams := []*stream{x}

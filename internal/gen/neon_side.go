@@ -6,33 +6,12 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// neonSideKernels emits the arm64 form of sideKernels.
-func neonSideKernels(f *neonFile) {
-	for _, e := range elems {
-		v := newNeonVec(f, e)
-		neonSideMax(v)
-		neonSideSums(v)
-		neonSideGrad(v, false)
-		neonSideGrad(v, true)
-	}
-	v := newNeonVec(f, float64s)
-	neonSoftWeights(v, float32s)
-	neonSoftWeights(v, float64s)
-	neonSoftUnit(newNeonVec(f, float32s))
-}
-
 // A neonSideLoop runs through rows as a sideLoop does, two registers at a time.
 type neonSideLoop struct {
 	*neonLoop
 	x, w     *stream // scores and weights
 	pos, neg *neonSide
 	hi, lo   *vecReg // γ; lo only for float32
-}
-
-// neonSideKernel begins a kernel; the arguments are those of the x86 form.
-func (v *neonVec) neonSideKernel(name, before, after string, doc ...string) {
-	v.kernel(name, before+"x *"+v.goType+", stride, rows, n int, pos, neg *uint64, words int, w *"+v.goType+
-		", wStride int, gamma *[2]"+v.goType+after, doc...)
 }
 
 // newNeonSideLoop returns the loop, whose halves are step bytes apart.
@@ -181,10 +160,6 @@ func (e *neonSideExponential) terms(numbers []int, sum bool) (w, keep []*vecReg)
 
 // neonSideMax emits the highest scores and the highest terms of rows, roughly.
 func neonSideMax(v *neonVec) {
-	v.neonSideKernel("sideMax", "top *[4]"+v.goType+", ", "",
-		"writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and those of",
-		"γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The sign of a zero is open.",
-	)
 	top := v.param("top")
 	l := newNeonSideLoop(v, 32)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
@@ -237,10 +212,6 @@ func neonSideMax(v *neonVec) {
 
 // neonSideSums emits the weighted sums of both sides of rows.
 func neonSideSums(v *neonVec) {
-	v.neonSideKernel("sideSums", "sum *[2]float64, ", ", p *[6]"+v.goType+", pStep int",
-		"writes the sums of m·2^e·e^(γy)·2^-c over neg, y = x[i·stride+j], to sum[i][0] and over pos, y = -x,",
-		"to sum[i][1], with the magic numbers of c in p[i·pStep][0] and [3].",
-	)
 	sum := v.param("sum")
 	l := newNeonSideLoop(v, 16)
 	l.accumulators()
@@ -286,15 +257,6 @@ func neonSideSums(v *neonVec) {
 // neonSideGrad emits the terms of rows times the factors of their sides, added
 // to something else or not.
 func neonSideGrad(v *neonVec, more bool) {
-	name, args, plus := "sideGrad", "", ""
-	if more {
-		name, args, plus = "sideGradAdd", ", add *"+v.goType+", addStride int", ", plus add[i·addStride+j]"
-	}
-	v.neonSideKernel(name, "dst *"+v.goType+", dstStride int, ", ", p *[6]"+v.goType+args,
-		"writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0], [2] for the classes",
-		"of neg, y = x, and p[i][3], [5] for those of pos, y = -x: m·2^e·e^(γy)·2^-c·factor, or 0 where that without the",
-		"factor is below the smallest normal number and for other classes"+plus+".",
-	)
 	dst := v.output("dst", "dstStride")
 	streams := []*stream{dst}
 	var add *stream

@@ -8,11 +8,9 @@ import (
 )
 
 // neonSoftWeights emits the weights of soft labels, 8 elements at a time.
-func neonSoftWeights(v *neonVec, in elem) {
-	v.kernelFor(in, "softWeights", "neg, pos *"+in.goType+", wStride int, t *"+in.goType+", stride, rows, n int, part *uint64, words int, class *float64, exponents *"+in.goType,
-		"writes the weights of 1-t to neg and of t to pos, for the elements of part, times class[j]·2^exponents[j]:",
-		"n, a multiple of 8 and not 0, elements of every row.",
-	)
+func neonSoftWeights(v *neonVec) {
+	in := v.elem
+	v = newNeonVec(v.neonFile, float64s)
 	l := newNeonSoftLoop(v, in)
 	at, m := l.at, v.gp()
 	shift := 0
@@ -88,10 +86,6 @@ func neonSoftWeights(v *neonVec, in elem) {
 // neonSoftUnit emits the weights of soft labels where all classes have weight 1,
 // a virtual vector at a time, in float32.
 func neonSoftUnit(v *neonVec) {
-	v.kernelFor(float32s, "softUnit", "neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int",
-		"writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of",
-		"16 and not 0, elements of every row.",
-	)
 	l := newNeonSoftLoop(v, float32s)
 	const shift = coef.SoftShift32
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }

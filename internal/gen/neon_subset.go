@@ -6,19 +6,6 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// neonSubsetKernels emits the arm64 form of subsetKernels.
-func neonSubsetKernels(f *neonFile) {
-	v := newNeonVec(f, float64s)
-	neonTiltExp(v, float32s)
-	neonTiltExp(v, float64s)
-	neonTiltSums(v)
-	neonTiltSplit(v)
-	neonEspForward(v)
-	neonInclusion(v, float32s)
-	neonInclusion(v, float64s)
-	neonCorrelate(v)
-}
-
 // whileAtLeast emits a loop that runs while at least step of the elements left
 // remain. The body sees to the pointers.
 func (v *neonVec) whileAtLeast(step int, left genReg, body func()) {
@@ -33,12 +20,20 @@ func (v *neonVec) whileAtLeast(step int, left genReg, body func()) {
 	v.label(done)
 }
 
-// storeSums combines the 8 lanes of each of the quantities by join and writes
-// them side by side.
-func (v *neonVec) storeSums(mem genReg, quantities [][]*vecReg, join func(a, b *vecReg)) {
+// same returns a register that has a float64 argument in all lanes.
+func (v *neonVec) same(argument string) *vecReg {
+	r := v.reg()
+	v.op("FMOVD", v.argument(argument), r)
+	v.op("VDUP", r.as("D").String()+"[0]", r.d2())
+	return r
+}
+
+// storeSums combines the 8 lanes of each of the quantities by join and returns
+// them as the kernel's results of those names.
+func (v *neonVec) storeSums(results []string, quantities [][]*vecReg, join func(a, b *vecReg)) {
 	for i, q := range quantities {
 		r := v.eight([][]*vecReg{q}, func(a, b []*vecReg) { join(a[0], b[0]) })
-		v.op("FMOVD", r[0], address{mem, 8 * i})
+		v.op("FMOVD", r[0], v.argument(results[i]))
 	}
 }
 
@@ -69,16 +64,11 @@ func (v *neonVec) storeNarrow(e elem, a, b *vecReg, base genReg, first int) {
 
 // neonTiltExp emits the exponentials of differences from the pivot, of float32
 // or float64 scores.
-func neonTiltExp(v *neonVec, in elem) {
-	v.kernelFor(in, "tiltExp", "e *float64, x *"+in.goType+", n int, p, sums *[2]float64",
-		"writes e[i] = w + w·ε, w = e^min(d, highest), or 0 where d < lowest, for the",
-		"rounded difference d = sign·x[i] - pivot and its error ε, with p = {sign, pivot}, and",
-		"Σ m and Σ m², m = min(e[i], 1), to sums. n is a multiple of 8.",
-	)
+func neonTiltExp(v *neonVec) {
+	in := v.elem
+	v = newNeonVec(v.neonFile, float64s)
 	e, x, n := v.param("e"), v.param("x"), v.param("n")
-	p, sums := v.param("p"), v.param("sums")
-	sign, pivot := v.reg(), v.reg()
-	v.broadcasts(p, sign, pivot)
+	sign, pivot := v.same("sign"), v.same("pivot")
 	v.loadConstants()
 	exponential := newNeonExponential(v, v.inRegister(v.constant(coef.Magic64)))
 	low, high, one := v.inRegister(v.constant(coef.TiltLowest)), v.inRegister(v.constant(coef.TiltHighest)), v.inRegister(v.constant(1))
@@ -121,19 +111,14 @@ func neonTiltExp(v *neonVec, in elem) {
 		v.op("ADD", imm(64), e)
 		v.op("ADD", imm(8*in.size), x)
 	})
-	v.storeSums(sums, [][]*vecReg{s1, s2}, func(a, b *vecReg) { v.add(a, b, a) })
+	v.storeSums([]string{"sum", "squares"}, [][]*vecReg{s1, s2}, func(a, b *vecReg) { v.add(a, b, a) })
 	v.op("RET")
 }
 
 // neonTiltSums emits the sums of the probabilities and of their squares.
 func neonTiltSums(v *neonVec) {
-	v.kernelFor(float64s, "tiltSums", "e *float64, n int, odds *float64, sums *[2]float64",
-		"writes Σ p and Σ p², p = t/(1+t), t = e[i]·odds, to sums. n is a multiple of 8.",
-	)
 	e, n := v.param("e"), v.param("n")
-	g := v.reg()
-	v.broadcasts(v.param("odds"), g)
-	sums := v.param("sums")
+	g := v.same("odds")
 	v.loadConstants()
 	one := v.inRegister(v.constant(1))
 	s1, s2 := v.cleared(neonRegs), v.cleared(neonRegs)
@@ -153,20 +138,14 @@ func neonTiltSums(v *neonVec) {
 		}
 		v.op("ADD", imm(64), e)
 	})
-	v.storeSums(sums, [][]*vecReg{s1, s2}, func(a, b *vecReg) { v.add(a, b, a) })
+	v.storeSums([]string{"sum", "squares"}, [][]*vecReg{s1, s2}, func(a, b *vecReg) { v.add(a, b, a) })
 	v.op("RET")
 }
 
 // neonTiltSplit emits the separation of the odds by size.
 func neonTiltSplit(v *neonVec) {
-	v.kernelFor(float64s, "tiltSplit", "r *float64, above *uint8, e *float64, n int, p *[2]float64, largest *float64",
-		"writes r[i] = t = e[i]·odds, or 0 where t > cut, which bit i%8 of above[i/8] tells,",
-		"and the maximum of r to largest, with p = {odds, cut}. n is a multiple of 8.",
-	)
 	r, above, e, n := v.param("r"), v.param("above"), v.param("e"), v.param("n")
-	p, largest := v.param("p"), v.param("largest")
-	g, cut := v.reg(), v.reg()
-	v.broadcasts(p, g, cut)
+	g, cut := v.same("odds"), v.same("cut")
 	v.loadConstants()
 	bits := v.laneBits()
 	highest := v.cleared(neonRegs)
@@ -198,7 +177,7 @@ func neonTiltSplit(v *neonVec) {
 		v.op("ADD", imm(64), e)
 		v.op("ADD", imm(64), r)
 	})
-	v.storeSums(largest, [][]*vecReg{highest}, func(a, b *vecReg) { v.max(a, b, a) })
+	v.storeSums([]string{"largest"}, [][]*vecReg{highest}, func(a, b *vecReg) { v.max(a, b, a) })
 	v.op("RET")
 }
 
@@ -223,11 +202,6 @@ func (v *neonVec) laneBits() []*vecReg {
 // coefficients are in registers; they change their parts at every j, and have
 // their old parts back after 5.
 func neonEspForward(v *neonVec) {
-	v.kernelFor(float64s, "espForward", "f, r *float64, sweeps, fives int",
-		"multiplies the polynomials of 8 lanes, coefficient j of lane l at f[8j+l], by",
-		"(1 + r·x) for the 4·sweeps items r of every lane, up to degree 5·fives ≥ 5:",
-		"f[j] = fma(r, f[j-1], f[j]), j from the highest down to 1.",
-	)
 	f, r, sweeps, fives := v.param("f"), v.param("r"), v.param("sweeps"), v.param("fives")
 	none := v.newLabel("none")
 	v.op("CBZ", sweeps, none)
@@ -301,15 +275,12 @@ func neonEspForward(v *neonVec) {
 // neonInclusion emits Horner's rule at many points. The multiply-subtract
 // overwrites its addend, the coefficient: the values go to and fro between two
 // sets of registers, two coefficients a turn.
-func neonInclusion(v *neonVec, out elem) {
-	v.kernelFor(out, "inclusion", "dst *"+out.goType+", r *float64, n int, c *float64, terms int, scale *float64",
-		"writes dst[i] = r·h·scale, r = r[i], h = c[0] - r·(c[1] - r·(…)) with terms ≥ 1",
-		"coefficients, h = fma(-r, h, c[t]). n is a multiple of 8.",
-	)
+func neonInclusion(v *neonVec) {
+	out := v.elem
+	v = newNeonVec(v.neonFile, float64s)
 	dst, r, n := v.param("dst"), v.param("r"), v.param("n")
 	c, terms := v.param("c"), v.param("terms")
-	scale := v.reg()
-	v.broadcasts(v.param("scale"), scale)
+	scale := v.same("scale")
 	// The steps after the first coefficient, and the place of that.
 	last, at, left := v.gp(), v.gp(), v.gp()
 	v.op("SUB", imm(1), terms)
@@ -369,10 +340,6 @@ func neonInclusion(v *neonVec, out elem) {
 
 // neonCorrelate emits the correlation of two sequences.
 func neonCorrelate(v *neonVec) {
-	v.kernelFor(float64s, "correlate", "dst *float64, n int, x, y *float64, terms int",
-		"writes dst[j] = Σ_i y[i]·x[i+j], i < terms, by fma from 0 on, j < n.",
-		"n is a multiple of 8.",
-	)
 	dst, n, x, y, terms := v.param("dst"), v.param("n"), v.param("x"), v.param("y"), v.param("terms")
 	from, at, left := v.gp(), v.gp(), v.gp()
 	body := func(count int) {

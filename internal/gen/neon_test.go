@@ -82,7 +82,7 @@ func wrongWords(t *testing.T, source []byte) (words int, wrong []string) {
 // assembler lacks, with low, high and different registers.
 func TestNeonEncoders(t *testing.T) {
 	f := &neonFile{}
-	f.function("f", "x *float32", 0, "does nothing.")
+	f.function("f", "(x *float32)")
 	for _, n := range [][3]int{{0, 1, 2}, {31, 30, 29}, {5, 5, 5}, {16, 0, 31}} {
 		m, n, d := &vecReg{n[0], true}, &vecReg{n[1], true}, &vecReg{n[2], true}
 		for _, form := range []string{"S4", "D2"} {
@@ -101,11 +101,11 @@ func TestNeonEncoders(t *testing.T) {
 		f.VFMAXP(n.d2(), d)
 	}
 	f.op("RET")
-	source, _, err := f.files()
-	if err != nil {
-		t.Fatal(err)
+	f.end()
+	if f.err != nil {
+		t.Fatal(f.err)
 	}
-	words, wrong := wrongWords(t, source)
+	words, wrong := wrongWords(t, f.file())
 	for _, w := range wrong {
 		t.Error(w)
 	}
@@ -144,13 +144,13 @@ func TestNeonErrors(t *testing.T) {
 		},
 	} {
 		f := &neonFile{}
-		f.function("f", "x *float32", 0, "does nothing.")
+		f.function("f", "(x *float32)")
 		a, b := f.reg(), f.reg()
 		if f.err != nil {
 			t.Fatal(f.err)
 		}
 		bad(f, a, b)
-		if _, _, err := f.files(); err == nil {
+		if f.err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

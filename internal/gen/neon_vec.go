@@ -28,18 +28,6 @@ const neonRegs = 4
 
 func (v *neonVec) double() bool { return v.elem == float64s }
 
-// kernel begins the function name+bits+NEON, with the frame of a neonLoop.
-func (v *neonVec) kernel(name, signature string, doc ...string) {
-	v.loaded = false
-	v.function(name+v.bits+"NEON", signature, neonFrame, doc...)
-}
-
-// kernelFor begins a kernel without a frame that reads or writes e.
-func (v *neonVec) kernelFor(e elem, name, signature string, doc ...string) {
-	v.loaded = false
-	v.function(name+e.bits+"NEON", signature, 0, doc...)
-}
-
 // lanes is a register with the lanes of the element type.
 func (v *neonVec) lanes(r *vecReg) lanes { return r.as(v.form) }
 

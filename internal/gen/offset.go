@@ -7,9 +7,6 @@ import (
 
 // offset emits the difference from one number a row, taken in float64.
 func offset(v *vec) {
-	v.kernel("offset", "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, s *float64",
-		"writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.",
-	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	x, stride := v.param("x"), v.stride("stride")
 	p := v.param("s")

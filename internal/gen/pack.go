@@ -1,23 +1,12 @@
 package gen
 
 import (
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 )
 
 // packBytes emits the packing of rows of bytes, each 0 or 1, into bits. AVX2
 // has no masked load of bytes: there it takes whole words only.
 func packBytes(v *vec) {
-	v.Function("packBytes" + v.tier.name)
-	v.Attributes(attr.NOSPLIT)
-	v.Pragma("noescape")
-	v.SignatureExpr("func(dst *uint64, dstStride int, src *uint8, stride, rows, n int) (bad uint64)")
-	what := "every row"
-	if !v.wide() {
-		what = "the whole words of every row"
-	}
-	v.Doc("packBytes"+v.tier.name+" writes the lowest bits of n bytes as bits, for "+what+": row i goes",
-		"from src[i·stride] on to dst[i·dstStride] on. bad is not 0 where a byte is neither 0 nor 1.")
 	dst, dstStride := v.param("dst"), v.param("dstStride")
 	src, stride := v.param("src"), v.param("stride")
 	rows, n := v.param("rows"), v.param("n")

@@ -16,10 +16,6 @@ import (
 //	}
 //	rest |= bits of x
 func addParts(v *vec) {
-	v.kernel("addParts", "out, x *float64, n int",
-		"writes to out the sums of the three parts of x[:n], what is left of all, or'ed, the minimum and the",
-		"maximum. n > 0 is a multiple of 8.",
-	)
 	x, n := v.param("x"), v.param("n")
 	const quantities = 6 // three sums, rest, minimum, maximum
 	q := make([][]vreg, quantities)

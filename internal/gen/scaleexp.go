@@ -8,14 +8,6 @@ import (
 // scaleExp emits the store of exponentials times a factor. With streaming
 // stores every row of dst begins at a multiple of 64 bytes.
 func scaleExp(v *vec, streaming bool) {
-	name, how := "scaleExp", "writes"
-	if streaming {
-		name, how = "scaleExpStream", "streams"
-	}
-	v.kernel(name, "dst *"+v.goType+", dstStride int, x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType+", pStep int",
-		how+" dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,",
-		"with {magic of c, low, factor} = p[i·pStep].",
-	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	x, stride := v.param("x"), v.stride("stride")
 	p, pStep := v.param("p"), v.stride("pStep")

@@ -7,27 +7,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// lossKernels emits the kernels of the losses.
-func lossKernels(f *file) {
-	for _, t := range tiers {
-		packBytes(&vec{f, t, float32s})
-		copying(&vec{f, t, float32s}, true)
-	}
-	for _, e := range elems {
-		for _, t := range tiers {
-			v := &vec{f, t, e}
-			selectSums(v, false)
-			selectSums(v, true)
-			selectScale(v)
-			finishSums(v)
-			accumulate(v)
-			if v.double() {
-				addParts(v)
-			}
-		}
-	}
-}
-
 // sides are the two bit arrays of a row, positive and negative classes.
 type sides struct {
 	*vec

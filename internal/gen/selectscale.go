@@ -10,11 +10,6 @@ import (
 // selectScale emits the gradient of the losses made of selectExp: the
 // exponentials times the factor of their side.
 func selectScale(v *vec) {
-	v.kernel("selectScale", "dst *"+v.goType+", dstStride int, w *"+v.goType+", wStride, rows, n int, fa, fb *"+v.goType,
-		"writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential (2^-125.5, for float64",
-		"2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to dst[i·dstStride+j]. dst may be w, also with a smaller",
-		"stride.",
-	)
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	w, wStride := v.param("w"), v.stride("wStride")
 	fa, fb := v.param("fa"), v.param("fb")

@@ -16,20 +16,6 @@ import (
 //
 // selectExp keeps the exponentials as well.
 func selectSums(v *vec, keep bool) {
-	doc := []string{
-		"writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i] over the elements",
-		"of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x. Bits beyond n are 0; a and b have",
-		"room for a multiple of 8 rows.",
-	}
-	source := "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int"
-	if keep {
-		v.kernel("selectExp", "a, b *float64, w *"+v.goType+", wStride int, "+source+", to, from *"+v.goType+", blocks int",
-			append(doc, "It writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and anything on to the end of the row's",
-				"last group. Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes,",
-				"without a fence.")...)
-	} else {
-		v.kernel("selectSums", "a, b *float64, "+source, doc...)
-	}
 	k := &selectKernel{}
 	// There are registers for all but these.
 	k.length, k.rows = v.argument("n"), v.argument("rows")

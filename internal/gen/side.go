@@ -9,24 +9,6 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// sideKernels emits the kernels of weighted sums of e^(γx); the root package's
-// side_generic.go has the formulas.
-func sideKernels(f *file) {
-	for _, e := range elems {
-		for _, t := range tiers {
-			v := &vec{f, t, e}
-			sideMax(v)
-			sideSums(v)
-			sideGrad(v, false)
-			sideGrad(v, true)
-			softWeights(v)
-			if !v.double() {
-				softUnit(v)
-			}
-		}
-	}
-}
-
 // A sideLoop runs through rows of scores with the bits of their sides and their
 // weights. What a row's end needs lies on the stack: there are few registers.
 type sideLoop struct {
@@ -35,11 +17,6 @@ type sideLoop struct {
 	sides  *sides
 	hi, lo op       // γ; lo only for float32
 	next   []func() // at the end of a row
-}
-
-// sideParams are the arguments that newSideLoop loads.
-func (v *vec) sideParams() string {
-	return "x *" + v.goType + ", stride, rows, n int, pos, neg *uint64, words int, w *" + v.goType + ", wStride int, gamma *[2]" + v.goType
 }
 
 func newSideLoop(v *vec) *sideLoop {
@@ -281,10 +258,6 @@ func (e *sideExponential) powersOf(terms []*sideTerm, nanStays bool) (p, s []vre
 
 // sideMax emits the highest scores and the highest terms of rows, roughly.
 func sideMax(v *vec) {
-	v.kernel("sideMax", "top *[4]"+v.goType+", "+v.sideParams(),
-		"writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and those of",
-		"γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The sign of a zero is open.",
-	)
 	top := v.param("top")
 	l := newSideLoop(v)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
@@ -370,10 +343,6 @@ func sideMax(v *vec) {
 
 // sideSums emits the weighted sums of both sides of rows.
 func sideSums(v *vec) {
-	v.kernel("sideSums", "sum *[2]float64, "+v.sideParams()+", p *[6]"+v.goType+", pStep int",
-		"writes the sums of m·2^e·e^(γy)·2^-c over neg, y = x[i·stride+j], to sum[i][0] and over pos, y = -x,",
-		"to sum[i][1], with the magic numbers of c in p[i·pStep][0] and [3].",
-	)
 	sum := v.param("sum")
 	l := newSideLoop(v)
 	p := v.param("p")
@@ -503,15 +472,6 @@ func (a *sideSum) store(out operand.Mem) {
 // sideGrad emits the terms of rows times the factors of their sides, added to
 // something else or not.
 func sideGrad(v *vec, more bool) {
-	name, args, plus := "sideGrad", "", ""
-	if more {
-		name, args, plus = "sideGradAdd", ", add *"+v.goType+", addStride int", ", plus add[i·addStride+j]"
-	}
-	v.kernel(name, "dst *"+v.goType+", dstStride int, "+v.sideParams()+", p *[6]"+v.goType+args,
-		"writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0], [2] for the classes",
-		"of neg, y = x, and p[i][3], [5] for those of pos, y = -x: m·2^e·e^(γy)·2^-c·factor, or 0 where that without the",
-		"factor is below the smallest normal number and for other classes"+plus+".",
-	)
 	dst := v.param("dst")
 	l := newSideLoop(v)
 	l.advance(v, dst, "dstStride", log2(v.size))

@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
@@ -14,35 +13,6 @@ import (
 type bceForm struct {
 	name              string
 	shifted, weighted bool
-}
-
-var bceForms = []bceForm{{}, {name: "Shifted", shifted: true}, {name: "Weighted", shifted: true, weighted: true}}
-
-// bceKernels emits the kernels of binary cross-entropy: the loss, and the loss
-// with the gradient.
-func bceKernels(f *file) {
-	for _, e := range elems {
-		for _, t := range tiers {
-			for _, form := range bceForms {
-				emitBCE(&vec{f, t, e}, form, false)
-				emitBCE(&vec{f, t, e}, form, true)
-			}
-		}
-	}
-}
-
-// signature returns name, signature and doc of a kernel. All forms take the
-// arguments of all.
-func (f bceForm) signature(e elem, grad bool) (name, signature, doc string) {
-	signature = fmt.Sprintf("sum, product *float64, dst *%[1]s, dstStride int, x *%[1]s, stride, rows, n int, "+
-		"pos, neg *uint64, words int, p *[3]%[1]s, negWeight, posWeight *%[1]s", e.goType)
-	name, doc = "bceSums", "writes the sums of softplus of every row as bce_generic.go describes it."
-	if grad {
-		name, doc = "bceGrad", "writes the sums of softplus of every row, and the gradient, as bce_generic.go describes it."+
-			" Meanwhile it copies blocks of 256 bytes, past the caches, to a multiple of 64 bytes, without a fence."
-		signature += fmt.Sprintf(", to, from *%s, blocks int", e.goType)
-	}
-	return name + f.name, signature, doc
 }
 
 // A bce emits one kernel. Elements go through it as in selectSums, by groups of
@@ -79,8 +49,6 @@ type bceTerm struct {
 }
 
 func emitBCE(v *vec, form bceForm, grad bool) {
-	name, signature, doc := form.signature(v.elem, grad)
-	v.kernel(name, signature, doc)
 	b := &bce{vec: v, bceForm: form, grad: grad}
 	if !v.double() && !b.weighted {
 		b.product = newProduct(v)

@@ -10,10 +10,6 @@ import (
 
 // softWeights emits the weights of soft labels, 8 elements at a time.
 func softWeights(v *vec) {
-	v.kernel("softWeights", "neg, pos *"+v.goType+", wStride int, t *"+v.goType+", stride, rows, n int, part *uint64, words int, class *float64, exponents *"+v.goType,
-		"writes the weights of 1-t to neg and of t to pos, for the elements of part, times class[j]·2^exponents[j]:",
-		"n, a multiple of 8 and not 0, elements of every row.",
-	)
 	neg, pos, t := v.param("neg"), v.param("pos"), v.param("t")
 	part, class, exponents := v.param("part"), v.param("class"), v.param("exponents")
 	rows, n := v.param("rows"), v.param("n")
@@ -141,10 +137,6 @@ func softWeights(v *vec) {
 // softUnit emits the weights of soft labels where all classes have weight 1, a
 // virtual vector at a time, in float32.
 func softUnit(v *vec) {
-	v.kernel("softUnit", "neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int",
-		"writes the weights of 1-t to neg and of t to pos, for the elements of part: n, a multiple of",
-		"16 and not 0, elements of every row.",
-	)
 	neg, pos, t, part := v.param("neg"), v.param("pos"), v.param("t"), v.param("part")
 	rows, n := v.param("rows"), v.param("n")
 	l := &sideLoop{}

@@ -7,27 +7,6 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// subsetKernels emits the kernels of the k-subset softmax. All compute in
-// float64 and run through multiples of 8 elements.
-func subsetKernels(f *file) {
-	for _, t := range tiers {
-		v := &vec{f, t, float64s}
-		tiltExp(v, float32s)
-		tiltExp(v, float64s)
-		tiltSums(v)
-		tiltSplit(v)
-		espForward(v)
-		inclusion(v, float32s)
-		inclusion(v, float64s)
-		correlate(v)
-	}
-}
-
-// kernelFor begins a kernel of float64 arithmetic that reads or writes e.
-func (v *vec) kernelFor(e elem, name, signature string, doc ...string) {
-	(&vec{v.file, v.tier, e}).kernel(name, signature, doc...)
-}
-
 // whileAtLeast emits a loop that runs while at least step of the elements left
 // remain. The body sees to the pointers.
 func (v *vec) whileAtLeast(step int, left reg.Register, body func()) {
@@ -85,28 +64,24 @@ func (v *vec) storeNarrow(e elem, a vreg, base reg.Register, i int) {
 	}
 }
 
-// storeSums combines the 8 lanes of each of the quantities by join and writes
-// them side by side.
-func (v *vec) storeSums(mem reg.Register, quantities [][]vreg, join func(a, b vreg)) {
+// storeSums combines the 8 lanes of each of the quantities by join and returns
+// them as the kernel's results.
+func (v *vec) storeSums(quantities [][]vreg, join func(a, b vreg)) {
 	for i, q := range quantities {
 		r := v.eight([][]vreg{q}, func(a, b []vreg) { join(a[0], b[0]) })
-		v.VMOVSD(r[0], at(mem, 8*i))
+		v.VMOVSD(r[0], v.result(i))
 	}
 }
 
 // tiltExp emits the exponentials of differences from the pivot, of float32 or
 // float64 scores.
-func tiltExp(v *vec, in elem) {
-	v.kernelFor(in, "tiltExp", "e *float64, x *"+in.goType+", n int, p, sums *[2]float64",
-		"writes e[i] = w + w·ε, w = e^min(d, highest), or 0 where d < lowest, for the",
-		"rounded difference d = sign·x[i] - pivot and its error ε, with p = {sign, pivot}, and",
-		"Σ m and Σ m², m = min(e[i], 1), to sums. n is a multiple of 8.",
-	)
+func tiltExp(v *vec) {
+	in := v.elem
+	v = &vec{v.file, v.tier, float64s}
 	e, x, n := v.param("e"), v.param("x"), v.param("n")
-	p, sums := v.param("p"), v.param("sums")
 	sign, pivot := v.reg(), v.reg()
-	v.broadcast(at(p, 0), sign)
-	v.broadcast(at(p, 8), pivot)
+	v.broadcast(v.argument("sign"), sign)
+	v.broadcast(v.argument("pivot"), pivot)
 	magic := v.inRegister(v.constant(coef.Magic64))
 	low, high, one := v.constant(coef.TiltLowest), v.constant(coef.TiltHighest), v.constant(1)
 	exponential := newExponential(v, magic, !v.double())
@@ -162,20 +137,16 @@ func tiltExp(v *vec, in elem) {
 		}
 		advance(8)
 	})
-	v.storeSums(sums, [][]vreg{s1, s2}, func(a, b vreg) { v.VADDPD(b, a, a) })
+	v.storeSums([][]vreg{s1, s2}, func(a, b vreg) { v.VADDPD(b, a, a) })
 	v.VZEROUPPER()
 	v.RET()
 }
 
 // tiltSums emits the sums of the probabilities and of their squares.
 func tiltSums(v *vec) {
-	v.kernel("tiltSums", "e *float64, n int, odds *float64, sums *[2]float64",
-		"writes Σ p and Σ p², p = t/(1+t), t = e[i]·odds, to sums. n is a multiple of 8.",
-	)
 	e, n := v.param("e"), v.param("n")
 	g := v.reg()
-	v.broadcast(at(v.param("odds"), 0), g)
-	sums := v.param("sums")
+	v.broadcast(v.argument("odds"), g)
 	one := v.inRegister(v.constant(1))
 	s1, s2 := v.cleared(v.regs()), v.cleared(v.regs())
 	body := func(first, count int) {
@@ -199,22 +170,17 @@ func tiltSums(v *vec) {
 		body(0, v.regs())
 		v.ADDQ(operand.U32(64), e)
 	})
-	v.storeSums(sums, [][]vreg{s1, s2}, func(a, b vreg) { v.VADDPD(b, a, a) })
+	v.storeSums([][]vreg{s1, s2}, func(a, b vreg) { v.VADDPD(b, a, a) })
 	v.VZEROUPPER()
 	v.RET()
 }
 
 // tiltSplit emits the separation of the odds by size.
 func tiltSplit(v *vec) {
-	v.kernel("tiltSplit", "r *float64, above *uint8, e *float64, n int, p *[2]float64, largest *float64",
-		"writes r[i] = t = e[i]·odds, or 0 where t > cut, which bit i%8 of above[i/8] tells,",
-		"and the maximum of r to largest, with p = {odds, cut}. n is a multiple of 8.",
-	)
 	r, above, e, n := v.param("r"), v.param("above"), v.param("e"), v.param("n")
-	p, largest := v.param("p"), v.param("largest")
 	g, cut := v.reg(), v.reg()
-	v.broadcast(at(p, 0), g)
-	v.broadcast(at(p, 8), cut)
+	v.broadcast(v.argument("odds"), g)
+	v.broadcast(v.argument("cut"), cut)
 	highest := v.cleared(v.regs())
 	v.whileAtLeast(8, n, func() {
 		bits := v.GP64()
@@ -245,7 +211,7 @@ func tiltSplit(v *vec) {
 		v.ADDQ(operand.U32(64), r)
 		v.INCQ(above)
 	})
-	v.storeSums(largest, [][]vreg{highest}, func(a, b vreg) { v.VMAXPD(b, a, a) })
+	v.storeSums([][]vreg{highest}, func(a, b vreg) { v.VMAXPD(b, a, a) })
 	v.VZEROUPPER()
 	v.RET()
 }
@@ -262,11 +228,6 @@ const espStages = 4
 // operand for j-1; so the registers change their parts at every j, and have
 // their old parts back after 5.
 func espForward(v *vec) {
-	v.kernel("espForward", "f, r *float64, sweeps, fives int",
-		"multiplies the polynomials of 8 lanes, coefficient j of lane l at f[8j+l], by",
-		"(1 + r·x) for the 4·sweeps items r of every lane, up to degree 5·fives ≥ 5:",
-		"f[j] = fma(r, f[j-1], f[j]), j from the highest down to 1.",
-	)
 	f, r, sweeps, fives := v.param("f"), v.param("r"), v.param("sweeps"), v.param("fives")
 	none := v.newLabel("none")
 	v.TESTQ(sweeps, sweeps)
@@ -316,15 +277,13 @@ func espForward(v *vec) {
 }
 
 // inclusion emits Horner's rule at many points.
-func inclusion(v *vec, out elem) {
-	v.kernelFor(out, "inclusion", "dst *"+out.goType+", r *float64, n int, c *float64, terms int, scale *float64",
-		"writes dst[i] = r·h·scale, r = r[i], h = c[0] - r·(c[1] - r·(…)) with terms ≥ 1",
-		"coefficients, h = fma(-r, h, c[t]). n is a multiple of 8.",
-	)
+func inclusion(v *vec) {
+	out := v.elem
+	v = &vec{v.file, v.tier, float64s}
 	dst, r, n := v.param("dst"), v.param("r"), v.param("n")
 	c, terms := v.param("c"), v.param("terms")
 	scale := v.reg()
-	v.broadcast(at(v.param("scale"), 0), scale)
+	v.broadcast(v.argument("scale"), scale)
 	last := v.GP64()
 	v.LEAQ(operand.Mem{Base: c, Index: terms, Scale: 8, Disp: -8}, last)
 
@@ -370,10 +329,6 @@ func inclusion(v *vec, out elem) {
 
 // correlate emits the correlation of two sequences.
 func correlate(v *vec) {
-	v.kernel("correlate", "dst *float64, n int, x, y *float64, terms int",
-		"writes dst[j] = Σ_i y[i]·x[i+j], i < terms, by fma from 0 on, j < n.",
-		"n is a multiple of 8.",
-	)
 	dst, n, x, y, terms := v.param("dst"), v.param("n"), v.param("x"), v.param("y"), v.param("terms")
 	body := func(count int) {
 		loop, done := v.newLabel("term"), v.newLabel("end")

@@ -7,14 +7,6 @@ import (
 
 // sumExp emits the sum of exponentials.
 func sumExp(v *vec) {
-	out := "sum *float64, "
-	if v.double() {
-		out = "sum, err *float64, "
-	}
-	v.kernel("sumExp", out+"x *"+v.goType+", stride, rows, n int, p *[3]"+v.goType,
-		"writes the sum over j < n of e^y·2^-c, y = min(max(x[i·stride+j], low), high),",
-		"to sum[i] for every row i, with p = {magic of c, low, high}.",
-	)
 	sum := v.param("sum")
 	var errs gpreg
 	if v.double() {

@@ -1,19 +1,9 @@
 package kernel
 
-// Above writes the bits x[j] > t[j] to dst, len(dst) ≥ 1 whole words of 64, and
-// reports whether a score is NaN.
-func Above[T Float](dst []uint64, x, t []T) bool {
-	switch x := any(x).(type) {
-	case []float32:
-		return above32(dst, x, any(t).([]float32))
-	default:
-		return above64(dst, any(x).([]float64), any(t).([]float64))
-	}
-}
-
-// aboveGeneric is the kernel in Go.
+// aboveGeneric writes the bits x[j] > t[j] to dst, len(dst) ≥ 1 whole words of 64,
+// and reports whether all scores are numbers.
 func aboveGeneric[T Float](dst []uint64, x, t []T) bool {
-	hasNaN := false
+	numbers := true
 	for i := range dst {
 		x, t := x[i*64:][:64], t[i*64:][:64]
 		var word uint64
@@ -23,9 +13,9 @@ func aboveGeneric[T Float](dst []uint64, x, t []T) bool {
 				bit = 1
 			}
 			word |= bit << j
-			hasNaN = hasNaN || s != s
+			numbers = numbers && s == s
 		}
 		dst[i] = word
 	}
-	return hasNaN
+	return numbers
 }

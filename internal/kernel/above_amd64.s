@@ -4,13 +4,13 @@
 
 #include "textflag.h"
 
-// func above32AVX2(bits *uint64, nan *bool, x *float32, t *float32, words int)
+// func above32AVX2(dst *uint64, x *float32, t *float32, words int) (bad uint64)
 // Requires: AVX, MMX+
 TEXT ·above32AVX2(SB), NOSPLIT, $0-40
-	MOVQ   bits+0(FP), AX
-	MOVQ   x+16(FP), CX
-	MOVQ   t+24(FP), DX
-	MOVQ   words+32(FP), BX
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   t+16(FP), DX
+	MOVQ   words+24(FP), BX
 	VXORPS Y0, Y0, Y0
 
 word1:
@@ -71,22 +71,23 @@ word1:
 	ADDQ       $+256, DX
 	DECQ       BX
 	JNZ        word1
+	XORQ       AX, AX
 	VPTEST     Y0, Y0
 	JZ         done2
-	MOVQ       nan+8(FP), AX
-	MOVB       $0x01, (AX)
+	INCQ       AX
 
 done2:
+	MOVQ AX, bad+32(FP)
 	VZEROUPPER
 	RET
 
-// func above32AVX512(bits *uint64, nan *bool, x *float32, t *float32, words int)
+// func above32AVX512(dst *uint64, x *float32, t *float32, words int) (bad uint64)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·above32AVX512(SB), NOSPLIT, $0-40
-	MOVQ  bits+0(FP), AX
-	MOVQ  x+16(FP), CX
-	MOVQ  t+24(FP), DX
-	MOVQ  words+32(FP), BX
+	MOVQ  dst+0(FP), AX
+	MOVQ  x+8(FP), CX
+	MOVQ  t+16(FP), DX
+	MOVQ  words+24(FP), BX
 	KXORW K1, K1, K1
 
 word3:
@@ -119,22 +120,23 @@ word3:
 	ADDQ       $+256, DX
 	DECQ       BX
 	JNZ        word3
+	XORQ       AX, AX
 	KORTESTW   K1, K1
 	JZ         done4
-	MOVQ       nan+8(FP), AX
-	MOVB       $0x01, (AX)
+	INCQ       AX
 
 done4:
+	MOVQ AX, bad+32(FP)
 	VZEROUPPER
 	RET
 
-// func above64AVX2(bits *uint64, nan *bool, x *float64, t *float64, words int)
+// func above64AVX2(dst *uint64, x *float64, t *float64, words int) (bad uint64)
 // Requires: AVX, MMX+
 TEXT ·above64AVX2(SB), NOSPLIT, $0-40
-	MOVQ   bits+0(FP), AX
-	MOVQ   x+16(FP), CX
-	MOVQ   t+24(FP), DX
-	MOVQ   words+32(FP), BX
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   t+16(FP), DX
+	MOVQ   words+24(FP), BX
 	VXORPS Y0, Y0, Y0
 
 word5:
@@ -255,22 +257,23 @@ word5:
 	ADDQ       $+512, DX
 	DECQ       BX
 	JNZ        word5
+	XORQ       AX, AX
 	VPTEST     Y0, Y0
 	JZ         done6
-	MOVQ       nan+8(FP), AX
-	MOVB       $0x01, (AX)
+	INCQ       AX
 
 done6:
+	MOVQ AX, bad+32(FP)
 	VZEROUPPER
 	RET
 
-// func above64AVX512(bits *uint64, nan *bool, x *float64, t *float64, words int)
+// func above64AVX512(dst *uint64, x *float64, t *float64, words int) (bad uint64)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·above64AVX512(SB), NOSPLIT, $0-40
-	MOVQ  bits+0(FP), AX
-	MOVQ  x+16(FP), CX
-	MOVQ  t+24(FP), DX
-	MOVQ  words+32(FP), BX
+	MOVQ  dst+0(FP), AX
+	MOVQ  x+8(FP), CX
+	MOVQ  t+16(FP), DX
+	MOVQ  words+24(FP), BX
 	KXORW K1, K1, K1
 
 word7:
@@ -327,11 +330,12 @@ word7:
 	ADDQ       $+512, DX
 	DECQ       BX
 	JNZ        word7
+	XORQ       AX, AX
 	KORTESTW   K1, K1
 	JZ         done8
-	MOVQ       nan+8(FP), AX
-	MOVB       $0x01, (AX)
+	INCQ       AX
 
 done8:
+	MOVQ AX, bad+32(FP)
 	VZEROUPPER
 	RET

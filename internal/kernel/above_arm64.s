@@ -16,12 +16,12 @@ DATA constants64<>+16(SB)/8, $0x8040201008040201
 DATA constants64<>+24(SB)/8, $0x8040201008040201
 GLOBL constants64<>(SB), RODATA|NOPTR, $32
 
-// func above32NEON(bits *uint64, nan *bool, x, t *float32, words int)
+// func above32NEON(dst *uint64, x *float32, t *float32, words int) (bad uint64)
 TEXT ·above32NEON(SB), NOSPLIT, $0-40
-	MOVD    bits+0(FP), R0
-	MOVD    x+16(FP), R1
-	MOVD    t+24(FP), R2
-	MOVD    words+32(FP), R3
+	MOVD    dst+0(FP), R0
+	MOVD    x+8(FP), R1
+	MOVD    t+16(FP), R2
+	MOVD    words+24(FP), R3
 	MOVD    $constants32<>(SB), R4
 	FMOVQ   (R4), F0
 	VCMEQ   V1.B16, V1.B16, V1.B16
@@ -134,24 +134,20 @@ word1:
 	VMOV    V1.D[0], R5
 	VMOV    V1.D[1], R6
 	AND     R5, R6
-	CMN     $1, R6
-	BEQ     done2
-	MOVD    nan+8(FP), R7
-	MOVD    $1, R8
-	MOVB    R8, (R7)
-done2:
+	MVN     R6, R6
+	MOVD    R6, bad+32(FP)
 	RET
 
-// func above64NEON(bits *uint64, nan *bool, x, t *float64, words int)
+// func above64NEON(dst *uint64, x *float64, t *float64, words int) (bad uint64)
 TEXT ·above64NEON(SB), NOSPLIT, $0-40
-	MOVD    bits+0(FP), R0
-	MOVD    x+16(FP), R1
-	MOVD    t+24(FP), R2
-	MOVD    words+32(FP), R3
+	MOVD    dst+0(FP), R0
+	MOVD    x+8(FP), R1
+	MOVD    t+16(FP), R2
+	MOVD    words+24(FP), R3
 	MOVD    $constants64<>(SB), R4
 	FMOVQ   (R4), F0
 	VCMEQ   V1.B16, V1.B16, V1.B16
-word3:
+word2:
 	FMOVQ   (R1), F2
 	FMOVQ   (R2), F3
 	WORD    $0x6e62e444 // VFCMGE V2.D2, V2.D2, V4.D2
@@ -352,14 +348,10 @@ word3:
 	ADD     $512, R1
 	ADD     $512, R2
 	SUBS    $1, R3
-	BNE     word3
+	BNE     word2
 	VMOV    V1.D[0], R5
 	VMOV    V1.D[1], R6
 	AND     R5, R6
-	CMN     $1, R6
-	BEQ     done4
-	MOVD    nan+8(FP), R7
-	MOVD    $1, R8
-	MOVB    R8, (R7)
-done4:
+	MVN     R6, R6
+	MOVD    R6, bad+32(FP)
 	RET

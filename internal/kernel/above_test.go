@@ -40,8 +40,8 @@ func TestAboveHash(t *testing.T) {
 				}
 			}
 			var word [1]uint64
-			add(word[:], Above(word[:], x, limits))
-			add(word[:], Above(word[:], single, singleLimits))
+			add(word[:], !Above(word[:], x, limits))
+			add(word[:], !Above(word[:], single, singleLimits))
 		}
 		if h != want {
 			t.Errorf("hash %#016x, want %#016x", h, uint64(want))

@@ -25,7 +25,7 @@ import (
 // condition below 1. So there is one logarithm for 512 elements of float32,
 // and, since there nothing more precise is at hand, one for 4 of float64.
 //
-// Groups are those of selectSums (see loss_generic.go). Lane by lane the maxima
+// Groups are those of selectSums (see select.go). Lane by lane the maxima
 // of a group are added as (0+1)+(2+3), and so are the e joined.
 //
 // The threshold is a pair, s0 = hi + lo. What rounding x - hi has lost, and lo,
@@ -144,9 +144,10 @@ func log1pUnit32(e float32) float32 {
 	return float32(float32(s*z)*r) + (s + s)
 }
 
-// bce32Generic evaluates rows. Lane l+8 of a group is added to and joined with
+// bce32Generic makes the copy and evaluates rows. Lane l+8 of a group is added to and joined with
 // lane l in float32, and these 8 with the row's in float64.
 func bce32Generic(a *BCEArgs[float32]) {
+	a.Copy.Finish()
 	limits := PivotParams[float32](0)
 	products := a.Product
 	for i := range a.Rows {
@@ -205,10 +206,11 @@ func bce32Generic(a *BCEArgs[float32]) {
 	}
 }
 
-// bce64Generic evaluates rows. The maxima and then the logarithm of a group are
+// bce64Generic makes the copy and evaluates rows. The maxima and then the logarithm of a group are
 // added to the row's lanes exactly; the errors are added apart, and to the
 // result at the end.
 func bce64Generic(a *BCEArgs[float64]) {
+	a.Copy.Finish()
 	limits := PivotParams[float64](0)
 	for i := range a.Rows {
 		var sum, err [8]float64

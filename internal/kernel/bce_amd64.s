@@ -4,3324 +4,6 @@
 
 #include "textflag.h"
 
-// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), NOSPLIT, $448-112
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last2
-
-row1:
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, (SP)
-	VMOVUPS Y3, 32(SP)
-	XORQ    SI, SI
-	MOVQ    n+56(FP), DI
-	SUBQ    $0x00000040, DI
-	JL      rest5
-
-group3:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half9:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (AX)(SI*1), Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMOVUPS      64(AX)(SI*1), Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VMOVUPS      Y4, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y8, Y8
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y8, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMULPS       Y11, Y12, Y12
-	VANDPS       Y9, Y12, Y12
-	VADDPS       Y12, Y10, Y4
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y4, Y10, Y10
-	VADDPS       Y5, Y3, Y3
-	VPBROADCASTB 4(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(AX)(SI*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 6(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 6(DX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMOVUPS      192(AX)(SI*1), Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y8, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
-	VANDPS       Y9, Y11, Y11
-	VMOVUPS      Y5, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y9, Y12, Y12
-	VANDPS       Y7, Y12, Y12
-	VMULPS       Y13, Y14, Y14
-	VANDPS       Y11, Y14, Y14
-	VADDPS       Y14, Y12, Y5
-	VMULPS       Y14, Y12, Y12
-	VADDPS       Y5, Y12, Y12
-	VADDPS       Y12, Y10, Y5
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y5, Y10, Y10
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 384(SP)(BX*1)
-	VMOVUPS      Y10, 64(SP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half9
-	VMOVUPS      384(SP), Y3
-	VADDPS       416(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
-
-added4:
-	ADDQ         $+192, SI
-	TESTQ        $0x000007ff, SI
-	JNZ          more10
-	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (BX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-more10:
-	SUBQ $0x00000040, DI
-	JGE  group3
-
-rest5:
-	ADDQ       $0x00000040, DI
-	JLE        done8
-	CMPQ       DI, $0x20
-	JBE        short6
-	SUBQ       $0x20, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x02, DI
-	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(BX), Y3
-	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(BX), Y3
-	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(BX), Y3
-	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(BX), Y3
-	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group3
-
-short6:
-	CMPQ         DI, $0x10
-	JBE          one7
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMASKMOVPS   64(AX)(SI*1), Y8, Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VMOVUPS      Y4, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y8, Y8
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y8, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMULPS       Y11, Y12, Y12
-	VANDPS       Y9, Y12, Y12
-	VADDPS       Y12, Y10, Y4
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y4, Y10, Y10
-	VADDPS       Y5, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 3(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(DX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMASKMOVPS   96(AX)(SI*1), Y9, Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y8, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
-	VANDPS       Y9, Y11, Y11
-	VMOVUPS      Y5, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y9, Y12, Y12
-	VANDPS       Y7, Y12, Y12
-	VMULPS       Y13, Y14, Y14
-	VANDPS       Y11, Y14, Y14
-	VADDPS       Y14, Y12, Y5
-	VMULPS       Y14, Y12, Y12
-	VADDPS       Y5, Y12, Y12
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y12, Y10, Y3
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y3, Y10, Y10
-	VEXTRACTF128 $0x01, Y10, X3
-	VCVTPS2PD    X10, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added4
-
-one7:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VMOVUPS      Y4, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y7, Y7
-	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y5, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y9, Y7, Y3
-	VMULPS       Y9, Y7, Y7
-	VADDPS       Y3, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X3
-	VCVTPS2PD    X7, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added4
-
-done8:
-	TESTQ        $0x000007ff, SI
-	JZ           complete11
-	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (AX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-complete11:
-	MOVQ         sum+0(FP), AX
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	DECQ         rows+48(FP)
-	JNZ          row1
-
-last2:
-	VZEROUPPER
-	RET
-
-DATA bits32<>+0(SB)/4, $0x00000001
-DATA bits32<>+4(SB)/4, $0x00000002
-DATA bits32<>+8(SB)/4, $0x00000004
-DATA bits32<>+12(SB)/4, $0x00000008
-DATA bits32<>+16(SB)/4, $0x00000010
-DATA bits32<>+20(SB)/4, $0x00000020
-DATA bits32<>+24(SB)/4, $0x00000040
-DATA bits32<>+28(SB)/4, $0x00000080
-DATA bits32<>+32(SB)/4, $0x00000001
-DATA bits32<>+36(SB)/4, $0x00000002
-DATA bits32<>+40(SB)/4, $0x00000004
-DATA bits32<>+44(SB)/4, $0x00000008
-DATA bits32<>+48(SB)/4, $0x00000010
-DATA bits32<>+52(SB)/4, $0x00000020
-DATA bits32<>+56(SB)/4, $0x00000040
-DATA bits32<>+60(SB)/4, $0x00000080
-GLOBL bits32<>(SB), RODATA|NOPTR, $64
-
-DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
-GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
-
-DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
-
-DATA f32_80000000<>+0(SB)/4, $0x80000000
-DATA f32_80000000<>+4(SB)/4, $0x80000000
-DATA f32_80000000<>+8(SB)/4, $0x80000000
-DATA f32_80000000<>+12(SB)/4, $0x80000000
-DATA f32_80000000<>+16(SB)/4, $0x80000000
-DATA f32_80000000<>+20(SB)/4, $0x80000000
-DATA f32_80000000<>+24(SB)/4, $0x80000000
-DATA f32_80000000<>+28(SB)/4, $0x80000000
-GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3f800000<>+0(SB)/4, $0x3f800000
-DATA f32_3f800000<>+4(SB)/4, $0x3f800000
-DATA f32_3f800000<>+8(SB)/4, $0x3f800000
-DATA f32_3f800000<>+12(SB)/4, $0x3f800000
-DATA f32_3f800000<>+16(SB)/4, $0x3f800000
-DATA f32_3f800000<>+20(SB)/4, $0x3f800000
-DATA f32_3f800000<>+24(SB)/4, $0x3f800000
-DATA f32_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $32
-
-DATA f32_bf317218<>+0(SB)/4, $0xbf317218
-DATA f32_bf317218<>+4(SB)/4, $0xbf317218
-DATA f32_bf317218<>+8(SB)/4, $0xbf317218
-DATA f32_bf317218<>+12(SB)/4, $0xbf317218
-DATA f32_bf317218<>+16(SB)/4, $0xbf317218
-DATA f32_bf317218<>+20(SB)/4, $0xbf317218
-DATA f32_bf317218<>+24(SB)/4, $0xbf317218
-DATA f32_bf317218<>+28(SB)/4, $0xbf317218
-GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3102e308<>+0(SB)/4, $0x3102e308
-DATA f32_3102e308<>+4(SB)/4, $0x3102e308
-DATA f32_3102e308<>+8(SB)/4, $0x3102e308
-DATA f32_3102e308<>+12(SB)/4, $0x3102e308
-DATA f32_3102e308<>+16(SB)/4, $0x3102e308
-DATA f32_3102e308<>+20(SB)/4, $0x3102e308
-DATA f32_3102e308<>+24(SB)/4, $0x3102e308
-DATA f32_3102e308<>+28(SB)/4, $0x3102e308
-GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+8(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+12(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+16(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+20(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+24(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+28(SB)/4, $0x3ab52766
-GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3c091cce<>+0(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+4(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+8(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+12(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+16(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+20(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+24(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+28(SB)/4, $0x3c091cce
-GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3d2aac58<>+0(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+4(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+8(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+12(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+16(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+20(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+24(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+28(SB)/4, $0x3d2aac58
-GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3e2aaa49<>+0(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+4(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+8(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+12(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+16(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+20(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+24(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+28(SB)/4, $0x3e2aaa49
-GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3efffffe<>+0(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+4(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+8(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+12(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+16(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+20(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
-GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
-
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), NOSPLIT, $488-136
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last13
-
-row12:
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 456(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest16
-
-group14:
-	TESTQ      BX, BX
-	JZ         none20
-	TESTQ      $0x00000f00, CX
-	JNZ        same21
-	PREFETCHT0 16384(CX)
-
-same21:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none20:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half22:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (SI)(R10*1), Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      64(SI)(R10*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 64(AX)(R10*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(SI)(R10*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 6(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMOVUPS      192(SI)(R10*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 6(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      456(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R8)(R9*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 192(AX)(R10*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 392(SP)(R9*1)
-	VMOVUPS      Y8, 64(SP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half22
-	VMOVUPS      392(SP), Y3
-	VADDPS       424(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
-
-added15:
-	ADDQ         $+192, R10
-	TESTQ        $0x000007ff, R10
-	JNZ          more23
-	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R9)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-more23:
-	SUBQ $0x00000040, R11
-	JGE  group14
-
-rest16:
-	ADDQ       $0x00000040, R11
-	JLE        done19
-	CMPQ       R11, $0x20
-	JBE        short17
-	SUBQ       $0x20, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x02, R9
-	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group14
-
-short17:
-	TESTQ      BX, BX
-	JZ         none24
-	TESTQ      $0x00000f00, CX
-	JNZ        same25
-	PREFETCHT0 16384(CX)
-
-same25:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none24:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(SP)
-	CMPQ         R11, $0x10
-	JBE          one18
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 384(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 386(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(AX)(R10*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 385(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(SI)(R10*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      456(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 3(R8)(R9*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VPBROADCASTB 387(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(AX)(R10*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added15
-
-one18:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 384(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 385(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added15
-
-done19:
-	TESTQ        $0x000007ff, R10
-	JZ           complete26
-	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (SI)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-complete26:
-	MOVQ         sum+0(FP), SI
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct27
-	MOVQ         n+56(FP), AX
-	ANDQ         $0x3f, AX
-	SUBQ         $0x20, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x02, AX
-	SUBQ         AX, R9
-	VMOVUPS      128(SP), Y1
-	VMOVUPS      Y1, -256(SI)(R10*1)
-	VMOVUPS      160(SP), Y1
-	VMOVUPS      Y1, -224(SI)(R10*1)
-	VMOVUPS      192(SP), Y1
-	VMOVUPS      Y1, -192(SI)(R10*1)
-	VMOVUPS      224(SP), Y1
-	VMOVUPS      Y1, -160(SI)(R10*1)
-	VMOVUPS      256(SP), Y1
-	VMOVUPS      128(R9), Y2
-	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
-	VMOVUPS      288(SP), Y1
-	VMOVUPS      160(R9), Y2
-	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
-	VMOVUPS      320(SP), Y1
-	VMOVUPS      192(R9), Y2
-	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
-	VMOVUPS      352(SP), Y1
-	VMOVUPS      224(R9), Y2
-	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
-
-direct27:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row12
-
-last13:
-	TESTQ BX, BX
-	JZ    none29
-
-more28:
-	TESTQ      $0x00000f00, CX
-	JNZ        same30
-	PREFETCHT0 16384(CX)
-
-same30:
-	VMOVUPS  (DX), Y0
-	VMOVNTPS Y0, (CX)
-	VMOVUPS  32(DX), Y0
-	VMOVNTPS Y0, 32(CX)
-	VMOVUPS  64(DX), Y0
-	VMOVNTPS Y0, 64(CX)
-	VMOVUPS  96(DX), Y0
-	VMOVNTPS Y0, 96(CX)
-	VMOVUPS  128(DX), Y0
-	VMOVNTPS Y0, 128(CX)
-	VMOVUPS  160(DX), Y0
-	VMOVNTPS Y0, 160(CX)
-	VMOVUPS  192(DX), Y0
-	VMOVNTPS Y0, 192(CX)
-	VMOVUPS  224(DX), Y0
-	VMOVNTPS Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more28
-
-none29:
-	VZEROUPPER
-	RET
-
-// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $512-112
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last32
-
-row31:
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	MOVQ         p+88(FP), BX
-	VBROADCASTSS 4(BX), Y3
-	VMOVUPS      Y3, 448(SP)
-	VBROADCASTSS 8(BX), Y3
-	VMOVUPS      Y3, 480(SP)
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest35
-
-group33:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half39:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y3
-	VSUBPS       448(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 2(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPS      64(AX)(SI*1), Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 4(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPS      128(AX)(SI*1), Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 6(CX)(BX*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 6(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y11, Y6, Y6
-	VMOVUPS      192(AX)(SI*1), Y5
-	VSUBPS       448(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y9
-	VSUBPS       Y9, Y5, Y9
-	VADDPS       448(SP), Y12, Y12
-	VSUBPS       Y12, Y9, Y9
-	VSUBPS       480(SP), Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y11, Y11, Y11
-	VADDPS       Y11, Y7, Y7
-	VCMPPS       $0x11, Y11, Y7, Y11
-	VADDPS       Y9, Y7, Y5
-	VANDNPS      Y5, Y11, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y9, Y9
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
-	VANDPS       Y6, Y11, Y11
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 384(SP)(BX*1)
-	VMOVUPS      Y8, 64(SP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half39
-	VMOVUPS      384(SP), Y3
-	VADDPS       416(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
-
-added34:
-	ADDQ         $+192, SI
-	TESTQ        $0x000007ff, SI
-	JNZ          more40
-	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (BX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-more40:
-	SUBQ $0x00000040, DI
-	JGE  group33
-
-rest35:
-	ADDQ       $0x00000040, DI
-	JLE        done38
-	CMPQ       DI, $0x20
-	JBE        short36
-	SUBQ       $0x20, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x02, DI
-	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(BX), Y3
-	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(BX), Y3
-	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(BX), Y3
-	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(BX), Y3
-	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group33
-
-short36:
-	CMPQ         DI, $0x10
-	JBE          one37
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(SI*1), Y4, Y3
-	VSUBPS       448(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 2(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   64(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 3(CX)(BX*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 3(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y11, Y6, Y6
-	VMASKMOVPS   96(AX)(SI*1), Y6, Y5
-	VSUBPS       448(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y9
-	VSUBPS       Y9, Y5, Y9
-	VADDPS       448(SP), Y12, Y12
-	VSUBPS       Y12, Y9, Y9
-	VSUBPS       480(SP), Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y11, Y11, Y11
-	VADDPS       Y11, Y7, Y7
-	VCMPPS       $0x11, Y11, Y7, Y11
-	VADDPS       Y9, Y7, Y5
-	VANDNPS      Y5, Y11, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y9, Y9
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
-	VANDPS       Y6, Y11, Y11
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added34
-
-one37:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(SI*1), Y4, Y3
-	VSUBPS       448(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 1(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added34
-
-done38:
-	TESTQ        $0x000007ff, SI
-	JZ           complete41
-	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (AX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-complete41:
-	MOVQ         sum+0(FP), AX
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	ADDQ         $0x0c, p+88(FP)
-	DECQ         rows+48(FP)
-	JNZ          row31
-
-last32:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $552-136
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last43
-
-row42:
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 456(SP)
-	VBROADCASTSS 4(R9), Y3
-	VMOVUPS      Y3, 488(SP)
-	VBROADCASTSS 8(R9), Y3
-	VMOVUPS      Y3, 520(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest46
-
-group44:
-	TESTQ      BX, BX
-	JZ         none50
-	TESTQ      $0x00000f00, CX
-	JNZ        same51
-	PREFETCHT0 16384(CX)
-
-same51:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none50:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half52:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      (SI)(R10*1), Y3
-	VSUBPS       488(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(SI)(R10*1), Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R10*1)
-	VADDPS       Y11, Y9, Y5
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y5, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(SI)(R10*1), Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 4(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 6(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y10, Y6, Y6
-	VMOVUPS      192(SI)(R10*1), Y5
-	VSUBPS       488(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       488(SP), Y12, Y12
-	VSUBPS       Y12, Y8, Y8
-	VSUBPS       520(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y7, Y7
-	VCMPPS       $0x11, Y10, Y7, Y10
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y10, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
-	VXORPS       Y10, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y6, Y12, Y12
-	VMOVUPS      Y10, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y13, Y13
-	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 6(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 6(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y13, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y10, Y6, Y6
-	VMOVUPS      Y6, 192(AX)(R10*1)
-	VADDPS       Y13, Y11, Y6
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y6, Y11, Y11
-	VADDPS       Y11, Y9, Y6
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 392(SP)(R9*1)
-	VMOVUPS      Y9, 64(SP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half52
-	VMOVUPS      392(SP), Y3
-	VADDPS       424(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
-
-added45:
-	ADDQ         $+192, R10
-	TESTQ        $0x000007ff, R10
-	JNZ          more53
-	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R9)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-more53:
-	SUBQ $0x00000040, R11
-	JGE  group44
-
-rest46:
-	ADDQ       $0x00000040, R11
-	JLE        done49
-	CMPQ       R11, $0x20
-	JBE        short47
-	SUBQ       $0x20, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x02, R9
-	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group44
-
-short47:
-	TESTQ      BX, BX
-	JZ         none54
-	TESTQ      $0x00000f00, CX
-	JNZ        same55
-	PREFETCHT0 16384(CX)
-
-same55:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none54:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(SP)
-	CMPQ         R11, $0x10
-	JBE          one48
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R10*1), Y4, Y3
-	VSUBPS       488(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 384(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 386(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(AX)(R10*1)
-	VADDPS       Y11, Y9, Y5
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y5, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 385(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 3(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y10, Y6, Y6
-	VMASKMOVPS   96(SI)(R10*1), Y6, Y5
-	VSUBPS       488(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       488(SP), Y12, Y12
-	VSUBPS       Y12, Y8, Y8
-	VSUBPS       520(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y7, Y7
-	VCMPPS       $0x11, Y10, Y7, Y10
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y10, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
-	VXORPS       Y10, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y6, Y12, Y12
-	VMOVUPS      Y10, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y13, Y13
-	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 3(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 3(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y13, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y10, Y6, Y6
-	VPBROADCASTB 387(SP), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(AX)(R10*1)
-	VADDPS       Y13, Y11, Y6
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y6, Y11, Y11
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y11, Y9, Y3
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y3, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added45
-
-one48:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R10*1), Y4, Y3
-	VSUBPS       488(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 384(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 385(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y11, Y9, Y3
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y3, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added45
-
-done49:
-	TESTQ        $0x000007ff, R10
-	JZ           complete56
-	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (SI)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
-	ADDQ         $0x08, product+8(FP)
-
-complete56:
-	MOVQ         sum+0(FP), SI
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct57
-	MOVQ         n+56(FP), AX
-	ANDQ         $0x3f, AX
-	SUBQ         $0x20, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x02, AX
-	SUBQ         AX, R9
-	VMOVUPS      128(SP), Y1
-	VMOVUPS      Y1, -256(SI)(R10*1)
-	VMOVUPS      160(SP), Y1
-	VMOVUPS      Y1, -224(SI)(R10*1)
-	VMOVUPS      192(SP), Y1
-	VMOVUPS      Y1, -192(SI)(R10*1)
-	VMOVUPS      224(SP), Y1
-	VMOVUPS      Y1, -160(SI)(R10*1)
-	VMOVUPS      256(SP), Y1
-	VMOVUPS      128(R9), Y2
-	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
-	VMOVUPS      288(SP), Y1
-	VMOVUPS      160(R9), Y2
-	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
-	VMOVUPS      320(SP), Y1
-	VMOVUPS      192(R9), Y2
-	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
-	VMOVUPS      352(SP), Y1
-	VMOVUPS      224(R9), Y2
-	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
-
-direct57:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row42
-
-last43:
-	TESTQ BX, BX
-	JZ    none59
-
-more58:
-	TESTQ      $0x00000f00, CX
-	JNZ        same60
-	PREFETCHT0 16384(CX)
-
-same60:
-	VMOVUPS  (DX), Y0
-	VMOVNTPS Y0, (CX)
-	VMOVUPS  32(DX), Y0
-	VMOVNTPS Y0, 32(CX)
-	VMOVUPS  64(DX), Y0
-	VMOVNTPS Y0, 64(CX)
-	VMOVUPS  96(DX), Y0
-	VMOVNTPS Y0, 96(CX)
-	VMOVUPS  128(DX), Y0
-	VMOVNTPS Y0, 128(CX)
-	VMOVUPS  160(DX), Y0
-	VMOVNTPS Y0, 160(CX)
-	VMOVUPS  192(DX), Y0
-	VMOVNTPS Y0, 192(CX)
-	VMOVUPS  224(DX), Y0
-	VMOVNTPS Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more58
-
-none59:
-	VZEROUPPER
-	RET
-
 // func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $384-112
@@ -3332,9 +14,9 @@ TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $384-112
 	MOVQ    neg+72(FP), SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last62
+	JEQ     last2
 
-row61:
+row1:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	MOVQ         p+88(FP), DI
@@ -3345,15 +27,15 @@ row61:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
-	JL           rest65
+	JL           rest5
 
-group63:
+group3:
 	PREFETCHT0 12288(AX)(R8*1)
 	PREFETCHT0 12352(AX)(R8*1)
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-half69:
+half9:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y7
@@ -3636,7 +318,7 @@ half69:
 	VMOVUPS      Y3, 256(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          half69
+	JNZ          half9
 	VMOVUPS      256(SP), Y3
 	VADDPS       288(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -3645,16 +327,16 @@ half69:
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 
-added64:
+added4:
 	ADDQ $+192, R8
 	SUBQ $0x00000040, R9
-	JGE  group63
+	JGE  group3
 
-rest65:
+rest5:
 	ADDQ       $0x00000040, R9
-	JLE        done68
+	JLE        done8
 	CMPQ       R9, $0x20
-	JBE        short66
+	JBE        short6
 	SUBQ       $0x20, R9
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R9
@@ -3682,11 +364,11 @@ rest65:
 	LEAQ       (SP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
-	JMP        group63
+	JMP        group3
 
-short66:
+short6:
 	CMPQ         R9, $0x10
-	JBE          one67
+	JBE          one7
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y7
@@ -3971,9 +653,9 @@ short66:
 	VADDPD       Y4, Y2, Y2
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added64
+	JMP          added4
 
-one67:
+one7:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y7
@@ -4120,9 +802,9 @@ one67:
 	VADDPD       Y4, Y2, Y2
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added64
+	JMP          added4
 
-done68:
+done8:
 	MOVQ         sum+0(FP), AX
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4141,11 +823,159 @@ done68:
 	ADDQ         DI, SI
 	ADDQ         $0x0c, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row61
+	JNZ          row1
 
-last62:
+last2:
 	VZEROUPPER
 	RET
+
+DATA bits32<>+0(SB)/4, $0x00000001
+DATA bits32<>+4(SB)/4, $0x00000002
+DATA bits32<>+8(SB)/4, $0x00000004
+DATA bits32<>+12(SB)/4, $0x00000008
+DATA bits32<>+16(SB)/4, $0x00000010
+DATA bits32<>+20(SB)/4, $0x00000020
+DATA bits32<>+24(SB)/4, $0x00000040
+DATA bits32<>+28(SB)/4, $0x00000080
+DATA bits32<>+32(SB)/4, $0x00000001
+DATA bits32<>+36(SB)/4, $0x00000002
+DATA bits32<>+40(SB)/4, $0x00000004
+DATA bits32<>+44(SB)/4, $0x00000008
+DATA bits32<>+48(SB)/4, $0x00000010
+DATA bits32<>+52(SB)/4, $0x00000020
+DATA bits32<>+56(SB)/4, $0x00000040
+DATA bits32<>+60(SB)/4, $0x00000080
+GLOBL bits32<>(SB), RODATA|NOPTR, $64
+
+DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
+GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
+
+DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
+GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
+
+DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
+GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
+
+DATA f32_80000000<>+0(SB)/4, $0x80000000
+DATA f32_80000000<>+4(SB)/4, $0x80000000
+DATA f32_80000000<>+8(SB)/4, $0x80000000
+DATA f32_80000000<>+12(SB)/4, $0x80000000
+DATA f32_80000000<>+16(SB)/4, $0x80000000
+DATA f32_80000000<>+20(SB)/4, $0x80000000
+DATA f32_80000000<>+24(SB)/4, $0x80000000
+DATA f32_80000000<>+28(SB)/4, $0x80000000
+GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3f800000<>+0(SB)/4, $0x3f800000
+DATA f32_3f800000<>+4(SB)/4, $0x3f800000
+DATA f32_3f800000<>+8(SB)/4, $0x3f800000
+DATA f32_3f800000<>+12(SB)/4, $0x3f800000
+DATA f32_3f800000<>+16(SB)/4, $0x3f800000
+DATA f32_3f800000<>+20(SB)/4, $0x3f800000
+DATA f32_3f800000<>+24(SB)/4, $0x3f800000
+DATA f32_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA f32_bf317218<>+0(SB)/4, $0xbf317218
+DATA f32_bf317218<>+4(SB)/4, $0xbf317218
+DATA f32_bf317218<>+8(SB)/4, $0xbf317218
+DATA f32_bf317218<>+12(SB)/4, $0xbf317218
+DATA f32_bf317218<>+16(SB)/4, $0xbf317218
+DATA f32_bf317218<>+20(SB)/4, $0xbf317218
+DATA f32_bf317218<>+24(SB)/4, $0xbf317218
+DATA f32_bf317218<>+28(SB)/4, $0xbf317218
+GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3102e308<>+0(SB)/4, $0x3102e308
+DATA f32_3102e308<>+4(SB)/4, $0x3102e308
+DATA f32_3102e308<>+8(SB)/4, $0x3102e308
+DATA f32_3102e308<>+12(SB)/4, $0x3102e308
+DATA f32_3102e308<>+16(SB)/4, $0x3102e308
+DATA f32_3102e308<>+20(SB)/4, $0x3102e308
+DATA f32_3102e308<>+24(SB)/4, $0x3102e308
+DATA f32_3102e308<>+28(SB)/4, $0x3102e308
+GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+8(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+12(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+16(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+20(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+24(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+28(SB)/4, $0x3ab52766
+GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3c091cce<>+0(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+4(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+8(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+12(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+16(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+20(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+24(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+28(SB)/4, $0x3c091cce
+GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3d2aac58<>+0(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+4(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+8(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+12(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+16(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+20(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+24(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+28(SB)/4, $0x3d2aac58
+GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3e2aaa49<>+0(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+4(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+8(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+12(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+16(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+20(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+24(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+28(SB)/4, $0x3e2aaa49
+GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3efffffe<>+0(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+4(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+8(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+12(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+16(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+20(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
+GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
 DATA f32_40000000<>+0(SB)/4, $0x40000000
 DATA f32_40000000<>+4(SB)/4, $0x40000000
@@ -4197,26 +1027,1316 @@ DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
 GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 
-// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
+// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $512-112
+	MOVQ    x+32(FP), AX
+	MOVQ    pos+64(FP), CX
+	MOVQ    neg+72(FP), DX
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	CMPQ    rows+48(FP), $0x00
+	JEQ     last11
+
+row10:
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	MOVQ         p+88(FP), BX
+	VBROADCASTSS 4(BX), Y3
+	VMOVUPS      Y3, 448(SP)
+	VBROADCASTSS 8(BX), Y3
+	VMOVUPS      Y3, 480(SP)
+	XORQ         SI, SI
+	MOVQ         n+56(FP), DI
+	SUBQ         $0x00000040, DI
+	JL           rest14
+
+group12:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half18:
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPS      (AX)(SI*1), Y3
+	VSUBPS       448(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       448(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       480(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y4, Y7, Y7
+	VMOVUPS      Y5, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VADDPS       Y6, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB 2(CX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VPBROADCASTB 2(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMOVUPS      64(AX)(SI*1), Y4
+	VSUBPS       448(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       448(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       480(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VCMPPS       $0x11, Y9, Y6, Y9
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y9, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VADDPS       Y10, Y8, Y5
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 4(CX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VPBROADCASTB 4(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMOVUPS      128(AX)(SI*1), Y4
+	VSUBPS       448(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       448(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       480(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VCMPPS       $0x11, Y9, Y6, Y9
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y9, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 6(CX)(BX*1), Y11
+	VANDPS       bits32<>+0(SB), Y11, Y11
+	VPCMPEQD     bits32<>+0(SB), Y11, Y11
+	VPBROADCASTB 6(DX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y11, Y6, Y6
+	VMOVUPS      192(AX)(SI*1), Y5
+	VSUBPS       448(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y12
+	VSUBPS       Y12, Y7, Y9
+	VSUBPS       Y9, Y5, Y9
+	VADDPS       448(SP), Y12, Y12
+	VSUBPS       Y12, Y9, Y9
+	VSUBPS       480(SP), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y11, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y11, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VCMPPS       $0x11, Y11, Y7, Y11
+	VADDPS       Y9, Y7, Y5
+	VANDNPS      Y5, Y11, Y5
+	VANDPS       Y6, Y5, Y5
+	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       Y11, Y9, Y9
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
+	VANDPS       Y6, Y11, Y11
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
+	VADDPS       Y9, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y12, Y12
+	VANDPS       Y11, Y12, Y12
+	VADDPS       Y12, Y10, Y6
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y6, Y10, Y10
+	VADDPS       Y10, Y8, Y6
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPS      Y3, 384(SP)(BX*1)
+	VMOVUPS      Y8, 64(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half18
+	VMOVUPS      384(SP), Y3
+	VADDPS       416(SP), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VMOVUPS      64(SP), Y3
+	VMOVUPS      96(SP), Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y3, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y3
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VMOVUPS      Y3, 32(SP)
+
+added13:
+	ADDQ         $+192, SI
+	TESTQ        $0x000007ff, SI
+	JNZ          more19
+	MOVQ         product+8(FP), BX
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (BX)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+more19:
+	SUBQ $0x00000040, DI
+	JGE  group12
+
+rest14:
+	ADDQ       $0x00000040, DI
+	JLE        done17
+	CMPQ       DI, $0x20
+	JBE        short15
+	SUBQ       $0x20, DI
+	LEAQ       tail<>+0(SB), BX
+	SHLQ       $0x02, DI
+	SUBQ       DI, BX
+	VMOVUPS    (AX)(SI*1), Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    32(AX)(SI*1), Y3
+	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    64(AX)(SI*1), Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    96(AX)(SI*1), Y3
+	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    128(BX), Y3
+	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    160(BX), Y3
+	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    192(BX), Y3
+	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    224(BX), Y3
+	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 352(SP)
+	LEAQ       128(SP), AX
+	SUBQ       SI, AX
+	XORQ       DI, DI
+	JMP        group12
+
+short15:
+	CMPQ         DI, $0x10
+	JBE          one16
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPS   (AX)(SI*1), Y4, Y3
+	VSUBPS       448(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       448(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       480(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y4, Y7, Y7
+	VMOVUPS      Y5, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VADDPS       Y6, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB 2(CX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VPBROADCASTB 2(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMASKMOVPS   64(AX)(SI*1), Y5, Y4
+	VSUBPS       448(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       448(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       480(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VCMPPS       $0x11, Y9, Y6, Y9
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y9, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VADDPS       Y10, Y8, Y5
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 1(CX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VPBROADCASTB 1(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
+	VSUBPS       448(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       448(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       480(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VCMPPS       $0x11, Y9, Y6, Y9
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y9, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 3(CX)(BX*1), Y11
+	VANDPS       bits32<>+0(SB), Y11, Y11
+	VPCMPEQD     bits32<>+0(SB), Y11, Y11
+	VPBROADCASTB 3(DX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y11, Y6, Y6
+	VMASKMOVPS   96(AX)(SI*1), Y6, Y5
+	VSUBPS       448(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y12
+	VSUBPS       Y12, Y7, Y9
+	VSUBPS       Y9, Y5, Y9
+	VADDPS       448(SP), Y12, Y12
+	VSUBPS       Y12, Y9, Y9
+	VSUBPS       480(SP), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y11, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y11, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VCMPPS       $0x11, Y11, Y7, Y11
+	VADDPS       Y9, Y7, Y5
+	VANDNPS      Y5, Y11, Y5
+	VANDPS       Y6, Y5, Y5
+	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       Y11, Y9, Y9
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
+	VANDPS       Y6, Y11, Y11
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
+	VADDPS       Y9, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y12, Y12
+	VANDPS       Y11, Y12, Y12
+	VADDPS       Y12, Y10, Y6
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y6, Y10, Y10
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y10, Y8, Y3
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y3, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X3
+	VCVTPS2PD    X8, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added13
+
+one16:
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPS   (AX)(SI*1), Y4, Y3
+	VSUBPS       448(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       448(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       480(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y4, Y7, Y7
+	VMOVUPS      Y5, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VADDPS       Y6, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB 1(CX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VPBROADCASTB 1(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
+	VSUBPS       448(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       448(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       480(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VCMPPS       $0x11, Y9, Y6, Y9
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y9, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y10, Y8, Y3
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y3, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X3
+	VCVTPS2PD    X8, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added13
+
+done17:
+	TESTQ        $0x000007ff, SI
+	JZ           complete20
+	MOVQ         product+8(FP), AX
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (AX)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+complete20:
+	MOVQ         sum+0(FP), AX
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         stride+40(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         x+32(FP), AX
+	MOVQ         AX, x+32(FP)
+	MOVQ         words+80(FP), BX
+	SHLQ         $0x03, BX
+	ADDQ         BX, CX
+	ADDQ         BX, DX
+	ADDQ         $0x0c, p+88(FP)
+	DECQ         rows+48(FP)
+	JNZ          row10
+
+last11:
+	VZEROUPPER
+	RET
+
+// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·bceSums32AVX2(SB), NOSPLIT, $448-112
+	MOVQ    x+32(FP), AX
+	MOVQ    pos+64(FP), CX
+	MOVQ    neg+72(FP), DX
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	CMPQ    rows+48(FP), $0x00
+	JEQ     last22
+
+row21:
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVUPS Y3, (SP)
+	VMOVUPS Y3, 32(SP)
+	XORQ    SI, SI
+	MOVQ    n+56(FP), DI
+	SUBQ    $0x00000040, DI
+	JL      rest25
+
+group23:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half29:
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMOVUPS      (AX)(SI*1), Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y5, Y6, Y6
+	VPBROADCASTB 2(CX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 2(DX)(BX*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y5, Y8, Y8
+	VMOVUPS      64(AX)(SI*1), Y7
+	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y5, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      Y4, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VMOVUPS      Y7, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y8, Y10, Y10
+	VANDPS       Y6, Y10, Y10
+	VMULPS       Y11, Y12, Y12
+	VANDPS       Y9, Y12, Y12
+	VADDPS       Y12, Y10, Y4
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y4, Y10, Y10
+	VADDPS       Y5, Y3, Y3
+	VPBROADCASTB 4(CX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 4(DX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMOVUPS      128(AX)(SI*1), Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y6, Y7, Y7
+	VPBROADCASTB 6(CX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 6(DX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y6, Y9, Y9
+	VMOVUPS      192(AX)(SI*1), Y8
+	VANDPS       f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y8, Y8
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y8, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
+	VANDPS       Y9, Y11, Y11
+	VMOVUPS      Y5, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VMOVUPS      Y8, Y13
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VMOVUPS      f32_3ab52766<>+0(SB), Y14
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y13, Y13
+	VMULPS       Y9, Y12, Y12
+	VANDPS       Y7, Y12, Y12
+	VMULPS       Y13, Y14, Y14
+	VANDPS       Y11, Y14, Y14
+	VADDPS       Y14, Y12, Y5
+	VMULPS       Y14, Y12, Y12
+	VADDPS       Y5, Y12, Y12
+	VADDPS       Y12, Y10, Y5
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y5, Y10, Y10
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPS      Y3, 384(SP)(BX*1)
+	VMOVUPS      Y10, 64(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half29
+	VMOVUPS      384(SP), Y3
+	VADDPS       416(SP), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VMOVUPS      64(SP), Y3
+	VMOVUPS      96(SP), Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y3, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y3
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VMOVUPS      Y3, 32(SP)
+
+added24:
+	ADDQ         $+192, SI
+	TESTQ        $0x000007ff, SI
+	JNZ          more30
+	MOVQ         product+8(FP), BX
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (BX)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+more30:
+	SUBQ $0x00000040, DI
+	JGE  group23
+
+rest25:
+	ADDQ       $0x00000040, DI
+	JLE        done28
+	CMPQ       DI, $0x20
+	JBE        short26
+	SUBQ       $0x20, DI
+	LEAQ       tail<>+0(SB), BX
+	SHLQ       $0x02, DI
+	SUBQ       DI, BX
+	VMOVUPS    (AX)(SI*1), Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    32(AX)(SI*1), Y3
+	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    64(AX)(SI*1), Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    96(AX)(SI*1), Y3
+	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    128(BX), Y3
+	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    160(BX), Y3
+	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    192(BX), Y3
+	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    224(BX), Y3
+	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
+	VMOVUPS    Y3, 352(SP)
+	LEAQ       128(SP), AX
+	SUBQ       SI, AX
+	XORQ       DI, DI
+	JMP        group23
+
+short26:
+	CMPQ         DI, $0x10
+	JBE          one27
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMASKMOVPS   (AX)(SI*1), Y5, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y5, Y6, Y6
+	VPBROADCASTB 2(CX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 2(DX)(BX*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y5, Y8, Y8
+	VMASKMOVPS   64(AX)(SI*1), Y8, Y7
+	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y5, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      Y4, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VMOVUPS      Y7, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y8, Y10, Y10
+	VANDPS       Y6, Y10, Y10
+	VMULPS       Y11, Y12, Y12
+	VANDPS       Y9, Y12, Y12
+	VADDPS       Y12, Y10, Y4
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y4, Y10, Y10
+	VADDPS       Y5, Y3, Y3
+	VPBROADCASTB 1(CX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(DX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y6, Y7, Y7
+	VPBROADCASTB 3(CX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 3(DX)(BX*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y6, Y9, Y9
+	VMASKMOVPS   96(AX)(SI*1), Y9, Y8
+	VANDPS       f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y8, Y8
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y8, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
+	VANDPS       Y9, Y11, Y11
+	VMOVUPS      Y5, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VMOVUPS      Y8, Y13
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VMOVUPS      f32_3ab52766<>+0(SB), Y14
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y13, Y13
+	VMULPS       Y9, Y12, Y12
+	VANDPS       Y7, Y12, Y12
+	VMULPS       Y13, Y14, Y14
+	VANDPS       Y11, Y14, Y14
+	VADDPS       Y14, Y12, Y5
+	VMULPS       Y14, Y12, Y12
+	VADDPS       Y5, Y12, Y12
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y12, Y10, Y3
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y3, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X3
+	VCVTPS2PD    X10, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added24
+
+one27:
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMASKMOVPS   (AX)(SI*1), Y5, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y5, Y6, Y6
+	VMOVUPS      Y4, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y7, Y7
+	VANDPS       Y6, Y7, Y7
+	VPBROADCASTB 1(CX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(DX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y5, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y9, Y7, Y3
+	VMULPS       Y9, Y7, Y7
+	VADDPS       Y3, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X3
+	VCVTPS2PD    X7, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added24
+
+done28:
+	TESTQ        $0x000007ff, SI
+	JZ           complete31
+	MOVQ         product+8(FP), AX
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (AX)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+complete31:
+	MOVQ         sum+0(FP), AX
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         stride+40(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         x+32(FP), AX
+	MOVQ         AX, x+32(FP)
+	MOVQ         words+80(FP), BX
+	SHLQ         $0x03, BX
+	ADDQ         BX, CX
+	ADDQ         BX, DX
+	DECQ         rows+48(FP)
+	JNZ          row21
+
+last22:
+	VZEROUPPER
+	RET
+
+// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
 TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $424-136
 	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    negWeight+96(FP), DI
-	MOVQ    posWeight+104(FP), R8
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    negWeight+120(FP), DI
+	MOVQ    posWeight+128(FP), R8
+	MOVQ    pos+88(FP), R9
+	MOVQ    neg+96(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last71
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last33
 
-row70:
+row32:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	MOVQ         p+88(FP), R11
+	MOVQ         p+112(FP), R11
 	VBROADCASTSS (R11), Y3
 	VMOVUPS      Y3, 328(SP)
 	VBROADCASTSS 4(R11), Y3
@@ -4224,18 +2344,18 @@ row70:
 	VBROADCASTSS 8(R11), Y3
 	VMOVUPS      Y3, 392(SP)
 	XORQ         R12, R12
-	MOVQ         n+56(FP), R13
+	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest74
+	JL           rest36
 
-group72:
+group34:
 	TESTQ      BX, BX
-	JZ         none78
+	JZ         none40
 	TESTQ      $0x00000f00, CX
-	JNZ        same79
+	JNZ        same41
 	PREFETCHT0 16384(CX)
 
-same79:
+same41:
 	VMOVUPS  (DX), Y3
 	VMOVNTPS Y3, (CX)
 	VMOVUPS  32(DX), Y3
@@ -4256,13 +2376,13 @@ same79:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none78:
+none40:
 	PREFETCHT0 12288(SI)(R12*1)
 	PREFETCHT0 12352(SI)(R12*1)
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-half80:
+half42:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y7
@@ -4625,7 +2745,7 @@ half80:
 	VMOVUPS      Y3, 264(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          half80
+	JNZ          half42
 	VMOVUPS      264(SP), Y3
 	VADDPS       296(SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -4634,16 +2754,16 @@ half80:
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 
-added73:
+added35:
 	ADDQ $+192, R12
 	SUBQ $0x00000040, R13
-	JGE  group72
+	JGE  group34
 
-rest74:
+rest36:
 	ADDQ       $0x00000040, R13
-	JLE        done77
+	JLE        done39
 	CMPQ       R13, $0x20
-	JBE        short75
+	JBE        short37
 	SUBQ       $0x20, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -4673,16 +2793,16 @@ rest74:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group72
+	JMP        group34
 
-short75:
+short37:
 	TESTQ      BX, BX
-	JZ         none81
+	JZ         none43
 	TESTQ      $0x00000f00, CX
-	JNZ        same82
+	JNZ        same44
 	PREFETCHT0 16384(CX)
 
-same82:
+same44:
 	VMOVUPS  (DX), Y3
 	VMOVNTPS Y3, (CX)
 	VMOVUPS  32(DX), Y3
@@ -4703,12 +2823,12 @@ same82:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none81:
+none43:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(SP)
 	CMPQ         R13, $0x10
-	JBE          one76
+	JBE          one38
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y7
@@ -5085,9 +3205,9 @@ none81:
 	VADDPD       Y4, Y2, Y2
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added73
+	JMP          added35
 
-one76:
+one38:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y7
@@ -5280,9 +3400,9 @@ one76:
 	VADDPD       Y4, Y2, Y2
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added73
+	JMP          added35
 
-done77:
+done39:
 	MOVQ         sum+0(FP), SI
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -5293,8 +3413,8 @@ done77:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct83
-	MOVQ         n+56(FP), AX
+	JEQ          direct45
+	MOVQ         n+80(FP), AX
 	ANDQ         $0x3f, AX
 	SUBQ         $0x20, AX
 	LEAQ         tail<>+0(SB), R11
@@ -5321,24 +3441,1904 @@ done77:
 	VMOVUPS      224(R11), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R12*1)
 
+direct45:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x02, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	ADDQ R11, R9
+	ADDQ R11, R10
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row32
+
+last33:
+	TESTQ BX, BX
+	JZ    none47
+
+more46:
+	TESTQ      $0x00000f00, CX
+	JNZ        same48
+	PREFETCHT0 16384(CX)
+
+same48:
+	VMOVUPS  (DX), Y0
+	VMOVNTPS Y0, (CX)
+	VMOVUPS  32(DX), Y0
+	VMOVNTPS Y0, 32(CX)
+	VMOVUPS  64(DX), Y0
+	VMOVNTPS Y0, 64(CX)
+	VMOVUPS  96(DX), Y0
+	VMOVNTPS Y0, 96(CX)
+	VMOVUPS  128(DX), Y0
+	VMOVNTPS Y0, 128(CX)
+	VMOVUPS  160(DX), Y0
+	VMOVNTPS Y0, 160(CX)
+	VMOVUPS  192(DX), Y0
+	VMOVNTPS Y0, 192(CX)
+	VMOVUPS  224(DX), Y0
+	VMOVNTPS Y0, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more46
+
+none47:
+	VZEROUPPER
+	RET
+
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $552-136
+	MOVQ    dst+16(FP), AX
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    pos+88(FP), DI
+	MOVQ    neg+96(FP), R8
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last50
+
+row49:
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	MOVQ         p+112(FP), R9
+	VBROADCASTSS (R9), Y3
+	VMOVUPS      Y3, 456(SP)
+	VBROADCASTSS 4(R9), Y3
+	VMOVUPS      Y3, 488(SP)
+	VBROADCASTSS 8(R9), Y3
+	VMOVUPS      Y3, 520(SP)
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest53
+
+group51:
+	TESTQ      BX, BX
+	JZ         none57
+	TESTQ      $0x00000f00, CX
+	JNZ        same58
+	PREFETCHT0 16384(CX)
+
+same58:
+	VMOVUPS  (DX), Y3
+	VMOVNTPS Y3, (CX)
+	VMOVUPS  32(DX), Y3
+	VMOVNTPS Y3, 32(CX)
+	VMOVUPS  64(DX), Y3
+	VMOVNTPS Y3, 64(CX)
+	VMOVUPS  96(DX), Y3
+	VMOVNTPS Y3, 96(CX)
+	VMOVUPS  128(DX), Y3
+	VMOVNTPS Y3, 128(CX)
+	VMOVUPS  160(DX), Y3
+	VMOVNTPS Y3, 160(CX)
+	VMOVUPS  192(DX), Y3
+	VMOVNTPS Y3, 192(CX)
+	VMOVUPS  224(DX), Y3
+	VMOVNTPS Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none57:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half59:
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPS      (SI)(R10*1), Y3
+	VSUBPS       488(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       488(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       520(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y7, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y9, Y4, Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
+	VDIVPS       Y6, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPS      64(SI)(R10*1), Y4
+	VSUBPS       488(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       488(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       520(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VANDPS       Y5, Y10, Y10
+	VMOVUPS      Y8, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y11, Y11
+	VANDPS       Y10, Y11, Y11
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y5, Y5
+	VPBROADCASTB 2(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y11, Y5, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
+	VDIVPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 64(AX)(R10*1)
+	VADDPS       Y11, Y9, Y5
+	VMULPS       Y11, Y9, Y9
+	VADDPS       Y5, Y9, Y9
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 4(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 4(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPS      128(SI)(R10*1), Y4
+	VSUBPS       488(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       488(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       520(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VANDPS       Y5, Y10, Y10
+	VMOVUPS      Y8, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y11, Y11
+	VANDPS       Y10, Y11, Y11
+	VPBROADCASTB 4(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y5, Y5
+	VPBROADCASTB 4(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y11, Y5, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
+	VDIVPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 128(AX)(R10*1)
+	VPBROADCASTB 6(DI)(R9*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VPBROADCASTB 6(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y10, Y6, Y6
+	VMOVUPS      192(SI)(R10*1), Y5
+	VSUBPS       488(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y12
+	VSUBPS       Y12, Y7, Y8
+	VSUBPS       Y8, Y5, Y8
+	VADDPS       488(SP), Y12, Y12
+	VSUBPS       Y12, Y8, Y8
+	VSUBPS       520(SP), Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VXORPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
+	VCMPPS       $0x11, Y10, Y7, Y10
+	VADDPS       Y8, Y7, Y5
+	VANDNPS      Y5, Y10, Y5
+	VANDPS       Y6, Y5, Y5
+	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
+	VXORPS       Y10, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y7, Y10
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
+	VANDPS       Y6, Y12, Y12
+	VMOVUPS      Y10, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y13
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y13, Y13
+	VANDPS       Y12, Y13, Y13
+	VPBROADCASTB 6(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y8, Y10
+	VXORPS       Y10, Y6, Y6
+	VPBROADCASTB 6(R8)(R9*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VORPS        Y8, Y10, Y10
+	VMULPS       Y13, Y6, Y8
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
+	VDIVPS       Y8, Y6, Y6
+	VANDPS       Y10, Y6, Y6
+	VMOVUPS      Y6, 192(AX)(R10*1)
+	VADDPS       Y13, Y11, Y6
+	VMULPS       Y13, Y11, Y11
+	VADDPS       Y6, Y11, Y11
+	VADDPS       Y11, Y9, Y6
+	VMULPS       Y11, Y9, Y9
+	VADDPS       Y6, Y9, Y9
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPS      Y3, 392(SP)(R9*1)
+	VMOVUPS      Y9, 64(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half59
+	VMOVUPS      392(SP), Y3
+	VADDPS       424(SP), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VMOVUPS      64(SP), Y3
+	VMOVUPS      96(SP), Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y3, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y3
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VMOVUPS      Y3, 32(SP)
+
+added52:
+	ADDQ         $+192, R10
+	TESTQ        $0x000007ff, R10
+	JNZ          more60
+	MOVQ         product+8(FP), R9
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (R9)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+more60:
+	SUBQ $0x00000040, R11
+	JGE  group51
+
+rest53:
+	ADDQ       $0x00000040, R11
+	JLE        done56
+	CMPQ       R11, $0x20
+	JBE        short54
+	SUBQ       $0x20, R11
+	LEAQ       tail<>+0(SB), AX
+	MOVQ       R11, R9
+	SHLQ       $0x02, R9
+	SUBQ       R9, AX
+	VMOVUPS    (SI)(R10*1), Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    32(SI)(R10*1), Y3
+	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    64(SI)(R10*1), Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    96(SI)(R10*1), Y3
+	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    128(AX), Y3
+	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    160(AX), Y3
+	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    192(AX), Y3
+	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    224(AX), Y3
+	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 352(SP)
+	LEAQ       128(SP), SI
+	SUBQ       R10, SI
+	MOVQ       SI, AX
+	XORQ       R11, R11
+	JMP        group51
+
+short54:
+	TESTQ      BX, BX
+	JZ         none61
+	TESTQ      $0x00000f00, CX
+	JNZ        same62
+	PREFETCHT0 16384(CX)
+
+same62:
+	VMOVUPS  (DX), Y3
+	VMOVNTPS Y3, (CX)
+	VMOVUPS  32(DX), Y3
+	VMOVNTPS Y3, 32(CX)
+	VMOVUPS  64(DX), Y3
+	VMOVNTPS Y3, 64(CX)
+	VMOVUPS  96(DX), Y3
+	VMOVNTPS Y3, 96(CX)
+	VMOVUPS  128(DX), Y3
+	VMOVNTPS Y3, 128(CX)
+	VMOVUPS  160(DX), Y3
+	VMOVNTPS Y3, 160(CX)
+	VMOVUPS  192(DX), Y3
+	VMOVNTPS Y3, 192(CX)
+	VMOVUPS  224(DX), Y3
+	VMOVNTPS Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none61:
+	MOVQ         $-1, R9
+	BZHIQ        R11, R9, R9
+	MOVQ         R9, 384(SP)
+	CMPQ         R11, $0x10
+	JBE          one55
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPS   (SI)(R10*1), Y4, Y3
+	VSUBPS       488(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       488(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       520(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y7, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y9, Y4, Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
+	VDIVPS       Y6, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VPBROADCASTB 384(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPS   64(SI)(R10*1), Y5, Y4
+	VSUBPS       488(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       488(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       520(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VANDPS       Y5, Y10, Y10
+	VMOVUPS      Y8, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y11, Y11
+	VANDPS       Y10, Y11, Y11
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y5, Y5
+	VPBROADCASTB 2(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y11, Y5, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
+	VDIVPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VPBROADCASTB 386(SP), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMASKMOVPS   Y5, Y6, 64(AX)(R10*1)
+	VADDPS       Y11, Y9, Y5
+	VMULPS       Y11, Y9, Y9
+	VADDPS       Y5, Y9, Y9
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
+	VSUBPS       488(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       488(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       520(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VANDPS       Y5, Y10, Y10
+	VMOVUPS      Y8, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y11, Y11
+	VANDPS       Y10, Y11, Y11
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y5, Y5
+	VPBROADCASTB 1(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y11, Y5, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
+	VDIVPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VPBROADCASTB 385(SP), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VPBROADCASTB 3(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y10, Y6, Y6
+	VMASKMOVPS   96(SI)(R10*1), Y6, Y5
+	VSUBPS       488(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y12
+	VSUBPS       Y12, Y7, Y8
+	VSUBPS       Y8, Y5, Y8
+	VADDPS       488(SP), Y12, Y12
+	VSUBPS       Y12, Y8, Y8
+	VSUBPS       520(SP), Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VXORPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VXORPS       Y5, Y7, Y7
+	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y7, Y7
+	VCMPPS       $0x11, Y10, Y7, Y10
+	VADDPS       Y8, Y7, Y5
+	VANDNPS      Y5, Y10, Y5
+	VANDPS       Y6, Y5, Y5
+	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
+	VXORPS       Y10, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y7, Y10
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
+	VANDPS       Y6, Y12, Y12
+	VMOVUPS      Y10, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y13
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y13, Y13
+	VANDPS       Y12, Y13, Y13
+	VPBROADCASTB 3(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y8, Y10
+	VXORPS       Y10, Y6, Y6
+	VPBROADCASTB 3(R8)(R9*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VORPS        Y8, Y10, Y10
+	VMULPS       Y13, Y6, Y8
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
+	VDIVPS       Y8, Y6, Y6
+	VANDPS       Y10, Y6, Y6
+	VPBROADCASTB 387(SP), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMASKMOVPS   Y6, Y7, 96(AX)(R10*1)
+	VADDPS       Y13, Y11, Y6
+	VMULPS       Y13, Y11, Y11
+	VADDPS       Y6, Y11, Y11
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y11, Y9, Y3
+	VMULPS       Y11, Y9, Y9
+	VADDPS       Y3, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X3
+	VCVTPS2PD    X9, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added52
+
+one55:
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPS   (SI)(R10*1), Y4, Y3
+	VSUBPS       488(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       488(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       520(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y7, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y9, Y4, Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
+	VDIVPS       Y6, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VPBROADCASTB 384(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
+	VSUBPS       488(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y10
+	VSUBPS       Y10, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       488(SP), Y10, Y10
+	VSUBPS       Y10, Y7, Y7
+	VSUBPS       520(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VANDPS       Y5, Y10, Y10
+	VMOVUPS      Y8, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y11, Y11
+	VANDPS       Y10, Y11, Y11
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y5, Y5
+	VPBROADCASTB 1(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y11, Y5, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
+	VDIVPS       Y7, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VPBROADCASTB 385(SP), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y11, Y9, Y3
+	VMULPS       Y11, Y9, Y9
+	VADDPS       Y3, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X3
+	VCVTPS2PD    X9, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added52
+
+done56:
+	TESTQ        $0x000007ff, R10
+	JZ           complete63
+	MOVQ         product+8(FP), SI
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (SI)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+complete63:
+	MOVQ         sum+0(FP), SI
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (SI)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         dst+16(FP), SI
+	CMPQ         SI, AX
+	JEQ          direct64
+	MOVQ         n+80(FP), AX
+	ANDQ         $0x3f, AX
+	SUBQ         $0x20, AX
+	LEAQ         tail<>+0(SB), R9
+	SHLQ         $0x02, AX
+	SUBQ         AX, R9
+	VMOVUPS      128(SP), Y1
+	VMOVUPS      Y1, -256(SI)(R10*1)
+	VMOVUPS      160(SP), Y1
+	VMOVUPS      Y1, -224(SI)(R10*1)
+	VMOVUPS      192(SP), Y1
+	VMOVUPS      Y1, -192(SI)(R10*1)
+	VMOVUPS      224(SP), Y1
+	VMOVUPS      Y1, -160(SI)(R10*1)
+	VMOVUPS      256(SP), Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
+	VMOVUPS      288(SP), Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
+	VMOVUPS      320(SP), Y1
+	VMOVUPS      192(R9), Y2
+	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
+	VMOVUPS      352(SP), Y1
+	VMOVUPS      224(R9), Y2
+	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
+
+direct64:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x02, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row49
+
+last50:
+	TESTQ BX, BX
+	JZ    none66
+
+more65:
+	TESTQ      $0x00000f00, CX
+	JNZ        same67
+	PREFETCHT0 16384(CX)
+
+same67:
+	VMOVUPS  (DX), Y0
+	VMOVNTPS Y0, (CX)
+	VMOVUPS  32(DX), Y0
+	VMOVNTPS Y0, 32(CX)
+	VMOVUPS  64(DX), Y0
+	VMOVNTPS Y0, 64(CX)
+	VMOVUPS  96(DX), Y0
+	VMOVNTPS Y0, 96(CX)
+	VMOVUPS  128(DX), Y0
+	VMOVNTPS Y0, 128(CX)
+	VMOVUPS  160(DX), Y0
+	VMOVNTPS Y0, 160(CX)
+	VMOVUPS  192(DX), Y0
+	VMOVNTPS Y0, 192(CX)
+	VMOVUPS  224(DX), Y0
+	VMOVNTPS Y0, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more65
+
+none66:
+	VZEROUPPER
+	RET
+
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·bceGrad32AVX2(SB), NOSPLIT, $488-136
+	MOVQ    dst+16(FP), AX
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    pos+88(FP), DI
+	MOVQ    neg+96(FP), R8
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last69
+
+row68:
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	MOVQ         p+112(FP), R9
+	VBROADCASTSS (R9), Y3
+	VMOVUPS      Y3, 456(SP)
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest72
+
+group70:
+	TESTQ      BX, BX
+	JZ         none76
+	TESTQ      $0x00000f00, CX
+	JNZ        same77
+	PREFETCHT0 16384(CX)
+
+same77:
+	VMOVUPS  (DX), Y3
+	VMOVNTPS Y3, (CX)
+	VMOVUPS  32(DX), Y3
+	VMOVNTPS Y3, 32(CX)
+	VMOVUPS  64(DX), Y3
+	VMOVNTPS Y3, 64(CX)
+	VMOVUPS  96(DX), Y3
+	VMOVNTPS Y3, 96(CX)
+	VMOVUPS  128(DX), Y3
+	VMOVNTPS Y3, 128(CX)
+	VMOVUPS  160(DX), Y3
+	VMOVNTPS Y3, 160(CX)
+	VMOVUPS  192(DX), Y3
+	VMOVNTPS Y3, 192(CX)
+	VMOVUPS  224(DX), Y3
+	VMOVNTPS Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none76:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half78:
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMOVUPS      (SI)(R10*1), Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y8, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 2(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMOVUPS      64(SI)(R10*1), Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y9
+	VXORPS       Y9, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPS       Y10, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 64(AX)(R10*1)
+	VADDPS       Y10, Y8, Y5
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 4(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 4(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMOVUPS      128(SI)(R10*1), Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 4(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y9
+	VXORPS       Y9, Y6, Y6
+	VPBROADCASTB 4(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPS       Y10, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 128(AX)(R10*1)
+	VPBROADCASTB 6(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 6(R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y5, Y7, Y7
+	VMOVUPS      192(SI)(R10*1), Y6
+	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VMAXPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y6, Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
+	VANDPS       Y7, Y11, Y11
+	VMOVUPS      Y9, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y12, Y12
+	VANDPS       Y11, Y12, Y12
+	VPBROADCASTB 6(DI)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VMOVUPS      456(SP), Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y11
+	VXORPS       Y11, Y7, Y7
+	VPBROADCASTB 6(R8)(R9*1), Y11
+	VANDPS       bits32<>+0(SB), Y11, Y11
+	VPCMPEQD     bits32<>+0(SB), Y11, Y11
+	VORPS        Y9, Y11, Y11
+	VMULPS       Y12, Y7, Y9
+	VBLENDVPS    Y6, Y9, Y7, Y7
+	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
+	VDIVPS       Y9, Y7, Y7
+	VANDPS       Y11, Y7, Y7
+	VMOVUPS      Y7, 192(AX)(R10*1)
+	VADDPS       Y12, Y10, Y6
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y6, Y10, Y10
+	VADDPS       Y10, Y8, Y6
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPS      Y3, 392(SP)(R9*1)
+	VMOVUPS      Y8, 64(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half78
+	VMOVUPS      392(SP), Y3
+	VADDPS       424(SP), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VMOVUPS      64(SP), Y3
+	VMOVUPS      96(SP), Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y3, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y3
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VMOVUPS      Y3, 32(SP)
+
+added71:
+	ADDQ         $+192, R10
+	TESTQ        $0x000007ff, R10
+	JNZ          more79
+	MOVQ         product+8(FP), R9
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (R9)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+more79:
+	SUBQ $0x00000040, R11
+	JGE  group70
+
+rest72:
+	ADDQ       $0x00000040, R11
+	JLE        done75
+	CMPQ       R11, $0x20
+	JBE        short73
+	SUBQ       $0x20, R11
+	LEAQ       tail<>+0(SB), AX
+	MOVQ       R11, R9
+	SHLQ       $0x02, R9
+	SUBQ       R9, AX
+	VMOVUPS    (SI)(R10*1), Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    32(SI)(R10*1), Y3
+	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    64(SI)(R10*1), Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    96(SI)(R10*1), Y3
+	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    128(AX), Y3
+	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    160(AX), Y3
+	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    192(AX), Y3
+	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    224(AX), Y3
+	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
+	VMOVUPS    Y3, 352(SP)
+	LEAQ       128(SP), SI
+	SUBQ       R10, SI
+	MOVQ       SI, AX
+	XORQ       R11, R11
+	JMP        group70
+
+short73:
+	TESTQ      BX, BX
+	JZ         none80
+	TESTQ      $0x00000f00, CX
+	JNZ        same81
+	PREFETCHT0 16384(CX)
+
+same81:
+	VMOVUPS  (DX), Y3
+	VMOVNTPS Y3, (CX)
+	VMOVUPS  32(DX), Y3
+	VMOVNTPS Y3, 32(CX)
+	VMOVUPS  64(DX), Y3
+	VMOVNTPS Y3, 64(CX)
+	VMOVUPS  96(DX), Y3
+	VMOVNTPS Y3, 96(CX)
+	VMOVUPS  128(DX), Y3
+	VMOVNTPS Y3, 128(CX)
+	VMOVUPS  160(DX), Y3
+	VMOVNTPS Y3, 160(CX)
+	VMOVUPS  192(DX), Y3
+	VMOVNTPS Y3, 192(CX)
+	VMOVUPS  224(DX), Y3
+	VMOVNTPS Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none80:
+	MOVQ         $-1, R9
+	BZHIQ        R11, R9, R9
+	MOVQ         R9, 384(SP)
+	CMPQ         R11, $0x10
+	JBE          one74
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMASKMOVPS   (SI)(R10*1), Y5, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y8, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 384(SP), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 2(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMASKMOVPS   64(SI)(R10*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y9
+	VXORPS       Y9, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPS       Y10, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VPBROADCASTB 386(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y6, Y5, 64(AX)(R10*1)
+	VADDPS       Y10, Y8, Y5
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y4, Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y9
+	VXORPS       Y9, Y6, Y6
+	VPBROADCASTB 1(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPS       Y10, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VPBROADCASTB 385(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 3(R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y5, Y7, Y7
+	VMASKMOVPS   96(SI)(R10*1), Y7, Y6
+	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VMAXPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y6, Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
+	VANDPS       Y7, Y11, Y11
+	VMOVUPS      Y9, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
+	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y12
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y12, Y12
+	VANDPS       Y11, Y12, Y12
+	VPBROADCASTB 3(DI)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VMOVUPS      456(SP), Y7
+	VANDPS       f32_80000000<>+0(SB), Y9, Y11
+	VXORPS       Y11, Y7, Y7
+	VPBROADCASTB 3(R8)(R9*1), Y11
+	VANDPS       bits32<>+0(SB), Y11, Y11
+	VPCMPEQD     bits32<>+0(SB), Y11, Y11
+	VORPS        Y9, Y11, Y11
+	VMULPS       Y12, Y7, Y9
+	VBLENDVPS    Y6, Y9, Y7, Y7
+	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
+	VDIVPS       Y9, Y7, Y7
+	VANDPS       Y11, Y7, Y7
+	VPBROADCASTB 387(SP), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMASKMOVPS   Y7, Y6, 96(AX)(R10*1)
+	VADDPS       Y12, Y10, Y6
+	VMULPS       Y12, Y10, Y10
+	VADDPS       Y6, Y10, Y10
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y10, Y8, Y3
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y3, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X3
+	VCVTPS2PD    X8, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added71
+
+one74:
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMASKMOVPS   (SI)(R10*1), Y5, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, Y5
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      456(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y8, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 384(SP), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y4, Y6, Y6
+	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      456(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y9
+	VXORPS       Y9, Y6, Y6
+	VPBROADCASTB 1(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPS       Y10, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VPBROADCASTB 385(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPS       Y10, Y8, Y3
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y3, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X3
+	VCVTPS2PD    X8, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (SP), Y5
+	VADDPD       Y5, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VMOVUPS      Y5, (SP)
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y4, Y3, Y5
+	VFMADD213PD  Y5, Y3, Y4
+	VMOVUPS      Y4, 32(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added71
+
+done75:
+	TESTQ        $0x000007ff, R10
+	JZ           complete82
+	MOVQ         product+8(FP), SI
+	VMOVUPS      (SP), Y3
+	VMOVUPS      32(SP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (SI)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      Y3, 32(SP)
+	ADDQ         $0x08, product+8(FP)
+
+complete82:
+	MOVQ         sum+0(FP), SI
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (SI)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         dst+16(FP), SI
+	CMPQ         SI, AX
+	JEQ          direct83
+	MOVQ         n+80(FP), AX
+	ANDQ         $0x3f, AX
+	SUBQ         $0x20, AX
+	LEAQ         tail<>+0(SB), R9
+	SHLQ         $0x02, AX
+	SUBQ         AX, R9
+	VMOVUPS      128(SP), Y1
+	VMOVUPS      Y1, -256(SI)(R10*1)
+	VMOVUPS      160(SP), Y1
+	VMOVUPS      Y1, -224(SI)(R10*1)
+	VMOVUPS      192(SP), Y1
+	VMOVUPS      Y1, -192(SI)(R10*1)
+	VMOVUPS      224(SP), Y1
+	VMOVUPS      Y1, -160(SI)(R10*1)
+	VMOVUPS      256(SP), Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
+	VMOVUPS      288(SP), Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
+	VMOVUPS      320(SP), Y1
+	VMOVUPS      192(R9), Y2
+	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
+	VMOVUPS      352(SP), Y1
+	VMOVUPS      224(R9), Y2
+	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
+
 direct83:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
 	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
+	MOVQ stride+64(FP), SI
 	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row70
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row68
 
-last71:
+last69:
 	TESTQ BX, BX
 	JZ    none85
 
@@ -5373,1901 +5373,6 @@ none85:
 	VZEROUPPER
 	RET
 
-// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceSums32AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	VBROADCASTSS f32_bf317218<>+0(SB), Z7
-	VBROADCASTSS f32_3102e308<>+0(SB), Z8
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z14
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last88
-
-row87:
-	VXORPS Y4, Y4, Y4
-	VXORPS Y0, Y0, Y0
-	XORQ   SI, SI
-	MOVQ   n+56(FP), DI
-	SUBQ   $0x00000040, DI
-	JL     rest91
-
-group89:
-	PREFETCHT0    12288(AX)(SI*1)
-	PREFETCHT0    12352(AX)(SI*1)
-	PREFETCHT0    12416(AX)(SI*1)
-	PREFETCHT0    12480(AX)(SI*1)
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (AX)(SI*1), Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(AX)(SI*1), Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z18, Z5, K3, Z17
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K3, K3
-	KMOVW         4(CX)(BX*1), K1
-	KMOVW         4(DX)(BX*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS       128(AX)(SI*1), Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z20, Z5, K4, Z19
-	VORPS         Z3, Z20, Z20
-	VCMPPS        $0x15, Z2, Z20, K4, K4
-	KMOVW         6(CX)(BX*1), K1
-	KMOVW         6(DX)(BX*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS       192(AX)(SI*1), Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z22, Z5, K5, Z21
-	VORPS         Z3, Z22, Z22
-	VCMPPS        $0x15, Z2, Z22, K5, K5
-	VMOVUPS       Z16, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z18, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z20, Z27
-	VFMADD213PS   Z1, Z6, Z27
-	VMOVUPS       Z22, Z29
-	VFMADD213PS   Z1, Z6, Z29
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VSUBPS        Z1, Z27, Z28
-	VSUBPS        Z1, Z29, Z30
-	VFMADD231PS   Z7, Z24, Z16
-	VFMADD231PS   Z7, Z26, Z18
-	VFMADD231PS   Z7, Z28, Z20
-	VFMADD231PS   Z7, Z30, Z22
-	VFMADD231PS   Z8, Z24, Z16
-	VFMADD231PS   Z8, Z26, Z18
-	VFMADD231PS   Z8, Z28, Z20
-	VFMADD231PS   Z8, Z30, Z22
-	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z26
-	VMOVUPS       Z9, Z28
-	VMOVUPS       Z9, Z30
-	VFMADD213PS   Z10, Z16, Z24
-	VFMADD213PS   Z10, Z18, Z26
-	VFMADD213PS   Z10, Z20, Z28
-	VFMADD213PS   Z10, Z22, Z30
-	VFMADD213PS   Z11, Z16, Z24
-	VFMADD213PS   Z11, Z18, Z26
-	VFMADD213PS   Z11, Z20, Z28
-	VFMADD213PS   Z11, Z22, Z30
-	VFMADD213PS   Z12, Z16, Z24
-	VFMADD213PS   Z12, Z18, Z26
-	VFMADD213PS   Z12, Z20, Z28
-	VFMADD213PS   Z12, Z22, Z30
-	VFMADD213PS   Z13, Z16, Z24
-	VFMADD213PS   Z13, Z18, Z26
-	VFMADD213PS   Z13, Z20, Z28
-	VFMADD213PS   Z13, Z22, Z30
-	VFMADD213PS   Z14, Z16, Z24
-	VFMADD213PS   Z14, Z18, Z26
-	VFMADD213PS   Z14, Z20, Z28
-	VFMADD213PS   Z14, Z22, Z30
-	VFMADD213PS   Z14, Z16, Z24
-	VFMADD213PS   Z14, Z18, Z26
-	VFMADD213PS   Z14, Z20, Z28
-	VFMADD213PS   Z14, Z22, Z30
-	VPSLLD        $0x17, Z23, Z23
-	VPSLLD        $0x17, Z25, Z25
-	VPSLLD        $0x17, Z27, Z27
-	VPSLLD        $0x17, Z29, Z29
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VMULPS.Z      Z27, Z28, K4, Z28
-	VMULPS.Z      Z29, Z30, K5, Z30
-	VADDPS        Z26, Z24, Z16
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z16, Z24, Z24
-	VADDPS        Z17, Z15, Z15
-	VADDPS        Z30, Z28, Z16
-	VMULPS        Z30, Z28, Z28
-	VADDPS        Z16, Z28, Z28
-	VADDPS        Z28, Z24, Z16
-	VMULPS        Z28, Z24, Z24
-	VADDPS        Z16, Z24, Z24
-	VADDPS        Z21, Z19, Z19
-	VADDPS        Z19, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y15
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y15, Y24, Y24
-	VCVTPS2PD     Y24, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-
-added90:
-	ADDQ          $+256, SI
-	TESTQ         $0x000007ff, SI
-	JNZ           more95
-	MOVQ          product+8(FP), BX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (BX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more95:
-	SUBQ $0x00000040, DI
-	JGE  group89
-
-rest91:
-	ADDQ      $0x00000040, DI
-	JLE       done94
-	CMPQ      DI, $0x20
-	JBE       short92
-	SUBQ      $0x20, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVW     BX, K1
-	SHRQ      $0x10, BX
-	KMOVW     BX, K2
-	VMOVUPS   (AX)(SI*1), Z15
-	VMOVUPS   Z15, (SP)
-	VMOVUPS   64(AX)(SI*1), Z15
-	VMOVUPS   Z15, 64(SP)
-	VMOVUPS.Z 128(AX)(SI*1), K1, Z15
-	VMOVUPS   Z15, 128(SP)
-	VMOVUPS.Z 192(AX)(SI*1), K2, Z15
-	VMOVUPS   Z15, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group89
-
-short92:
-	CMPQ          DI, $0x10
-	JBE           one93
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(AX)(SI*1), K3, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z18, Z5, K3, Z17
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K3, K3
-	VMOVUPS       Z16, Z19
-	VFMADD213PS   Z1, Z6, Z19
-	VMOVUPS       Z18, Z21
-	VFMADD213PS   Z1, Z6, Z21
-	VSUBPS        Z1, Z19, Z20
-	VSUBPS        Z1, Z21, Z22
-	VFMADD231PS   Z7, Z20, Z16
-	VFMADD231PS   Z7, Z22, Z18
-	VFMADD231PS   Z8, Z20, Z16
-	VFMADD231PS   Z8, Z22, Z18
-	VMOVUPS       Z9, Z20
-	VMOVUPS       Z9, Z22
-	VFMADD213PS   Z10, Z16, Z20
-	VFMADD213PS   Z10, Z18, Z22
-	VFMADD213PS   Z11, Z16, Z20
-	VFMADD213PS   Z11, Z18, Z22
-	VFMADD213PS   Z12, Z16, Z20
-	VFMADD213PS   Z12, Z18, Z22
-	VFMADD213PS   Z13, Z16, Z20
-	VFMADD213PS   Z13, Z18, Z22
-	VFMADD213PS   Z14, Z16, Z20
-	VFMADD213PS   Z14, Z18, Z22
-	VFMADD213PS   Z14, Z16, Z20
-	VFMADD213PS   Z14, Z18, Z22
-	VPSLLD        $0x17, Z19, Z19
-	VPSLLD        $0x17, Z21, Z21
-	VMULPS.Z      Z19, Z20, K2, Z20
-	VMULPS.Z      Z21, Z22, K3, Z22
-	VADDPS        Z22, Z20, Z16
-	VMULPS        Z22, Z20, Z20
-	VADDPS        Z16, Z20, Z20
-	VADDPS        Z17, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z20, Y5
-	VADDPS        Y5, Y20, Y15
-	VMULPS        Y5, Y20, Y20
-	VADDPS        Y15, Y20, Y20
-	VCVTPS2PD     Y20, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-	XORQ          DI, DI
-	JMP           added90
-
-one93:
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	VMOVUPS       Z16, Z17
-	VFMADD213PS   Z1, Z6, Z17
-	VSUBPS        Z1, Z17, Z18
-	VFMADD231PS   Z7, Z18, Z16
-	VFMADD231PS   Z8, Z18, Z16
-	VMOVUPS       Z9, Z18
-	VFMADD213PS   Z10, Z16, Z18
-	VFMADD213PS   Z11, Z16, Z18
-	VFMADD213PS   Z12, Z16, Z18
-	VFMADD213PS   Z13, Z16, Z18
-	VFMADD213PS   Z14, Z16, Z18
-	VFMADD213PS   Z14, Z16, Z18
-	VPSLLD        $0x17, Z17, Z17
-	VMULPS.Z      Z17, Z18, K2, Z18
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z18, Y5
-	VADDPS        Y5, Y18, Y15
-	VMULPS        Y5, Y18, Y18
-	VADDPS        Y15, Y18, Y18
-	VCVTPS2PD     Y18, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-	XORQ          DI, DI
-	JMP           added90
-
-done94:
-	TESTQ         $0x000007ff, SI
-	JZ            complete96
-	MOVQ          product+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (AX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-complete96:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	DECQ          rows+48(FP)
-	JNZ           row87
-
-last88:
-	VZEROUPPER
-	RET
-
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last98
-
-row97:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS (R9), Z7
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest101
-
-group99:
-	TESTQ      BX, BX
-	JZ         none105
-	TESTQ      $0x00000f00, CX
-	JNZ        same106
-	PREFETCHT0 16384(CX)
-
-same106:
-	VMOVUPS  (DX), Z8
-	VMOVNTPS Z8, (CX)
-	VMOVUPS  64(DX), Z8
-	VMOVNTPS Z8, 64(CX)
-	VMOVUPS  128(DX), Z8
-	VMOVNTPS Z8, 128(CX)
-	VMOVUPS  192(DX), Z8
-	VMOVNTPS Z8, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none105:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (SI)(R10*1), Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(DI)(R9*1), K1
-	KMOVW            2(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS          64(SI)(R10*1), Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(DI)(R9*1), K1
-	KMOVW            4(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPS          128(SI)(R10*1), Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z13, Z5, K4, Z12
-	VORPS            Z3, Z13, Z13
-	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(DI)(R9*1), K1
-	KMOVW            6(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPS          192(SI)(R10*1), Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z15, Z5, K5, Z14
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K5, K5
-	VMOVUPS          Z9, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z13, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z15, Z22
-	VFMADD213PS      Z1, Z6, Z22
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VSUBPS           Z1, Z22, Z23
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z20, Z20
-	VPSLLD           $0x17, Z22, Z22
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K3, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
-	VMULPS.Z         Z22, Z23, K5, Z23
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z17, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z19, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z9
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z9, Z17, Z17
-	VADDPS           Z10, Z8, Z8
-	KMOVW            4(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z12, K1
-	VMULPS           Z21, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 128(AX)(R10*1)
-	KMOVW            6(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            6(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z14, K1
-	VMULPS           Z23, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 192(AX)(R10*1)
-	VADDPS           Z23, Z21, Z9
-	VMULPS           Z23, Z21, Z21
-	VADDPS           Z9, Z21, Z21
-	VADDPS           Z21, Z17, Z9
-	VMULPS           Z21, Z17, Z17
-	VADDPS           Z9, Z17, Z17
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z12, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y8
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y8, Y17, Y17
-	VCVTPS2PD        Y17, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-
-added100:
-	ADDQ          $+256, R10
-	TESTQ         $0x000007ff, R10
-	JNZ           more107
-	MOVQ          product+8(FP), R9
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y8
-	VFMADD213PD   Y8, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VMOVSD        X0, (R9)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more107:
-	SUBQ $0x00000040, R11
-	JGE  group99
-
-rest101:
-	ADDQ      $0x00000040, R11
-	JLE       done104
-	CMPQ      R11, $0x20
-	JBE       short102
-	SUBQ      $0x20, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	VMOVUPS   (SI)(R10*1), Z8
-	VMOVUPS   Z8, (SP)
-	VMOVUPS   64(SI)(R10*1), Z8
-	VMOVUPS   Z8, 64(SP)
-	VMOVUPS.Z 128(SI)(R10*1), K1, Z8
-	VMOVUPS   Z8, 128(SP)
-	VMOVUPS.Z 192(SI)(R10*1), K2, Z8
-	VMOVUPS   Z8, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group99
-
-short102:
-	TESTQ      BX, BX
-	JZ         none108
-	TESTQ      $0x00000f00, CX
-	JNZ        same109
-	PREFETCHT0 16384(CX)
-
-same109:
-	VMOVUPS  (DX), Z8
-	VMOVNTPS Z8, (CX)
-	VMOVUPS  64(DX), Z8
-	VMOVNTPS Z8, 64(CX)
-	VMOVUPS  128(DX), Z8
-	VMOVNTPS Z8, 128(CX)
-	VMOVUPS  192(DX), Z8
-	VMOVNTPS Z8, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none108:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x10
-	JBE              one103
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(DI)(R9*1), K1
-	KMOVW            2(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS.Z        64(SI)(R10*1), K3, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	VMOVUPS          Z9, Z12
-	VFMADD213PS      Z1, Z6, Z12
-	VMOVUPS          Z11, Z14
-	VFMADD213PS      Z1, Z6, Z14
-	VSUBPS           Z1, Z12, Z13
-	VSUBPS           Z1, Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VPSLLD           $0x17, Z12, Z12
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z12, Z13, K2, Z13
-	VMULPS.Z         Z14, Z15, K3, Z15
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z13, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            256(SP), K1
-	VMOVUPS          Z9, K1, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z15, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            258(SP), K1
-	VMOVUPS          Z9, K1, 64(AX)(R10*1)
-	VADDPS           Z15, Z13, Z9
-	VMULPS           Z15, Z13, Z13
-	VADDPS           Z9, Z13, Z13
-	VADDPS           Z10, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z13, Y5
-	VADDPS           Y5, Y13, Y8
-	VMULPS           Y5, Y13, Y13
-	VADDPS           Y8, Y13, Y13
-	VCVTPS2PD        Y13, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-	XORQ             R11, R11
-	JMP              added100
-
-one103:
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	VMOVUPS          Z9, Z10
-	VFMADD213PS      Z1, Z6, Z10
-	VSUBPS           Z1, Z10, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VPSLLD           $0x17, Z10, Z10
-	VMULPS.Z         Z10, Z11, K2, Z11
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z11, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	KMOVW            256(SP), K1
-	VMOVUPS          Z9, K1, (AX)(R10*1)
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z11, Y5
-	VADDPS           Y5, Y11, Y8
-	VMULPS           Y5, Y11, Y11
-	VADDPS           Y8, Y11, Y11
-	VCVTPS2PD        Y11, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-	XORQ             R11, R11
-	JMP              added100
-
-done104:
-	TESTQ         $0x000007ff, R10
-	JZ            complete110
-	MOVQ          product+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y7
-	VFMADD213PD   Y7, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VMOVSD        X0, (SI)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-complete110:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct111
-	MOVQ          n+56(FP), AX
-	ANDQ          $0x3f, AX
-	SUBQ          $0x20, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVW         R9, K1
-	SHRQ          $0x10, R9
-	KMOVW         R9, K2
-	VMOVUPS       (SP), Z7
-	VMOVUPS       Z7, -256(SI)(R10*1)
-	VMOVUPS       64(SP), Z7
-	VMOVUPS       Z7, -192(SI)(R10*1)
-	VMOVUPS       128(SP), Z7
-	VMOVUPS       Z7, K1, -128(SI)(R10*1)
-	VMOVUPS       192(SP), Z7
-	VMOVUPS       Z7, K2, -64(SI)(R10*1)
-
-direct111:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row97
-
-last98:
-	TESTQ BX, BX
-	JZ    none113
-
-more112:
-	TESTQ      $0x00000f00, CX
-	JNZ        same114
-	PREFETCHT0 16384(CX)
-
-same114:
-	VMOVUPS  (DX), Z0
-	VMOVNTPS Z0, (CX)
-	VMOVUPS  64(DX), Z0
-	VMOVNTPS Z0, 64(CX)
-	VMOVUPS  128(DX), Z0
-	VMOVNTPS Z0, 128(CX)
-	VMOVUPS  192(DX), Z0
-	VMOVNTPS Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more112
-
-none113:
-	VZEROUPPER
-	RET
-
-// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	VBROADCASTSS f32_bf317218<>+0(SB), Z7
-	VBROADCASTSS f32_3102e308<>+0(SB), Z8
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z14
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last116
-
-row115:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	MOVQ         p+88(FP), BX
-	VBROADCASTSS 4(BX), Z15
-	VBROADCASTSS 8(BX), Z16
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest119
-
-group117:
-	PREFETCHT0    12288(AX)(SI*1)
-	PREFETCHT0    12352(AX)(SI*1)
-	PREFETCHT0    12416(AX)(SI*1)
-	PREFETCHT0    12480(AX)(SI*1)
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (AX)(SI*1), Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(AX)(SI*1), Z20
-	VSUBPS        Z15, Z20, Z21
-	VSUBPS        Z20, Z21, Z23
-	VSUBPS        Z23, Z21, Z22
-	VSUBPS        Z22, Z20, Z22
-	VADDPS        Z15, Z23, Z23
-	VSUBPS        Z23, Z22, Z22
-	VSUBPS        Z16, Z22, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z21, K3, K1
-	VADDPS.Z      Z22, Z21, K1, Z20
-	VXORPS        Z3, Z22, K1, Z22
-	VORPS         Z3, Z21, Z21
-	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z21, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z26, Z21
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z26, Z21
-	VADDPS        Z19, Z18, Z18
-	VADDPS        Z22, Z21, Z21
-	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z21, Z26
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z21, Z26
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VPSLLD        $0x17, Z23, Z23
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS        Z26, Z24, Z18
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z18, Z24, Z24
-	VADDPS        Z20, Z17, Z17
-	KMOVW         4(CX)(BX*1), K1
-	KMOVW         4(DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       128(AX)(SI*1), Z18
-	VSUBPS        Z15, Z18, Z19
-	VSUBPS        Z18, Z19, Z21
-	VSUBPS        Z21, Z19, Z20
-	VSUBPS        Z20, Z18, Z20
-	VADDPS        Z15, Z21, Z21
-	VSUBPS        Z21, Z20, Z20
-	VSUBPS        Z16, Z20, Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z19, K2, K1
-	VADDPS.Z      Z20, Z19, K1, Z18
-	VXORPS        Z3, Z20, K1, Z20
-	VORPS         Z3, Z19, Z19
-	VCMPPS        $0x15, Z2, Z19, K2, K2
-	KMOVW         6(CX)(BX*1), K1
-	KMOVW         6(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       192(AX)(SI*1), Z21
-	VSUBPS        Z15, Z21, Z22
-	VSUBPS        Z21, Z22, Z25
-	VSUBPS        Z25, Z22, Z23
-	VSUBPS        Z23, Z21, Z23
-	VADDPS        Z15, Z25, Z25
-	VSUBPS        Z25, Z23, Z23
-	VSUBPS        Z16, Z23, Z23
-	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z22, K3, K1
-	VADDPS.Z      Z23, Z22, K1, Z21
-	VXORPS        Z3, Z23, K1, Z23
-	VORPS         Z3, Z22, Z22
-	VCMPPS        $0x15, Z2, Z22, K3, K3
-	VMOVUPS       Z19, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z22, Z27
-	VFMADD213PS   Z1, Z6, Z27
-	VSUBPS        Z1, Z25, Z26
-	VSUBPS        Z1, Z27, Z28
-	VFMADD231PS   Z7, Z26, Z19
-	VFMADD231PS   Z7, Z28, Z22
-	VFMADD231PS   Z8, Z26, Z19
-	VFMADD231PS   Z8, Z28, Z22
-	VADDPS        Z20, Z19, Z19
-	VADDPS        Z23, Z22, Z22
-	VMOVUPS       Z9, Z26
-	VMOVUPS       Z9, Z28
-	VFMADD213PS   Z10, Z19, Z26
-	VFMADD213PS   Z10, Z22, Z28
-	VFMADD213PS   Z11, Z19, Z26
-	VFMADD213PS   Z11, Z22, Z28
-	VFMADD213PS   Z12, Z19, Z26
-	VFMADD213PS   Z12, Z22, Z28
-	VFMADD213PS   Z13, Z19, Z26
-	VFMADD213PS   Z13, Z22, Z28
-	VFMADD213PS   Z14, Z19, Z26
-	VFMADD213PS   Z14, Z22, Z28
-	VFMADD213PS   Z14, Z19, Z26
-	VFMADD213PS   Z14, Z22, Z28
-	VPSLLD        $0x17, Z25, Z25
-	VPSLLD        $0x17, Z27, Z27
-	VMULPS.Z      Z25, Z26, K2, Z26
-	VMULPS.Z      Z27, Z28, K3, Z28
-	VADDPS        Z28, Z26, Z19
-	VMULPS        Z28, Z26, Z26
-	VADDPS        Z19, Z26, Z26
-	VADDPS        Z26, Z24, Z19
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z19, Z24, Z24
-	VADDPS        Z21, Z18, Z18
-	VADDPS        Z18, Z17, Z17
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y17
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y17, Y24, Y24
-	VCVTPS2PD     Y24, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
-
-added118:
-	ADDQ          $+256, SI
-	TESTQ         $0x000007ff, SI
-	JNZ           more123
-	MOVQ          product+8(FP), BX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y17
-	VFMADD213PD   Y17, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X17
-	VFMADD213PD   X17, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X17
-	VFMADD213PD   X17, X5, X0
-	VMOVSD        X0, (BX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more123:
-	SUBQ $0x00000040, DI
-	JGE  group117
-
-rest119:
-	ADDQ      $0x00000040, DI
-	JLE       done122
-	CMPQ      DI, $0x20
-	JBE       short120
-	SUBQ      $0x20, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVW     BX, K1
-	SHRQ      $0x10, BX
-	KMOVW     BX, K2
-	VMOVUPS   (AX)(SI*1), Z17
-	VMOVUPS   Z17, (SP)
-	VMOVUPS   64(AX)(SI*1), Z17
-	VMOVUPS   Z17, 64(SP)
-	VMOVUPS.Z 128(AX)(SI*1), K1, Z17
-	VMOVUPS   Z17, 128(SP)
-	VMOVUPS.Z 192(AX)(SI*1), K2, Z17
-	VMOVUPS   Z17, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group117
-
-short120:
-	CMPQ          DI, $0x10
-	JBE           one121
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(AX)(SI*1), K3, Z20
-	VSUBPS        Z15, Z20, Z21
-	VSUBPS        Z20, Z21, Z23
-	VSUBPS        Z23, Z21, Z22
-	VSUBPS        Z22, Z20, Z22
-	VADDPS        Z15, Z23, Z23
-	VSUBPS        Z23, Z22, Z22
-	VSUBPS        Z16, Z22, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z21, K3, K1
-	VADDPS.Z      Z22, Z21, K1, Z20
-	VXORPS        Z3, Z22, K1, Z22
-	VORPS         Z3, Z21, Z21
-	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z21, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z26, Z21
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z26, Z21
-	VADDPS        Z19, Z18, Z18
-	VADDPS        Z22, Z21, Z21
-	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z21, Z26
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z21, Z26
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VPSLLD        $0x17, Z23, Z23
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS        Z26, Z24, Z18
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z18, Z24, Z24
-	VADDPS        Z20, Z17, Z17
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y17
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y17, Y24, Y24
-	VCVTPS2PD     Y24, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
-	XORQ          DI, DI
-	JMP           added118
-
-one121:
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	VMOVUPS       Z18, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VSUBPS        Z1, Z20, Z21
-	VFMADD231PS   Z7, Z21, Z18
-	VFMADD231PS   Z8, Z21, Z18
-	VADDPS        Z19, Z18, Z18
-	VMOVUPS       Z9, Z21
-	VFMADD213PS   Z10, Z18, Z21
-	VFMADD213PS   Z11, Z18, Z21
-	VFMADD213PS   Z12, Z18, Z21
-	VFMADD213PS   Z13, Z18, Z21
-	VFMADD213PS   Z14, Z18, Z21
-	VFMADD213PS   Z14, Z18, Z21
-	VPSLLD        $0x17, Z20, Z20
-	VMULPS.Z      Z20, Z21, K2, Z21
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z21, Y5
-	VADDPS        Y5, Y21, Y17
-	VMULPS        Y5, Y21, Y21
-	VADDPS        Y17, Y21, Y21
-	VCVTPS2PD     Y21, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
-	XORQ          DI, DI
-	JMP           added118
-
-done122:
-	TESTQ         $0x000007ff, SI
-	JZ            complete124
-	MOVQ          product+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (AX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-complete124:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	ADDQ          $0x0c, p+88(FP)
-	DECQ          rows+48(FP)
-	JNZ           row115
-
-last116:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last126
-
-row125:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS (R9), Z7
-	VBROADCASTSS 4(R9), Z8
-	VBROADCASTSS 8(R9), Z9
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest129
-
-group127:
-	TESTQ      BX, BX
-	JZ         none133
-	TESTQ      $0x00000f00, CX
-	JNZ        same134
-	PREFETCHT0 16384(CX)
-
-same134:
-	VMOVUPS  (DX), Z10
-	VMOVNTPS Z10, (CX)
-	VMOVUPS  64(DX), Z10
-	VMOVNTPS Z10, 64(CX)
-	VMOVUPS  128(DX), Z10
-	VMOVNTPS Z10, 128(CX)
-	VMOVUPS  192(DX), Z10
-	VMOVNTPS Z10, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none133:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (SI)(R10*1), Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(DI)(R9*1), K3
-	KMOVW            2(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          64(SI)(R10*1), Z13
-	VSUBPS           Z8, Z13, Z14
-	VSUBPS           Z13, Z14, Z16
-	VSUBPS           Z16, Z14, Z15
-	VSUBPS           Z15, Z13, Z15
-	VADDPS           Z8, Z16, Z16
-	VSUBPS           Z16, Z15, Z15
-	VSUBPS           Z9, Z15, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z14, K4, K3
-	VADDPS.Z         Z15, Z14, K3, Z13
-	VXORPS           Z3, Z15, K3, Z15
-	VCMPPS           $0x11, Z5, Z14, K3
-	VORPS            Z3, Z14, Z14
-	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z14, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
-	VADDPS           Z12, Z11, Z11
-	VADDPS           Z15, Z14, Z14
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K4, Z19
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z17, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z19, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
-	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z11
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z11, Z17, Z17
-	VADDPS           Z13, Z10, Z10
-	KMOVW            4(DI)(R9*1), K1
-	KMOVW            4(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          128(SI)(R10*1), Z11
-	VSUBPS           Z8, Z11, Z12
-	VSUBPS           Z11, Z12, Z14
-	VSUBPS           Z14, Z12, Z13
-	VSUBPS           Z13, Z11, Z13
-	VADDPS           Z8, Z14, Z14
-	VSUBPS           Z14, Z13, Z13
-	VSUBPS           Z9, Z13, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z12, K2, K1
-	VADDPS.Z         Z13, Z12, K1, Z11
-	VXORPS           Z3, Z13, K1, Z13
-	VCMPPS           $0x11, Z5, Z12, K1
-	VORPS            Z3, Z12, Z12
-	VCMPPS           $0x15, Z2, Z12, K2, K2
-	KMOVW            6(DI)(R9*1), K3
-	KMOVW            6(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          192(SI)(R10*1), Z14
-	VSUBPS           Z8, Z14, Z15
-	VSUBPS           Z14, Z15, Z18
-	VSUBPS           Z18, Z15, Z16
-	VSUBPS           Z16, Z14, Z16
-	VADDPS           Z8, Z18, Z18
-	VSUBPS           Z18, Z16, Z16
-	VSUBPS           Z9, Z16, Z16
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z15, K4, K3
-	VADDPS.Z         Z16, Z15, K3, Z14
-	VXORPS           Z3, Z16, K3, Z16
-	VCMPPS           $0x11, Z5, Z15, K3
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K4, K4
-	VMOVUPS          Z12, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z15, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z15
-	VADDPS           Z13, Z12, Z12
-	VADDPS           Z16, Z15, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z20, Z20
-	VMULPS.Z         Z18, Z19, K2, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
-	KMOVW            4(DI)(R9*1), K2
-	VMOVUPS          Z7, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
-	KMOVW            4(R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z19, Z12, K1, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
-	VDIVPS.Z         Z13, Z12, K4, Z12
-	VMOVUPS          Z12, 128(AX)(R10*1)
-	KMOVW            6(DI)(R9*1), K1
-	VMOVUPS          Z7, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW            6(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z21, Z12, K3, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z13
-	VDIVPS.Z         Z13, Z12, K2, Z12
-	VMOVUPS          Z12, 192(AX)(R10*1)
-	VADDPS           Z21, Z19, Z12
-	VMULPS           Z21, Z19, Z19
-	VADDPS           Z12, Z19, Z19
-	VADDPS           Z19, Z17, Z12
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z12, Z17, Z17
-	VADDPS           Z14, Z11, Z11
-	VADDPS           Z11, Z10, Z10
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y10
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y10, Y17, Y17
-	VCVTPS2PD        Y17, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
-
-added128:
-	ADDQ          $+256, R10
-	TESTQ         $0x000007ff, R10
-	JNZ           more135
-	MOVQ          product+8(FP), R9
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y10
-	VFMADD213PD   Y10, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VMOVSD        X0, (R9)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more135:
-	SUBQ $0x00000040, R11
-	JGE  group127
-
-rest129:
-	ADDQ      $0x00000040, R11
-	JLE       done132
-	CMPQ      R11, $0x20
-	JBE       short130
-	SUBQ      $0x20, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	VMOVUPS   (SI)(R10*1), Z10
-	VMOVUPS   Z10, (SP)
-	VMOVUPS   64(SI)(R10*1), Z10
-	VMOVUPS   Z10, 64(SP)
-	VMOVUPS.Z 128(SI)(R10*1), K1, Z10
-	VMOVUPS   Z10, 128(SP)
-	VMOVUPS.Z 192(SI)(R10*1), K2, Z10
-	VMOVUPS   Z10, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group127
-
-short130:
-	TESTQ      BX, BX
-	JZ         none136
-	TESTQ      $0x00000f00, CX
-	JNZ        same137
-	PREFETCHT0 16384(CX)
-
-same137:
-	VMOVUPS  (DX), Z10
-	VMOVNTPS Z10, (CX)
-	VMOVUPS  64(DX), Z10
-	VMOVNTPS Z10, 64(CX)
-	VMOVUPS  128(DX), Z10
-	VMOVNTPS Z10, 128(CX)
-	VMOVUPS  192(DX), Z10
-	VMOVNTPS Z10, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none136:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x10
-	JBE              one131
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(DI)(R9*1), K3
-	KMOVW            2(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS.Z        64(SI)(R10*1), K4, Z13
-	VSUBPS           Z8, Z13, Z14
-	VSUBPS           Z13, Z14, Z16
-	VSUBPS           Z16, Z14, Z15
-	VSUBPS           Z15, Z13, Z15
-	VADDPS           Z8, Z16, Z16
-	VSUBPS           Z16, Z15, Z15
-	VSUBPS           Z9, Z15, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z14, K4, K3
-	VADDPS.Z         Z15, Z14, K3, Z13
-	VXORPS           Z3, Z15, K3, Z15
-	VCMPPS           $0x11, Z5, Z14, K3
-	VORPS            Z3, Z14, Z14
-	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z14, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
-	VADDPS           Z12, Z11, Z11
-	VADDPS           Z15, Z14, Z14
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K4, Z19
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z17, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z         Z12, Z11, K4, Z11
-	KMOVW            256(SP), K1
-	VMOVUPS          Z11, K1, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z19, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
-	VDIVPS.Z         Z12, Z11, K2, Z11
-	KMOVW            258(SP), K1
-	VMOVUPS          Z11, K1, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z11
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z11, Z17, Z17
-	VADDPS           Z13, Z10, Z10
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y10
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y10, Y17, Y17
-	VCVTPS2PD        Y17, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
-	XORQ             R11, R11
-	JMP              added128
-
-one131:
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	VMOVUPS          Z11, Z13
-	VFMADD213PS      Z1, Z6, Z13
-	VSUBPS           Z1, Z13, Z14
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z11
-	VADDPS           Z12, Z11, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
-	VPSLLD           $0x17, Z13, Z13
-	VMULPS.Z         Z13, Z14, K2, Z14
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K3
-	KORW             K2, K3, K3
-	VMULPS           Z14, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z12
-	VDIVPS.Z         Z12, Z11, K3, Z11
-	KMOVW            256(SP), K1
-	VMOVUPS          Z11, K1, (AX)(R10*1)
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z14, Y5
-	VADDPS           Y5, Y14, Y10
-	VMULPS           Y5, Y14, Y14
-	VADDPS           Y10, Y14, Y14
-	VCVTPS2PD        Y14, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
-	XORQ             R11, R11
-	JMP              added128
-
-done132:
-	TESTQ         $0x000007ff, R10
-	JZ            complete138
-	MOVQ          product+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y7
-	VFMADD213PD   Y7, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VMOVSD        X0, (SI)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-complete138:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct139
-	MOVQ          n+56(FP), AX
-	ANDQ          $0x3f, AX
-	SUBQ          $0x20, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVW         R9, K1
-	SHRQ          $0x10, R9
-	KMOVW         R9, K2
-	VMOVUPS       (SP), Z7
-	VMOVUPS       Z7, -256(SI)(R10*1)
-	VMOVUPS       64(SP), Z7
-	VMOVUPS       Z7, -192(SI)(R10*1)
-	VMOVUPS       128(SP), Z7
-	VMOVUPS       Z7, K1, -128(SI)(R10*1)
-	VMOVUPS       192(SP), Z7
-	VMOVUPS       Z7, K2, -64(SI)(R10*1)
-
-direct139:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row125
-
-last126:
-	TESTQ BX, BX
-	JZ    none141
-
-more140:
-	TESTQ      $0x00000f00, CX
-	JNZ        same142
-	PREFETCHT0 16384(CX)
-
-same142:
-	VMOVUPS  (DX), Z0
-	VMOVNTPS Z0, (CX)
-	VMOVUPS  64(DX), Z0
-	VMOVNTPS Z0, 64(CX)
-	VMOVUPS  128(DX), Z0
-	VMOVNTPS Z0, 128(CX)
-	VMOVUPS  192(DX), Z0
-	VMOVNTPS Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more140
-
-none141:
-	VZEROUPPER
-	RET
-
 // func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-112
@@ -7290,9 +5395,9 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last144
+	JEQ          last88
 
-row143:
+row87:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+88(FP), DI
 	VBROADCASTSS 4(DI), Z14
@@ -7300,9 +5405,9 @@ row143:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
-	JL           rest147
+	JL           rest91
 
-group145:
+group89:
 	PREFETCHT0    12288(AX)(R8*1)
 	PREFETCHT0    12352(AX)(R8*1)
 	PREFETCHT0    12416(AX)(R8*1)
@@ -7533,16 +5638,16 @@ group145:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 
-added146:
+added90:
 	ADDQ $+256, R8
 	SUBQ $0x00000040, R9
-	JGE  group145
+	JGE  group89
 
-rest147:
+rest91:
 	ADDQ      $0x00000040, R9
-	JLE       done150
+	JLE       done94
 	CMPQ      R9, $0x20
-	JBE       short148
+	JBE       short92
 	SUBQ      $0x20, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -7560,11 +5665,11 @@ rest147:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group145
+	JMP       group89
 
-short148:
+short92:
 	CMPQ          R9, $0x10
-	JBE           one149
+	JBE           one93
 	MOVQ          R8, DI
 	SHRQ          $0x05, DI
 	KMOVW         (BX)(DI*1), K1
@@ -7681,9 +5786,9 @@ short148:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added146
+	JMP           added90
 
-one149:
+one93:
 	MOVQ          R8, DI
 	SHRQ          $0x05, DI
 	KMOVW         (BX)(DI*1), K1
@@ -7745,9 +5850,9 @@ one149:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added146
+	JMP           added90
 
-done150:
+done94:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -7767,51 +5872,832 @@ done150:
 	ADDQ          DI, SI
 	ADDQ          $0x0c, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row143
+	JNZ           row87
 
-last144:
+last88:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32, to *float32, from *float32, blocks int)
+// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $256-112
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	VBROADCASTSS f32_bf317218<>+0(SB), Z7
+	VBROADCASTSS f32_3102e308<>+0(SB), Z8
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z14
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last96
+
+row95:
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y0, Y0, Y0
+	MOVQ         p+88(FP), BX
+	VBROADCASTSS 4(BX), Z15
+	VBROADCASTSS 8(BX), Z16
+	XORQ         SI, SI
+	MOVQ         n+56(FP), DI
+	SUBQ         $0x00000040, DI
+	JL           rest99
+
+group97:
+	PREFETCHT0    12288(AX)(SI*1)
+	PREFETCHT0    12352(AX)(SI*1)
+	PREFETCHT0    12416(AX)(SI*1)
+	PREFETCHT0    12480(AX)(SI*1)
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       (AX)(SI*1), Z17
+	VSUBPS        Z15, Z17, Z18
+	VSUBPS        Z17, Z18, Z20
+	VSUBPS        Z20, Z18, Z19
+	VSUBPS        Z19, Z17, Z19
+	VADDPS        Z15, Z20, Z20
+	VSUBPS        Z20, Z19, Z19
+	VSUBPS        Z16, Z19, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z18, K2, K1
+	VADDPS.Z      Z19, Z18, K1, Z17
+	VXORPS        Z3, Z19, K1, Z19
+	VORPS         Z3, Z18, Z18
+	VCMPPS        $0x15, Z2, Z18, K2, K2
+	KMOVW         2(CX)(BX*1), K1
+	KMOVW         2(DX)(BX*1), K3
+	KORW          K1, K3, K3
+	VMOVUPS       64(AX)(SI*1), Z20
+	VSUBPS        Z15, Z20, Z21
+	VSUBPS        Z20, Z21, Z23
+	VSUBPS        Z23, Z21, Z22
+	VSUBPS        Z22, Z20, Z22
+	VADDPS        Z15, Z23, Z23
+	VSUBPS        Z23, Z22, Z22
+	VSUBPS        Z16, Z22, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z21, K3, K1
+	VADDPS.Z      Z22, Z21, K1, Z20
+	VXORPS        Z3, Z22, K1, Z22
+	VORPS         Z3, Z21, Z21
+	VCMPPS        $0x15, Z2, Z21, K3, K3
+	VMOVUPS       Z18, Z23
+	VFMADD213PS   Z1, Z6, Z23
+	VMOVUPS       Z21, Z25
+	VFMADD213PS   Z1, Z6, Z25
+	VSUBPS        Z1, Z23, Z24
+	VSUBPS        Z1, Z25, Z26
+	VFMADD231PS   Z7, Z24, Z18
+	VFMADD231PS   Z7, Z26, Z21
+	VFMADD231PS   Z8, Z24, Z18
+	VFMADD231PS   Z8, Z26, Z21
+	VADDPS        Z19, Z18, Z18
+	VADDPS        Z22, Z21, Z21
+	VMOVUPS       Z9, Z24
+	VMOVUPS       Z9, Z26
+	VFMADD213PS   Z10, Z18, Z24
+	VFMADD213PS   Z10, Z21, Z26
+	VFMADD213PS   Z11, Z18, Z24
+	VFMADD213PS   Z11, Z21, Z26
+	VFMADD213PS   Z12, Z18, Z24
+	VFMADD213PS   Z12, Z21, Z26
+	VFMADD213PS   Z13, Z18, Z24
+	VFMADD213PS   Z13, Z21, Z26
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z21, Z26
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z21, Z26
+	VPSLLD        $0x17, Z23, Z23
+	VPSLLD        $0x17, Z25, Z25
+	VMULPS.Z      Z23, Z24, K2, Z24
+	VMULPS.Z      Z25, Z26, K3, Z26
+	VADDPS        Z26, Z24, Z18
+	VMULPS        Z26, Z24, Z24
+	VADDPS        Z18, Z24, Z24
+	VADDPS        Z20, Z17, Z17
+	KMOVW         4(CX)(BX*1), K1
+	KMOVW         4(DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       128(AX)(SI*1), Z18
+	VSUBPS        Z15, Z18, Z19
+	VSUBPS        Z18, Z19, Z21
+	VSUBPS        Z21, Z19, Z20
+	VSUBPS        Z20, Z18, Z20
+	VADDPS        Z15, Z21, Z21
+	VSUBPS        Z21, Z20, Z20
+	VSUBPS        Z16, Z20, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z19, K2, K1
+	VADDPS.Z      Z20, Z19, K1, Z18
+	VXORPS        Z3, Z20, K1, Z20
+	VORPS         Z3, Z19, Z19
+	VCMPPS        $0x15, Z2, Z19, K2, K2
+	KMOVW         6(CX)(BX*1), K1
+	KMOVW         6(DX)(BX*1), K3
+	KORW          K1, K3, K3
+	VMOVUPS       192(AX)(SI*1), Z21
+	VSUBPS        Z15, Z21, Z22
+	VSUBPS        Z21, Z22, Z25
+	VSUBPS        Z25, Z22, Z23
+	VSUBPS        Z23, Z21, Z23
+	VADDPS        Z15, Z25, Z25
+	VSUBPS        Z25, Z23, Z23
+	VSUBPS        Z16, Z23, Z23
+	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z22, K3, K1
+	VADDPS.Z      Z23, Z22, K1, Z21
+	VXORPS        Z3, Z23, K1, Z23
+	VORPS         Z3, Z22, Z22
+	VCMPPS        $0x15, Z2, Z22, K3, K3
+	VMOVUPS       Z19, Z25
+	VFMADD213PS   Z1, Z6, Z25
+	VMOVUPS       Z22, Z27
+	VFMADD213PS   Z1, Z6, Z27
+	VSUBPS        Z1, Z25, Z26
+	VSUBPS        Z1, Z27, Z28
+	VFMADD231PS   Z7, Z26, Z19
+	VFMADD231PS   Z7, Z28, Z22
+	VFMADD231PS   Z8, Z26, Z19
+	VFMADD231PS   Z8, Z28, Z22
+	VADDPS        Z20, Z19, Z19
+	VADDPS        Z23, Z22, Z22
+	VMOVUPS       Z9, Z26
+	VMOVUPS       Z9, Z28
+	VFMADD213PS   Z10, Z19, Z26
+	VFMADD213PS   Z10, Z22, Z28
+	VFMADD213PS   Z11, Z19, Z26
+	VFMADD213PS   Z11, Z22, Z28
+	VFMADD213PS   Z12, Z19, Z26
+	VFMADD213PS   Z12, Z22, Z28
+	VFMADD213PS   Z13, Z19, Z26
+	VFMADD213PS   Z13, Z22, Z28
+	VFMADD213PS   Z14, Z19, Z26
+	VFMADD213PS   Z14, Z22, Z28
+	VFMADD213PS   Z14, Z19, Z26
+	VFMADD213PS   Z14, Z22, Z28
+	VPSLLD        $0x17, Z25, Z25
+	VPSLLD        $0x17, Z27, Z27
+	VMULPS.Z      Z25, Z26, K2, Z26
+	VMULPS.Z      Z27, Z28, K3, Z28
+	VADDPS        Z28, Z26, Z19
+	VMULPS        Z28, Z26, Z26
+	VADDPS        Z19, Z26, Z26
+	VADDPS        Z26, Z24, Z19
+	VMULPS        Z26, Z24, Z24
+	VADDPS        Z19, Z24, Z24
+	VADDPS        Z21, Z18, Z18
+	VADDPS        Z18, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y5
+	VADDPS        Y5, Y17, Y17
+	VCVTPS2PD     Y17, Z17
+	VADDPD        Z17, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z24, Y5
+	VADDPS        Y5, Y24, Y17
+	VMULPS        Y5, Y24, Y24
+	VADDPS        Y17, Y24, Y24
+	VCVTPS2PD     Y24, Z17
+	VADDPD        Z0, Z17, Z18
+	VFMADD213PD   Z18, Z17, Z0
+
+added98:
+	ADDQ          $+256, SI
+	TESTQ         $0x000007ff, SI
+	JNZ           more103
+	MOVQ          product+8(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y17
+	VFMADD213PD   Y17, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X17
+	VFMADD213PD   X17, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X17
+	VFMADD213PD   X17, X5, X0
+	VMOVSD        X0, (BX)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+more103:
+	SUBQ $0x00000040, DI
+	JGE  group97
+
+rest99:
+	ADDQ      $0x00000040, DI
+	JLE       done102
+	CMPQ      DI, $0x20
+	JBE       short100
+	SUBQ      $0x20, DI
+	MOVQ      $-1, BX
+	BZHIQ     DI, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX)(SI*1), Z17
+	VMOVUPS   Z17, (SP)
+	VMOVUPS   64(AX)(SI*1), Z17
+	VMOVUPS   Z17, 64(SP)
+	VMOVUPS.Z 128(AX)(SI*1), K1, Z17
+	VMOVUPS   Z17, 128(SP)
+	VMOVUPS.Z 192(AX)(SI*1), K2, Z17
+	VMOVUPS   Z17, 192(SP)
+	LEAQ      (SP), AX
+	SUBQ      SI, AX
+	XORQ      DI, DI
+	JMP       group97
+
+short100:
+	CMPQ          DI, $0x10
+	JBE           one101
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS.Z     (AX)(SI*1), K2, Z17
+	VSUBPS        Z15, Z17, Z18
+	VSUBPS        Z17, Z18, Z20
+	VSUBPS        Z20, Z18, Z19
+	VSUBPS        Z19, Z17, Z19
+	VADDPS        Z15, Z20, Z20
+	VSUBPS        Z20, Z19, Z19
+	VSUBPS        Z16, Z19, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z18, K2, K1
+	VADDPS.Z      Z19, Z18, K1, Z17
+	VXORPS        Z3, Z19, K1, Z19
+	VORPS         Z3, Z18, Z18
+	VCMPPS        $0x15, Z2, Z18, K2, K2
+	KMOVW         2(CX)(BX*1), K1
+	KMOVW         2(DX)(BX*1), K3
+	KORW          K1, K3, K3
+	VMOVUPS.Z     64(AX)(SI*1), K3, Z20
+	VSUBPS        Z15, Z20, Z21
+	VSUBPS        Z20, Z21, Z23
+	VSUBPS        Z23, Z21, Z22
+	VSUBPS        Z22, Z20, Z22
+	VADDPS        Z15, Z23, Z23
+	VSUBPS        Z23, Z22, Z22
+	VSUBPS        Z16, Z22, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z21, K3, K1
+	VADDPS.Z      Z22, Z21, K1, Z20
+	VXORPS        Z3, Z22, K1, Z22
+	VORPS         Z3, Z21, Z21
+	VCMPPS        $0x15, Z2, Z21, K3, K3
+	VMOVUPS       Z18, Z23
+	VFMADD213PS   Z1, Z6, Z23
+	VMOVUPS       Z21, Z25
+	VFMADD213PS   Z1, Z6, Z25
+	VSUBPS        Z1, Z23, Z24
+	VSUBPS        Z1, Z25, Z26
+	VFMADD231PS   Z7, Z24, Z18
+	VFMADD231PS   Z7, Z26, Z21
+	VFMADD231PS   Z8, Z24, Z18
+	VFMADD231PS   Z8, Z26, Z21
+	VADDPS        Z19, Z18, Z18
+	VADDPS        Z22, Z21, Z21
+	VMOVUPS       Z9, Z24
+	VMOVUPS       Z9, Z26
+	VFMADD213PS   Z10, Z18, Z24
+	VFMADD213PS   Z10, Z21, Z26
+	VFMADD213PS   Z11, Z18, Z24
+	VFMADD213PS   Z11, Z21, Z26
+	VFMADD213PS   Z12, Z18, Z24
+	VFMADD213PS   Z12, Z21, Z26
+	VFMADD213PS   Z13, Z18, Z24
+	VFMADD213PS   Z13, Z21, Z26
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z21, Z26
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z21, Z26
+	VPSLLD        $0x17, Z23, Z23
+	VPSLLD        $0x17, Z25, Z25
+	VMULPS.Z      Z23, Z24, K2, Z24
+	VMULPS.Z      Z25, Z26, K3, Z26
+	VADDPS        Z26, Z24, Z18
+	VMULPS        Z26, Z24, Z24
+	VADDPS        Z18, Z24, Z24
+	VADDPS        Z20, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y5
+	VADDPS        Y5, Y17, Y17
+	VCVTPS2PD     Y17, Z17
+	VADDPD        Z17, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z24, Y5
+	VADDPS        Y5, Y24, Y17
+	VMULPS        Y5, Y24, Y24
+	VADDPS        Y17, Y24, Y24
+	VCVTPS2PD     Y24, Z17
+	VADDPD        Z0, Z17, Z18
+	VFMADD213PD   Z18, Z17, Z0
+	XORQ          DI, DI
+	JMP           added98
+
+one101:
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS.Z     (AX)(SI*1), K2, Z17
+	VSUBPS        Z15, Z17, Z18
+	VSUBPS        Z17, Z18, Z20
+	VSUBPS        Z20, Z18, Z19
+	VSUBPS        Z19, Z17, Z19
+	VADDPS        Z15, Z20, Z20
+	VSUBPS        Z20, Z19, Z19
+	VSUBPS        Z16, Z19, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS        Y5, Y5, Y5
+	VCMPPS        $0x15, Z5, Z18, K2, K1
+	VADDPS.Z      Z19, Z18, K1, Z17
+	VXORPS        Z3, Z19, K1, Z19
+	VORPS         Z3, Z18, Z18
+	VCMPPS        $0x15, Z2, Z18, K2, K2
+	VMOVUPS       Z18, Z20
+	VFMADD213PS   Z1, Z6, Z20
+	VSUBPS        Z1, Z20, Z21
+	VFMADD231PS   Z7, Z21, Z18
+	VFMADD231PS   Z8, Z21, Z18
+	VADDPS        Z19, Z18, Z18
+	VMOVUPS       Z9, Z21
+	VFMADD213PS   Z10, Z18, Z21
+	VFMADD213PS   Z11, Z18, Z21
+	VFMADD213PS   Z12, Z18, Z21
+	VFMADD213PS   Z13, Z18, Z21
+	VFMADD213PS   Z14, Z18, Z21
+	VFMADD213PS   Z14, Z18, Z21
+	VPSLLD        $0x17, Z20, Z20
+	VMULPS.Z      Z20, Z21, K2, Z21
+	VEXTRACTF64X4 $0x01, Z17, Y5
+	VADDPS        Y5, Y17, Y17
+	VCVTPS2PD     Y17, Z17
+	VADDPD        Z17, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z21, Y5
+	VADDPS        Y5, Y21, Y17
+	VMULPS        Y5, Y21, Y21
+	VADDPS        Y17, Y21, Y21
+	VCVTPS2PD     Y21, Z17
+	VADDPD        Z0, Z17, Z18
+	VFMADD213PD   Z18, Z17, Z0
+	XORQ          DI, DI
+	JMP           added98
+
+done102:
+	TESTQ         $0x000007ff, SI
+	JZ            complete104
+	MOVQ          product+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y15
+	VFMADD213PD   Y15, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VMOVSD        X0, (AX)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+complete104:
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VUNPCKHPD     X4, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x02, AX
+	ADDQ          x+32(FP), AX
+	MOVQ          AX, x+32(FP)
+	MOVQ          words+80(FP), BX
+	SHLQ          $0x03, BX
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	ADDQ          $0x0c, p+88(FP)
+	DECQ          rows+48(FP)
+	JNZ           row95
+
+last96:
+	VZEROUPPER
+	RET
+
+// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·bceSums32AVX512(SB), NOSPLIT, $256-112
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	VBROADCASTSS f32_bf317218<>+0(SB), Z7
+	VBROADCASTSS f32_3102e308<>+0(SB), Z8
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z14
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last106
+
+row105:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y0, Y0, Y0
+	XORQ   SI, SI
+	MOVQ   n+56(FP), DI
+	SUBQ   $0x00000040, DI
+	JL     rest109
+
+group107:
+	PREFETCHT0    12288(AX)(SI*1)
+	PREFETCHT0    12352(AX)(SI*1)
+	PREFETCHT0    12416(AX)(SI*1)
+	PREFETCHT0    12480(AX)(SI*1)
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       (AX)(SI*1), Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z16, Z5, K2, Z15
+	VORPS         Z3, Z16, Z16
+	VCMPPS        $0x15, Z2, Z16, K2, K2
+	KMOVW         2(CX)(BX*1), K1
+	KMOVW         2(DX)(BX*1), K3
+	KORW          K1, K3, K3
+	VMOVUPS       64(AX)(SI*1), Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z18, Z5, K3, Z17
+	VORPS         Z3, Z18, Z18
+	VCMPPS        $0x15, Z2, Z18, K3, K3
+	KMOVW         4(CX)(BX*1), K1
+	KMOVW         4(DX)(BX*1), K4
+	KORW          K1, K4, K4
+	VMOVUPS       128(AX)(SI*1), Z20
+	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z20, Z5, K4, Z19
+	VORPS         Z3, Z20, Z20
+	VCMPPS        $0x15, Z2, Z20, K4, K4
+	KMOVW         6(CX)(BX*1), K1
+	KMOVW         6(DX)(BX*1), K5
+	KORW          K1, K5, K5
+	VMOVUPS       192(AX)(SI*1), Z22
+	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z22, Z5, K5, Z21
+	VORPS         Z3, Z22, Z22
+	VCMPPS        $0x15, Z2, Z22, K5, K5
+	VMOVUPS       Z16, Z23
+	VFMADD213PS   Z1, Z6, Z23
+	VMOVUPS       Z18, Z25
+	VFMADD213PS   Z1, Z6, Z25
+	VMOVUPS       Z20, Z27
+	VFMADD213PS   Z1, Z6, Z27
+	VMOVUPS       Z22, Z29
+	VFMADD213PS   Z1, Z6, Z29
+	VSUBPS        Z1, Z23, Z24
+	VSUBPS        Z1, Z25, Z26
+	VSUBPS        Z1, Z27, Z28
+	VSUBPS        Z1, Z29, Z30
+	VFMADD231PS   Z7, Z24, Z16
+	VFMADD231PS   Z7, Z26, Z18
+	VFMADD231PS   Z7, Z28, Z20
+	VFMADD231PS   Z7, Z30, Z22
+	VFMADD231PS   Z8, Z24, Z16
+	VFMADD231PS   Z8, Z26, Z18
+	VFMADD231PS   Z8, Z28, Z20
+	VFMADD231PS   Z8, Z30, Z22
+	VMOVUPS       Z9, Z24
+	VMOVUPS       Z9, Z26
+	VMOVUPS       Z9, Z28
+	VMOVUPS       Z9, Z30
+	VFMADD213PS   Z10, Z16, Z24
+	VFMADD213PS   Z10, Z18, Z26
+	VFMADD213PS   Z10, Z20, Z28
+	VFMADD213PS   Z10, Z22, Z30
+	VFMADD213PS   Z11, Z16, Z24
+	VFMADD213PS   Z11, Z18, Z26
+	VFMADD213PS   Z11, Z20, Z28
+	VFMADD213PS   Z11, Z22, Z30
+	VFMADD213PS   Z12, Z16, Z24
+	VFMADD213PS   Z12, Z18, Z26
+	VFMADD213PS   Z12, Z20, Z28
+	VFMADD213PS   Z12, Z22, Z30
+	VFMADD213PS   Z13, Z16, Z24
+	VFMADD213PS   Z13, Z18, Z26
+	VFMADD213PS   Z13, Z20, Z28
+	VFMADD213PS   Z13, Z22, Z30
+	VFMADD213PS   Z14, Z16, Z24
+	VFMADD213PS   Z14, Z18, Z26
+	VFMADD213PS   Z14, Z20, Z28
+	VFMADD213PS   Z14, Z22, Z30
+	VFMADD213PS   Z14, Z16, Z24
+	VFMADD213PS   Z14, Z18, Z26
+	VFMADD213PS   Z14, Z20, Z28
+	VFMADD213PS   Z14, Z22, Z30
+	VPSLLD        $0x17, Z23, Z23
+	VPSLLD        $0x17, Z25, Z25
+	VPSLLD        $0x17, Z27, Z27
+	VPSLLD        $0x17, Z29, Z29
+	VMULPS.Z      Z23, Z24, K2, Z24
+	VMULPS.Z      Z25, Z26, K3, Z26
+	VMULPS.Z      Z27, Z28, K4, Z28
+	VMULPS.Z      Z29, Z30, K5, Z30
+	VADDPS        Z26, Z24, Z16
+	VMULPS        Z26, Z24, Z24
+	VADDPS        Z16, Z24, Z24
+	VADDPS        Z17, Z15, Z15
+	VADDPS        Z30, Z28, Z16
+	VMULPS        Z30, Z28, Z28
+	VADDPS        Z16, Z28, Z28
+	VADDPS        Z28, Z24, Z16
+	VMULPS        Z28, Z24, Z24
+	VADDPS        Z16, Z24, Z24
+	VADDPS        Z21, Z19, Z19
+	VADDPS        Z19, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y5
+	VADDPS        Y5, Y15, Y15
+	VCVTPS2PD     Y15, Z15
+	VADDPD        Z15, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z24, Y5
+	VADDPS        Y5, Y24, Y15
+	VMULPS        Y5, Y24, Y24
+	VADDPS        Y15, Y24, Y24
+	VCVTPS2PD     Y24, Z15
+	VADDPD        Z0, Z15, Z16
+	VFMADD213PD   Z16, Z15, Z0
+
+added108:
+	ADDQ          $+256, SI
+	TESTQ         $0x000007ff, SI
+	JNZ           more113
+	MOVQ          product+8(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y15
+	VFMADD213PD   Y15, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VMOVSD        X0, (BX)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+more113:
+	SUBQ $0x00000040, DI
+	JGE  group107
+
+rest109:
+	ADDQ      $0x00000040, DI
+	JLE       done112
+	CMPQ      DI, $0x20
+	JBE       short110
+	SUBQ      $0x20, DI
+	MOVQ      $-1, BX
+	BZHIQ     DI, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX)(SI*1), Z15
+	VMOVUPS   Z15, (SP)
+	VMOVUPS   64(AX)(SI*1), Z15
+	VMOVUPS   Z15, 64(SP)
+	VMOVUPS.Z 128(AX)(SI*1), K1, Z15
+	VMOVUPS   Z15, 128(SP)
+	VMOVUPS.Z 192(AX)(SI*1), K2, Z15
+	VMOVUPS   Z15, 192(SP)
+	LEAQ      (SP), AX
+	SUBQ      SI, AX
+	XORQ      DI, DI
+	JMP       group107
+
+short110:
+	CMPQ          DI, $0x10
+	JBE           one111
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS.Z     (AX)(SI*1), K2, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z16, Z5, K2, Z15
+	VORPS         Z3, Z16, Z16
+	VCMPPS        $0x15, Z2, Z16, K2, K2
+	KMOVW         2(CX)(BX*1), K1
+	KMOVW         2(DX)(BX*1), K3
+	KORW          K1, K3, K3
+	VMOVUPS.Z     64(AX)(SI*1), K3, Z18
+	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z18, Z5, K3, Z17
+	VORPS         Z3, Z18, Z18
+	VCMPPS        $0x15, Z2, Z18, K3, K3
+	VMOVUPS       Z16, Z19
+	VFMADD213PS   Z1, Z6, Z19
+	VMOVUPS       Z18, Z21
+	VFMADD213PS   Z1, Z6, Z21
+	VSUBPS        Z1, Z19, Z20
+	VSUBPS        Z1, Z21, Z22
+	VFMADD231PS   Z7, Z20, Z16
+	VFMADD231PS   Z7, Z22, Z18
+	VFMADD231PS   Z8, Z20, Z16
+	VFMADD231PS   Z8, Z22, Z18
+	VMOVUPS       Z9, Z20
+	VMOVUPS       Z9, Z22
+	VFMADD213PS   Z10, Z16, Z20
+	VFMADD213PS   Z10, Z18, Z22
+	VFMADD213PS   Z11, Z16, Z20
+	VFMADD213PS   Z11, Z18, Z22
+	VFMADD213PS   Z12, Z16, Z20
+	VFMADD213PS   Z12, Z18, Z22
+	VFMADD213PS   Z13, Z16, Z20
+	VFMADD213PS   Z13, Z18, Z22
+	VFMADD213PS   Z14, Z16, Z20
+	VFMADD213PS   Z14, Z18, Z22
+	VFMADD213PS   Z14, Z16, Z20
+	VFMADD213PS   Z14, Z18, Z22
+	VPSLLD        $0x17, Z19, Z19
+	VPSLLD        $0x17, Z21, Z21
+	VMULPS.Z      Z19, Z20, K2, Z20
+	VMULPS.Z      Z21, Z22, K3, Z22
+	VADDPS        Z22, Z20, Z16
+	VMULPS        Z22, Z20, Z20
+	VADDPS        Z16, Z20, Z20
+	VADDPS        Z17, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y5
+	VADDPS        Y5, Y15, Y15
+	VCVTPS2PD     Y15, Z15
+	VADDPD        Z15, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z20, Y5
+	VADDPS        Y5, Y20, Y15
+	VMULPS        Y5, Y20, Y20
+	VADDPS        Y15, Y20, Y20
+	VCVTPS2PD     Y20, Z15
+	VADDPD        Z0, Z15, Z16
+	VFMADD213PD   Z16, Z15, Z0
+	XORQ          DI, DI
+	JMP           added108
+
+one111:
+	MOVQ          SI, BX
+	SHRQ          $0x05, BX
+	KMOVW         (CX)(BX*1), K1
+	KMOVW         (DX)(BX*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS.Z     (AX)(SI*1), K2, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	VXORPS        Y5, Y5, Y5
+	VMAXPS.Z      Z16, Z5, K2, Z15
+	VORPS         Z3, Z16, Z16
+	VCMPPS        $0x15, Z2, Z16, K2, K2
+	VMOVUPS       Z16, Z17
+	VFMADD213PS   Z1, Z6, Z17
+	VSUBPS        Z1, Z17, Z18
+	VFMADD231PS   Z7, Z18, Z16
+	VFMADD231PS   Z8, Z18, Z16
+	VMOVUPS       Z9, Z18
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z12, Z16, Z18
+	VFMADD213PS   Z13, Z16, Z18
+	VFMADD213PS   Z14, Z16, Z18
+	VFMADD213PS   Z14, Z16, Z18
+	VPSLLD        $0x17, Z17, Z17
+	VMULPS.Z      Z17, Z18, K2, Z18
+	VEXTRACTF64X4 $0x01, Z15, Y5
+	VADDPS        Y5, Y15, Y15
+	VCVTPS2PD     Y15, Z15
+	VADDPD        Z15, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z18, Y5
+	VADDPS        Y5, Y18, Y15
+	VMULPS        Y5, Y18, Y18
+	VADDPS        Y15, Y18, Y18
+	VCVTPS2PD     Y18, Z15
+	VADDPD        Z0, Z15, Z16
+	VFMADD213PD   Z16, Z15, Z0
+	XORQ          DI, DI
+	JMP           added108
+
+done112:
+	TESTQ         $0x000007ff, SI
+	JZ            complete114
+	MOVQ          product+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y15
+	VFMADD213PD   Y15, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X15
+	VFMADD213PD   X15, X5, X0
+	VMOVSD        X0, (AX)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+complete114:
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VUNPCKHPD     X4, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x02, AX
+	ADDQ          x+32(FP), AX
+	MOVQ          AX, x+32(FP)
+	MOVQ          words+80(FP), BX
+	SHLQ          $0x03, BX
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	DECQ          rows+48(FP)
+	JNZ           row105
+
+last106:
+	VZEROUPPER
+	RET
+
+// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-136
 	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         negWeight+96(FP), DI
-	MOVQ         posWeight+104(FP), R8
-	MOVQ         pos+64(FP), R9
-	MOVQ         neg+72(FP), R10
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R8
+	MOVQ         pos+88(FP), R9
+	MOVQ         neg+96(FP), R10
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last152
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last116
 
-row151:
+row115:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+88(FP), R11
+	MOVQ         p+112(FP), R11
 	VBROADCASTSS (R11), Z6
 	VBROADCASTSS 4(R11), Z7
 	VBROADCASTSS 8(R11), Z8
 	XORQ         R12, R12
-	MOVQ         n+56(FP), R13
+	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest155
+	JL           rest119
 
-group153:
+group117:
 	TESTQ      BX, BX
-	JZ         none159
+	JZ         none123
 	TESTQ      $0x00000f00, CX
-	JNZ        same160
+	JNZ        same124
 	PREFETCHT0 16384(CX)
 
-same160:
+same124:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -7824,7 +6710,7 @@ same160:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none159:
+none123:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -8111,16 +6997,16 @@ none159:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added154:
+added118:
 	ADDQ $+256, R12
 	SUBQ $0x00000040, R13
-	JGE  group153
+	JGE  group117
 
-rest155:
+rest119:
 	ADDQ      $0x00000040, R13
-	JLE       done158
+	JLE       done122
 	CMPQ      R13, $0x20
-	JBE       short156
+	JBE       short120
 	SUBQ      $0x20, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -8139,16 +7025,16 @@ rest155:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group153
+	JMP       group117
 
-short156:
+short120:
 	TESTQ      BX, BX
-	JZ         none161
+	JZ         none125
 	TESTQ      $0x00000f00, CX
-	JNZ        same162
+	JNZ        same126
 	PREFETCHT0 16384(CX)
 
-same162:
+same126:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -8161,12 +7047,12 @@ same162:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none161:
+none125:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
 	CMPQ             R13, $0x10
-	JBE              one157
+	JBE              one121
 	MOVQ             R12, R11
 	SHRQ             $0x05, R11
 	KMOVW            (R9)(R11*1), K1
@@ -8313,9 +7199,9 @@ none161:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added154
+	JMP              added118
 
-one157:
+one121:
 	MOVQ             R12, R11
 	SHRQ             $0x05, R11
 	KMOVW            (R9)(R11*1), K1
@@ -8392,9 +7278,9 @@ one157:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added154
+	JMP              added118
 
-done158:
+done122:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -8406,8 +7292,8 @@ done158:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct163
-	MOVQ          n+56(FP), AX
+	JEQ           direct127
+	MOVQ          n+80(FP), AX
 	ANDQ          $0x3f, AX
 	SUBQ          $0x20, AX
 	MOVQ          $-1, R11
@@ -8424,24 +7310,1138 @@ done158:
 	VMOVUPS       192(SP), Z6
 	VMOVUPS       Z6, K2, -64(SI)(R12*1)
 
+direct127:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x02, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	ADDQ R11, R9
+	ADDQ R11, R10
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row115
+
+last116:
+	TESTQ BX, BX
+	JZ    none129
+
+more128:
+	TESTQ      $0x00000f00, CX
+	JNZ        same130
+	PREFETCHT0 16384(CX)
+
+same130:
+	VMOVUPS  (DX), Z0
+	VMOVNTPS Z0, (CX)
+	VMOVUPS  64(DX), Z0
+	VMOVNTPS Z0, 64(CX)
+	VMOVUPS  128(DX), Z0
+	VMOVNTPS Z0, 128(CX)
+	VMOVUPS  192(DX), Z0
+	VMOVNTPS Z0, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more128
+
+none129:
+	VZEROUPPER
+	RET
+
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $264-136
+	MOVQ         dst+16(FP), AX
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         pos+88(FP), DI
+	MOVQ         neg+96(FP), R8
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last132
+
+row131:
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y0, Y0, Y0
+	MOVQ         p+112(FP), R9
+	VBROADCASTSS (R9), Z7
+	VBROADCASTSS 4(R9), Z8
+	VBROADCASTSS 8(R9), Z9
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest135
+
+group133:
+	TESTQ      BX, BX
+	JZ         none139
+	TESTQ      $0x00000f00, CX
+	JNZ        same140
+	PREFETCHT0 16384(CX)
+
+same140:
+	VMOVUPS  (DX), Z10
+	VMOVNTPS Z10, (CX)
+	VMOVUPS  64(DX), Z10
+	VMOVNTPS Z10, 64(CX)
+	VMOVUPS  128(DX), Z10
+	VMOVNTPS Z10, 128(CX)
+	VMOVUPS  192(DX), Z10
+	VMOVNTPS Z10, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none139:
+	PREFETCHT0       12288(SI)(R10*1)
+	PREFETCHT0       12352(SI)(R10*1)
+	PREFETCHT0       12416(SI)(R10*1)
+	PREFETCHT0       12480(SI)(R10*1)
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (SI)(R10*1), Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	KMOVW            2(DI)(R9*1), K3
+	KMOVW            2(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          64(SI)(R10*1), Z13
+	VSUBPS           Z8, Z13, Z14
+	VSUBPS           Z13, Z14, Z16
+	VSUBPS           Z16, Z14, Z15
+	VSUBPS           Z15, Z13, Z15
+	VADDPS           Z8, Z16, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSUBPS           Z9, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z14, K4, K3
+	VADDPS.Z         Z15, Z14, K3, Z13
+	VXORPS           Z3, Z15, K3, Z15
+	VCMPPS           $0x11, Z5, Z14, K3
+	VORPS            Z3, Z14, Z14
+	VCMPPS           $0x15, Z2, Z14, K4, K4
+	VMOVUPS          Z11, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z14, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K4, Z19
+	KMOVW            (DI)(R9*1), K2
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z17, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VDIVPS.Z         Z12, Z11, K4, Z11
+	VMOVUPS          Z11, (AX)(R10*1)
+	KMOVW            2(DI)(R9*1), K1
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VDIVPS.Z         Z12, Z11, K2, Z11
+	VMOVUPS          Z11, 64(AX)(R10*1)
+	VADDPS           Z19, Z17, Z11
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z11, Z17, Z17
+	VADDPS           Z13, Z10, Z10
+	KMOVW            4(DI)(R9*1), K1
+	KMOVW            4(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          128(SI)(R10*1), Z11
+	VSUBPS           Z8, Z11, Z12
+	VSUBPS           Z11, Z12, Z14
+	VSUBPS           Z14, Z12, Z13
+	VSUBPS           Z13, Z11, Z13
+	VADDPS           Z8, Z14, Z14
+	VSUBPS           Z14, Z13, Z13
+	VSUBPS           Z9, Z13, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z12, K2, K1
+	VADDPS.Z         Z13, Z12, K1, Z11
+	VXORPS           Z3, Z13, K1, Z13
+	VCMPPS           $0x11, Z5, Z12, K1
+	VORPS            Z3, Z12, Z12
+	VCMPPS           $0x15, Z2, Z12, K2, K2
+	KMOVW            6(DI)(R9*1), K3
+	KMOVW            6(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS          192(SI)(R10*1), Z14
+	VSUBPS           Z8, Z14, Z15
+	VSUBPS           Z14, Z15, Z18
+	VSUBPS           Z18, Z15, Z16
+	VSUBPS           Z16, Z14, Z16
+	VADDPS           Z8, Z18, Z18
+	VSUBPS           Z18, Z16, Z16
+	VSUBPS           Z9, Z16, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z15, K4, K3
+	VADDPS.Z         Z16, Z15, K3, Z14
+	VXORPS           Z3, Z16, K3, Z16
+	VCMPPS           $0x11, Z5, Z15, K3
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K4, K4
+	VMOVUPS          Z12, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z15, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z15
+	VADDPS           Z13, Z12, Z12
+	VADDPS           Z16, Z15, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VMULPS.Z         Z18, Z19, K2, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	KMOVW            4(DI)(R9*1), K2
+	VMOVUPS          Z7, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
+	KMOVW            4(R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z19, Z12, K1, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
+	VDIVPS.Z         Z13, Z12, K4, Z12
+	VMOVUPS          Z12, 128(AX)(R10*1)
+	KMOVW            6(DI)(R9*1), K1
+	VMOVUPS          Z7, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	KMOVW            6(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z21, Z12, K3, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z13
+	VDIVPS.Z         Z13, Z12, K2, Z12
+	VMOVUPS          Z12, 192(AX)(R10*1)
+	VADDPS           Z21, Z19, Z12
+	VMULPS           Z21, Z19, Z19
+	VADDPS           Z12, Z19, Z19
+	VADDPS           Z19, Z17, Z12
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z12, Z17, Z17
+	VADDPS           Z14, Z11, Z11
+	VADDPS           Z11, Z10, Z10
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z10
+	VADDPD           Z10, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y10
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y10, Y17, Y17
+	VCVTPS2PD        Y17, Z10
+	VADDPD           Z0, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z0
+
+added134:
+	ADDQ          $+256, R10
+	TESTQ         $0x000007ff, R10
+	JNZ           more141
+	MOVQ          product+8(FP), R9
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y10
+	VFMADD213PD   Y10, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X10
+	VFMADD213PD   X10, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X10
+	VFMADD213PD   X10, X5, X0
+	VMOVSD        X0, (R9)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+more141:
+	SUBQ $0x00000040, R11
+	JGE  group133
+
+rest135:
+	ADDQ      $0x00000040, R11
+	JLE       done138
+	CMPQ      R11, $0x20
+	JBE       short136
+	SUBQ      $0x20, R11
+	MOVQ      $-1, AX
+	BZHIQ     R11, AX, AX
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	VMOVUPS   (SI)(R10*1), Z10
+	VMOVUPS   Z10, (SP)
+	VMOVUPS   64(SI)(R10*1), Z10
+	VMOVUPS   Z10, 64(SP)
+	VMOVUPS.Z 128(SI)(R10*1), K1, Z10
+	VMOVUPS   Z10, 128(SP)
+	VMOVUPS.Z 192(SI)(R10*1), K2, Z10
+	VMOVUPS   Z10, 192(SP)
+	LEAQ      (SP), SI
+	SUBQ      R10, SI
+	MOVQ      SI, AX
+	XORQ      R11, R11
+	JMP       group133
+
+short136:
+	TESTQ      BX, BX
+	JZ         none142
+	TESTQ      $0x00000f00, CX
+	JNZ        same143
+	PREFETCHT0 16384(CX)
+
+same143:
+	VMOVUPS  (DX), Z10
+	VMOVNTPS Z10, (CX)
+	VMOVUPS  64(DX), Z10
+	VMOVNTPS Z10, 64(CX)
+	VMOVUPS  128(DX), Z10
+	VMOVNTPS Z10, 128(CX)
+	VMOVUPS  192(DX), Z10
+	VMOVNTPS Z10, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none142:
+	MOVQ             $-1, R9
+	BZHIQ            R11, R9, R9
+	MOVQ             R9, 256(SP)
+	CMPQ             R11, $0x10
+	JBE              one137
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (SI)(R10*1), K2, Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	KMOVW            2(DI)(R9*1), K3
+	KMOVW            2(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPS.Z        64(SI)(R10*1), K4, Z13
+	VSUBPS           Z8, Z13, Z14
+	VSUBPS           Z13, Z14, Z16
+	VSUBPS           Z16, Z14, Z15
+	VSUBPS           Z15, Z13, Z15
+	VADDPS           Z8, Z16, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSUBPS           Z9, Z15, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z14, K4, K3
+	VADDPS.Z         Z15, Z14, K3, Z13
+	VXORPS           Z3, Z15, K3, Z15
+	VCMPPS           $0x11, Z5, Z14, K3
+	VORPS            Z3, Z14, Z14
+	VCMPPS           $0x15, Z2, Z14, K4, K4
+	VMOVUPS          Z11, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z14, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VADDPS           Z12, Z11, Z11
+	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K4, Z19
+	KMOVW            (DI)(R9*1), K2
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPS           Z17, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VDIVPS.Z         Z12, Z11, K4, Z11
+	KMOVW            256(SP), K1
+	VMOVUPS          Z11, K1, (AX)(R10*1)
+	KMOVW            2(DI)(R9*1), K1
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPS           Z19, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VDIVPS.Z         Z12, Z11, K2, Z11
+	KMOVW            258(SP), K1
+	VMOVUPS          Z11, K1, 64(AX)(R10*1)
+	VADDPS           Z19, Z17, Z11
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z11, Z17, Z17
+	VADDPS           Z13, Z10, Z10
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z10
+	VADDPD           Z10, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y10
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y10, Y17, Y17
+	VCVTPS2PD        Y17, Z10
+	VADDPD           Z0, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z0
+	XORQ             R11, R11
+	JMP              added134
+
+one137:
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (SI)(R10*1), K2, Z10
+	VSUBPS           Z8, Z10, Z11
+	VSUBPS           Z10, Z11, Z13
+	VSUBPS           Z13, Z11, Z12
+	VSUBPS           Z12, Z10, Z12
+	VADDPS           Z8, Z13, Z13
+	VSUBPS           Z13, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z11, K2, K1
+	VADDPS.Z         Z12, Z11, K1, Z10
+	VXORPS           Z3, Z12, K1, Z12
+	VCMPPS           $0x11, Z5, Z11, K1
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K2, K2
+	VMOVUPS          Z11, Z13
+	VFMADD213PS      Z1, Z6, Z13
+	VSUBPS           Z1, Z13, Z14
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z11
+	VADDPS           Z12, Z11, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z14
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z14
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
+	VPSLLD           $0x17, Z13, Z13
+	VMULPS.Z         Z13, Z14, K2, Z14
+	KMOVW            (DI)(R9*1), K2
+	VMOVUPS          Z7, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
+	KMOVW            (R8)(R9*1), K3
+	KORW             K2, K3, K3
+	VMULPS           Z14, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z12
+	VDIVPS.Z         Z12, Z11, K3, Z11
+	KMOVW            256(SP), K1
+	VMOVUPS          Z11, K1, (AX)(R10*1)
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y10
+	VCVTPS2PD        Y10, Z10
+	VADDPD           Z10, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z14, Y5
+	VADDPS           Y5, Y14, Y10
+	VMULPS           Y5, Y14, Y14
+	VADDPS           Y10, Y14, Y14
+	VCVTPS2PD        Y14, Z10
+	VADDPD           Z0, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z0
+	XORQ             R11, R11
+	JMP              added134
+
+done138:
+	TESTQ         $0x000007ff, R10
+	JZ            complete144
+	MOVQ          product+8(FP), SI
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y7
+	VFMADD213PD   Y7, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X7
+	VFMADD213PD   X7, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X7
+	VFMADD213PD   X7, X5, X0
+	VMOVSD        X0, (SI)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+complete144:
+	MOVQ          sum+0(FP), SI
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VUNPCKHPD     X4, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (SI)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          dst+16(FP), SI
+	CMPQ          SI, AX
+	JEQ           direct145
+	MOVQ          n+80(FP), AX
+	ANDQ          $0x3f, AX
+	SUBQ          $0x20, AX
+	MOVQ          $-1, R9
+	BZHIQ         AX, R9, R9
+	KMOVW         R9, K1
+	SHRQ          $0x10, R9
+	KMOVW         R9, K2
+	VMOVUPS       (SP), Z7
+	VMOVUPS       Z7, -256(SI)(R10*1)
+	VMOVUPS       64(SP), Z7
+	VMOVUPS       Z7, -192(SI)(R10*1)
+	VMOVUPS       128(SP), Z7
+	VMOVUPS       Z7, K1, -128(SI)(R10*1)
+	VMOVUPS       192(SP), Z7
+	VMOVUPS       Z7, K2, -64(SI)(R10*1)
+
+direct145:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x02, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row131
+
+last132:
+	TESTQ BX, BX
+	JZ    none147
+
+more146:
+	TESTQ      $0x00000f00, CX
+	JNZ        same148
+	PREFETCHT0 16384(CX)
+
+same148:
+	VMOVUPS  (DX), Z0
+	VMOVNTPS Z0, (CX)
+	VMOVUPS  64(DX), Z0
+	VMOVNTPS Z0, 64(CX)
+	VMOVUPS  128(DX), Z0
+	VMOVNTPS Z0, 128(CX)
+	VMOVUPS  192(DX), Z0
+	VMOVNTPS Z0, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more146
+
+none147:
+	VZEROUPPER
+	RET
+
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·bceGrad32AVX512(SB), NOSPLIT, $264-136
+	MOVQ         dst+16(FP), AX
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         pos+88(FP), DI
+	MOVQ         neg+96(FP), R8
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
+	VBROADCASTSS f32_80000000<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last150
+
+row149:
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y0, Y0, Y0
+	MOVQ         p+112(FP), R9
+	VBROADCASTSS (R9), Z7
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000040, R11
+	JL           rest153
+
+group151:
+	TESTQ      BX, BX
+	JZ         none157
+	TESTQ      $0x00000f00, CX
+	JNZ        same158
+	PREFETCHT0 16384(CX)
+
+same158:
+	VMOVUPS  (DX), Z8
+	VMOVNTPS Z8, (CX)
+	VMOVUPS  64(DX), Z8
+	VMOVNTPS Z8, 64(CX)
+	VMOVUPS  128(DX), Z8
+	VMOVNTPS Z8, 128(CX)
+	VMOVUPS  192(DX), Z8
+	VMOVNTPS Z8, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none157:
+	PREFETCHT0       12288(SI)(R10*1)
+	PREFETCHT0       12352(SI)(R10*1)
+	PREFETCHT0       12416(SI)(R10*1)
+	PREFETCHT0       12480(SI)(R10*1)
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS          (SI)(R10*1), Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(DI)(R9*1), K1
+	KMOVW            2(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS          64(SI)(R10*1), Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	KMOVW            4(DI)(R9*1), K1
+	KMOVW            4(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPS          128(SI)(R10*1), Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z13, Z5, K4, Z12
+	VORPS            Z3, Z13, Z13
+	VCMPPS           $0x15, Z2, Z13, K4, K4
+	KMOVW            6(DI)(R9*1), K1
+	KMOVW            6(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPS          192(SI)(R10*1), Z15
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z15, Z5, K5, Z14
+	VORPS            Z3, Z15, Z15
+	VCMPPS           $0x15, Z2, Z15, K5, K5
+	VMOVUPS          Z9, Z16
+	VFMADD213PS      Z1, Z6, Z16
+	VMOVUPS          Z11, Z18
+	VFMADD213PS      Z1, Z6, Z18
+	VMOVUPS          Z13, Z20
+	VFMADD213PS      Z1, Z6, Z20
+	VMOVUPS          Z15, Z22
+	VFMADD213PS      Z1, Z6, Z22
+	VSUBPS           Z1, Z16, Z17
+	VSUBPS           Z1, Z18, Z19
+	VSUBPS           Z1, Z20, Z21
+	VSUBPS           Z1, Z22, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS.Z         Z16, Z17, K2, Z17
+	VMULPS.Z         Z18, Z19, K3, Z19
+	VMULPS.Z         Z20, Z21, K4, Z21
+	VMULPS.Z         Z22, Z23, K5, Z23
+	KMOVW            (DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVUPS          Z9, (AX)(R10*1)
+	KMOVW            2(DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	VMOVUPS          Z9, 64(AX)(R10*1)
+	VADDPS           Z19, Z17, Z9
+	VMULPS           Z19, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z10, Z8, Z8
+	KMOVW            4(DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            4(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z12, K1
+	VMULPS           Z21, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVUPS          Z9, 128(AX)(R10*1)
+	KMOVW            6(DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            6(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z14, K1
+	VMULPS           Z23, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMOVUPS          Z9, 192(AX)(R10*1)
+	VADDPS           Z23, Z21, Z9
+	VMULPS           Z23, Z21, Z21
+	VADDPS           Z9, Z21, Z21
+	VADDPS           Z21, Z17, Z9
+	VMULPS           Z21, Z17, Z17
+	VADDPS           Z9, Z17, Z17
+	VADDPS           Z14, Z12, Z12
+	VADDPS           Z12, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z8
+	VADDPD           Z8, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z17, Y5
+	VADDPS           Y5, Y17, Y8
+	VMULPS           Y5, Y17, Y17
+	VADDPS           Y8, Y17, Y17
+	VCVTPS2PD        Y17, Z8
+	VADDPD           Z0, Z8, Z9
+	VFMADD213PD      Z9, Z8, Z0
+
+added152:
+	ADDQ          $+256, R10
+	TESTQ         $0x000007ff, R10
+	JNZ           more159
+	MOVQ          product+8(FP), R9
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y8
+	VFMADD213PD   Y8, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X8
+	VFMADD213PD   X8, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X8
+	VFMADD213PD   X8, X5, X0
+	VMOVSD        X0, (R9)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+more159:
+	SUBQ $0x00000040, R11
+	JGE  group151
+
+rest153:
+	ADDQ      $0x00000040, R11
+	JLE       done156
+	CMPQ      R11, $0x20
+	JBE       short154
+	SUBQ      $0x20, R11
+	MOVQ      $-1, AX
+	BZHIQ     R11, AX, AX
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	VMOVUPS   (SI)(R10*1), Z8
+	VMOVUPS   Z8, (SP)
+	VMOVUPS   64(SI)(R10*1), Z8
+	VMOVUPS   Z8, 64(SP)
+	VMOVUPS.Z 128(SI)(R10*1), K1, Z8
+	VMOVUPS   Z8, 128(SP)
+	VMOVUPS.Z 192(SI)(R10*1), K2, Z8
+	VMOVUPS   Z8, 192(SP)
+	LEAQ      (SP), SI
+	SUBQ      R10, SI
+	MOVQ      SI, AX
+	XORQ      R11, R11
+	JMP       group151
+
+short154:
+	TESTQ      BX, BX
+	JZ         none160
+	TESTQ      $0x00000f00, CX
+	JNZ        same161
+	PREFETCHT0 16384(CX)
+
+same161:
+	VMOVUPS  (DX), Z8
+	VMOVNTPS Z8, (CX)
+	VMOVUPS  64(DX), Z8
+	VMOVNTPS Z8, 64(CX)
+	VMOVUPS  128(DX), Z8
+	VMOVNTPS Z8, 128(CX)
+	VMOVUPS  192(DX), Z8
+	VMOVNTPS Z8, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none160:
+	MOVQ             $-1, R9
+	BZHIQ            R11, R9, R9
+	MOVQ             R9, 256(SP)
+	CMPQ             R11, $0x10
+	JBE              one155
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (SI)(R10*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	KMOVW            2(DI)(R9*1), K1
+	KMOVW            2(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPS.Z        64(SI)(R10*1), K3, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z11, Z5, K3, Z10
+	VORPS            Z3, Z11, Z11
+	VCMPPS           $0x15, Z2, Z11, K3, K3
+	VMOVUPS          Z9, Z12
+	VFMADD213PS      Z1, Z6, Z12
+	VMOVUPS          Z11, Z14
+	VFMADD213PS      Z1, Z6, Z14
+	VSUBPS           Z1, Z12, Z13
+	VSUBPS           Z1, Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
+	VPSLLD           $0x17, Z12, Z12
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z12, Z13, K2, Z13
+	VMULPS.Z         Z14, Z15, K3, Z15
+	KMOVW            (DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z13, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            256(SP), K1
+	VMOVUPS          Z9, K1, (AX)(R10*1)
+	KMOVW            2(DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z10, K1
+	VMULPS           Z15, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
+	KMOVW            258(SP), K1
+	VMOVUPS          Z9, K1, 64(AX)(R10*1)
+	VADDPS           Z15, Z13, Z9
+	VMULPS           Z15, Z13, Z13
+	VADDPS           Z9, Z13, Z13
+	VADDPS           Z10, Z8, Z8
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z8
+	VADDPD           Z8, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z13, Y5
+	VADDPS           Y5, Y13, Y8
+	VMULPS           Y5, Y13, Y13
+	VADDPS           Y8, Y13, Y13
+	VCVTPS2PD        Y13, Z8
+	VADDPD           Z0, Z8, Z9
+	VFMADD213PD      Z9, Z8, Z0
+	XORQ             R11, R11
+	JMP              added152
+
+one155:
+	MOVQ             R10, R9
+	SHRQ             $0x05, R9
+	KMOVW            (DI)(R9*1), K1
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (SI)(R10*1), K2, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPS.Z         Z9, Z5, K2, Z8
+	VORPS            Z3, Z9, Z9
+	VCMPPS           $0x15, Z2, Z9, K2, K2
+	VMOVUPS          Z9, Z10
+	VFMADD213PS      Z1, Z6, Z10
+	VSUBPS           Z1, Z10, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
+	VPSLLD           $0x17, Z10, Z10
+	VMULPS.Z         Z10, Z11, K2, Z11
+	KMOVW            (DI)(R9*1), K1
+	VMOVUPS          Z7, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x00, Z5, Z8, K1
+	VMULPS           Z11, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z10
+	VDIVPS.Z         Z10, Z9, K2, Z9
+	KMOVW            256(SP), K1
+	VMOVUPS          Z9, K1, (AX)(R10*1)
+	VEXTRACTF64X4    $0x01, Z8, Y5
+	VADDPS           Y5, Y8, Y8
+	VCVTPS2PD        Y8, Z8
+	VADDPD           Z8, Z4, Z4
+	VEXTRACTF64X4    $0x01, Z11, Y5
+	VADDPS           Y5, Y11, Y8
+	VMULPS           Y5, Y11, Y11
+	VADDPS           Y8, Y11, Y11
+	VCVTPS2PD        Y11, Z8
+	VADDPD           Z0, Z8, Z9
+	VFMADD213PD      Z9, Z8, Z0
+	XORQ             R11, R11
+	JMP              added152
+
+done156:
+	TESTQ         $0x000007ff, R10
+	JZ            complete162
+	MOVQ          product+8(FP), SI
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y0, Y5, Y7
+	VFMADD213PD   Y7, Y5, Y0
+	VEXTRACTF64X2 $0x01, Y0, X5
+	VADDPD        X0, X5, X7
+	VFMADD213PD   X7, X5, X0
+	VUNPCKHPD     X0, X0, X5
+	VADDPD        X0, X5, X7
+	VFMADD213PD   X7, X5, X0
+	VMOVSD        X0, (SI)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
+
+complete162:
+	MOVQ          sum+0(FP), SI
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VUNPCKHPD     X4, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (SI)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          dst+16(FP), SI
+	CMPQ          SI, AX
+	JEQ           direct163
+	MOVQ          n+80(FP), AX
+	ANDQ          $0x3f, AX
+	SUBQ          $0x20, AX
+	MOVQ          $-1, R9
+	BZHIQ         AX, R9, R9
+	KMOVW         R9, K1
+	SHRQ          $0x10, R9
+	KMOVW         R9, K2
+	VMOVUPS       (SP), Z7
+	VMOVUPS       Z7, -256(SI)(R10*1)
+	VMOVUPS       64(SP), Z7
+	VMOVUPS       Z7, -192(SI)(R10*1)
+	VMOVUPS       128(SP), Z7
+	VMOVUPS       Z7, K1, -128(SI)(R10*1)
+	VMOVUPS       192(SP), Z7
+	VMOVUPS       Z7, K2, -64(SI)(R10*1)
+
 direct163:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
 	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
+	MOVQ stride+64(FP), SI
 	SHLQ $0x02, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row151
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x0c, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row149
 
-last152:
+last150:
 	TESTQ BX, BX
 	JZ    none165
 
@@ -8468,4428 +8468,6 @@ none165:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last168
-
-row167:
-	VXORPS  Y2, Y2, Y2
-	VMOVUPD Y2, 256(SP)
-	VMOVUPD Y2, 288(SP)
-	VMOVUPD Y2, 320(SP)
-	VMOVUPD Y2, 352(SP)
-	XORQ    SI, SI
-	MOVQ    n+56(FP), DI
-	SUBQ    $0x00000020, DI
-	JL      rest171
-
-group169:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half175:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	LEAQ         bits64both<>+0(SB), R8
-	MOVQ         SI, R9
-	ANDQ         $0x20, R9
-	ADDQ         R8, R9
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       (R9), Y2, Y2
-	VPCMPEQQ     (R9), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      (AX)(SI*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       (R9), Y7, Y7
-	VPCMPEQQ     (R9), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPD      64(AX)(SI*1), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(CX)(BX*1), Y3
-	VANDPD       (R9), Y3, Y3
-	VPCMPEQQ     (R9), Y3, Y3
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPD      128(AX)(SI*1), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y5, Y6, Y6
-	VPBROADCASTB 3(CX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VPBROADCASTB 3(DX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMOVUPD      192(AX)(SI*1), Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y4, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y7, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y11, Y9, Y4
-	VFMADD213PD  Y4, Y11, Y9
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half175
-
-added170:
-	ADDQ $+192, SI
-	SUBQ $0x00000020, DI
-	JGE  group169
-
-rest171:
-	ADDQ       $0x00000020, DI
-	JLE        done174
-	CMPQ       DI, $0x10
-	JBE        short172
-	SUBQ       $0x10, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x03, DI
-	SUBQ       DI, BX
-	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (SP)
-	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(SP)
-	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(SP)
-	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(SP)
-	VMOVUPD    128(BX), Y2
-	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
-	VMOVUPD    160(BX), Y2
-	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
-	VMOVUPD    192(BX), Y2
-	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
-	VMOVUPD    224(BX), Y2
-	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group169
-
-short172:
-	CMPQ         DI, $0x08
-	JBE          one173
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMASKMOVPD   64(AX)(SI*1), Y7, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMASKMOVPD   96(AX)(SI*1), Y7, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added170
-
-one173:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y6, Y6
-	VANDPD       Y5, Y6, Y6
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y5, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y6, Y2
-	VMINPD       Y1, Y6, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y7
-	VBLENDVPD    Y7, Y6, Y2, Y2
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y6, Y6
-	VANDPD       Y5, Y6, Y6
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y5, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y6, Y2
-	VMINPD       Y1, Y6, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y7
-	VBLENDVPD    Y7, Y6, Y2, Y2
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added170
-
-done174:
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VMOVUPD      352(SP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	DECQ         rows+48(FP)
-	JNZ          row167
-
-last168:
-	VZEROUPPER
-	RET
-
-DATA bits64<>+0(SB)/8, $0x0000000000000001
-DATA bits64<>+8(SB)/8, $0x0000000000000002
-DATA bits64<>+16(SB)/8, $0x0000000000000004
-DATA bits64<>+24(SB)/8, $0x0000000000000008
-DATA bits64<>+32(SB)/8, $0x0000000000000001
-DATA bits64<>+40(SB)/8, $0x0000000000000002
-DATA bits64<>+48(SB)/8, $0x0000000000000004
-DATA bits64<>+56(SB)/8, $0x0000000000000008
-GLOBL bits64<>(SB), RODATA|NOPTR, $64
-
-DATA bits64odd<>+0(SB)/8, $0x0000000000000010
-DATA bits64odd<>+8(SB)/8, $0x0000000000000020
-DATA bits64odd<>+16(SB)/8, $0x0000000000000040
-DATA bits64odd<>+24(SB)/8, $0x0000000000000080
-DATA bits64odd<>+32(SB)/8, $0x0000000000000010
-DATA bits64odd<>+40(SB)/8, $0x0000000000000020
-DATA bits64odd<>+48(SB)/8, $0x0000000000000040
-DATA bits64odd<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
-
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
-
-DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
-GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
-GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
-GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
-GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
-GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
-GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
-GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
-GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
-GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
-GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
-GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
-GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
-GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
-
-DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
-
-DATA bits64both<>+0(SB)/8, $0x0000000000000001
-DATA bits64both<>+8(SB)/8, $0x0000000000000002
-DATA bits64both<>+16(SB)/8, $0x0000000000000004
-DATA bits64both<>+24(SB)/8, $0x0000000000000008
-DATA bits64both<>+32(SB)/8, $0x0000000000000010
-DATA bits64both<>+40(SB)/8, $0x0000000000000020
-DATA bits64both<>+48(SB)/8, $0x0000000000000040
-DATA bits64both<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64both<>(SB), RODATA|NOPTR, $64
-
-DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
-GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
-
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last177
-
-row176:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
-	VMOVUPD      Y2, 328(SP)
-	VMOVUPD      Y2, 360(SP)
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 392(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest180
-
-group178:
-	TESTQ      BX, BX
-	JZ         none184
-	TESTQ      $0x00000f00, CX
-	JNZ        same185
-	PREFETCHT0 16384(CX)
-
-same185:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none184:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half186:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	LEAQ         bits64both<>+0(SB), R12
-	MOVQ         R10, R13
-	ANDQ         $0x20, R13
-	ADDQ         R12, R13
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       (R13), Y2, Y2
-	VPCMPEQQ     (R13), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      (SI)(R10*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMOVUPD      64(SI)(R10*1), Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 64(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       (R13), Y3, Y3
-	VPCMPEQQ     (R13), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPD      128(SI)(R10*1), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VANDPD       Y5, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y5, Y7, Y7
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMOVUPD      192(SI)(R10*1), Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      392(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
-	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VMOVUPD      Y6, 128(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 192(AX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half186
-
-added179:
-	ADDQ $+192, R10
-	SUBQ $0x00000020, R11
-	JGE  group178
-
-rest180:
-	ADDQ       $0x00000020, R11
-	JLE        done183
-	CMPQ       R11, $0x10
-	JBE        short181
-	SUBQ       $0x10, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x03, R9
-	SUBQ       R9, AX
-	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (SP)
-	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(SP)
-	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(SP)
-	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(SP)
-	VMOVUPD    128(AX), Y2
-	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
-	VMOVUPD    160(AX), Y2
-	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
-	VMOVUPD    192(AX), Y2
-	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
-	VMOVUPD    224(AX), Y2
-	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group178
-
-short181:
-	TESTQ      BX, BX
-	JZ         none187
-	TESTQ      $0x00000f00, CX
-	JNZ        same188
-	PREFETCHT0 16384(CX)
-
-same188:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none187:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(SP)
-	CMPQ         R11, $0x08
-	JBE          one182
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(SI)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(SP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(SI)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(SP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added179
-
-one182:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB 256(SP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, (AX)(R10*1)
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB 256(SP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, 32(AX)(R10*1)
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added179
-
-done183:
-	MOVQ         sum+0(FP), SI
-	VMOVUPD      264(SP), Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VMOVUPD      360(SP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct189
-	MOVQ         n+56(FP), AX
-	ANDQ         $0x1f, AX
-	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x03, AX
-	SUBQ         AX, R9
-	VMOVUPD      (SP), Y2
-	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(SP), Y2
-	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(SP), Y2
-	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(SP), Y2
-	VMOVUPD      128(R9), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(SP), Y2
-	VMOVUPD      160(R9), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      192(R9), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(SP), Y2
-	VMOVUPD      224(R9), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
-
-direct189:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row176
-
-last177:
-	TESTQ BX, BX
-	JZ    none191
-
-more190:
-	TESTQ      $0x00000f00, CX
-	JNZ        same192
-	PREFETCHT0 16384(CX)
-
-same192:
-	VMOVUPD  (DX), Y0
-	VMOVNTPD Y0, (CX)
-	VMOVUPD  32(DX), Y0
-	VMOVNTPD Y0, 32(CX)
-	VMOVUPD  64(DX), Y0
-	VMOVNTPD Y0, 64(CX)
-	VMOVUPD  96(DX), Y0
-	VMOVNTPD Y0, 96(CX)
-	VMOVUPD  128(DX), Y0
-	VMOVNTPD Y0, 128(CX)
-	VMOVUPD  160(DX), Y0
-	VMOVNTPD Y0, 160(CX)
-	VMOVUPD  192(DX), Y0
-	VMOVNTPD Y0, 192(CX)
-	VMOVUPD  224(DX), Y0
-	VMOVNTPD Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more190
-
-none191:
-	VZEROUPPER
-	RET
-
-// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last194
-
-row193:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y2, 288(SP)
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y2, 352(SP)
-	MOVQ         p+88(FP), BX
-	VBROADCASTSD 8(BX), Y2
-	VMOVUPD      Y2, 384(SP)
-	VBROADCASTSD 16(BX), Y2
-	VMOVUPD      Y2, 416(SP)
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000020, DI
-	JL           rest197
-
-group195:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half201:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	LEAQ         bits64both<>+0(SB), R8
-	MOVQ         SI, R9
-	ANDQ         $0x20, R9
-	ADDQ         R8, R9
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       (R9), Y6, Y6
-	VPCMPEQQ     (R9), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       (R9), Y3, Y3
-	VPCMPEQQ     (R9), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (AX)(SI*1), Y2
-	VSUBPD       384(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMOVUPD      64(AX)(SI*1), Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(CX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 2(DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMOVUPD      128(AX)(SI*1), Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 3(CX)(BX*1), Y10
-	VANDPD       (R9), Y10, Y10
-	VPCMPEQQ     (R9), Y10, Y10
-	VPBROADCASTB 3(DX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VORPS        Y10, Y5, Y5
-	VMOVUPD      192(AX)(SI*1), Y4
-	VSUBPD       384(SP), Y4, Y6
-	VSUBPD       Y4, Y6, Y11
-	VSUBPD       Y11, Y6, Y8
-	VSUBPD       Y8, Y4, Y8
-	VADDPD       384(SP), Y11, Y11
-	VSUBPD       Y11, Y8, Y8
-	VSUBPD       416(SP), Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y6, Y6
-	VCMPPD       $0x11, Y10, Y6, Y10
-	VADDPD       Y8, Y6, Y4
-	VANDNPD      Y4, Y10, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
-	VXORPD       Y10, Y8, Y8
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y10
-	VANDPD       Y5, Y10, Y10
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
-	VADDPD       Y8, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y11, Y11
-	VANDPD       Y10, Y11, Y11
-	VADDPD       Y11, Y9, Y5
-	VFMADD213PD  Y5, Y11, Y9
-	VADDPD       Y9, Y7, Y5
-	VFMADD213PD  Y5, Y9, Y7
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half201
-
-added196:
-	ADDQ $+192, SI
-	SUBQ $0x00000020, DI
-	JGE  group195
-
-rest197:
-	ADDQ       $0x00000020, DI
-	JLE        done200
-	CMPQ       DI, $0x10
-	JBE        short198
-	SUBQ       $0x10, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x03, DI
-	SUBQ       DI, BX
-	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (SP)
-	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(SP)
-	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(SP)
-	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(SP)
-	VMOVUPD    128(BX), Y2
-	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
-	VMOVUPD    160(BX), Y2
-	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
-	VMOVUPD    192(BX), Y2
-	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
-	VMOVUPD    224(BX), Y2
-	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group195
-
-short198:
-	CMPQ         DI, $0x08
-	JBE          one199
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMASKMOVPD   64(AX)(SI*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMASKMOVPD   96(AX)(SI*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added196
-
-one199:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added196
-
-done200:
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VMOVUPD      352(SP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	ADDQ         $0x18, p+88(FP)
-	DECQ         rows+48(FP)
-	JNZ          row193
-
-last194:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    pos+64(FP), DI
-	MOVQ    neg+72(FP), R8
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last203
-
-row202:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
-	VMOVUPD      Y2, 328(SP)
-	VMOVUPD      Y2, 360(SP)
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 392(SP)
-	VBROADCASTSD 8(R9), Y2
-	VMOVUPD      Y2, 424(SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPD      Y2, 456(SP)
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest206
-
-group204:
-	TESTQ      BX, BX
-	JZ         none210
-	TESTQ      $0x00000f00, CX
-	JNZ        same211
-	PREFETCHT0 16384(CX)
-
-same211:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none210:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half212:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	LEAQ         bits64both<>+0(SB), R12
-	MOVQ         R10, R13
-	ANDQ         $0x20, R13
-	ADDQ         R12, R13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       (R13), Y3, Y3
-	VPCMPEQQ     (R13), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (SI)(R10*1), Y2
-	VSUBPD       424(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(SI)(R10*1), Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 64(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(SI)(R10*1), Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 128(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPD      192(SI)(R10*1), Y4
-	VSUBPD       424(SP), Y4, Y6
-	VSUBPD       Y4, Y6, Y11
-	VSUBPD       Y11, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y11, Y11
-	VSUBPD       Y11, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPD       Y9, Y6, Y6
-	VCMPPD       $0x11, Y9, Y6, Y9
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y9, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y9, Y9
-	VXORPD       Y9, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y11
-	VANDPD       Y5, Y11, Y11
-	VMOVUPD      Y9, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y12
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
-	VADDPD       Y7, Y9, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y12
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y12, Y12
-	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y12, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VMOVUPD      Y5, 192(AX)(R10*1)
-	VADDPD       Y12, Y10, Y5
-	VFMADD213PD  Y5, Y12, Y10
-	VADDPD       Y10, Y8, Y5
-	VFMADD213PD  Y5, Y10, Y8
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half212
-
-added205:
-	ADDQ $+192, R10
-	SUBQ $0x00000020, R11
-	JGE  group204
-
-rest206:
-	ADDQ       $0x00000020, R11
-	JLE        done209
-	CMPQ       R11, $0x10
-	JBE        short207
-	SUBQ       $0x10, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x03, R9
-	SUBQ       R9, AX
-	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (SP)
-	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(SP)
-	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(SP)
-	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(SP)
-	VMOVUPD    128(AX), Y2
-	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
-	VMOVUPD    160(AX), Y2
-	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
-	VMOVUPD    192(AX), Y2
-	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
-	VMOVUPD    224(AX), Y2
-	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group204
-
-short207:
-	TESTQ      BX, BX
-	JZ         none213
-	TESTQ      $0x00000f00, CX
-	JNZ        same214
-	PREFETCHT0 16384(CX)
-
-same214:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none213:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(SP)
-	CMPQ         R11, $0x08
-	JBE          one208
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(SI)(R10*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 257(SP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(SI)(R10*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 257(SP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added205
-
-one208:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added205
-
-done209:
-	MOVQ         sum+0(FP), SI
-	VMOVUPD      264(SP), Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VMOVUPD      360(SP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct215
-	MOVQ         n+56(FP), AX
-	ANDQ         $0x1f, AX
-	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x03, AX
-	SUBQ         AX, R9
-	VMOVUPD      (SP), Y2
-	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(SP), Y2
-	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(SP), Y2
-	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(SP), Y2
-	VMOVUPD      128(R9), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(SP), Y2
-	VMOVUPD      160(R9), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      192(R9), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(SP), Y2
-	VMOVUPD      224(R9), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
-
-direct215:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row202
-
-last203:
-	TESTQ BX, BX
-	JZ    none217
-
-more216:
-	TESTQ      $0x00000f00, CX
-	JNZ        same218
-	PREFETCHT0 16384(CX)
-
-same218:
-	VMOVUPD  (DX), Y0
-	VMOVNTPD Y0, (CX)
-	VMOVUPD  32(DX), Y0
-	VMOVNTPD Y0, 32(CX)
-	VMOVUPD  64(DX), Y0
-	VMOVNTPD Y0, 64(CX)
-	VMOVUPD  96(DX), Y0
-	VMOVNTPD Y0, 96(CX)
-	VMOVUPD  128(DX), Y0
-	VMOVNTPD Y0, 128(CX)
-	VMOVUPD  160(DX), Y0
-	VMOVNTPD Y0, 160(CX)
-	VMOVUPD  192(DX), Y0
-	VMOVNTPD Y0, 192(CX)
-	VMOVUPD  224(DX), Y0
-	VMOVNTPD Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more216
-
-none217:
-	VZEROUPPER
-	RET
-
 // func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
@@ -12901,9 +8479,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last220
+	JEQ     last168
 
-row219:
+row167:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 256(SP)
 	VMOVUPD      Y2, 288(SP)
@@ -12917,15 +8495,15 @@ row219:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest223
+	JL           rest171
 
-group221:
+group169:
 	PREFETCHT0 12288(AX)(R8*1)
 	PREFETCHT0 12352(AX)(R8*1)
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-half227:
+half175:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R10
@@ -13330,18 +8908,18 @@ half227:
 	VMOVUPD      Y4, 320(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          half227
+	JNZ          half175
 
-added222:
+added170:
 	ADDQ $+192, R8
 	SUBQ $0x00000020, R9
-	JGE  group221
+	JGE  group169
 
-rest223:
+rest171:
 	ADDQ       $0x00000020, R9
-	JLE        done226
+	JLE        done174
 	CMPQ       R9, $0x10
-	JBE        short224
+	JBE        short172
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R9
@@ -13369,11 +8947,11 @@ rest223:
 	LEAQ       (SP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
-	JMP        group221
+	JMP        group169
 
-short224:
+short172:
 	CMPQ         R9, $0x08
-	JBE          one225
+	JBE          one173
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y6
@@ -13782,9 +9360,9 @@ short224:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added222
+	JMP          added170
 
-one225:
+one173:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y6
@@ -14001,9 +9579,9 @@ one225:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added222
+	JMP          added170
 
-done226:
+done174:
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(SP), Y2
 	VMOVUPD      288(SP), Y3
@@ -14050,36 +9628,2052 @@ done226:
 	ADDQ         DI, SI
 	ADDQ         $0x18, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row219
+	JNZ          row167
 
-last220:
+last168:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+112(FP), CX
-	MOVQ    from+120(FP), DX
-	MOVQ    blocks+128(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    negWeight+96(FP), DI
-	MOVQ    posWeight+104(FP), R8
-	MOVQ    pos+64(FP), R9
-	MOVQ    neg+72(FP), R10
+DATA bits64<>+0(SB)/8, $0x0000000000000001
+DATA bits64<>+8(SB)/8, $0x0000000000000002
+DATA bits64<>+16(SB)/8, $0x0000000000000004
+DATA bits64<>+24(SB)/8, $0x0000000000000008
+DATA bits64<>+32(SB)/8, $0x0000000000000001
+DATA bits64<>+40(SB)/8, $0x0000000000000002
+DATA bits64<>+48(SB)/8, $0x0000000000000004
+DATA bits64<>+56(SB)/8, $0x0000000000000008
+GLOBL bits64<>(SB), RODATA|NOPTR, $64
+
+DATA bits64odd<>+0(SB)/8, $0x0000000000000010
+DATA bits64odd<>+8(SB)/8, $0x0000000000000020
+DATA bits64odd<>+16(SB)/8, $0x0000000000000040
+DATA bits64odd<>+24(SB)/8, $0x0000000000000080
+DATA bits64odd<>+32(SB)/8, $0x0000000000000010
+DATA bits64odd<>+40(SB)/8, $0x0000000000000020
+DATA bits64odd<>+48(SB)/8, $0x0000000000000040
+DATA bits64odd<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
+
+DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
+GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
+GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
+
+DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
+GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
+GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
+GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
+GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
+GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
+GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
+GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
+GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
+GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
+GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
+GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
+GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
+
+DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
+
+DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
+GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
+
+DATA bits64both<>+0(SB)/8, $0x0000000000000001
+DATA bits64both<>+8(SB)/8, $0x0000000000000002
+DATA bits64both<>+16(SB)/8, $0x0000000000000004
+DATA bits64both<>+24(SB)/8, $0x0000000000000008
+DATA bits64both<>+32(SB)/8, $0x0000000000000010
+DATA bits64both<>+40(SB)/8, $0x0000000000000020
+DATA bits64both<>+48(SB)/8, $0x0000000000000040
+DATA bits64both<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64both<>(SB), RODATA|NOPTR, $64
+
+DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
+GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
+GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
+GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
+GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
+GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
+GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
+GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
+GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
+GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
+
+// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
+	MOVQ    x+32(FP), AX
+	MOVQ    pos+64(FP), CX
+	MOVQ    neg+72(FP), DX
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last229
+	JEQ     last177
 
-row228:
+row176:
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      Y2, 288(SP)
+	VMOVUPD      Y2, 320(SP)
+	VMOVUPD      Y2, 352(SP)
+	MOVQ         p+88(FP), BX
+	VBROADCASTSD 8(BX), Y2
+	VMOVUPD      Y2, 384(SP)
+	VBROADCASTSD 16(BX), Y2
+	VMOVUPD      Y2, 416(SP)
+	XORQ         SI, SI
+	MOVQ         n+56(FP), DI
+	SUBQ         $0x00000020, DI
+	JL           rest180
+
+group178:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half184:
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	LEAQ         bits64both<>+0(SB), R8
+	MOVQ         SI, R9
+	ANDQ         $0x20, R9
+	ADDQ         R8, R9
+	VPBROADCASTB (CX)(BX*1), Y6
+	VANDPD       (R9), Y6, Y6
+	VPCMPEQQ     (R9), Y6, Y6
+	VPBROADCASTB (DX)(BX*1), Y3
+	VANDPD       (R9), Y3, Y3
+	VPCMPEQQ     (R9), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPD      (AX)(SI*1), Y2
+	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       384(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       416(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y3, Y6, Y6
+	VMOVUPD      Y4, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VPBROADCASTB 1(CX)(BX*1), Y8
+	VANDPD       (R9), Y8, Y8
+	VPCMPEQQ     (R9), Y8, Y8
+	VPBROADCASTB 1(DX)(BX*1), Y4
+	VANDPD       (R9), Y4, Y4
+	VPCMPEQQ     (R9), Y4, Y4
+	VORPS        Y8, Y4, Y4
+	VMOVUPD      64(AX)(SI*1), Y3
+	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       384(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       416(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VCMPPD       $0x11, Y8, Y5, Y8
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y8, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
+	VANDPD       Y4, Y8, Y8
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
+	VADDPD       Y6, Y5, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y4
+	VFMADD213PD  Y4, Y9, Y7
+	VADDPD       Y3, Y2, Y2
+	VPBROADCASTB 2(CX)(BX*1), Y8
+	VANDPD       (R9), Y8, Y8
+	VPCMPEQQ     (R9), Y8, Y8
+	VPBROADCASTB 2(DX)(BX*1), Y4
+	VANDPD       (R9), Y4, Y4
+	VPCMPEQQ     (R9), Y4, Y4
+	VORPS        Y8, Y4, Y4
+	VMOVUPD      128(AX)(SI*1), Y3
+	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       384(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       416(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VCMPPD       $0x11, Y8, Y5, Y8
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y8, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
+	VANDPD       Y4, Y8, Y8
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
+	VADDPD       Y6, Y5, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VPBROADCASTB 3(CX)(BX*1), Y10
+	VANDPD       (R9), Y10, Y10
+	VPCMPEQQ     (R9), Y10, Y10
+	VPBROADCASTB 3(DX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VORPS        Y10, Y5, Y5
+	VMOVUPD      192(AX)(SI*1), Y4
+	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y11
+	VSUBPD       Y11, Y6, Y8
+	VSUBPD       Y8, Y4, Y8
+	VADDPD       384(SP), Y11, Y11
+	VSUBPD       Y11, Y8, Y8
+	VSUBPD       416(SP), Y8, Y8
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
+	VXORPD       Y4, Y8, Y8
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
+	VCMPPD       $0x11, Y10, Y6, Y10
+	VADDPD       Y8, Y6, Y4
+	VANDNPD      Y4, Y10, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y8, Y8
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y10
+	VANDPD       Y5, Y10, Y10
+	VMOVUPD      Y6, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VADDPD       Y8, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VPSLLQ       $0x34, Y5, Y5
+	VMULPD       Y5, Y11, Y11
+	VANDPD       Y10, Y11, Y11
+	VADDPD       Y11, Y9, Y5
+	VFMADD213PD  Y5, Y11, Y9
+	VADDPD       Y9, Y7, Y5
+	VFMADD213PD  Y5, Y9, Y7
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half184
+
+added179:
+	ADDQ $+192, SI
+	SUBQ $0x00000020, DI
+	JGE  group178
+
+rest180:
+	ADDQ       $0x00000020, DI
+	JLE        done183
+	CMPQ       DI, $0x10
+	JBE        short181
+	SUBQ       $0x10, DI
+	LEAQ       tail<>+0(SB), BX
+	SHLQ       $0x03, DI
+	SUBQ       DI, BX
+	VMOVUPD    (AX)(SI*1), Y2
+	VMOVUPD    Y2, (SP)
+	VMOVUPD    32(AX)(SI*1), Y2
+	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    64(AX)(SI*1), Y2
+	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    96(AX)(SI*1), Y2
+	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    128(BX), Y2
+	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    160(BX), Y2
+	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    192(BX), Y2
+	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    224(BX), Y2
+	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 224(SP)
+	LEAQ       (SP), AX
+	SUBQ       SI, AX
+	XORQ       DI, DI
+	JMP        group178
+
+short181:
+	CMPQ         DI, $0x08
+	JBE          one182
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	VPBROADCASTB (CX)(BX*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VPBROADCASTB (DX)(BX*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   (AX)(SI*1), Y3, Y2
+	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       384(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       416(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y3, Y6, Y6
+	VMOVUPD      Y4, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VPBROADCASTB 1(CX)(BX*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(DX)(BX*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y8, Y4, Y4
+	VMASKMOVPD   64(AX)(SI*1), Y4, Y3
+	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       384(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       416(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VCMPPD       $0x11, Y8, Y5, Y8
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y8, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
+	VANDPD       Y4, Y8, Y8
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
+	VADDPD       Y6, Y5, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y4
+	VFMADD213PD  Y4, Y9, Y7
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VPBROADCASTB (CX)(BX*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VPBROADCASTB (DX)(BX*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
+	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       384(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       416(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y3, Y6, Y6
+	VMOVUPD      Y4, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VPBROADCASTB 1(CX)(BX*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(DX)(BX*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y8, Y4, Y4
+	VMASKMOVPD   96(AX)(SI*1), Y4, Y3
+	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       384(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       416(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y5, Y5
+	VCMPPD       $0x11, Y8, Y5, Y8
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y8, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
+	VANDPD       Y4, Y8, Y8
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
+	VADDPD       Y6, Y5, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y4
+	VFMADD213PD  Y4, Y9, Y7
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added179
+
+one182:
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	VPBROADCASTB (CX)(BX*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VPBROADCASTB (DX)(BX*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   (AX)(SI*1), Y3, Y2
+	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       384(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       416(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y3, Y6, Y6
+	VMOVUPD      Y4, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VPBROADCASTB (CX)(BX*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VPBROADCASTB (DX)(BX*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
+	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       384(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       416(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y3, Y6, Y6
+	VMOVUPD      Y4, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added179
+
+done183:
+	MOVQ         sum+0(FP), AX
+	VMOVUPD      256(SP), Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VMOVUPD      352(SP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         stride+40(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         x+32(FP), AX
+	MOVQ         AX, x+32(FP)
+	MOVQ         words+80(FP), BX
+	SHLQ         $0x03, BX
+	ADDQ         BX, CX
+	ADDQ         BX, DX
+	ADDQ         $0x18, p+88(FP)
+	DECQ         rows+48(FP)
+	JNZ          row176
+
+last177:
+	VZEROUPPER
+	RET
+
+// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
+	MOVQ    x+32(FP), AX
+	MOVQ    pos+64(FP), CX
+	MOVQ    neg+72(FP), DX
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	CMPQ    rows+48(FP), $0x00
+	JEQ     last186
+
+row185:
+	VXORPS  Y2, Y2, Y2
+	VMOVUPD Y2, 256(SP)
+	VMOVUPD Y2, 288(SP)
+	VMOVUPD Y2, 320(SP)
+	VMOVUPD Y2, 352(SP)
+	XORQ    SI, SI
+	MOVQ    n+56(FP), DI
+	SUBQ    $0x00000020, DI
+	JL      rest189
+
+group187:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half193:
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	LEAQ         bits64both<>+0(SB), R8
+	MOVQ         SI, R9
+	ANDQ         $0x20, R9
+	ADDQ         R8, R9
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       (R9), Y2, Y2
+	VPCMPEQQ     (R9), Y2, Y2
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPD       (R9), Y4, Y4
+	VPCMPEQQ     (R9), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMOVUPD      (AX)(SI*1), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
+	VANDPD       Y4, Y5, Y5
+	VPBROADCASTB 1(CX)(BX*1), Y4
+	VANDPD       (R9), Y4, Y4
+	VPCMPEQQ     (R9), Y4, Y4
+	VPBROADCASTB 1(DX)(BX*1), Y7
+	VANDPD       (R9), Y7, Y7
+	VPCMPEQQ     (R9), Y7, Y7
+	VORPS        Y4, Y7, Y7
+	VMOVUPD      64(AX)(SI*1), Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y7, Y8, Y8
+	VMOVUPD      Y3, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VMOVUPD      Y6, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VPSLLQ       $0x34, Y7, Y7
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y7, Y9, Y9
+	VANDPD       Y5, Y9, Y9
+	VMULPD       Y10, Y11, Y11
+	VANDPD       Y8, Y11, Y11
+	VADDPD       Y11, Y9, Y3
+	VFMADD213PD  Y3, Y11, Y9
+	VADDPD       Y4, Y2, Y2
+	VPBROADCASTB 2(CX)(BX*1), Y3
+	VANDPD       (R9), Y3, Y3
+	VPCMPEQQ     (R9), Y3, Y3
+	VPBROADCASTB 2(DX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMOVUPD      128(AX)(SI*1), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y4, Y3, Y3
+	VANDPD       Y5, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
+	VANDPD       Y5, Y6, Y6
+	VPBROADCASTB 3(CX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VPBROADCASTB 3(DX)(BX*1), Y8
+	VANDPD       (R9), Y8, Y8
+	VPCMPEQQ     (R9), Y8, Y8
+	VORPS        Y5, Y8, Y8
+	VMOVUPD      192(AX)(SI*1), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       Y5, Y7, Y7
+	VXORPS       Y5, Y5, Y5
+	VMAXPD       Y7, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y10
+	VANDPD       Y8, Y10, Y10
+	VMOVUPD      Y4, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VMOVUPD      Y7, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
+	VPSLLQ       $0x34, Y8, Y8
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y8, Y11, Y11
+	VANDPD       Y6, Y11, Y11
+	VMULPD       Y12, Y13, Y13
+	VANDPD       Y10, Y13, Y13
+	VADDPD       Y13, Y11, Y4
+	VFMADD213PD  Y4, Y13, Y11
+	VADDPD       Y11, Y9, Y4
+	VFMADD213PD  Y4, Y11, Y9
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMAXPD       Y1, Y9, Y2
+	VMINPD       Y1, Y9, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half193
+
+added188:
+	ADDQ $+192, SI
+	SUBQ $0x00000020, DI
+	JGE  group187
+
+rest189:
+	ADDQ       $0x00000020, DI
+	JLE        done192
+	CMPQ       DI, $0x10
+	JBE        short190
+	SUBQ       $0x10, DI
+	LEAQ       tail<>+0(SB), BX
+	SHLQ       $0x03, DI
+	SUBQ       DI, BX
+	VMOVUPD    (AX)(SI*1), Y2
+	VMOVUPD    Y2, (SP)
+	VMOVUPD    32(AX)(SI*1), Y2
+	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    64(AX)(SI*1), Y2
+	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    96(AX)(SI*1), Y2
+	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    128(BX), Y2
+	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    160(BX), Y2
+	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    192(BX), Y2
+	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    224(BX), Y2
+	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
+	VMOVUPD    Y2, 224(SP)
+	LEAQ       (SP), AX
+	SUBQ       SI, AX
+	XORQ       DI, DI
+	JMP        group187
+
+short190:
+	CMPQ         DI, $0x08
+	JBE          one191
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   (AX)(SI*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
+	VANDPD       Y4, Y5, Y5
+	VPBROADCASTB 1(CX)(BX*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(DX)(BX*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y4, Y7, Y7
+	VMASKMOVPD   64(AX)(SI*1), Y7, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y7, Y8, Y8
+	VMOVUPD      Y3, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VMOVUPD      Y6, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VPSLLQ       $0x34, Y7, Y7
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y7, Y9, Y9
+	VANDPD       Y5, Y9, Y9
+	VMULPD       Y10, Y11, Y11
+	VANDPD       Y8, Y11, Y11
+	VADDPD       Y11, Y9, Y3
+	VFMADD213PD  Y3, Y11, Y9
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VMAXPD       Y1, Y9, Y2
+	VMINPD       Y1, Y9, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
+	VANDPD       Y4, Y5, Y5
+	VPBROADCASTB 1(CX)(BX*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(DX)(BX*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y4, Y7, Y7
+	VMASKMOVPD   96(AX)(SI*1), Y7, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y7, Y8, Y8
+	VMOVUPD      Y3, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VMOVUPD      Y6, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
+	VPSLLQ       $0x34, Y7, Y7
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y7, Y9, Y9
+	VANDPD       Y5, Y9, Y9
+	VMULPD       Y10, Y11, Y11
+	VANDPD       Y8, Y11, Y11
+	VADDPD       Y11, Y9, Y3
+	VFMADD213PD  Y3, Y11, Y9
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	VMAXPD       Y1, Y9, Y2
+	VMINPD       Y1, Y9, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added188
+
+one191:
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   (AX)(SI*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
+	VANDPD       Y4, Y5, Y5
+	VMOVUPD      Y3, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y6, Y6
+	VANDPD       Y5, Y6, Y6
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y7
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y7, Y5, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VMAXPD       Y1, Y6, Y2
+	VMINPD       Y1, Y6, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y7
+	VBLENDVPD    Y7, Y6, Y2, Y2
+	VBLENDVPD    Y7, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)
+	VMOVUPD      Y4, 320(SP)
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (DX)(BX*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
+	VANDPD       Y4, Y5, Y5
+	VMOVUPD      Y3, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y6, Y6
+	VANDPD       Y5, Y6, Y6
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y7
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y7, Y5, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	VMAXPD       Y1, Y6, Y2
+	VMINPD       Y1, Y6, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y7
+	VBLENDVPD    Y7, Y6, Y2, Y2
+	VBLENDVPD    Y7, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y4, 352(SP)
+	ADDQ         $0x40, SI
+	XORQ         DI, DI
+	JMP          added188
+
+done192:
+	MOVQ         sum+0(FP), AX
+	VMOVUPD      256(SP), Y2
+	VMOVUPD      288(SP), Y3
+	VMOVUPD      320(SP), Y4
+	VMOVUPD      352(SP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         stride+40(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         x+32(FP), AX
+	MOVQ         AX, x+32(FP)
+	MOVQ         words+80(FP), BX
+	SHLQ         $0x03, BX
+	ADDQ         BX, CX
+	ADDQ         BX, DX
+	DECQ         rows+48(FP)
+	JNZ          row185
+
+last186:
+	VZEROUPPER
+	RET
+
+// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
+	MOVQ    dst+16(FP), AX
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    negWeight+120(FP), DI
+	MOVQ    posWeight+128(FP), R8
+	MOVQ    pos+88(FP), R9
+	MOVQ    neg+96(FP), R10
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last195
+
+row194:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 264(SP)
 	VMOVUPD      Y2, 296(SP)
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
-	MOVQ         p+88(FP), R11
+	MOVQ         p+112(FP), R11
 	VBROADCASTSD (R11), Y2
 	VMOVUPD      Y2, 392(SP)
 	VBROADCASTSD 8(R11), Y2
@@ -14087,18 +11681,18 @@ row228:
 	VBROADCASTSD 16(R11), Y2
 	VMOVUPD      Y2, 456(SP)
 	XORQ         R12, R12
-	MOVQ         n+56(FP), R13
+	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest232
+	JL           rest198
 
-group230:
+group196:
 	TESTQ      BX, BX
-	JZ         none236
+	JZ         none202
 	TESTQ      $0x00000f00, CX
-	JNZ        same237
+	JNZ        same203
 	PREFETCHT0 16384(CX)
 
-same237:
+same203:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -14119,13 +11713,13 @@ same237:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none236:
+none202:
 	PREFETCHT0 12288(SI)(R12*1)
 	PREFETCHT0 12352(SI)(R12*1)
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-half238:
+half204:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R14
@@ -14610,18 +12204,18 @@ half238:
 	VMOVUPD      Y4, 328(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          half238
+	JNZ          half204
 
-added231:
+added197:
 	ADDQ $+192, R12
 	SUBQ $0x00000020, R13
-	JGE  group230
+	JGE  group196
 
-rest232:
+rest198:
 	ADDQ       $0x00000020, R13
-	JLE        done235
+	JLE        done201
 	CMPQ       R13, $0x10
-	JBE        short233
+	JBE        short199
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -14651,16 +12245,16 @@ rest232:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group230
+	JMP        group196
 
-short233:
+short199:
 	TESTQ      BX, BX
-	JZ         none239
+	JZ         none205
 	TESTQ      $0x00000f00, CX
-	JNZ        same240
+	JNZ        same206
 	PREFETCHT0 16384(CX)
 
-same240:
+same206:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -14681,12 +12275,12 @@ same240:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none239:
+none205:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(SP)
 	CMPQ         R13, $0x08
-	JBE          one234
+	JBE          one200
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R9)(R11*1), Y6
@@ -15187,9 +12781,9 @@ none239:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added231
+	JMP          added197
 
-one234:
+one200:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R9)(R11*1), Y6
@@ -15452,6 +13046,2412 @@ one234:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
+	JMP          added197
+
+done201:
+	MOVQ         sum+0(FP), SI
+	VMOVUPD      264(SP), Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VMOVUPD      360(SP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (SI)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         dst+16(FP), SI
+	CMPQ         SI, AX
+	JEQ          direct207
+	MOVQ         n+80(FP), AX
+	ANDQ         $0x1f, AX
+	SUBQ         $0x10, AX
+	LEAQ         tail<>+0(SB), R11
+	SHLQ         $0x03, AX
+	SUBQ         AX, R11
+	VMOVUPD      (SP), Y2
+	VMOVUPD      Y2, -256(SI)(R12*1)
+	VMOVUPD      32(SP), Y2
+	VMOVUPD      Y2, -224(SI)(R12*1)
+	VMOVUPD      64(SP), Y2
+	VMOVUPD      Y2, -192(SI)(R12*1)
+	VMOVUPD      96(SP), Y2
+	VMOVUPD      Y2, -160(SI)(R12*1)
+	VMOVUPD      128(SP), Y2
+	VMOVUPD      128(R11), Y3
+	VMASKMOVPD   Y2, Y3, -128(SI)(R12*1)
+	VMOVUPD      160(SP), Y2
+	VMOVUPD      160(R11), Y3
+	VMASKMOVPD   Y2, Y3, -96(SI)(R12*1)
+	VMOVUPD      192(SP), Y2
+	VMOVUPD      192(R11), Y3
+	VMASKMOVPD   Y2, Y3, -64(SI)(R12*1)
+	VMOVUPD      224(SP), Y2
+	VMOVUPD      224(R11), Y3
+	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
+
+direct207:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x03, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	ADDQ R11, R9
+	ADDQ R11, R10
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row194
+
+last195:
+	TESTQ BX, BX
+	JZ    none209
+
+more208:
+	TESTQ      $0x00000f00, CX
+	JNZ        same210
+	PREFETCHT0 16384(CX)
+
+same210:
+	VMOVUPD  (DX), Y0
+	VMOVNTPD Y0, (CX)
+	VMOVUPD  32(DX), Y0
+	VMOVNTPD Y0, 32(CX)
+	VMOVUPD  64(DX), Y0
+	VMOVNTPD Y0, 64(CX)
+	VMOVUPD  96(DX), Y0
+	VMOVNTPD Y0, 96(CX)
+	VMOVUPD  128(DX), Y0
+	VMOVNTPD Y0, 128(CX)
+	VMOVUPD  160(DX), Y0
+	VMOVNTPD Y0, 160(CX)
+	VMOVUPD  192(DX), Y0
+	VMOVNTPD Y0, 192(CX)
+	VMOVUPD  224(DX), Y0
+	VMOVNTPD Y0, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more208
+
+none209:
+	VZEROUPPER
+	RET
+
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
+	MOVQ    dst+16(FP), AX
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    pos+88(FP), DI
+	MOVQ    neg+96(FP), R8
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last212
+
+row211:
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 264(SP)
+	VMOVUPD      Y2, 296(SP)
+	VMOVUPD      Y2, 328(SP)
+	VMOVUPD      Y2, 360(SP)
+	MOVQ         p+112(FP), R9
+	VBROADCASTSD (R9), Y2
+	VMOVUPD      Y2, 392(SP)
+	VBROADCASTSD 8(R9), Y2
+	VMOVUPD      Y2, 424(SP)
+	VBROADCASTSD 16(R9), Y2
+	VMOVUPD      Y2, 456(SP)
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest215
+
+group213:
+	TESTQ      BX, BX
+	JZ         none219
+	TESTQ      $0x00000f00, CX
+	JNZ        same220
+	PREFETCHT0 16384(CX)
+
+same220:
+	VMOVUPD  (DX), Y2
+	VMOVNTPD Y2, (CX)
+	VMOVUPD  32(DX), Y2
+	VMOVNTPD Y2, 32(CX)
+	VMOVUPD  64(DX), Y2
+	VMOVNTPD Y2, 64(CX)
+	VMOVUPD  96(DX), Y2
+	VMOVNTPD Y2, 96(CX)
+	VMOVUPD  128(DX), Y2
+	VMOVNTPD Y2, 128(CX)
+	VMOVUPD  160(DX), Y2
+	VMOVNTPD Y2, 160(CX)
+	VMOVUPD  192(DX), Y2
+	VMOVNTPD Y2, 192(CX)
+	VMOVUPD  224(DX), Y2
+	VMOVNTPD Y2, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none219:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half221:
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	LEAQ         bits64both<>+0(SB), R12
+	MOVQ         R10, R13
+	ANDQ         $0x20, R13
+	ADDQ         R12, R13
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VPBROADCASTB (R8)(R9*1), Y3
+	VANDPD       (R13), Y3, Y3
+	VPCMPEQQ     (R13), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPD      (SI)(R10*1), Y2
+	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       424(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       456(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y3, Y7, Y7
+	VMOVUPD      Y6, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y8, Y8
+	VANDPD       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y8, Y3, Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMOVUPD      Y3, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y4
+	VANDPD       (R13), Y4, Y4
+	VPCMPEQQ     (R13), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPD      64(SI)(R10*1), Y3
+	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       456(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x11, Y7, Y5, Y7
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y7, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
+	VXORPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
+	VANDPD       Y4, Y9, Y9
+	VMOVUPD      Y7, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y10, Y10
+	VANDPD       Y9, Y10, Y10
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y10, Y4, Y6
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
+	VDIVPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMOVUPD      Y4, 64(AX)(R10*1)
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y3, Y2, Y2
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VPBROADCASTB 2(R8)(R9*1), Y4
+	VANDPD       (R13), Y4, Y4
+	VPCMPEQQ     (R13), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPD      128(SI)(R10*1), Y3
+	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       456(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x11, Y7, Y5, Y7
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y7, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
+	VXORPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
+	VANDPD       Y4, Y9, Y9
+	VMOVUPD      Y7, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y10, Y10
+	VANDPD       Y9, Y10, Y10
+	VPBROADCASTB 2(DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y4, Y4
+	VPBROADCASTB 2(R8)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y10, Y4, Y6
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
+	VDIVPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMOVUPD      Y4, 128(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VPBROADCASTB 3(R8)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VORPS        Y9, Y5, Y5
+	VMOVUPD      192(SI)(R10*1), Y4
+	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y11
+	VSUBPD       Y11, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
+	VADDPD       424(SP), Y11, Y11
+	VSUBPD       Y11, Y7, Y7
+	VSUBPD       456(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y6, Y6
+	VCMPPD       $0x11, Y9, Y6, Y9
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y9, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y9, Y9
+	VXORPD       Y9, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y9
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y11
+	VANDPD       Y5, Y11, Y11
+	VMOVUPD      Y9, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
+	VADDPD       Y7, Y9, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y12
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
+	VPSLLQ       $0x34, Y5, Y5
+	VMULPD       Y5, Y12, Y12
+	VANDPD       Y11, Y12, Y12
+	VPBROADCASTB 3(DI)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
+	VXORPD       Y9, Y5, Y5
+	VPBROADCASTB 3(R8)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPD       Y12, Y5, Y7
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y7
+	VDIVPD       Y7, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VMOVUPD      Y5, 192(AX)(R10*1)
+	VADDPD       Y12, Y10, Y5
+	VFMADD213PD  Y5, Y12, Y10
+	VADDPD       Y10, Y8, Y5
+	VFMADD213PD  Y5, Y10, Y8
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half221
+
+added214:
+	ADDQ $+192, R10
+	SUBQ $0x00000020, R11
+	JGE  group213
+
+rest215:
+	ADDQ       $0x00000020, R11
+	JLE        done218
+	CMPQ       R11, $0x10
+	JBE        short216
+	SUBQ       $0x10, R11
+	LEAQ       tail<>+0(SB), AX
+	MOVQ       R11, R9
+	SHLQ       $0x03, R9
+	SUBQ       R9, AX
+	VMOVUPD    (SI)(R10*1), Y2
+	VMOVUPD    Y2, (SP)
+	VMOVUPD    32(SI)(R10*1), Y2
+	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    64(SI)(R10*1), Y2
+	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    96(SI)(R10*1), Y2
+	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    128(AX), Y2
+	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    160(AX), Y2
+	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    192(AX), Y2
+	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    224(AX), Y2
+	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 224(SP)
+	LEAQ       (SP), SI
+	SUBQ       R10, SI
+	MOVQ       SI, AX
+	XORQ       R11, R11
+	JMP        group213
+
+short216:
+	TESTQ      BX, BX
+	JZ         none222
+	TESTQ      $0x00000f00, CX
+	JNZ        same223
+	PREFETCHT0 16384(CX)
+
+same223:
+	VMOVUPD  (DX), Y2
+	VMOVNTPD Y2, (CX)
+	VMOVUPD  32(DX), Y2
+	VMOVNTPD Y2, 32(CX)
+	VMOVUPD  64(DX), Y2
+	VMOVNTPD Y2, 64(CX)
+	VMOVUPD  96(DX), Y2
+	VMOVNTPD Y2, 96(CX)
+	VMOVUPD  128(DX), Y2
+	VMOVNTPD Y2, 128(CX)
+	VMOVUPD  160(DX), Y2
+	VMOVNTPD Y2, 160(CX)
+	VMOVUPD  192(DX), Y2
+	VMOVNTPD Y2, 192(CX)
+	VMOVUPD  224(DX), Y2
+	VMOVNTPD Y2, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none222:
+	MOVQ         $-1, R9
+	BZHIQ        R11, R9, R9
+	MOVQ         R9, 256(SP)
+	CMPQ         R11, $0x08
+	JBE          one217
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VPBROADCASTB (R8)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   (SI)(R10*1), Y3, Y2
+	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       424(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       456(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y3, Y7, Y7
+	VMOVUPD      Y6, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y8, Y8
+	VANDPD       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y8, Y3, Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPD   64(SI)(R10*1), Y4, Y3
+	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       456(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x11, Y7, Y5, Y7
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y7, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
+	VXORPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
+	VANDPD       Y4, Y9, Y9
+	VMOVUPD      Y7, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y10, Y10
+	VANDPD       Y9, Y10, Y10
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y10, Y4, Y6
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
+	VDIVPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VPBROADCASTB 257(SP), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMASKMOVPD   Y4, Y5, 64(AX)(R10*1)
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VPBROADCASTB (R8)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
+	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       424(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       456(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y3, Y7, Y7
+	VMOVUPD      Y6, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y8, Y8
+	VANDPD       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y8, Y3, Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMASKMOVPD   96(SI)(R10*1), Y4, Y3
+	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y6, Y6
+	VSUBPD       456(SP), Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
+	VXORPD       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x11, Y7, Y5, Y7
+	VADDPD       Y6, Y5, Y3
+	VANDNPD      Y3, Y7, Y3
+	VANDPD       Y4, Y3, Y3
+	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
+	VXORPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
+	VANDPD       Y4, Y9, Y9
+	VMOVUPD      Y7, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y10, Y10
+	VANDPD       Y9, Y10, Y10
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y10, Y4, Y6
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
+	VDIVPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VPBROADCASTB 257(SP), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMASKMOVPD   Y4, Y5, 96(AX)(R10*1)
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added214
+
+one217:
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VPBROADCASTB (R8)(R9*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   (SI)(R10*1), Y3, Y2
+	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       424(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       456(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y3, Y7, Y7
+	VMOVUPD      Y6, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y8, Y8
+	VANDPD       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y8, Y3, Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VPBROADCASTB (R8)(R9*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
+	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       Y2, Y4, Y7
+	VSUBPD       Y7, Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       424(SP), Y7, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       456(SP), Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VXORPD       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, Y6, Y4, Y6
+	VADDPD       Y5, Y4, Y2
+	VANDNPD      Y2, Y6, Y2
+	VANDPD       Y3, Y2, Y2
+	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y3, Y7, Y7
+	VMOVUPD      Y6, Y3
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VADDPD       Y5, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y8, Y8
+	VANDPD       Y7, Y8, Y8
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y8, Y3, Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added214
+
+done218:
+	MOVQ         sum+0(FP), SI
+	VMOVUPD      264(SP), Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VMOVUPD      360(SP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (SI)
+	ADDQ         $0x08, sum+0(FP)
+	MOVQ         dst+16(FP), SI
+	CMPQ         SI, AX
+	JEQ          direct224
+	MOVQ         n+80(FP), AX
+	ANDQ         $0x1f, AX
+	SUBQ         $0x10, AX
+	LEAQ         tail<>+0(SB), R9
+	SHLQ         $0x03, AX
+	SUBQ         AX, R9
+	VMOVUPD      (SP), Y2
+	VMOVUPD      Y2, -256(SI)(R10*1)
+	VMOVUPD      32(SP), Y2
+	VMOVUPD      Y2, -224(SI)(R10*1)
+	VMOVUPD      64(SP), Y2
+	VMOVUPD      Y2, -192(SI)(R10*1)
+	VMOVUPD      96(SP), Y2
+	VMOVUPD      Y2, -160(SI)(R10*1)
+	VMOVUPD      128(SP), Y2
+	VMOVUPD      128(R9), Y3
+	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
+	VMOVUPD      160(SP), Y2
+	VMOVUPD      160(R9), Y3
+	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
+	VMOVUPD      192(SP), Y2
+	VMOVUPD      192(R9), Y3
+	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
+	VMOVUPD      224(SP), Y2
+	VMOVUPD      224(R9), Y3
+	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
+
+direct224:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x03, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row211
+
+last212:
+	TESTQ BX, BX
+	JZ    none226
+
+more225:
+	TESTQ      $0x00000f00, CX
+	JNZ        same227
+	PREFETCHT0 16384(CX)
+
+same227:
+	VMOVUPD  (DX), Y0
+	VMOVNTPD Y0, (CX)
+	VMOVUPD  32(DX), Y0
+	VMOVNTPD Y0, 32(CX)
+	VMOVUPD  64(DX), Y0
+	VMOVNTPD Y0, 64(CX)
+	VMOVUPD  96(DX), Y0
+	VMOVNTPD Y0, 96(CX)
+	VMOVUPD  128(DX), Y0
+	VMOVNTPD Y0, 128(CX)
+	VMOVUPD  160(DX), Y0
+	VMOVNTPD Y0, 160(CX)
+	VMOVUPD  192(DX), Y0
+	VMOVNTPD Y0, 192(CX)
+	VMOVUPD  224(DX), Y0
+	VMOVNTPD Y0, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more225
+
+none226:
+	VZEROUPPER
+	RET
+
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
+	MOVQ    dst+16(FP), AX
+	MOVQ    to+32(FP), CX
+	MOVQ    from+40(FP), DX
+	MOVQ    blocks+48(FP), BX
+	MOVQ    x+56(FP), SI
+	MOVQ    pos+88(FP), DI
+	MOVQ    neg+96(FP), R8
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	CMPQ    rows+72(FP), $0x00
+	JEQ     last229
+
+row228:
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 264(SP)
+	VMOVUPD      Y2, 296(SP)
+	VMOVUPD      Y2, 328(SP)
+	VMOVUPD      Y2, 360(SP)
+	MOVQ         p+112(FP), R9
+	VBROADCASTSD (R9), Y2
+	VMOVUPD      Y2, 392(SP)
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest232
+
+group230:
+	TESTQ      BX, BX
+	JZ         none236
+	TESTQ      $0x00000f00, CX
+	JNZ        same237
+	PREFETCHT0 16384(CX)
+
+same237:
+	VMOVUPD  (DX), Y2
+	VMOVNTPD Y2, (CX)
+	VMOVUPD  32(DX), Y2
+	VMOVNTPD Y2, 32(CX)
+	VMOVUPD  64(DX), Y2
+	VMOVNTPD Y2, 64(CX)
+	VMOVUPD  96(DX), Y2
+	VMOVNTPD Y2, 96(CX)
+	VMOVUPD  128(DX), Y2
+	VMOVNTPD Y2, 128(CX)
+	VMOVUPD  160(DX), Y2
+	VMOVNTPD Y2, 160(CX)
+	VMOVUPD  192(DX), Y2
+	VMOVNTPD Y2, 192(CX)
+	VMOVUPD  224(DX), Y2
+	VMOVNTPD Y2, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none236:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half238:
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	LEAQ         bits64both<>+0(SB), R12
+	MOVQ         R10, R13
+	ANDQ         $0x20, R13
+	ADDQ         R12, R13
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       (R13), Y2, Y2
+	VPCMPEQQ     (R13), Y2, Y2
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPD       (R13), Y4, Y4
+	VPCMPEQQ     (R13), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMOVUPD      (SI)(R10*1), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VANDPD       Y4, Y6, Y6
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPD       (R13), Y4, Y4
+	VPCMPEQQ     (R13), Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VORPS        Y4, Y8, Y8
+	VMOVUPD      64(SI)(R10*1), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y7, Y7
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y7, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
+	VANDPD       Y8, Y10, Y10
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VMOVUPD      Y9, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VPSLLQ       $0x34, Y8, Y8
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y8, Y11, Y11
+	VANDPD       Y6, Y11, Y11
+	VMULPD       Y12, Y13, Y13
+	VANDPD       Y10, Y13, Y13
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
+	VXORPD       Y8, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VORPS        Y6, Y8, Y8
+	VMULPD       Y11, Y5, Y6
+	VBLENDVPD    Y3, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      Y5, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB 1(R8)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y13, Y3, Y5
+	VBLENDVPD    Y7, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMOVUPD      Y3, 64(AX)(R10*1)
+	VADDPD       Y13, Y11, Y3
+	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y4, Y2, Y2
+	VPBROADCASTB 2(DI)(R9*1), Y3
+	VANDPD       (R13), Y3, Y3
+	VPCMPEQQ     (R13), Y3, Y3
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VORPS        Y3, Y5, Y5
+	VMOVUPD      128(SI)(R10*1), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y4, Y3, Y3
+	VANDPD       Y5, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VANDPD       Y5, Y7, Y7
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VPBROADCASTB 3(R8)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VORPS        Y5, Y9, Y9
+	VMOVUPD      192(SI)(R10*1), Y8
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       Y5, Y8, Y8
+	VXORPS       Y5, Y5, Y5
+	VMAXPD       Y8, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
+	VANDPD       Y9, Y12, Y12
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VMOVUPD      Y10, Y14
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
+	VPSLLQ       $0x34, Y9, Y9
+	VPSLLQ       $0x34, Y14, Y14
+	VMULPD       Y9, Y13, Y13
+	VANDPD       Y7, Y13, Y13
+	VMULPD       Y14, Y15, Y15
+	VANDPD       Y12, Y15, Y15
+	VPBROADCASTB 2(DI)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VMOVUPD      392(SP), Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
+	VXORPD       Y9, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VORPS        Y7, Y9, Y9
+	VMULPD       Y13, Y6, Y7
+	VBLENDVPD    Y4, Y7, Y6, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
+	VDIVPD       Y7, Y6, Y6
+	VANDPD       Y9, Y6, Y6
+	VMOVUPD      Y6, 128(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y4, Y4
+	VPBROADCASTB 3(R8)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y15, Y4, Y6
+	VBLENDVPD    Y8, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
+	VDIVPD       Y6, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMOVUPD      Y4, 192(AX)(R10*1)
+	VADDPD       Y15, Y13, Y4
+	VFMADD213PD  Y4, Y15, Y13
+	VADDPD       Y13, Y11, Y4
+	VFMADD213PD  Y4, Y13, Y11
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMAXPD       Y1, Y11, Y2
+	VMINPD       Y1, Y11, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half238
+
+added231:
+	ADDQ $+192, R10
+	SUBQ $0x00000020, R11
+	JGE  group230
+
+rest232:
+	ADDQ       $0x00000020, R11
+	JLE        done235
+	CMPQ       R11, $0x10
+	JBE        short233
+	SUBQ       $0x10, R11
+	LEAQ       tail<>+0(SB), AX
+	MOVQ       R11, R9
+	SHLQ       $0x03, R9
+	SUBQ       R9, AX
+	VMOVUPD    (SI)(R10*1), Y2
+	VMOVUPD    Y2, (SP)
+	VMOVUPD    32(SI)(R10*1), Y2
+	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    64(SI)(R10*1), Y2
+	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    96(SI)(R10*1), Y2
+	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    128(AX), Y2
+	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    160(AX), Y2
+	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    192(AX), Y2
+	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    224(AX), Y2
+	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
+	VMOVUPD    Y2, 224(SP)
+	LEAQ       (SP), SI
+	SUBQ       R10, SI
+	MOVQ       SI, AX
+	XORQ       R11, R11
+	JMP        group230
+
+short233:
+	TESTQ      BX, BX
+	JZ         none239
+	TESTQ      $0x00000f00, CX
+	JNZ        same240
+	PREFETCHT0 16384(CX)
+
+same240:
+	VMOVUPD  (DX), Y2
+	VMOVNTPD Y2, (CX)
+	VMOVUPD  32(DX), Y2
+	VMOVNTPD Y2, 32(CX)
+	VMOVUPD  64(DX), Y2
+	VMOVNTPD Y2, 64(CX)
+	VMOVUPD  96(DX), Y2
+	VMOVNTPD Y2, 96(CX)
+	VMOVUPD  128(DX), Y2
+	VMOVNTPD Y2, 128(CX)
+	VMOVUPD  160(DX), Y2
+	VMOVNTPD Y2, 160(CX)
+	VMOVUPD  192(DX), Y2
+	VMOVNTPD Y2, 192(CX)
+	VMOVUPD  224(DX), Y2
+	VMOVNTPD Y2, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none239:
+	MOVQ         $-1, R9
+	BZHIQ        R11, R9, R9
+	MOVQ         R9, 256(SP)
+	CMPQ         R11, $0x08
+	JBE          one234
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   (SI)(R10*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VANDPD       Y4, Y6, Y6
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VORPS        Y4, Y8, Y8
+	VMASKMOVPD   64(SI)(R10*1), Y8, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y7, Y7
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y7, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
+	VANDPD       Y8, Y10, Y10
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VMOVUPD      Y9, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VPSLLQ       $0x34, Y8, Y8
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y8, Y11, Y11
+	VANDPD       Y6, Y11, Y11
+	VMULPD       Y12, Y13, Y13
+	VANDPD       Y10, Y13, Y13
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
+	VXORPD       Y8, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VORPS        Y6, Y8, Y8
+	VMULPD       Y11, Y5, Y6
+	VBLENDVPD    Y3, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VPBROADCASTB 256(SP), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB 1(R8)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y13, Y3, Y5
+	VBLENDVPD    Y7, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 257(SP), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMASKMOVPD   Y3, Y5, 64(AX)(R10*1)
+	VADDPD       Y13, Y11, Y3
+	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VMAXPD       Y1, Y11, Y2
+	VMINPD       Y1, Y11, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VANDPD       Y4, Y6, Y6
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VPBROADCASTB 1(R8)(R9*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VORPS        Y4, Y8, Y8
+	VMASKMOVPD   96(SI)(R10*1), Y8, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y7, Y7
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y7, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
+	VANDPD       Y8, Y10, Y10
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VMOVUPD      Y9, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VPSLLQ       $0x34, Y8, Y8
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y8, Y11, Y11
+	VANDPD       Y6, Y11, Y11
+	VMULPD       Y12, Y13, Y13
+	VANDPD       Y10, Y13, Y13
+	VPBROADCASTB (DI)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
+	VXORPD       Y8, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VORPS        Y6, Y8, Y8
+	VMULPD       Y11, Y5, Y6
+	VBLENDVPD    Y3, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VPBROADCASTB 256(SP), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y3, Y3
+	VPBROADCASTB 1(R8)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y13, Y3, Y5
+	VBLENDVPD    Y7, Y5, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VDIVPD       Y5, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VPBROADCASTB 257(SP), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMASKMOVPD   Y3, Y5, 96(AX)(R10*1)
+	VADDPD       Y13, Y11, Y3
+	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	VMAXPD       Y1, Y11, Y2
+	VMINPD       Y1, Y11, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
+	JMP          added231
+
+one234:
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   (SI)(R10*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VANDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y7, Y4, Y5
+	VBLENDVPD    Y3, Y5, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
+	VDIVPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VPBROADCASTB 256(SP), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMASKMOVPD   Y4, Y3, (AX)(R10*1)
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP), Y3
+	VMOVUPD      328(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)
+	VMOVUPD      Y4, 328(SP)
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (R8)(R9*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VANDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, Y4
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y7, Y7
+	VANDPD       Y6, Y7, Y7
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPD       Y7, Y4, Y5
+	VBLENDVPD    Y3, Y5, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
+	VDIVPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VPBROADCASTB 256(SP), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMASKMOVPD   Y4, Y3, 32(AX)(R10*1)
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y7, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      296(SP), Y3
+	VMOVUPD      360(SP), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 296(SP)
+	VMOVUPD      Y4, 360(SP)
+	ADDQ         $0x40, R10
+	XORQ         R11, R11
 	JMP          added231
 
 done235:
@@ -15494,48 +15494,48 @@ done235:
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
 	JEQ          direct241
-	MOVQ         n+56(FP), AX
+	MOVQ         n+80(FP), AX
 	ANDQ         $0x1f, AX
 	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R11
+	LEAQ         tail<>+0(SB), R9
 	SHLQ         $0x03, AX
-	SUBQ         AX, R11
+	SUBQ         AX, R9
 	VMOVUPD      (SP), Y2
-	VMOVUPD      Y2, -256(SI)(R12*1)
+	VMOVUPD      Y2, -256(SI)(R10*1)
 	VMOVUPD      32(SP), Y2
-	VMOVUPD      Y2, -224(SI)(R12*1)
+	VMOVUPD      Y2, -224(SI)(R10*1)
 	VMOVUPD      64(SP), Y2
-	VMOVUPD      Y2, -192(SI)(R12*1)
+	VMOVUPD      Y2, -192(SI)(R10*1)
 	VMOVUPD      96(SP), Y2
-	VMOVUPD      Y2, -160(SI)(R12*1)
+	VMOVUPD      Y2, -160(SI)(R10*1)
 	VMOVUPD      128(SP), Y2
-	VMOVUPD      128(R11), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R12*1)
+	VMOVUPD      128(R9), Y3
+	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
 	VMOVUPD      160(SP), Y2
-	VMOVUPD      160(R11), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R12*1)
+	VMOVUPD      160(R9), Y3
+	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
 	VMOVUPD      192(SP), Y2
-	VMOVUPD      192(R11), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R12*1)
+	VMOVUPD      192(R9), Y3
+	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
 	VMOVUPD      224(SP), Y2
-	VMOVUPD      224(R11), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
+	VMOVUPD      224(R9), Y3
+	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
 
 direct241:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
 	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
+	MOVQ stride+64(FP), SI
 	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
 	JNZ  row228
 
 last229:
@@ -15573,2445 +15573,6 @@ none243:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSums64AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last246
-
-row245:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	XORQ   SI, SI
-	MOVQ   n+56(FP), DI
-	SUBQ   $0x00000020, DI
-	JL     rest249
-
-group247:
-	PREFETCHT0       12288(AX)(SI*1)
-	PREFETCHT0       12352(AX)(SI*1)
-	PREFETCHT0       12416(AX)(SI*1)
-	PREFETCHT0       12480(AX)(SI*1)
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (AX)(SI*1), Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(AX)(SI*1), Z11
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z11, Z5, K3, Z10
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K3, K3
-	KMOVB            2(CX)(BX*1), K1
-	KMOVB            2(DX)(BX*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD          128(AX)(SI*1), Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z13, Z5, K4, Z12
-	VORPD            Z2, Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K4, K4
-	KMOVB            3(CX)(BX*1), K1
-	KMOVB            3(DX)(BX*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD          192(AX)(SI*1), Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z15, Z5, K5, Z14
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K5, K5
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z13, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VMOVUPD          Z15, Z22
-	VFMADD213PD      Z0, Z6, Z22
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VSUBPD           Z0, Z22, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
-	VPSLLQ           $0x34, Z22, Z22
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VMULPD.Z         Z20, Z21, K4, Z21
-	VMULPD.Z         Z22, Z23, K5, Z23
-	VADDPD           Z19, Z17, Z9
-	VFMADD213PD      Z9, Z19, Z17
-	VADDPD           Z10, Z8, Z8
-	VADDPD           Z23, Z21, Z9
-	VFMADD213PD      Z9, Z23, Z21
-	VADDPD           Z21, Z17, Z9
-	VFMADD213PD      Z9, Z21, Z17
-	VADDPD           Z14, Z12, Z12
-	VADDPD           Z12, Z8, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z17, Z8
-	VMINPD           Z7, Z17, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z17, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-
-added248:
-	ADDQ $+256, SI
-	SUBQ $0x00000020, DI
-	JGE  group247
-
-rest249:
-	ADDQ      $0x00000020, DI
-	JLE       done252
-	CMPQ      DI, $0x10
-	JBE       short250
-	SUBQ      $0x10, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVB     BX, K1
-	SHRQ      $0x08, BX
-	KMOVB     BX, K2
-	VMOVUPD   (AX)(SI*1), Z8
-	VMOVUPD   Z8, (SP)
-	VMOVUPD   64(AX)(SI*1), Z8
-	VMOVUPD   Z8, 64(SP)
-	VMOVUPD.Z 128(AX)(SI*1), K1, Z8
-	VMOVUPD   Z8, 128(SP)
-	VMOVUPD.Z 192(AX)(SI*1), K2, Z8
-	VMOVUPD   Z8, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group247
-
-short250:
-	CMPQ             DI, $0x08
-	JBE              one251
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(AX)(SI*1), K3, Z11
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z11, Z5, K3, Z10
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K3, K3
-	VMOVUPD          Z9, Z12
-	VFMADD213PD      Z0, Z6, Z12
-	VMOVUPD          Z11, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z12, Z13
-	VSUBPD           Z0, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z12, Z13, K2, Z13
-	VMULPD.Z         Z14, Z15, K3, Z15
-	VADDPD           Z15, Z13, Z9
-	VFMADD213PD      Z9, Z15, Z13
-	VADDPD           Z10, Z8, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z13, Z8
-	VMINPD           Z7, Z13, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z13, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	XORQ             DI, DI
-	JMP              added248
-
-one251:
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	VMOVUPD          Z9, Z10
-	VFMADD213PD      Z0, Z6, Z10
-	VSUBPD           Z0, Z10, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VPSLLQ           $0x34, Z10, Z10
-	VMULPD.Z         Z10, Z11, K2, Z11
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z11, Z8
-	VMINPD           Z7, Z11, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z11, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	XORQ             DI, DI
-	JMP              added248
-
-done252:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	DECQ          rows+48(FP)
-	JNZ           row245
-
-last246:
-	VZEROUPPER
-	RET
-
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGrad64AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last254
-
-row253:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD (R9), Z8
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest257
-
-group255:
-	TESTQ      BX, BX
-	JZ         none261
-	TESTQ      $0x00000f00, CX
-	JNZ        same262
-	PREFETCHT0 16384(CX)
-
-same262:
-	VMOVUPD  (DX), Z9
-	VMOVNTPD Z9, (CX)
-	VMOVUPD  64(DX), Z9
-	VMOVNTPD Z9, 64(CX)
-	VMOVUPD  128(DX), Z9
-	VMOVNTPD Z9, 128(CX)
-	VMOVUPD  192(DX), Z9
-	VMOVNTPD Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none261:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (SI)(R10*1), Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(SI)(R10*1), Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD          128(SI)(R10*1), Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z14, Z5, K4, Z13
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD          192(SI)(R10*1), Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z16, Z5, K5, Z15
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K5, K5
-	VMOVUPD          Z10, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z14, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z16, Z23
-	VFMADD213PD      Z0, Z6, Z23
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VSUBPD           Z0, Z23, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z21, Z21
-	VPSLLQ           $0x34, Z23, Z23
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K3, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
-	VMULPD.Z         Z23, Z24, K5, Z24
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z18, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z20, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z10
-	VFMADD213PD      Z10, Z20, Z18
-	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMULPD           Z22, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 128(AX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMULPD           Z24, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 192(AX)(R10*1)
-	VADDPD           Z24, Z22, Z10
-	VFMADD213PD      Z10, Z24, Z22
-	VADDPD           Z22, Z18, Z10
-	VFMADD213PD      Z10, Z22, Z18
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z13, Z9, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z18, Z9
-	VMINPD           Z7, Z18, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z18, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-
-added256:
-	ADDQ $+256, R10
-	SUBQ $0x00000020, R11
-	JGE  group255
-
-rest257:
-	ADDQ      $0x00000020, R11
-	JLE       done260
-	CMPQ      R11, $0x10
-	JBE       short258
-	SUBQ      $0x10, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVB     AX, K1
-	SHRQ      $0x08, AX
-	KMOVB     AX, K2
-	VMOVUPD   (SI)(R10*1), Z9
-	VMOVUPD   Z9, (SP)
-	VMOVUPD   64(SI)(R10*1), Z9
-	VMOVUPD   Z9, 64(SP)
-	VMOVUPD.Z 128(SI)(R10*1), K1, Z9
-	VMOVUPD   Z9, 128(SP)
-	VMOVUPD.Z 192(SI)(R10*1), K2, Z9
-	VMOVUPD   Z9, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group255
-
-short258:
-	TESTQ      BX, BX
-	JZ         none263
-	TESTQ      $0x00000f00, CX
-	JNZ        same264
-	PREFETCHT0 16384(CX)
-
-same264:
-	VMOVUPD  (DX), Z9
-	VMOVNTPD Z9, (CX)
-	VMOVUPD  64(DX), Z9
-	VMOVNTPD Z9, 64(CX)
-	VMOVUPD  128(DX), Z9
-	VMOVNTPD Z9, 128(CX)
-	VMOVUPD  192(DX), Z9
-	VMOVNTPD Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none263:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x08
-	JBE              one259
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(SI)(R10*1), K3, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	VMOVUPD          Z10, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VMOVUPD          Z12, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z13, Z14
-	VSUBPD           Z0, Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VPSLLQ           $0x34, Z13, Z13
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z13, Z14, K2, Z14
-	VMULPD.Z         Z15, Z16, K3, Z16
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z14, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            256(SP), K1
-	VMOVUPD          Z10, K1, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z16, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            257(SP), K1
-	VMOVUPD          Z10, K1, 64(AX)(R10*1)
-	VADDPD           Z16, Z14, Z10
-	VFMADD213PD      Z10, Z16, Z14
-	VADDPD           Z11, Z9, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z14, Z9
-	VMINPD           Z7, Z14, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z14, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	XORQ             R11, R11
-	JMP              added256
-
-one259:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	VMOVUPD          Z10, Z11
-	VFMADD213PD      Z0, Z6, Z11
-	VSUBPD           Z0, Z11, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VPSLLQ           $0x34, Z11, Z11
-	VMULPD.Z         Z11, Z12, K2, Z12
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z12, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	KMOVB            256(SP), K1
-	VMOVUPD          Z10, K1, (AX)(R10*1)
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z12, Z9
-	VMINPD           Z7, Z12, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z12, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	XORQ             R11, R11
-	JMP              added256
-
-done260:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct265
-	MOVQ          n+56(FP), AX
-	ANDQ          $0x1f, AX
-	SUBQ          $0x10, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVB         R9, K1
-	SHRQ          $0x08, R9
-	KMOVB         R9, K2
-	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R10*1)
-	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R10*1)
-	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R10*1)
-	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R10*1)
-
-direct265:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row253
-
-last254:
-	TESTQ BX, BX
-	JZ    none267
-
-more266:
-	TESTQ      $0x00000f00, CX
-	JNZ        same268
-	PREFETCHT0 16384(CX)
-
-same268:
-	VMOVUPD  (DX), Z0
-	VMOVNTPD Z0, (CX)
-	VMOVUPD  64(DX), Z0
-	VMOVNTPD Z0, 64(CX)
-	VMOVUPD  128(DX), Z0
-	VMOVNTPD Z0, 128(CX)
-	VMOVUPD  192(DX), Z0
-	VMOVNTPD Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more266
-
-none267:
-	VZEROUPPER
-	RET
-
-// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last270
-
-row269:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), BX
-	VBROADCASTSD 8(BX), Z8
-	VBROADCASTSD 16(BX), Z9
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000020, DI
-	JL           rest273
-
-group271:
-	PREFETCHT0       12288(AX)(SI*1)
-	PREFETCHT0       12352(AX)(SI*1)
-	PREFETCHT0       12416(AX)(SI*1)
-	PREFETCHT0       12480(AX)(SI*1)
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (AX)(SI*1), Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(AX)(SI*1), Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VADDPD           Z19, Z17, Z11
-	VFMADD213PD      Z11, Z19, Z17
-	VADDPD           Z13, Z10, Z10
-	KMOVB            2(CX)(BX*1), K1
-	KMOVB            2(DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(AX)(SI*1), Z11
-	VSUBPD           Z8, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z8, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z9, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            3(CX)(BX*1), K1
-	KMOVB            3(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          192(AX)(SI*1), Z14
-	VSUBPD           Z8, Z14, Z15
-	VSUBPD           Z14, Z15, Z18
-	VSUBPD           Z18, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z8, Z18, Z18
-	VSUBPD           Z18, Z16, Z16
-	VSUBPD           Z9, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K3, K1
-	VADDPD.Z         Z16, Z15, K1, Z14
-	VXORPD           Z2, Z16, K1, Z16
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K3, K3
-	VMOVUPD          Z12, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VMULPD.Z         Z20, Z21, K3, Z21
-	VADDPD           Z21, Z19, Z12
-	VFMADD213PD      Z12, Z21, Z19
-	VADDPD           Z19, Z17, Z12
-	VFMADD213PD      Z12, Z19, Z17
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z17, Z10
-	VMINPD           Z7, Z17, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z17, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-
-added272:
-	ADDQ $+256, SI
-	SUBQ $0x00000020, DI
-	JGE  group271
-
-rest273:
-	ADDQ      $0x00000020, DI
-	JLE       done276
-	CMPQ      DI, $0x10
-	JBE       short274
-	SUBQ      $0x10, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVB     BX, K1
-	SHRQ      $0x08, BX
-	KMOVB     BX, K2
-	VMOVUPD   (AX)(SI*1), Z10
-	VMOVUPD   Z10, (SP)
-	VMOVUPD   64(AX)(SI*1), Z10
-	VMOVUPD   Z10, 64(SP)
-	VMOVUPD.Z 128(AX)(SI*1), K1, Z10
-	VMOVUPD   Z10, 128(SP)
-	VMOVUPD.Z 192(AX)(SI*1), K2, Z10
-	VMOVUPD   Z10, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group271
-
-short274:
-	CMPQ             DI, $0x08
-	JBE              one275
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(AX)(SI*1), K3, Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VADDPD           Z19, Z17, Z11
-	VFMADD213PD      Z11, Z19, Z17
-	VADDPD           Z13, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z17, Z10
-	VMINPD           Z7, Z17, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z17, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             DI, DI
-	JMP              added272
-
-one275:
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	VMOVUPD          Z11, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VSUBPD           Z0, Z13, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z11
-	VADDPD           Z12, Z11, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VPSLLQ           $0x34, Z13, Z13
-	VMULPD.Z         Z13, Z14, K2, Z14
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z14, Z10
-	VMINPD           Z7, Z14, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z14, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             DI, DI
-	JMP              added272
-
-done276:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	ADDQ          $0x18, p+88(FP)
-	DECQ          rows+48(FP)
-	JNZ           row269
-
-last270:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         pos+64(FP), DI
-	MOVQ         neg+72(FP), R8
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last278
-
-row277:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 8(R9), Z9
-	VBROADCASTSD 16(R9), Z10
-	XORQ         R10, R10
-	MOVQ         n+56(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest281
-
-group279:
-	TESTQ      BX, BX
-	JZ         none285
-	TESTQ      $0x00000f00, CX
-	JNZ        same286
-	PREFETCHT0 16384(CX)
-
-same286:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none285:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (SI)(R10*1), Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          64(SI)(R10*1), Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z12
-	VFMADD213PD      Z12, Z20, Z18
-	VADDPD           Z14, Z11, Z11
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(SI)(R10*1), Z12
-	VSUBPD           Z9, Z12, Z13
-	VSUBPD           Z12, Z13, Z15
-	VSUBPD           Z15, Z13, Z14
-	VSUBPD           Z14, Z12, Z14
-	VADDPD           Z9, Z15, Z15
-	VSUBPD           Z15, Z14, Z14
-	VSUBPD           Z10, Z14, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z13, K2, K1
-	VADDPD.Z         Z14, Z13, K1, Z12
-	VXORPD           Z2, Z14, K1, Z14
-	VCMPPD           $0x11, Z5, Z13, K1
-	VORPD            Z2, Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(DI)(R9*1), K3
-	KMOVB            3(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          192(SI)(R10*1), Z15
-	VSUBPD           Z9, Z15, Z16
-	VSUBPD           Z15, Z16, Z19
-	VSUBPD           Z19, Z16, Z17
-	VSUBPD           Z17, Z15, Z17
-	VADDPD           Z9, Z19, Z19
-	VSUBPD           Z19, Z17, Z17
-	VSUBPD           Z10, Z17, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z16, K4, K3
-	VADDPD.Z         Z17, Z16, K3, Z15
-	VXORPD           Z2, Z17, K3, Z17
-	VCMPPD           $0x11, Z5, Z16, K3
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K4, K4
-	VMOVUPD          Z13, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z16, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z16
-	VADDPD           Z14, Z13, Z13
-	VADDPD           Z17, Z16, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z21, Z21
-	VMULPD.Z         Z19, Z20, K2, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
-	KMOVB            2(DI)(R9*1), K2
-	VMOVUPD          Z8, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z20, Z13, K1, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
-	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(AX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z22, Z13, K3, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z14
-	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(AX)(R10*1)
-	VADDPD           Z22, Z20, Z13
-	VFMADD213PD      Z13, Z22, Z20
-	VADDPD           Z20, Z18, Z13
-	VFMADD213PD      Z13, Z20, Z18
-	VADDPD           Z15, Z12, Z12
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z18, Z11
-	VMINPD           Z7, Z18, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z18, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-
-added280:
-	ADDQ $+256, R10
-	SUBQ $0x00000020, R11
-	JGE  group279
-
-rest281:
-	ADDQ      $0x00000020, R11
-	JLE       done284
-	CMPQ      R11, $0x10
-	JBE       short282
-	SUBQ      $0x10, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVB     AX, K1
-	SHRQ      $0x08, AX
-	KMOVB     AX, K2
-	VMOVUPD   (SI)(R10*1), Z11
-	VMOVUPD   Z11, (SP)
-	VMOVUPD   64(SI)(R10*1), Z11
-	VMOVUPD   Z11, 64(SP)
-	VMOVUPD.Z 128(SI)(R10*1), K1, Z11
-	VMOVUPD   Z11, 128(SP)
-	VMOVUPD.Z 192(SI)(R10*1), K2, Z11
-	VMOVUPD   Z11, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group279
-
-short282:
-	TESTQ      BX, BX
-	JZ         none287
-	TESTQ      $0x00000f00, CX
-	JNZ        same288
-	PREFETCHT0 16384(CX)
-
-same288:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none287:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x08
-	JBE              one283
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD.Z        64(SI)(R10*1), K4, Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	KMOVB            257(SP), K1
-	VMOVUPD          Z12, K1, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z12
-	VFMADD213PD      Z12, Z20, Z18
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z18, Z11
-	VMINPD           Z7, Z18, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z18, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R11, R11
-	JMP              added280
-
-one283:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	VMOVUPD          Z12, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z12
-	VADDPD           Z13, Z12, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z14, Z15, K2, Z15
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K3
-	KORW             K2, K3, K3
-	VMULPD           Z15, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
-	VDIVPD.Z         Z13, Z12, K3, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R10*1)
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z15, Z11
-	VMINPD           Z7, Z15, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z15, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R11, R11
-	JMP              added280
-
-done284:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct289
-	MOVQ          n+56(FP), AX
-	ANDQ          $0x1f, AX
-	SUBQ          $0x10, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVB         R9, K1
-	SHRQ          $0x08, R9
-	KMOVB         R9, K2
-	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R10*1)
-	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R10*1)
-	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R10*1)
-	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R10*1)
-
-direct289:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row277
-
-last278:
-	TESTQ BX, BX
-	JZ    none291
-
-more290:
-	TESTQ      $0x00000f00, CX
-	JNZ        same292
-	PREFETCHT0 16384(CX)
-
-same292:
-	VMOVUPD  (DX), Z0
-	VMOVNTPD Z0, (CX)
-	VMOVUPD  64(DX), Z0
-	VMOVNTPD Z0, 64(CX)
-	VMOVUPD  128(DX), Z0
-	VMOVNTPD Z0, 128(CX)
-	VMOVUPD  192(DX), Z0
-	VMOVNTPD Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more290
-
-none291:
-	VZEROUPPER
-	RET
-
 // func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-112
@@ -18027,9 +15588,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last294
+	JEQ          last246
 
-row293:
+row245:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+88(FP), DI
@@ -18038,9 +15599,9 @@ row293:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest297
+	JL           rest249
 
-group295:
+group247:
 	PREFETCHT0       12288(AX)(R8*1)
 	PREFETCHT0       12352(AX)(R8*1)
 	PREFETCHT0       12416(AX)(R8*1)
@@ -18382,16 +15943,16 @@ group295:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added296:
+added248:
 	ADDQ $+256, R8
 	SUBQ $0x00000020, R9
-	JGE  group295
+	JGE  group247
 
-rest297:
+rest249:
 	ADDQ      $0x00000020, R9
-	JLE       done300
+	JLE       done252
 	CMPQ      R9, $0x10
-	JBE       short298
+	JBE       short250
 	SUBQ      $0x10, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -18409,11 +15970,11 @@ rest297:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group295
+	JMP       group247
 
-short298:
+short250:
 	CMPQ             R9, $0x08
-	JBE              one299
+	JBE              one251
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -18587,9 +16148,9 @@ short298:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added296
+	JMP              added248
 
-one299:
+one251:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -18681,9 +16242,9 @@ one299:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added296
+	JMP              added248
 
-done300:
+done252:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -18728,24 +16289,18 @@ done300:
 	ADDQ          DI, SI
 	ADDQ          $0x18, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row293
+	JNZ           row245
 
-last294:
+last246:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64, to *float64, from *float64, blocks int)
+// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+112(FP), CX
-	MOVQ         from+120(FP), DX
-	MOVQ         blocks+128(FP), BX
-	MOVQ         x+32(FP), SI
-	MOVQ         negWeight+96(FP), DI
-	MOVQ         posWeight+104(FP), R8
-	MOVQ         pos+64(FP), R9
-	MOVQ         neg+72(FP), R10
+TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $256-112
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
@@ -18753,28 +16308,1079 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last302
+	JEQ          last254
 
-row301:
+row253:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), R11
+	MOVQ         p+88(FP), BX
+	VBROADCASTSD 8(BX), Z8
+	VBROADCASTSD 16(BX), Z9
+	XORQ         SI, SI
+	MOVQ         n+56(FP), DI
+	SUBQ         $0x00000020, DI
+	JL           rest257
+
+group255:
+	PREFETCHT0       12288(AX)(SI*1)
+	PREFETCHT0       12352(AX)(SI*1)
+	PREFETCHT0       12416(AX)(SI*1)
+	PREFETCHT0       12480(AX)(SI*1)
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (AX)(SI*1), Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(CX)(BX*1), K1
+	KMOVB            1(DX)(BX*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(AX)(SI*1), Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z19, Z17, Z11
+	VFMADD213PD      Z11, Z19, Z17
+	VADDPD           Z13, Z10, Z10
+	KMOVB            2(CX)(BX*1), K1
+	KMOVB            2(DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(AX)(SI*1), Z11
+	VSUBPD           Z8, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z8, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z9, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            3(CX)(BX*1), K1
+	KMOVB            3(DX)(BX*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          192(AX)(SI*1), Z14
+	VSUBPD           Z8, Z14, Z15
+	VSUBPD           Z14, Z15, Z18
+	VSUBPD           Z18, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z8, Z18, Z18
+	VSUBPD           Z18, Z16, Z16
+	VSUBPD           Z9, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K3, K1
+	VADDPD.Z         Z16, Z15, K1, Z14
+	VXORPD           Z2, Z16, K1, Z16
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K3, K3
+	VMOVUPD          Z12, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z18, Z19, K2, Z19
+	VMULPD.Z         Z20, Z21, K3, Z21
+	VADDPD           Z21, Z19, Z12
+	VFMADD213PD      Z12, Z21, Z19
+	VADDPD           Z19, Z17, Z12
+	VFMADD213PD      Z12, Z19, Z17
+	VADDPD           Z14, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	VMAXPD           Z7, Z17, Z10
+	VMINPD           Z7, Z17, Z11
+	VADDPD           Z11, Z10, Z12
+	VSUBPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VDIVPD           Z12, Z7, Z10
+	VMULPD           Z10, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
+	VPSRLQ           $0x34, Z10, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z17, K1, Z10
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
+	VDIVPD           Z13, Z10, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
+	VMULPD           Z10, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+
+added256:
+	ADDQ $+256, SI
+	SUBQ $0x00000020, DI
+	JGE  group255
+
+rest257:
+	ADDQ      $0x00000020, DI
+	JLE       done260
+	CMPQ      DI, $0x10
+	JBE       short258
+	SUBQ      $0x10, DI
+	MOVQ      $-1, BX
+	BZHIQ     DI, BX, BX
+	KMOVB     BX, K1
+	SHRQ      $0x08, BX
+	KMOVB     BX, K2
+	VMOVUPD   (AX)(SI*1), Z10
+	VMOVUPD   Z10, (SP)
+	VMOVUPD   64(AX)(SI*1), Z10
+	VMOVUPD   Z10, 64(SP)
+	VMOVUPD.Z 128(AX)(SI*1), K1, Z10
+	VMOVUPD   Z10, 128(SP)
+	VMOVUPD.Z 192(AX)(SI*1), K2, Z10
+	VMOVUPD   Z10, 192(SP)
+	LEAQ      (SP), AX
+	SUBQ      SI, AX
+	XORQ      DI, DI
+	JMP       group255
+
+short258:
+	CMPQ             DI, $0x08
+	JBE              one259
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (AX)(SI*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	KMOVB            1(CX)(BX*1), K1
+	KMOVB            1(DX)(BX*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(AX)(SI*1), K3, Z13
+	VSUBPD           Z8, Z13, Z14
+	VSUBPD           Z13, Z14, Z16
+	VSUBPD           Z16, Z14, Z15
+	VSUBPD           Z15, Z13, Z15
+	VADDPD           Z8, Z16, Z16
+	VSUBPD           Z16, Z15, Z15
+	VSUBPD           Z9, Z15, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z14, K3, K1
+	VADDPD.Z         Z15, Z14, K1, Z13
+	VXORPD           Z2, Z15, K1, Z15
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K3, K3
+	VMOVUPD          Z11, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z14, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z19, Z17, Z11
+	VFMADD213PD      Z11, Z19, Z17
+	VADDPD           Z13, Z10, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	VMAXPD           Z7, Z17, Z10
+	VMINPD           Z7, Z17, Z11
+	VADDPD           Z11, Z10, Z12
+	VSUBPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VDIVPD           Z12, Z7, Z10
+	VMULPD           Z10, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
+	VPSRLQ           $0x34, Z10, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z17, K1, Z10
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
+	VDIVPD           Z13, Z10, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
+	VMULPD           Z10, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	XORQ             DI, DI
+	JMP              added256
+
+one259:
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (AX)(SI*1), K2, Z10
+	VSUBPD           Z8, Z10, Z11
+	VSUBPD           Z10, Z11, Z13
+	VSUBPD           Z13, Z11, Z12
+	VSUBPD           Z12, Z10, Z12
+	VADDPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z11, K2, K1
+	VADDPD.Z         Z12, Z11, K1, Z10
+	VXORPD           Z2, Z12, K1, Z12
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K2, K2
+	VMOVUPD          Z11, Z13
+	VFMADD213PD      Z0, Z6, Z13
+	VSUBPD           Z0, Z13, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z11
+	VADDPD           Z12, Z11, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
+	VPSLLQ           $0x34, Z13, Z13
+	VMULPD.Z         Z13, Z14, K2, Z14
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	VMAXPD           Z7, Z14, Z10
+	VMINPD           Z7, Z14, Z11
+	VADDPD           Z11, Z10, Z12
+	VSUBPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VDIVPD           Z12, Z7, Z10
+	VMULPD           Z10, Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
+	VPSRLQ           $0x34, Z10, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z14, K1, Z10
+	VMOVAPD          Z5, K1, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
+	VDIVPD           Z13, Z10, Z13
+	VMULPD           Z13, Z13, Z14
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
+	VMULPD           Z10, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
+	VFMADD231PD      Z15, Z13, Z11
+	VSUBPD           Z11, Z16, Z16
+	VSUBPD           Z16, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
+	VADDPD           Z10, Z3, Z11
+	VMAXPD           Z10, Z3, Z12
+	VMINPD           Z10, Z3, Z10
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z10, Z10
+	VADDPD           Z10, Z4, Z4
+	VMOVAPD          Z11, Z3
+	XORQ             DI, DI
+	JMP              added256
+
+done260:
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Y5, Y3, Y8
+	VMAXPD        Y5, Y3, Y9
+	VMINPD        Y5, Y3, Y5
+	VSUBPD        Y9, Y8, Y9
+	VSUBPD        Y9, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VMOVAPD       Y8, Y3
+	VEXTRACTF64X2 $0x01, Y3, X5
+	VEXTRACTF64X2 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VUNPCKHPD     X3, X3, X5
+	VUNPCKHPD     X4, X4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          x+32(FP), AX
+	MOVQ          AX, x+32(FP)
+	MOVQ          words+80(FP), BX
+	SHLQ          $0x03, BX
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	ADDQ          $0x18, p+88(FP)
+	DECQ          rows+48(FP)
+	JNZ           row253
+
+last254:
+	VZEROUPPER
+	RET
+
+// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·bceSums64AVX512(SB), NOSPLIT, $256-112
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last262
+
+row261:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	XORQ   SI, SI
+	MOVQ   n+56(FP), DI
+	SUBQ   $0x00000020, DI
+	JL     rest265
+
+group263:
+	PREFETCHT0       12288(AX)(SI*1)
+	PREFETCHT0       12352(AX)(SI*1)
+	PREFETCHT0       12416(AX)(SI*1)
+	PREFETCHT0       12480(AX)(SI*1)
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (AX)(SI*1), Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	KMOVB            1(CX)(BX*1), K1
+	KMOVB            1(DX)(BX*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(AX)(SI*1), Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z11, Z5, K3, Z10
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K3, K3
+	KMOVB            2(CX)(BX*1), K1
+	KMOVB            2(DX)(BX*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD          128(AX)(SI*1), Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z13, Z5, K4, Z12
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K4, K4
+	KMOVB            3(CX)(BX*1), K1
+	KMOVB            3(DX)(BX*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD          192(AX)(SI*1), Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z15, Z5, K5, Z14
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K5, K5
+	VMOVUPD          Z9, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z6, Z18
+	VMOVUPD          Z13, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VMOVUPD          Z15, Z22
+	VFMADD213PD      Z0, Z6, Z22
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VSUBPD           Z0, Z20, Z21
+	VSUBPD           Z0, Z22, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z22, Z22
+	VMULPD.Z         Z16, Z17, K2, Z17
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VMULPD.Z         Z20, Z21, K4, Z21
+	VMULPD.Z         Z22, Z23, K5, Z23
+	VADDPD           Z19, Z17, Z9
+	VFMADD213PD      Z9, Z19, Z17
+	VADDPD           Z10, Z8, Z8
+	VADDPD           Z23, Z21, Z9
+	VFMADD213PD      Z9, Z23, Z21
+	VADDPD           Z21, Z17, Z9
+	VFMADD213PD      Z9, Z21, Z17
+	VADDPD           Z14, Z12, Z12
+	VADDPD           Z12, Z8, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z17, Z8
+	VMINPD           Z7, Z17, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z17, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+
+added264:
+	ADDQ $+256, SI
+	SUBQ $0x00000020, DI
+	JGE  group263
+
+rest265:
+	ADDQ      $0x00000020, DI
+	JLE       done268
+	CMPQ      DI, $0x10
+	JBE       short266
+	SUBQ      $0x10, DI
+	MOVQ      $-1, BX
+	BZHIQ     DI, BX, BX
+	KMOVB     BX, K1
+	SHRQ      $0x08, BX
+	KMOVB     BX, K2
+	VMOVUPD   (AX)(SI*1), Z8
+	VMOVUPD   Z8, (SP)
+	VMOVUPD   64(AX)(SI*1), Z8
+	VMOVUPD   Z8, 64(SP)
+	VMOVUPD.Z 128(AX)(SI*1), K1, Z8
+	VMOVUPD   Z8, 128(SP)
+	VMOVUPD.Z 192(AX)(SI*1), K2, Z8
+	VMOVUPD   Z8, 192(SP)
+	LEAQ      (SP), AX
+	SUBQ      SI, AX
+	XORQ      DI, DI
+	JMP       group263
+
+short266:
+	CMPQ             DI, $0x08
+	JBE              one267
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (AX)(SI*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	KMOVB            1(CX)(BX*1), K1
+	KMOVB            1(DX)(BX*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(AX)(SI*1), K3, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z11, Z5, K3, Z10
+	VORPD            Z2, Z11, Z11
+	VCMPPD           $0x15, Z1, Z11, K3, K3
+	VMOVUPD          Z9, Z12
+	VFMADD213PD      Z0, Z6, Z12
+	VMOVUPD          Z11, Z14
+	VFMADD213PD      Z0, Z6, Z14
+	VSUBPD           Z0, Z12, Z13
+	VSUBPD           Z0, Z14, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD.Z         Z12, Z13, K2, Z13
+	VMULPD.Z         Z14, Z15, K3, Z15
+	VADDPD           Z15, Z13, Z9
+	VFMADD213PD      Z9, Z15, Z13
+	VADDPD           Z10, Z8, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z13, Z8
+	VMINPD           Z7, Z13, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z13, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	XORQ             DI, DI
+	JMP              added264
+
+one267:
+	MOVQ             SI, BX
+	SHRQ             $0x06, BX
+	KMOVB            (CX)(BX*1), K1
+	KMOVB            (DX)(BX*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (AX)(SI*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z9, Z5, K2, Z8
+	VORPD            Z2, Z9, Z9
+	VCMPPD           $0x15, Z1, Z9, K2, K2
+	VMOVUPD          Z9, Z10
+	VFMADD213PD      Z0, Z6, Z10
+	VSUBPD           Z0, Z10, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD.Z         Z10, Z11, K2, Z11
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	VMAXPD           Z7, Z11, Z8
+	VMINPD           Z7, Z11, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z7, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z7, Z8, Z8
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z10, K1
+	VMOVAPD          Z11, K1, Z8
+	VMOVAPD          Z5, K1, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
+	VDIVPD           Z11, Z8, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
+	VMULPD           Z8, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z13, Z11, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VADDPD           Z8, Z3, Z9
+	VMAXPD           Z8, Z3, Z10
+	VMINPD           Z8, Z3, Z8
+	VSUBPD           Z10, Z9, Z10
+	VSUBPD           Z10, Z8, Z8
+	VADDPD           Z8, Z4, Z4
+	VMOVAPD          Z9, Z3
+	XORQ             DI, DI
+	JMP              added264
+
+done268:
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Y5, Y3, Y8
+	VMAXPD        Y5, Y3, Y9
+	VMINPD        Y5, Y3, Y5
+	VSUBPD        Y9, Y8, Y9
+	VSUBPD        Y9, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VMOVAPD       Y8, Y3
+	VEXTRACTF64X2 $0x01, Y3, X5
+	VEXTRACTF64X2 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VUNPCKHPD     X3, X3, X5
+	VUNPCKHPD     X4, X4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          x+32(FP), AX
+	MOVQ          AX, x+32(FP)
+	MOVQ          words+80(FP), BX
+	SHLQ          $0x03, BX
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	DECQ          rows+48(FP)
+	JNZ           row261
+
+last262:
+	VZEROUPPER
+	RET
+
+// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
+	MOVQ         dst+16(FP), AX
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R8
+	MOVQ         pos+88(FP), R9
+	MOVQ         neg+96(FP), R10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last270
+
+row269:
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         p+112(FP), R11
 	VBROADCASTSD (R11), Z8
 	VBROADCASTSD 8(R11), Z9
 	VBROADCASTSD 16(R11), Z10
 	XORQ         R12, R12
-	MOVQ         n+56(FP), R13
+	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest305
+	JL           rest273
 
-group303:
+group271:
 	TESTQ      BX, BX
-	JZ         none309
+	JZ         none277
 	TESTQ      $0x00000f00, CX
-	JNZ        same310
+	JNZ        same278
 	PREFETCHT0 16384(CX)
 
-same310:
+same278:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -18787,7 +17393,7 @@ same310:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none309:
+none277:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -19185,16 +17791,16 @@ none309:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added304:
+added272:
 	ADDQ $+256, R12
 	SUBQ $0x00000020, R13
-	JGE  group303
+	JGE  group271
 
-rest305:
+rest273:
 	ADDQ      $0x00000020, R13
-	JLE       done308
+	JLE       done276
 	CMPQ      R13, $0x10
-	JBE       short306
+	JBE       short274
 	SUBQ      $0x10, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -19213,16 +17819,16 @@ rest305:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group303
+	JMP       group271
 
-short306:
+short274:
 	TESTQ      BX, BX
-	JZ         none311
+	JZ         none279
 	TESTQ      $0x00000f00, CX
-	JNZ        same312
+	JNZ        same280
 	PREFETCHT0 16384(CX)
 
-same312:
+same280:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -19235,12 +17841,12 @@ same312:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none311:
+none279:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
 	CMPQ             R13, $0x08
-	JBE              one307
+	JBE              one275
 	MOVQ             R12, R11
 	SHRQ             $0x06, R11
 	KMOVB            (R9)(R11*1), K1
@@ -19444,9 +18050,9 @@ none311:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added304
+	JMP              added272
 
-one307:
+one275:
 	MOVQ             R12, R11
 	SHRQ             $0x06, R11
 	KMOVB            (R9)(R11*1), K1
@@ -19553,6 +18159,1400 @@ one307:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
+	JMP              added272
+
+done276:
+	MOVQ          sum+0(FP), SI
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Y5, Y3, Y8
+	VMAXPD        Y5, Y3, Y9
+	VMINPD        Y5, Y3, Y5
+	VSUBPD        Y9, Y8, Y9
+	VSUBPD        Y9, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VMOVAPD       Y8, Y3
+	VEXTRACTF64X2 $0x01, Y3, X5
+	VEXTRACTF64X2 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VUNPCKHPD     X3, X3, X5
+	VUNPCKHPD     X4, X4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (SI)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          dst+16(FP), SI
+	CMPQ          SI, AX
+	JEQ           direct281
+	MOVQ          n+80(FP), AX
+	ANDQ          $0x1f, AX
+	SUBQ          $0x10, AX
+	MOVQ          $-1, R11
+	BZHIQ         AX, R11, R11
+	KMOVB         R11, K1
+	SHRQ          $0x08, R11
+	KMOVB         R11, K2
+	VMOVUPD       (SP), Z8
+	VMOVUPD       Z8, -256(SI)(R12*1)
+	VMOVUPD       64(SP), Z8
+	VMOVUPD       Z8, -192(SI)(R12*1)
+	VMOVUPD       128(SP), Z8
+	VMOVUPD       Z8, K1, -128(SI)(R12*1)
+	VMOVUPD       192(SP), Z8
+	VMOVUPD       Z8, K2, -64(SI)(R12*1)
+
+direct281:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x03, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	ADDQ R11, R9
+	ADDQ R11, R10
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row269
+
+last270:
+	TESTQ BX, BX
+	JZ    none283
+
+more282:
+	TESTQ      $0x00000f00, CX
+	JNZ        same284
+	PREFETCHT0 16384(CX)
+
+same284:
+	VMOVUPD  (DX), Z0
+	VMOVNTPD Z0, (CX)
+	VMOVUPD  64(DX), Z0
+	VMOVNTPD Z0, 64(CX)
+	VMOVUPD  128(DX), Z0
+	VMOVNTPD Z0, 128(CX)
+	VMOVUPD  192(DX), Z0
+	VMOVNTPD Z0, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more282
+
+none283:
+	VZEROUPPER
+	RET
+
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $264-136
+	MOVQ         dst+16(FP), AX
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         pos+88(FP), DI
+	MOVQ         neg+96(FP), R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last286
+
+row285:
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         p+112(FP), R9
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 8(R9), Z9
+	VBROADCASTSD 16(R9), Z10
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest289
+
+group287:
+	TESTQ      BX, BX
+	JZ         none293
+	TESTQ      $0x00000f00, CX
+	JNZ        same294
+	PREFETCHT0 16384(CX)
+
+same294:
+	VMOVUPD  (DX), Z11
+	VMOVNTPD Z11, (CX)
+	VMOVUPD  64(DX), Z11
+	VMOVNTPD Z11, 64(CX)
+	VMOVUPD  128(DX), Z11
+	VMOVNTPD Z11, 128(CX)
+	VMOVUPD  192(DX), Z11
+	VMOVNTPD Z11, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none293:
+	PREFETCHT0       12288(SI)(R10*1)
+	PREFETCHT0       12352(SI)(R10*1)
+	PREFETCHT0       12416(SI)(R10*1)
+	PREFETCHT0       12480(SI)(R10*1)
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (SI)(R10*1), Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(DI)(R9*1), K3
+	KMOVB            1(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          64(SI)(R10*1), Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	VMOVUPD          Z12, (AX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	VMOVUPD          Z12, 64(AX)(R10*1)
+	VADDPD           Z20, Z18, Z12
+	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z14, Z11, Z11
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          128(SI)(R10*1), Z12
+	VSUBPD           Z9, Z12, Z13
+	VSUBPD           Z12, Z13, Z15
+	VSUBPD           Z15, Z13, Z14
+	VSUBPD           Z14, Z12, Z14
+	VADDPD           Z9, Z15, Z15
+	VSUBPD           Z15, Z14, Z14
+	VSUBPD           Z10, Z14, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z13, K2, K1
+	VADDPD.Z         Z14, Z13, K1, Z12
+	VXORPD           Z2, Z14, K1, Z14
+	VCMPPD           $0x11, Z5, Z13, K1
+	VORPD            Z2, Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K2
+	KMOVB            3(DI)(R9*1), K3
+	KMOVB            3(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD          192(SI)(R10*1), Z15
+	VSUBPD           Z9, Z15, Z16
+	VSUBPD           Z15, Z16, Z19
+	VSUBPD           Z19, Z16, Z17
+	VSUBPD           Z17, Z15, Z17
+	VADDPD           Z9, Z19, Z19
+	VSUBPD           Z19, Z17, Z17
+	VSUBPD           Z10, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z16, K4, K3
+	VADDPD.Z         Z17, Z16, K3, Z15
+	VXORPD           Z2, Z17, K3, Z17
+	VCMPPD           $0x11, Z5, Z16, K3
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K4, K4
+	VMOVUPD          Z13, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z16, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z16
+	VADDPD           Z14, Z13, Z13
+	VADDPD           Z17, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VMULPD.Z         Z19, Z20, K2, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	KMOVB            2(DI)(R9*1), K2
+	VMOVUPD          Z8, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z20, Z13, K1, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
+	VDIVPD.Z         Z14, Z13, K4, Z13
+	VMOVUPD          Z13, 128(AX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z22, Z13, K3, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VDIVPD.Z         Z14, Z13, K2, Z13
+	VMOVUPD          Z13, 192(AX)(R10*1)
+	VADDPD           Z22, Z20, Z13
+	VFMADD213PD      Z13, Z22, Z20
+	VADDPD           Z20, Z18, Z13
+	VFMADD213PD      Z13, Z20, Z18
+	VADDPD           Z15, Z12, Z12
+	VADDPD           Z12, Z11, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	VMAXPD           Z7, Z18, Z11
+	VMINPD           Z7, Z18, Z12
+	VADDPD           Z12, Z11, Z13
+	VSUBPD           Z11, Z13, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z13, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
+	VPSRLQ           $0x34, Z11, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z18, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
+	VDIVPD           Z14, Z11, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
+	VMULPD           Z11, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+
+added288:
+	ADDQ $+256, R10
+	SUBQ $0x00000020, R11
+	JGE  group287
+
+rest289:
+	ADDQ      $0x00000020, R11
+	JLE       done292
+	CMPQ      R11, $0x10
+	JBE       short290
+	SUBQ      $0x10, R11
+	MOVQ      $-1, AX
+	BZHIQ     R11, AX, AX
+	KMOVB     AX, K1
+	SHRQ      $0x08, AX
+	KMOVB     AX, K2
+	VMOVUPD   (SI)(R10*1), Z11
+	VMOVUPD   Z11, (SP)
+	VMOVUPD   64(SI)(R10*1), Z11
+	VMOVUPD   Z11, 64(SP)
+	VMOVUPD.Z 128(SI)(R10*1), K1, Z11
+	VMOVUPD   Z11, 128(SP)
+	VMOVUPD.Z 192(SI)(R10*1), K2, Z11
+	VMOVUPD   Z11, 192(SP)
+	LEAQ      (SP), SI
+	SUBQ      R10, SI
+	MOVQ      SI, AX
+	XORQ      R11, R11
+	JMP       group287
+
+short290:
+	TESTQ      BX, BX
+	JZ         none295
+	TESTQ      $0x00000f00, CX
+	JNZ        same296
+	PREFETCHT0 16384(CX)
+
+same296:
+	VMOVUPD  (DX), Z11
+	VMOVNTPD Z11, (CX)
+	VMOVUPD  64(DX), Z11
+	VMOVNTPD Z11, 64(CX)
+	VMOVUPD  128(DX), Z11
+	VMOVNTPD Z11, 128(CX)
+	VMOVUPD  192(DX), Z11
+	VMOVNTPD Z11, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none295:
+	MOVQ             $-1, R9
+	BZHIQ            R11, R9, R9
+	MOVQ             R9, 256(SP)
+	CMPQ             R11, $0x08
+	JBE              one291
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (SI)(R10*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	KMOVB            1(DI)(R9*1), K3
+	KMOVB            1(R8)(R9*1), K4
+	KORW             K3, K4, K4
+	VMOVUPD.Z        64(SI)(R10*1), K4, Z14
+	VSUBPD           Z9, Z14, Z15
+	VSUBPD           Z14, Z15, Z17
+	VSUBPD           Z17, Z15, Z16
+	VSUBPD           Z16, Z14, Z16
+	VADDPD           Z9, Z17, Z17
+	VSUBPD           Z17, Z16, Z16
+	VSUBPD           Z10, Z16, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z15, K4, K3
+	VADDPD.Z         Z16, Z15, K3, Z14
+	VXORPD           Z2, Z16, K3, Z16
+	VCMPPD           $0x11, Z5, Z15, K3
+	VORPD            Z2, Z15, Z15
+	VCMPPD           $0x15, Z1, Z15, K4, K4
+	VMOVUPD          Z12, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z15, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VADDPD           Z13, Z12, Z12
+	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K4, Z20
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R8)(R9*1), K4
+	KORW             K2, K4, K4
+	VMULPD           Z18, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K4, Z12
+	KMOVB            256(SP), K1
+	VMOVUPD          Z12, K1, (AX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z20, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	KMOVB            257(SP), K1
+	VMOVUPD          Z12, K1, 64(AX)(R10*1)
+	VADDPD           Z20, Z18, Z12
+	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z14, Z11, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	VMAXPD           Z7, Z18, Z11
+	VMINPD           Z7, Z18, Z12
+	VADDPD           Z12, Z11, Z13
+	VSUBPD           Z11, Z13, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z13, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
+	VPSRLQ           $0x34, Z11, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z18, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
+	VDIVPD           Z14, Z11, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
+	VMULPD           Z11, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	XORQ             R11, R11
+	JMP              added288
+
+one291:
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (SI)(R10*1), K2, Z11
+	VSUBPD           Z9, Z11, Z12
+	VSUBPD           Z11, Z12, Z14
+	VSUBPD           Z14, Z12, Z13
+	VSUBPD           Z13, Z11, Z13
+	VADDPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z13, Z13
+	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x15, Z5, Z12, K2, K1
+	VADDPD.Z         Z13, Z12, K1, Z11
+	VXORPD           Z2, Z13, K1, Z13
+	VCMPPD           $0x11, Z5, Z12, K1
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K2, K2
+	VMOVUPD          Z12, Z14
+	VFMADD213PD      Z0, Z6, Z14
+	VSUBPD           Z0, Z14, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z12
+	VADDPD           Z13, Z12, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD.Z         Z14, Z15, K2, Z15
+	KMOVB            (DI)(R9*1), K2
+	VMOVUPD          Z8, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
+	KMOVB            (R8)(R9*1), K3
+	KORW             K2, K3, K3
+	VMULPD           Z15, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
+	VDIVPD.Z         Z13, Z12, K3, Z12
+	KMOVB            256(SP), K1
+	VMOVUPD          Z12, K1, (AX)(R10*1)
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	VMAXPD           Z7, Z15, Z11
+	VMINPD           Z7, Z15, Z12
+	VADDPD           Z12, Z11, Z13
+	VSUBPD           Z11, Z13, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z13, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
+	VPSRLQ           $0x34, Z11, Z13
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMOVAPD          Z15, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
+	VDIVPD           Z14, Z11, Z14
+	VMULPD           Z14, Z14, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
+	VMULPD           Z11, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
+	VFMADD231PD      Z16, Z14, Z12
+	VSUBPD           Z12, Z17, Z17
+	VSUBPD           Z17, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
+	VADDPD           Z11, Z3, Z12
+	VMAXPD           Z11, Z3, Z13
+	VMINPD           Z11, Z3, Z11
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z11, Z11
+	VADDPD           Z11, Z4, Z4
+	VMOVAPD          Z12, Z3
+	XORQ             R11, R11
+	JMP              added288
+
+done292:
+	MOVQ          sum+0(FP), SI
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Y5, Y3, Y8
+	VMAXPD        Y5, Y3, Y9
+	VMINPD        Y5, Y3, Y5
+	VSUBPD        Y9, Y8, Y9
+	VSUBPD        Y9, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VMOVAPD       Y8, Y3
+	VEXTRACTF64X2 $0x01, Y3, X5
+	VEXTRACTF64X2 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VUNPCKHPD     X3, X3, X5
+	VUNPCKHPD     X4, X4, X8
+	VADDPD        X8, X4, X4
+	VADDPD        X5, X3, X8
+	VMAXPD        X5, X3, X9
+	VMINPD        X5, X3, X5
+	VSUBPD        X9, X8, X9
+	VSUBPD        X9, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X8, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (SI)
+	ADDQ          $0x08, sum+0(FP)
+	MOVQ          dst+16(FP), SI
+	CMPQ          SI, AX
+	JEQ           direct297
+	MOVQ          n+80(FP), AX
+	ANDQ          $0x1f, AX
+	SUBQ          $0x10, AX
+	MOVQ          $-1, R9
+	BZHIQ         AX, R9, R9
+	KMOVB         R9, K1
+	SHRQ          $0x08, R9
+	KMOVB         R9, K2
+	VMOVUPD       (SP), Z8
+	VMOVUPD       Z8, -256(SI)(R10*1)
+	VMOVUPD       64(SP), Z8
+	VMOVUPD       Z8, -192(SI)(R10*1)
+	VMOVUPD       128(SP), Z8
+	VMOVUPD       Z8, K1, -128(SI)(R10*1)
+	VMOVUPD       192(SP), Z8
+	VMOVUPD       Z8, K2, -64(SI)(R10*1)
+
+direct297:
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	ADDQ dst+16(FP), AX
+	MOVQ AX, dst+16(FP)
+	MOVQ stride+64(FP), SI
+	SHLQ $0x03, SI
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
+	JNZ  row285
+
+last286:
+	TESTQ BX, BX
+	JZ    none299
+
+more298:
+	TESTQ      $0x00000f00, CX
+	JNZ        same300
+	PREFETCHT0 16384(CX)
+
+same300:
+	VMOVUPD  (DX), Z0
+	VMOVNTPD Z0, (CX)
+	VMOVUPD  64(DX), Z0
+	VMOVNTPD Z0, 64(CX)
+	VMOVUPD  128(DX), Z0
+	VMOVNTPD Z0, 128(CX)
+	VMOVUPD  192(DX), Z0
+	VMOVNTPD Z0, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+	JNZ      more298
+
+none299:
+	VZEROUPPER
+	RET
+
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·bceGrad64AVX512(SB), NOSPLIT, $264-136
+	MOVQ         dst+16(FP), AX
+	MOVQ         to+32(FP), CX
+	MOVQ         from+40(FP), DX
+	MOVQ         blocks+48(FP), BX
+	MOVQ         x+56(FP), SI
+	MOVQ         pos+88(FP), DI
+	MOVQ         neg+96(FP), R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last302
+
+row301:
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         p+112(FP), R9
+	VBROADCASTSD (R9), Z8
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R11
+	SUBQ         $0x00000020, R11
+	JL           rest305
+
+group303:
+	TESTQ      BX, BX
+	JZ         none309
+	TESTQ      $0x00000f00, CX
+	JNZ        same310
+	PREFETCHT0 16384(CX)
+
+same310:
+	VMOVUPD  (DX), Z9
+	VMOVNTPD Z9, (CX)
+	VMOVUPD  64(DX), Z9
+	VMOVNTPD Z9, 64(CX)
+	VMOVUPD  128(DX), Z9
+	VMOVNTPD Z9, 128(CX)
+	VMOVUPD  192(DX), Z9
+	VMOVNTPD Z9, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none309:
+	PREFETCHT0       12288(SI)(R10*1)
+	PREFETCHT0       12352(SI)(R10*1)
+	PREFETCHT0       12416(SI)(R10*1)
+	PREFETCHT0       12480(SI)(R10*1)
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD          (SI)(R10*1), Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD          64(SI)(R10*1), Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	KMOVB            2(DI)(R9*1), K1
+	KMOVB            2(R8)(R9*1), K4
+	KORW             K1, K4, K4
+	VMOVUPD          128(SI)(R10*1), Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z14, Z5, K4, Z13
+	VORPD            Z2, Z14, Z14
+	VCMPPD           $0x15, Z1, Z14, K4, K4
+	KMOVB            3(DI)(R9*1), K1
+	KMOVB            3(R8)(R9*1), K5
+	KORW             K1, K5, K5
+	VMOVUPD          192(SI)(R10*1), Z16
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z16, Z5, K5, Z15
+	VORPD            Z2, Z16, Z16
+	VCMPPD           $0x15, Z1, Z16, K5, K5
+	VMOVUPD          Z10, Z17
+	VFMADD213PD      Z0, Z6, Z17
+	VMOVUPD          Z12, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VMOVUPD          Z14, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z16, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VSUBPD           Z0, Z23, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z17, Z18, K2, Z18
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VMULPD.Z         Z21, Z22, K4, Z22
+	VMULPD.Z         Z23, Z24, K5, Z24
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVUPD          Z10, (AX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	VMOVUPD          Z10, 64(AX)(R10*1)
+	VADDPD           Z20, Z18, Z10
+	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z11, Z9, Z9
+	KMOVB            2(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            2(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z13, K1
+	VMULPD           Z22, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVUPD          Z10, 128(AX)(R10*1)
+	KMOVB            3(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            3(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMULPD           Z24, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMOVUPD          Z10, 192(AX)(R10*1)
+	VADDPD           Z24, Z22, Z10
+	VFMADD213PD      Z10, Z24, Z22
+	VADDPD           Z22, Z18, Z10
+	VFMADD213PD      Z10, Z22, Z18
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z13, Z9, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	VMAXPD           Z7, Z18, Z9
+	VMINPD           Z7, Z18, Z10
+	VADDPD           Z10, Z9, Z11
+	VSUBPD           Z9, Z11, Z9
+	VSUBPD           Z9, Z10, Z10
+	VDIVPD           Z11, Z7, Z9
+	VMULPD           Z9, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
+	VPSRLQ           $0x34, Z9, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z18, K1, Z9
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
+	VDIVPD           Z12, Z9, Z12
+	VMULPD           Z12, Z12, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
+	VFMADD231PD      Z14, Z12, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+
+added304:
+	ADDQ $+256, R10
+	SUBQ $0x00000020, R11
+	JGE  group303
+
+rest305:
+	ADDQ      $0x00000020, R11
+	JLE       done308
+	CMPQ      R11, $0x10
+	JBE       short306
+	SUBQ      $0x10, R11
+	MOVQ      $-1, AX
+	BZHIQ     R11, AX, AX
+	KMOVB     AX, K1
+	SHRQ      $0x08, AX
+	KMOVB     AX, K2
+	VMOVUPD   (SI)(R10*1), Z9
+	VMOVUPD   Z9, (SP)
+	VMOVUPD   64(SI)(R10*1), Z9
+	VMOVUPD   Z9, 64(SP)
+	VMOVUPD.Z 128(SI)(R10*1), K1, Z9
+	VMOVUPD   Z9, 128(SP)
+	VMOVUPD.Z 192(SI)(R10*1), K2, Z9
+	VMOVUPD   Z9, 192(SP)
+	LEAQ      (SP), SI
+	SUBQ      R10, SI
+	MOVQ      SI, AX
+	XORQ      R11, R11
+	JMP       group303
+
+short306:
+	TESTQ      BX, BX
+	JZ         none311
+	TESTQ      $0x00000f00, CX
+	JNZ        same312
+	PREFETCHT0 16384(CX)
+
+same312:
+	VMOVUPD  (DX), Z9
+	VMOVNTPD Z9, (CX)
+	VMOVUPD  64(DX), Z9
+	VMOVNTPD Z9, 64(CX)
+	VMOVUPD  128(DX), Z9
+	VMOVNTPD Z9, 128(CX)
+	VMOVUPD  192(DX), Z9
+	VMOVNTPD Z9, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none311:
+	MOVQ             $-1, R9
+	BZHIQ            R11, R9, R9
+	MOVQ             R9, 256(SP)
+	CMPQ             R11, $0x08
+	JBE              one307
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (SI)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	KMOVB            1(DI)(R9*1), K1
+	KMOVB            1(R8)(R9*1), K3
+	KORW             K1, K3, K3
+	VMOVUPD.Z        64(SI)(R10*1), K3, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z12, Z5, K3, Z11
+	VORPD            Z2, Z12, Z12
+	VCMPPD           $0x15, Z1, Z12, K3, K3
+	VMOVUPD          Z10, Z13
+	VFMADD213PD      Z0, Z6, Z13
+	VMOVUPD          Z12, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z13, Z14
+	VSUBPD           Z0, Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
+	VPSLLQ           $0x34, Z13, Z13
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z13, Z14, K2, Z14
+	VMULPD.Z         Z15, Z16, K3, Z16
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            256(SP), K1
+	VMOVUPD          Z10, K1, (AX)(R10*1)
+	KMOVB            1(DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            1(R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMULPD           Z16, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
+	KMOVB            257(SP), K1
+	VMOVUPD          Z10, K1, 64(AX)(R10*1)
+	VADDPD           Z16, Z14, Z10
+	VFMADD213PD      Z10, Z16, Z14
+	VADDPD           Z11, Z9, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	VMAXPD           Z7, Z14, Z9
+	VMINPD           Z7, Z14, Z10
+	VADDPD           Z10, Z9, Z11
+	VSUBPD           Z9, Z11, Z9
+	VSUBPD           Z9, Z10, Z10
+	VDIVPD           Z11, Z7, Z9
+	VMULPD           Z9, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
+	VPSRLQ           $0x34, Z9, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z14, K1, Z9
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
+	VDIVPD           Z12, Z9, Z12
+	VMULPD           Z12, Z12, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
+	VFMADD231PD      Z14, Z12, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	XORQ             R11, R11
+	JMP              added304
+
+one307:
+	MOVQ             R10, R9
+	SHRQ             $0x06, R9
+	KMOVB            (DI)(R9*1), K1
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (SI)(R10*1), K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPS           Y5, Y5, Y5
+	VMAXPD.Z         Z10, Z5, K2, Z9
+	VORPD            Z2, Z10, Z10
+	VCMPPD           $0x15, Z1, Z10, K2, K2
+	VMOVUPD          Z10, Z11
+	VFMADD213PD      Z0, Z6, Z11
+	VSUBPD           Z0, Z11, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VPSLLQ           $0x34, Z11, Z11
+	VMULPD.Z         Z11, Z12, K2, Z12
+	KMOVB            (DI)(R9*1), K1
+	VMOVUPD          Z8, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB            (R8)(R9*1), K2
+	KORW             K1, K2, K2
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z9, K1
+	VMULPD           Z12, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z11
+	VDIVPD.Z         Z11, Z10, K2, Z10
+	KMOVB            256(SP), K1
+	VMOVUPD          Z10, K1, (AX)(R10*1)
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	VMAXPD           Z7, Z12, Z9
+	VMINPD           Z7, Z12, Z10
+	VADDPD           Z10, Z9, Z11
+	VSUBPD           Z9, Z11, Z9
+	VSUBPD           Z9, Z10, Z10
+	VDIVPD           Z11, Z7, Z9
+	VMULPD           Z9, Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
+	VPSRLQ           $0x34, Z9, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z7, Z9, Z9
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z12, K1, Z9
+	VMOVAPD          Z5, K1, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
+	VDIVPD           Z12, Z9, Z12
+	VMULPD           Z12, Z12, Z13
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
+	VMULPD           Z9, Z15, Z15
+	VFMADD213PD      Z15, Z13, Z14
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
+	VFMADD231PD      Z14, Z12, Z10
+	VSUBPD           Z10, Z15, Z15
+	VSUBPD           Z15, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VADDPD           Z9, Z3, Z10
+	VMAXPD           Z9, Z3, Z11
+	VMINPD           Z9, Z3, Z9
+	VSUBPD           Z11, Z10, Z11
+	VSUBPD           Z11, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VMOVAPD          Z10, Z3
+	XORQ             R11, R11
 	JMP              added304
 
 done308:
@@ -19593,38 +19593,38 @@ done308:
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
 	JEQ           direct313
-	MOVQ          n+56(FP), AX
+	MOVQ          n+80(FP), AX
 	ANDQ          $0x1f, AX
 	SUBQ          $0x10, AX
-	MOVQ          $-1, R11
-	BZHIQ         AX, R11, R11
-	KMOVB         R11, K1
-	SHRQ          $0x08, R11
-	KMOVB         R11, K2
+	MOVQ          $-1, R9
+	BZHIQ         AX, R9, R9
+	KMOVB         R9, K1
+	SHRQ          $0x08, R9
+	KMOVB         R9, K2
 	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R12*1)
+	VMOVUPD       Z8, -256(SI)(R10*1)
 	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R12*1)
+	VMOVUPD       Z8, -192(SI)(R10*1)
 	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R12*1)
+	VMOVUPD       Z8, K1, -128(SI)(R10*1)
 	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R12*1)
+	VMOVUPD       Z8, K2, -64(SI)(R10*1)
 
 direct313:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
 	MOVQ AX, dst+16(FP)
-	MOVQ stride+40(FP), SI
+	MOVQ stride+64(FP), SI
 	SHLQ $0x03, SI
-	ADDQ x+32(FP), SI
-	MOVQ SI, x+32(FP)
-	MOVQ words+80(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
+	ADDQ x+56(FP), SI
+	MOVQ SI, x+56(FP)
+	MOVQ words+104(FP), R9
+	SHLQ $0x03, R9
+	ADDQ R9, DI
+	ADDQ R9, R8
+	ADDQ $0x18, p+112(FP)
+	DECQ rows+72(FP)
 	JNZ  row301
 
 last302:

@@ -8,12 +8,13 @@ import (
 // BitWords is the number of words of a row of n bits.
 func BitWords(n int) int { return (n + 63) / 64 }
 
-// packBytesGeneric writes the lowest bits of rows of n bytes as bits, and reports
-// whether all bytes are 0 or 1.
-func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n int) bool {
+// packBytesGeneric writes the lowest bits of rows of n bytes as bits, of every row
+// from byte from on, a multiple of 64, and reports whether those bytes are 0 or 1.
+func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n, from int) bool {
 	var bad uint64
 	for i := range rows {
-		row := src[i*stride:][:n]
+		row := src[i*stride:][from:n]
+		dst := dst[i*BitWords(n)+from/64:]
 		for len(row) > 0 {
 			var word uint64
 			for k := 0; k < 64 && len(row) > 0; k += 8 {

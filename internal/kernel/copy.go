@@ -12,7 +12,7 @@ const copyBlock = 256
 //
 // Kernels make it without a fence. What a worker has written is seen once it is
 // done all the same: the atomic operation by which it looks for another chunk waits
-// for such stores, too, and copyBlocks has its own fence.
+// for such stores, too, and copyStream has its own fence.
 type Copy[T Float] struct {
 	to, from []T // whole blocks; to begins at a multiple of 64 bytes
 }
@@ -39,8 +39,14 @@ func (c *Copy[T]) done() { *c = Copy[T]{} }
 
 // Finish makes the copy, if nobody has.
 func (c *Copy[T]) Finish() {
-	if n := c.blocks(); n > 0 {
-		copyBlocks(c.to, c.from, n)
+	if n := c.blocks() * copyBlock / 4; n > 0 {
+		copyStream(unsafe.Slice((*float32)(unsafe.Pointer(&c.to[0])), n), unsafe.Slice((*float32)(unsafe.Pointer(&c.from[0])), n))
 	}
 	c.done()
 }
+
+// Streaming reports whether the tier can write past the caches.
+func Streaming() bool { return Active == AVX2 || Active == AVX512 }
+
+// copyStreamGeneric copies x to dst, through the caches.
+func copyStreamGeneric(dst, x []float32) { copy(dst, x) }

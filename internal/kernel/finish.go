@@ -55,23 +55,23 @@ const (
 	PartBound = 0x1p17
 )
 
-// A lossParts is Σx in three parts, all sums exact, with the extremes of x. It
-// is right if all x are in [0, PartBound) and nothing is left: so it is if those
-// that are not 0 are at least 2^-66.
-type lossParts struct {
+// LossParts are Σx in three parts, all sums exact, with the extremes of x.
+// They are right if all x are in [0, PartBound) and nothing is left: so it is if
+// those that are not 0 are at least 2^-66.
+type LossParts struct {
 	Sum      [3]float64
 	rest     float64 // what is left of all, its bits or'ed
 	Min, Max float64
 }
 
-func (p *lossParts) Right() bool {
+func (p *LossParts) Right() bool {
 	return math.Float64bits(p.rest) == 0 && p.Min >= 0 && p.Max < PartBound
 }
 
 // addPartsGeneric computes the parts of at most MostParts losses, a multiple of
 // 8. Where they are not right, they are open.
-func addPartsGeneric(x []float64) (p lossParts) {
-	p.Min, p.Max = x[0], x[0]
+func addPartsGeneric(p *LossParts, x []float64) {
+	*p = LossParts{Min: x[0], Max: x[0]}
 	var rest uint64
 	for _, v := range x {
 		p.Min, p.Max = min(p.Min, v), max(p.Max, v)
@@ -83,7 +83,6 @@ func addPartsGeneric(x []float64) (p lossParts) {
 		rest |= math.Float64bits(v)
 	}
 	p.rest = math.Float64frombits(rest)
-	return p
 }
 
 // FastSum reports whether a sum at pivot 0 is right as it stands; that of no

@@ -66,7 +66,7 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 			}
 			if n > 0 && n <= MostParts && n%8 == 0 {
 				clear(wide(f[2], n))
-				AddParts(wide(f[2], n))
+				AddParts(&LossParts{}, wide(f[2], n))
 			}
 			bytes := unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(wide(f[2], n)))), 8*n)
 			clear(bytes)

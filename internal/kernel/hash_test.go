@@ -152,7 +152,8 @@ func hashAccumulate[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 }
 
 func hashAddParts(h *kerneltest.Hash, r *kerneltest.Rand) {
-	p := AddParts(r.ManyOdds(r.Eights(), 16))
+	var p LossParts
+	AddParts(&p, r.ManyOdds(r.Eights(), 16))
 	if !p.Right() {
 		h.Word(1)
 		return

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 )
 
+// Lanes32 and Lanes64 are the lanes of a virtual vector of 64 bytes, into which rows
+// are cut.
 const (
 	Lanes32 = 16
 	Lanes64 = 8

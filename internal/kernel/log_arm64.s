@@ -74,7 +74,7 @@ DATA constants64<>+528(SB)/8, $0x3fe62e42fee00000
 DATA constants64<>+536(SB)/8, $0x3fe62e42fee00000
 GLOBL constants64<>(SB), RODATA|NOPTR, $544
 
-// func logPair64NEON(dst, hi, lo *float64, n int)
+// func logPair64NEON(dst *float64, hi *float64, lo *float64, n int)
 TEXT ·logPair64NEON(SB), NOSPLIT, $512-32
 	MOVD    dst+0(FP), R0
 	MOVD    hi+8(FP), R2
@@ -394,7 +394,7 @@ skip16:
 done6:
 	RET
 
-// func log1p64NEON(dst, x *float64, n int)
+// func log1p64NEON(dst *float64, x *float64, n int)
 TEXT ·log1p64NEON(SB), NOSPLIT, $512-24
 	MOVD    dst+0(FP), R0
 	MOVD    x+8(FP), R2

@@ -5,8 +5,8 @@ import "github.com/zlpr/zlpr/internal/coef"
 // This file is the specification of the kernels of the losses: every tier gives
 // the bits of these functions.
 //
-// A row is cut into groups of four virtual vectors (see logsumexp_generic.go),
-// 64 elements of float32 or 32 of float64. Two arrays of bits, pos and neg, of
+// A row is cut into groups of four virtual vectors (see Lanes32), 64 elements of
+// float32 or 32 of float64. Two arrays of bits, pos and neg, of
 // the given number of words a row, select elements: y = -x for those in pos and
 // y = x for those in neg; the others take no part.
 
@@ -17,13 +17,14 @@ import "github.com/zlpr/zlpr/internal/coef"
 // l+8 to lane l, all in float32; these 8 sums are added to the float64
 // accumulators.
 func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
-	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, &Copy[float32]{})
 }
 
-// selectExp32Generic is selectSums32Generic and writes the exponentials to
-// w[i·wStride+j]: those of pos negative, 0 where an element is in neither. Kernels
-// may write on to the end of the row's last group.
-func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+// selectExp32Generic makes the copy, is selectSums32Generic and writes the
+// exponentials to w[i·wStride+j]: those of pos negative, 0 where an element is in
+// neither. Kernels may write on to the end of the row's last group.
+func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, pending *Copy[float32]) {
+	pending.Finish()
 	limits := PivotParams[float32](0)
 	for i := range rows {
 		row := x[i*stride:][:n]
@@ -91,11 +92,12 @@ func only[T Float](x T, bits uint64) T {
 // lanes are added to the accumulators exactly; the errors are added apart, and
 // to the result at the end.
 func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
-	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words)
+	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, &Copy[float64]{})
 }
 
 // selectExp64Generic is selectExp32Generic for float64.
-func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, pending *Copy[float64]) {
+	pending.Finish()
 	limits := PivotParams[float64](0)
 	for i := range rows {
 		row := x[i*stride:][:n]

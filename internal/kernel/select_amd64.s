@@ -4,205 +4,6 @@
 
 #include "textflag.h"
 
-// func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX2, MMX+
-TEXT ·packBytesAVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	MOVQ    src+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    n+40(FP), DI
-	SHLQ    $0x03, CX
-	VXORPS  Y0, Y0, Y0
-	VMOVUPS ones<>+0(SB), Y1
-
-row1:
-	MOVQ DX, R8
-	MOVQ AX, R9
-	MOVQ DI, R10
-	SUBQ $0x40, R10
-	JL   rest3
-
-word2:
-	PREFETCHT0 12288(R8)
-	VMOVDQU    (R8), Y2
-	VPOR       Y2, Y0, Y0
-	VPSLLW     $0x07, Y2, Y2
-	VPMOVMSKB  Y2, R11
-	VMOVDQU    32(R8), Y2
-	VPOR       Y2, Y0, Y0
-	VPSLLW     $0x07, Y2, Y2
-	VPMOVMSKB  Y2, R12
-	SHLQ       $0x20, R12
-	ORQ        R11, R12
-	MOVQ       R12, (R9)
-	ADDQ       $0x40, R8
-	ADDQ       $0x08, R9
-	SUBQ       $0x40, R10
-	JGE        word2
-
-rest3:
-	ADDQ   BX, DX
-	ADDQ   CX, AX
-	DECQ   SI
-	JNZ    row1
-	XORQ   AX, AX
-	VPTEST Y0, Y1
-	SETCC  AL
-	MOVQ   AX, bad+48(FP)
-	VZEROUPPER
-	RET
-
-DATA ones<>+0(SB)/8, $0x0101010101010101
-DATA ones<>+8(SB)/8, $0x0101010101010101
-DATA ones<>+16(SB)/8, $0x0101010101010101
-DATA ones<>+24(SB)/8, $0x0101010101010101
-DATA ones<>+32(SB)/8, $0x0101010101010101
-DATA ones<>+40(SB)/8, $0x0101010101010101
-DATA ones<>+48(SB)/8, $0x0101010101010101
-DATA ones<>+56(SB)/8, $0x0101010101010101
-GLOBL ones<>(SB), RODATA|NOPTR, $64
-
-// func copyStream32AVX2(dst *float32, x *float32, n int)
-// Requires: AVX, MMX+
-TEXT ·copyStream32AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done6
-
-loop5:
-	TESTQ      $0x00000f00, AX
-	JNZ        same7
-	PREFETCHT0 16384(AX)
-
-same7:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y0
-	VMOVNTPS   Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VMOVNTPS   Y0, 32(AX)
-	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Y0
-	VMOVNTPS   Y0, 64(AX)
-	VMOVUPS    96(CX), Y0
-	VMOVNTPS   Y0, 96(AX)
-	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Y0
-	VMOVNTPS   Y0, 128(AX)
-	VMOVUPS    160(CX), Y0
-	VMOVNTPS   Y0, 160(AX)
-	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Y0
-	VMOVNTPS   Y0, 192(AX)
-	VMOVUPS    224(CX), Y0
-	VMOVNTPS   Y0, 224(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop5
-
-done6:
-	SFENCE
-	VZEROUPPER
-	RET
-
-// func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
-TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	MOVQ    src+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    n+40(FP), DI
-	SHLQ    $0x03, CX
-	VXORPS  Y0, Y0, Y0
-	MOVQ    $-1, R8
-	MOVQ    DI, R10
-	ANDQ    $0x3f, R10
-	BZHIQ   R10, R8, R8
-	KMOVQ   R8, K1
-	VMOVUPS ones<>+0(SB), Z1
-
-row8:
-	MOVQ DX, R8
-	MOVQ AX, R9
-	MOVQ DI, R10
-	SUBQ $0x40, R10
-	JL   rest10
-
-word9:
-	PREFETCHT0 12288(R8)
-	VMOVDQU8   (R8), Z2
-	VPTESTMB   Z1, Z2, K2
-	VPORQ      Z2, Z0, Z0
-	KMOVQ      K2, (R9)
-	ADDQ       $0x40, R8
-	ADDQ       $0x08, R9
-	SUBQ       $0x40, R10
-	JGE        word9
-
-rest10:
-	ADDQ       $0x40, R10
-	JZ         next11
-	PREFETCHT0 12288(R8)
-	VMOVDQU8.Z (R8), K1, Z2
-	VPTESTMB   Z1, Z2, K2
-	VPORQ      Z2, Z0, Z0
-	KMOVQ      K2, (R9)
-
-next11:
-	ADDQ     BX, DX
-	ADDQ     CX, AX
-	DECQ     SI
-	JNZ      row8
-	VPANDNQ  Z0, Z1, Z0
-	VPTESTMB Z0, Z0, K1
-	KMOVQ    K1, AX
-	MOVQ     AX, bad+48(FP)
-	VZEROUPPER
-	RET
-
-// func copyStream32AVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·copyStream32AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SHRQ $0x06, DX
-	JZ   done13
-
-loop12:
-	TESTQ      $0x00000f00, AX
-	JNZ        same14
-	PREFETCHT0 16384(AX)
-
-same14:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z0
-	VMOVNTPS   Z0, (AX)
-	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Z0
-	VMOVNTPS   Z0, 64(AX)
-	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Z0
-	VMOVNTPS   Z0, 128(AX)
-	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Z0
-	VMOVNTPS   Z0, 192(AX)
-	ADDQ       $+256, AX
-	ADDQ       $+256, CX
-	DECQ       DX
-	JNZ        loop12
-
-done13:
-	SFENCE
-	VZEROUPPER
-	RET
-
 // func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·selectSums32AVX2(SB), $640-72
@@ -215,10 +16,10 @@ TEXT ·selectSums32AVX2(SB), $640-72
 	SHLQ    $0x03, SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last15
+	JEQ     last1
 	XORQ    R8, R8
 
-row16:
+row2:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -226,9 +27,9 @@ row16:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest19
+	JL     rest5
 
-group17:
+group3:
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	PREFETCHT0   12416(AX)(R9*1)
@@ -525,16 +326,16 @@ group17:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 
-added18:
+added4:
 	ADDQ $+192, R9
 	SUBQ $0x00000040, R10
-	JGE  group17
+	JGE  group3
 
-rest19:
+rest5:
 	ADDQ       $0x00000040, R10
-	JLE        done22
+	JLE        done8
 	CMPQ       R10, $0x20
-	JBE        short21
+	JBE        short7
 	SUBQ       $0x20, R10
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R10
@@ -562,11 +363,11 @@ rest19:
 	LEAQ       384(SP), AX
 	SUBQ       R9, AX
 	XORQ       R10, R10
-	JMP        group17
+	JMP        group3
 
-short21:
+short7:
 	CMPQ         R10, $0x10
-	JBE          one20
+	JBE          one6
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
@@ -737,9 +538,9 @@ short21:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added18
+	JMP          added4
 
-one20:
+one6:
 	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
@@ -831,9 +632,9 @@ one20:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added18
+	JMP          added4
 
-done22:
+done8:
 	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
 	MOVQ    AX, x+16(FP)
@@ -845,11 +646,11 @@ done22:
 	VMOVUPD Y3, 256(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums23
+	JZ      sums9
 	CMPQ    R8, $+128
-	JNE     row16
+	JNE     row2
 
-sums23:
+sums9:
 	VMOVUPD    128(SP), Y1
 	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -884,9 +685,9 @@ sums23:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row16
+	JNE        row2
 
-last15:
+last1:
 	VZEROUPPER
 	RET
 
@@ -1089,10 +890,10 @@ TEXT ·selectExp32AVX2(SB), $640-112
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last24
+	JEQ     last10
 	XORQ    R12, R12
 
-row25:
+row11:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -1100,16 +901,16 @@ row25:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest28
+	JL     rest14
 
-group26:
+group12:
 	TESTQ      BX, BX
-	JZ         none32
+	JZ         none18
 	TESTQ      $0x00000f00, CX
-	JNZ        same33
+	JNZ        same19
 	PREFETCHT0 16384(CX)
 
-same33:
+same19:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1130,7 +931,7 @@ same33:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none32:
+none18:
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	PREFETCHT0   12416(SI)(R13*1)
@@ -1435,16 +1236,16 @@ none32:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 
-added27:
+added13:
 	ADDQ $+192, R13
 	SUBQ $0x00000040, R14
-	JGE  group26
+	JGE  group12
 
-rest28:
+rest14:
 	ADDQ       $0x00000040, R14
-	JLE        done31
+	JLE        done17
 	CMPQ       R14, $0x20
-	JBE        short30
+	JBE        short16
 	SUBQ       $0x20, R14
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x02, R14
@@ -1472,16 +1273,16 @@ rest28:
 	LEAQ       384(SP), SI
 	SUBQ       R13, SI
 	XORQ       R14, R14
-	JMP        group26
+	JMP        group12
 
-short30:
+short16:
 	TESTQ      BX, BX
-	JZ         none34
+	JZ         none20
 	TESTQ      $0x00000f00, CX
-	JNZ        same35
+	JNZ        same21
 	PREFETCHT0 16384(CX)
 
-same35:
+same21:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1502,9 +1303,9 @@ same35:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none34:
+none20:
 	CMPQ         R14, $0x10
-	JBE          one29
+	JBE          one15
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
@@ -1679,9 +1480,9 @@ none34:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added27
+	JMP          added13
 
-one29:
+one15:
 	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
@@ -1775,9 +1576,9 @@ one29:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added27
+	JMP          added13
 
-done31:
+done17:
 	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
 	MOVQ    SI, x+32(FP)
@@ -1790,11 +1591,11 @@ done31:
 	VMOVUPD Y3, 256(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums36
+	JZ      sums22
 	CMPQ    R12, $+128
-	JNE     row25
+	JNE     row11
 
-sums36:
+sums22:
 	VMOVUPD    128(SP), Y1
 	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -1829,18 +1630,18 @@ sums36:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row25
+	JNE        row11
 
-last24:
+last10:
 	TESTQ BX, BX
-	JZ    none38
+	JZ    none24
 
-more37:
+more23:
 	TESTQ      $0x00000f00, CX
-	JNZ        same39
+	JNZ        same25
 	PREFETCHT0 16384(CX)
 
-same39:
+same25:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -1860,9 +1661,9 @@ same39:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more37
+	JNZ      more23
 
-none38:
+none24:
 	VZEROUPPER
 	RET
 
@@ -1889,17 +1690,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last41
+	JZ      last27
 
-row40:
+row26:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest45
+	JZ           rest31
 
-group44:
+group30:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -1942,13 +1743,13 @@ group44:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group44
+	JNZ     group30
 
-rest45:
+rest31:
 	TESTQ      R8, R8
-	JZ         done47
+	JZ         done33
 	CMPQ       R8, $0x10
-	JBE        half46
+	JBE        half32
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    192(R10), Y5
@@ -1997,9 +1798,9 @@ rest45:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    224(R10), Y2
 	VMASKMOVPS Y5, Y2, 96(AX)(R12*1)
-	JMP        done47
+	JMP        done33
 
-half46:
+half32:
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -2025,15 +1826,15 @@ half46:
 	VMOVUPS    160(R10), Y2
 	VMASKMOVPS Y4, Y2, 32(AX)(R12*1)
 
-done47:
+done33:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R11
-	JNZ  row40
+	JNZ  row26
 
-last41:
+last27:
 	VZEROUPPER
 	RET
 
@@ -2056,395 +1857,6 @@ DATA f32_80b504f3<>+20(SB)/4, $0x80b504f3
 DATA f32_80b504f3<>+24(SB)/4, $0x80b504f3
 DATA f32_80b504f3<>+28(SB)/4, $0x80b504f3
 GLOBL f32_80b504f3<>(SB), RODATA|NOPTR, $32
-
-// func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
-	MOVQ     loss+0(FP), AX
-	MOVQ     fa+8(FP), CX
-	MOVQ     fb+16(FP), DX
-	MOVQ     a+24(FP), BX
-	MOVQ     b+32(FP), SI
-	MOVQ     scale+40(FP), DI
-	MOVQ     rows+48(FP), R8
-	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
-	VPCMPEQD Y1, Y1, Y1
-	TESTQ    R8, R8
-	JZ       done49
-
-rows48:
-	VMOVUPD     (BX), Y2
-	ADDQ        $0x20, BX
-	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y3
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y4
-	VANDPD      Y4, Y3, Y3
-	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
-	VMAXPD      Y0, Y2, Y3
-	VMINPD      Y0, Y2, Y4
-	VADDPD      Y4, Y3, Y5
-	VSUBPD      Y3, Y5, Y3
-	VSUBPD      Y3, Y4, Y4
-	VDIVPD      Y5, Y0, Y3
-	VMULPD      Y3, Y4, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD      Y0, Y5, Y5
-	VXORPS      Y7, Y7, Y7
-	VCMPPD      $0x00, Y7, Y6, Y8
-	VBLENDVPD   Y8, Y2, Y5, Y5
-	VBLENDVPD   Y8, Y7, Y4, Y4
-	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y2
-	VDIVPD      Y2, Y5, Y2
-	VMULPD      Y2, Y2, Y7
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y9
-	VMULPD      Y5, Y9, Y9
-	VFMADD213PD Y9, Y7, Y8
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y6, Y4
-	VFMADD231PD Y8, Y2, Y4
-	VSUBPD      Y4, Y9, Y9
-	VSUBPD      Y9, Y5, Y5
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y6, Y5
-	VMULPD      (DI), Y3, Y3
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y2
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y2, Y4
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
-	VANDPD      Y2, Y4, Y4
-	VANDPD      Y4, Y1, Y1
-	VMOVUPD     Y5, Y2
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, (CX)
-	ADDQ        $0x10, CX
-	VMOVUPD     (SI), Y3
-	ADDQ        $0x20, SI
-	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y4
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y5
-	VANDPD      Y5, Y4, Y4
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y5
-	VORPS       Y5, Y4, Y4
-	VANDPD      Y4, Y1, Y1
-	VMAXPD      Y0, Y3, Y4
-	VMINPD      Y0, Y3, Y5
-	VADDPD      Y5, Y4, Y6
-	VSUBPD      Y4, Y6, Y4
-	VSUBPD      Y4, Y5, Y5
-	VDIVPD      Y6, Y0, Y4
-	VMULPD      Y4, Y5, Y5
-	VPADDQ      f64_95f619980c433<>+0(SB), Y6, Y6
-	VPSRLQ      $0x34, Y6, Y7
-	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD      f64_fffffffffffff<>+0(SB), Y6, Y6
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
-	VSUBPD      Y0, Y6, Y6
-	VXORPS      Y8, Y8, Y8
-	VCMPPD      $0x00, Y8, Y7, Y9
-	VBLENDVPD   Y9, Y3, Y6, Y6
-	VBLENDVPD   Y9, Y8, Y5, Y5
-	VADDPD      f64_4000000000000000<>+0(SB), Y6, Y3
-	VDIVPD      Y3, Y6, Y3
-	VMULPD      Y3, Y3, Y8
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y6, Y10
-	VMULPD      Y6, Y10, Y10
-	VFMADD213PD Y10, Y8, Y9
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y5
-	VFMADD231PD Y9, Y3, Y5
-	VSUBPD      Y5, Y10, Y10
-	VSUBPD      Y10, Y6, Y6
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y6
-	VMULPD      (DI), Y4, Y4
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y3
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VCVTPD2PSY  Y4, X3
-	VMOVUPS     X3, (DX)
-	ADDQ        $0x10, DX
-	VMOVUPD     Y2, (AX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, DI
-	SUBQ        $0x04, R8
-	JNZ         rows48
-
-done49:
-	VMOVMSKPD Y1, AX
-	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3c30000000000000<>+0(SB)/8, $0x3c30000000000000
-DATA f64_3c30000000000000<>+8(SB)/8, $0x3c30000000000000
-DATA f64_3c30000000000000<>+16(SB)/8, $0x3c30000000000000
-DATA f64_3c30000000000000<>+24(SB)/8, $0x3c30000000000000
-GLOBL f64_3c30000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4770000000000000<>+0(SB)/8, $0x4770000000000000
-DATA f64_4770000000000000<>+8(SB)/8, $0x4770000000000000
-DATA f64_4770000000000000<>+16(SB)/8, $0x4770000000000000
-DATA f64_4770000000000000<>+24(SB)/8, $0x4770000000000000
-GLOBL f64_4770000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_0<>+0(SB)/8, $0x0000000000000000
-DATA f64_0<>+8(SB)/8, $0x0000000000000000
-DATA f64_0<>+16(SB)/8, $0x0000000000000000
-DATA f64_0<>+24(SB)/8, $0x0000000000000000
-GLOBL f64_0<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
-GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
-GLOBL f64_7fffffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3810000000000000<>+0(SB)/8, $0x3810000000000000
-DATA f64_3810000000000000<>+8(SB)/8, $0x3810000000000000
-DATA f64_3810000000000000<>+16(SB)/8, $0x3810000000000000
-DATA f64_3810000000000000<>+24(SB)/8, $0x3810000000000000
-GLOBL f64_3810000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4040000000000000<>+0(SB)/8, $0x4040000000000000
-DATA f64_4040000000000000<>+8(SB)/8, $0x4040000000000000
-DATA f64_4040000000000000<>+16(SB)/8, $0x4040000000000000
-DATA f64_4040000000000000<>+24(SB)/8, $0x4040000000000000
-GLOBL f64_4040000000000000<>(SB), RODATA|NOPTR, $32
-
-// func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
-// Requires: AVX, MMX+
-TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), AX
-	MOVQ  dstStride+8(FP), CX
-	SHLQ  $0x02, CX
-	MOVQ  x+16(FP), DX
-	MOVQ  stride+24(FP), BX
-	SHLQ  $0x02, BX
-	MOVQ  n+40(FP), SI
-	MOVQ  SI, DI
-	SHRQ  $0x05, DI
-	ANDQ  $0x1f, SI
-	LEAQ  tail<>+0(SB), R8
-	MOVQ  SI, R9
-	SHLQ  $0x02, R9
-	SUBQ  R9, R8
-	MOVQ  rows+32(FP), R9
-	TESTQ R9, R9
-	JZ    last51
-
-row50:
-	XORQ  R10, R10
-	MOVQ  DI, R11
-	TESTQ R11, R11
-	JZ    rest55
-
-group54:
-	VMOVUPS    (AX)(R10*1), Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPS    (DX)(R10*1), Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    Y0, (AX)(R10*1)
-	VMOVUPS    64(AX)(R10*1), Y0
-	PREFETCHT0 12352(AX)(R10*1)
-	VMOVUPS    64(DX)(R10*1), Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    Y0, 64(AX)(R10*1)
-	VMOVUPS    32(AX)(R10*1), Y0
-	VMOVUPS    32(DX)(R10*1), Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    Y0, 32(AX)(R10*1)
-	VMOVUPS    96(AX)(R10*1), Y0
-	VMOVUPS    96(DX)(R10*1), Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    Y0, 96(AX)(R10*1)
-	ADDQ       $0x80, R10
-	DECQ       R11
-	JNZ        group54
-
-rest55:
-	TESTQ      SI, SI
-	JZ         done57
-	CMPQ       SI, $0x10
-	JBE        half56
-	VMOVUPS    128(R8), Y0
-	VMASKMOVPS (AX)(R10*1), Y0, Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPS    128(R8), Y1
-	VMASKMOVPS (DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    128(R8), Y1
-	VMASKMOVPS Y0, Y1, (AX)(R10*1)
-	VMOVUPS    192(R8), Y0
-	VMASKMOVPS 64(AX)(R10*1), Y0, Y0
-	PREFETCHT0 12352(AX)(R10*1)
-	VMOVUPS    192(R8), Y1
-	VMASKMOVPS 64(DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    192(R8), Y1
-	VMASKMOVPS Y0, Y1, 64(AX)(R10*1)
-	VMOVUPS    160(R8), Y0
-	VMASKMOVPS 32(AX)(R10*1), Y0, Y0
-	VMOVUPS    160(R8), Y1
-	VMASKMOVPS 32(DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    160(R8), Y1
-	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
-	VMOVUPS    224(R8), Y0
-	VMASKMOVPS 96(AX)(R10*1), Y0, Y0
-	VMOVUPS    224(R8), Y1
-	VMASKMOVPS 96(DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    224(R8), Y1
-	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done57
-
-half56:
-	VMOVUPS    128(R8), Y0
-	VMASKMOVPS (AX)(R10*1), Y0, Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPS    128(R8), Y1
-	VMASKMOVPS (DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    128(R8), Y1
-	VMASKMOVPS Y0, Y1, (AX)(R10*1)
-	VMOVUPS    160(R8), Y0
-	VMASKMOVPS 32(AX)(R10*1), Y0, Y0
-	VMOVUPS    160(R8), Y1
-	VMASKMOVPS 32(DX)(R10*1), Y1, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    160(R8), Y1
-	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
-
-done57:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	DECQ R9
-	JNZ  row50
-
-last51:
-	VZEROUPPER
-	RET
 
 // func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
@@ -2469,17 +1881,17 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last58
+	JEQ          last34
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x10
-	JG           long60
+	JG           long36
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVW        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest63
+	JL           rest39
 	KMOVW        (DX), K2
 	VMOVUPS.Z    (AX), K1, Z14
 	PREFETCHT0   12288(AX)
@@ -2507,7 +1919,7 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again61:
+again37:
 	LEAQ          (AX)(CX*4), DI
 	LEAQ          (DX)(SI*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -2650,11 +2062,11 @@ again61:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums64
+	JZ            sums40
 	CMPQ          R8, $+512
-	JNE           check62
+	JNE           check38
 
-sums64:
+sums40:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -2721,28 +2133,28 @@ sums64:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check62
-	JMP        rest63
+	JNE        check38
+	JMP        rest39
 
-check62:
+check38:
 	CMPQ rows+32(FP), $0x04
-	JGE  again61
+	JGE  again37
 
-rest63:
+rest39:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last58
-	JMP  row59
+	JEQ  last34
+	JMP  row35
 
-long60:
+long36:
 	CMPQ        n+40(FP), $0x20
-	JG          long65
+	JG          long41
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest68
+	JL          rest44
 	KMOVW       (DX), K2
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -2768,7 +2180,7 @@ long60:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again66:
+again42:
 	LEAQ          (AX)(CX*2), DI
 	LEAQ          (DX)(SI*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -2895,11 +2307,11 @@ again66:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums69
+	JZ            sums45
 	CMPQ          R8, $+512
-	JNE           check67
+	JNE           check43
 
-sums69:
+sums45:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -2966,21 +2378,21 @@ sums69:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check67
-	JMP        rest68
+	JNE        check43
+	JMP        rest44
 
-check67:
+check43:
 	CMPQ rows+32(FP), $0x02
-	JGE  again66
+	JGE  again42
 
-rest68:
+rest44:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last58
-	JMP  row59
+	JEQ  last34
+	JMP  row35
 
-long65:
+long41:
 	CMPQ        n+40(FP), $0x40
-	JG          long70
+	JG          long46
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x20, DI
 	MOVQ        $-1, R9
@@ -2989,7 +2401,7 @@ long65:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest73
+	JL          rest49
 	KMOVW       (DX), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3015,7 +2427,7 @@ long65:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again71:
+again47:
 	LEAQ          (AX)(CX*1), DI
 	LEAQ          (DX)(SI*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -3136,11 +2548,11 @@ again71:
 	LEAQ          (BX)(SI*1), BX
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums74
+	JZ            sums50
 	CMPQ          R8, $+512
-	JNE           check72
+	JNE           check48
 
-sums74:
+sums50:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -3207,20 +2619,20 @@ sums74:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check72
-	JMP        rest73
+	JNE        check48
+	JMP        rest49
 
-check72:
+check48:
 	CMPQ rows+32(FP), $0x01
-	JGE  again71
+	JGE  again47
 
-rest73:
+rest49:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last58
-	JMP  row59
+	JEQ  last34
+	JMP  row35
 
-long70:
-row59:
+long46:
+row35:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R9, R9
@@ -3266,11 +2678,11 @@ row59:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group75:
+group51:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000040, R10
 	CMPQ    R10, $0x40
-	JGE     whole76
+	JGE     whole52
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -3285,7 +2697,7 @@ group75:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K4
 
-whole76:
+whole52:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z20
@@ -3404,7 +2816,7 @@ whole76:
 	VMOVUPS       Z19, Z31
 	ADDQ          $+256, R9
 	TESTQ         R10, R10
-	JG            group75
+	JG            group51
 	VEXTRACTF64X4 $0x01, Z30, Y14
 	VADDPS        Y14, Y30, Y30
 	VCVTPS2PD     Y30, Z14
@@ -3420,11 +2832,11 @@ whole76:
 	VMOVUPD       Z13, 512(SP)(R8*1)
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums77
+	JZ            sums53
 	CMPQ          R8, $+512
-	JNE           row59
+	JNE           row35
 
-sums77:
+sums53:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -3491,9 +2903,9 @@ sums77:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row59
+	JNE        row35
 
-last58:
+last34:
 	VZEROUPPER
 	RET
 
@@ -3525,10 +2937,10 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last78
+	JEQ          last54
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x10
-	JG           long80
+	JG           long56
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -3536,7 +2948,7 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	KMOVW        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest83
+	JL           rest59
 	KMOVW        (R8), K2
 	VMOVUPS.Z    (SI), K1, Z14
 	PREFETCHT0   12288(SI)
@@ -3564,14 +2976,14 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again81:
+again57:
 	TESTQ      BX, BX
-	JZ         none84
+	JZ         none60
 	TESTQ      $0x00000f00, CX
-	JNZ        same85
+	JNZ        same61
 	PREFETCHT0 16384(CX)
 
-same85:
+same61:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3584,7 +2996,7 @@ same85:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none84:
+none60:
 	LEAQ          (SI)(DI*4), R11
 	LEAQ          (R8)(R10*4), R13
 	CMPQ          rows+48(FP), $0x08
@@ -3737,11 +3149,11 @@ none84:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums86
+	JZ            sums62
 	CMPQ          R12, $+512
-	JNE           check82
+	JNE           check58
 
-sums86:
+sums62:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -3808,21 +3220,21 @@ sums86:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check82
-	JMP        rest83
+	JNE        check58
+	JMP        rest59
 
-check82:
+check58:
 	CMPQ rows+48(FP), $0x04
-	JGE  again81
+	JGE  again57
 
-rest83:
+rest59:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last78
-	JMP  row79
+	JEQ  last54
+	JMP  row55
 
-long80:
+long56:
 	CMPQ        n+56(FP), $0x20
-	JG          long87
+	JG          long63
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -3830,7 +3242,7 @@ long80:
 	KMOVW       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest90
+	JL          rest66
 	KMOVW       (R8), K2
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -3856,14 +3268,14 @@ long80:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again88:
+again64:
 	TESTQ      BX, BX
-	JZ         none91
+	JZ         none67
 	TESTQ      $0x00000f00, CX
-	JNZ        same92
+	JNZ        same68
 	PREFETCHT0 16384(CX)
 
-same92:
+same68:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3876,7 +3288,7 @@ same92:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none91:
+none67:
 	LEAQ          (SI)(DI*2), R11
 	LEAQ          (R8)(R10*2), R13
 	CMPQ          rows+48(FP), $0x04
@@ -4012,11 +3424,11 @@ none91:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums93
+	JZ            sums69
 	CMPQ          R12, $+512
-	JNE           check89
+	JNE           check65
 
-sums93:
+sums69:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4083,21 +3495,21 @@ sums93:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check89
-	JMP        rest90
+	JNE        check65
+	JMP        rest66
 
-check89:
+check65:
 	CMPQ rows+48(FP), $0x02
-	JGE  again88
+	JGE  again64
 
-rest90:
+rest66:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last78
-	JMP  row79
+	JEQ  last54
+	JMP  row55
 
-long87:
+long63:
 	CMPQ        n+56(FP), $0x40
-	JG          long94
+	JG          long70
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x20, R11
 	MOVQ        $-1, R13
@@ -4107,7 +3519,7 @@ long87:
 	KMOVW       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest97
+	JL          rest73
 	KMOVW       (R8), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4133,14 +3545,14 @@ long87:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again95:
+again71:
 	TESTQ      BX, BX
-	JZ         none98
+	JZ         none74
 	TESTQ      $0x00000f00, CX
-	JNZ        same99
+	JNZ        same75
 	PREFETCHT0 16384(CX)
 
-same99:
+same75:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4153,7 +3565,7 @@ same99:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none98:
+none74:
 	LEAQ          (SI)(DI*1), R11
 	LEAQ          (R8)(R10*1), R13
 	CMPQ          rows+48(FP), $0x02
@@ -4283,11 +3695,11 @@ none98:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums100
+	JZ            sums76
 	CMPQ          R12, $+512
-	JNE           check96
+	JNE           check72
 
-sums100:
+sums76:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -4354,20 +3766,20 @@ sums100:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check96
-	JMP        rest97
+	JNE        check72
+	JMP        rest73
 
-check96:
+check72:
 	CMPQ rows+48(FP), $0x01
-	JGE  again95
+	JGE  again71
 
-rest97:
+rest73:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last78
-	JMP  row79
+	JEQ  last54
+	JMP  row55
 
-long94:
-row79:
+long70:
+row55:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R13, R13
@@ -4413,14 +3825,14 @@ row79:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group101:
+group77:
 	TESTQ      BX, BX
-	JZ         none103
+	JZ         none79
 	TESTQ      $0x00000f00, CX
-	JNZ        same104
+	JNZ        same80
 	PREFETCHT0 16384(CX)
 
-same104:
+same80:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4433,11 +3845,11 @@ same104:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none103:
+none79:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000040, R14
 	CMPQ    R14, $0x40
-	JGE     whole102
+	JGE     whole78
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -4452,7 +3864,7 @@ none103:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K4
 
-whole102:
+whole78:
 	VMOVUPS       Z14, Z18
 	VFMADD213PS   Z0, Z3, Z18
 	VMOVUPS       Z15, Z22
@@ -4579,7 +3991,7 @@ whole102:
 	VMOVUPS       Z21, Z20
 	ADDQ          $+256, R13
 	TESTQ         R14, R14
-	JG            group101
+	JG            group77
 	VEXTRACTF64X4 $0x01, Z19, Y14
 	VADDPS        Y14, Y19, Y19
 	VCVTPS2PD     Y19, Z14
@@ -4596,11 +4008,11 @@ whole102:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums105
+	JZ            sums81
 	CMPQ          R12, $+512
-	JNE           row79
+	JNE           row55
 
-sums105:
+sums81:
 	VMOVUPD    (SP), Z14
 	VMOVUPD    128(SP), Z15
 	VSHUFF64X2 $0x44, Z15, Z14, Z16
@@ -4667,18 +4079,18 @@ sums105:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row79
+	JNE        row55
 
-last78:
+last54:
 	TESTQ BX, BX
-	JZ    none107
+	JZ    none83
 
-more106:
+more82:
 	TESTQ      $0x00000f00, CX
-	JNZ        same108
+	JNZ        same84
 	PREFETCHT0 16384(CX)
 
-same108:
+same84:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4690,9 +4102,9 @@ same108:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more106
+	JNZ      more82
 
-none107:
+none83:
 	VZEROUPPER
 	RET
 
@@ -4720,17 +4132,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last110
+	JZ           last86
 
-row109:
+row85:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one112
+	JB           one88
 
-two111:
+two87:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -4757,13 +4169,13 @@ two111:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two111
+	JAE      two87
 
-one112:
+one88:
 	ADDQ $0x02, R12
-	JZ   rest114
+	JZ   rest90
 
-group113:
+group89:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -4778,13 +4190,13 @@ group113:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group113
+	JNZ      group89
 
-rest114:
+rest90:
 	TESTQ     R8, R8
-	JZ        done116
+	JZ        done92
 	CMPQ      R8, $0x10
-	JBE       half115
+	JBE       half91
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -4797,9 +4209,9 @@ rest114:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done116
+	JMP       done92
 
-half115:
+half91:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -4807,258 +4219,15 @@ half115:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done116:
+done92:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row109
+	JNZ  row85
 
-last110:
-	VZEROUPPER
-	RET
-
-// func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         loss+0(FP), AX
-	MOVQ         fa+8(FP), CX
-	MOVQ         fb+16(FP), DX
-	MOVQ         a+24(FP), BX
-	MOVQ         b+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	MOVQ         rows+48(FP), R8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
-	KXNORB       K1, K1, K1
-	TESTQ        R8, R8
-	JZ           done118
-
-rows117:
-	VMOVUPD          (BX), Z1
-	ADDQ             $0x40, BX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z1, Z2
-	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z2, Z5
-	VSUBPD           Z2, Z5, Z2
-	VSUBPD           Z2, Z4, Z4
-	VDIVPD           Z5, Z0, Z2
-	VMULPD           Z2, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
-	VPSRLQ           $0x34, Z5, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
-	VSUBPD           Z0, Z5, Z5
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z6, K2
-	VMOVAPD          Z1, K2, Z5
-	VMOVAPD          Z3, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z1
-	VDIVPD           Z1, Z5, Z1
-	VMULPD           Z1, Z1, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
-	VMULPD           Z5, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
-	VFMADD231PD      Z8, Z1, Z4
-	VSUBPD           Z4, Z9, Z9
-	VSUBPD           Z9, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VMOVUPD          Z5, Z1
-	VCVTPD2PS        Z2, Y2
-	VMOVUPS          Y2, (CX)
-	ADDQ             $0x20, CX
-	VMOVUPD          (SI), Z2
-	ADDQ             $0x40, SI
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z2, Z4
-	VMINPD           Z0, Z2, Z5
-	VADDPD           Z5, Z4, Z6
-	VSUBPD           Z4, Z6, Z4
-	VSUBPD           Z4, Z5, Z5
-	VDIVPD           Z6, Z0, Z4
-	VMULPD           Z4, Z5, Z5
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z6
-	VPSRLQ           $0x34, Z6, Z7
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z7, Z7
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VSUBPD           Z0, Z6, Z6
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z7, K2
-	VMOVAPD          Z2, K2, Z6
-	VMOVAPD          Z3, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z2
-	VDIVPD           Z2, Z6, Z2
-	VMULPD           Z2, Z2, Z8
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z10
-	VMULPD           Z6, Z10, Z10
-	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z5
-	VFMADD231PD      Z9, Z2, Z5
-	VSUBPD           Z5, Z10, Z10
-	VSUBPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z6
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VADDPD           Z6, Z1, Z1
-	VCVTPD2PS        Z4, Y2
-	VMOVUPS          Y2, (DX)
-	ADDQ             $0x20, DX
-	VMOVUPD          Z1, (AX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, DI
-	SUBQ             $0x08, R8
-	JNZ              rows117
-
-done118:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
-// func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), AX
-	MOVQ  dstStride+8(FP), CX
-	SHLQ  $0x02, CX
-	MOVQ  x+16(FP), DX
-	MOVQ  stride+24(FP), BX
-	SHLQ  $0x02, BX
-	MOVQ  n+40(FP), SI
-	MOVQ  SI, DI
-	SHRQ  $0x05, DI
-	ANDQ  $0x1f, SI
-	MOVQ  $-1, R8
-	BZHIQ SI, R8, R8
-	KMOVW R8, K1
-	SHRQ  $0x10, R8
-	KMOVW R8, K2
-	MOVQ  rows+32(FP), R8
-	TESTQ R8, R8
-	JZ    last120
-
-row119:
-	XORQ R9, R9
-	MOVQ DI, R10
-	SUBQ $0x02, R10
-	JB   one122
-
-two121:
-	VMOVUPS    (AX)(R9*1), Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPS    (DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, (AX)(R9*1)
-	VMOVUPS    64(AX)(R9*1), Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPS    64(DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, 64(AX)(R9*1)
-	VMOVUPS    128(AX)(R9*1), Z0
-	PREFETCHT0 12416(AX)(R9*1)
-	VMOVUPS    128(DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, 128(AX)(R9*1)
-	VMOVUPS    192(AX)(R9*1), Z0
-	PREFETCHT0 12480(AX)(R9*1)
-	VMOVUPS    192(DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, 192(AX)(R9*1)
-	ADDQ       $+256, R9
-	SUBQ       $0x02, R10
-	JAE        two121
-
-one122:
-	ADDQ $0x02, R10
-	JZ   rest124
-
-group123:
-	VMOVUPS    (AX)(R9*1), Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPS    (DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, (AX)(R9*1)
-	VMOVUPS    64(AX)(R9*1), Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPS    64(DX)(R9*1), Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, 64(AX)(R9*1)
-	ADDQ       $0x80, R9
-	DECQ       R10
-	JNZ        group123
-
-rest124:
-	TESTQ      SI, SI
-	JZ         done126
-	CMPQ       SI, $0x10
-	JBE        half125
-	VMOVUPS.Z  (AX)(R9*1), K1, Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPS.Z  (DX)(R9*1), K1, Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, K1, (AX)(R9*1)
-	VMOVUPS.Z  64(AX)(R9*1), K2, Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, K2, 64(AX)(R9*1)
-	JMP        done126
-
-half125:
-	VMOVUPS.Z  (AX)(R9*1), K1, Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPS.Z  (DX)(R9*1), K1, Z1
-	VADDPS     Z1, Z0, Z0
-	VMOVUPS    Z0, K1, (AX)(R9*1)
-
-done126:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	DECQ R8
-	JNZ  row119
-
-last120:
+last86:
 	VZEROUPPER
 	RET
 
@@ -5074,10 +4243,10 @@ TEXT ·selectSums64AVX2(SB), $1024-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last127
+	JEQ     last93
 	XORQ    R8, R8
 
-row128:
+row94:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5091,15 +4260,15 @@ row128:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest131
+	JL      rest97
 
-group129:
+group95:
 	PREFETCHT0 12288(AX)(R9*1)
 	PREFETCHT0 12352(AX)(R9*1)
 	PREFETCHT0 12416(AX)(R9*1)
 	PREFETCHT0 12480(AX)(R9*1)
 
-half135:
+half101:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R11
@@ -5290,18 +4459,18 @@ half135:
 	VMOVUPD      Y2, 192(SP)(DI*1)
 	ADDQ         $0x20, R9
 	TESTQ        $0x00000020, R9
-	JNZ          half135
+	JNZ          half101
 
-added130:
+added96:
 	ADDQ $+192, R9
 	SUBQ $0x00000020, R10
-	JGE  group129
+	JGE  group95
 
-rest131:
+rest97:
 	ADDQ       $0x00000020, R10
-	JLE        done134
+	JLE        done100
 	CMPQ       R10, $0x10
-	JBE        short133
+	JBE        short99
 	SUBQ       $0x10, R10
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R10
@@ -5329,11 +4498,11 @@ rest131:
 	LEAQ       768(SP), AX
 	SUBQ       R9, AX
 	XORQ       R10, R10
-	JMP        group129
+	JMP        group95
 
-short133:
+short99:
 	CMPQ         R10, $0x08
-	JBE          one132
+	JBE          one98
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
@@ -5556,9 +4725,9 @@ short133:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added130
+	JMP          added96
 
-one132:
+one98:
 	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
@@ -5692,9 +4861,9 @@ one132:
 	VMOVUPD      Y3, 224(SP)
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added130
+	JMP          added96
 
-done134:
+done100:
 	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
 	MOVQ    AX, x+16(FP)
@@ -5730,11 +4899,11 @@ done134:
 	VMOVUPD Y3, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums136
+	JZ      sums102
 	CMPQ    R8, $+128
-	JNE     row128
+	JNE     row94
 
-sums136:
+sums102:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -5833,9 +5002,9 @@ sums136:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row128
+	JNE        row94
 
-last127:
+last93:
 	VZEROUPPER
 	RET
 
@@ -5955,6 +5124,12 @@ DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
 GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
 DATA bits64both<>+0(SB)/8, $0x0000000000000001
 DATA bits64both<>+8(SB)/8, $0x0000000000000002
 DATA bits64both<>+16(SB)/8, $0x0000000000000004
@@ -5988,10 +5163,10 @@ TEXT ·selectExp64AVX2(SB), $1024-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last137
+	JEQ     last103
 	XORQ    R12, R12
 
-row138:
+row104:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -6005,16 +5180,16 @@ row138:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest141
+	JL      rest107
 
-group139:
+group105:
 	TESTQ      BX, BX
-	JZ         none145
+	JZ         none111
 	TESTQ      $0x00000f00, CX
-	JNZ        same146
+	JNZ        same112
 	PREFETCHT0 16384(CX)
 
-same146:
+same112:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -6035,13 +5210,13 @@ same146:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none145:
+none111:
 	PREFETCHT0 12288(SI)(R13*1)
 	PREFETCHT0 12352(SI)(R13*1)
 	PREFETCHT0 12416(SI)(R13*1)
 	PREFETCHT0 12480(SI)(R13*1)
 
-half147:
+half113:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R15
@@ -6236,18 +5411,18 @@ half147:
 	VMOVUPD      Y2, 192(SP)(R11*1)
 	ADDQ         $0x20, R13
 	TESTQ        $0x00000020, R13
-	JNZ          half147
+	JNZ          half113
 
-added140:
+added106:
 	ADDQ $+192, R13
 	SUBQ $0x00000020, R14
-	JGE  group139
+	JGE  group105
 
-rest141:
+rest107:
 	ADDQ       $0x00000020, R14
-	JLE        done144
+	JLE        done110
 	CMPQ       R14, $0x10
-	JBE        short143
+	JBE        short109
 	SUBQ       $0x10, R14
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x03, R14
@@ -6275,16 +5450,16 @@ rest141:
 	LEAQ       768(SP), SI
 	SUBQ       R13, SI
 	XORQ       R14, R14
-	JMP        group139
+	JMP        group105
 
-short143:
+short109:
 	TESTQ      BX, BX
-	JZ         none148
+	JZ         none114
 	TESTQ      $0x00000f00, CX
-	JNZ        same149
+	JNZ        same115
 	PREFETCHT0 16384(CX)
 
-same149:
+same115:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -6305,9 +5480,9 @@ same149:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none148:
+none114:
 	CMPQ         R14, $0x08
-	JBE          one142
+	JBE          one108
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
@@ -6534,9 +5709,9 @@ none148:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added140
+	JMP          added106
 
-one142:
+one108:
 	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
@@ -6672,9 +5847,9 @@ one142:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added140
+	JMP          added106
 
-done144:
+done110:
 	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
 	MOVQ    SI, x+32(FP)
@@ -6711,11 +5886,11 @@ done144:
 	VMOVUPD Y3, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums150
+	JZ      sums116
 	CMPQ    R12, $+128
-	JNE     row138
+	JNE     row104
 
-sums150:
+sums116:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -6814,18 +5989,18 @@ sums150:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row138
+	JNE        row104
 
-last137:
+last103:
 	TESTQ BX, BX
-	JZ    none152
+	JZ    none118
 
-more151:
+more117:
 	TESTQ      $0x00000f00, CX
-	JNZ        same153
+	JNZ        same119
 	PREFETCHT0 16384(CX)
 
-same153:
+same119:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -6845,9 +6020,9 @@ same153:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more151
+	JNZ      more117
 
-none152:
+none118:
 	VZEROUPPER
 	RET
 
@@ -6874,17 +6049,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last155
+	JZ      last121
 
-row154:
+row120:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest159
+	JZ           rest125
 
-group158:
+group124:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -6927,13 +6102,13 @@ group158:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group158
+	JNZ     group124
 
-rest159:
+rest125:
 	TESTQ      R8, R8
-	JZ         done161
+	JZ         done127
 	CMPQ       R8, $0x08
-	JBE        half160
+	JBE        half126
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -6982,9 +6157,9 @@ rest159:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done161
+	JMP        done127
 
-half160:
+half126:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -7010,15 +6185,15 @@ half160:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done161:
+done127:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row154
+	JNZ  row120
 
-last155:
+last121:
 	VZEROUPPER
 	RET
 
@@ -7033,385 +6208,6 @@ DATA f64_8016a09e667f3bcd<>+8(SB)/8, $0x8016a09e667f3bcd
 DATA f64_8016a09e667f3bcd<>+16(SB)/8, $0x8016a09e667f3bcd
 DATA f64_8016a09e667f3bcd<>+24(SB)/8, $0x8016a09e667f3bcd
 GLOBL f64_8016a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-// func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
-	MOVQ     loss+0(FP), AX
-	MOVQ     fa+8(FP), CX
-	MOVQ     fb+16(FP), DX
-	MOVQ     a+24(FP), BX
-	MOVQ     b+32(FP), SI
-	MOVQ     scale+40(FP), DI
-	MOVQ     rows+48(FP), R8
-	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
-	VPCMPEQD Y1, Y1, Y1
-	TESTQ    R8, R8
-	JZ       done163
-
-rows162:
-	VMOVUPD     (BX), Y2
-	ADDQ        $0x20, BX
-	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y2, Y4
-	VANDPD      Y4, Y3, Y3
-	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
-	VMAXPD      Y0, Y2, Y3
-	VMINPD      Y0, Y2, Y4
-	VADDPD      Y4, Y3, Y5
-	VSUBPD      Y3, Y5, Y3
-	VSUBPD      Y3, Y4, Y4
-	VDIVPD      Y5, Y0, Y3
-	VMULPD      Y3, Y4, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD      Y0, Y5, Y5
-	VXORPS      Y7, Y7, Y7
-	VCMPPD      $0x00, Y7, Y6, Y8
-	VBLENDVPD   Y8, Y2, Y5, Y5
-	VBLENDVPD   Y8, Y7, Y4, Y4
-	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y2
-	VDIVPD      Y2, Y5, Y2
-	VMULPD      Y2, Y2, Y7
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y9
-	VMULPD      Y5, Y9, Y9
-	VFMADD213PD Y9, Y7, Y8
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y6, Y4
-	VFMADD231PD Y8, Y2, Y4
-	VSUBPD      Y4, Y9, Y9
-	VSUBPD      Y9, Y5, Y5
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y6, Y5
-	VMULPD      (DI), Y3, Y3
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y2
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y2, Y4
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
-	VANDPD      Y2, Y4, Y4
-	VANDPD      Y4, Y1, Y1
-	VMOVUPD     Y5, Y2
-	VMOVUPD     Y3, (CX)
-	ADDQ        $0x20, CX
-	VMOVUPD     (SI), Y3
-	ADDQ        $0x20, SI
-	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y4
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y5
-	VANDPD      Y5, Y4, Y4
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y5
-	VORPS       Y5, Y4, Y4
-	VANDPD      Y4, Y1, Y1
-	VMAXPD      Y0, Y3, Y4
-	VMINPD      Y0, Y3, Y5
-	VADDPD      Y5, Y4, Y6
-	VSUBPD      Y4, Y6, Y4
-	VSUBPD      Y4, Y5, Y5
-	VDIVPD      Y6, Y0, Y4
-	VMULPD      Y4, Y5, Y5
-	VPADDQ      f64_95f619980c433<>+0(SB), Y6, Y6
-	VPSRLQ      $0x34, Y6, Y7
-	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD      f64_fffffffffffff<>+0(SB), Y6, Y6
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
-	VSUBPD      Y0, Y6, Y6
-	VXORPS      Y8, Y8, Y8
-	VCMPPD      $0x00, Y8, Y7, Y9
-	VBLENDVPD   Y9, Y3, Y6, Y6
-	VBLENDVPD   Y9, Y8, Y5, Y5
-	VADDPD      f64_4000000000000000<>+0(SB), Y6, Y3
-	VDIVPD      Y3, Y6, Y3
-	VMULPD      Y3, Y3, Y8
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y6, Y10
-	VMULPD      Y6, Y10, Y10
-	VFMADD213PD Y10, Y8, Y9
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y5
-	VFMADD231PD Y9, Y3, Y5
-	VSUBPD      Y5, Y10, Y10
-	VSUBPD      Y10, Y6, Y6
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y6
-	VMULPD      (DI), Y4, Y4
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y3
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VMOVUPD     Y4, (DX)
-	ADDQ        $0x20, DX
-	VMOVUPD     Y2, (AX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, DI
-	SUBQ        $0x04, R8
-	JNZ         rows162
-
-done163:
-	VMOVMSKPD Y1, AX
-	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
-DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+16(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+24(SB)/8, $0x07b0000000000000
-GLOBL f64_7b0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_7e70000000000000<>+0(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+8(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
-GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_170000000000000<>+0(SB)/8, $0x0170000000000000
-DATA f64_170000000000000<>+8(SB)/8, $0x0170000000000000
-DATA f64_170000000000000<>+16(SB)/8, $0x0170000000000000
-DATA f64_170000000000000<>+24(SB)/8, $0x0170000000000000
-GLOBL f64_170000000000000<>(SB), RODATA|NOPTR, $32
-
-// func accumulate64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
-// Requires: AVX, MMX+
-TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), AX
-	MOVQ  dstStride+8(FP), CX
-	SHLQ  $0x03, CX
-	MOVQ  x+16(FP), DX
-	MOVQ  stride+24(FP), BX
-	SHLQ  $0x03, BX
-	MOVQ  n+40(FP), SI
-	MOVQ  SI, DI
-	SHRQ  $0x04, DI
-	ANDQ  $0x0f, SI
-	LEAQ  tail<>+0(SB), R8
-	MOVQ  SI, R9
-	SHLQ  $0x03, R9
-	SUBQ  R9, R8
-	MOVQ  rows+32(FP), R9
-	TESTQ R9, R9
-	JZ    last165
-
-row164:
-	XORQ  R10, R10
-	MOVQ  DI, R11
-	TESTQ R11, R11
-	JZ    rest169
-
-group168:
-	VMOVUPD    (AX)(R10*1), Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPD    (DX)(R10*1), Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    Y0, (AX)(R10*1)
-	VMOVUPD    64(AX)(R10*1), Y0
-	PREFETCHT0 12352(AX)(R10*1)
-	VMOVUPD    64(DX)(R10*1), Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    Y0, 64(AX)(R10*1)
-	VMOVUPD    32(AX)(R10*1), Y0
-	VMOVUPD    32(DX)(R10*1), Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    Y0, 32(AX)(R10*1)
-	VMOVUPD    96(AX)(R10*1), Y0
-	VMOVUPD    96(DX)(R10*1), Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    Y0, 96(AX)(R10*1)
-	ADDQ       $0x80, R10
-	DECQ       R11
-	JNZ        group168
-
-rest169:
-	TESTQ      SI, SI
-	JZ         done171
-	CMPQ       SI, $0x08
-	JBE        half170
-	VMOVUPD    128(R8), Y0
-	VMASKMOVPD (AX)(R10*1), Y0, Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPD    128(R8), Y1
-	VMASKMOVPD (DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    128(R8), Y1
-	VMASKMOVPD Y0, Y1, (AX)(R10*1)
-	VMOVUPD    192(R8), Y0
-	VMASKMOVPD 64(AX)(R10*1), Y0, Y0
-	PREFETCHT0 12352(AX)(R10*1)
-	VMOVUPD    192(R8), Y1
-	VMASKMOVPD 64(DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    192(R8), Y1
-	VMASKMOVPD Y0, Y1, 64(AX)(R10*1)
-	VMOVUPD    160(R8), Y0
-	VMASKMOVPD 32(AX)(R10*1), Y0, Y0
-	VMOVUPD    160(R8), Y1
-	VMASKMOVPD 32(DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    160(R8), Y1
-	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
-	VMOVUPD    224(R8), Y0
-	VMASKMOVPD 96(AX)(R10*1), Y0, Y0
-	VMOVUPD    224(R8), Y1
-	VMASKMOVPD 96(DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    224(R8), Y1
-	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done171
-
-half170:
-	VMOVUPD    128(R8), Y0
-	VMASKMOVPD (AX)(R10*1), Y0, Y0
-	PREFETCHT0 12288(AX)(R10*1)
-	VMOVUPD    128(R8), Y1
-	VMASKMOVPD (DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    128(R8), Y1
-	VMASKMOVPD Y0, Y1, (AX)(R10*1)
-	VMOVUPD    160(R8), Y0
-	VMASKMOVPD 32(AX)(R10*1), Y0, Y0
-	VMOVUPD    160(R8), Y1
-	VMASKMOVPD 32(DX)(R10*1), Y1, Y1
-	VADDPD     Y1, Y0, Y0
-	VMOVUPD    160(R8), Y1
-	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
-
-done171:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	DECQ R9
-	JNZ  row164
-
-last165:
-	VZEROUPPER
-	RET
-
-// func addParts64AVX2(out *float64, x *float64, n int)
-// Requires: AVX
-TEXT ·addParts64AVX2(SB), NOSPLIT, $0-24
-	MOVQ    x+8(FP), AX
-	MOVQ    n+16(FP), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VMOVUPD (AX), Y8
-	VMOVUPD 32(AX), Y9
-	VMOVUPD (AX), Y10
-	VMOVUPD 32(AX), Y11
-
-loop172:
-	VMOVUPD      (AX), Y12
-	VMINPD       Y12, Y8, Y8
-	VMAXPD       Y12, Y10, Y10
-	VADDPD       f64_4178000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_4178000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y0, Y0
-	VSUBPD       Y13, Y12, Y12
-	VADDPD       f64_3ea8000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_3ea8000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y2, Y2
-	VSUBPD       Y13, Y12, Y12
-	VADDPD       f64_3bd8000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_3bd8000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y4, Y4
-	VSUBPD       Y13, Y12, Y12
-	VORPD        Y12, Y6, Y6
-	VMOVUPD      32(AX), Y12
-	VMINPD       Y12, Y9, Y9
-	VMAXPD       Y12, Y11, Y11
-	VADDPD       f64_4178000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_4178000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y1, Y1
-	VSUBPD       Y13, Y12, Y12
-	VADDPD       f64_3ea8000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_3ea8000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y3, Y3
-	VSUBPD       Y13, Y12, Y12
-	VADDPD       f64_3bd8000000000000<>+0(SB), Y12, Y13
-	VSUBPD       f64_3bd8000000000000<>+0(SB), Y13, Y13
-	VADDPD       Y13, Y5, Y5
-	VSUBPD       Y13, Y12, Y12
-	VORPD        Y12, Y7, Y7
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, CX
-	JNZ          loop172
-	MOVQ         out+0(FP), AX
-	VADDPD       Y1, Y0, Y0
-	VADDPD       Y3, Y2, Y2
-	VADDPD       Y5, Y4, Y4
-	VORPD        Y7, Y6, Y6
-	VMINPD       Y9, Y8, Y8
-	VMAXPD       Y11, Y10, Y10
-	VEXTRACTF128 $0x01, Y0, X1
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VEXTRACTF128 $0x01, Y6, X7
-	VEXTRACTF128 $0x01, Y8, X9
-	VEXTRACTF128 $0x01, Y10, X11
-	VADDPD       X1, X0, X0
-	VADDPD       X3, X2, X2
-	VADDPD       X5, X4, X4
-	VORPD        X7, X6, X6
-	VMINPD       X9, X8, X8
-	VMAXPD       X11, X10, X10
-	VUNPCKHPD    X0, X0, X1
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VUNPCKHPD    X6, X6, X7
-	VUNPCKHPD    X8, X8, X9
-	VUNPCKHPD    X10, X10, X11
-	VADDPD       X1, X0, X0
-	VADDPD       X3, X2, X2
-	VADDPD       X5, X4, X4
-	VORPD        X7, X6, X6
-	VMINPD       X9, X8, X8
-	VMAXPD       X11, X10, X10
-	VMOVSD       X0, (AX)
-	VMOVSD       X2, 8(AX)
-	VMOVSD       X4, 16(AX)
-	VMOVSD       X6, 24(AX)
-	VMOVSD       X8, 32(AX)
-	VMOVSD       X10, 40(AX)
-	VZEROUPPER
-	RET
-
-DATA f64_4178000000000000<>+0(SB)/8, $0x4178000000000000
-DATA f64_4178000000000000<>+8(SB)/8, $0x4178000000000000
-DATA f64_4178000000000000<>+16(SB)/8, $0x4178000000000000
-DATA f64_4178000000000000<>+24(SB)/8, $0x4178000000000000
-GLOBL f64_4178000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ea8000000000000<>+0(SB)/8, $0x3ea8000000000000
-DATA f64_3ea8000000000000<>+8(SB)/8, $0x3ea8000000000000
-DATA f64_3ea8000000000000<>+16(SB)/8, $0x3ea8000000000000
-DATA f64_3ea8000000000000<>+24(SB)/8, $0x3ea8000000000000
-GLOBL f64_3ea8000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3bd8000000000000<>+0(SB)/8, $0x3bd8000000000000
-DATA f64_3bd8000000000000<>+8(SB)/8, $0x3bd8000000000000
-DATA f64_3bd8000000000000<>+16(SB)/8, $0x3bd8000000000000
-DATA f64_3bd8000000000000<>+24(SB)/8, $0x3bd8000000000000
-GLOBL f64_3bd8000000000000<>(SB), RODATA|NOPTR, $32
 
 // func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
@@ -7428,17 +6224,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last173
+	JEQ          last128
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long175
+	JG           long130
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest178
+	JL           rest133
 	KMOVB        (DX), K2
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -7466,7 +6262,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again176:
+again131:
 	LEAQ             (AX)(CX*4), DI
 	LEAQ             (DX)(SI*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -7621,11 +6417,11 @@ again176:
 	LEAQ             (BX)(SI*4), BX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums179
+	JZ               sums134
 	CMPQ             R8, $+512
-	JNE              check177
+	JNE              check132
 
-sums179:
+sums134:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -7836,28 +6632,28 @@ sums179:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check177
-	JMP        rest178
+	JNE        check132
+	JMP        rest133
 
-check177:
+check132:
 	CMPQ rows+32(FP), $0x04
-	JGE  again176
+	JGE  again131
 
-rest178:
+rest133:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last173
-	JMP  row174
+	JEQ  last128
+	JMP  row129
 
-long175:
+long130:
 	CMPQ        n+40(FP), $0x10
-	JG          long180
+	JG          long135
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x08, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest183
+	JL          rest138
 	KMOVB       (DX), K2
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -7883,7 +6679,7 @@ long175:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again181:
+again136:
 	LEAQ             (AX)(CX*2), DI
 	LEAQ             (DX)(SI*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -8026,11 +6822,11 @@ again181:
 	LEAQ             (BX)(SI*2), BX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums184
+	JZ               sums139
 	CMPQ             R8, $+512
-	JNE              check182
+	JNE              check137
 
-sums184:
+sums139:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -8241,21 +7037,21 @@ sums184:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check182
-	JMP        rest183
+	JNE        check137
+	JMP        rest138
 
-check182:
+check137:
 	CMPQ rows+32(FP), $0x02
-	JGE  again181
+	JGE  again136
 
-rest183:
+rest138:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last173
-	JMP  row174
+	JEQ  last128
+	JMP  row129
 
-long180:
+long135:
 	CMPQ        n+40(FP), $0x20
-	JG          long185
+	JG          long140
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
@@ -8264,7 +7060,7 @@ long180:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest188
+	JL          rest143
 	KMOVB       (DX), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -8290,7 +7086,7 @@ long180:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again186:
+again141:
 	LEAQ             (AX)(CX*1), DI
 	LEAQ             (DX)(SI*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -8429,11 +7225,11 @@ again186:
 	LEAQ             (BX)(SI*1), BX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums189
+	JZ               sums144
 	CMPQ             R8, $+512
-	JNE              check187
+	JNE              check142
 
-sums189:
+sums144:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -8644,20 +7440,20 @@ sums189:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check187
-	JMP        rest188
+	JNE        check142
+	JMP        rest143
 
-check187:
+check142:
 	CMPQ rows+32(FP), $0x01
-	JGE  again186
+	JGE  again141
 
-rest188:
+rest143:
 	CMPQ rows+32(FP), $0x00
-	JEQ  last173
-	JMP  row174
+	JEQ  last128
+	JMP  row129
 
-long185:
-row174:
+long140:
+row129:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -8705,11 +7501,11 @@ row174:
 	VXORPS      Y24, Y24, Y24
 	VXORPS      Y25, Y25, Y25
 
-group190:
+group145:
 	LEAQ    256(R9), R11
 	SUBQ    $0x00000020, R10
 	CMPQ    R10, $0x20
-	JGE     whole191
+	JGE     whole146
 	XORQ    DI, DI
 	TESTQ   R10, R10
 	CMOVQLE R9, R11
@@ -8724,7 +7520,7 @@ group190:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K4
 
-whole191:
+whole146:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z14
@@ -8869,7 +7665,7 @@ whole191:
 	VMOVUPD          Z13, Z25
 	ADDQ             $+256, R9
 	TESTQ            R10, R10
-	JG               group190
+	JG               group145
 	VADDPD           Z24, Z4, Z8
 	VMAXPD           Z24, Z4, Z9
 	VMINPD           Z24, Z4, Z24
@@ -8893,11 +7689,11 @@ whole191:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums192
+	JZ               sums147
 	CMPQ             R8, $+512
-	JNE              row174
+	JNE              row129
 
-sums192:
+sums147:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -9108,9 +7904,9 @@ sums192:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row174
+	JNE        row129
 
-last173:
+last128:
 	VZEROUPPER
 	RET
 
@@ -9134,10 +7930,10 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last193
+	JEQ          last148
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long195
+	JG           long150
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
@@ -9145,7 +7941,7 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	KMOVB        R13, K1
 	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest198
+	JL           rest153
 	KMOVB        (R8), K2
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -9173,14 +7969,14 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again196:
+again151:
 	TESTQ      BX, BX
-	JZ         none199
+	JZ         none154
 	TESTQ      $0x00000f00, CX
-	JNZ        same200
+	JNZ        same155
 	PREFETCHT0 16384(CX)
 
-same200:
+same155:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -9193,7 +7989,7 @@ same200:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none199:
+none154:
 	LEAQ             (SI)(DI*4), R11
 	LEAQ             (R8)(R10*4), R13
 	CMPQ             rows+48(FP), $0x08
@@ -9358,11 +8154,11 @@ none199:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums201
+	JZ               sums156
 	CMPQ             R12, $+512
-	JNE              check197
+	JNE              check152
 
-sums201:
+sums156:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -9573,21 +8369,21 @@ sums201:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check197
-	JMP        rest198
+	JNE        check152
+	JMP        rest153
 
-check197:
+check152:
 	CMPQ rows+48(FP), $0x04
-	JGE  again196
+	JGE  again151
 
-rest198:
+rest153:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last193
-	JMP  row194
+	JEQ  last148
+	JMP  row149
 
-long195:
+long150:
 	CMPQ        n+56(FP), $0x10
-	JG          long202
+	JG          long157
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x08, R11
 	MOVQ        $-1, R13
@@ -9595,7 +8391,7 @@ long195:
 	KMOVB       R13, K1
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest205
+	JL          rest160
 	KMOVB       (R8), K2
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -9621,14 +8417,14 @@ long195:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again203:
+again158:
 	TESTQ      BX, BX
-	JZ         none206
+	JZ         none161
 	TESTQ      $0x00000f00, CX
-	JNZ        same207
+	JNZ        same162
 	PREFETCHT0 16384(CX)
 
-same207:
+same162:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -9641,7 +8437,7 @@ same207:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none206:
+none161:
 	LEAQ             (SI)(DI*2), R11
 	LEAQ             (R8)(R10*2), R13
 	CMPQ             rows+48(FP), $0x04
@@ -9793,11 +8589,11 @@ none206:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums208
+	JZ               sums163
 	CMPQ             R12, $+512
-	JNE              check204
+	JNE              check159
 
-sums208:
+sums163:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -10008,21 +8804,21 @@ sums208:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check204
-	JMP        rest205
+	JNE        check159
+	JMP        rest160
 
-check204:
+check159:
 	CMPQ rows+48(FP), $0x02
-	JGE  again203
+	JGE  again158
 
-rest205:
+rest160:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last193
-	JMP  row194
+	JEQ  last148
+	JMP  row149
 
-long202:
+long157:
 	CMPQ        n+56(FP), $0x20
-	JG          long209
+	JG          long164
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -10032,7 +8828,7 @@ long202:
 	KMOVB       R13, K2
 	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest212
+	JL          rest167
 	KMOVB       (R8), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -10058,14 +8854,14 @@ long202:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again210:
+again165:
 	TESTQ      BX, BX
-	JZ         none213
+	JZ         none168
 	TESTQ      $0x00000f00, CX
-	JNZ        same214
+	JNZ        same169
 	PREFETCHT0 16384(CX)
 
-same214:
+same169:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -10078,7 +8874,7 @@ same214:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none213:
+none168:
 	LEAQ             (SI)(DI*1), R11
 	LEAQ             (R8)(R10*1), R13
 	CMPQ             rows+48(FP), $0x02
@@ -10226,11 +9022,11 @@ none213:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums215
+	JZ               sums170
 	CMPQ             R12, $+512
-	JNE              check211
+	JNE              check166
 
-sums215:
+sums170:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z15
 	VMOVUPD    128(SP), Z16
@@ -10441,20 +9237,20 @@ sums215:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check211
-	JMP        rest212
+	JNE        check166
+	JMP        rest167
 
-check211:
+check166:
 	CMPQ rows+48(FP), $0x01
-	JGE  again210
+	JGE  again165
 
-rest212:
+rest167:
 	CMPQ rows+48(FP), $0x00
-	JEQ  last193
-	JMP  row194
+	JEQ  last148
+	JMP  row149
 
-long209:
-row194:
+long164:
+row149:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -10502,14 +9298,14 @@ row194:
 	VXORPS      Y13, Y13, Y13
 	VXORPS      Y14, Y14, Y14
 
-group216:
+group171:
 	TESTQ      BX, BX
-	JZ         none218
+	JZ         none173
 	TESTQ      $0x00000f00, CX
-	JNZ        same219
+	JNZ        same174
 	PREFETCHT0 16384(CX)
 
-same219:
+same174:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -10522,11 +9318,11 @@ same219:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none218:
+none173:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000020, R14
 	CMPQ    R14, $0x20
-	JGE     whole217
+	JGE     whole172
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
@@ -10541,7 +9337,7 @@ none218:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K4
 
-whole217:
+whole172:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z9, Z16
@@ -10694,7 +9490,7 @@ whole217:
 	VMOVUPD          Z15, Z14
 	ADDQ             $+256, R13
 	TESTQ            R14, R14
-	JG               group216
+	JG               group171
 	VADDPD           Z13, Z4, Z8
 	VMAXPD           Z13, Z4, Z9
 	VMINPD           Z13, Z4, Z13
@@ -10719,11 +9515,11 @@ whole217:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums220
+	JZ               sums175
 	CMPQ             R12, $+512
-	JNE              row194
+	JNE              row149
 
-sums220:
+sums175:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -10934,18 +9730,18 @@ sums220:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row194
+	JNE        row149
 
-last193:
+last148:
 	TESTQ BX, BX
-	JZ    none222
+	JZ    none177
 
-more221:
+more176:
 	TESTQ      $0x00000f00, CX
-	JNZ        same223
+	JNZ        same178
 	PREFETCHT0 16384(CX)
 
-same223:
+same178:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -10957,9 +9753,9 @@ same223:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more221
+	JNZ      more176
 
-none222:
+none177:
 	VZEROUPPER
 	RET
 
@@ -10987,17 +9783,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last225
+	JZ           last180
 
-row224:
+row179:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one227
+	JB           one182
 
-two226:
+two181:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -11024,13 +9820,13 @@ two226:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two226
+	JAE      two181
 
-one227:
+one182:
 	ADDQ $0x02, R12
-	JZ   rest229
+	JZ   rest184
 
-group228:
+group183:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -11045,13 +9841,13 @@ group228:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group228
+	JNZ      group183
 
-rest229:
+rest184:
 	TESTQ     R8, R8
-	JZ        done231
+	JZ        done186
 	CMPQ      R8, $0x08
-	JBE       half230
+	JBE       half185
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -11064,9 +9860,9 @@ rest229:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done231
+	JMP       done186
 
-half230:
+half185:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -11074,333 +9870,14 @@ half230:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done231:
+done186:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row224
+	JNZ  row179
 
-last225:
-	VZEROUPPER
-	RET
-
-// func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         loss+0(FP), AX
-	MOVQ         fa+8(FP), CX
-	MOVQ         fb+16(FP), DX
-	MOVQ         a+24(FP), BX
-	MOVQ         b+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	MOVQ         rows+48(FP), R8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
-	KXNORB       K1, K1, K1
-	TESTQ        R8, R8
-	JZ           done233
-
-rows232:
-	VMOVUPD          (BX), Z1
-	ADDQ             $0x40, BX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z1, Z2
-	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z2, Z5
-	VSUBPD           Z2, Z5, Z2
-	VSUBPD           Z2, Z4, Z4
-	VDIVPD           Z5, Z0, Z2
-	VMULPD           Z2, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
-	VPSRLQ           $0x34, Z5, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
-	VSUBPD           Z0, Z5, Z5
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z6, K2
-	VMOVAPD          Z1, K2, Z5
-	VMOVAPD          Z3, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z1
-	VDIVPD           Z1, Z5, Z1
-	VMULPD           Z1, Z1, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
-	VMULPD           Z5, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
-	VFMADD231PD      Z8, Z1, Z4
-	VSUBPD           Z4, Z9, Z9
-	VSUBPD           Z9, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VMOVUPD          Z5, Z1
-	VMOVUPD          Z2, (CX)
-	ADDQ             $0x40, CX
-	VMOVUPD          (SI), Z2
-	ADDQ             $0x40, SI
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z2, Z4
-	VMINPD           Z0, Z2, Z5
-	VADDPD           Z5, Z4, Z6
-	VSUBPD           Z4, Z6, Z4
-	VSUBPD           Z4, Z5, Z5
-	VDIVPD           Z6, Z0, Z4
-	VMULPD           Z4, Z5, Z5
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z6
-	VPSRLQ           $0x34, Z6, Z7
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z7, Z7
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VSUBPD           Z0, Z6, Z6
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z7, K2
-	VMOVAPD          Z2, K2, Z6
-	VMOVAPD          Z3, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z2
-	VDIVPD           Z2, Z6, Z2
-	VMULPD           Z2, Z2, Z8
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z10
-	VMULPD           Z6, Z10, Z10
-	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z5
-	VFMADD231PD      Z9, Z2, Z5
-	VSUBPD           Z5, Z10, Z10
-	VSUBPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z6
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VADDPD           Z6, Z1, Z1
-	VMOVUPD          Z4, (DX)
-	ADDQ             $0x40, DX
-	VMOVUPD          Z1, (AX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, DI
-	SUBQ             $0x08, R8
-	JNZ              rows232
-
-done233:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
-// func accumulate64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), AX
-	MOVQ  dstStride+8(FP), CX
-	SHLQ  $0x03, CX
-	MOVQ  x+16(FP), DX
-	MOVQ  stride+24(FP), BX
-	SHLQ  $0x03, BX
-	MOVQ  n+40(FP), SI
-	MOVQ  SI, DI
-	SHRQ  $0x04, DI
-	ANDQ  $0x0f, SI
-	MOVQ  $-1, R8
-	BZHIQ SI, R8, R8
-	KMOVB R8, K1
-	SHRQ  $0x08, R8
-	KMOVB R8, K2
-	MOVQ  rows+32(FP), R8
-	TESTQ R8, R8
-	JZ    last235
-
-row234:
-	XORQ R9, R9
-	MOVQ DI, R10
-	SUBQ $0x02, R10
-	JB   one237
-
-two236:
-	VMOVUPD    (AX)(R9*1), Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPD    (DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, (AX)(R9*1)
-	VMOVUPD    64(AX)(R9*1), Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPD    64(DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, 64(AX)(R9*1)
-	VMOVUPD    128(AX)(R9*1), Z0
-	PREFETCHT0 12416(AX)(R9*1)
-	VMOVUPD    128(DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, 128(AX)(R9*1)
-	VMOVUPD    192(AX)(R9*1), Z0
-	PREFETCHT0 12480(AX)(R9*1)
-	VMOVUPD    192(DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, 192(AX)(R9*1)
-	ADDQ       $+256, R9
-	SUBQ       $0x02, R10
-	JAE        two236
-
-one237:
-	ADDQ $0x02, R10
-	JZ   rest239
-
-group238:
-	VMOVUPD    (AX)(R9*1), Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPD    (DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, (AX)(R9*1)
-	VMOVUPD    64(AX)(R9*1), Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPD    64(DX)(R9*1), Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, 64(AX)(R9*1)
-	ADDQ       $0x80, R9
-	DECQ       R10
-	JNZ        group238
-
-rest239:
-	TESTQ      SI, SI
-	JZ         done241
-	CMPQ       SI, $0x08
-	JBE        half240
-	VMOVUPD.Z  (AX)(R9*1), K1, Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPD.Z  (DX)(R9*1), K1, Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, K1, (AX)(R9*1)
-	VMOVUPD.Z  64(AX)(R9*1), K2, Z0
-	PREFETCHT0 12352(AX)(R9*1)
-	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, K2, 64(AX)(R9*1)
-	JMP        done241
-
-half240:
-	VMOVUPD.Z  (AX)(R9*1), K1, Z0
-	PREFETCHT0 12288(AX)(R9*1)
-	VMOVUPD.Z  (DX)(R9*1), K1, Z1
-	VADDPD     Z1, Z0, Z0
-	VMOVUPD    Z0, K1, (AX)(R9*1)
-
-done241:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	DECQ R8
-	JNZ  row234
-
-last235:
-	VZEROUPPER
-	RET
-
-// func addParts64AVX512(out *float64, x *float64, n int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·addParts64AVX512(SB), NOSPLIT, $0-24
-	MOVQ    x+8(FP), AX
-	MOVQ    n+16(FP), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VMOVUPD (AX), Z4
-	VMOVUPD (AX), Z5
-
-loop242:
-	VMOVUPD       (AX), Z6
-	VMINPD        Z6, Z4, Z4
-	VMAXPD        Z6, Z5, Z5
-	VADDPD.BCST   f64_4178000000000000<>+0(SB), Z6, Z7
-	VSUBPD.BCST   f64_4178000000000000<>+0(SB), Z7, Z7
-	VADDPD        Z7, Z0, Z0
-	VSUBPD        Z7, Z6, Z6
-	VADDPD.BCST   f64_3ea8000000000000<>+0(SB), Z6, Z7
-	VSUBPD.BCST   f64_3ea8000000000000<>+0(SB), Z7, Z7
-	VADDPD        Z7, Z1, Z1
-	VSUBPD        Z7, Z6, Z6
-	VADDPD.BCST   f64_3bd8000000000000<>+0(SB), Z6, Z7
-	VSUBPD.BCST   f64_3bd8000000000000<>+0(SB), Z7, Z7
-	VADDPD        Z7, Z2, Z2
-	VSUBPD        Z7, Z6, Z6
-	VORPD         Z6, Z3, Z3
-	ADDQ          $0x40, AX
-	SUBQ          $0x08, CX
-	JNZ           loop242
-	MOVQ          out+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z0, Y6
-	VEXTRACTF64X4 $0x01, Z1, Y7
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VEXTRACTF64X4 $0x01, Z3, Y9
-	VEXTRACTF64X4 $0x01, Z4, Y10
-	VEXTRACTF64X4 $0x01, Z5, Y11
-	VADDPD        Y6, Y0, Y0
-	VADDPD        Y7, Y1, Y1
-	VADDPD        Y8, Y2, Y2
-	VORPD         Y9, Y3, Y3
-	VMINPD        Y10, Y4, Y4
-	VMAXPD        Y11, Y5, Y5
-	VEXTRACTF64X2 $0x01, Y0, X6
-	VEXTRACTF64X2 $0x01, Y1, X7
-	VEXTRACTF64X2 $0x01, Y2, X8
-	VEXTRACTF64X2 $0x01, Y3, X9
-	VEXTRACTF64X2 $0x01, Y4, X10
-	VEXTRACTF64X2 $0x01, Y5, X11
-	VADDPD        X6, X0, X0
-	VADDPD        X7, X1, X1
-	VADDPD        X8, X2, X2
-	VORPD         X9, X3, X3
-	VMINPD        X10, X4, X4
-	VMAXPD        X11, X5, X5
-	VUNPCKHPD     X0, X0, X6
-	VUNPCKHPD     X1, X1, X7
-	VUNPCKHPD     X2, X2, X8
-	VUNPCKHPD     X3, X3, X9
-	VUNPCKHPD     X4, X4, X10
-	VUNPCKHPD     X5, X5, X11
-	VADDPD        X6, X0, X0
-	VADDPD        X7, X1, X1
-	VADDPD        X8, X2, X2
-	VORPD         X9, X3, X3
-	VMINPD        X10, X4, X4
-	VMAXPD        X11, X5, X5
-	VMOVSD        X0, (AX)
-	VMOVSD        X1, 8(AX)
-	VMOVSD        X2, 16(AX)
-	VMOVSD        X3, 24(AX)
-	VMOVSD        X4, 32(AX)
-	VMOVSD        X5, 40(AX)
+last180:
 	VZEROUPPER
 	RET

@@ -4,72 +4,6 @@
 
 #include "textflag.h"
 
-DATA constants32<>+0(SB)/8, $0x0101010101010101
-DATA constants32<>+8(SB)/8, $0x0101010101010101
-DATA constants32<>+16(SB)/8, $0x0101010101010101
-DATA constants32<>+24(SB)/8, $0x0101010101010101
-DATA constants32<>+32(SB)/8, $0x8040201008040201
-DATA constants32<>+40(SB)/8, $0x8040201008040201
-DATA constants32<>+48(SB)/8, $0x8040201008040201
-DATA constants32<>+56(SB)/8, $0x8040201008040201
-DATA constants32<>+64(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+72(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+80(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+88(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+96(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+104(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+112(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+120(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+128(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+136(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+144(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+152(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+160(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+168(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+176(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+184(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+192(SB)/8, $0xbf317218bf317218
-DATA constants32<>+200(SB)/8, $0xbf317218bf317218
-DATA constants32<>+208(SB)/8, $0xbf317218bf317218
-DATA constants32<>+216(SB)/8, $0xbf317218bf317218
-DATA constants32<>+224(SB)/8, $0x3102e3083102e308
-DATA constants32<>+232(SB)/8, $0x3102e3083102e308
-DATA constants32<>+240(SB)/8, $0x3102e3083102e308
-DATA constants32<>+248(SB)/8, $0x3102e3083102e308
-DATA constants32<>+256(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+264(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+272(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+280(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+288(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+296(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+304(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+312(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+320(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+328(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+336(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+344(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+352(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+360(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+368(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+376(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+384(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+392(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+400(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+408(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+416(SB)/8, $0x3f8000003f800000
-DATA constants32<>+424(SB)/8, $0x3f8000003f800000
-DATA constants32<>+432(SB)/8, $0x3f8000003f800000
-DATA constants32<>+440(SB)/8, $0x3f8000003f800000
-DATA constants32<>+448(SB)/8, $0x00b504f300b504f3
-DATA constants32<>+456(SB)/8, $0x00b504f300b504f3
-DATA constants32<>+464(SB)/8, $0x00b504f300b504f3
-DATA constants32<>+472(SB)/8, $0x00b504f300b504f3
-DATA constants32<>+480(SB)/8, $0x80b504f380b504f3
-DATA constants32<>+488(SB)/8, $0x80b504f380b504f3
-DATA constants32<>+496(SB)/8, $0x80b504f380b504f3
-DATA constants32<>+504(SB)/8, $0x80b504f380b504f3
-GLOBL constants32<>(SB), RODATA|NOPTR, $512
-
 DATA laneconstants32<>+0(SB)/8, $0x0000000200000001
 DATA laneconstants32<>+8(SB)/8, $0x0000000800000004
 DATA laneconstants32<>+16(SB)/8, $0x0000002000000010
@@ -88,107 +22,63 @@ DATA laneconstants32<>+112(SB)/8, $0x2000000010000000
 DATA laneconstants32<>+120(SB)/8, $0x8000000040000000
 GLOBL laneconstants32<>(SB), RODATA|NOPTR, $128
 
-DATA logconstants64<>+0(SB)/8, $0x3ff0000000000000
-DATA logconstants64<>+8(SB)/8, $0x3ff0000000000000
-DATA logconstants64<>+16(SB)/8, $0x3ff0000000000000
-DATA logconstants64<>+24(SB)/8, $0x3ff0000000000000
-DATA logconstants64<>+32(SB)/8, $0x000fffffffffffff
-DATA logconstants64<>+40(SB)/8, $0x000fffffffffffff
-DATA logconstants64<>+48(SB)/8, $0x000fffffffffffff
-DATA logconstants64<>+56(SB)/8, $0x000fffffffffffff
-DATA logconstants64<>+64(SB)/8, $0x3fe6a09e667f3bcd
-DATA logconstants64<>+72(SB)/8, $0x3fe6a09e667f3bcd
-DATA logconstants64<>+80(SB)/8, $0x3fe6a09e667f3bcd
-DATA logconstants64<>+88(SB)/8, $0x3fe6a09e667f3bcd
-DATA logconstants64<>+96(SB)/8, $0x00095f619980c433
-DATA logconstants64<>+104(SB)/8, $0x00095f619980c433
-DATA logconstants64<>+112(SB)/8, $0x00095f619980c433
-DATA logconstants64<>+120(SB)/8, $0x00095f619980c433
-DATA logconstants64<>+128(SB)/8, $0x4330000000000000
-DATA logconstants64<>+136(SB)/8, $0x4330000000000000
-DATA logconstants64<>+144(SB)/8, $0x4330000000000000
-DATA logconstants64<>+152(SB)/8, $0x4330000000000000
-DATA logconstants64<>+160(SB)/8, $0x43300000000003ff
-DATA logconstants64<>+168(SB)/8, $0x43300000000003ff
-DATA logconstants64<>+176(SB)/8, $0x43300000000003ff
-DATA logconstants64<>+184(SB)/8, $0x43300000000003ff
-DATA logconstants64<>+192(SB)/8, $0x3fc39a1e8c406a7b
-DATA logconstants64<>+200(SB)/8, $0x3fc39a1e8c406a7b
-DATA logconstants64<>+208(SB)/8, $0x3fc39a1e8c406a7b
-DATA logconstants64<>+216(SB)/8, $0x3fc39a1e8c406a7b
-DATA logconstants64<>+224(SB)/8, $0x3fc74663ced88dd5
-DATA logconstants64<>+232(SB)/8, $0x3fc74663ced88dd5
-DATA logconstants64<>+240(SB)/8, $0x3fc74663ced88dd5
-DATA logconstants64<>+248(SB)/8, $0x3fc74663ced88dd5
-DATA logconstants64<>+256(SB)/8, $0x3fcc71c521450bde
-DATA logconstants64<>+264(SB)/8, $0x3fcc71c521450bde
-DATA logconstants64<>+272(SB)/8, $0x3fcc71c521450bde
-DATA logconstants64<>+280(SB)/8, $0x3fcc71c521450bde
-DATA logconstants64<>+288(SB)/8, $0x3fd24924941e155d
-DATA logconstants64<>+296(SB)/8, $0x3fd24924941e155d
-DATA logconstants64<>+304(SB)/8, $0x3fd24924941e155d
-DATA logconstants64<>+312(SB)/8, $0x3fd24924941e155d
-DATA logconstants64<>+320(SB)/8, $0x3fd999999997ff19
-DATA logconstants64<>+328(SB)/8, $0x3fd999999997ff19
-DATA logconstants64<>+336(SB)/8, $0x3fd999999997ff19
-DATA logconstants64<>+344(SB)/8, $0x3fd999999997ff19
-DATA logconstants64<>+352(SB)/8, $0x3fe5555555555592
-DATA logconstants64<>+360(SB)/8, $0x3fe5555555555592
-DATA logconstants64<>+368(SB)/8, $0x3fe5555555555592
-DATA logconstants64<>+376(SB)/8, $0x3fe5555555555592
-DATA logconstants64<>+384(SB)/8, $0x3fc2f03ba7b2af25
-DATA logconstants64<>+392(SB)/8, $0x3fc2f03ba7b2af25
-DATA logconstants64<>+400(SB)/8, $0x3fc2f03ba7b2af25
-DATA logconstants64<>+408(SB)/8, $0x3fc2f03ba7b2af25
-DATA logconstants64<>+416(SB)/8, $0x4000000000000000
-DATA logconstants64<>+424(SB)/8, $0x4000000000000000
-DATA logconstants64<>+432(SB)/8, $0x4000000000000000
-DATA logconstants64<>+440(SB)/8, $0x4000000000000000
-DATA logconstants64<>+448(SB)/8, $0x3fe0000000000000
-DATA logconstants64<>+456(SB)/8, $0x3fe0000000000000
-DATA logconstants64<>+464(SB)/8, $0x3fe0000000000000
-DATA logconstants64<>+472(SB)/8, $0x3fe0000000000000
-DATA logconstants64<>+480(SB)/8, $0x3dea39ef35793c76
-DATA logconstants64<>+488(SB)/8, $0x3dea39ef35793c76
-DATA logconstants64<>+496(SB)/8, $0x3dea39ef35793c76
-DATA logconstants64<>+504(SB)/8, $0x3dea39ef35793c76
-DATA logconstants64<>+512(SB)/8, $0x3fe62e42fee00000
-DATA logconstants64<>+520(SB)/8, $0x3fe62e42fee00000
-DATA logconstants64<>+528(SB)/8, $0x3fe62e42fee00000
-DATA logconstants64<>+536(SB)/8, $0x3fe62e42fee00000
-DATA logconstants64<>+544(SB)/8, $0x3c30000000000000
-DATA logconstants64<>+552(SB)/8, $0x3c30000000000000
-DATA logconstants64<>+560(SB)/8, $0x3c30000000000000
-DATA logconstants64<>+568(SB)/8, $0x3c30000000000000
-DATA logconstants64<>+576(SB)/8, $0x4770000000000000
-DATA logconstants64<>+584(SB)/8, $0x4770000000000000
-DATA logconstants64<>+592(SB)/8, $0x4770000000000000
-DATA logconstants64<>+600(SB)/8, $0x4770000000000000
-DATA logconstants64<>+608(SB)/8, $0x7fffffffffffffff
-DATA logconstants64<>+616(SB)/8, $0x7fffffffffffffff
-DATA logconstants64<>+624(SB)/8, $0x7fffffffffffffff
-DATA logconstants64<>+632(SB)/8, $0x7fffffffffffffff
-DATA logconstants64<>+640(SB)/8, $0x3810000000000000
-DATA logconstants64<>+648(SB)/8, $0x3810000000000000
-DATA logconstants64<>+656(SB)/8, $0x3810000000000000
-DATA logconstants64<>+664(SB)/8, $0x3810000000000000
-DATA logconstants64<>+672(SB)/8, $0x4040000000000000
-DATA logconstants64<>+680(SB)/8, $0x4040000000000000
-DATA logconstants64<>+688(SB)/8, $0x4040000000000000
-DATA logconstants64<>+696(SB)/8, $0x4040000000000000
-DATA logconstants64<>+704(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+712(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+720(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+728(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+736(SB)/8, $0x7e70000000000000
-DATA logconstants64<>+744(SB)/8, $0x7e70000000000000
-DATA logconstants64<>+752(SB)/8, $0x7e70000000000000
-DATA logconstants64<>+760(SB)/8, $0x7e70000000000000
-DATA logconstants64<>+768(SB)/8, $0x0170000000000000
-DATA logconstants64<>+776(SB)/8, $0x0170000000000000
-DATA logconstants64<>+784(SB)/8, $0x0170000000000000
-DATA logconstants64<>+792(SB)/8, $0x0170000000000000
-GLOBL logconstants64<>(SB), RODATA|NOPTR, $800
+DATA constants32<>+0(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+8(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+16(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+24(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+32(SB)/8, $0xc2ae88d2c2ae88d2
+DATA constants32<>+40(SB)/8, $0xc2ae88d2c2ae88d2
+DATA constants32<>+48(SB)/8, $0xc2ae88d2c2ae88d2
+DATA constants32<>+56(SB)/8, $0xc2ae88d2c2ae88d2
+DATA constants32<>+64(SB)/8, $0x42afebb742afebb7
+DATA constants32<>+72(SB)/8, $0x42afebb742afebb7
+DATA constants32<>+80(SB)/8, $0x42afebb742afebb7
+DATA constants32<>+88(SB)/8, $0x42afebb742afebb7
+DATA constants32<>+96(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+104(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+112(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+120(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+128(SB)/8, $0xbf317218bf317218
+DATA constants32<>+136(SB)/8, $0xbf317218bf317218
+DATA constants32<>+144(SB)/8, $0xbf317218bf317218
+DATA constants32<>+152(SB)/8, $0xbf317218bf317218
+DATA constants32<>+160(SB)/8, $0x3102e3083102e308
+DATA constants32<>+168(SB)/8, $0x3102e3083102e308
+DATA constants32<>+176(SB)/8, $0x3102e3083102e308
+DATA constants32<>+184(SB)/8, $0x3102e3083102e308
+DATA constants32<>+192(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+200(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+208(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+216(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+224(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+232(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+240(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+248(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+256(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+264(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+272(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+280(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+288(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+296(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+304(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+312(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+320(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+328(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+336(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+344(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+352(SB)/8, $0x3f8000003f800000
+DATA constants32<>+360(SB)/8, $0x3f8000003f800000
+DATA constants32<>+368(SB)/8, $0x3f8000003f800000
+DATA constants32<>+376(SB)/8, $0x3f8000003f800000
+DATA constants32<>+384(SB)/8, $0x00b504f300b504f3
+DATA constants32<>+392(SB)/8, $0x00b504f300b504f3
+DATA constants32<>+400(SB)/8, $0x00b504f300b504f3
+DATA constants32<>+408(SB)/8, $0x00b504f300b504f3
+DATA constants32<>+416(SB)/8, $0x80b504f380b504f3
+DATA constants32<>+424(SB)/8, $0x80b504f380b504f3
+DATA constants32<>+432(SB)/8, $0x80b504f380b504f3
+DATA constants32<>+440(SB)/8, $0x80b504f380b504f3
+GLOBL constants32<>(SB), RODATA|NOPTR, $448
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -302,76 +192,7 @@ DATA constants64<>+592(SB)/8, $0x8016a09e667f3bcd
 DATA constants64<>+600(SB)/8, $0x8016a09e667f3bcd
 GLOBL constants64<>(SB), RODATA|NOPTR, $608
 
-DATA partsconstants64<>+0(SB)/8, $0x4178000000000000
-DATA partsconstants64<>+8(SB)/8, $0x4178000000000000
-DATA partsconstants64<>+16(SB)/8, $0x4178000000000000
-DATA partsconstants64<>+24(SB)/8, $0x4178000000000000
-DATA partsconstants64<>+32(SB)/8, $0x3ea8000000000000
-DATA partsconstants64<>+40(SB)/8, $0x3ea8000000000000
-DATA partsconstants64<>+48(SB)/8, $0x3ea8000000000000
-DATA partsconstants64<>+56(SB)/8, $0x3ea8000000000000
-DATA partsconstants64<>+64(SB)/8, $0x3bd8000000000000
-DATA partsconstants64<>+72(SB)/8, $0x3bd8000000000000
-DATA partsconstants64<>+80(SB)/8, $0x3bd8000000000000
-DATA partsconstants64<>+88(SB)/8, $0x3bd8000000000000
-GLOBL partsconstants64<>(SB), RODATA|NOPTR, $96
-
-// func packBytesNEON(dst *uint64, dstStride int, src *uint8, stride, rows, n int, bad *uint64)
-TEXT ·packBytesNEON(SB), NOSPLIT, $0-56
-	MOVD    dst+0(FP), R0
-	MOVD    dstStride+8(FP), R1
-	MOVD    src+16(FP), R2
-	MOVD    stride+24(FP), R3
-	MOVD    rows+32(FP), R4
-	MOVD    n+40(FP), R5
-	MOVD    bad+48(FP), R6
-	LSL     $3, R1
-	LSR     $6, R5
-	MOVD    $constants32<>(SB), R7
-	FMOVQ   (R7), F0
-	FMOVQ   32(R7), F1
-	VEOR    V2.B16, V2.B16, V2.B16
-row1:
-	MOVD    R2, R8
-	MOVD    R0, R9
-	MOVD    R5, R10
-	CBZ     R10, next3
-word2:
-	FLDPQ   (R8), (F3, F4)
-	FLDPQ   32(R8), (F5, F6)
-	VORR    V2.B16, V3.B16, V2.B16
-	VCMTST  V0.B16, V3.B16, V3.B16
-	VAND    V1.B16, V3.B16, V3.B16
-	VORR    V2.B16, V4.B16, V2.B16
-	VCMTST  V0.B16, V4.B16, V4.B16
-	VAND    V1.B16, V4.B16, V4.B16
-	VORR    V2.B16, V5.B16, V2.B16
-	VCMTST  V0.B16, V5.B16, V5.B16
-	VAND    V1.B16, V5.B16, V5.B16
-	VORR    V2.B16, V6.B16, V2.B16
-	VCMTST  V0.B16, V6.B16, V6.B16
-	VAND    V1.B16, V6.B16, V6.B16
-	VADDP   V4.B16, V3.B16, V3.B16
-	VADDP   V6.B16, V5.B16, V5.B16
-	VADDP   V5.B16, V3.B16, V3.B16
-	VADDP   V3.B16, V3.B16, V3.B16
-	FMOVD.P F3, 8(R9)
-	ADD     $64, R8
-	SUB     $1, R10
-	CBNZ    R10, word2
-next3:
-	ADD     R3, R2
-	ADD     R1, R0
-	SUB     $1, R4
-	CBNZ    R4, row1
-	WORD    $0x4e601c42 // VBIC V0.B16, V2.B16, V2.B16
-	VMOV    V2.D[0], R8
-	VMOV    V2.D[1], R9
-	ORR     R8, R9
-	MOVD    R9, (R6)
-	RET
-
-// func selectSums32NEON(a, b *float64, x *float32, stride, rows, n int, pos, neg *uint64, words int)
+// func selectSums32NEON(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 TEXT ·selectSums32NEON(SB), NOSPLIT, $512-72
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
@@ -387,16 +208,16 @@ TEXT ·selectSums32NEON(SB), NOSPLIT, $512-72
 	MOVD    neg+56(FP), R12
 	MOVD    $laneconstants32<>(SB), R14
 	MOVD    $constants32<>(SB), R15
-	FMOVQ   64(R15), F4
-	FMOVQ   96(R15), F5
-	FMOVQ   128(R15), F6
-	FMOVQ   160(R15), F7
-	FMOVQ   192(R15), F8
-	FMOVQ   224(R15), F9
-	FMOVQ   256(R15), F10
+	FMOVQ   (R15), F4
+	FMOVQ   32(R15), F5
+	FMOVQ   64(R15), F6
+	FMOVQ   96(R15), F7
+	FMOVQ   128(R15), F8
+	FMOVQ   160(R15), F9
+	FMOVQ   192(R15), F10
 	MOVD    stride+24(FP), R19
-	CBZ     R8, last5
-row4:
+	CBZ     R8, last2
+row1:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R9)
 	FSTPQ   (F11, F11), 32(R9)
@@ -408,13 +229,13 @@ row4:
 	MOVD    R12, R13
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest7
-group6:
+	BMI     rest4
+group3:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	VLD1R.P 4(R13), [V2.S4]
 	VLD1R.P 4(R13), [V3.S4]
-half10:
+half7:
 	FMOVQ   (R3), F11
 	FMOVQ   (R14), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -466,40 +287,40 @@ half10:
 	VFMLA   V9.S4, V21.S4, V13.S4
 	VFMLA   V9.S4, V22.S4, V14.S4
 	// p = e^r
-	FLDPQ   288(R15), (F19, F20)
+	FLDPQ   224(R15), (F19, F20)
 	VFMLA   V11.S4, V10.S4, V19.S4
 	VFMLA   V12.S4, V10.S4, V20.S4
-	FLDPQ   288(R15), (F21, F22)
+	FLDPQ   224(R15), (F21, F22)
 	VFMLA   V13.S4, V10.S4, V21.S4
 	VFMLA   V14.S4, V10.S4, V22.S4
-	FLDPQ   320(R15), (F23, F24)
+	FLDPQ   256(R15), (F23, F24)
 	VFMLA   V11.S4, V19.S4, V23.S4
 	VFMLA   V12.S4, V20.S4, V24.S4
+	FLDPQ   256(R15), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V14.S4, V22.S4, V20.S4
+	FLDPQ   288(R15), (F21, F22)
+	VFMLA   V11.S4, V23.S4, V21.S4
+	VFMLA   V12.S4, V24.S4, V22.S4
+	FLDPQ   288(R15), (F23, F24)
+	VFMLA   V13.S4, V19.S4, V23.S4
+	VFMLA   V14.S4, V20.S4, V24.S4
 	FLDPQ   320(R15), (F19, F20)
+	VFMLA   V11.S4, V21.S4, V19.S4
+	VFMLA   V12.S4, V22.S4, V20.S4
+	FLDPQ   320(R15), (F21, F22)
+	VFMLA   V13.S4, V23.S4, V21.S4
+	VFMLA   V14.S4, V24.S4, V22.S4
+	FLDPQ   352(R15), (F23, F24)
+	VFMLA   V11.S4, V19.S4, V23.S4
+	VFMLA   V12.S4, V20.S4, V24.S4
+	FLDPQ   352(R15), (F19, F20)
 	VFMLA   V13.S4, V21.S4, V19.S4
 	VFMLA   V14.S4, V22.S4, V20.S4
 	FLDPQ   352(R15), (F21, F22)
 	VFMLA   V11.S4, V23.S4, V21.S4
 	VFMLA   V12.S4, V24.S4, V22.S4
 	FLDPQ   352(R15), (F23, F24)
-	VFMLA   V13.S4, V19.S4, V23.S4
-	VFMLA   V14.S4, V20.S4, V24.S4
-	FLDPQ   384(R15), (F19, F20)
-	VFMLA   V11.S4, V21.S4, V19.S4
-	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   384(R15), (F21, F22)
-	VFMLA   V13.S4, V23.S4, V21.S4
-	VFMLA   V14.S4, V24.S4, V22.S4
-	FLDPQ   416(R15), (F23, F24)
-	VFMLA   V11.S4, V19.S4, V23.S4
-	VFMLA   V12.S4, V20.S4, V24.S4
-	FLDPQ   416(R15), (F19, F20)
-	VFMLA   V13.S4, V21.S4, V19.S4
-	VFMLA   V14.S4, V22.S4, V20.S4
-	FLDPQ   416(R15), (F21, F22)
-	VFMLA   V11.S4, V23.S4, V21.S4
-	VFMLA   V12.S4, V24.S4, V22.S4
-	FLDPQ   416(R15), (F23, F24)
 	VFMLA   V13.S4, V19.S4, V23.S4
 	VFMLA   V14.S4, V20.S4, V24.S4
 	// s = 2^(n-c)
@@ -588,40 +409,40 @@ half10:
 	VFMLA   V9.S4, V23.S4, V15.S4
 	VFMLA   V9.S4, V24.S4, V16.S4
 	// p = e^r
-	FLDPQ   288(R15), (F21, F22)
+	FLDPQ   224(R15), (F21, F22)
 	VFMLA   V13.S4, V10.S4, V21.S4
 	VFMLA   V14.S4, V10.S4, V22.S4
-	FLDPQ   288(R15), (F23, F24)
+	FLDPQ   224(R15), (F23, F24)
 	VFMLA   V15.S4, V10.S4, V23.S4
 	VFMLA   V16.S4, V10.S4, V24.S4
-	FLDPQ   320(R15), (F25, F26)
+	FLDPQ   256(R15), (F25, F26)
 	VFMLA   V13.S4, V21.S4, V25.S4
 	VFMLA   V14.S4, V22.S4, V26.S4
+	FLDPQ   256(R15), (F21, F22)
+	VFMLA   V15.S4, V23.S4, V21.S4
+	VFMLA   V16.S4, V24.S4, V22.S4
+	FLDPQ   288(R15), (F23, F24)
+	VFMLA   V13.S4, V25.S4, V23.S4
+	VFMLA   V14.S4, V26.S4, V24.S4
+	FLDPQ   288(R15), (F25, F26)
+	VFMLA   V15.S4, V21.S4, V25.S4
+	VFMLA   V16.S4, V22.S4, V26.S4
 	FLDPQ   320(R15), (F21, F22)
+	VFMLA   V13.S4, V23.S4, V21.S4
+	VFMLA   V14.S4, V24.S4, V22.S4
+	FLDPQ   320(R15), (F23, F24)
+	VFMLA   V15.S4, V25.S4, V23.S4
+	VFMLA   V16.S4, V26.S4, V24.S4
+	FLDPQ   352(R15), (F25, F26)
+	VFMLA   V13.S4, V21.S4, V25.S4
+	VFMLA   V14.S4, V22.S4, V26.S4
+	FLDPQ   352(R15), (F21, F22)
 	VFMLA   V15.S4, V23.S4, V21.S4
 	VFMLA   V16.S4, V24.S4, V22.S4
 	FLDPQ   352(R15), (F23, F24)
 	VFMLA   V13.S4, V25.S4, V23.S4
 	VFMLA   V14.S4, V26.S4, V24.S4
 	FLDPQ   352(R15), (F25, F26)
-	VFMLA   V15.S4, V21.S4, V25.S4
-	VFMLA   V16.S4, V22.S4, V26.S4
-	FLDPQ   384(R15), (F21, F22)
-	VFMLA   V13.S4, V23.S4, V21.S4
-	VFMLA   V14.S4, V24.S4, V22.S4
-	FLDPQ   384(R15), (F23, F24)
-	VFMLA   V15.S4, V25.S4, V23.S4
-	VFMLA   V16.S4, V26.S4, V24.S4
-	FLDPQ   416(R15), (F25, F26)
-	VFMLA   V13.S4, V21.S4, V25.S4
-	VFMLA   V14.S4, V22.S4, V26.S4
-	FLDPQ   416(R15), (F21, F22)
-	VFMLA   V15.S4, V23.S4, V21.S4
-	VFMLA   V16.S4, V24.S4, V22.S4
-	FLDPQ   416(R15), (F23, F24)
-	VFMLA   V13.S4, V25.S4, V23.S4
-	VFMLA   V14.S4, V26.S4, V24.S4
-	FLDPQ   416(R15), (F25, F26)
 	VFMLA   V15.S4, V21.S4, V25.S4
 	VFMLA   V16.S4, V22.S4, V26.S4
 	// s = 2^(n-c)
@@ -677,55 +498,55 @@ half10:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half10
+	TBNZ    $0, R5, half7
 	SUB     $32, R14
 	SUB     $64, R9
 	ADD     $224, R3
-	TBZ     $63, R5, group6
+	TBZ     $63, R5, group3
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied8
-rest7:
-	CBZ     R7, done9
+	TBZ     $1, R5, copied5
+rest4:
+	CBZ     R7, done6
 	ADD     $0, R6, R20
-	TBZ     $7, R7, skip11
+	TBZ     $7, R7, skip8
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
-skip11:
-	TBZ     $6, R7, skip12
+skip8:
+	TBZ     $6, R7, skip9
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R20)
-skip12:
-	TBZ     $5, R7, skip13
+skip9:
+	TBZ     $5, R7, skip10
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R20)
-skip13:
-	TBZ     $4, R7, skip14
+skip10:
+	TBZ     $4, R7, skip11
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R20)
-skip14:
-	TBZ     $3, R7, skip15
+skip11:
+	TBZ     $3, R7, skip12
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R20)
-skip15:
-	TBZ     $2, R7, skip16
+skip12:
+	TBZ     $2, R7, skip13
 	FMOVS.P 4(R3), F11
 	FMOVS.P F11, 4(R20)
-skip16:
+skip13:
 	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
-	BLS     short17
+	BLS     short14
 	CMP     $128, R7
-	BLS     short18
-	B       group6
-short17:
+	BLS     short15
+	B       group3
+short14:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	VLD1R.P 4(R13), [V2.S4]
 	VLD1R.P 4(R13), [V3.S4]
-half19:
+half16:
 	FMOVQ   (R3), F11
 	FMOVQ   (R14), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -753,22 +574,22 @@ half19:
 	VFMLA   V9.S4, V15.S4, V11.S4
 	VFMLA   V9.S4, V16.S4, V12.S4
 	// p = e^r
-	FLDPQ   288(R15), (F15, F16)
+	FLDPQ   224(R15), (F15, F16)
 	VFMLA   V11.S4, V10.S4, V15.S4
 	VFMLA   V12.S4, V10.S4, V16.S4
+	FLDPQ   256(R15), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   288(R15), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
 	FLDPQ   320(R15), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	FLDPQ   352(R15), (F15, F16)
 	VFMLA   V11.S4, V17.S4, V15.S4
 	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   384(R15), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   416(R15), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   416(R15), (F17, F18)
+	FLDPQ   352(R15), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	// s = 2^(n-c)
@@ -804,16 +625,16 @@ half19:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half19
+	TBNZ    $0, R5, half16
 	SUB     $32, R14
 	SUB     $64, R9
-	B       copied8
-short18:
+	B       copied5
+short15:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	VLD1R.P 4(R13), [V2.S4]
 	VLD1R.P 4(R13), [V3.S4]
-half20:
+half17:
 	FMOVQ   (R3), F11
 	FMOVQ   (R14), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -841,22 +662,22 @@ half20:
 	VFMLA   V9.S4, V15.S4, V11.S4
 	VFMLA   V9.S4, V16.S4, V12.S4
 	// p = e^r
-	FLDPQ   288(R15), (F15, F16)
+	FLDPQ   224(R15), (F15, F16)
 	VFMLA   V11.S4, V10.S4, V15.S4
 	VFMLA   V12.S4, V10.S4, V16.S4
+	FLDPQ   256(R15), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   288(R15), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
 	FLDPQ   320(R15), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	FLDPQ   352(R15), (F15, F16)
 	VFMLA   V11.S4, V17.S4, V15.S4
 	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   384(R15), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   416(R15), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   416(R15), (F17, F18)
+	FLDPQ   352(R15), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	// s = 2^(n-c)
@@ -903,22 +724,22 @@ half20:
 	VFMLA   V9.S4, V17.S4, V13.S4
 	VFMLA   V9.S4, V18.S4, V14.S4
 	// p = e^r
-	FLDPQ   288(R15), (F17, F18)
+	FLDPQ   224(R15), (F17, F18)
 	VFMLA   V13.S4, V10.S4, V17.S4
 	VFMLA   V14.S4, V10.S4, V18.S4
+	FLDPQ   256(R15), (F19, F20)
+	VFMLA   V13.S4, V17.S4, V19.S4
+	VFMLA   V14.S4, V18.S4, V20.S4
+	FLDPQ   288(R15), (F17, F18)
+	VFMLA   V13.S4, V19.S4, V17.S4
+	VFMLA   V14.S4, V20.S4, V18.S4
 	FLDPQ   320(R15), (F19, F20)
 	VFMLA   V13.S4, V17.S4, V19.S4
 	VFMLA   V14.S4, V18.S4, V20.S4
 	FLDPQ   352(R15), (F17, F18)
 	VFMLA   V13.S4, V19.S4, V17.S4
 	VFMLA   V14.S4, V20.S4, V18.S4
-	FLDPQ   384(R15), (F19, F20)
-	VFMLA   V13.S4, V17.S4, V19.S4
-	VFMLA   V14.S4, V18.S4, V20.S4
-	FLDPQ   416(R15), (F17, F18)
-	VFMLA   V13.S4, V19.S4, V17.S4
-	VFMLA   V14.S4, V20.S4, V18.S4
-	FLDPQ   416(R15), (F19, F20)
+	FLDPQ   352(R15), (F19, F20)
 	VFMLA   V13.S4, V17.S4, V19.S4
 	VFMLA   V14.S4, V18.S4, V20.S4
 	// s = 2^(n-c)
@@ -956,11 +777,11 @@ half20:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half20
+	TBNZ    $0, R5, half17
 	SUB     $32, R14
 	SUB     $64, R9
-copied8:
-done9:
+copied5:
+done6:
 	FLDPQ   (R9), (F11, F12)
 	FLDPQ   32(R9), (F13, F14)
 	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
@@ -983,11 +804,11 @@ done9:
 	MOVD    words+64(FP), R20
 	ADD     R20<<3, R12
 	SUB     $1, R8
-	CBNZ    R8, row4
-last5:
+	CBNZ    R8, row1
+last2:
 	RET
 
-// func selectExp32NEON(a, b *float64, w *float32, wStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int)
+// func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 TEXT ·selectExp32NEON(SB), NOSPLIT, $512-88
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
@@ -1004,17 +825,17 @@ TEXT ·selectExp32NEON(SB), NOSPLIT, $512-88
 	MOVD    neg+72(FP), R14
 	MOVD    $laneconstants32<>(SB), R19
 	MOVD    $constants32<>(SB), R20
-	FMOVQ   64(R20), F4
-	FMOVQ   96(R20), F5
-	FMOVQ   128(R20), F6
-	FMOVQ   160(R20), F7
-	FMOVQ   192(R20), F8
-	FMOVQ   224(R20), F9
-	FMOVQ   256(R20), F10
+	FMOVQ   (R20), F4
+	FMOVQ   32(R20), F5
+	FMOVQ   64(R20), F6
+	FMOVQ   96(R20), F7
+	FMOVQ   128(R20), F8
+	FMOVQ   160(R20), F9
+	FMOVQ   192(R20), F10
 	MOVD    stride+40(FP), R21
 	MOVD    wStride+24(FP), R22
-	CBZ     R10, last22
-row21:
+	CBZ     R10, last19
+row18:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R11)
 	FSTPQ   (F11, F11), 32(R11)
@@ -1027,13 +848,13 @@ row21:
 	MOVD    R14, R15
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest24
-group23:
+	BMI     rest21
+group20:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
 	VLD1R.P 4(R15), [V2.S4]
 	VLD1R.P 4(R15), [V3.S4]
-half27:
+half24:
 	FMOVQ   (R3), F11
 	FMOVQ   (R19), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -1085,40 +906,40 @@ half27:
 	VFMLA   V9.S4, V21.S4, V13.S4
 	VFMLA   V9.S4, V22.S4, V14.S4
 	// p = e^r
-	FLDPQ   288(R20), (F19, F20)
+	FLDPQ   224(R20), (F19, F20)
 	VFMLA   V11.S4, V10.S4, V19.S4
 	VFMLA   V12.S4, V10.S4, V20.S4
-	FLDPQ   288(R20), (F21, F22)
+	FLDPQ   224(R20), (F21, F22)
 	VFMLA   V13.S4, V10.S4, V21.S4
 	VFMLA   V14.S4, V10.S4, V22.S4
-	FLDPQ   320(R20), (F23, F24)
+	FLDPQ   256(R20), (F23, F24)
 	VFMLA   V11.S4, V19.S4, V23.S4
 	VFMLA   V12.S4, V20.S4, V24.S4
+	FLDPQ   256(R20), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V14.S4, V22.S4, V20.S4
+	FLDPQ   288(R20), (F21, F22)
+	VFMLA   V11.S4, V23.S4, V21.S4
+	VFMLA   V12.S4, V24.S4, V22.S4
+	FLDPQ   288(R20), (F23, F24)
+	VFMLA   V13.S4, V19.S4, V23.S4
+	VFMLA   V14.S4, V20.S4, V24.S4
 	FLDPQ   320(R20), (F19, F20)
+	VFMLA   V11.S4, V21.S4, V19.S4
+	VFMLA   V12.S4, V22.S4, V20.S4
+	FLDPQ   320(R20), (F21, F22)
+	VFMLA   V13.S4, V23.S4, V21.S4
+	VFMLA   V14.S4, V24.S4, V22.S4
+	FLDPQ   352(R20), (F23, F24)
+	VFMLA   V11.S4, V19.S4, V23.S4
+	VFMLA   V12.S4, V20.S4, V24.S4
+	FLDPQ   352(R20), (F19, F20)
 	VFMLA   V13.S4, V21.S4, V19.S4
 	VFMLA   V14.S4, V22.S4, V20.S4
 	FLDPQ   352(R20), (F21, F22)
 	VFMLA   V11.S4, V23.S4, V21.S4
 	VFMLA   V12.S4, V24.S4, V22.S4
 	FLDPQ   352(R20), (F23, F24)
-	VFMLA   V13.S4, V19.S4, V23.S4
-	VFMLA   V14.S4, V20.S4, V24.S4
-	FLDPQ   384(R20), (F19, F20)
-	VFMLA   V11.S4, V21.S4, V19.S4
-	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   384(R20), (F21, F22)
-	VFMLA   V13.S4, V23.S4, V21.S4
-	VFMLA   V14.S4, V24.S4, V22.S4
-	FLDPQ   416(R20), (F23, F24)
-	VFMLA   V11.S4, V19.S4, V23.S4
-	VFMLA   V12.S4, V20.S4, V24.S4
-	FLDPQ   416(R20), (F19, F20)
-	VFMLA   V13.S4, V21.S4, V19.S4
-	VFMLA   V14.S4, V22.S4, V20.S4
-	FLDPQ   416(R20), (F21, F22)
-	VFMLA   V11.S4, V23.S4, V21.S4
-	VFMLA   V12.S4, V24.S4, V22.S4
-	FLDPQ   416(R20), (F23, F24)
 	VFMLA   V13.S4, V19.S4, V23.S4
 	VFMLA   V14.S4, V20.S4, V24.S4
 	// s = 2^(n-c)
@@ -1216,40 +1037,40 @@ half27:
 	VFMLA   V9.S4, V23.S4, V15.S4
 	VFMLA   V9.S4, V24.S4, V16.S4
 	// p = e^r
-	FLDPQ   288(R20), (F21, F22)
+	FLDPQ   224(R20), (F21, F22)
 	VFMLA   V13.S4, V10.S4, V21.S4
 	VFMLA   V14.S4, V10.S4, V22.S4
-	FLDPQ   288(R20), (F23, F24)
+	FLDPQ   224(R20), (F23, F24)
 	VFMLA   V15.S4, V10.S4, V23.S4
 	VFMLA   V16.S4, V10.S4, V24.S4
-	FLDPQ   320(R20), (F25, F26)
+	FLDPQ   256(R20), (F25, F26)
 	VFMLA   V13.S4, V21.S4, V25.S4
 	VFMLA   V14.S4, V22.S4, V26.S4
+	FLDPQ   256(R20), (F21, F22)
+	VFMLA   V15.S4, V23.S4, V21.S4
+	VFMLA   V16.S4, V24.S4, V22.S4
+	FLDPQ   288(R20), (F23, F24)
+	VFMLA   V13.S4, V25.S4, V23.S4
+	VFMLA   V14.S4, V26.S4, V24.S4
+	FLDPQ   288(R20), (F25, F26)
+	VFMLA   V15.S4, V21.S4, V25.S4
+	VFMLA   V16.S4, V22.S4, V26.S4
 	FLDPQ   320(R20), (F21, F22)
+	VFMLA   V13.S4, V23.S4, V21.S4
+	VFMLA   V14.S4, V24.S4, V22.S4
+	FLDPQ   320(R20), (F23, F24)
+	VFMLA   V15.S4, V25.S4, V23.S4
+	VFMLA   V16.S4, V26.S4, V24.S4
+	FLDPQ   352(R20), (F25, F26)
+	VFMLA   V13.S4, V21.S4, V25.S4
+	VFMLA   V14.S4, V22.S4, V26.S4
+	FLDPQ   352(R20), (F21, F22)
 	VFMLA   V15.S4, V23.S4, V21.S4
 	VFMLA   V16.S4, V24.S4, V22.S4
 	FLDPQ   352(R20), (F23, F24)
 	VFMLA   V13.S4, V25.S4, V23.S4
 	VFMLA   V14.S4, V26.S4, V24.S4
 	FLDPQ   352(R20), (F25, F26)
-	VFMLA   V15.S4, V21.S4, V25.S4
-	VFMLA   V16.S4, V22.S4, V26.S4
-	FLDPQ   384(R20), (F21, F22)
-	VFMLA   V13.S4, V23.S4, V21.S4
-	VFMLA   V14.S4, V24.S4, V22.S4
-	FLDPQ   384(R20), (F23, F24)
-	VFMLA   V15.S4, V25.S4, V23.S4
-	VFMLA   V16.S4, V26.S4, V24.S4
-	FLDPQ   416(R20), (F25, F26)
-	VFMLA   V13.S4, V21.S4, V25.S4
-	VFMLA   V14.S4, V22.S4, V26.S4
-	FLDPQ   416(R20), (F21, F22)
-	VFMLA   V15.S4, V23.S4, V21.S4
-	VFMLA   V16.S4, V24.S4, V22.S4
-	FLDPQ   416(R20), (F23, F24)
-	VFMLA   V13.S4, V25.S4, V23.S4
-	VFMLA   V14.S4, V26.S4, V24.S4
-	FLDPQ   416(R20), (F25, F26)
 	VFMLA   V15.S4, V21.S4, V25.S4
 	VFMLA   V16.S4, V22.S4, V26.S4
 	// s = 2^(n-c)
@@ -1315,56 +1136,56 @@ half27:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half27
+	TBNZ    $0, R7, half24
 	SUB     $32, R19
 	SUB     $64, R11
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group23
+	TBZ     $63, R7, group20
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied25
-rest24:
-	CBZ     R9, done26
+	TBZ     $1, R7, copied22
+rest21:
+	CBZ     R9, done23
 	ADD     $0, R8, R23
-	TBZ     $7, R9, skip28
+	TBZ     $7, R9, skip25
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
-skip28:
-	TBZ     $6, R9, skip29
+skip25:
+	TBZ     $6, R9, skip26
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
-skip29:
-	TBZ     $5, R9, skip30
+skip26:
+	TBZ     $5, R9, skip27
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R23)
-skip30:
-	TBZ     $4, R9, skip31
+skip27:
+	TBZ     $4, R9, skip28
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R23)
-skip31:
-	TBZ     $3, R9, skip32
+skip28:
+	TBZ     $3, R9, skip29
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R23)
-skip32:
-	TBZ     $2, R9, skip33
+skip29:
+	TBZ     $2, R9, skip30
 	FMOVS.P 4(R3), F11
 	FMOVS.P F11, 4(R23)
-skip33:
+skip30:
 	ADD     $0, R8, R3
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short34
+	BLS     short31
 	CMP     $128, R9
-	BLS     short35
-	B       group23
-short34:
+	BLS     short32
+	B       group20
+short31:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
 	VLD1R.P 4(R15), [V2.S4]
 	VLD1R.P 4(R15), [V3.S4]
-half36:
+half33:
 	FMOVQ   (R3), F11
 	FMOVQ   (R19), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -1392,22 +1213,22 @@ half36:
 	VFMLA   V9.S4, V15.S4, V11.S4
 	VFMLA   V9.S4, V16.S4, V12.S4
 	// p = e^r
-	FLDPQ   288(R20), (F15, F16)
+	FLDPQ   224(R20), (F15, F16)
 	VFMLA   V11.S4, V10.S4, V15.S4
 	VFMLA   V12.S4, V10.S4, V16.S4
+	FLDPQ   256(R20), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   288(R20), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
 	FLDPQ   320(R20), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	FLDPQ   352(R20), (F15, F16)
 	VFMLA   V11.S4, V17.S4, V15.S4
 	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   384(R20), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   416(R20), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   416(R20), (F17, F18)
+	FLDPQ   352(R20), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	// s = 2^(n-c)
@@ -1450,16 +1271,16 @@ half36:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half36
+	TBNZ    $0, R7, half33
 	SUB     $32, R19
 	SUB     $64, R11
-	B       copied25
-short35:
+	B       copied22
+short32:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
 	VLD1R.P 4(R15), [V2.S4]
 	VLD1R.P 4(R15), [V3.S4]
-half37:
+half34:
 	FMOVQ   (R3), F11
 	FMOVQ   (R19), F13
 	VCMTST  V13.S4, V0.S4, V12.S4
@@ -1487,22 +1308,22 @@ half37:
 	VFMLA   V9.S4, V15.S4, V11.S4
 	VFMLA   V9.S4, V16.S4, V12.S4
 	// p = e^r
-	FLDPQ   288(R20), (F15, F16)
+	FLDPQ   224(R20), (F15, F16)
 	VFMLA   V11.S4, V10.S4, V15.S4
 	VFMLA   V12.S4, V10.S4, V16.S4
+	FLDPQ   256(R20), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   288(R20), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
 	FLDPQ   320(R20), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	FLDPQ   352(R20), (F15, F16)
 	VFMLA   V11.S4, V17.S4, V15.S4
 	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   384(R20), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   416(R20), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   416(R20), (F17, F18)
+	FLDPQ   352(R20), (F17, F18)
 	VFMLA   V11.S4, V15.S4, V17.S4
 	VFMLA   V12.S4, V16.S4, V18.S4
 	// s = 2^(n-c)
@@ -1554,22 +1375,22 @@ half37:
 	VFMLA   V9.S4, V17.S4, V13.S4
 	VFMLA   V9.S4, V18.S4, V14.S4
 	// p = e^r
-	FLDPQ   288(R20), (F17, F18)
+	FLDPQ   224(R20), (F17, F18)
 	VFMLA   V13.S4, V10.S4, V17.S4
 	VFMLA   V14.S4, V10.S4, V18.S4
+	FLDPQ   256(R20), (F19, F20)
+	VFMLA   V13.S4, V17.S4, V19.S4
+	VFMLA   V14.S4, V18.S4, V20.S4
+	FLDPQ   288(R20), (F17, F18)
+	VFMLA   V13.S4, V19.S4, V17.S4
+	VFMLA   V14.S4, V20.S4, V18.S4
 	FLDPQ   320(R20), (F19, F20)
 	VFMLA   V13.S4, V17.S4, V19.S4
 	VFMLA   V14.S4, V18.S4, V20.S4
 	FLDPQ   352(R20), (F17, F18)
 	VFMLA   V13.S4, V19.S4, V17.S4
 	VFMLA   V14.S4, V20.S4, V18.S4
-	FLDPQ   384(R20), (F19, F20)
-	VFMLA   V13.S4, V17.S4, V19.S4
-	VFMLA   V14.S4, V18.S4, V20.S4
-	FLDPQ   416(R20), (F17, F18)
-	VFMLA   V13.S4, V19.S4, V17.S4
-	VFMLA   V14.S4, V20.S4, V18.S4
-	FLDPQ   416(R20), (F19, F20)
+	FLDPQ   352(R20), (F19, F20)
 	VFMLA   V13.S4, V17.S4, V19.S4
 	VFMLA   V14.S4, V18.S4, V20.S4
 	// s = 2^(n-c)
@@ -1613,11 +1434,11 @@ half37:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half37
+	TBNZ    $0, R7, half34
 	SUB     $32, R19
 	SUB     $64, R11
-copied25:
-done26:
+copied22:
+done23:
 	FLDPQ   (R11), (F11, F12)
 	FLDPQ   32(R11), (F13, F14)
 	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
@@ -1641,11 +1462,11 @@ done26:
 	MOVD    words+80(FP), R23
 	ADD     R23<<3, R14
 	SUB     $1, R10
-	CBNZ    R10, row21
-last22:
+	CBNZ    R10, row18
+last19:
 	RET
 
-// func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride, rows, n int, fa, fb *float32)
+// func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
 TEXT ·selectScale32NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    w+16(FP), R2
@@ -1658,12 +1479,12 @@ TEXT ·selectScale32NEON(SB), NOSPLIT, $512-64
 	MOVD    $frame-512(SP), R8
 	MOVD    rows+32(FP), R10
 	MOVD    $constants32<>(SB), R11
-	FMOVQ   448(R11), F0
-	FMOVQ   480(R11), F1
+	FMOVQ   384(R11), F0
+	FMOVQ   416(R11), F1
 	MOVD    dstStride+8(FP), R12
 	MOVD    wStride+24(FP), R13
-	CBZ     R10, last39
-row38:
+	CBZ     R10, last36
+row35:
 	MOVD    R4, R14
 	VLD1R.P 4(R14), [V2.S4]
 	MOVD    R5, R14
@@ -1671,8 +1492,8 @@ row38:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest41
-group40:
+	BMI     rest38
+group37:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e20e488 // VFCMGE V0.S4, V4.S4, V8.S4
@@ -1748,39 +1569,39 @@ group40:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group40
+	TBZ     $63, R7, group37
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied42
-rest41:
-	CBZ     R9, done43
+	TBZ     $0, R7, copied39
+rest38:
+	CBZ     R9, done40
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip44
+	TBZ     $6, R9, skip41
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip44:
-	TBZ     $5, R9, skip45
+skip41:
+	TBZ     $5, R9, skip42
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip45:
-	TBZ     $4, R9, skip46
+skip42:
+	TBZ     $4, R9, skip43
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip46:
-	TBZ     $3, R9, skip47
+skip43:
+	TBZ     $3, R9, skip44
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R14)
-skip47:
-	TBZ     $2, R9, skip48
+skip44:
+	TBZ     $2, R9, skip45
 	FMOVS.P 4(R3), F4
 	FMOVS.P F4, 4(R14)
-skip48:
+skip45:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short49
-	B       group40
-short49:
+	BLS     short46
+	B       group37
+short46:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e24e427 // VFCMGE V4.S4, V1.S4, V7.S4
@@ -1800,7 +1621,7 @@ short49:
 	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R9
-	BLS     copied42
+	BLS     copied39
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e24e427 // VFCMGE V4.S4, V1.S4, V7.S4
@@ -1819,484 +1640,40 @@ short49:
 	VORR    V7.B16, V6.B16, V6.B16
 	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
 	FSTPQ   (F4, F5), 32(R1)
-copied42:
+copied39:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip50
+	TBZ     $6, R9, skip47
 	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
-skip50:
-	TBZ     $5, R9, skip51
+skip47:
+	TBZ     $5, R9, skip48
 	VLD1.P  32(R14), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R15)
-skip51:
-	TBZ     $4, R9, skip52
+skip48:
+	TBZ     $4, R9, skip49
 	VLD1.P  16(R14), [V4.B16]
 	VST1.P  [V4.B16], 16(R15)
-skip52:
-	TBZ     $3, R9, skip53
+skip49:
+	TBZ     $3, R9, skip50
 	FMOVD.P 8(R14), F4
 	FMOVD.P F4, 8(R15)
-skip53:
-	TBZ     $2, R9, skip54
+skip50:
+	TBZ     $2, R9, skip51
 	FMOVS.P 4(R14), F4
 	FMOVS.P F4, 4(R15)
-skip54:
-done43:
+skip51:
+done40:
 	ADD     $4, R4
 	ADD     $4, R5
 	ADD     R12<<2, R0
 	ADD     R13<<2, R2
 	SUB     $1, R10
-	CBNZ    R10, row38
-last39:
+	CBNZ    R10, row35
+last36:
 	RET
 
-// func finishSums32NEON(loss *float64, fa, fb *float32, a, b, scale *float64, rows int, bad *uint64)
-TEXT ·finishSums32NEON(SB), NOSPLIT, $0-64
-	MOVD    loss+0(FP), R0
-	MOVD    fa+8(FP), R1
-	MOVD    fb+16(FP), R2
-	MOVD    a+24(FP), R3
-	MOVD    b+32(FP), R4
-	MOVD    scale+40(FP), R5
-	MOVD    rows+48(FP), R6
-	MOVD    $logconstants64<>(SB), R7
-	FMOVQ   (R7), F0
-	FMOVQ   32(R7), F1
-	FMOVQ   64(R7), F2
-	FMOVQ   96(R7), F3
-	FMOVQ   128(R7), F4
-	FMOVQ   160(R7), F5
-	FMOVQ   384(R7), F6
-	FMOVQ   416(R7), F7
-	FMOVQ   448(R7), F8
-	FMOVQ   480(R7), F9
-	FMOVQ   512(R7), F10
-	VCMEQ   V11.D2, V11.D2, V11.D2
-	CBZ     R6, done56
-rows55:
-	FLDPQ   (R3), (F12, F13)
-	ADD     $32, R3
-	FMOVQ   544(R7), F16
-	FMOVQ   576(R7), F17
-	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
-	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V12.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   544(R7), F16
-	FMOVQ   576(R7), F17
-	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
-	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V13.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	WORD    $0x4e60f590 // VFMAX V0.D2, V12.D2, V16.D2
-	WORD    $0x4ee0f592 // VFMIN V0.D2, V12.D2, V18.D2
-	WORD    $0x4e60f5b1 // VFMAX V0.D2, V13.D2, V17.D2
-	WORD    $0x4ee0f5b3 // VFMIN V0.D2, V13.D2, V19.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e72d618 // VFADD V18.D2, V16.D2, V24.D2
-	WORD    $0x4ef0d710 // VFSUB V16.D2, V24.D2, V16.D2
-	WORD    $0x4ef0d652 // VFSUB V16.D2, V18.D2, V18.D2
-	WORD    $0x6e78fc10 // VFDIV V24.D2, V0.D2, V16.D2
-	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V24.D2, V22.D2
-	VUSHR   $52, V22.D2, V20.D2
-	VORR    V4.B16, V20.B16, V20.B16
-	WORD    $0x4ee5d694 // VFSUB V5.D2, V20.D2, V20.D2
-	VAND    V1.B16, V22.B16, V22.B16
-	VADD    V2.D2, V22.D2, V22.D2
-	WORD    $0x4ee0d6d6 // VFSUB V0.D2, V22.D2, V22.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V20.D2, V20.D2, V24.D2
-	VBIF    V24.B16, V12.B16, V22.B16
-	VAND    V24.B16, V18.B16, V18.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
-	WORD    $0x4ef1d591 // VFSUB V17.D2, V12.D2, V17.D2
-	WORD    $0x4ef1d673 // VFSUB V17.D2, V19.D2, V19.D2
-	WORD    $0x6e6cfc11 // VFDIV V12.D2, V0.D2, V17.D2
-	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V12.D2, V23.D2
-	VUSHR   $52, V23.D2, V21.D2
-	VORR    V4.B16, V21.B16, V21.B16
-	WORD    $0x4ee5d6b5 // VFSUB V5.D2, V21.D2, V21.D2
-	VAND    V1.B16, V23.B16, V23.B16
-	VADD    V2.D2, V23.D2, V23.D2
-	WORD    $0x4ee0d6f7 // VFSUB V0.D2, V23.D2, V23.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V12.D2
-	VBIF    V12.B16, V13.B16, V23.B16
-	VAND    V12.B16, V19.B16, V19.B16
-	FLDPQ   (R5), (F14, F15)
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V16.B16, V14.B16
-	FMOVQ   640(R7), F13
-	FMOVQ   672(R7), F24
-	WORD    $0x6e6de5cd // VFCMGE V13.D2, V14.D2, V13.D2
-	WORD    $0x6e6ee718 // VFCMGE V14.D2, V24.D2, V24.D2
-	VAND    V24.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V17.B16, V15.B16
-	FMOVQ   640(R7), F13
-	FMOVQ   672(R7), F24
-	WORD    $0x6e6de5ed // VFCMGE V13.D2, V15.D2, V13.D2
-	WORD    $0x6e6fe718 // VFCMGE V15.D2, V24.D2, V24.D2
-	VAND    V24.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x0e616a0c // VFCVTN V16.D2, V12.S2
-	WORD    $0x4e616a2c // VFCVTN2 V17.D2, V12.S4
-	FMOVQ   F12, (R1)
-	ADD     $16, R1
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d6cc // VFADD V7.D2, V22.D2, V12.D2
-	WORD    $0x6e6cfecc // VFDIV V12.D2, V22.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	WORD    $0x4e67d6ed // VFADD V7.D2, V23.D2, V13.D2
-	WORD    $0x6e6dfeed // VFDIV V13.D2, V23.D2, V13.D2
-	WORD    $0x6e6dddaf // VFMUL V13.D2, V13.D2, V15.D2
-	FLDPQ   192(R7), (F16, F17)
-	VFMLA   V14.D2, V6.D2, V16.D2
-	VFMLA   V15.D2, V6.D2, V17.D2
-	FLDPQ   224(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	FLDPQ   256(R7), (F16, F17)
-	VFMLA   V14.D2, V24.D2, V16.D2
-	VFMLA   V15.D2, V25.D2, V17.D2
-	FLDPQ   288(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	FLDPQ   320(R7), (F16, F17)
-	VFMLA   V14.D2, V24.D2, V16.D2
-	VFMLA   V15.D2, V25.D2, V17.D2
-	FLDPQ   352(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68ded0 // VFMUL V8.D2, V22.D2, V16.D2
-	WORD    $0x6e76de10 // VFMUL V22.D2, V16.D2, V16.D2
-	VMOV    V16.B16, V17.B16
-	VFMLA   V14.D2, V24.D2, V17.D2
-	VFMLA   V9.D2, V20.D2, V18.D2
-	VFMLA   V17.D2, V12.D2, V18.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef2d610 // VFSUB V18.D2, V16.D2, V16.D2
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	VFMLA   V10.D2, V20.D2, V22.D2
-	WORD    $0x6e68deec // VFMUL V8.D2, V23.D2, V12.D2
-	WORD    $0x6e77dd8c // VFMUL V23.D2, V12.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VFMLA   V15.D2, V25.D2, V14.D2
-	VFMLA   V9.D2, V21.D2, V19.D2
-	VFMLA   V14.D2, V13.D2, V19.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef3d58c // VFSUB V19.D2, V12.D2, V12.D2
-	WORD    $0x4eecd6f7 // VFSUB V12.D2, V23.D2, V23.D2
-	VFMLA   V10.D2, V21.D2, V23.D2
-	FLDPQ   (R4), (F12, F13)
-	ADD     $32, R4
-	FMOVQ   544(R7), F16
-	FMOVQ   576(R7), F17
-	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
-	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V12.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   544(R7), F16
-	FMOVQ   576(R7), F17
-	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
-	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V13.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	WORD    $0x4e60f590 // VFMAX V0.D2, V12.D2, V16.D2
-	WORD    $0x4ee0f592 // VFMIN V0.D2, V12.D2, V18.D2
-	WORD    $0x4e60f5b1 // VFMAX V0.D2, V13.D2, V17.D2
-	WORD    $0x4ee0f5b3 // VFMIN V0.D2, V13.D2, V19.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e72d61a // VFADD V18.D2, V16.D2, V26.D2
-	WORD    $0x4ef0d750 // VFSUB V16.D2, V26.D2, V16.D2
-	WORD    $0x4ef0d652 // VFSUB V16.D2, V18.D2, V18.D2
-	WORD    $0x6e7afc10 // VFDIV V26.D2, V0.D2, V16.D2
-	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V26.D2, V24.D2
-	VUSHR   $52, V24.D2, V20.D2
-	VORR    V4.B16, V20.B16, V20.B16
-	WORD    $0x4ee5d694 // VFSUB V5.D2, V20.D2, V20.D2
-	VAND    V1.B16, V24.B16, V24.B16
-	VADD    V2.D2, V24.D2, V24.D2
-	WORD    $0x4ee0d718 // VFSUB V0.D2, V24.D2, V24.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V20.D2, V20.D2, V26.D2
-	VBIF    V26.B16, V12.B16, V24.B16
-	VAND    V26.B16, V18.B16, V18.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
-	WORD    $0x4ef1d591 // VFSUB V17.D2, V12.D2, V17.D2
-	WORD    $0x4ef1d673 // VFSUB V17.D2, V19.D2, V19.D2
-	WORD    $0x6e6cfc11 // VFDIV V12.D2, V0.D2, V17.D2
-	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V12.D2, V25.D2
-	VUSHR   $52, V25.D2, V21.D2
-	VORR    V4.B16, V21.B16, V21.B16
-	WORD    $0x4ee5d6b5 // VFSUB V5.D2, V21.D2, V21.D2
-	VAND    V1.B16, V25.B16, V25.B16
-	VADD    V2.D2, V25.D2, V25.D2
-	WORD    $0x4ee0d739 // VFSUB V0.D2, V25.D2, V25.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V12.D2
-	VBIF    V12.B16, V13.B16, V25.B16
-	VAND    V12.B16, V19.B16, V19.B16
-	FLDPQ   (R5), (F14, F15)
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V16.B16, V14.B16
-	FMOVQ   640(R7), F13
-	FMOVQ   672(R7), F26
-	WORD    $0x6e6de5cd // VFCMGE V13.D2, V14.D2, V13.D2
-	WORD    $0x6e6ee75a // VFCMGE V14.D2, V26.D2, V26.D2
-	VAND    V26.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V17.B16, V15.B16
-	FMOVQ   640(R7), F13
-	FMOVQ   672(R7), F26
-	WORD    $0x6e6de5ed // VFCMGE V13.D2, V15.D2, V13.D2
-	WORD    $0x6e6fe75a // VFCMGE V15.D2, V26.D2, V26.D2
-	VAND    V26.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x0e616a0c // VFCVTN V16.D2, V12.S2
-	WORD    $0x4e616a2c // VFCVTN2 V17.D2, V12.S4
-	FMOVQ   F12, (R2)
-	ADD     $16, R2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d70c // VFADD V7.D2, V24.D2, V12.D2
-	WORD    $0x6e6cff0c // VFDIV V12.D2, V24.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	WORD    $0x4e67d72d // VFADD V7.D2, V25.D2, V13.D2
-	WORD    $0x6e6dff2d // VFDIV V13.D2, V25.D2, V13.D2
-	WORD    $0x6e6dddaf // VFMUL V13.D2, V13.D2, V15.D2
-	FLDPQ   192(R7), (F16, F17)
-	VFMLA   V14.D2, V6.D2, V16.D2
-	VFMLA   V15.D2, V6.D2, V17.D2
-	FLDPQ   224(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	FLDPQ   256(R7), (F16, F17)
-	VFMLA   V14.D2, V26.D2, V16.D2
-	VFMLA   V15.D2, V27.D2, V17.D2
-	FLDPQ   288(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	FLDPQ   320(R7), (F16, F17)
-	VFMLA   V14.D2, V26.D2, V16.D2
-	VFMLA   V15.D2, V27.D2, V17.D2
-	FLDPQ   352(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68df10 // VFMUL V8.D2, V24.D2, V16.D2
-	WORD    $0x6e78de10 // VFMUL V24.D2, V16.D2, V16.D2
-	VMOV    V16.B16, V17.B16
-	VFMLA   V14.D2, V26.D2, V17.D2
-	VFMLA   V9.D2, V20.D2, V18.D2
-	VFMLA   V17.D2, V12.D2, V18.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef2d610 // VFSUB V18.D2, V16.D2, V16.D2
-	WORD    $0x4ef0d718 // VFSUB V16.D2, V24.D2, V24.D2
-	VFMLA   V10.D2, V20.D2, V24.D2
-	WORD    $0x6e68df2c // VFMUL V8.D2, V25.D2, V12.D2
-	WORD    $0x6e79dd8c // VFMUL V25.D2, V12.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VFMLA   V15.D2, V27.D2, V14.D2
-	VFMLA   V9.D2, V21.D2, V19.D2
-	VFMLA   V14.D2, V13.D2, V19.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef3d58c // VFSUB V19.D2, V12.D2, V12.D2
-	WORD    $0x4eecd739 // VFSUB V12.D2, V25.D2, V25.D2
-	VFMLA   V10.D2, V21.D2, V25.D2
-	WORD    $0x4e78d6d6 // VFADD V24.D2, V22.D2, V22.D2
-	WORD    $0x4e79d6f7 // VFADD V25.D2, V23.D2, V23.D2
-	FSTPQ   (F22, F23), (R0)
-	ADD     $32, R0
-	ADD     $32, R5
-	SUB     $4, R6
-	CBNZ    R6, rows55
-done56:
-	// bad = not all good
-	MOVD    bad+56(FP), R8
-	VMOV    V11.D[0], R9
-	VMOV    V11.D[1], R10
-	AND     R9, R10
-	MVN     R10, R10
-	MOVD    R10, (R8)
-	RET
-
-// func accumulate32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int)
-TEXT ·accumulate32NEON(SB), NOSPLIT, $512-48
-	MOVD    dst+0(FP), R0
-	MOVD    dst+0(FP), R2
-	MOVD    x+16(FP), R4
-	MOVD    n+40(FP), R9
-	LSR     $5, R9, R6
-	LSL     $2, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+32(FP), R10
-	MOVD    dstStride+8(FP), R11
-	MOVD    dstStride+8(FP), R12
-	MOVD    stride+24(FP), R13
-	CBZ     R10, last58
-row57:
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	SUBS    $1, R6, R7
-	BMI     rest60
-group59:
-	FLDPQ   (R3), (F0, F2)
-	FLDPQ   64(R3), (F1, F3)
-	FLDPQ   (R5), (F4, F6)
-	FLDPQ   64(R5), (F5, F7)
-	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
-	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
-	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
-	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
-	FSTPQ   (F0, F2), (R1)
-	FSTPQ   (F1, F3), 64(R1)
-	FLDPQ   32(R3), (F0, F2)
-	FLDPQ   96(R3), (F1, F3)
-	FLDPQ   32(R5), (F4, F6)
-	FLDPQ   96(R5), (F5, F7)
-	WORD    $0x4e24d400 // VFADD V4.S4, V0.S4, V0.S4
-	WORD    $0x4e25d421 // VFADD V5.S4, V1.S4, V1.S4
-	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
-	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
-	FSTPQ   (F0, F2), 32(R1)
-	FSTPQ   (F1, F3), 96(R1)
-	SUB     $1, R7
-	ADD     $128, R1
-	ADD     $128, R3
-	ADD     $128, R5
-	TBZ     $63, R7, group59
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied61
-rest60:
-	CBZ     R9, done62
-	MOVD    R8, R1
-	ADD     $0, R8, R14
-	TBZ     $6, R9, skip63
-	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip63:
-	TBZ     $5, R9, skip64
-	VLD1.P  32(R3), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip64:
-	TBZ     $4, R9, skip65
-	VLD1.P  16(R3), [V0.B16]
-	VST1.P  [V0.B16], 16(R14)
-skip65:
-	TBZ     $3, R9, skip66
-	FMOVD.P 8(R3), F0
-	FMOVD.P F0, 8(R14)
-skip66:
-	TBZ     $2, R9, skip67
-	FMOVS.P 4(R3), F0
-	FMOVS.P F0, 4(R14)
-skip67:
-	ADD     $0, R8, R3
-	ADD     $128, R8, R14
-	TBZ     $6, R9, skip68
-	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip68:
-	TBZ     $5, R9, skip69
-	VLD1.P  32(R5), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip69:
-	TBZ     $4, R9, skip70
-	VLD1.P  16(R5), [V0.B16]
-	VST1.P  [V0.B16], 16(R14)
-skip70:
-	TBZ     $3, R9, skip71
-	FMOVD.P 8(R5), F0
-	FMOVD.P F0, 8(R14)
-skip71:
-	TBZ     $2, R9, skip72
-	FMOVS.P 4(R5), F0
-	FMOVS.P F0, 4(R14)
-skip72:
-	ADD     $128, R8, R5
-	MOVD    $-1, R7
-	CMP     $64, R9
-	BLS     short73
-	B       group59
-short73:
-	FLDPQ   (R3), (F0, F1)
-	FLDPQ   (R5), (F2, F3)
-	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
-	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
-	FSTPQ   (F0, F1), (R1)
-	CMP     $32, R9
-	BLS     copied61
-	FLDPQ   32(R3), (F0, F1)
-	FLDPQ   32(R5), (F2, F3)
-	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
-	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
-	FSTPQ   (F0, F1), 32(R1)
-copied61:
-	MOVD    R8, R14
-	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip74
-	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
-skip74:
-	TBZ     $5, R9, skip75
-	VLD1.P  32(R14), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R15)
-skip75:
-	TBZ     $4, R9, skip76
-	VLD1.P  16(R14), [V0.B16]
-	VST1.P  [V0.B16], 16(R15)
-skip76:
-	TBZ     $3, R9, skip77
-	FMOVD.P 8(R14), F0
-	FMOVD.P F0, 8(R15)
-skip77:
-	TBZ     $2, R9, skip78
-	FMOVS.P 4(R14), F0
-	FMOVS.P F0, 4(R15)
-skip78:
-done62:
-	ADD     R12<<2, R0
-	ADD     R12<<2, R2
-	ADD     R13<<2, R4
-	SUB     $1, R10
-	CBNZ    R10, row57
-last58:
-	RET
-
-// func selectSums64NEON(a, b *float64, x *float64, stride, rows, n int, pos, neg *uint64, words int)
+// func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
@@ -2320,8 +1697,8 @@ TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
 	FMOVQ   160(R15), F7
 	FMOVQ   192(R15), F8
 	MOVD    stride+24(FP), R19
-	CBZ     R8, last80
-row79:
+	CBZ     R8, last53
+row52:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R9)
 	FSTPQ   (F9, F9), 32(R9)
@@ -2337,11 +1714,11 @@ row79:
 	MOVD    R12, R13
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest82
-group81:
+	BMI     rest55
+group54:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
-half85:
+half58:
 	FMOVQ   (R3), F9
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -2682,49 +2059,49 @@ half85:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half85
+	TBNZ    $0, R5, half58
 	SUB     $32, R14
 	SUB     $64, R9
 	ADD     $224, R3
-	TBZ     $63, R5, group81
+	TBZ     $63, R5, group54
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied83
-rest82:
-	CBZ     R7, done84
+	TBZ     $1, R5, copied56
+rest55:
+	CBZ     R7, done57
 	ADD     $0, R6, R20
-	TBZ     $7, R7, skip86
+	TBZ     $7, R7, skip59
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip86:
-	TBZ     $6, R7, skip87
+skip59:
+	TBZ     $6, R7, skip60
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip87:
-	TBZ     $5, R7, skip88
+skip60:
+	TBZ     $5, R7, skip61
 	VLD1.P  32(R3), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R20)
-skip88:
-	TBZ     $4, R7, skip89
+skip61:
+	TBZ     $4, R7, skip62
 	VLD1.P  16(R3), [V9.B16]
 	VST1.P  [V9.B16], 16(R20)
-skip89:
-	TBZ     $3, R7, skip90
+skip62:
+	TBZ     $3, R7, skip63
 	FMOVD.P 8(R3), F9
 	FMOVD.P F9, 8(R20)
-skip90:
+skip63:
 	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
-	BLS     short91
+	BLS     short64
 	CMP     $128, R7
-	BLS     short92
-	B       group81
-short91:
+	BLS     short65
+	B       group54
+short64:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
-half93:
+half66:
 	FMOVQ   (R3), F9
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -2836,14 +2213,14 @@ half93:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half93
+	TBNZ    $0, R5, half66
 	SUB     $32, R14
 	SUB     $64, R9
-	B       copied83
-short92:
+	B       copied56
+short65:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
-half94:
+half67:
 	FMOVQ   (R3), F9
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -3034,11 +2411,11 @@ half94:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half94
+	TBNZ    $0, R5, half67
 	SUB     $32, R14
 	SUB     $64, R9
-copied83:
-done84:
+copied56:
+done57:
 	FLDPQ   (R9), (F9, F10)
 	FLDPQ   32(R9), (F11, F12)
 	FLDPQ   64(R9), (F13, F14)
@@ -3117,11 +2494,11 @@ done84:
 	MOVD    words+64(FP), R20
 	ADD     R20<<3, R12
 	SUB     $1, R8
-	CBNZ    R8, row79
-last80:
+	CBNZ    R8, row52
+last53:
 	RET
 
-// func selectExp64NEON(a, b *float64, w *float64, wStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int)
+// func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 TEXT ·selectExp64NEON(SB), NOSPLIT, $512-88
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
@@ -3147,8 +2524,8 @@ TEXT ·selectExp64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R20), F8
 	MOVD    stride+40(FP), R21
 	MOVD    wStride+24(FP), R22
-	CBZ     R10, last96
-row95:
+	CBZ     R10, last69
+row68:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R11)
 	FSTPQ   (F9, F9), 32(R11)
@@ -3165,11 +2542,11 @@ row95:
 	MOVD    R14, R15
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest98
-group97:
+	BMI     rest71
+group70:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
-half101:
+half74:
 	FMOVQ   (R3), F9
 	FMOVQ   (R19), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -3529,50 +2906,50 @@ half101:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half101
+	TBNZ    $0, R7, half74
 	SUB     $32, R19
 	SUB     $64, R11
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group97
+	TBZ     $63, R7, group70
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied99
-rest98:
-	CBZ     R9, done100
+	TBZ     $1, R7, copied72
+rest71:
+	CBZ     R9, done73
 	ADD     $0, R8, R23
-	TBZ     $7, R9, skip102
+	TBZ     $7, R9, skip75
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
-skip102:
-	TBZ     $6, R9, skip103
+skip75:
+	TBZ     $6, R9, skip76
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
-skip103:
-	TBZ     $5, R9, skip104
+skip76:
+	TBZ     $5, R9, skip77
 	VLD1.P  32(R3), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R23)
-skip104:
-	TBZ     $4, R9, skip105
+skip77:
+	TBZ     $4, R9, skip78
 	VLD1.P  16(R3), [V9.B16]
 	VST1.P  [V9.B16], 16(R23)
-skip105:
-	TBZ     $3, R9, skip106
+skip78:
+	TBZ     $3, R9, skip79
 	FMOVD.P 8(R3), F9
 	FMOVD.P F9, 8(R23)
-skip106:
+skip79:
 	ADD     $0, R8, R3
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short107
+	BLS     short80
 	CMP     $128, R9
-	BLS     short108
-	B       group97
-short107:
+	BLS     short81
+	B       group70
+short80:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
-half109:
+half82:
 	FMOVQ   (R3), F9
 	FMOVQ   (R19), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -3691,14 +3068,14 @@ half109:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half109
+	TBNZ    $0, R7, half82
 	SUB     $32, R19
 	SUB     $64, R11
-	B       copied99
-short108:
+	B       copied72
+short81:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
-half110:
+half83:
 	FMOVQ   (R3), F9
 	FMOVQ   (R19), F11
 	VCMTST  V11.D2, V0.D2, V10.D2
@@ -3900,11 +3277,11 @@ half110:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half110
+	TBNZ    $0, R7, half83
 	SUB     $32, R19
 	SUB     $64, R11
-copied99:
-done100:
+copied72:
+done73:
 	FLDPQ   (R11), (F9, F10)
 	FLDPQ   32(R11), (F11, F12)
 	FLDPQ   64(R11), (F13, F14)
@@ -3984,11 +3361,11 @@ done100:
 	MOVD    words+80(FP), R23
 	ADD     R23<<3, R14
 	SUB     $1, R10
-	CBNZ    R10, row95
-last96:
+	CBNZ    R10, row68
+last69:
 	RET
 
-// func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride, rows, n int, fa, fb *float64)
+// func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 TEXT ·selectScale64NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    w+16(FP), R2
@@ -4005,8 +3382,8 @@ TEXT ·selectScale64NEON(SB), NOSPLIT, $512-64
 	FMOVQ   576(R11), F1
 	MOVD    dstStride+8(FP), R12
 	MOVD    wStride+24(FP), R13
-	CBZ     R10, last112
-row111:
+	CBZ     R10, last85
+row84:
 	MOVD    R4, R14
 	VLD1R.P 8(R14), [V2.D2]
 	MOVD    R5, R14
@@ -4014,8 +3391,8 @@ row111:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest114
-group113:
+	BMI     rest87
+group86:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e60e488 // VFCMGE V0.D2, V4.D2, V8.D2
@@ -4091,35 +3468,35 @@ group113:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group113
+	TBZ     $63, R7, group86
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied115
-rest114:
-	CBZ     R9, done116
+	TBZ     $0, R7, copied88
+rest87:
+	CBZ     R9, done89
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip117
+	TBZ     $6, R9, skip90
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip117:
-	TBZ     $5, R9, skip118
+skip90:
+	TBZ     $5, R9, skip91
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip118:
-	TBZ     $4, R9, skip119
+skip91:
+	TBZ     $4, R9, skip92
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip119:
-	TBZ     $3, R9, skip120
+skip92:
+	TBZ     $3, R9, skip93
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R14)
-skip120:
+skip93:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short121
-	B       group113
-short121:
+	BLS     short94
+	B       group86
+short94:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -4139,7 +3516,7 @@ short121:
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R9
-	BLS     copied115
+	BLS     copied88
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -4158,592 +3535,31 @@ short121:
 	VORR    V7.B16, V6.B16, V6.B16
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), 32(R1)
-copied115:
+copied88:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip122
+	TBZ     $6, R9, skip95
 	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
-skip122:
-	TBZ     $5, R9, skip123
+skip95:
+	TBZ     $5, R9, skip96
 	VLD1.P  32(R14), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R15)
-skip123:
-	TBZ     $4, R9, skip124
+skip96:
+	TBZ     $4, R9, skip97
 	VLD1.P  16(R14), [V4.B16]
 	VST1.P  [V4.B16], 16(R15)
-skip124:
-	TBZ     $3, R9, skip125
+skip97:
+	TBZ     $3, R9, skip98
 	FMOVD.P 8(R14), F4
 	FMOVD.P F4, 8(R15)
-skip125:
-done116:
+skip98:
+done89:
 	ADD     $8, R4
 	ADD     $8, R5
 	ADD     R12<<3, R0
 	ADD     R13<<3, R2
 	SUB     $1, R10
-	CBNZ    R10, row111
-last112:
-	RET
-
-// func finishSums64NEON(loss *float64, fa, fb *float64, a, b, scale *float64, rows int, bad *uint64)
-TEXT ·finishSums64NEON(SB), NOSPLIT, $0-64
-	MOVD    loss+0(FP), R0
-	MOVD    fa+8(FP), R1
-	MOVD    fb+16(FP), R2
-	MOVD    a+24(FP), R3
-	MOVD    b+32(FP), R4
-	MOVD    scale+40(FP), R5
-	MOVD    rows+48(FP), R6
-	MOVD    $logconstants64<>(SB), R7
-	FMOVQ   (R7), F0
-	FMOVQ   32(R7), F1
-	FMOVQ   64(R7), F2
-	FMOVQ   96(R7), F3
-	FMOVQ   128(R7), F4
-	FMOVQ   160(R7), F5
-	FMOVQ   384(R7), F6
-	FMOVQ   416(R7), F7
-	FMOVQ   448(R7), F8
-	FMOVQ   480(R7), F9
-	FMOVQ   512(R7), F10
-	VCMEQ   V11.D2, V11.D2, V11.D2
-	CBZ     R6, done127
-rows126:
-	FLDPQ   (R3), (F12, F13)
-	ADD     $32, R3
-	FMOVQ   704(R7), F16
-	FMOVQ   736(R7), F17
-	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
-	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V12.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   704(R7), F16
-	FMOVQ   736(R7), F17
-	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
-	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V13.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	WORD    $0x4e60f590 // VFMAX V0.D2, V12.D2, V16.D2
-	WORD    $0x4ee0f592 // VFMIN V0.D2, V12.D2, V18.D2
-	WORD    $0x4e60f5b1 // VFMAX V0.D2, V13.D2, V17.D2
-	WORD    $0x4ee0f5b3 // VFMIN V0.D2, V13.D2, V19.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e72d618 // VFADD V18.D2, V16.D2, V24.D2
-	WORD    $0x4ef0d710 // VFSUB V16.D2, V24.D2, V16.D2
-	WORD    $0x4ef0d652 // VFSUB V16.D2, V18.D2, V18.D2
-	WORD    $0x6e78fc10 // VFDIV V24.D2, V0.D2, V16.D2
-	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V24.D2, V22.D2
-	VUSHR   $52, V22.D2, V20.D2
-	VORR    V4.B16, V20.B16, V20.B16
-	WORD    $0x4ee5d694 // VFSUB V5.D2, V20.D2, V20.D2
-	VAND    V1.B16, V22.B16, V22.B16
-	VADD    V2.D2, V22.D2, V22.D2
-	WORD    $0x4ee0d6d6 // VFSUB V0.D2, V22.D2, V22.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V20.D2, V20.D2, V24.D2
-	VBIF    V24.B16, V12.B16, V22.B16
-	VAND    V24.B16, V18.B16, V18.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
-	WORD    $0x4ef1d591 // VFSUB V17.D2, V12.D2, V17.D2
-	WORD    $0x4ef1d673 // VFSUB V17.D2, V19.D2, V19.D2
-	WORD    $0x6e6cfc11 // VFDIV V12.D2, V0.D2, V17.D2
-	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V12.D2, V23.D2
-	VUSHR   $52, V23.D2, V21.D2
-	VORR    V4.B16, V21.B16, V21.B16
-	WORD    $0x4ee5d6b5 // VFSUB V5.D2, V21.D2, V21.D2
-	VAND    V1.B16, V23.B16, V23.B16
-	VADD    V2.D2, V23.D2, V23.D2
-	WORD    $0x4ee0d6f7 // VFSUB V0.D2, V23.D2, V23.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V12.D2
-	VBIF    V12.B16, V13.B16, V23.B16
-	VAND    V12.B16, V19.B16, V19.B16
-	FLDPQ   (R5), (F14, F15)
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V16.B16, V14.B16
-	FMOVQ   768(R7), F13
-	FMOVQ   672(R7), F24
-	WORD    $0x6e6de5cd // VFCMGE V13.D2, V14.D2, V13.D2
-	WORD    $0x6e6ee718 // VFCMGE V14.D2, V24.D2, V24.D2
-	VAND    V24.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V17.B16, V15.B16
-	FMOVQ   768(R7), F13
-	FMOVQ   672(R7), F24
-	WORD    $0x6e6de5ed // VFCMGE V13.D2, V15.D2, V13.D2
-	WORD    $0x6e6fe718 // VFCMGE V15.D2, V24.D2, V24.D2
-	VAND    V24.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	FSTPQ   (F16, F17), (R1)
-	ADD     $32, R1
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d6cc // VFADD V7.D2, V22.D2, V12.D2
-	WORD    $0x6e6cfecc // VFDIV V12.D2, V22.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	WORD    $0x4e67d6ed // VFADD V7.D2, V23.D2, V13.D2
-	WORD    $0x6e6dfeed // VFDIV V13.D2, V23.D2, V13.D2
-	WORD    $0x6e6dddaf // VFMUL V13.D2, V13.D2, V15.D2
-	FLDPQ   192(R7), (F16, F17)
-	VFMLA   V14.D2, V6.D2, V16.D2
-	VFMLA   V15.D2, V6.D2, V17.D2
-	FLDPQ   224(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	FLDPQ   256(R7), (F16, F17)
-	VFMLA   V14.D2, V24.D2, V16.D2
-	VFMLA   V15.D2, V25.D2, V17.D2
-	FLDPQ   288(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	FLDPQ   320(R7), (F16, F17)
-	VFMLA   V14.D2, V24.D2, V16.D2
-	VFMLA   V15.D2, V25.D2, V17.D2
-	FLDPQ   352(R7), (F24, F25)
-	VFMLA   V14.D2, V16.D2, V24.D2
-	VFMLA   V15.D2, V17.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68ded0 // VFMUL V8.D2, V22.D2, V16.D2
-	WORD    $0x6e76de10 // VFMUL V22.D2, V16.D2, V16.D2
-	VMOV    V16.B16, V17.B16
-	VFMLA   V14.D2, V24.D2, V17.D2
-	VFMLA   V9.D2, V20.D2, V18.D2
-	VFMLA   V17.D2, V12.D2, V18.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef2d610 // VFSUB V18.D2, V16.D2, V16.D2
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	VFMLA   V10.D2, V20.D2, V22.D2
-	WORD    $0x6e68deec // VFMUL V8.D2, V23.D2, V12.D2
-	WORD    $0x6e77dd8c // VFMUL V23.D2, V12.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VFMLA   V15.D2, V25.D2, V14.D2
-	VFMLA   V9.D2, V21.D2, V19.D2
-	VFMLA   V14.D2, V13.D2, V19.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef3d58c // VFSUB V19.D2, V12.D2, V12.D2
-	WORD    $0x4eecd6f7 // VFSUB V12.D2, V23.D2, V23.D2
-	VFMLA   V10.D2, V21.D2, V23.D2
-	FLDPQ   (R4), (F12, F13)
-	ADD     $32, R4
-	FMOVQ   704(R7), F16
-	FMOVQ   736(R7), F17
-	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
-	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V12.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   704(R7), F16
-	FMOVQ   736(R7), F17
-	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
-	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
-	VAND    V17.B16, V16.B16, V16.B16
-	VEOR    V17.B16, V17.B16, V17.B16
-	VCMEQ   V17.D2, V13.D2, V17.D2
-	VORR    V17.B16, V16.B16, V16.B16
-	VAND    V11.B16, V16.B16, V11.B16
-	WORD    $0x4e60f590 // VFMAX V0.D2, V12.D2, V16.D2
-	WORD    $0x4ee0f592 // VFMIN V0.D2, V12.D2, V18.D2
-	WORD    $0x4e60f5b1 // VFMAX V0.D2, V13.D2, V17.D2
-	WORD    $0x4ee0f5b3 // VFMIN V0.D2, V13.D2, V19.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e72d61a // VFADD V18.D2, V16.D2, V26.D2
-	WORD    $0x4ef0d750 // VFSUB V16.D2, V26.D2, V16.D2
-	WORD    $0x4ef0d652 // VFSUB V16.D2, V18.D2, V18.D2
-	WORD    $0x6e7afc10 // VFDIV V26.D2, V0.D2, V16.D2
-	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V26.D2, V24.D2
-	VUSHR   $52, V24.D2, V20.D2
-	VORR    V4.B16, V20.B16, V20.B16
-	WORD    $0x4ee5d694 // VFSUB V5.D2, V20.D2, V20.D2
-	VAND    V1.B16, V24.B16, V24.B16
-	VADD    V2.D2, V24.D2, V24.D2
-	WORD    $0x4ee0d718 // VFSUB V0.D2, V24.D2, V24.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V20.D2, V20.D2, V26.D2
-	VBIF    V26.B16, V12.B16, V24.B16
-	VAND    V26.B16, V18.B16, V18.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
-	WORD    $0x4ef1d591 // VFSUB V17.D2, V12.D2, V17.D2
-	WORD    $0x4ef1d673 // VFSUB V17.D2, V19.D2, V19.D2
-	WORD    $0x6e6cfc11 // VFDIV V12.D2, V0.D2, V17.D2
-	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	// u = 2^k·(1+f)
-	VADD    V3.D2, V12.D2, V25.D2
-	VUSHR   $52, V25.D2, V21.D2
-	VORR    V4.B16, V21.B16, V21.B16
-	WORD    $0x4ee5d6b5 // VFSUB V5.D2, V21.D2, V21.D2
-	VAND    V1.B16, V25.B16, V25.B16
-	VADD    V2.D2, V25.D2, V25.D2
-	WORD    $0x4ee0d739 // VFSUB V0.D2, V25.D2, V25.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V12.D2
-	VBIF    V12.B16, V13.B16, V25.B16
-	VAND    V12.B16, V19.B16, V19.B16
-	FLDPQ   (R5), (F14, F15)
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V16.B16, V14.B16
-	FMOVQ   768(R7), F13
-	FMOVQ   672(R7), F26
-	WORD    $0x6e6de5cd // VFCMGE V13.D2, V14.D2, V13.D2
-	WORD    $0x6e6ee75a // VFCMGE V14.D2, V26.D2, V26.D2
-	VAND    V26.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	FMOVQ   608(R7), F12
-	VAND    V12.B16, V17.B16, V15.B16
-	FMOVQ   768(R7), F13
-	FMOVQ   672(R7), F26
-	WORD    $0x6e6de5ed // VFCMGE V13.D2, V15.D2, V13.D2
-	WORD    $0x6e6fe75a // VFCMGE V15.D2, V26.D2, V26.D2
-	VAND    V26.B16, V13.B16, V13.B16
-	VAND    V11.B16, V13.B16, V11.B16
-	FSTPQ   (F16, F17), (R2)
-	ADD     $32, R2
-	// s = f/(2+f); r = R(s²)
-	WORD    $0x4e67d70c // VFADD V7.D2, V24.D2, V12.D2
-	WORD    $0x6e6cff0c // VFDIV V12.D2, V24.D2, V12.D2
-	WORD    $0x6e6cdd8e // VFMUL V12.D2, V12.D2, V14.D2
-	WORD    $0x4e67d72d // VFADD V7.D2, V25.D2, V13.D2
-	WORD    $0x6e6dff2d // VFDIV V13.D2, V25.D2, V13.D2
-	WORD    $0x6e6dddaf // VFMUL V13.D2, V13.D2, V15.D2
-	FLDPQ   192(R7), (F16, F17)
-	VFMLA   V14.D2, V6.D2, V16.D2
-	VFMLA   V15.D2, V6.D2, V17.D2
-	FLDPQ   224(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	FLDPQ   256(R7), (F16, F17)
-	VFMLA   V14.D2, V26.D2, V16.D2
-	VFMLA   V15.D2, V27.D2, V17.D2
-	FLDPQ   288(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	FLDPQ   320(R7), (F16, F17)
-	VFMLA   V14.D2, V26.D2, V16.D2
-	VFMLA   V15.D2, V27.D2, V17.D2
-	FLDPQ   352(R7), (F26, F27)
-	VFMLA   V14.D2, V16.D2, V26.D2
-	VFMLA   V15.D2, V17.D2, V27.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	WORD    $0x6e68df10 // VFMUL V8.D2, V24.D2, V16.D2
-	WORD    $0x6e78de10 // VFMUL V24.D2, V16.D2, V16.D2
-	VMOV    V16.B16, V17.B16
-	VFMLA   V14.D2, V26.D2, V17.D2
-	VFMLA   V9.D2, V20.D2, V18.D2
-	VFMLA   V17.D2, V12.D2, V18.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef2d610 // VFSUB V18.D2, V16.D2, V16.D2
-	WORD    $0x4ef0d718 // VFSUB V16.D2, V24.D2, V24.D2
-	VFMLA   V10.D2, V20.D2, V24.D2
-	WORD    $0x6e68df2c // VFMUL V8.D2, V25.D2, V12.D2
-	WORD    $0x6e79dd8c // VFMUL V25.D2, V12.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VFMLA   V15.D2, V27.D2, V14.D2
-	VFMLA   V9.D2, V21.D2, V19.D2
-	VFMLA   V14.D2, V13.D2, V19.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef3d58c // VFSUB V19.D2, V12.D2, V12.D2
-	WORD    $0x4eecd739 // VFSUB V12.D2, V25.D2, V25.D2
-	VFMLA   V10.D2, V21.D2, V25.D2
-	WORD    $0x4e78d6d6 // VFADD V24.D2, V22.D2, V22.D2
-	WORD    $0x4e79d6f7 // VFADD V25.D2, V23.D2, V23.D2
-	FSTPQ   (F22, F23), (R0)
-	ADD     $32, R0
-	ADD     $32, R5
-	SUB     $4, R6
-	CBNZ    R6, rows126
-done127:
-	// bad = not all good
-	MOVD    bad+56(FP), R8
-	VMOV    V11.D[0], R9
-	VMOV    V11.D[1], R10
-	AND     R9, R10
-	MVN     R10, R10
-	MOVD    R10, (R8)
-	RET
-
-// func accumulate64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int)
-TEXT ·accumulate64NEON(SB), NOSPLIT, $512-48
-	MOVD    dst+0(FP), R0
-	MOVD    dst+0(FP), R2
-	MOVD    x+16(FP), R4
-	MOVD    n+40(FP), R9
-	LSR     $4, R9, R6
-	LSL     $3, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+32(FP), R10
-	MOVD    dstStride+8(FP), R11
-	MOVD    dstStride+8(FP), R12
-	MOVD    stride+24(FP), R13
-	CBZ     R10, last129
-row128:
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	SUBS    $1, R6, R7
-	BMI     rest131
-group130:
-	FLDPQ   (R3), (F0, F2)
-	FLDPQ   64(R3), (F1, F3)
-	FLDPQ   (R5), (F4, F6)
-	FLDPQ   64(R5), (F5, F7)
-	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
-	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
-	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
-	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
-	FSTPQ   (F0, F2), (R1)
-	FSTPQ   (F1, F3), 64(R1)
-	FLDPQ   32(R3), (F0, F2)
-	FLDPQ   96(R3), (F1, F3)
-	FLDPQ   32(R5), (F4, F6)
-	FLDPQ   96(R5), (F5, F7)
-	WORD    $0x4e64d400 // VFADD V4.D2, V0.D2, V0.D2
-	WORD    $0x4e65d421 // VFADD V5.D2, V1.D2, V1.D2
-	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
-	WORD    $0x4e67d463 // VFADD V7.D2, V3.D2, V3.D2
-	FSTPQ   (F0, F2), 32(R1)
-	FSTPQ   (F1, F3), 96(R1)
-	SUB     $1, R7
-	ADD     $128, R1
-	ADD     $128, R3
-	ADD     $128, R5
-	TBZ     $63, R7, group130
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied132
-rest131:
-	CBZ     R9, done133
-	MOVD    R8, R1
-	ADD     $0, R8, R14
-	TBZ     $6, R9, skip134
-	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip134:
-	TBZ     $5, R9, skip135
-	VLD1.P  32(R3), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip135:
-	TBZ     $4, R9, skip136
-	VLD1.P  16(R3), [V0.B16]
-	VST1.P  [V0.B16], 16(R14)
-skip136:
-	TBZ     $3, R9, skip137
-	FMOVD.P 8(R3), F0
-	FMOVD.P F0, 8(R14)
-skip137:
-	ADD     $0, R8, R3
-	ADD     $128, R8, R14
-	TBZ     $6, R9, skip138
-	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip138:
-	TBZ     $5, R9, skip139
-	VLD1.P  32(R5), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip139:
-	TBZ     $4, R9, skip140
-	VLD1.P  16(R5), [V0.B16]
-	VST1.P  [V0.B16], 16(R14)
-skip140:
-	TBZ     $3, R9, skip141
-	FMOVD.P 8(R5), F0
-	FMOVD.P F0, 8(R14)
-skip141:
-	ADD     $128, R8, R5
-	MOVD    $-1, R7
-	CMP     $64, R9
-	BLS     short142
-	B       group130
-short142:
-	FLDPQ   (R3), (F0, F1)
-	FLDPQ   (R5), (F2, F3)
-	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
-	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
-	FSTPQ   (F0, F1), (R1)
-	CMP     $32, R9
-	BLS     copied132
-	FLDPQ   32(R3), (F0, F1)
-	FLDPQ   32(R5), (F2, F3)
-	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
-	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
-	FSTPQ   (F0, F1), 32(R1)
-copied132:
-	MOVD    R8, R14
-	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip143
-	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
-skip143:
-	TBZ     $5, R9, skip144
-	VLD1.P  32(R14), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R15)
-skip144:
-	TBZ     $4, R9, skip145
-	VLD1.P  16(R14), [V0.B16]
-	VST1.P  [V0.B16], 16(R15)
-skip145:
-	TBZ     $3, R9, skip146
-	FMOVD.P 8(R14), F0
-	FMOVD.P F0, 8(R15)
-skip146:
-done133:
-	ADD     R12<<3, R0
-	ADD     R12<<3, R2
-	ADD     R13<<3, R4
-	SUB     $1, R10
-	CBNZ    R10, row128
-last129:
-	RET
-
-// func addParts64NEON(out, x *float64, n int)
-TEXT ·addParts64NEON(SB), NOSPLIT, $0-24
-	MOVD    x+8(FP), R0
-	MOVD    n+16(FP), R1
-	VEOR    V0.B16, V0.B16, V0.B16
-	VEOR    V1.B16, V1.B16, V1.B16
-	VEOR    V2.B16, V2.B16, V2.B16
-	VEOR    V3.B16, V3.B16, V3.B16
-	VEOR    V4.B16, V4.B16, V4.B16
-	VEOR    V5.B16, V5.B16, V5.B16
-	VEOR    V6.B16, V6.B16, V6.B16
-	VEOR    V7.B16, V7.B16, V7.B16
-	VEOR    V8.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V9.B16, V9.B16
-	VEOR    V10.B16, V10.B16, V10.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	VEOR    V12.B16, V12.B16, V12.B16
-	VEOR    V13.B16, V13.B16, V13.B16
-	VEOR    V14.B16, V14.B16, V14.B16
-	VEOR    V15.B16, V15.B16, V15.B16
-	FLDPQ   (R0), (F16, F17)
-	FLDPQ   32(R0), (F18, F19)
-	FLDPQ   (R0), (F20, F21)
-	FLDPQ   32(R0), (F22, F23)
-	MOVD    $partsconstants64<>(SB), R2
-	FMOVQ   (R2), F24
-	FMOVQ   32(R2), F25
-	FMOVQ   64(R2), F26
-loop147:
-	FLDPQ   (R0), (F27, F28)
-	WORD    $0x4efbf610 // VFMIN V27.D2, V16.D2, V16.D2
-	WORD    $0x4e7bf694 // VFMAX V27.D2, V20.D2, V20.D2
-	WORD    $0x4efcf631 // VFMIN V28.D2, V17.D2, V17.D2
-	WORD    $0x4e7cf6b5 // VFMAX V28.D2, V21.D2, V21.D2
-	WORD    $0x4e78d77d // VFADD V24.D2, V27.D2, V29.D2
-	WORD    $0x4ef8d7bd // VFSUB V24.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd400 // VFADD V29.D2, V0.D2, V0.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e78d79e // VFADD V24.D2, V28.D2, V30.D2
-	WORD    $0x4ef8d7de // VFSUB V24.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed421 // VFADD V30.D2, V1.D2, V1.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	WORD    $0x4e79d77d // VFADD V25.D2, V27.D2, V29.D2
-	WORD    $0x4ef9d7bd // VFSUB V25.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd484 // VFADD V29.D2, V4.D2, V4.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e79d79e // VFADD V25.D2, V28.D2, V30.D2
-	WORD    $0x4ef9d7de // VFSUB V25.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed4a5 // VFADD V30.D2, V5.D2, V5.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	WORD    $0x4e7ad77d // VFADD V26.D2, V27.D2, V29.D2
-	WORD    $0x4efad7bd // VFSUB V26.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd508 // VFADD V29.D2, V8.D2, V8.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e7ad79e // VFADD V26.D2, V28.D2, V30.D2
-	WORD    $0x4efad7de // VFSUB V26.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed529 // VFADD V30.D2, V9.D2, V9.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	VORR    V27.B16, V12.B16, V12.B16
-	VORR    V28.B16, V13.B16, V13.B16
-	FLDPQ   32(R0), (F27, F28)
-	WORD    $0x4efbf652 // VFMIN V27.D2, V18.D2, V18.D2
-	WORD    $0x4e7bf6d6 // VFMAX V27.D2, V22.D2, V22.D2
-	WORD    $0x4efcf673 // VFMIN V28.D2, V19.D2, V19.D2
-	WORD    $0x4e7cf6f7 // VFMAX V28.D2, V23.D2, V23.D2
-	WORD    $0x4e78d77d // VFADD V24.D2, V27.D2, V29.D2
-	WORD    $0x4ef8d7bd // VFSUB V24.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd442 // VFADD V29.D2, V2.D2, V2.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e78d79e // VFADD V24.D2, V28.D2, V30.D2
-	WORD    $0x4ef8d7de // VFSUB V24.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed463 // VFADD V30.D2, V3.D2, V3.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	WORD    $0x4e79d77d // VFADD V25.D2, V27.D2, V29.D2
-	WORD    $0x4ef9d7bd // VFSUB V25.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd4c6 // VFADD V29.D2, V6.D2, V6.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e79d79e // VFADD V25.D2, V28.D2, V30.D2
-	WORD    $0x4ef9d7de // VFSUB V25.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed4e7 // VFADD V30.D2, V7.D2, V7.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	WORD    $0x4e7ad77d // VFADD V26.D2, V27.D2, V29.D2
-	WORD    $0x4efad7bd // VFSUB V26.D2, V29.D2, V29.D2
-	WORD    $0x4e7dd54a // VFADD V29.D2, V10.D2, V10.D2
-	WORD    $0x4efdd77b // VFSUB V29.D2, V27.D2, V27.D2
-	WORD    $0x4e7ad79e // VFADD V26.D2, V28.D2, V30.D2
-	WORD    $0x4efad7de // VFSUB V26.D2, V30.D2, V30.D2
-	WORD    $0x4e7ed56b // VFADD V30.D2, V11.D2, V11.D2
-	WORD    $0x4efed79c // VFSUB V30.D2, V28.D2, V28.D2
-	VORR    V27.B16, V14.B16, V14.B16
-	VORR    V28.B16, V15.B16, V15.B16
-	ADD     $64, R0
-	SUB     $8, R1
-	CBNZ    R1, loop147
-	MOVD    out+0(FP), R3
-	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
-	WORD    $0x4e66d484 // VFADD V6.D2, V4.D2, V4.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	VORR    V14.B16, V12.B16, V12.B16
-	WORD    $0x4ef2f610 // VFMIN V18.D2, V16.D2, V16.D2
-	WORD    $0x4e76f694 // VFMAX V22.D2, V20.D2, V20.D2
-	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
-	VORR    V15.B16, V13.B16, V13.B16
-	WORD    $0x4ef3f631 // VFMIN V19.D2, V17.D2, V17.D2
-	WORD    $0x4e77f6b5 // VFMAX V23.D2, V21.D2, V21.D2
-	WORD    $0x4e61d400 // VFADD V1.D2, V0.D2, V0.D2
-	WORD    $0x4e65d484 // VFADD V5.D2, V4.D2, V4.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
-	VORR    V13.B16, V12.B16, V12.B16
-	WORD    $0x4ef1f610 // VFMIN V17.D2, V16.D2, V16.D2
-	WORD    $0x4e75f694 // VFMAX V21.D2, V20.D2, V20.D2
-	VDUP    V0.D[1], V1.D2
-	VDUP    V4.D[1], V5.D2
-	VDUP    V8.D[1], V9.D2
-	VDUP    V12.D[1], V13.D2
-	VDUP    V16.D[1], V17.D2
-	VDUP    V20.D[1], V21.D2
-	WORD    $0x4e61d400 // VFADD V1.D2, V0.D2, V0.D2
-	WORD    $0x4e65d484 // VFADD V5.D2, V4.D2, V4.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
-	VORR    V13.B16, V12.B16, V12.B16
-	WORD    $0x4ef1f610 // VFMIN V17.D2, V16.D2, V16.D2
-	WORD    $0x4e75f694 // VFMAX V21.D2, V20.D2, V20.D2
-	FMOVD.P F0, 8(R3)
-	FMOVD.P F4, 8(R3)
-	FMOVD.P F8, 8(R3)
-	FMOVD.P F12, 8(R3)
-	FMOVD.P F16, 8(R3)
-	FMOVD.P F20, 8(R3)
+	CBNZ    R10, row84
+last85:
 	RET

@@ -32,8 +32,8 @@ import (
 // t is clamped so that it does not pass the largest. A sum of e^(ax+b) has e^b
 // as a factor: its power of two goes into c, the rest multiplies the sum.
 //
-// Weights are kept by virtual vectors (see logsumexp_generic.go): the m of a
-// vector, then its e; the last vector of a row is whole.
+// Weights are kept by virtual vectors (see Lanes32): the m of a vector, then its
+// e; the last vector of a row is whole.
 
 // SideRows are rows and what selects and weights their elements.
 type SideRows[T Float] struct {
@@ -378,10 +378,10 @@ func softWeightsGeneric[T Float](neg, pos []T, t []T, stride, rows, n int, part 
 	}
 }
 
-// softUnit32Generic writes the weights of soft labels t over the elements of part
+// softUnitGeneric writes the weights of soft labels t over the elements of part
 // from element from on, where all classes have weight 1: of 1-t, rounded to
 // float32, to neg and of t to pos.
-func softUnit32Generic(neg, pos []float32, t []float32, stride, rows, n int, part []uint64, words, from int) {
+func softUnitGeneric(neg, pos []float32, t []float32, stride, rows, n int, part []uint64, words, from int) {
 	size := WeightsLen[float32](n)
 	for i := range rows {
 		for j := from; j < n; j++ {
@@ -416,4 +416,15 @@ func ZeroPivot[T Float]() SideParams[T] {
 func GammaPair[T Float](gamma float64) [2]T {
 	hi := T(gamma)
 	return [2]T{hi, T(gamma - float64(hi))}
+}
+
+// SoftWeights writes the weights of soft labels t over the elements of part: of
+// 1-t to neg and of t to pos, in rows of WeightsLen(n), times the weights of the
+// classes; class may be nil for float32 where all of these are 1.
+func SoftWeights[T Float](neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T) {
+	if class == nil {
+		softUnit(As32(neg), As32(pos), As32(t), stride, rows, n, part, words)
+	} else {
+		softWeights(neg, pos, t, stride, rows, n, part, words, class, exponents)
+	}
 }

@@ -1360,601 +1360,6 @@ DATA f32_4b4000fe<>+24(SB)/4, $0x4b4000fe
 DATA f32_4b4000fe<>+28(SB)/4, $0x4b4000fe
 GLOBL f32_4b4000fe<>(SB), RODATA|NOPTR, $32
 
-// func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-104
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Y0
-	VMOVUPS      Y0, 24(SP)
-	VBROADCASTSS 4(DI), Y0
-	VMOVUPS      Y0, 56(SP)
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x05, R9
-	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
-	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 88(SP)
-	MOVQ         p+96(FP), R12
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ        R11, R11
-	JZ           last20
-
-row19:
-	VBROADCASTSS (R12), Y1
-	VMOVUPS      Y1, 96(SP)
-	VBROADCASTSS 12(R12), Y1
-	VMOVUPS      Y1, 128(SP)
-	VBROADCASTSS 8(R12), Y1
-	VMOVUPS      Y1, 160(SP)
-	VBROADCASTSS 20(R12), Y1
-	VMOVUPS      Y1, 192(SP)
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	TESTQ        R14, R14
-	JZ           rest24
-
-group23:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      (CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (AX)(R13*1)
-	VMOVUPS      64(CX)(R13*1), Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       192(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 128(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      32(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 32(AX)(R13*1)
-	VMOVUPS      96(CX)(R13*1), Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       224(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 160(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 96(AX)(R13*1)
-	ADDQ         $0x80, R13
-	DECQ         R14
-	JNZ          group23
-
-rest24:
-	TESTQ        R8, R8
-	JZ           done26
-	CMPQ         R8, $0x10
-	JBE          half25
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
-	VMOVUPS      192(R10), Y1
-	VMASKMOVPS   64(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       192(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 128(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      192(R10), Y1
-	VMASKMOVPS   Y5, Y1, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
-	VMOVUPS      224(R10), Y1
-	VMASKMOVPS   96(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       224(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 160(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      224(R10), Y1
-	VMASKMOVPS   Y5, Y1, 96(AX)(R13*1)
-	JMP          done26
-
-half25:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
-	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      160(SP), Y2
-	VBLENDVPS    Y3, 192(SP), Y2, Y2
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
-
-done26:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
-	ADDQ 88(SP), AX
-	ADDQ $0x18, R12
-	DECQ R11
-	JNZ  row19
-
-last20:
-	VZEROUPPER
-	RET
-
 // func sideGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $232-120
@@ -1996,9 +1401,9 @@ TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $232-120
 	MOVQ         DI, 96(SP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last28
+	JZ           last20
 
-row27:
+row19:
 	VBROADCASTSS (R12), Y1
 	VMOVUPS      Y1, 104(SP)
 	VBROADCASTSS 12(R12), Y1
@@ -2010,9 +1415,9 @@ row27:
 	XORQ         R14, R14
 	MOVQ         R9, R15
 	TESTQ        R15, R15
-	JZ           rest32
+	JZ           rest24
 
-group31:
+group23:
 	MOVQ         R14, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      (CX)(R14*1), Y1
@@ -2223,13 +1628,13 @@ group31:
 	VMOVUPS      Y5, 96(AX)(R14*1)
 	ADDQ         $0x80, R14
 	DECQ         R15
-	JNZ          group31
+	JNZ          group23
 
-rest32:
+rest24:
 	TESTQ        R8, R8
-	JZ           done34
+	JZ           done26
 	CMPQ         R8, $0x10
-	JBE          half33
+	JBE          half25
 	MOVQ         R14, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      128(R10), Y1
@@ -2450,9 +1855,9 @@ rest32:
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      224(R10), Y1
 	VMASKMOVPS   Y5, Y1, 96(AX)(R14*1)
-	JMP          done34
+	JMP          done26
 
-half33:
+half25:
 	MOVQ         R14, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      128(R10), Y1
@@ -2566,13 +1971,608 @@ half33:
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   Y5, Y1, 32(AX)(R14*1)
 
-done34:
+done26:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
 	ADDQ 16(SP), SI
 	ADDQ 88(SP), AX
 	ADDQ 96(SP), R13
+	ADDQ $0x18, R12
+	DECQ R11
+	JNZ  row19
+
+last20:
+	VZEROUPPER
+	RET
+
+// func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-120
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+72(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         BX, (SP)
+	MOVQ         wStride+80(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         BX, 8(SP)
+	MOVQ         pos+48(FP), BX
+	MOVQ         neg+56(FP), SI
+	MOVQ         words+64(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 16(SP)
+	MOVQ         gamma+88(FP), DI
+	VBROADCASTSS (DI), Y0
+	VMOVUPS      Y0, 24(SP)
+	VBROADCASTSS 4(DI), Y0
+	VMOVUPS      Y0, 56(SP)
+	MOVQ         n+40(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x05, R9
+	ANDQ         $0x1f, R8
+	LEAQ         tail<>+0(SB), R10
+	MOVQ         R8, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, R10
+	MOVQ         rows+32(FP), R11
+	MOVQ         dstStride+8(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, 88(SP)
+	MOVQ         p+96(FP), R12
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
+	TESTQ        R11, R11
+	JZ           last28
+
+row27:
+	VBROADCASTSS (R12), Y1
+	VMOVUPS      Y1, 96(SP)
+	VBROADCASTSS 12(R12), Y1
+	VMOVUPS      Y1, 128(SP)
+	VBROADCASTSS 8(R12), Y1
+	VMOVUPS      Y1, 160(SP)
+	VBROADCASTSS 20(R12), Y1
+	VMOVUPS      Y1, 192(SP)
+	XORQ         R13, R13
+	MOVQ         R9, R14
+	TESTQ        R14, R14
+	JZ           rest32
+
+group31:
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      (CX)(R13*1), Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       64(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (AX)(R13*1)
+	VMOVUPS      64(CX)(R13*1), Y1
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       192(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 2(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 128(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       128(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 2(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      32(CX)(R13*1), Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       96(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 32(AX)(R13*1)
+	VMOVUPS      96(CX)(R13*1), Y1
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       224(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 3(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 160(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       160(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 3(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 96(AX)(R13*1)
+	ADDQ         $0x80, R13
+	DECQ         R14
+	JNZ          group31
+
+rest32:
+	TESTQ        R8, R8
+	JZ           done34
+	CMPQ         R8, $0x10
+	JBE          half33
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      128(R10), Y1
+	VMASKMOVPS   (CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       64(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      128(R10), Y1
+	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
+	VMOVUPS      192(R10), Y1
+	VMASKMOVPS   64(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       192(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 2(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 128(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       128(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 2(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      192(R10), Y1
+	VMASKMOVPS   Y5, Y1, 64(AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      160(R10), Y1
+	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       96(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      160(R10), Y1
+	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
+	VMOVUPS      224(R10), Y1
+	VMASKMOVPS   96(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       224(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 3(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 160(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       160(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 3(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      224(R10), Y1
+	VMASKMOVPS   Y5, Y1, 96(AX)(R13*1)
+	JMP          done34
+
+half33:
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      128(R10), Y1
+	VMASKMOVPS   (CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       64(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      128(R10), Y1
+	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      160(R10), Y1
+	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y1, Y1
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VADDPS       96(DX)(R13*2), Y5, Y5
+	VMULPS       24(SP), Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMSUB231PS  24(SP), Y1, Y4
+	VFMADD231PS  56(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPS      f32_0<>+0(SB), Y2
+	VCMPPS       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, Y2
+	VFMADD213PS  Y5, Y0, Y2
+	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMOVUPS      f32_4b400001<>+0(SB), Y6
+	VCMPPS       $0x12, Y2, Y6, Y6
+	VANDPS       Y6, Y1, Y1
+	VSUBPS       Y5, Y2, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VADDPS       Y4, Y3, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VMULPS       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      160(SP), Y2
+	VBLENDVPS    Y3, 192(SP), Y2, Y2
+	VMULPS       Y2, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMOVUPS      160(R10), Y1
+	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
+
+done34:
+	ADDQ (SP), CX
+	ADDQ 8(SP), DX
+	ADDQ 16(SP), BX
+	ADDQ 16(SP), SI
+	ADDQ 88(SP), AX
 	ADDQ $0x18, R12
 	DECQ R11
 	JNZ  row27
@@ -2758,9 +2758,9 @@ DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
 DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
 GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
 
-// func softUnit32AVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+// func softUnitAVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
 // Requires: AVX, AVX2
-TEXT ·softUnit32AVX2(SB), NOSPLIT, $32-72
+TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
 	MOVQ    neg+0(FP), AX
 	MOVQ    pos+8(FP), CX
 	MOVQ    t+24(FP), DX
@@ -3678,434 +3678,6 @@ last50:
 	VZEROUPPER
 	RET
 
-// func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x05, R9
-	ANDQ         $0x1f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
-	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 24(SP)
-	MOVQ         p+96(FP), R11
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
-	VBROADCASTSS f32_bf317218<>+0(SB), Z3
-	VBROADCASTSS f32_3102e308<>+0(SB), Z4
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z5
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z6
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z7
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z8
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z9
-	VBROADCASTSS f32_3f800000<>+0(SB), Z10
-	VBROADCASTSS f32_0<>+0(SB), Z11
-	VBROADCASTSS f32_4b400001<>+0(SB), Z12
-	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
-	TESTQ        R10, R10
-	JZ           last58
-
-row57:
-	VBROADCASTSS (R11), Z14
-	VBROADCASTSS 12(R11), Z15
-	VBROADCASTSS 8(R11), Z16
-	VBROADCASTSS 20(R11), Z17
-	XORQ         R12, R12
-	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one60
-
-two59:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
-	VMOVUPS     (CX)(R12*1), Z18
-	KMOVW       (BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS     64(CX)(R12*1), Z18
-	KMOVW       2(BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      192(DX)(R12*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	VMULPS      Z18, Z21, Z21
-	VMULPS      (DX)(R12*2), Z21, Z21
-	VMULPS      Z25, Z24, Z24
-	VMULPS      128(DX)(R12*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z21, K4, Z21
-	VMOVUPS     Z21, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z24, K5, Z24
-	VMOVUPS     Z24, 64(AX)(R12*1)
-	VMOVUPS     128(CX)(R12*1), Z18
-	KMOVW       4(BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      320(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       4(SI)(DI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, 256(DX)(R12*2), Z11, K4, K4
-	VMOVUPS     192(CX)(R12*1), Z18
-	KMOVW       6(BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      448(DX)(R12*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       6(SI)(DI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 384(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	VMULPS      Z18, Z21, Z21
-	VMULPS      256(DX)(R12*2), Z21, Z21
-	VMULPS      Z25, Z24, Z24
-	VMULPS      384(DX)(R12*2), Z24, Z24
-	KMOVW       4(BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z21, K4, Z21
-	VMOVUPS     Z21, 128(AX)(R12*1)
-	KMOVW       6(BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z24, K5, Z24
-	VMOVUPS     Z24, 192(AX)(R12*1)
-	ADDQ        $+256, R12
-	SUBQ        $0x02, R13
-	JAE         two59
-
-one60:
-	ADDQ $0x02, R13
-	JZ   rest62
-
-group61:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
-	VMOVUPS     (CX)(R12*1), Z18
-	KMOVW       (BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS     64(CX)(R12*1), Z18
-	KMOVW       2(BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      192(DX)(R12*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	VMULPS      Z18, Z21, Z21
-	VMULPS      (DX)(R12*2), Z21, Z21
-	VMULPS      Z25, Z24, Z24
-	VMULPS      128(DX)(R12*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z21, K4, Z21
-	VMOVUPS     Z21, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS.Z    Z18, Z24, K5, Z24
-	VMOVUPS     Z24, 64(AX)(R12*1)
-	ADDQ        $0x80, R12
-	DECQ        R13
-	JNZ         group61
-
-rest62:
-	TESTQ       R8, R8
-	JZ          done64
-	CMPQ        R8, $0x10
-	JBE         half63
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
-	VMOVUPS.Z   (CX)(R12*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS.Z   64(CX)(R12*1), K2, Z18
-	KMOVW       2(BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z14
-	VMOVAPS     Z15, K3, Z14
-	VADDPS      192(DX)(R12*2), Z14, Z14
-	VMULPS      Z0, Z18, Z15
-	VMOVUPS     Z15, Z22
-	VFMSUB231PS Z0, Z18, Z22
-	VFMADD231PS Z1, Z18, Z22
-	KMOVW       2(SI)(DI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z15, Z23
-	VFMADD213PS Z14, Z2, Z23
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z23, Z13, Z23
-	VCMPPS      $0x12, Z23, Z12, K5, K5
-	VSUBPS      Z14, Z23, Z14
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z14, Z15
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z22, Z15, Z15
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z14, Z15
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z14
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z15, Z14
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z15, Z14
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z15, Z14
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z15, Z14
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z15, Z14
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z15, Z14
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z23, Z23
-	VMULPS      Z18, Z21, Z21
-	VMULPS      (DX)(R12*2), Z21, Z21
-	VMULPS      Z23, Z14, Z14
-	VMULPS      128(DX)(R12*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
-	VMOVUPS     Z16, Z15
-	VMOVAPS     Z17, K3, Z15
-	VMULPS.Z    Z15, Z21, K4, Z21
-	VMOVUPS     Z21, K1, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
-	VMOVUPS     Z16, Z15
-	VMOVAPS     Z17, K3, Z15
-	VMULPS.Z    Z15, Z14, K5, Z14
-	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done64
-
-half63:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
-	VMOVUPS.Z   (CX)(R12*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z14
-	VMOVAPS     Z15, K3, Z14
-	VADDPS      64(DX)(R12*2), Z14, Z14
-	VMULPS      Z0, Z18, Z15
-	VMOVUPS     Z15, Z19
-	VFMSUB231PS Z0, Z18, Z19
-	VFMADD231PS Z1, Z18, Z19
-	KMOVW       (SI)(DI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS     Z15, Z18
-	VFMADD213PS Z14, Z2, Z18
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z14, Z18, Z14
-	VFMADD231PS Z3, Z14, Z15
-	VADDPS      Z19, Z15, Z15
-	VFMADD231PS Z4, Z14, Z15
-	VMOVUPS     Z5, Z14
-	VFMADD213PS Z6, Z15, Z14
-	VFMADD213PS Z7, Z15, Z14
-	VFMADD213PS Z8, Z15, Z14
-	VFMADD213PS Z9, Z15, Z14
-	VFMADD213PS Z10, Z15, Z14
-	VFMADD213PS Z10, Z15, Z14
-	VPSLLD      $0x17, Z18, Z18
-	VMULPS      Z18, Z14, Z14
-	VMULPS      (DX)(R12*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
-	VMOVUPS     Z16, Z15
-	VMOVAPS     Z17, K3, Z15
-	VMULPS.Z    Z15, Z14, K4, Z14
-	VMOVUPS     Z14, K1, (AX)(R12*1)
-
-done64:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
-	ADDQ 24(SP), AX
-	ADDQ $0x18, R11
-	DECQ R10
-	JNZ  row57
-
-last58:
-	VZEROUPPER
-	RET
-
 // func sideGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sideGradAdd32AVX512(SB), NOSPLIT, $40-120
@@ -4157,9 +3729,9 @@ TEXT ·sideGradAdd32AVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last66
+	JZ           last58
 
-row65:
+row57:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -4167,9 +3739,9 @@ row65:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	SUBQ         $0x02, R14
-	JB           one68
+	JB           one60
 
-two67:
+two59:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R13*1), Z18
@@ -4326,13 +3898,13 @@ two67:
 	VMOVUPS     Z24, 192(AX)(R13*1)
 	ADDQ        $+256, R13
 	SUBQ        $0x02, R14
-	JAE         two67
+	JAE         two59
 
-one68:
+one60:
 	ADDQ $0x02, R14
-	JZ   rest70
+	JZ   rest62
 
-group69:
+group61:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS     (CX)(R13*1), Z18
@@ -4413,13 +3985,13 @@ group69:
 	VMOVUPS     Z24, 64(AX)(R13*1)
 	ADDQ        $0x80, R13
 	DECQ        R14
-	JNZ         group69
+	JNZ         group61
 
-rest70:
+rest62:
 	TESTQ       R8, R8
-	JZ          done72
+	JZ          done64
 	CMPQ        R8, $0x10
-	JBE         half71
+	JBE         half63
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
@@ -4498,9 +4070,9 @@ rest70:
 	VMOVUPS.Z   64(R12)(R13*1), K2, Z15
 	VADDPS      Z15, Z14, Z14
 	VMOVUPS     Z14, K2, 64(AX)(R13*1)
-	JMP         done72
+	JMP         done64
 
-half71:
+half63:
 	MOVQ        R13, DI
 	SHRQ        $0x05, DI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
@@ -4542,13 +4114,441 @@ half71:
 	VADDPS      Z15, Z14, Z14
 	VMOVUPS     Z14, K1, (AX)(R13*1)
 
-done72:
+done64:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
 	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ 32(SP), R12
+	ADDQ $0x18, R11
+	DECQ R10
+	JNZ  row57
+
+last58:
+	VZEROUPPER
+	RET
+
+// func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-120
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+72(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         BX, (SP)
+	MOVQ         wStride+80(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         BX, 8(SP)
+	MOVQ         pos+48(FP), BX
+	MOVQ         neg+56(FP), SI
+	MOVQ         words+64(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 16(SP)
+	MOVQ         gamma+88(FP), DI
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS 4(DI), Z1
+	MOVQ         n+40(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x05, R9
+	ANDQ         $0x1f, R8
+	MOVQ         $-1, DI
+	BZHIQ        R8, DI, DI
+	KMOVW        DI, K1
+	SHRQ         $0x10, DI
+	KMOVW        DI, K2
+	MOVQ         rows+32(FP), R10
+	MOVQ         dstStride+8(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, 24(SP)
+	MOVQ         p+96(FP), R11
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
+	VBROADCASTSS f32_bf317218<>+0(SB), Z3
+	VBROADCASTSS f32_3102e308<>+0(SB), Z4
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z5
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z6
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z7
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z8
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z9
+	VBROADCASTSS f32_3f800000<>+0(SB), Z10
+	VBROADCASTSS f32_0<>+0(SB), Z11
+	VBROADCASTSS f32_4b400001<>+0(SB), Z12
+	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
+	TESTQ        R10, R10
+	JZ           last66
+
+row65:
+	VBROADCASTSS (R11), Z14
+	VBROADCASTSS 12(R11), Z15
+	VBROADCASTSS 8(R11), Z16
+	VBROADCASTSS 20(R11), Z17
+	XORQ         R12, R12
+	MOVQ         R9, R13
+	SUBQ         $0x02, R13
+	JB           one68
+
+two67:
+	MOVQ        R12, DI
+	SHRQ        $0x05, DI
+	VMOVUPS     (CX)(R12*1), Z18
+	KMOVW       (BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z21
+	VMOVAPS     Z15, K3, Z21
+	VADDPS      64(DX)(R12*2), Z21, Z21
+	VMULPS      Z0, Z18, Z19
+	VMOVUPS     Z19, Z20
+	VFMSUB231PS Z0, Z18, Z20
+	VFMADD231PS Z1, Z18, Z20
+	KMOVW       (SI)(DI*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
+	VMOVUPS     64(CX)(R12*1), Z18
+	KMOVW       2(BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z24
+	VMOVAPS     Z15, K3, Z24
+	VADDPS      192(DX)(R12*2), Z24, Z24
+	VMULPS      Z0, Z18, Z22
+	VMOVUPS     Z22, Z23
+	VFMSUB231PS Z0, Z18, Z23
+	VFMADD231PS Z1, Z18, Z23
+	KMOVW       2(SI)(DI*1), K5
+	KORW        K3, K5, K5
+	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
+	VMOVUPS     Z19, Z18
+	VFMADD213PS Z21, Z2, Z18
+	VMOVUPS     Z22, Z25
+	VFMADD213PS Z24, Z2, Z25
+	VMINPS      Z18, Z13, Z18
+	VCMPPS      $0x12, Z18, Z12, K4, K4
+	VSUBPS      Z21, Z18, Z21
+	VMINPS      Z25, Z13, Z25
+	VCMPPS      $0x12, Z25, Z12, K5, K5
+	VSUBPS      Z24, Z25, Z24
+	VFMADD231PS Z3, Z21, Z19
+	VFMADD231PS Z3, Z24, Z22
+	VADDPS      Z20, Z19, Z19
+	VADDPS      Z23, Z22, Z22
+	VFMADD231PS Z4, Z21, Z19
+	VFMADD231PS Z4, Z24, Z22
+	VMOVUPS     Z5, Z21
+	VMOVUPS     Z5, Z24
+	VFMADD213PS Z6, Z19, Z21
+	VFMADD213PS Z6, Z22, Z24
+	VFMADD213PS Z7, Z19, Z21
+	VFMADD213PS Z7, Z22, Z24
+	VFMADD213PS Z8, Z19, Z21
+	VFMADD213PS Z8, Z22, Z24
+	VFMADD213PS Z9, Z19, Z21
+	VFMADD213PS Z9, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z25, Z25
+	VMULPS      Z18, Z21, Z21
+	VMULPS      (DX)(R12*2), Z21, Z21
+	VMULPS      Z25, Z24, Z24
+	VMULPS      128(DX)(R12*2), Z24, Z24
+	KMOVW       (BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z21, K4, Z21
+	VMOVUPS     Z21, (AX)(R12*1)
+	KMOVW       2(BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z24, K5, Z24
+	VMOVUPS     Z24, 64(AX)(R12*1)
+	VMOVUPS     128(CX)(R12*1), Z18
+	KMOVW       4(BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z21
+	VMOVAPS     Z15, K3, Z21
+	VADDPS      320(DX)(R12*2), Z21, Z21
+	VMULPS      Z0, Z18, Z19
+	VMOVUPS     Z19, Z20
+	VFMSUB231PS Z0, Z18, Z20
+	VFMADD231PS Z1, Z18, Z20
+	KMOVW       4(SI)(DI*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x04, 256(DX)(R12*2), Z11, K4, K4
+	VMOVUPS     192(CX)(R12*1), Z18
+	KMOVW       6(BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z24
+	VMOVAPS     Z15, K3, Z24
+	VADDPS      448(DX)(R12*2), Z24, Z24
+	VMULPS      Z0, Z18, Z22
+	VMOVUPS     Z22, Z23
+	VFMSUB231PS Z0, Z18, Z23
+	VFMADD231PS Z1, Z18, Z23
+	KMOVW       6(SI)(DI*1), K5
+	KORW        K3, K5, K5
+	VCMPPS      $0x04, 384(DX)(R12*2), Z11, K5, K5
+	VMOVUPS     Z19, Z18
+	VFMADD213PS Z21, Z2, Z18
+	VMOVUPS     Z22, Z25
+	VFMADD213PS Z24, Z2, Z25
+	VMINPS      Z18, Z13, Z18
+	VCMPPS      $0x12, Z18, Z12, K4, K4
+	VSUBPS      Z21, Z18, Z21
+	VMINPS      Z25, Z13, Z25
+	VCMPPS      $0x12, Z25, Z12, K5, K5
+	VSUBPS      Z24, Z25, Z24
+	VFMADD231PS Z3, Z21, Z19
+	VFMADD231PS Z3, Z24, Z22
+	VADDPS      Z20, Z19, Z19
+	VADDPS      Z23, Z22, Z22
+	VFMADD231PS Z4, Z21, Z19
+	VFMADD231PS Z4, Z24, Z22
+	VMOVUPS     Z5, Z21
+	VMOVUPS     Z5, Z24
+	VFMADD213PS Z6, Z19, Z21
+	VFMADD213PS Z6, Z22, Z24
+	VFMADD213PS Z7, Z19, Z21
+	VFMADD213PS Z7, Z22, Z24
+	VFMADD213PS Z8, Z19, Z21
+	VFMADD213PS Z8, Z22, Z24
+	VFMADD213PS Z9, Z19, Z21
+	VFMADD213PS Z9, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z25, Z25
+	VMULPS      Z18, Z21, Z21
+	VMULPS      256(DX)(R12*2), Z21, Z21
+	VMULPS      Z25, Z24, Z24
+	VMULPS      384(DX)(R12*2), Z24, Z24
+	KMOVW       4(BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z21, K4, Z21
+	VMOVUPS     Z21, 128(AX)(R12*1)
+	KMOVW       6(BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z24, K5, Z24
+	VMOVUPS     Z24, 192(AX)(R12*1)
+	ADDQ        $+256, R12
+	SUBQ        $0x02, R13
+	JAE         two67
+
+one68:
+	ADDQ $0x02, R13
+	JZ   rest70
+
+group69:
+	MOVQ        R12, DI
+	SHRQ        $0x05, DI
+	VMOVUPS     (CX)(R12*1), Z18
+	KMOVW       (BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z21
+	VMOVAPS     Z15, K3, Z21
+	VADDPS      64(DX)(R12*2), Z21, Z21
+	VMULPS      Z0, Z18, Z19
+	VMOVUPS     Z19, Z20
+	VFMSUB231PS Z0, Z18, Z20
+	VFMADD231PS Z1, Z18, Z20
+	KMOVW       (SI)(DI*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
+	VMOVUPS     64(CX)(R12*1), Z18
+	KMOVW       2(BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z24
+	VMOVAPS     Z15, K3, Z24
+	VADDPS      192(DX)(R12*2), Z24, Z24
+	VMULPS      Z0, Z18, Z22
+	VMOVUPS     Z22, Z23
+	VFMSUB231PS Z0, Z18, Z23
+	VFMADD231PS Z1, Z18, Z23
+	KMOVW       2(SI)(DI*1), K5
+	KORW        K3, K5, K5
+	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
+	VMOVUPS     Z19, Z18
+	VFMADD213PS Z21, Z2, Z18
+	VMOVUPS     Z22, Z25
+	VFMADD213PS Z24, Z2, Z25
+	VMINPS      Z18, Z13, Z18
+	VCMPPS      $0x12, Z18, Z12, K4, K4
+	VSUBPS      Z21, Z18, Z21
+	VMINPS      Z25, Z13, Z25
+	VCMPPS      $0x12, Z25, Z12, K5, K5
+	VSUBPS      Z24, Z25, Z24
+	VFMADD231PS Z3, Z21, Z19
+	VFMADD231PS Z3, Z24, Z22
+	VADDPS      Z20, Z19, Z19
+	VADDPS      Z23, Z22, Z22
+	VFMADD231PS Z4, Z21, Z19
+	VFMADD231PS Z4, Z24, Z22
+	VMOVUPS     Z5, Z21
+	VMOVUPS     Z5, Z24
+	VFMADD213PS Z6, Z19, Z21
+	VFMADD213PS Z6, Z22, Z24
+	VFMADD213PS Z7, Z19, Z21
+	VFMADD213PS Z7, Z22, Z24
+	VFMADD213PS Z8, Z19, Z21
+	VFMADD213PS Z8, Z22, Z24
+	VFMADD213PS Z9, Z19, Z21
+	VFMADD213PS Z9, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z22, Z24
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z25, Z25
+	VMULPS      Z18, Z21, Z21
+	VMULPS      (DX)(R12*2), Z21, Z21
+	VMULPS      Z25, Z24, Z24
+	VMULPS      128(DX)(R12*2), Z24, Z24
+	KMOVW       (BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z21, K4, Z21
+	VMOVUPS     Z21, (AX)(R12*1)
+	KMOVW       2(BX)(DI*1), K3
+	VMOVUPS     Z16, Z18
+	VMOVAPS     Z17, K3, Z18
+	VMULPS.Z    Z18, Z24, K5, Z24
+	VMOVUPS     Z24, 64(AX)(R12*1)
+	ADDQ        $0x80, R12
+	DECQ        R13
+	JNZ         group69
+
+rest70:
+	TESTQ       R8, R8
+	JZ          done72
+	CMPQ        R8, $0x10
+	JBE         half71
+	MOVQ        R12, DI
+	SHRQ        $0x05, DI
+	VMOVUPS.Z   (CX)(R12*1), K1, Z18
+	KMOVW       (BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z21
+	VMOVAPS     Z15, K3, Z21
+	VADDPS      64(DX)(R12*2), Z21, Z21
+	VMULPS      Z0, Z18, Z19
+	VMOVUPS     Z19, Z20
+	VFMSUB231PS Z0, Z18, Z20
+	VFMADD231PS Z1, Z18, Z20
+	KMOVW       (SI)(DI*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
+	VMOVUPS.Z   64(CX)(R12*1), K2, Z18
+	KMOVW       2(BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z14
+	VMOVAPS     Z15, K3, Z14
+	VADDPS      192(DX)(R12*2), Z14, Z14
+	VMULPS      Z0, Z18, Z15
+	VMOVUPS     Z15, Z22
+	VFMSUB231PS Z0, Z18, Z22
+	VFMADD231PS Z1, Z18, Z22
+	KMOVW       2(SI)(DI*1), K5
+	KORW        K3, K5, K5
+	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
+	VMOVUPS     Z19, Z18
+	VFMADD213PS Z21, Z2, Z18
+	VMOVUPS     Z15, Z23
+	VFMADD213PS Z14, Z2, Z23
+	VMINPS      Z18, Z13, Z18
+	VCMPPS      $0x12, Z18, Z12, K4, K4
+	VSUBPS      Z21, Z18, Z21
+	VMINPS      Z23, Z13, Z23
+	VCMPPS      $0x12, Z23, Z12, K5, K5
+	VSUBPS      Z14, Z23, Z14
+	VFMADD231PS Z3, Z21, Z19
+	VFMADD231PS Z3, Z14, Z15
+	VADDPS      Z20, Z19, Z19
+	VADDPS      Z22, Z15, Z15
+	VFMADD231PS Z4, Z21, Z19
+	VFMADD231PS Z4, Z14, Z15
+	VMOVUPS     Z5, Z21
+	VMOVUPS     Z5, Z14
+	VFMADD213PS Z6, Z19, Z21
+	VFMADD213PS Z6, Z15, Z14
+	VFMADD213PS Z7, Z19, Z21
+	VFMADD213PS Z7, Z15, Z14
+	VFMADD213PS Z8, Z19, Z21
+	VFMADD213PS Z8, Z15, Z14
+	VFMADD213PS Z9, Z19, Z21
+	VFMADD213PS Z9, Z15, Z14
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z15, Z14
+	VFMADD213PS Z10, Z19, Z21
+	VFMADD213PS Z10, Z15, Z14
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z23, Z23
+	VMULPS      Z18, Z21, Z21
+	VMULPS      (DX)(R12*2), Z21, Z21
+	VMULPS      Z23, Z14, Z14
+	VMULPS      128(DX)(R12*2), Z14, Z14
+	KMOVW       (BX)(DI*1), K3
+	VMOVUPS     Z16, Z15
+	VMOVAPS     Z17, K3, Z15
+	VMULPS.Z    Z15, Z21, K4, Z21
+	VMOVUPS     Z21, K1, (AX)(R12*1)
+	KMOVW       2(BX)(DI*1), K3
+	VMOVUPS     Z16, Z15
+	VMOVAPS     Z17, K3, Z15
+	VMULPS.Z    Z15, Z14, K5, Z14
+	VMOVUPS     Z14, K2, 64(AX)(R12*1)
+	JMP         done72
+
+half71:
+	MOVQ        R12, DI
+	SHRQ        $0x05, DI
+	VMOVUPS.Z   (CX)(R12*1), K1, Z18
+	KMOVW       (BX)(DI*1), K3
+	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
+	VMOVUPS     Z14, Z14
+	VMOVAPS     Z15, K3, Z14
+	VADDPS      64(DX)(R12*2), Z14, Z14
+	VMULPS      Z0, Z18, Z15
+	VMOVUPS     Z15, Z19
+	VFMSUB231PS Z0, Z18, Z19
+	VFMADD231PS Z1, Z18, Z19
+	KMOVW       (SI)(DI*1), K4
+	KORW        K3, K4, K4
+	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
+	VMOVUPS     Z15, Z18
+	VFMADD213PS Z14, Z2, Z18
+	VMINPS      Z18, Z13, Z18
+	VCMPPS      $0x12, Z18, Z12, K4, K4
+	VSUBPS      Z14, Z18, Z14
+	VFMADD231PS Z3, Z14, Z15
+	VADDPS      Z19, Z15, Z15
+	VFMADD231PS Z4, Z14, Z15
+	VMOVUPS     Z5, Z14
+	VFMADD213PS Z6, Z15, Z14
+	VFMADD213PS Z7, Z15, Z14
+	VFMADD213PS Z8, Z15, Z14
+	VFMADD213PS Z9, Z15, Z14
+	VFMADD213PS Z10, Z15, Z14
+	VFMADD213PS Z10, Z15, Z14
+	VPSLLD      $0x17, Z18, Z18
+	VMULPS      Z18, Z14, Z14
+	VMULPS      (DX)(R12*2), Z14, Z14
+	KMOVW       (BX)(DI*1), K3
+	VMOVUPS     Z16, Z15
+	VMOVAPS     Z17, K3, Z15
+	VMULPS.Z    Z15, Z14, K4, Z14
+	VMOVUPS     Z14, K1, (AX)(R12*1)
+
+done72:
+	ADDQ (SP), CX
+	ADDQ 8(SP), DX
+	ADDQ 16(SP), BX
+	ADDQ 16(SP), SI
+	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
 	JNZ  row65
@@ -4639,9 +4639,9 @@ loop74:
 	VZEROUPPER
 	RET
 
-// func softUnit32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+// func softUnitAVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·softUnit32AVX512(SB), NOSPLIT, $32-72
+TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
 	MOVQ         neg+0(FP), AX
 	MOVQ         pos+8(FP), CX
 	MOVQ         t+24(FP), DX
@@ -6169,639 +6169,6 @@ DATA f64_43380000000007fe<>+16(SB)/8, $0x43380000000007fe
 DATA f64_43380000000007fe<>+24(SB)/8, $0x43380000000007fe
 GLOBL f64_43380000000007fe<>(SB), RODATA|NOPTR, $32
 
-// func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-104
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Y0
-	VMOVUPD      Y0, 24(SP)
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x03, DI
-	SUBQ         DI, R10
-	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 56(SP)
-	MOVQ         p+96(FP), R12
-	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ        R11, R11
-	JZ           last96
-
-row95:
-	VBROADCASTSD (R12), Y1
-	VMOVUPD      Y1, 64(SP)
-	VBROADCASTSD 24(R12), Y1
-	VMOVUPD      Y1, 96(SP)
-	VBROADCASTSD 16(R12), Y1
-	VMOVUPD      Y1, 128(SP)
-	VBROADCASTSD 40(R12), Y1
-	VMOVUPD      Y1, 160(SP)
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	TESTQ        R14, R14
-	JZ           rest100
-
-group99:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      (CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, (AX)(R13*1)
-	VMOVUPD      64(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       192(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 128(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      32(CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 32(AX)(R13*1)
-	VMOVUPD      96(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       224(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 160(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 96(AX)(R13*1)
-	ADDQ         $0x80, R13
-	DECQ         R14
-	JNZ          group99
-
-rest100:
-	TESTQ        R8, R8
-	JZ           done102
-	CMPQ         R8, $0x08
-	JBE          half101
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
-	VMOVUPD      192(R10), Y1
-	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       192(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 128(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      192(R10), Y1
-	VMASKMOVPD   Y5, Y1, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
-	VMOVUPD      224(R10), Y1
-	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       224(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 160(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      224(R10), Y1
-	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done102
-
-half101:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
-	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      128(SP), Y2
-	VBLENDVPD    Y3, 160(SP), Y2, Y2
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
-
-done102:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
-	ADDQ 56(SP), AX
-	ADDQ $0x30, R12
-	DECQ R11
-	JNZ  row95
-
-last96:
-	VZEROUPPER
-	RET
-
 // func sideGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
@@ -6841,9 +6208,9 @@ TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
 	MOVQ         DI, 64(SP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last104
+	JZ           last96
 
-row103:
+row95:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 72(SP)
 	VBROADCASTSD 24(R12), Y1
@@ -6855,9 +6222,9 @@ row103:
 	XORQ         R14, R14
 	MOVQ         R9, R15
 	TESTQ        R15, R15
-	JZ           rest108
+	JZ           rest100
 
-group107:
+group99:
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(R14*1), Y1
@@ -7084,13 +6451,13 @@ group107:
 	VMOVUPD      Y5, 96(AX)(R14*1)
 	ADDQ         $0x80, R14
 	DECQ         R15
-	JNZ          group107
+	JNZ          group99
 
-rest108:
+rest100:
 	TESTQ        R8, R8
-	JZ           done110
+	JZ           done102
 	CMPQ         R8, $0x08
-	JBE          half109
+	JBE          half101
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -7327,9 +6694,9 @@ rest108:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R14*1)
-	JMP          done110
+	JMP          done102
 
-half109:
+half101:
 	MOVQ         R14, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      128(R10), Y1
@@ -7451,13 +6818,646 @@ half109:
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
 
-done110:
+done102:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
 	ADDQ 16(SP), SI
 	ADDQ 56(SP), AX
 	ADDQ 64(SP), R13
+	ADDQ $0x30, R12
+	DECQ R11
+	JNZ  row95
+
+last96:
+	VZEROUPPER
+	RET
+
+// func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-120
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+72(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         BX, (SP)
+	MOVQ         wStride+80(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         BX, 8(SP)
+	MOVQ         pos+48(FP), BX
+	MOVQ         neg+56(FP), SI
+	MOVQ         words+64(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 16(SP)
+	MOVQ         gamma+88(FP), DI
+	VBROADCASTSD (DI), Y0
+	VMOVUPD      Y0, 24(SP)
+	MOVQ         n+40(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x04, R9
+	ANDQ         $0x0f, R8
+	LEAQ         tail<>+0(SB), R10
+	MOVQ         R8, DI
+	SHLQ         $0x03, DI
+	SUBQ         DI, R10
+	MOVQ         rows+32(FP), R11
+	MOVQ         dstStride+8(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 56(SP)
+	MOVQ         p+96(FP), R12
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	TESTQ        R11, R11
+	JZ           last104
+
+row103:
+	VBROADCASTSD (R12), Y1
+	VMOVUPD      Y1, 64(SP)
+	VBROADCASTSD 24(R12), Y1
+	VMOVUPD      Y1, 96(SP)
+	VBROADCASTSD 16(R12), Y1
+	VMOVUPD      Y1, 128(SP)
+	VBROADCASTSD 40(R12), Y1
+	VMOVUPD      Y1, 160(SP)
+	XORQ         R13, R13
+	MOVQ         R9, R14
+	TESTQ        R14, R14
+	JZ           rest108
+
+group107:
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      (CX)(R13*1), Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       64(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      Y5, (AX)(R13*1)
+	VMOVUPD      64(CX)(R13*1), Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       192(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 128(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       128(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      Y5, 64(AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      32(CX)(R13*1), Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       96(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      Y5, 32(AX)(R13*1)
+	VMOVUPD      96(CX)(R13*1), Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       224(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 160(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       160(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      Y5, 96(AX)(R13*1)
+	ADDQ         $0x80, R13
+	DECQ         R14
+	JNZ          group107
+
+rest108:
+	TESTQ        R8, R8
+	JZ           done110
+	CMPQ         R8, $0x08
+	JBE          half109
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      128(R10), Y1
+	VMASKMOVPD   (CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       64(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      128(R10), Y1
+	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
+	VMOVUPD      192(R10), Y1
+	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       192(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 128(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       128(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      192(R10), Y1
+	VMASKMOVPD   Y5, Y1, 64(AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      160(R10), Y1
+	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       96(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      160(R10), Y1
+	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
+	VMOVUPD      224(R10), Y1
+	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       224(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 160(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       160(DX)(R13*2), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      224(R10), Y1
+	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
+	JMP          done110
+
+half109:
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      128(R10), Y1
+	VMASKMOVPD   (CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       64(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, (DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       (DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      128(R10), Y1
+	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
+	MOVQ         R13, DI
+	SHRQ         $0x06, DI
+	VMOVUPD      160(R10), Y1
+	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
+	VXORPD       Y3, Y1, Y1
+	VMOVUPD      64(SP), Y5
+	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VADDPD       96(DX)(R13*2), Y5, Y5
+	VMULPD       24(SP), Y1, Y3
+	VMOVUPD      Y3, Y4
+	VFMSUB231PD  24(SP), Y1, Y4
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y2, Y1, Y1
+	VMOVUPD      f64_0<>+0(SB), Y2
+	VCMPPD       $0x04, 32(DX)(R13*2), Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  Y5, Y0, Y2
+	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
+	VCMPPD       $0x12, Y2, Y6, Y6
+	VANDPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y2, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMULPD       32(DX)(R13*2), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VMOVUPD      128(SP), Y2
+	VBLENDVPD    Y3, 160(SP), Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VANDPD       Y1, Y5, Y5
+	VMOVUPD      160(R10), Y1
+	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
+
+done110:
+	ADDQ (SP), CX
+	ADDQ 8(SP), DX
+	ADDQ 16(SP), BX
+	ADDQ 16(SP), SI
+	ADDQ 56(SP), AX
 	ADDQ $0x30, R12
 	DECQ R11
 	JNZ  row103
@@ -8461,461 +8461,6 @@ last124:
 	VZEROUPPER
 	RET
 
-// func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Z0
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
-	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 24(SP)
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
-	VBROADCASTSD f64_0<>+0(SB), Z2
-	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
-	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
-	TESTQ        R10, R10
-	JZ           last132
-
-row131:
-	VBROADCASTSD (R11), Z5
-	VBROADCASTSD 24(R11), Z6
-	VBROADCASTSD 16(R11), Z7
-	VBROADCASTSD 40(R11), Z8
-	XORQ         R12, R12
-	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one134
-
-two133:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
-	VMOVUPD          (CX)(R12*1), Z9
-	KMOVB            (BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R12*1), Z9
-	KMOVB            1(BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           192(DX)(R12*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD           Z9, Z12, Z12
-	VMULPD           (DX)(R12*2), Z12, Z12
-	VMULPD           Z16, Z15, Z15
-	VMULPD           128(DX)(R12*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z12, K4, Z12
-	VMOVUPD          Z12, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z15, K5, Z15
-	VMOVUPD          Z15, 64(AX)(R12*1)
-	VMOVUPD          128(CX)(R12*1), Z9
-	KMOVB            2(BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           320(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            2(SI)(DI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
-	VMOVUPD          192(CX)(R12*1), Z9
-	KMOVB            3(BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           448(DX)(R12*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            3(SI)(DI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD           Z9, Z12, Z12
-	VMULPD           256(DX)(R12*2), Z12, Z12
-	VMULPD           Z16, Z15, Z15
-	VMULPD           384(DX)(R12*2), Z15, Z15
-	KMOVB            2(BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z12, K4, Z12
-	VMOVUPD          Z12, 128(AX)(R12*1)
-	KMOVB            3(BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z15, K5, Z15
-	VMOVUPD          Z15, 192(AX)(R12*1)
-	ADDQ             $+256, R12
-	SUBQ             $0x02, R13
-	JAE              two133
-
-one134:
-	ADDQ $0x02, R13
-	JZ   rest136
-
-group135:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
-	VMOVUPD          (CX)(R12*1), Z9
-	KMOVB            (BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R12*1), Z9
-	KMOVB            1(BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           192(DX)(R12*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD           Z9, Z12, Z12
-	VMULPD           (DX)(R12*2), Z12, Z12
-	VMULPD           Z16, Z15, Z15
-	VMULPD           128(DX)(R12*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z12, K4, Z12
-	VMOVUPD          Z12, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD.Z         Z9, Z15, K5, Z15
-	VMOVUPD          Z15, 64(AX)(R12*1)
-	ADDQ             $0x80, R12
-	DECQ             R13
-	JNZ              group135
-
-rest136:
-	TESTQ            R8, R8
-	JZ               done138
-	CMPQ             R8, $0x08
-	JBE              half137
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
-	VMOVUPD.Z        (CX)(R12*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD.Z        64(CX)(R12*1), K2, Z9
-	KMOVB            1(BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z5
-	VMOVAPD          Z6, K3, Z5
-	VADDPD           192(DX)(R12*2), Z5, Z5
-	VMULPD           Z0, Z9, Z6
-	VMOVUPD          Z6, Z13
-	VFMSUB231PD      Z0, Z9, Z13
-	KMOVB            1(SI)(DI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z6, Z14
-	VFMADD213PD      Z5, Z1, Z14
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z14, Z4, Z14
-	VCMPPD           $0x12, Z14, Z3, K5, K5
-	VSUBPD           Z5, Z14, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z13, Z6, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD           Z9, Z12, Z12
-	VMULPD           (DX)(R12*2), Z12, Z12
-	VMULPD           Z14, Z5, Z5
-	VMULPD           128(DX)(R12*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
-	VMOVUPD          Z7, Z6
-	VMOVAPD          Z8, K3, Z6
-	VMULPD.Z         Z6, Z12, K4, Z12
-	VMOVUPD          Z12, K1, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
-	VMOVUPD          Z7, Z6
-	VMOVAPD          Z8, K3, Z6
-	VMULPD.Z         Z6, Z5, K5, Z5
-	VMOVUPD          Z5, K2, 64(AX)(R12*1)
-	JMP              done138
-
-half137:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
-	VMOVUPD.Z        (CX)(R12*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z5
-	VMOVAPD          Z6, K3, Z5
-	VADDPD           64(DX)(R12*2), Z5, Z5
-	VMULPD           Z0, Z9, Z6
-	VMOVUPD          Z6, Z10
-	VFMSUB231PD      Z0, Z9, Z10
-	KMOVB            (SI)(DI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD          Z6, Z9
-	VFMADD213PD      Z5, Z1, Z9
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z5, Z9, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
-	VADDPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VPSLLQ           $0x34, Z9, Z9
-	VMULPD           Z9, Z5, Z5
-	VMULPD           (DX)(R12*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
-	VMOVUPD          Z7, Z6
-	VMOVAPD          Z8, K3, Z6
-	VMULPD.Z         Z6, Z5, K4, Z5
-	VMOVUPD          Z5, K1, (AX)(R12*1)
-
-done138:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
-	ADDQ 24(SP), AX
-	ADDQ $0x30, R11
-	DECQ R10
-	JNZ  row131
-
-last132:
-	VZEROUPPER
-	RET
-
 // func sideGradAdd64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sideGradAdd64AVX512(SB), NOSPLIT, $40-120
@@ -8958,9 +8503,9 @@ TEXT ·sideGradAdd64AVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last140
+	JZ           last132
 
-row139:
+row131:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -8968,9 +8513,9 @@ row139:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	SUBQ         $0x02, R14
-	JB           one142
+	JB           one134
 
-two141:
+two133:
 	MOVQ             R13, DI
 	SHRQ             $0x06, DI
 	VMOVUPD          (CX)(R13*1), Z9
@@ -9143,13 +8688,13 @@ two141:
 	VMOVUPD          Z15, 192(AX)(R13*1)
 	ADDQ             $+256, R13
 	SUBQ             $0x02, R14
-	JAE              two141
+	JAE              two133
 
-one142:
+one134:
 	ADDQ $0x02, R14
-	JZ   rest144
+	JZ   rest136
 
-group143:
+group135:
 	MOVQ             R13, DI
 	SHRQ             $0x06, DI
 	VMOVUPD          (CX)(R13*1), Z9
@@ -9238,13 +8783,13 @@ group143:
 	VMOVUPD          Z15, 64(AX)(R13*1)
 	ADDQ             $0x80, R13
 	DECQ             R14
-	JNZ              group143
+	JNZ              group135
 
-rest144:
+rest136:
 	TESTQ            R8, R8
-	JZ               done146
+	JZ               done138
 	CMPQ             R8, $0x08
-	JBE              half145
+	JBE              half137
 	MOVQ             R13, DI
 	SHRQ             $0x06, DI
 	VMOVUPD.Z        (CX)(R13*1), K1, Z9
@@ -9331,9 +8876,9 @@ rest144:
 	VMOVUPD.Z        64(R12)(R13*1), K2, Z6
 	VADDPD           Z6, Z5, Z5
 	VMOVUPD          Z5, K2, 64(AX)(R13*1)
-	JMP              done146
+	JMP              done138
 
-half145:
+half137:
 	MOVQ             R13, DI
 	SHRQ             $0x06, DI
 	VMOVUPD.Z        (CX)(R13*1), K1, Z9
@@ -9379,13 +8924,468 @@ half145:
 	VADDPD           Z6, Z5, Z5
 	VMOVUPD          Z5, K1, (AX)(R13*1)
 
-done146:
+done138:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), BX
 	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ 32(SP), R12
+	ADDQ $0x30, R11
+	DECQ R10
+	JNZ  row131
+
+last132:
+	VZEROUPPER
+	RET
+
+// func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-120
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+72(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         BX, (SP)
+	MOVQ         wStride+80(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         BX, 8(SP)
+	MOVQ         pos+48(FP), BX
+	MOVQ         neg+56(FP), SI
+	MOVQ         words+64(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 16(SP)
+	MOVQ         gamma+88(FP), DI
+	VBROADCASTSD (DI), Z0
+	MOVQ         n+40(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x04, R9
+	ANDQ         $0x0f, R8
+	MOVQ         $-1, DI
+	BZHIQ        R8, DI, DI
+	KMOVB        DI, K1
+	SHRQ         $0x08, DI
+	KMOVB        DI, K2
+	MOVQ         rows+32(FP), R10
+	MOVQ         dstStride+8(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 24(SP)
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VBROADCASTSD f64_0<>+0(SB), Z2
+	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
+	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
+	TESTQ        R10, R10
+	JZ           last140
+
+row139:
+	VBROADCASTSD (R11), Z5
+	VBROADCASTSD 24(R11), Z6
+	VBROADCASTSD 16(R11), Z7
+	VBROADCASTSD 40(R11), Z8
+	XORQ         R12, R12
+	MOVQ         R9, R13
+	SUBQ         $0x02, R13
+	JB           one142
+
+two141:
+	MOVQ             R12, DI
+	SHRQ             $0x06, DI
+	VMOVUPD          (CX)(R12*1), Z9
+	KMOVB            (BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z12
+	VMOVAPD          Z6, K3, Z12
+	VADDPD           64(DX)(R12*2), Z12, Z12
+	VMULPD           Z0, Z9, Z10
+	VMOVUPD          Z10, Z11
+	VFMSUB231PD      Z0, Z9, Z11
+	KMOVB            (SI)(DI*1), K4
+	KORW             K3, K4, K4
+	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
+	VMOVUPD          64(CX)(R12*1), Z9
+	KMOVB            1(BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z15
+	VMOVAPD          Z6, K3, Z15
+	VADDPD           192(DX)(R12*2), Z15, Z15
+	VMULPD           Z0, Z9, Z13
+	VMOVUPD          Z13, Z14
+	VFMSUB231PD      Z0, Z9, Z14
+	KMOVB            1(SI)(DI*1), K5
+	KORW             K3, K5, K5
+	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
+	VMOVUPD          Z10, Z9
+	VFMADD213PD      Z12, Z1, Z9
+	VMOVUPD          Z13, Z16
+	VFMADD213PD      Z15, Z1, Z16
+	VMINPD           Z9, Z4, Z9
+	VCMPPD           $0x12, Z9, Z3, K4, K4
+	VSUBPD           Z12, Z9, Z12
+	VMINPD           Z16, Z4, Z16
+	VCMPPD           $0x12, Z16, Z3, K5, K5
+	VSUBPD           Z15, Z16, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z14, Z13, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD           Z9, Z12, Z12
+	VMULPD           (DX)(R12*2), Z12, Z12
+	VMULPD           Z16, Z15, Z15
+	VMULPD           128(DX)(R12*2), Z15, Z15
+	KMOVB            (BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z12, K4, Z12
+	VMOVUPD          Z12, (AX)(R12*1)
+	KMOVB            1(BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z15, K5, Z15
+	VMOVUPD          Z15, 64(AX)(R12*1)
+	VMOVUPD          128(CX)(R12*1), Z9
+	KMOVB            2(BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z12
+	VMOVAPD          Z6, K3, Z12
+	VADDPD           320(DX)(R12*2), Z12, Z12
+	VMULPD           Z0, Z9, Z10
+	VMOVUPD          Z10, Z11
+	VFMSUB231PD      Z0, Z9, Z11
+	KMOVB            2(SI)(DI*1), K4
+	KORW             K3, K4, K4
+	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
+	VMOVUPD          192(CX)(R12*1), Z9
+	KMOVB            3(BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z15
+	VMOVAPD          Z6, K3, Z15
+	VADDPD           448(DX)(R12*2), Z15, Z15
+	VMULPD           Z0, Z9, Z13
+	VMOVUPD          Z13, Z14
+	VFMSUB231PD      Z0, Z9, Z14
+	KMOVB            3(SI)(DI*1), K5
+	KORW             K3, K5, K5
+	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
+	VMOVUPD          Z10, Z9
+	VFMADD213PD      Z12, Z1, Z9
+	VMOVUPD          Z13, Z16
+	VFMADD213PD      Z15, Z1, Z16
+	VMINPD           Z9, Z4, Z9
+	VCMPPD           $0x12, Z9, Z3, K4, K4
+	VSUBPD           Z12, Z9, Z12
+	VMINPD           Z16, Z4, Z16
+	VCMPPD           $0x12, Z16, Z3, K5, K5
+	VSUBPD           Z15, Z16, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z14, Z13, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD           Z9, Z12, Z12
+	VMULPD           256(DX)(R12*2), Z12, Z12
+	VMULPD           Z16, Z15, Z15
+	VMULPD           384(DX)(R12*2), Z15, Z15
+	KMOVB            2(BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z12, K4, Z12
+	VMOVUPD          Z12, 128(AX)(R12*1)
+	KMOVB            3(BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z15, K5, Z15
+	VMOVUPD          Z15, 192(AX)(R12*1)
+	ADDQ             $+256, R12
+	SUBQ             $0x02, R13
+	JAE              two141
+
+one142:
+	ADDQ $0x02, R13
+	JZ   rest144
+
+group143:
+	MOVQ             R12, DI
+	SHRQ             $0x06, DI
+	VMOVUPD          (CX)(R12*1), Z9
+	KMOVB            (BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z12
+	VMOVAPD          Z6, K3, Z12
+	VADDPD           64(DX)(R12*2), Z12, Z12
+	VMULPD           Z0, Z9, Z10
+	VMOVUPD          Z10, Z11
+	VFMSUB231PD      Z0, Z9, Z11
+	KMOVB            (SI)(DI*1), K4
+	KORW             K3, K4, K4
+	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
+	VMOVUPD          64(CX)(R12*1), Z9
+	KMOVB            1(BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z15
+	VMOVAPD          Z6, K3, Z15
+	VADDPD           192(DX)(R12*2), Z15, Z15
+	VMULPD           Z0, Z9, Z13
+	VMOVUPD          Z13, Z14
+	VFMSUB231PD      Z0, Z9, Z14
+	KMOVB            1(SI)(DI*1), K5
+	KORW             K3, K5, K5
+	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
+	VMOVUPD          Z10, Z9
+	VFMADD213PD      Z12, Z1, Z9
+	VMOVUPD          Z13, Z16
+	VFMADD213PD      Z15, Z1, Z16
+	VMINPD           Z9, Z4, Z9
+	VCMPPD           $0x12, Z9, Z3, K4, K4
+	VSUBPD           Z12, Z9, Z12
+	VMINPD           Z16, Z4, Z16
+	VCMPPD           $0x12, Z16, Z3, K5, K5
+	VSUBPD           Z15, Z16, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z14, Z13, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD           Z9, Z12, Z12
+	VMULPD           (DX)(R12*2), Z12, Z12
+	VMULPD           Z16, Z15, Z15
+	VMULPD           128(DX)(R12*2), Z15, Z15
+	KMOVB            (BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z12, K4, Z12
+	VMOVUPD          Z12, (AX)(R12*1)
+	KMOVB            1(BX)(DI*1), K3
+	VMOVUPD          Z7, Z9
+	VMOVAPD          Z8, K3, Z9
+	VMULPD.Z         Z9, Z15, K5, Z15
+	VMOVUPD          Z15, 64(AX)(R12*1)
+	ADDQ             $0x80, R12
+	DECQ             R13
+	JNZ              group143
+
+rest144:
+	TESTQ            R8, R8
+	JZ               done146
+	CMPQ             R8, $0x08
+	JBE              half145
+	MOVQ             R12, DI
+	SHRQ             $0x06, DI
+	VMOVUPD.Z        (CX)(R12*1), K1, Z9
+	KMOVB            (BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z12
+	VMOVAPD          Z6, K3, Z12
+	VADDPD           64(DX)(R12*2), Z12, Z12
+	VMULPD           Z0, Z9, Z10
+	VMOVUPD          Z10, Z11
+	VFMSUB231PD      Z0, Z9, Z11
+	KMOVB            (SI)(DI*1), K4
+	KORW             K3, K4, K4
+	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
+	VMOVUPD.Z        64(CX)(R12*1), K2, Z9
+	KMOVB            1(BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z5
+	VMOVAPD          Z6, K3, Z5
+	VADDPD           192(DX)(R12*2), Z5, Z5
+	VMULPD           Z0, Z9, Z6
+	VMOVUPD          Z6, Z13
+	VFMSUB231PD      Z0, Z9, Z13
+	KMOVB            1(SI)(DI*1), K5
+	KORW             K3, K5, K5
+	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
+	VMOVUPD          Z10, Z9
+	VFMADD213PD      Z12, Z1, Z9
+	VMOVUPD          Z6, Z14
+	VFMADD213PD      Z5, Z1, Z14
+	VMINPD           Z9, Z4, Z9
+	VCMPPD           $0x12, Z9, Z3, K4, K4
+	VSUBPD           Z12, Z9, Z12
+	VMINPD           Z14, Z4, Z14
+	VCMPPD           $0x12, Z14, Z3, K5, K5
+	VSUBPD           Z5, Z14, Z5
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z13, Z6, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
+	VPSLLQ           $0x34, Z9, Z9
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD           Z9, Z12, Z12
+	VMULPD           (DX)(R12*2), Z12, Z12
+	VMULPD           Z14, Z5, Z5
+	VMULPD           128(DX)(R12*2), Z5, Z5
+	KMOVB            (BX)(DI*1), K3
+	VMOVUPD          Z7, Z6
+	VMOVAPD          Z8, K3, Z6
+	VMULPD.Z         Z6, Z12, K4, Z12
+	VMOVUPD          Z12, K1, (AX)(R12*1)
+	KMOVB            1(BX)(DI*1), K3
+	VMOVUPD          Z7, Z6
+	VMOVAPD          Z8, K3, Z6
+	VMULPD.Z         Z6, Z5, K5, Z5
+	VMOVUPD          Z5, K2, 64(AX)(R12*1)
+	JMP              done146
+
+half145:
+	MOVQ             R12, DI
+	SHRQ             $0x06, DI
+	VMOVUPD.Z        (CX)(R12*1), K1, Z9
+	KMOVB            (BX)(DI*1), K3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VMOVUPD          Z5, Z5
+	VMOVAPD          Z6, K3, Z5
+	VADDPD           64(DX)(R12*2), Z5, Z5
+	VMULPD           Z0, Z9, Z6
+	VMOVUPD          Z6, Z10
+	VFMSUB231PD      Z0, Z9, Z10
+	KMOVB            (SI)(DI*1), K4
+	KORW             K3, K4, K4
+	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
+	VMOVUPD          Z6, Z9
+	VFMADD213PD      Z5, Z1, Z9
+	VMINPD           Z9, Z4, Z9
+	VCMPPD           $0x12, Z9, Z3, K4, K4
+	VSUBPD           Z5, Z9, Z5
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
+	VADDPD           Z10, Z6, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
+	VPSLLQ           $0x34, Z9, Z9
+	VMULPD           Z9, Z5, Z5
+	VMULPD           (DX)(R12*2), Z5, Z5
+	KMOVB            (BX)(DI*1), K3
+	VMOVUPD          Z7, Z6
+	VMOVAPD          Z8, K3, Z6
+	VMULPD.Z         Z6, Z5, K4, Z5
+	VMOVUPD          Z5, K1, (AX)(R12*1)
+
+done146:
+	ADDQ (SP), CX
+	ADDQ 8(SP), DX
+	ADDQ 16(SP), BX
+	ADDQ 16(SP), SI
+	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
 	JNZ  row139

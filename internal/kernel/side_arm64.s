@@ -130,90 +130,90 @@ DATA laneconstants64<>+240(SB)/8, $0x0000000040000000
 DATA laneconstants64<>+248(SB)/8, $0x0000000080000000
 GLOBL laneconstants64<>(SB), RODATA|NOPTR, $256
 
-DATA constants64<>+0(SB)/8, $0xfff0000000000000
-DATA constants64<>+8(SB)/8, $0xfff0000000000000
-DATA constants64<>+16(SB)/8, $0xfff0000000000000
-DATA constants64<>+24(SB)/8, $0xfff0000000000000
-DATA constants64<>+32(SB)/8, $0x7ff8000000000000
-DATA constants64<>+40(SB)/8, $0x7ff8000000000000
-DATA constants64<>+48(SB)/8, $0x7ff8000000000000
-DATA constants64<>+56(SB)/8, $0x7ff8000000000000
-DATA constants64<>+64(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+72(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+80(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+88(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+96(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+104(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+112(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+120(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+128(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+136(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+144(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+152(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+160(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+168(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+176(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+184(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+192(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+200(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+208(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+216(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+224(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+232(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+240(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+248(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+256(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+264(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+272(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+280(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+288(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+296(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+304(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+312(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+320(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+328(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+336(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+344(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+352(SB)/8, $0x3f8111111112453e
-DATA constants64<>+360(SB)/8, $0x3f8111111112453e
-DATA constants64<>+368(SB)/8, $0x3f8111111112453e
-DATA constants64<>+376(SB)/8, $0x3f8111111112453e
-DATA constants64<>+384(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+392(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+400(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+408(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+416(SB)/8, $0x3fc555555555550d
-DATA constants64<>+424(SB)/8, $0x3fc555555555550d
-DATA constants64<>+432(SB)/8, $0x3fc555555555550d
-DATA constants64<>+440(SB)/8, $0x3fc555555555550d
-DATA constants64<>+448(SB)/8, $0x3fe000000000000a
-DATA constants64<>+456(SB)/8, $0x3fe000000000000a
-DATA constants64<>+464(SB)/8, $0x3fe000000000000a
-DATA constants64<>+472(SB)/8, $0x3fe000000000000a
-DATA constants64<>+480(SB)/8, $0x3ff0000000000000
-DATA constants64<>+488(SB)/8, $0x3ff0000000000000
-DATA constants64<>+496(SB)/8, $0x3ff0000000000000
-DATA constants64<>+504(SB)/8, $0x3ff0000000000000
-DATA constants64<>+512(SB)/8, $0x4338000000000001
-DATA constants64<>+520(SB)/8, $0x4338000000000001
-DATA constants64<>+528(SB)/8, $0x4338000000000001
-DATA constants64<>+536(SB)/8, $0x4338000000000001
-DATA constants64<>+544(SB)/8, $0x43380000000007fe
-DATA constants64<>+552(SB)/8, $0x43380000000007fe
-DATA constants64<>+560(SB)/8, $0x43380000000007fe
-DATA constants64<>+568(SB)/8, $0x43380000000007fe
-DATA constants64<>+576(SB)/8, $0x4330000000000000
-DATA constants64<>+584(SB)/8, $0x4330000000000000
-DATA constants64<>+592(SB)/8, $0x4330000000000000
-DATA constants64<>+600(SB)/8, $0x4330000000000000
-DATA constants64<>+608(SB)/8, $0x000fffffffffffff
-DATA constants64<>+616(SB)/8, $0x000fffffffffffff
-DATA constants64<>+624(SB)/8, $0x000fffffffffffff
-DATA constants64<>+632(SB)/8, $0x000fffffffffffff
-DATA constants64<>+640(SB)/8, $0x43300000000003ff
-DATA constants64<>+648(SB)/8, $0x43300000000003ff
-DATA constants64<>+656(SB)/8, $0x43300000000003ff
-DATA constants64<>+664(SB)/8, $0x43300000000003ff
+DATA constants64<>+0(SB)/8, $0x4330000000000000
+DATA constants64<>+8(SB)/8, $0x4330000000000000
+DATA constants64<>+16(SB)/8, $0x4330000000000000
+DATA constants64<>+24(SB)/8, $0x4330000000000000
+DATA constants64<>+32(SB)/8, $0x000fffffffffffff
+DATA constants64<>+40(SB)/8, $0x000fffffffffffff
+DATA constants64<>+48(SB)/8, $0x000fffffffffffff
+DATA constants64<>+56(SB)/8, $0x000fffffffffffff
+DATA constants64<>+64(SB)/8, $0x3ff0000000000000
+DATA constants64<>+72(SB)/8, $0x3ff0000000000000
+DATA constants64<>+80(SB)/8, $0x3ff0000000000000
+DATA constants64<>+88(SB)/8, $0x3ff0000000000000
+DATA constants64<>+96(SB)/8, $0x43300000000003ff
+DATA constants64<>+104(SB)/8, $0x43300000000003ff
+DATA constants64<>+112(SB)/8, $0x43300000000003ff
+DATA constants64<>+120(SB)/8, $0x43300000000003ff
+DATA constants64<>+128(SB)/8, $0xfff0000000000000
+DATA constants64<>+136(SB)/8, $0xfff0000000000000
+DATA constants64<>+144(SB)/8, $0xfff0000000000000
+DATA constants64<>+152(SB)/8, $0xfff0000000000000
+DATA constants64<>+160(SB)/8, $0x7ff8000000000000
+DATA constants64<>+168(SB)/8, $0x7ff8000000000000
+DATA constants64<>+176(SB)/8, $0x7ff8000000000000
+DATA constants64<>+184(SB)/8, $0x7ff8000000000000
+DATA constants64<>+192(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+200(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+208(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+216(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+224(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+232(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+240(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+248(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+256(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+264(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+272(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+280(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+288(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+296(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+304(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+312(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+320(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+328(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+336(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+344(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+352(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+360(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+368(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+376(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+384(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+392(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+400(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+408(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+416(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+424(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+432(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+440(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+448(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+456(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+464(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+472(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+480(SB)/8, $0x3f8111111112453e
+DATA constants64<>+488(SB)/8, $0x3f8111111112453e
+DATA constants64<>+496(SB)/8, $0x3f8111111112453e
+DATA constants64<>+504(SB)/8, $0x3f8111111112453e
+DATA constants64<>+512(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+520(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+528(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+536(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+544(SB)/8, $0x3fc555555555550d
+DATA constants64<>+552(SB)/8, $0x3fc555555555550d
+DATA constants64<>+560(SB)/8, $0x3fc555555555550d
+DATA constants64<>+568(SB)/8, $0x3fc555555555550d
+DATA constants64<>+576(SB)/8, $0x3fe000000000000a
+DATA constants64<>+584(SB)/8, $0x3fe000000000000a
+DATA constants64<>+592(SB)/8, $0x3fe000000000000a
+DATA constants64<>+600(SB)/8, $0x3fe000000000000a
+DATA constants64<>+608(SB)/8, $0x4338000000000001
+DATA constants64<>+616(SB)/8, $0x4338000000000001
+DATA constants64<>+624(SB)/8, $0x4338000000000001
+DATA constants64<>+632(SB)/8, $0x4338000000000001
+DATA constants64<>+640(SB)/8, $0x43380000000007fe
+DATA constants64<>+648(SB)/8, $0x43380000000007fe
+DATA constants64<>+656(SB)/8, $0x43380000000007fe
+DATA constants64<>+664(SB)/8, $0x43380000000007fe
 DATA constants64<>+672(SB)/8, $0x47f0000000000000
 DATA constants64<>+680(SB)/8, $0x47f0000000000000
 DATA constants64<>+688(SB)/8, $0x47f0000000000000
@@ -224,7 +224,7 @@ DATA constants64<>+720(SB)/8, $0x433000000000047f
 DATA constants64<>+728(SB)/8, $0x433000000000047f
 GLOBL constants64<>(SB), RODATA|NOPTR, $736
 
-// func sideMax32NEON(top *[4]float32, x *float32, stride, rows, n int, pos, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
+// func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 TEXT ·sideMax32NEON(SB), NOSPLIT, $512-88
 	MOVD    top+0(FP), R0
 	MOVD    x+8(FP), R1
@@ -519,7 +519,7 @@ number18:
 last2:
 	RET
 
-// func sideSums32NEON(sum *[2]float64, x *float32, stride, rows, n int, pos, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, pStep int)
+// func sideSums32NEON(sum *[2]float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, pStep int)
 TEXT ·sideSums32NEON(SB), NOSPLIT, $512-104
 	MOVD    sum+0(FP), R0
 	MOVD    x+8(FP), R1
@@ -996,448 +996,7 @@ done24:
 last20:
 	RET
 
-// func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
-TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-104
-	MOVD    dst+0(FP), R0
-	MOVD    x+16(FP), R2
-	MOVD    w+72(FP), R4
-	MOVD    n+40(FP), R9
-	LSR     $5, R9, R6
-	LSL     $2, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+32(FP), R10
-	MOVD    pos+48(FP), R11
-	MOVD    neg+56(FP), R13
-	MOVD    $laneconstants32<>(SB), R15
-	MOVD    gamma+88(FP), R19
-	MOVD    R19, R20
-	VLD1R.P 4(R20), [V2.S4]
-	VLD1R.P 4(R20), [V3.S4]
-	MOVD    $constants32<>(SB), R19
-	MOVD    p+96(FP), R20
-	FMOVQ   64(R19), F4
-	FMOVQ   96(R19), F5
-	FMOVQ   128(R19), F6
-	FMOVQ   160(R19), F7
-	MOVD    stride+24(FP), R21
-	MOVD    wStride+80(FP), R22
-	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last34
-row33:
-	ADD     $0, R20, R24
-	VLD1R   (R24), [V8.S4]
-	ADD     $12, R20, R24
-	VLD1R   (R24), [V9.S4]
-	ADD     $8, R20, R24
-	VLD1R   (R24), [V10.S4]
-	ADD     $20, R20, R24
-	VLD1R   (R24), [V11.S4]
-	MOVD    R2, R3
-	MOVD    R4, R5
-	MOVD    R0, R1
-	MOVD    R11, R12
-	MOVD    R13, R14
-	LSL     $1, R6, R7
-	SUBS    $2, R7
-	BMI     rest36
-group35:
-	VLD1R.P 4(R12), [V0.S4]
-	VLD1R.P 4(R14), [V1.S4]
-	VORR    V0.B16, V1.B16, V1.B16
-half39:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R3), F12
-	FMOVQ   (R15), F15
-	VCMTST  V15.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   64(R5), F14
-	FMOVQ   (R15), F15
-	VCMTST  V15.S4, V1.S4, V16.S4
-	FMOVQ   (R5), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   16(R3), F12
-	FMOVQ   16(R15), F17
-	VCMTST  V17.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   80(R5), F15
-	FMOVQ   16(R15), F17
-	VCMTST  V17.S4, V1.S4, V20.S4
-	FMOVQ   16(R5), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R19), F12
-	FMOVQ   384(R19), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// p = e^r
-	FLDPQ   192(R19), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   320(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   (R5), F17
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   16(R5), F21
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   (R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   16(R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FSTPQ   (F14, F15), (R1)
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   64(R3), F12
-	FMOVQ   64(R15), F15
-	VCMTST  V15.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   192(R5), F14
-	FMOVQ   64(R15), F15
-	VCMTST  V15.S4, V1.S4, V16.S4
-	FMOVQ   128(R5), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   80(R3), F12
-	FMOVQ   80(R15), F17
-	VCMTST  V17.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   208(R5), F15
-	FMOVQ   80(R15), F17
-	VCMTST  V17.S4, V1.S4, V20.S4
-	FMOVQ   144(R5), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R19), F12
-	FMOVQ   384(R19), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// p = e^r
-	FLDPQ   192(R19), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   320(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   128(R5), F17
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   144(R5), F21
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   64(R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   80(R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FSTPQ   (F14, F15), 64(R1)
-	ADD     $32, R3
-	ADD     $32, R5
-	ADD     $32, R1
-	ADD     $32, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half39
-	SUB     $64, R15
-	ADD     $64, R3
-	ADD     $192, R5
-	ADD     $64, R1
-	TBZ     $63, R7, group35
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied37
-rest36:
-	CBZ     R9, done38
-	ADD     $0, R8, R24
-	TBZ     $6, R9, skip40
-	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip40:
-	TBZ     $5, R9, skip41
-	VLD1.P  32(R3), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip41:
-	TBZ     $4, R9, skip42
-	VLD1.P  16(R3), [V12.B16]
-	VST1.P  [V12.B16], 16(R24)
-skip42:
-	TBZ     $3, R9, skip43
-	FMOVD.P 8(R3), F12
-	FMOVD.P F12, 8(R24)
-skip43:
-	TBZ     $2, R9, skip44
-	FMOVS.P 4(R3), F12
-	FMOVS.P F12, 4(R24)
-skip44:
-	ADD     $0, R8, R3
-	MOVD    R8, R1
-	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short45
-	B       group35
-short45:
-	VLD1R.P 4(R12), [V0.S4]
-	VLD1R.P 4(R14), [V1.S4]
-	VORR    V0.B16, V1.B16, V1.B16
-half46:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R3), F12
-	FMOVQ   (R15), F15
-	VCMTST  V15.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   64(R5), F14
-	FMOVQ   (R15), F15
-	VCMTST  V15.S4, V1.S4, V16.S4
-	FMOVQ   (R5), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   16(R3), F12
-	FMOVQ   16(R15), F17
-	VCMTST  V17.S4, V0.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   80(R5), F15
-	FMOVQ   16(R15), F17
-	VCMTST  V17.S4, V1.S4, V20.S4
-	FMOVQ   16(R5), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R19), F12
-	FMOVQ   384(R19), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// p = e^r
-	FLDPQ   192(R19), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R19), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   320(R19), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   (R5), F17
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   16(R5), F21
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	FMOVQ   (R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   16(R15), F13
-	VCMTST  V13.S4, V0.S4, V12.S4
-	VBSL    V10.B16, V11.B16, V12.B16
-	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FSTPQ   (F14, F15), (R1)
-	ADD     $32, R3
-	ADD     $32, R5
-	ADD     $32, R1
-	ADD     $32, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half46
-	SUB     $64, R15
-copied37:
-	MOVD    R8, R24
-	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip47
-	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip47:
-	TBZ     $5, R9, skip48
-	VLD1.P  32(R24), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R25)
-skip48:
-	TBZ     $4, R9, skip49
-	VLD1.P  16(R24), [V12.B16]
-	VST1.P  [V12.B16], 16(R25)
-skip49:
-	TBZ     $3, R9, skip50
-	FMOVD.P 8(R24), F12
-	FMOVD.P F12, 8(R25)
-skip50:
-	TBZ     $2, R9, skip51
-	FMOVS.P 4(R24), F12
-	FMOVS.P F12, 4(R25)
-skip51:
-done38:
-	ADD     $24, R20
-	ADD     R21<<2, R2
-	ADD     R22<<2, R4
-	ADD     R23<<2, R0
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R11
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R13
-	SUB     $1, R10
-	CBNZ    R10, row33
-last34:
-	RET
-
-// func sideGradAdd32NEON(dst *float32, dstStride int, x *float32, stride, rows, n int, pos, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+// func sideGradAdd32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
 TEXT ·sideGradAdd32NEON(SB), NOSPLIT, $512-120
 	MOVD    dst+0(FP), R0
 	MOVD    add+104(FP), R2
@@ -1463,8 +1022,8 @@ TEXT ·sideGradAdd32NEON(SB), NOSPLIT, $512-120
 	FMOVQ   128(R21), F6
 	FMOVQ   160(R21), F7
 	MOVD    stride+24(FP), R23
-	CBZ     R12, last53
-row52:
+	CBZ     R12, last34
+row33:
 	ADD     $0, R22, R24
 	VLD1R   (R24), [V8.S4]
 	ADD     $12, R22, R24
@@ -1481,12 +1040,12 @@ row52:
 	MOVD    R15, R19
 	LSL     $1, R8, R9
 	SUBS    $2, R9
-	BMI     rest55
-group54:
+	BMI     rest36
+group35:
 	VLD1R.P 4(R14), [V0.S4]
 	VLD1R.P 4(R19), [V1.S4]
 	VORR    V0.B16, V1.B16, V1.B16
-half58:
+half39:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R5), F12
 	FMOVQ   (R20), F15
@@ -1701,71 +1260,71 @@ half58:
 	ADD     $32, R3
 	ADD     $32, R20
 	SUB     $1, R9
-	TBNZ    $0, R9, half58
+	TBNZ    $0, R9, half39
 	SUB     $64, R20
 	ADD     $64, R5
 	ADD     $192, R7
 	ADD     $64, R1
 	ADD     $64, R3
-	TBZ     $63, R9, group54
+	TBZ     $63, R9, group35
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied56
-rest55:
-	CBZ     R11, done57
+	TBZ     $1, R9, copied37
+rest36:
+	CBZ     R11, done38
 	ADD     $0, R10, R24
-	TBZ     $6, R11, skip59
+	TBZ     $6, R11, skip40
 	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip59:
-	TBZ     $5, R11, skip60
+skip40:
+	TBZ     $5, R11, skip41
 	VLD1.P  32(R5), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip60:
-	TBZ     $4, R11, skip61
+skip41:
+	TBZ     $4, R11, skip42
 	VLD1.P  16(R5), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip61:
-	TBZ     $3, R11, skip62
+skip42:
+	TBZ     $3, R11, skip43
 	FMOVD.P 8(R5), F12
 	FMOVD.P F12, 8(R24)
-skip62:
-	TBZ     $2, R11, skip63
+skip43:
+	TBZ     $2, R11, skip44
 	FMOVS.P 4(R5), F12
 	FMOVS.P F12, 4(R24)
-skip63:
+skip44:
 	ADD     $0, R10, R5
 	MOVD    R10, R1
 	ADD     $128, R10, R24
-	TBZ     $6, R11, skip64
+	TBZ     $6, R11, skip45
 	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip64:
-	TBZ     $5, R11, skip65
+skip45:
+	TBZ     $5, R11, skip46
 	VLD1.P  32(R3), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip65:
-	TBZ     $4, R11, skip66
+skip46:
+	TBZ     $4, R11, skip47
 	VLD1.P  16(R3), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip66:
-	TBZ     $3, R11, skip67
+skip47:
+	TBZ     $3, R11, skip48
 	FMOVD.P 8(R3), F12
 	FMOVD.P F12, 8(R24)
-skip67:
-	TBZ     $2, R11, skip68
+skip48:
+	TBZ     $2, R11, skip49
 	FMOVS.P 4(R3), F12
 	FMOVS.P F12, 4(R24)
-skip68:
+skip49:
 	ADD     $128, R10, R3
 	MOVD    $-2, R9
 	CMP     $64, R11
-	BLS     short69
-	B       group54
-short69:
+	BLS     short50
+	B       group35
+short50:
 	VLD1R.P 4(R14), [V0.S4]
 	VLD1R.P 4(R19), [V1.S4]
 	VORR    V0.B16, V1.B16, V1.B16
-half70:
+half51:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R5), F12
 	FMOVQ   (R20), F15
@@ -1876,32 +1435,32 @@ half70:
 	ADD     $32, R3
 	ADD     $32, R20
 	SUB     $1, R9
-	TBNZ    $0, R9, half70
+	TBNZ    $0, R9, half51
 	SUB     $64, R20
-copied56:
+copied37:
 	MOVD    R10, R24
 	ADD     R8<<7, R0, R25
-	TBZ     $6, R11, skip71
+	TBZ     $6, R11, skip52
 	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip71:
-	TBZ     $5, R11, skip72
+skip52:
+	TBZ     $5, R11, skip53
 	VLD1.P  32(R24), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R25)
-skip72:
-	TBZ     $4, R11, skip73
+skip53:
+	TBZ     $4, R11, skip54
 	VLD1.P  16(R24), [V12.B16]
 	VST1.P  [V12.B16], 16(R25)
-skip73:
-	TBZ     $3, R11, skip74
+skip54:
+	TBZ     $3, R11, skip55
 	FMOVD.P 8(R24), F12
 	FMOVD.P F12, 8(R25)
-skip74:
-	TBZ     $2, R11, skip75
+skip55:
+	TBZ     $2, R11, skip56
 	FMOVS.P 4(R24), F12
 	FMOVS.P F12, 4(R25)
-skip75:
-done57:
+skip56:
+done38:
 	ADD     $24, R22
 	ADD     R23<<2, R4
 	MOVD    wStride+80(FP), R24
@@ -1915,943 +1474,47 @@ done57:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R15
 	SUB     $1, R12
-	CBNZ    R12, row52
-last53:
+	CBNZ    R12, row33
+last34:
 	RET
 
-// func sideMax64NEON(top *[4]float64, x *float64, stride, rows, n int, pos, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
-TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
-	MOVD    top+0(FP), R0
-	MOVD    x+8(FP), R1
-	MOVD    w+64(FP), R3
-	MOVD    n+32(FP), R8
-	LSR     $4, R8, R5
-	LSL     $3, R8
-	AND     $127, R8
-	MOVD    $frame-512(SP), R7
-	MOVD    rows+24(FP), R9
-	MOVD    pos+40(FP), R10
-	MOVD    neg+48(FP), R12
-	MOVD    $laneconstants64<>(SB), R14
-	MOVD    gamma+80(FP), R15
-	MOVD    R15, R19
-	VLD1R.P 8(R19), [V2.D2]
-	MOVD    $constants64<>(SB), R15
-	FMOVQ   (R15), F3
-	FMOVQ   32(R15), F4
-	FMOVQ   64(R15), F5
-	MOVD    stride+16(FP), R19
-	MOVD    wStride+72(FP), R20
-	CBZ     R9, last77
-row76:
-	VMOV    V3.B16, V6.B16
-	VMOV    V3.B16, V7.B16
-	VMOV    V3.B16, V8.B16
-	VMOV    V3.B16, V9.B16
-	MOVD    R1, R2
-	MOVD    R3, R4
-	MOVD    R10, R11
-	MOVD    R12, R13
-	LSL     $1, R5, R6
-	SUBS    $2, R6
-	BMI     rest79
-group78:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
-half82:
-	FMOVQ   (R2), F10
-	FMOVQ   (R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   64(R4), F12
-	FMOVQ   (R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   (R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	FMOVQ   64(R2), F10
-	FMOVQ   64(R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   192(R4), F12
-	FMOVQ   64(R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   128(R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	FMOVQ   16(R2), F10
-	FMOVQ   16(R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   80(R4), F12
-	FMOVQ   16(R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   16(R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	FMOVQ   80(R2), F10
-	FMOVQ   80(R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   208(R4), F12
-	FMOVQ   80(R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   144(R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	ADD     $32, R2
-	ADD     $32, R4
-	ADD     $32, R14
-	SUB     $1, R6
-	TBNZ    $0, R6, half82
-	SUB     $64, R14
-	ADD     $64, R2
-	ADD     $192, R4
-	TBZ     $63, R6, group78
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied80
-rest79:
-	CBZ     R8, done81
-	ADD     $0, R7, R21
-	TBZ     $6, R8, skip83
-	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
-	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip83:
-	TBZ     $5, R8, skip84
-	VLD1.P  32(R2), [V10.B16, V11.B16]
-	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip84:
-	TBZ     $4, R8, skip85
-	VLD1.P  16(R2), [V10.B16]
-	VST1.P  [V10.B16], 16(R21)
-skip85:
-	TBZ     $3, R8, skip86
-	FMOVD.P 8(R2), F10
-	FMOVD.P F10, 8(R21)
-skip86:
-	ADD     $0, R7, R2
-	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short87
-	B       group78
-short87:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
-half88:
-	FMOVQ   (R2), F10
-	FMOVQ   (R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   64(R4), F12
-	FMOVQ   (R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   (R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	FMOVQ   16(R2), F10
-	FMOVQ   16(R14), F13
-	VCMTST  V13.D2, V0.D2, V11.D2
-	VMOV    V11.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V10.B16, V10.B16
-	FMOVQ   80(R4), F12
-	FMOVQ   16(R14), F14
-	VCMTST  V14.D2, V1.D2, V13.D2
-	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
-	VFMLA   V5.D2, V14.D2, V12.D2
-	FMOVQ   16(R4), F15
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
-	VAND    V15.B16, V13.B16, V13.B16
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
-	VMOV    V13.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V10.B16, V14.B16
-	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
-	VMOV    V11.B16, V14.B16
-	VBSL    V3.B16, V12.B16, V14.B16
-	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
-	ADD     $32, R2
-	ADD     $32, R4
-	ADD     $32, R14
-	SUB     $1, R6
-	TBNZ    $0, R6, half88
-	SUB     $64, R14
-copied80:
-done81:
-	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
-	FCMPD   F6, F6
-	BVC     number89
-	VMOV    V4.B16, V6.B16
-number89:
-	FMOVD.P F6, 8(R0)
-	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
-	FCMPD   F7, F7
-	BVC     number90
-	VMOV    V4.B16, V7.B16
-number90:
-	FMOVD.P F7, 8(R0)
-	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
-	FCMPD   F8, F8
-	BVC     number91
-	VMOV    V4.B16, V8.B16
-number91:
-	FMOVD.P F8, 8(R0)
-	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
-	FCMPD   F9, F9
-	BVC     number92
-	VMOV    V4.B16, V9.B16
-number92:
-	FMOVD.P F9, 8(R0)
-	ADD     R19<<3, R1
-	ADD     R20<<3, R3
-	MOVD    words+56(FP), R21
-	ADD     R21<<3, R10
-	MOVD    words+56(FP), R21
-	ADD     R21<<3, R12
-	SUB     $1, R9
-	CBNZ    R9, row76
-last77:
-	RET
-
-// func sideSums64NEON(sum *[2]float64, x *float64, stride, rows, n int, pos, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
-TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
-	MOVD    sum+0(FP), R0
-	MOVD    x+8(FP), R1
-	MOVD    w+64(FP), R3
-	MOVD    n+32(FP), R8
-	LSR     $4, R8, R5
-	LSL     $3, R8
-	AND     $127, R8
-	MOVD    $frame-512(SP), R7
-	MOVD    rows+24(FP), R9
-	MOVD    pos+40(FP), R10
-	MOVD    neg+48(FP), R12
-	MOVD    $laneconstants64<>(SB), R14
-	MOVD    gamma+80(FP), R15
-	MOVD    R15, R19
-	VLD1R.P 8(R19), [V2.D2]
-	MOVD    $constants64<>(SB), R15
-	ADD     $256, R7, R19
-	MOVD    p+88(FP), R20
-	MOVD    pStep+96(FP), R21
-	MOVD    $48, R22
-	MUL     R22, R21
-	FMOVQ   64(R15), F3
-	FMOVQ   96(R15), F4
-	FMOVQ   128(R15), F5
-	FMOVQ   160(R15), F6
-	MOVD    stride+16(FP), R22
-	MOVD    wStride+72(FP), R23
-	CBZ     R9, last94
-row93:
-	ADD     $0, R20, R24
-	VLD1R   (R24), [V7.D2]
-	ADD     $24, R20, R24
-	VLD1R   (R24), [V8.D2]
-	VEOR    V9.B16, V9.B16, V9.B16
-	FSTPQ   (F9, F9), (R19)
-	FSTPQ   (F9, F9), 32(R19)
-	FSTPQ   (F9, F9), 64(R19)
-	FSTPQ   (F9, F9), 96(R19)
-	VEOR    V9.B16, V9.B16, V9.B16
-	FSTPQ   (F9, F9), 128(R19)
-	FSTPQ   (F9, F9), 160(R19)
-	FSTPQ   (F9, F9), 192(R19)
-	FSTPQ   (F9, F9), 224(R19)
-	MOVD    R1, R2
-	MOVD    R3, R4
-	MOVD    R10, R11
-	MOVD    R12, R13
-	LSL     $1, R5, R6
-	SUBS    $2, R6
-	BMI     rest96
-group95:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
-half99:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R2), F9
-	FMOVQ   (R14), F12
-	VCMTST  V12.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V11.B16
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V9.B16, V9.B16
-	FMOVQ   64(R4), F11
-	FMOVQ   (R14), F12
-	VCMTST  V12.D2, V1.D2, V13.D2
-	VORR    V10.B16, V13.B16, V13.B16
-	FMOVQ   (R4), F14
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
-	VAND    V14.B16, V13.B16, V13.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
-	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V16.B16
-	VFMLS   V2.D2, V9.D2, V16.D2
-	FMOVQ   64(R2), F9
-	FMOVQ   64(R14), F14
-	VCMTST  V14.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V9.B16, V9.B16
-	FMOVQ   192(R4), F12
-	FMOVQ   64(R14), F14
-	VCMTST  V14.D2, V1.D2, V17.D2
-	VORR    V10.B16, V17.B16, V17.B16
-	FMOVQ   128(R4), F18
-	VEOR    V19.B16, V19.B16, V19.B16
-	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
-	VAND    V18.B16, V17.B16, V17.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
-	VMOV    V19.B16, V20.B16
-	VFMLS   V2.D2, V9.D2, V20.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R15), F9
-	FMOVQ   544(R15), F10
-	VMOV    V11.B16, V14.B16
-	VFMLA   V3.D2, V15.D2, V14.D2
-	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
-	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
-	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	VMOV    V12.B16, V18.B16
-	VFMLA   V3.D2, V19.D2, V18.D2
-	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
-	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
-	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
-	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V11.D2, V15.D2
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	VFMLA   V5.D2, V11.D2, V15.D2
-	VFMLA   V4.D2, V12.D2, V19.D2
-	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
-	VFMLA   V5.D2, V12.D2, V19.D2
-	// p = e^r
-	FLDPQ   192(R15), (F9, F10)
-	VFMLA   V15.D2, V6.D2, V9.D2
-	VFMLA   V19.D2, V6.D2, V10.D2
-	FLDPQ   224(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   256(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   288(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   320(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   352(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   384(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   416(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   448(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   480(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   480(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	// s = 2^(n-c)
-	VSHL    $52, V14.D2, V14.D2
-	VSHL    $52, V18.D2, V18.D2
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	FMOVQ   (R4), F14
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	FMOVQ   128(R4), F18
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	VAND    V13.B16, V9.B16, V9.B16
-	VAND    V17.B16, V10.B16, V10.B16
-	FMOVQ   (R14), F13
-	VCMTST  V13.D2, V1.D2, V11.D2
-	VCMTST  V13.D2, V0.D2, V12.D2
-	VAND    V11.B16, V9.B16, V11.B16
-	VAND    V12.B16, V9.B16, V12.B16
-	FMOVQ   64(R14), F15
-	VCMTST  V15.D2, V1.D2, V13.D2
-	VCMTST  V15.D2, V0.D2, V14.D2
-	VAND    V13.B16, V10.B16, V13.B16
-	VAND    V14.B16, V10.B16, V14.B16
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	FLDPQ   (R19), (F13, F15)
-	WORD    $0x4e6bf5b0 // VFMAX V11.D2, V13.D2, V16.D2
-	WORD    $0x4eebf5ab // VFMIN V11.D2, V13.D2, V11.D2
-	WORD    $0x4e6bd60d // VFADD V11.D2, V16.D2, V13.D2
-	WORD    $0x4ef0d5b0 // VFSUB V16.D2, V13.D2, V16.D2
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
-	FSTPQ   (F13, F15), (R19)
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	FLDPQ   128(R19), (F11, F13)
-	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
-	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
-	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 128(R19)
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   32(R2), F9
-	FMOVQ   32(R14), F12
-	VCMTST  V12.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V11.B16
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V9.B16, V9.B16
-	FMOVQ   96(R4), F11
-	FMOVQ   32(R14), F12
-	VCMTST  V12.D2, V1.D2, V13.D2
-	VORR    V10.B16, V13.B16, V13.B16
-	FMOVQ   32(R4), F14
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
-	VAND    V14.B16, V13.B16, V13.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
-	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V16.B16
-	VFMLS   V2.D2, V9.D2, V16.D2
-	FMOVQ   96(R2), F9
-	FMOVQ   96(R14), F14
-	VCMTST  V14.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V9.B16, V9.B16
-	FMOVQ   224(R4), F12
-	FMOVQ   96(R14), F14
-	VCMTST  V14.D2, V1.D2, V17.D2
-	VORR    V10.B16, V17.B16, V17.B16
-	FMOVQ   160(R4), F18
-	VEOR    V19.B16, V19.B16, V19.B16
-	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
-	VAND    V18.B16, V17.B16, V17.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
-	VMOV    V19.B16, V20.B16
-	VFMLS   V2.D2, V9.D2, V20.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R15), F9
-	FMOVQ   544(R15), F10
-	VMOV    V11.B16, V14.B16
-	VFMLA   V3.D2, V15.D2, V14.D2
-	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
-	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
-	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	VMOV    V12.B16, V18.B16
-	VFMLA   V3.D2, V19.D2, V18.D2
-	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
-	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
-	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
-	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V11.D2, V15.D2
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	VFMLA   V5.D2, V11.D2, V15.D2
-	VFMLA   V4.D2, V12.D2, V19.D2
-	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
-	VFMLA   V5.D2, V12.D2, V19.D2
-	// p = e^r
-	FLDPQ   192(R15), (F9, F10)
-	VFMLA   V15.D2, V6.D2, V9.D2
-	VFMLA   V19.D2, V6.D2, V10.D2
-	FLDPQ   224(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   256(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   288(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   320(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   352(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   384(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   416(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   448(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   480(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   480(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	// s = 2^(n-c)
-	VSHL    $52, V14.D2, V14.D2
-	VSHL    $52, V18.D2, V18.D2
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	FMOVQ   32(R4), F14
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	FMOVQ   160(R4), F18
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	VAND    V13.B16, V9.B16, V9.B16
-	VAND    V17.B16, V10.B16, V10.B16
-	FMOVQ   32(R14), F13
-	VCMTST  V13.D2, V1.D2, V11.D2
-	VCMTST  V13.D2, V0.D2, V12.D2
-	VAND    V11.B16, V9.B16, V11.B16
-	VAND    V12.B16, V9.B16, V12.B16
-	FMOVQ   96(R14), F15
-	VCMTST  V15.D2, V1.D2, V13.D2
-	VCMTST  V15.D2, V0.D2, V14.D2
-	VAND    V13.B16, V10.B16, V13.B16
-	VAND    V14.B16, V10.B16, V14.B16
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	FLDPQ   64(R19), (F13, F15)
-	WORD    $0x4e6bf5b0 // VFMAX V11.D2, V13.D2, V16.D2
-	WORD    $0x4eebf5ab // VFMIN V11.D2, V13.D2, V11.D2
-	WORD    $0x4e6bd60d // VFADD V11.D2, V16.D2, V13.D2
-	WORD    $0x4ef0d5b0 // VFSUB V16.D2, V13.D2, V16.D2
-	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
-	FSTPQ   (F13, F15), 64(R19)
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	FLDPQ   192(R19), (F11, F13)
-	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
-	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
-	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 192(R19)
-	ADD     $16, R2
-	ADD     $16, R4
-	ADD     $16, R14
-	ADD     $32, R19
-	SUB     $1, R6
-	TBNZ    $0, R6, half99
-	SUB     $32, R14
-	SUB     $64, R19
-	ADD     $96, R2
-	ADD     $224, R4
-	TBZ     $63, R6, group95
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied97
-rest96:
-	CBZ     R8, done98
-	ADD     $0, R7, R24
-	TBZ     $6, R8, skip100
-	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip100:
-	TBZ     $5, R8, skip101
-	VLD1.P  32(R2), [V9.B16, V10.B16]
-	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip101:
-	TBZ     $4, R8, skip102
-	VLD1.P  16(R2), [V9.B16]
-	VST1.P  [V9.B16], 16(R24)
-skip102:
-	TBZ     $3, R8, skip103
-	FMOVD.P 8(R2), F9
-	FMOVD.P F9, 8(R24)
-skip103:
-	ADD     $0, R7, R2
-	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short104
-	B       group95
-short104:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
-half105:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R2), F9
-	FMOVQ   (R14), F12
-	VCMTST  V12.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V11.B16
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V9.B16, V9.B16
-	FMOVQ   64(R4), F11
-	FMOVQ   (R14), F12
-	VCMTST  V12.D2, V1.D2, V13.D2
-	VORR    V10.B16, V13.B16, V13.B16
-	FMOVQ   (R4), F14
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
-	VAND    V14.B16, V13.B16, V13.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
-	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V16.B16
-	VFMLS   V2.D2, V9.D2, V16.D2
-	FMOVQ   32(R2), F9
-	FMOVQ   32(R14), F14
-	VCMTST  V14.D2, V0.D2, V10.D2
-	VMOV    V10.B16, V12.B16
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V9.B16, V9.B16
-	FMOVQ   96(R4), F12
-	FMOVQ   32(R14), F14
-	VCMTST  V14.D2, V1.D2, V17.D2
-	VORR    V10.B16, V17.B16, V17.B16
-	FMOVQ   32(R4), F18
-	VEOR    V19.B16, V19.B16, V19.B16
-	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
-	VAND    V18.B16, V17.B16, V17.B16
-	VBSL    V7.B16, V8.B16, V10.B16
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
-	VMOV    V19.B16, V20.B16
-	VFMLS   V2.D2, V9.D2, V20.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R15), F9
-	FMOVQ   544(R15), F10
-	VMOV    V11.B16, V14.B16
-	VFMLA   V3.D2, V15.D2, V14.D2
-	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
-	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
-	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	VMOV    V12.B16, V18.B16
-	VFMLA   V3.D2, V19.D2, V18.D2
-	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
-	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
-	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
-	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V11.D2, V15.D2
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	VFMLA   V5.D2, V11.D2, V15.D2
-	VFMLA   V4.D2, V12.D2, V19.D2
-	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
-	VFMLA   V5.D2, V12.D2, V19.D2
-	// p = e^r
-	FLDPQ   192(R15), (F9, F10)
-	VFMLA   V15.D2, V6.D2, V9.D2
-	VFMLA   V19.D2, V6.D2, V10.D2
-	FLDPQ   224(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   256(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   288(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   320(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   352(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   384(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   416(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   448(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	FLDPQ   480(R15), (F11, F12)
-	VFMLA   V15.D2, V9.D2, V11.D2
-	VFMLA   V19.D2, V10.D2, V12.D2
-	FLDPQ   480(R15), (F9, F10)
-	VFMLA   V15.D2, V11.D2, V9.D2
-	VFMLA   V19.D2, V12.D2, V10.D2
-	// s = 2^(n-c)
-	VSHL    $52, V14.D2, V14.D2
-	VSHL    $52, V18.D2, V18.D2
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	FMOVQ   (R4), F14
-	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	FMOVQ   32(R4), F18
-	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
-	VAND    V13.B16, V9.B16, V9.B16
-	VAND    V17.B16, V10.B16, V10.B16
-	FMOVQ   (R14), F13
-	VCMTST  V13.D2, V1.D2, V11.D2
-	VCMTST  V13.D2, V0.D2, V12.D2
-	VAND    V11.B16, V9.B16, V11.B16
-	VAND    V12.B16, V9.B16, V12.B16
-	FMOVQ   32(R14), F15
-	VCMTST  V15.D2, V1.D2, V13.D2
-	VCMTST  V15.D2, V0.D2, V14.D2
-	VAND    V13.B16, V10.B16, V13.B16
-	VAND    V14.B16, V10.B16, V14.B16
-	FLDPQ   (R19), (F15, F16)
-	WORD    $0x4e6bf5f1 // VFMAX V11.D2, V15.D2, V17.D2
-	WORD    $0x4eebf5eb // VFMIN V11.D2, V15.D2, V11.D2
-	WORD    $0x4e6bd62f // VFADD V11.D2, V17.D2, V15.D2
-	WORD    $0x4ef1d5f1 // VFSUB V17.D2, V15.D2, V17.D2
-	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd610 // VFADD V11.D2, V16.D2, V16.D2
-	FSTPQ   (F15, F16), (R19)
-	FLDPQ   64(R19), (F11, F15)
-	WORD    $0x4e6df570 // VFMAX V13.D2, V11.D2, V16.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd60b // VFADD V13.D2, V16.D2, V11.D2
-	WORD    $0x4ef0d570 // VFSUB V16.D2, V11.D2, V16.D2
-	WORD    $0x4ef0d5ad // VFSUB V16.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd5ef // VFADD V13.D2, V15.D2, V15.D2
-	FSTPQ   (F11, F15), 64(R19)
-	FLDPQ   128(R19), (F11, F13)
-	WORD    $0x4e6cf56f // VFMAX V12.D2, V11.D2, V15.D2
-	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
-	WORD    $0x4e6cd5eb // VFADD V12.D2, V15.D2, V11.D2
-	WORD    $0x4eefd56f // VFSUB V15.D2, V11.D2, V15.D2
-	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 128(R19)
-	FLDPQ   192(R19), (F11, F12)
-	WORD    $0x4e6ef56d // VFMAX V14.D2, V11.D2, V13.D2
-	WORD    $0x4eeef56e // VFMIN V14.D2, V11.D2, V14.D2
-	WORD    $0x4e6ed5ab // VFADD V14.D2, V13.D2, V11.D2
-	WORD    $0x4eedd56d // VFSUB V13.D2, V11.D2, V13.D2
-	WORD    $0x4eedd5ce // VFSUB V13.D2, V14.D2, V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), 192(R19)
-	ADD     $16, R2
-	ADD     $16, R4
-	ADD     $16, R14
-	ADD     $32, R19
-	SUB     $1, R6
-	TBNZ    $0, R6, half105
-	SUB     $32, R14
-	SUB     $64, R19
-copied97:
-done98:
-	ADD     R21, R20
-	FLDPQ   (R19), (F9, F10)
-	FLDPQ   32(R19), (F11, F12)
-	FLDPQ   64(R19), (F13, F14)
-	FLDPQ   96(R19), (F15, F16)
-	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
-	WORD    $0x4e6df531 // VFMAX V13.D2, V9.D2, V17.D2
-	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
-	WORD    $0x4e6dd629 // VFADD V13.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d5ad // VFSUB V17.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e6ff571 // VFMAX V15.D2, V11.D2, V17.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd62b // VFADD V15.D2, V17.D2, V11.D2
-	WORD    $0x4ef1d571 // VFSUB V17.D2, V11.D2, V17.D2
-	WORD    $0x4ef1d5ef // VFSUB V17.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
-	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	VDUP    V9.D[1], V11.D2
-	VDUP    V10.D[1], V12.D2
-	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
-	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
-	FMOVD.P F9, 8(R0)
-	FLDPQ   128(R19), (F9, F10)
-	FLDPQ   160(R19), (F11, F12)
-	FLDPQ   192(R19), (F13, F14)
-	FLDPQ   224(R19), (F15, F16)
-	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
-	WORD    $0x4e6df531 // VFMAX V13.D2, V9.D2, V17.D2
-	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
-	WORD    $0x4e6dd629 // VFADD V13.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d5ad // VFSUB V17.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e6ff571 // VFMAX V15.D2, V11.D2, V17.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd62b // VFADD V15.D2, V17.D2, V11.D2
-	WORD    $0x4ef1d571 // VFSUB V17.D2, V11.D2, V17.D2
-	WORD    $0x4ef1d5ef // VFSUB V17.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
-	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	VDUP    V9.D[1], V11.D2
-	VDUP    V10.D[1], V12.D2
-	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
-	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
-	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
-	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
-	FMOVD.P F9, 8(R0)
-	ADD     R22<<3, R1
-	ADD     R23<<3, R3
-	MOVD    words+56(FP), R24
-	ADD     R24<<3, R10
-	MOVD    words+56(FP), R24
-	ADD     R24<<3, R12
-	SUB     $1, R9
-	CBNZ    R9, row93
-last94:
-	RET
-
-// func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
-TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
+// func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-120
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
 	MOVD    w+72(FP), R4
 	MOVD    n+40(FP), R9
-	LSR     $4, R9, R6
-	LSL     $3, R9
+	LSR     $5, R9, R6
+	LSL     $2, R9
 	AND     $127, R9
 	MOVD    $frame-512(SP), R8
 	MOVD    rows+32(FP), R10
 	MOVD    pos+48(FP), R11
 	MOVD    neg+56(FP), R13
-	MOVD    $laneconstants64<>(SB), R15
+	MOVD    $laneconstants32<>(SB), R15
 	MOVD    gamma+88(FP), R19
 	MOVD    R19, R20
-	VLD1R.P 8(R20), [V2.D2]
-	MOVD    $constants64<>(SB), R19
+	VLD1R.P 4(R20), [V2.S4]
+	VLD1R.P 4(R20), [V3.S4]
+	MOVD    $constants32<>(SB), R19
 	MOVD    p+96(FP), R20
-	FMOVQ   64(R19), F3
-	FMOVQ   96(R19), F4
-	FMOVQ   128(R19), F5
-	FMOVQ   160(R19), F6
+	FMOVQ   64(R19), F4
+	FMOVQ   96(R19), F5
+	FMOVQ   128(R19), F6
+	FMOVQ   160(R19), F7
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last107
-row106:
+	CBZ     R10, last58
+row57:
 	ADD     $0, R20, R24
-	VLD1R   (R24), [V7.D2]
-	ADD     $24, R20, R24
-	VLD1R   (R24), [V8.D2]
-	ADD     $16, R20, R24
-	VLD1R   (R24), [V9.D2]
-	ADD     $40, R20, R24
-	VLD1R   (R24), [V10.D2]
+	VLD1R   (R24), [V8.S4]
+	ADD     $12, R20, R24
+	VLD1R   (R24), [V9.S4]
+	ADD     $8, R20, R24
+	VLD1R   (R24), [V10.S4]
+	ADD     $20, R20, R24
+	VLD1R   (R24), [V11.S4]
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R0, R1
@@ -2859,943 +1522,404 @@ row106:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest109
-group108:
-	VLD1R.P 2(R12), [V0.H8]
-	VLD1R.P 2(R14), [V1.H8]
+	BMI     rest60
+group59:
+	VLD1R.P 4(R12), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
 	VORR    V0.B16, V1.B16, V1.B16
-half112:
+half63:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R3), F11
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R5), F13
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   (R5), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R3), F11
-	FMOVQ   16(R15), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R5), F14
-	FMOVQ   16(R15), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   16(R5), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
+	FMOVQ   (R3), F12
+	FMOVQ   (R15), F15
+	VCMTST  V15.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V14.B16
+	VSHL    $31, V14.S4, V14.S4
+	VEOR    V14.B16, V12.B16, V12.B16
+	FMOVQ   64(R5), F14
+	FMOVQ   (R15), F15
+	VCMTST  V15.S4, V1.S4, V16.S4
+	FMOVQ   (R5), F17
+	VEOR    V18.B16, V18.B16, V18.B16
+	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
+	VAND    V17.B16, V16.B16, V16.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
+	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
+	VMOV    V18.B16, V19.B16
+	VFMLS   V2.S4, V12.S4, V19.S4
+	VFMLS   V3.S4, V12.S4, V19.S4
+	FMOVQ   16(R3), F12
+	FMOVQ   16(R15), F17
+	VCMTST  V17.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VSHL    $31, V15.S4, V15.S4
+	VEOR    V15.B16, V12.B16, V12.B16
+	FMOVQ   80(R5), F15
+	FMOVQ   16(R15), F17
+	VCMTST  V17.S4, V1.S4, V20.S4
+	FMOVQ   16(R5), F21
+	VEOR    V22.B16, V22.B16, V22.B16
+	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
+	VAND    V21.B16, V20.B16, V20.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
+	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
+	VMOV    V22.B16, V23.B16
+	VFMLS   V2.S4, V12.S4, V23.S4
+	VFMLS   V3.S4, V12.S4, V23.S4
 	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R19), F11
-	FMOVQ   544(R19), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	FMOVQ   352(R19), F12
+	FMOVQ   384(R19), F13
+	VMOV    V14.B16, V17.B16
+	VFMLA   V4.S4, V18.S4, V17.S4
+	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
+	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
+	VAND    V21.B16, V16.B16, V16.B16
+	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
+	VMOV    V15.B16, V21.B16
+	VFMLA   V4.S4, V22.S4, V21.S4
+	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
+	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
+	VAND    V24.B16, V20.B16, V20.B16
+	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
 	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
+	VFMLA   V5.S4, V14.S4, V18.S4
+	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
+	VFMLA   V6.S4, V14.S4, V18.S4
+	VFMLA   V5.S4, V15.S4, V22.S4
+	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
+	VFMLA   V6.S4, V15.S4, V22.S4
 	// p = e^r
-	FLDPQ   192(R19), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   192(R19), (F12, F13)
+	VFMLA   V18.S4, V7.S4, V12.S4
+	VFMLA   V22.S4, V7.S4, V13.S4
+	FLDPQ   224(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   256(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   288(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   320(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   320(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
 	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   (R5), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   16(R5), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   16(R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FSTPQ   (F11, F12), (R1)
+	VSHL    $23, V17.S4, V17.S4
+	VSHL    $23, V21.S4, V21.S4
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	FMOVQ   (R5), F17
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   16(R5), F21
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   (R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
+	VAND    V16.B16, V14.B16, V14.B16
+	FMOVQ   16(R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VAND    V20.B16, V15.B16, V15.B16
+	FSTPQ   (F14, F15), (R1)
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   64(R3), F11
-	FMOVQ   64(R15), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   192(R5), F13
-	FMOVQ   64(R15), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   128(R5), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   80(R3), F11
-	FMOVQ   80(R15), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   208(R5), F14
-	FMOVQ   80(R15), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   144(R5), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
+	FMOVQ   64(R3), F12
+	FMOVQ   64(R15), F15
+	VCMTST  V15.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V14.B16
+	VSHL    $31, V14.S4, V14.S4
+	VEOR    V14.B16, V12.B16, V12.B16
+	FMOVQ   192(R5), F14
+	FMOVQ   64(R15), F15
+	VCMTST  V15.S4, V1.S4, V16.S4
+	FMOVQ   128(R5), F17
+	VEOR    V18.B16, V18.B16, V18.B16
+	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
+	VAND    V17.B16, V16.B16, V16.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
+	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
+	VMOV    V18.B16, V19.B16
+	VFMLS   V2.S4, V12.S4, V19.S4
+	VFMLS   V3.S4, V12.S4, V19.S4
+	FMOVQ   80(R3), F12
+	FMOVQ   80(R15), F17
+	VCMTST  V17.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VSHL    $31, V15.S4, V15.S4
+	VEOR    V15.B16, V12.B16, V12.B16
+	FMOVQ   208(R5), F15
+	FMOVQ   80(R15), F17
+	VCMTST  V17.S4, V1.S4, V20.S4
+	FMOVQ   144(R5), F21
+	VEOR    V22.B16, V22.B16, V22.B16
+	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
+	VAND    V21.B16, V20.B16, V20.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
+	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
+	VMOV    V22.B16, V23.B16
+	VFMLS   V2.S4, V12.S4, V23.S4
+	VFMLS   V3.S4, V12.S4, V23.S4
 	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R19), F11
-	FMOVQ   544(R19), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	FMOVQ   352(R19), F12
+	FMOVQ   384(R19), F13
+	VMOV    V14.B16, V17.B16
+	VFMLA   V4.S4, V18.S4, V17.S4
+	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
+	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
+	VAND    V21.B16, V16.B16, V16.B16
+	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
+	VMOV    V15.B16, V21.B16
+	VFMLA   V4.S4, V22.S4, V21.S4
+	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
+	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
+	VAND    V24.B16, V20.B16, V20.B16
+	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
 	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
+	VFMLA   V5.S4, V14.S4, V18.S4
+	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
+	VFMLA   V6.S4, V14.S4, V18.S4
+	VFMLA   V5.S4, V15.S4, V22.S4
+	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
+	VFMLA   V6.S4, V15.S4, V22.S4
 	// p = e^r
-	FLDPQ   192(R19), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   192(R19), (F12, F13)
+	VFMLA   V18.S4, V7.S4, V12.S4
+	VFMLA   V22.S4, V7.S4, V13.S4
+	FLDPQ   224(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   256(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   288(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   320(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   320(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
 	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   128(R5), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   144(R5), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   64(R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   80(R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FSTPQ   (F11, F12), 64(R1)
+	VSHL    $23, V17.S4, V17.S4
+	VSHL    $23, V21.S4, V21.S4
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	FMOVQ   128(R5), F17
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   144(R5), F21
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   64(R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
+	VAND    V16.B16, V14.B16, V14.B16
+	FMOVQ   80(R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VAND    V20.B16, V15.B16, V15.B16
+	FSTPQ   (F14, F15), 64(R1)
 	ADD     $32, R3
 	ADD     $32, R5
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half112
+	TBNZ    $0, R7, half63
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group108
+	TBZ     $63, R7, group59
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied110
-rest109:
-	CBZ     R9, done111
+	TBZ     $1, R7, copied61
+rest60:
+	CBZ     R9, done62
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip113
-	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip113:
-	TBZ     $5, R9, skip114
-	VLD1.P  32(R3), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip114:
-	TBZ     $4, R9, skip115
-	VLD1.P  16(R3), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip115:
-	TBZ     $3, R9, skip116
-	FMOVD.P 8(R3), F11
-	FMOVD.P F11, 8(R24)
-skip116:
+	TBZ     $6, R9, skip64
+	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
+skip64:
+	TBZ     $5, R9, skip65
+	VLD1.P  32(R3), [V12.B16, V13.B16]
+	VST1.P  [V12.B16, V13.B16], 32(R24)
+skip65:
+	TBZ     $4, R9, skip66
+	VLD1.P  16(R3), [V12.B16]
+	VST1.P  [V12.B16], 16(R24)
+skip66:
+	TBZ     $3, R9, skip67
+	FMOVD.P 8(R3), F12
+	FMOVD.P F12, 8(R24)
+skip67:
+	TBZ     $2, R9, skip68
+	FMOVS.P 4(R3), F12
+	FMOVS.P F12, 4(R24)
+skip68:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short117
-	B       group108
-short117:
-	VLD1R.P 2(R12), [V0.H8]
-	VLD1R.P 2(R14), [V1.H8]
+	BLS     short69
+	B       group59
+short69:
+	VLD1R.P 4(R12), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
 	VORR    V0.B16, V1.B16, V1.B16
-half118:
+half70:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R3), F11
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R5), F13
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   (R5), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R3), F11
-	FMOVQ   16(R15), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R5), F14
-	FMOVQ   16(R15), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   16(R5), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
+	FMOVQ   (R3), F12
+	FMOVQ   (R15), F15
+	VCMTST  V15.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V14.B16
+	VSHL    $31, V14.S4, V14.S4
+	VEOR    V14.B16, V12.B16, V12.B16
+	FMOVQ   64(R5), F14
+	FMOVQ   (R15), F15
+	VCMTST  V15.S4, V1.S4, V16.S4
+	FMOVQ   (R5), F17
+	VEOR    V18.B16, V18.B16, V18.B16
+	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
+	VAND    V17.B16, V16.B16, V16.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
+	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
+	VMOV    V18.B16, V19.B16
+	VFMLS   V2.S4, V12.S4, V19.S4
+	VFMLS   V3.S4, V12.S4, V19.S4
+	FMOVQ   16(R3), F12
+	FMOVQ   16(R15), F17
+	VCMTST  V17.S4, V0.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VSHL    $31, V15.S4, V15.S4
+	VEOR    V15.B16, V12.B16, V12.B16
+	FMOVQ   80(R5), F15
+	FMOVQ   16(R15), F17
+	VCMTST  V17.S4, V1.S4, V20.S4
+	FMOVQ   16(R5), F21
+	VEOR    V22.B16, V22.B16, V22.B16
+	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
+	VAND    V21.B16, V20.B16, V20.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
+	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
+	VMOV    V22.B16, V23.B16
+	VFMLS   V2.S4, V12.S4, V23.S4
+	VFMLS   V3.S4, V12.S4, V23.S4
 	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R19), F11
-	FMOVQ   544(R19), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	FMOVQ   352(R19), F12
+	FMOVQ   384(R19), F13
+	VMOV    V14.B16, V17.B16
+	VFMLA   V4.S4, V18.S4, V17.S4
+	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
+	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
+	VAND    V21.B16, V16.B16, V16.B16
+	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
+	VMOV    V15.B16, V21.B16
+	VFMLA   V4.S4, V22.S4, V21.S4
+	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
+	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
+	VAND    V24.B16, V20.B16, V20.B16
+	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
 	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
+	VFMLA   V5.S4, V14.S4, V18.S4
+	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
+	VFMLA   V6.S4, V14.S4, V18.S4
+	VFMLA   V5.S4, V15.S4, V22.S4
+	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
+	VFMLA   V6.S4, V15.S4, V22.S4
 	// p = e^r
-	FLDPQ   192(R19), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R19), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R19), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   192(R19), (F12, F13)
+	VFMLA   V18.S4, V7.S4, V12.S4
+	VFMLA   V22.S4, V7.S4, V13.S4
+	FLDPQ   224(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   256(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   288(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
+	FLDPQ   320(R19), (F12, F13)
+	VFMLA   V18.S4, V14.S4, V12.S4
+	VFMLA   V22.S4, V15.S4, V13.S4
+	FLDPQ   320(R19), (F14, F15)
+	VFMLA   V18.S4, V12.S4, V14.S4
+	VFMLA   V22.S4, V13.S4, V15.S4
 	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   (R5), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   16(R5), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   (R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   16(R15), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FSTPQ   (F11, F12), (R1)
+	VSHL    $23, V17.S4, V17.S4
+	VSHL    $23, V21.S4, V21.S4
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	FMOVQ   (R5), F17
+	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   16(R5), F21
+	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
+	FMOVQ   (R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddce // VFMUL V12.S4, V14.S4, V14.S4
+	VAND    V16.B16, V14.B16, V14.B16
+	FMOVQ   16(R15), F13
+	VCMTST  V13.S4, V0.S4, V12.S4
+	VBSL    V10.B16, V11.B16, V12.B16
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VAND    V20.B16, V15.B16, V15.B16
+	FSTPQ   (F14, F15), (R1)
 	ADD     $32, R3
 	ADD     $32, R5
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half118
+	TBNZ    $0, R7, half70
 	SUB     $64, R15
-copied110:
+copied61:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip119
-	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip119:
-	TBZ     $5, R9, skip120
-	VLD1.P  32(R24), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip120:
-	TBZ     $4, R9, skip121
-	VLD1.P  16(R24), [V11.B16]
-	VST1.P  [V11.B16], 16(R25)
-skip121:
-	TBZ     $3, R9, skip122
-	FMOVD.P 8(R24), F11
-	FMOVD.P F11, 8(R25)
-skip122:
-done111:
-	ADD     $48, R20
-	ADD     R21<<3, R2
-	ADD     R22<<3, R4
-	ADD     R23<<3, R0
+	TBZ     $6, R9, skip71
+	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
+skip71:
+	TBZ     $5, R9, skip72
+	VLD1.P  32(R24), [V12.B16, V13.B16]
+	VST1.P  [V12.B16, V13.B16], 32(R25)
+skip72:
+	TBZ     $4, R9, skip73
+	VLD1.P  16(R24), [V12.B16]
+	VST1.P  [V12.B16], 16(R25)
+skip73:
+	TBZ     $3, R9, skip74
+	FMOVD.P 8(R24), F12
+	FMOVD.P F12, 8(R25)
+skip74:
+	TBZ     $2, R9, skip75
+	FMOVS.P 4(R24), F12
+	FMOVS.P F12, 4(R25)
+skip75:
+done62:
+	ADD     $24, R20
+	ADD     R21<<2, R2
+	ADD     R22<<2, R4
+	ADD     R23<<2, R0
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R11
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row106
-last107:
+	CBNZ    R10, row57
+last58:
 	RET
 
-// func sideGradAdd64NEON(dst *float64, dstStride int, x *float64, stride, rows, n int, pos, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-TEXT ·sideGradAdd64NEON(SB), NOSPLIT, $512-120
-	MOVD    dst+0(FP), R0
-	MOVD    add+104(FP), R2
-	MOVD    x+16(FP), R4
-	MOVD    w+72(FP), R6
-	MOVD    n+40(FP), R11
-	LSR     $4, R11, R8
-	LSL     $3, R11
-	AND     $127, R11
-	MOVD    $frame-512(SP), R10
-	MOVD    rows+32(FP), R12
-	MOVD    pos+48(FP), R13
-	MOVD    neg+56(FP), R15
-	MOVD    $laneconstants64<>(SB), R20
-	MOVD    gamma+88(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 8(R22), [V2.D2]
-	MOVD    $constants64<>(SB), R21
-	MOVD    p+96(FP), R22
-	FMOVQ   64(R21), F3
-	FMOVQ   96(R21), F4
-	FMOVQ   128(R21), F5
-	FMOVQ   160(R21), F6
-	MOVD    stride+24(FP), R23
-	CBZ     R12, last124
-row123:
-	ADD     $0, R22, R24
-	VLD1R   (R24), [V7.D2]
-	ADD     $24, R22, R24
-	VLD1R   (R24), [V8.D2]
-	ADD     $16, R22, R24
-	VLD1R   (R24), [V9.D2]
-	ADD     $40, R22, R24
-	VLD1R   (R24), [V10.D2]
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R13, R14
-	MOVD    R15, R19
-	LSL     $1, R8, R9
-	SUBS    $2, R9
-	BMI     rest126
-group125:
-	VLD1R.P 2(R14), [V0.H8]
-	VLD1R.P 2(R19), [V1.H8]
-	VORR    V0.B16, V1.B16, V1.B16
-half129:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F11
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R7), F13
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   (R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R5), F11
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R7), F14
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   16(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R21), F11
-	FMOVQ   544(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// p = e^r
-	FLDPQ   192(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   (R7), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   16(R7), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   (R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	FMOVQ   16(R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   16(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R1)
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   64(R5), F11
-	FMOVQ   64(R20), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   192(R7), F13
-	FMOVQ   64(R20), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   128(R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   80(R5), F11
-	FMOVQ   80(R20), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   208(R7), F14
-	FMOVQ   80(R20), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   144(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R21), F11
-	FMOVQ   544(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// p = e^r
-	FLDPQ   192(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   128(R7), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   144(R7), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   64(R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   64(R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	FMOVQ   80(R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   80(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), 64(R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half129
-	SUB     $64, R20
-	ADD     $64, R5
-	ADD     $192, R7
-	ADD     $64, R1
-	ADD     $64, R3
-	TBZ     $63, R9, group125
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied127
-rest126:
-	CBZ     R11, done128
-	ADD     $0, R10, R24
-	TBZ     $6, R11, skip130
-	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip130:
-	TBZ     $5, R11, skip131
-	VLD1.P  32(R5), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip131:
-	TBZ     $4, R11, skip132
-	VLD1.P  16(R5), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip132:
-	TBZ     $3, R11, skip133
-	FMOVD.P 8(R5), F11
-	FMOVD.P F11, 8(R24)
-skip133:
-	ADD     $0, R10, R5
-	MOVD    R10, R1
-	ADD     $128, R10, R24
-	TBZ     $6, R11, skip134
-	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip134:
-	TBZ     $5, R11, skip135
-	VLD1.P  32(R3), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip135:
-	TBZ     $4, R11, skip136
-	VLD1.P  16(R3), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip136:
-	TBZ     $3, R11, skip137
-	FMOVD.P 8(R3), F11
-	FMOVD.P F11, 8(R24)
-skip137:
-	ADD     $128, R10, R3
-	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short138
-	B       group125
-short138:
-	VLD1R.P 2(R14), [V0.H8]
-	VLD1R.P 2(R19), [V1.H8]
-	VORR    V0.B16, V1.B16, V1.B16
-half139:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F11
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R7), F13
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	FMOVQ   (R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R5), F11
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V0.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R7), F14
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V1.D2, V19.D2
-	FMOVQ   16(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   512(R21), F11
-	FMOVQ   544(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// p = e^r
-	FLDPQ   192(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   224(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   256(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   288(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   480(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   (R7), F16
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   16(R7), F20
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   (R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	FMOVQ   16(R20), F14
-	VCMTST  V14.D2, V0.D2, V13.D2
-	VBSL    V9.B16, V10.B16, V13.B16
-	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   16(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half139
-	SUB     $64, R20
-copied127:
-	MOVD    R10, R24
-	ADD     R8<<7, R0, R25
-	TBZ     $6, R11, skip140
-	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip140:
-	TBZ     $5, R11, skip141
-	VLD1.P  32(R24), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip141:
-	TBZ     $4, R11, skip142
-	VLD1.P  16(R24), [V11.B16]
-	VST1.P  [V11.B16], 16(R25)
-skip142:
-	TBZ     $3, R11, skip143
-	FMOVD.P 8(R24), F11
-	FMOVD.P F11, 8(R25)
-skip143:
-done128:
-	ADD     $48, R22
-	ADD     R23<<3, R4
-	MOVD    wStride+80(FP), R24
-	ADD     R24<<3, R6
-	MOVD    dstStride+8(FP), R24
-	ADD     R24<<3, R0
-	MOVD    addStride+112(FP), R24
-	ADD     R24<<3, R2
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R13
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R15
-	SUB     $1, R12
-	CBNZ    R12, row123
-last124:
-	RET
-
-// func softWeights32NEON(neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int, class *float64, exponents *float32)
+// func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
 TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	MOVD    neg+0(FP), R0
 	MOVD    pos+8(FP), R1
@@ -3805,13 +1929,13 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	MOVD    rows+40(FP), R5
 	MOVD    $constants64<>(SB), R8
 	MOVD    $laneconstants64<>(SB), R9
-	FMOVQ   576(R8), F0
-	FMOVQ   608(R8), F1
-	FMOVQ   480(R8), F2
+	FMOVQ   (R8), F0
+	FMOVQ   32(R8), F1
+	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row144:
+row76:
 	MOVD    $0, R6
-loop145:
+loop77:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -3838,7 +1962,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
+	FMOVQ   96(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3854,7 +1978,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
+	FMOVQ   96(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
@@ -3878,7 +2002,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
+	FMOVQ   96(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3894,7 +2018,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
+	FMOVQ   96(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
@@ -3931,7 +2055,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
+	FMOVQ   96(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3947,7 +2071,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
+	FMOVQ   96(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
@@ -3971,7 +2095,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V9.D2, V13.D2
 	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
+	FMOVQ   96(R8), F14
 	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
 	WORD    $0x4e6ad5ad // VFADD V10.D2, V13.D2, V13.D2
 	VAND    V12.B16, V13.B16, V13.B16
@@ -3987,7 +2111,7 @@ loop145:
 	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
 	VUSHR   $52, V12.D2, V15.D2
 	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
+	FMOVQ   96(R8), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
 	VAND    V14.B16, V15.B16, V15.B16
@@ -4004,7 +2128,7 @@ loop145:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     loop145
+	BLT     loop77
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -4014,213 +2138,11 @@ loop145:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row144
+	CBNZ    R5, row76
 	RET
 
-// func softWeights64NEON(neg, pos *float64, wStride int, t *float64, stride, rows, n int, part *uint64, words int, class *float64, exponents *float64)
-TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
-	MOVD    neg+0(FP), R0
-	MOVD    pos+8(FP), R1
-	MOVD    t+24(FP), R2
-	MOVD    part+56(FP), R3
-	MOVD    n+48(FP), R4
-	MOVD    rows+40(FP), R5
-	MOVD    $constants64<>(SB), R8
-	MOVD    $laneconstants64<>(SB), R9
-	FMOVQ   576(R8), F0
-	FMOVQ   608(R8), F1
-	FMOVQ   480(R8), F2
-	VEOR    V3.B16, V3.B16, V3.B16
-row146:
-	MOVD    $0, R6
-loop147:
-	ADD     R6>>3, R3, R7
-	VLD1R   (R7), [V4.B16]
-	LSR     $3, R6, R10
-	ADD     R10<<3, R6, R10
-	ADD     R6<<3, R2, R7
-	FLDPQ   (R7), (F5, F6)
-	MOVD    class+72(FP), R7
-	ADD     R6<<3, R7, R7
-	FLDPQ   (R7), (F7, F8)
-	MOVD    exponents+80(FP), R7
-	ADD     R10<<3, R7, R7
-	ADD     $64, R7
-	FLDPQ   (R7), (F9, F10)
-	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
-	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   (R9), F13
-	VCMTST  V13.D2, V4.D2, V13.D2
-	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
-	VAND    V13.B16, V12.B16, V12.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V11.D2, V13.D2
-	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
-	VAND    V12.B16, V13.B16, V13.B16
-	VAND    V1.B16, V11.B16, V11.B16
-	VORR    V2.B16, V11.B16, V11.B16
-	VAND    V12.B16, V11.B16, V11.B16
-	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
-	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R9), F15
-	VCMTST  V15.D2, V4.D2, V15.D2
-	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
-	VAND    V15.B16, V14.B16, V14.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V12.D2, V15.D2
-	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
-	VAND    V14.B16, V15.B16, V15.B16
-	VAND    V1.B16, V12.B16, V12.B16
-	VORR    V2.B16, V12.B16, V12.B16
-	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R10<<3, R0, R7
-	FSTPQ   (F11, F12), (R7)
-	ADD     $64, R7
-	FSTPQ   (F13, F15), (R7)
-	FMOVQ   672(R8), F12
-	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
-	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   (R9), F13
-	VCMTST  V13.D2, V4.D2, V13.D2
-	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
-	VAND    V13.B16, V12.B16, V12.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V11.D2, V13.D2
-	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   704(R8), F14
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
-	VAND    V12.B16, V13.B16, V13.B16
-	VAND    V1.B16, V11.B16, V11.B16
-	VORR    V2.B16, V11.B16, V11.B16
-	VAND    V12.B16, V11.B16, V11.B16
-	FMOVQ   672(R8), F14
-	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
-	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   16(R9), F15
-	VCMTST  V15.D2, V4.D2, V15.D2
-	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
-	VAND    V15.B16, V14.B16, V14.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V12.D2, V15.D2
-	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   704(R8), F16
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
-	VAND    V14.B16, V15.B16, V15.B16
-	VAND    V1.B16, V12.B16, V12.B16
-	VORR    V2.B16, V12.B16, V12.B16
-	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R10<<3, R1, R7
-	FSTPQ   (F11, F12), (R7)
-	ADD     $64, R7
-	FSTPQ   (F13, F15), (R7)
-	ADD     R6<<3, R2, R7
-	FLDPQ   32(R7), (F5, F6)
-	MOVD    class+72(FP), R7
-	ADD     R6<<3, R7, R7
-	FLDPQ   32(R7), (F7, F8)
-	MOVD    exponents+80(FP), R7
-	ADD     R10<<3, R7, R7
-	ADD     $64, R7
-	FLDPQ   32(R7), (F9, F10)
-	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
-	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   32(R9), F13
-	VCMTST  V13.D2, V4.D2, V13.D2
-	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
-	VAND    V13.B16, V12.B16, V12.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V11.D2, V13.D2
-	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   640(R8), F14
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
-	VAND    V12.B16, V13.B16, V13.B16
-	VAND    V1.B16, V11.B16, V11.B16
-	VORR    V2.B16, V11.B16, V11.B16
-	VAND    V12.B16, V11.B16, V11.B16
-	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
-	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R9), F15
-	VCMTST  V15.D2, V4.D2, V15.D2
-	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
-	VAND    V15.B16, V14.B16, V14.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V12.D2, V15.D2
-	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   640(R8), F16
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
-	VAND    V14.B16, V15.B16, V15.B16
-	VAND    V1.B16, V12.B16, V12.B16
-	VORR    V2.B16, V12.B16, V12.B16
-	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R10<<3, R0, R7
-	FSTPQ   (F11, F12), 32(R7)
-	ADD     $64, R7
-	FSTPQ   (F13, F15), 32(R7)
-	FMOVQ   672(R8), F12
-	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
-	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
-	FMOVQ   32(R9), F13
-	VCMTST  V13.D2, V4.D2, V13.D2
-	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
-	VAND    V13.B16, V12.B16, V12.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V11.D2, V13.D2
-	VORR    V0.B16, V13.B16, V13.B16
-	FMOVQ   704(R8), F14
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
-	VAND    V12.B16, V13.B16, V13.B16
-	VAND    V1.B16, V11.B16, V11.B16
-	VORR    V2.B16, V11.B16, V11.B16
-	VAND    V12.B16, V11.B16, V11.B16
-	FMOVQ   672(R8), F14
-	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
-	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
-	FMOVQ   48(R9), F15
-	VCMTST  V15.D2, V4.D2, V15.D2
-	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
-	VAND    V15.B16, V14.B16, V14.B16
-	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
-	VUSHR   $52, V12.D2, V15.D2
-	VORR    V0.B16, V15.B16, V15.B16
-	FMOVQ   704(R8), F16
-	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
-	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
-	VAND    V14.B16, V15.B16, V15.B16
-	VAND    V1.B16, V12.B16, V12.B16
-	VORR    V2.B16, V12.B16, V12.B16
-	VAND    V14.B16, V12.B16, V12.B16
-	ADD     R10<<3, R1, R7
-	FSTPQ   (F11, F12), 32(R7)
-	ADD     $64, R7
-	FSTPQ   (F13, F15), 32(R7)
-	ADD     $8, R6
-	CMP     R4, R6
-	BLT     loop147
-	MOVD    wStride+16(FP), R7
-	ADD     R7<<3, R0
-	MOVD    wStride+16(FP), R7
-	ADD     R7<<3, R1
-	MOVD    stride+32(FP), R7
-	ADD     R7<<3, R2
-	MOVD    words+64(FP), R7
-	ADD     R7<<3, R3
-	SUB     $1, R5
-	CBNZ    R5, row146
-	RET
-
-// func softUnit32NEON(neg, pos *float32, wStride int, t *float32, stride, rows, n int, part *uint64, words int)
-TEXT ·softUnit32NEON(SB), NOSPLIT, $0-72
+// func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
+TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
 	MOVD    neg+0(FP), R0
 	MOVD    pos+8(FP), R1
 	MOVD    t+24(FP), R2
@@ -4236,9 +2158,9 @@ TEXT ·softUnit32NEON(SB), NOSPLIT, $0-72
 	FMOVQ   480(R8), F4
 	FMOVQ   512(R8), F5
 	FMOVQ   544(R8), F6
-row148:
+row78:
 	MOVD    $0, R6
-loop149:
+loop79:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
@@ -4363,13 +2285,2091 @@ loop149:
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
 	CMP     R4, R6
-	BLT     loop149
+	BLT     loop79
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R1
 	MOVD    stride+32(FP), R7
 	ADD     R7<<2, R2
+	MOVD    words+64(FP), R7
+	ADD     R7<<3, R3
+	SUB     $1, R5
+	CBNZ    R5, row78
+	RET
+
+// func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
+TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
+	MOVD    top+0(FP), R0
+	MOVD    x+8(FP), R1
+	MOVD    w+64(FP), R3
+	MOVD    n+32(FP), R8
+	LSR     $4, R8, R5
+	LSL     $3, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+24(FP), R9
+	MOVD    pos+40(FP), R10
+	MOVD    neg+48(FP), R12
+	MOVD    $laneconstants64<>(SB), R14
+	MOVD    gamma+80(FP), R15
+	MOVD    R15, R19
+	VLD1R.P 8(R19), [V2.D2]
+	MOVD    $constants64<>(SB), R15
+	FMOVQ   128(R15), F3
+	FMOVQ   160(R15), F4
+	FMOVQ   192(R15), F5
+	MOVD    stride+16(FP), R19
+	MOVD    wStride+72(FP), R20
+	CBZ     R9, last81
+row80:
+	VMOV    V3.B16, V6.B16
+	VMOV    V3.B16, V7.B16
+	VMOV    V3.B16, V8.B16
+	VMOV    V3.B16, V9.B16
+	MOVD    R1, R2
+	MOVD    R3, R4
+	MOVD    R10, R11
+	MOVD    R12, R13
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest83
+group82:
+	VLD1R.P 2(R11), [V0.H8]
+	VLD1R.P 2(R13), [V1.H8]
+half86:
+	FMOVQ   (R2), F10
+	FMOVQ   (R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   64(R4), F12
+	FMOVQ   (R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   (R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	FMOVQ   64(R2), F10
+	FMOVQ   64(R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   192(R4), F12
+	FMOVQ   64(R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   128(R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	FMOVQ   16(R2), F10
+	FMOVQ   16(R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   80(R4), F12
+	FMOVQ   16(R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   16(R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	FMOVQ   80(R2), F10
+	FMOVQ   80(R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   208(R4), F12
+	FMOVQ   80(R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   144(R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	ADD     $32, R2
+	ADD     $32, R4
+	ADD     $32, R14
+	SUB     $1, R6
+	TBNZ    $0, R6, half86
+	SUB     $64, R14
+	ADD     $64, R2
+	ADD     $192, R4
+	TBZ     $63, R6, group82
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R6, copied84
+rest83:
+	CBZ     R8, done85
+	ADD     $0, R7, R21
+	TBZ     $6, R8, skip87
+	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
+	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
+skip87:
+	TBZ     $5, R8, skip88
+	VLD1.P  32(R2), [V10.B16, V11.B16]
+	VST1.P  [V10.B16, V11.B16], 32(R21)
+skip88:
+	TBZ     $4, R8, skip89
+	VLD1.P  16(R2), [V10.B16]
+	VST1.P  [V10.B16], 16(R21)
+skip89:
+	TBZ     $3, R8, skip90
+	FMOVD.P 8(R2), F10
+	FMOVD.P F10, 8(R21)
+skip90:
+	ADD     $0, R7, R2
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short91
+	B       group82
+short91:
+	VLD1R.P 2(R11), [V0.H8]
+	VLD1R.P 2(R13), [V1.H8]
+half92:
+	FMOVQ   (R2), F10
+	FMOVQ   (R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   64(R4), F12
+	FMOVQ   (R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   (R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	FMOVQ   16(R2), F10
+	FMOVQ   16(R14), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	VMOV    V11.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V10.B16, V10.B16
+	FMOVQ   80(R4), F12
+	FMOVQ   16(R14), F14
+	VCMTST  V14.D2, V1.D2, V13.D2
+	WORD    $0x6e62dd4e // VFMUL V2.D2, V10.D2, V14.D2
+	VFMLA   V5.D2, V14.D2, V12.D2
+	FMOVQ   16(R4), F15
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6ef0e5ef // VFCMGT V16.D2, V15.D2, V15.D2
+	VAND    V15.B16, V13.B16, V13.B16
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4c6 // VFMAX V14.D2, V6.D2, V6.D2
+	VMOV    V13.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef508 // VFMAX V14.D2, V8.D2, V8.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V10.B16, V14.B16
+	WORD    $0x4e6ef4e7 // VFMAX V14.D2, V7.D2, V7.D2
+	VMOV    V11.B16, V14.B16
+	VBSL    V3.B16, V12.B16, V14.B16
+	WORD    $0x4e6ef529 // VFMAX V14.D2, V9.D2, V9.D2
+	ADD     $32, R2
+	ADD     $32, R4
+	ADD     $32, R14
+	SUB     $1, R6
+	TBNZ    $0, R6, half92
+	SUB     $64, R14
+copied84:
+done85:
+	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
+	FCMPD   F6, F6
+	BVC     number93
+	VMOV    V4.B16, V6.B16
+number93:
+	FMOVD.P F6, 8(R0)
+	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
+	FCMPD   F7, F7
+	BVC     number94
+	VMOV    V4.B16, V7.B16
+number94:
+	FMOVD.P F7, 8(R0)
+	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
+	FCMPD   F8, F8
+	BVC     number95
+	VMOV    V4.B16, V8.B16
+number95:
+	FMOVD.P F8, 8(R0)
+	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
+	FCMPD   F9, F9
+	BVC     number96
+	VMOV    V4.B16, V9.B16
+number96:
+	FMOVD.P F9, 8(R0)
+	ADD     R19<<3, R1
+	ADD     R20<<3, R3
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R10
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R12
+	SUB     $1, R9
+	CBNZ    R9, row80
+last81:
+	RET
+
+// func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
+TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
+	MOVD    sum+0(FP), R0
+	MOVD    x+8(FP), R1
+	MOVD    w+64(FP), R3
+	MOVD    n+32(FP), R8
+	LSR     $4, R8, R5
+	LSL     $3, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+24(FP), R9
+	MOVD    pos+40(FP), R10
+	MOVD    neg+48(FP), R12
+	MOVD    $laneconstants64<>(SB), R14
+	MOVD    gamma+80(FP), R15
+	MOVD    R15, R19
+	VLD1R.P 8(R19), [V2.D2]
+	MOVD    $constants64<>(SB), R15
+	ADD     $256, R7, R19
+	MOVD    p+88(FP), R20
+	MOVD    pStep+96(FP), R21
+	MOVD    $48, R22
+	MUL     R22, R21
+	FMOVQ   192(R15), F3
+	FMOVQ   224(R15), F4
+	FMOVQ   256(R15), F5
+	FMOVQ   288(R15), F6
+	MOVD    stride+16(FP), R22
+	MOVD    wStride+72(FP), R23
+	CBZ     R9, last98
+row97:
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R20, R24
+	VLD1R   (R24), [V8.D2]
+	VEOR    V9.B16, V9.B16, V9.B16
+	FSTPQ   (F9, F9), (R19)
+	FSTPQ   (F9, F9), 32(R19)
+	FSTPQ   (F9, F9), 64(R19)
+	FSTPQ   (F9, F9), 96(R19)
+	VEOR    V9.B16, V9.B16, V9.B16
+	FSTPQ   (F9, F9), 128(R19)
+	FSTPQ   (F9, F9), 160(R19)
+	FSTPQ   (F9, F9), 192(R19)
+	FSTPQ   (F9, F9), 224(R19)
+	MOVD    R1, R2
+	MOVD    R3, R4
+	MOVD    R10, R11
+	MOVD    R12, R13
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest100
+group99:
+	VLD1R.P 2(R11), [V0.H8]
+	VLD1R.P 2(R13), [V1.H8]
+half103:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R2), F9
+	FMOVQ   (R14), F12
+	VCMTST  V12.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V11.B16
+	VSHL    $63, V11.D2, V11.D2
+	VEOR    V11.B16, V9.B16, V9.B16
+	FMOVQ   64(R4), F11
+	FMOVQ   (R14), F12
+	VCMTST  V12.D2, V1.D2, V13.D2
+	VORR    V10.B16, V13.B16, V13.B16
+	FMOVQ   (R4), F14
+	VEOR    V15.B16, V15.B16, V15.B16
+	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
+	VAND    V14.B16, V13.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
+	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
+	VMOV    V15.B16, V16.B16
+	VFMLS   V2.D2, V9.D2, V16.D2
+	FMOVQ   64(R2), F9
+	FMOVQ   64(R14), F14
+	VCMTST  V14.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V9.B16, V9.B16
+	FMOVQ   192(R4), F12
+	FMOVQ   64(R14), F14
+	VCMTST  V14.D2, V1.D2, V17.D2
+	VORR    V10.B16, V17.B16, V17.B16
+	FMOVQ   128(R4), F18
+	VEOR    V19.B16, V19.B16, V19.B16
+	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
+	VAND    V18.B16, V17.B16, V17.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
+	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
+	VMOV    V19.B16, V20.B16
+	VFMLS   V2.D2, V9.D2, V20.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R15), F9
+	FMOVQ   640(R15), F10
+	VMOV    V11.B16, V14.B16
+	VFMLA   V3.D2, V15.D2, V14.D2
+	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
+	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
+	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
+	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
+	VMOV    V12.B16, V18.B16
+	VFMLA   V3.D2, V19.D2, V18.D2
+	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
+	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
+	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
+	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V11.D2, V15.D2
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	VFMLA   V5.D2, V11.D2, V15.D2
+	VFMLA   V4.D2, V12.D2, V19.D2
+	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
+	VFMLA   V5.D2, V12.D2, V19.D2
+	// p = e^r
+	FLDPQ   320(R15), (F9, F10)
+	VFMLA   V15.D2, V6.D2, V9.D2
+	VFMLA   V19.D2, V6.D2, V10.D2
+	FLDPQ   352(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   384(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   416(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   448(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   480(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   512(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   544(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   576(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   64(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   64(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	// s = 2^(n-c)
+	VSHL    $52, V14.D2, V14.D2
+	VSHL    $52, V18.D2, V18.D2
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	FMOVQ   (R4), F14
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	FMOVQ   128(R4), F18
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	VAND    V13.B16, V9.B16, V9.B16
+	VAND    V17.B16, V10.B16, V10.B16
+	FMOVQ   (R14), F13
+	VCMTST  V13.D2, V1.D2, V11.D2
+	VCMTST  V13.D2, V0.D2, V12.D2
+	VAND    V11.B16, V9.B16, V11.B16
+	VAND    V12.B16, V9.B16, V12.B16
+	FMOVQ   64(R14), F15
+	VCMTST  V15.D2, V1.D2, V13.D2
+	VCMTST  V15.D2, V0.D2, V14.D2
+	VAND    V13.B16, V10.B16, V13.B16
+	VAND    V14.B16, V10.B16, V14.B16
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	FLDPQ   (R19), (F13, F15)
+	WORD    $0x4e6bf5b0 // VFMAX V11.D2, V13.D2, V16.D2
+	WORD    $0x4eebf5ab // VFMIN V11.D2, V13.D2, V11.D2
+	WORD    $0x4e6bd60d // VFADD V11.D2, V16.D2, V13.D2
+	WORD    $0x4ef0d5b0 // VFSUB V16.D2, V13.D2, V16.D2
+	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
+	FSTPQ   (F13, F15), (R19)
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	FLDPQ   128(R19), (F11, F13)
+	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
+	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 128(R19)
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   32(R2), F9
+	FMOVQ   32(R14), F12
+	VCMTST  V12.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V11.B16
+	VSHL    $63, V11.D2, V11.D2
+	VEOR    V11.B16, V9.B16, V9.B16
+	FMOVQ   96(R4), F11
+	FMOVQ   32(R14), F12
+	VCMTST  V12.D2, V1.D2, V13.D2
+	VORR    V10.B16, V13.B16, V13.B16
+	FMOVQ   32(R4), F14
+	VEOR    V15.B16, V15.B16, V15.B16
+	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
+	VAND    V14.B16, V13.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
+	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
+	VMOV    V15.B16, V16.B16
+	VFMLS   V2.D2, V9.D2, V16.D2
+	FMOVQ   96(R2), F9
+	FMOVQ   96(R14), F14
+	VCMTST  V14.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V9.B16, V9.B16
+	FMOVQ   224(R4), F12
+	FMOVQ   96(R14), F14
+	VCMTST  V14.D2, V1.D2, V17.D2
+	VORR    V10.B16, V17.B16, V17.B16
+	FMOVQ   160(R4), F18
+	VEOR    V19.B16, V19.B16, V19.B16
+	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
+	VAND    V18.B16, V17.B16, V17.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
+	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
+	VMOV    V19.B16, V20.B16
+	VFMLS   V2.D2, V9.D2, V20.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R15), F9
+	FMOVQ   640(R15), F10
+	VMOV    V11.B16, V14.B16
+	VFMLA   V3.D2, V15.D2, V14.D2
+	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
+	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
+	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
+	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
+	VMOV    V12.B16, V18.B16
+	VFMLA   V3.D2, V19.D2, V18.D2
+	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
+	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
+	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
+	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V11.D2, V15.D2
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	VFMLA   V5.D2, V11.D2, V15.D2
+	VFMLA   V4.D2, V12.D2, V19.D2
+	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
+	VFMLA   V5.D2, V12.D2, V19.D2
+	// p = e^r
+	FLDPQ   320(R15), (F9, F10)
+	VFMLA   V15.D2, V6.D2, V9.D2
+	VFMLA   V19.D2, V6.D2, V10.D2
+	FLDPQ   352(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   384(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   416(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   448(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   480(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   512(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   544(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   576(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   64(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   64(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	// s = 2^(n-c)
+	VSHL    $52, V14.D2, V14.D2
+	VSHL    $52, V18.D2, V18.D2
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	FMOVQ   32(R4), F14
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	FMOVQ   160(R4), F18
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	VAND    V13.B16, V9.B16, V9.B16
+	VAND    V17.B16, V10.B16, V10.B16
+	FMOVQ   32(R14), F13
+	VCMTST  V13.D2, V1.D2, V11.D2
+	VCMTST  V13.D2, V0.D2, V12.D2
+	VAND    V11.B16, V9.B16, V11.B16
+	VAND    V12.B16, V9.B16, V12.B16
+	FMOVQ   96(R14), F15
+	VCMTST  V15.D2, V1.D2, V13.D2
+	VCMTST  V15.D2, V0.D2, V14.D2
+	VAND    V13.B16, V10.B16, V13.B16
+	VAND    V14.B16, V10.B16, V14.B16
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	FLDPQ   64(R19), (F13, F15)
+	WORD    $0x4e6bf5b0 // VFMAX V11.D2, V13.D2, V16.D2
+	WORD    $0x4eebf5ab // VFMIN V11.D2, V13.D2, V11.D2
+	WORD    $0x4e6bd60d // VFADD V11.D2, V16.D2, V13.D2
+	WORD    $0x4ef0d5b0 // VFSUB V16.D2, V13.D2, V16.D2
+	WORD    $0x4ef0d56b // VFSUB V16.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
+	FSTPQ   (F13, F15), 64(R19)
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	FLDPQ   192(R19), (F11, F13)
+	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
+	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 192(R19)
+	ADD     $16, R2
+	ADD     $16, R4
+	ADD     $16, R14
+	ADD     $32, R19
+	SUB     $1, R6
+	TBNZ    $0, R6, half103
+	SUB     $32, R14
+	SUB     $64, R19
+	ADD     $96, R2
+	ADD     $224, R4
+	TBZ     $63, R6, group99
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R6, copied101
+rest100:
+	CBZ     R8, done102
+	ADD     $0, R7, R24
+	TBZ     $6, R8, skip104
+	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
+skip104:
+	TBZ     $5, R8, skip105
+	VLD1.P  32(R2), [V9.B16, V10.B16]
+	VST1.P  [V9.B16, V10.B16], 32(R24)
+skip105:
+	TBZ     $4, R8, skip106
+	VLD1.P  16(R2), [V9.B16]
+	VST1.P  [V9.B16], 16(R24)
+skip106:
+	TBZ     $3, R8, skip107
+	FMOVD.P 8(R2), F9
+	FMOVD.P F9, 8(R24)
+skip107:
+	ADD     $0, R7, R2
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short108
+	B       group99
+short108:
+	VLD1R.P 2(R11), [V0.H8]
+	VLD1R.P 2(R13), [V1.H8]
+half109:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R2), F9
+	FMOVQ   (R14), F12
+	VCMTST  V12.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V11.B16
+	VSHL    $63, V11.D2, V11.D2
+	VEOR    V11.B16, V9.B16, V9.B16
+	FMOVQ   64(R4), F11
+	FMOVQ   (R14), F12
+	VCMTST  V12.D2, V1.D2, V13.D2
+	VORR    V10.B16, V13.B16, V13.B16
+	FMOVQ   (R4), F14
+	VEOR    V15.B16, V15.B16, V15.B16
+	WORD    $0x6eefe5ce // VFCMGT V15.D2, V14.D2, V14.D2
+	VAND    V14.B16, V13.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad56b // VFADD V10.D2, V11.D2, V11.D2
+	WORD    $0x6e62dd2f // VFMUL V2.D2, V9.D2, V15.D2
+	VMOV    V15.B16, V16.B16
+	VFMLS   V2.D2, V9.D2, V16.D2
+	FMOVQ   32(R2), F9
+	FMOVQ   32(R14), F14
+	VCMTST  V14.D2, V0.D2, V10.D2
+	VMOV    V10.B16, V12.B16
+	VSHL    $63, V12.D2, V12.D2
+	VEOR    V12.B16, V9.B16, V9.B16
+	FMOVQ   96(R4), F12
+	FMOVQ   32(R14), F14
+	VCMTST  V14.D2, V1.D2, V17.D2
+	VORR    V10.B16, V17.B16, V17.B16
+	FMOVQ   32(R4), F18
+	VEOR    V19.B16, V19.B16, V19.B16
+	WORD    $0x6ef3e652 // VFCMGT V19.D2, V18.D2, V18.D2
+	VAND    V18.B16, V17.B16, V17.B16
+	VBSL    V7.B16, V8.B16, V10.B16
+	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
+	WORD    $0x6e62dd33 // VFMUL V2.D2, V9.D2, V19.D2
+	VMOV    V19.B16, V20.B16
+	VFMLS   V2.D2, V9.D2, V20.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R15), F9
+	FMOVQ   640(R15), F10
+	VMOV    V11.B16, V14.B16
+	VFMLA   V3.D2, V15.D2, V14.D2
+	WORD    $0x4eeaf5ce // VFMIN V10.D2, V14.D2, V14.D2
+	WORD    $0x6eeee532 // VFCMGT V14.D2, V9.D2, V18.D2
+	WORD    $0x4e721dad // VBIC V18.B16, V13.B16, V13.B16
+	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
+	VMOV    V12.B16, V18.B16
+	VFMLA   V3.D2, V19.D2, V18.D2
+	WORD    $0x4eeaf652 // VFMIN V10.D2, V18.D2, V18.D2
+	WORD    $0x6ef2e535 // VFCMGT V18.D2, V9.D2, V21.D2
+	WORD    $0x4e751e31 // VBIC V21.B16, V17.B16, V17.B16
+	WORD    $0x4eecd64c // VFSUB V12.D2, V18.D2, V12.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V11.D2, V15.D2
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	VFMLA   V5.D2, V11.D2, V15.D2
+	VFMLA   V4.D2, V12.D2, V19.D2
+	WORD    $0x4ef4d673 // VFSUB V20.D2, V19.D2, V19.D2
+	VFMLA   V5.D2, V12.D2, V19.D2
+	// p = e^r
+	FLDPQ   320(R15), (F9, F10)
+	VFMLA   V15.D2, V6.D2, V9.D2
+	VFMLA   V19.D2, V6.D2, V10.D2
+	FLDPQ   352(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   384(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   416(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   448(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   480(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   512(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   544(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   576(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	FLDPQ   64(R15), (F11, F12)
+	VFMLA   V15.D2, V9.D2, V11.D2
+	VFMLA   V19.D2, V10.D2, V12.D2
+	FLDPQ   64(R15), (F9, F10)
+	VFMLA   V15.D2, V11.D2, V9.D2
+	VFMLA   V19.D2, V12.D2, V10.D2
+	// s = 2^(n-c)
+	VSHL    $52, V14.D2, V14.D2
+	VSHL    $52, V18.D2, V18.D2
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	FMOVQ   (R4), F14
+	WORD    $0x6e6edd29 // VFMUL V14.D2, V9.D2, V9.D2
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	FMOVQ   32(R4), F18
+	WORD    $0x6e72dd4a // VFMUL V18.D2, V10.D2, V10.D2
+	VAND    V13.B16, V9.B16, V9.B16
+	VAND    V17.B16, V10.B16, V10.B16
+	FMOVQ   (R14), F13
+	VCMTST  V13.D2, V1.D2, V11.D2
+	VCMTST  V13.D2, V0.D2, V12.D2
+	VAND    V11.B16, V9.B16, V11.B16
+	VAND    V12.B16, V9.B16, V12.B16
+	FMOVQ   32(R14), F15
+	VCMTST  V15.D2, V1.D2, V13.D2
+	VCMTST  V15.D2, V0.D2, V14.D2
+	VAND    V13.B16, V10.B16, V13.B16
+	VAND    V14.B16, V10.B16, V14.B16
+	FLDPQ   (R19), (F15, F16)
+	WORD    $0x4e6bf5f1 // VFMAX V11.D2, V15.D2, V17.D2
+	WORD    $0x4eebf5eb // VFMIN V11.D2, V15.D2, V11.D2
+	WORD    $0x4e6bd62f // VFADD V11.D2, V17.D2, V15.D2
+	WORD    $0x4ef1d5f1 // VFSUB V17.D2, V15.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd610 // VFADD V11.D2, V16.D2, V16.D2
+	FSTPQ   (F15, F16), (R19)
+	FLDPQ   64(R19), (F11, F15)
+	WORD    $0x4e6df570 // VFMAX V13.D2, V11.D2, V16.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd60b // VFADD V13.D2, V16.D2, V11.D2
+	WORD    $0x4ef0d570 // VFSUB V16.D2, V11.D2, V16.D2
+	WORD    $0x4ef0d5ad // VFSUB V16.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd5ef // VFADD V13.D2, V15.D2, V15.D2
+	FSTPQ   (F11, F15), 64(R19)
+	FLDPQ   128(R19), (F11, F13)
+	WORD    $0x4e6cf56f // VFMAX V12.D2, V11.D2, V15.D2
+	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd5eb // VFADD V12.D2, V15.D2, V11.D2
+	WORD    $0x4eefd56f // VFSUB V15.D2, V11.D2, V15.D2
+	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 128(R19)
+	FLDPQ   192(R19), (F11, F12)
+	WORD    $0x4e6ef56d // VFMAX V14.D2, V11.D2, V13.D2
+	WORD    $0x4eeef56e // VFMIN V14.D2, V11.D2, V14.D2
+	WORD    $0x4e6ed5ab // VFADD V14.D2, V13.D2, V11.D2
+	WORD    $0x4eedd56d // VFSUB V13.D2, V11.D2, V13.D2
+	WORD    $0x4eedd5ce // VFSUB V13.D2, V14.D2, V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	FSTPQ   (F11, F12), 192(R19)
+	ADD     $16, R2
+	ADD     $16, R4
+	ADD     $16, R14
+	ADD     $32, R19
+	SUB     $1, R6
+	TBNZ    $0, R6, half109
+	SUB     $32, R14
+	SUB     $64, R19
+copied101:
+done102:
+	ADD     R21, R20
+	FLDPQ   (R19), (F9, F10)
+	FLDPQ   32(R19), (F11, F12)
+	FLDPQ   64(R19), (F13, F14)
+	FLDPQ   96(R19), (F15, F16)
+	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
+	WORD    $0x4e6df531 // VFMAX V13.D2, V9.D2, V17.D2
+	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd629 // VFADD V13.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d5ad // VFSUB V17.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff571 // VFMAX V15.D2, V11.D2, V17.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd62b // VFADD V15.D2, V17.D2, V11.D2
+	WORD    $0x4ef1d571 // VFSUB V17.D2, V11.D2, V17.D2
+	WORD    $0x4ef1d5ef // VFSUB V17.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	VDUP    V9.D[1], V11.D2
+	VDUP    V10.D[1], V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
+	FMOVD.P F9, 8(R0)
+	FLDPQ   128(R19), (F9, F10)
+	FLDPQ   160(R19), (F11, F12)
+	FLDPQ   192(R19), (F13, F14)
+	FLDPQ   224(R19), (F15, F16)
+	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
+	WORD    $0x4e6df531 // VFMAX V13.D2, V9.D2, V17.D2
+	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd629 // VFADD V13.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d5ad // VFSUB V17.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff571 // VFMAX V15.D2, V11.D2, V17.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd62b // VFADD V15.D2, V17.D2, V11.D2
+	WORD    $0x4ef1d571 // VFSUB V17.D2, V11.D2, V17.D2
+	WORD    $0x4ef1d5ef // VFSUB V17.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	VDUP    V9.D[1], V11.D2
+	VDUP    V10.D[1], V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
+	FMOVD.P F9, 8(R0)
+	ADD     R22<<3, R1
+	ADD     R23<<3, R3
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R10
+	MOVD    words+56(FP), R24
+	ADD     R24<<3, R12
+	SUB     $1, R9
+	CBNZ    R9, row97
+last98:
+	RET
+
+// func sideGradAdd64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+TEXT ·sideGradAdd64NEON(SB), NOSPLIT, $512-120
+	MOVD    dst+0(FP), R0
+	MOVD    add+104(FP), R2
+	MOVD    x+16(FP), R4
+	MOVD    w+72(FP), R6
+	MOVD    n+40(FP), R11
+	LSR     $4, R11, R8
+	LSL     $3, R11
+	AND     $127, R11
+	MOVD    $frame-512(SP), R10
+	MOVD    rows+32(FP), R12
+	MOVD    pos+48(FP), R13
+	MOVD    neg+56(FP), R15
+	MOVD    $laneconstants64<>(SB), R20
+	MOVD    gamma+88(FP), R21
+	MOVD    R21, R22
+	VLD1R.P 8(R22), [V2.D2]
+	MOVD    $constants64<>(SB), R21
+	MOVD    p+96(FP), R22
+	FMOVQ   192(R21), F3
+	FMOVQ   224(R21), F4
+	FMOVQ   256(R21), F5
+	FMOVQ   288(R21), F6
+	MOVD    stride+24(FP), R23
+	CBZ     R12, last111
+row110:
+	ADD     $0, R22, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R22, R24
+	VLD1R   (R24), [V8.D2]
+	ADD     $16, R22, R24
+	VLD1R   (R24), [V9.D2]
+	ADD     $40, R22, R24
+	VLD1R   (R24), [V10.D2]
+	MOVD    R4, R5
+	MOVD    R6, R7
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    R13, R14
+	MOVD    R15, R19
+	LSL     $1, R8, R9
+	SUBS    $2, R9
+	BMI     rest113
+group112:
+	VLD1R.P 2(R14), [V0.H8]
+	VLD1R.P 2(R19), [V1.H8]
+	VORR    V0.B16, V1.B16, V1.B16
+half116:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R5), F11
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   64(R7), F13
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   (R7), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   16(R5), F11
+	FMOVQ   16(R20), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   80(R7), F14
+	FMOVQ   16(R20), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   16(R7), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R21), F11
+	FMOVQ   640(R21), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R21), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   (R7), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   16(R7), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   (R3), F13
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	FMOVQ   16(R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FMOVQ   16(R3), F13
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	FSTPQ   (F11, F12), (R1)
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   64(R5), F11
+	FMOVQ   64(R20), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   192(R7), F13
+	FMOVQ   64(R20), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   128(R7), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   80(R5), F11
+	FMOVQ   80(R20), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   208(R7), F14
+	FMOVQ   80(R20), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   144(R7), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R21), F11
+	FMOVQ   640(R21), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R21), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   128(R7), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   144(R7), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   64(R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   64(R3), F13
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	FMOVQ   80(R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FMOVQ   80(R3), F13
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	FSTPQ   (F11, F12), 64(R1)
+	ADD     $32, R5
+	ADD     $32, R7
+	ADD     $32, R1
+	ADD     $32, R3
+	ADD     $32, R20
+	SUB     $1, R9
+	TBNZ    $0, R9, half116
+	SUB     $64, R20
+	ADD     $64, R5
+	ADD     $192, R7
+	ADD     $64, R1
+	ADD     $64, R3
+	TBZ     $63, R9, group112
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R9, copied114
+rest113:
+	CBZ     R11, done115
+	ADD     $0, R10, R24
+	TBZ     $6, R11, skip117
+	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+skip117:
+	TBZ     $5, R11, skip118
+	VLD1.P  32(R5), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
+skip118:
+	TBZ     $4, R11, skip119
+	VLD1.P  16(R5), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
+skip119:
+	TBZ     $3, R11, skip120
+	FMOVD.P 8(R5), F11
+	FMOVD.P F11, 8(R24)
+skip120:
+	ADD     $0, R10, R5
+	MOVD    R10, R1
+	ADD     $128, R10, R24
+	TBZ     $6, R11, skip121
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+skip121:
+	TBZ     $5, R11, skip122
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
+skip122:
+	TBZ     $4, R11, skip123
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
+skip123:
+	TBZ     $3, R11, skip124
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R24)
+skip124:
+	ADD     $128, R10, R3
+	MOVD    $-2, R9
+	CMP     $64, R11
+	BLS     short125
+	B       group112
+short125:
+	VLD1R.P 2(R14), [V0.H8]
+	VLD1R.P 2(R19), [V1.H8]
+	VORR    V0.B16, V1.B16, V1.B16
+half126:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R5), F11
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   64(R7), F13
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   (R7), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   16(R5), F11
+	FMOVQ   16(R20), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   80(R7), F14
+	FMOVQ   16(R20), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   16(R7), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R21), F11
+	FMOVQ   640(R21), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R21), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R21), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R21), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   (R7), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   16(R7), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   (R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   (R3), F13
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	FMOVQ   16(R20), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FMOVQ   16(R3), F13
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	FSTPQ   (F11, F12), (R1)
+	ADD     $32, R5
+	ADD     $32, R7
+	ADD     $32, R1
+	ADD     $32, R3
+	ADD     $32, R20
+	SUB     $1, R9
+	TBNZ    $0, R9, half126
+	SUB     $64, R20
+copied114:
+	MOVD    R10, R24
+	ADD     R8<<7, R0, R25
+	TBZ     $6, R11, skip127
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
+skip127:
+	TBZ     $5, R11, skip128
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
+skip128:
+	TBZ     $4, R11, skip129
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
+skip129:
+	TBZ     $3, R11, skip130
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
+skip130:
+done115:
+	ADD     $48, R22
+	ADD     R23<<3, R4
+	MOVD    wStride+80(FP), R24
+	ADD     R24<<3, R6
+	MOVD    dstStride+8(FP), R24
+	ADD     R24<<3, R0
+	MOVD    addStride+112(FP), R24
+	ADD     R24<<3, R2
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R15
+	SUB     $1, R12
+	CBNZ    R12, row110
+last111:
+	RET
+
+// func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-120
+	MOVD    dst+0(FP), R0
+	MOVD    x+16(FP), R2
+	MOVD    w+72(FP), R4
+	MOVD    n+40(FP), R9
+	LSR     $4, R9, R6
+	LSL     $3, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+32(FP), R10
+	MOVD    pos+48(FP), R11
+	MOVD    neg+56(FP), R13
+	MOVD    $laneconstants64<>(SB), R15
+	MOVD    gamma+88(FP), R19
+	MOVD    R19, R20
+	VLD1R.P 8(R20), [V2.D2]
+	MOVD    $constants64<>(SB), R19
+	MOVD    p+96(FP), R20
+	FMOVQ   192(R19), F3
+	FMOVQ   224(R19), F4
+	FMOVQ   256(R19), F5
+	FMOVQ   288(R19), F6
+	MOVD    stride+24(FP), R21
+	MOVD    wStride+80(FP), R22
+	MOVD    dstStride+8(FP), R23
+	CBZ     R10, last132
+row131:
+	ADD     $0, R20, R24
+	VLD1R   (R24), [V7.D2]
+	ADD     $24, R20, R24
+	VLD1R   (R24), [V8.D2]
+	ADD     $16, R20, R24
+	VLD1R   (R24), [V9.D2]
+	ADD     $40, R20, R24
+	VLD1R   (R24), [V10.D2]
+	MOVD    R2, R3
+	MOVD    R4, R5
+	MOVD    R0, R1
+	MOVD    R11, R12
+	MOVD    R13, R14
+	LSL     $1, R6, R7
+	SUBS    $2, R7
+	BMI     rest134
+group133:
+	VLD1R.P 2(R12), [V0.H8]
+	VLD1R.P 2(R14), [V1.H8]
+	VORR    V0.B16, V1.B16, V1.B16
+half137:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R3), F11
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   64(R5), F13
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   (R5), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   16(R3), F11
+	FMOVQ   16(R15), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   80(R5), F14
+	FMOVQ   16(R15), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   16(R5), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R19), F11
+	FMOVQ   640(R19), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R19), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   (R5), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   16(R5), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   16(R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FSTPQ   (F11, F12), (R1)
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   64(R3), F11
+	FMOVQ   64(R15), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   192(R5), F13
+	FMOVQ   64(R15), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   128(R5), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   80(R3), F11
+	FMOVQ   80(R15), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   208(R5), F14
+	FMOVQ   80(R15), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   144(R5), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R19), F11
+	FMOVQ   640(R19), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R19), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   128(R5), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   144(R5), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   64(R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   80(R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FSTPQ   (F11, F12), 64(R1)
+	ADD     $32, R3
+	ADD     $32, R5
+	ADD     $32, R1
+	ADD     $32, R15
+	SUB     $1, R7
+	TBNZ    $0, R7, half137
+	SUB     $64, R15
+	ADD     $64, R3
+	ADD     $192, R5
+	ADD     $64, R1
+	TBZ     $63, R7, group133
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R7, copied135
+rest134:
+	CBZ     R9, done136
+	ADD     $0, R8, R24
+	TBZ     $6, R9, skip138
+	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+skip138:
+	TBZ     $5, R9, skip139
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
+skip139:
+	TBZ     $4, R9, skip140
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
+skip140:
+	TBZ     $3, R9, skip141
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R24)
+skip141:
+	ADD     $0, R8, R3
+	MOVD    R8, R1
+	MOVD    $-2, R7
+	CMP     $64, R9
+	BLS     short142
+	B       group133
+short142:
+	VLD1R.P 2(R12), [V0.H8]
+	VLD1R.P 2(R14), [V1.H8]
+	VORR    V0.B16, V1.B16, V1.B16
+half143:
+	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
+	FMOVQ   (R3), F11
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VSHL    $63, V13.D2, V13.D2
+	VEOR    V13.B16, V11.B16, V11.B16
+	FMOVQ   64(R5), F13
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V1.D2, V15.D2
+	FMOVQ   (R5), F16
+	VEOR    V17.B16, V17.B16, V17.B16
+	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
+	VAND    V16.B16, V15.B16, V15.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
+	VMOV    V17.B16, V18.B16
+	VFMLS   V2.D2, V11.D2, V18.D2
+	FMOVQ   16(R3), F11
+	FMOVQ   16(R15), F16
+	VCMTST  V16.D2, V0.D2, V12.D2
+	VMOV    V12.B16, V14.B16
+	VSHL    $63, V14.D2, V14.D2
+	VEOR    V14.B16, V11.B16, V11.B16
+	FMOVQ   80(R5), F14
+	FMOVQ   16(R15), F16
+	VCMTST  V16.D2, V1.D2, V19.D2
+	FMOVQ   16(R5), F20
+	VEOR    V21.B16, V21.B16, V21.B16
+	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
+	VAND    V20.B16, V19.B16, V19.B16
+	VBSL    V7.B16, V8.B16, V12.B16
+	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
+	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLS   V2.D2, V11.D2, V22.D2
+	// t = h·log2(e) + magic, not above the highest; n = t - magic
+	FMOVQ   608(R19), F11
+	FMOVQ   640(R19), F12
+	VMOV    V13.B16, V16.B16
+	VFMLA   V3.D2, V17.D2, V16.D2
+	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
+	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
+	VAND    V20.B16, V15.B16, V15.B16
+	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
+	VMOV    V14.B16, V20.B16
+	VFMLA   V3.D2, V21.D2, V20.D2
+	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
+	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
+	VAND    V23.B16, V19.B16, V19.B16
+	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
+	// r = h - n·ln2Hi + l - n·ln2Lo
+	VFMLA   V4.D2, V13.D2, V17.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	VFMLA   V5.D2, V13.D2, V17.D2
+	VFMLA   V4.D2, V14.D2, V21.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	VFMLA   V5.D2, V14.D2, V21.D2
+	// p = e^r
+	FLDPQ   320(R19), (F11, F12)
+	VFMLA   V17.D2, V6.D2, V11.D2
+	VFMLA   V21.D2, V6.D2, V12.D2
+	FLDPQ   352(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   384(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   416(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   448(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   480(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   512(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   544(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   576(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	FLDPQ   64(R19), (F13, F14)
+	VFMLA   V17.D2, V11.D2, V13.D2
+	VFMLA   V21.D2, V12.D2, V14.D2
+	FLDPQ   64(R19), (F11, F12)
+	VFMLA   V17.D2, V13.D2, V11.D2
+	VFMLA   V21.D2, V14.D2, V12.D2
+	// s = 2^(n-c)
+	VSHL    $52, V16.D2, V16.D2
+	VSHL    $52, V20.D2, V20.D2
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	FMOVQ   (R5), F16
+	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   16(R5), F20
+	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
+	FMOVQ   (R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd6b // VFMUL V13.D2, V11.D2, V11.D2
+	VAND    V15.B16, V11.B16, V11.B16
+	FMOVQ   16(R15), F14
+	VCMTST  V14.D2, V0.D2, V13.D2
+	VBSL    V9.B16, V10.B16, V13.B16
+	WORD    $0x6e6ddd8c // VFMUL V13.D2, V12.D2, V12.D2
+	VAND    V19.B16, V12.B16, V12.B16
+	FSTPQ   (F11, F12), (R1)
+	ADD     $32, R3
+	ADD     $32, R5
+	ADD     $32, R1
+	ADD     $32, R15
+	SUB     $1, R7
+	TBNZ    $0, R7, half143
+	SUB     $64, R15
+copied135:
+	MOVD    R8, R24
+	ADD     R6<<7, R0, R25
+	TBZ     $6, R9, skip144
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
+skip144:
+	TBZ     $5, R9, skip145
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
+skip145:
+	TBZ     $4, R9, skip146
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
+skip146:
+	TBZ     $3, R9, skip147
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
+skip147:
+done136:
+	ADD     $48, R20
+	ADD     R21<<3, R2
+	ADD     R22<<3, R4
+	ADD     R23<<3, R0
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R11
+	MOVD    words+64(FP), R24
+	ADD     R24<<3, R13
+	SUB     $1, R10
+	CBNZ    R10, row131
+last132:
+	RET
+
+// func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
+TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
+	MOVD    neg+0(FP), R0
+	MOVD    pos+8(FP), R1
+	MOVD    t+24(FP), R2
+	MOVD    part+56(FP), R3
+	MOVD    n+48(FP), R4
+	MOVD    rows+40(FP), R5
+	MOVD    $constants64<>(SB), R8
+	MOVD    $laneconstants64<>(SB), R9
+	FMOVQ   (R8), F0
+	FMOVQ   32(R8), F1
+	FMOVQ   64(R8), F2
+	VEOR    V3.B16, V3.B16, V3.B16
+row148:
+	MOVD    $0, R6
+loop149:
+	ADD     R6>>3, R3, R7
+	VLD1R   (R7), [V4.B16]
+	LSR     $3, R6, R10
+	ADD     R10<<3, R6, R10
+	ADD     R6<<3, R2, R7
+	FLDPQ   (R7), (F5, F6)
+	MOVD    class+72(FP), R7
+	ADD     R6<<3, R7, R7
+	FLDPQ   (R7), (F7, F8)
+	MOVD    exponents+80(FP), R7
+	ADD     R10<<3, R7, R7
+	ADD     $64, R7
+	FLDPQ   (R7), (F9, F10)
+	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
+	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
+	FMOVQ   (R9), F13
+	VCMTST  V13.D2, V4.D2, V13.D2
+	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
+	VAND    V13.B16, V12.B16, V12.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V11.D2, V13.D2
+	VORR    V0.B16, V13.B16, V13.B16
+	FMOVQ   96(R8), F14
+	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
+	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
+	VAND    V12.B16, V13.B16, V13.B16
+	VAND    V1.B16, V11.B16, V11.B16
+	VORR    V2.B16, V11.B16, V11.B16
+	VAND    V12.B16, V11.B16, V11.B16
+	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	FMOVQ   16(R9), F15
+	VCMTST  V15.D2, V4.D2, V15.D2
+	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
+	VAND    V15.B16, V14.B16, V14.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V12.D2, V15.D2
+	VORR    V0.B16, V15.B16, V15.B16
+	FMOVQ   96(R8), F16
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
+	VAND    V14.B16, V15.B16, V15.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VORR    V2.B16, V12.B16, V12.B16
+	VAND    V14.B16, V12.B16, V12.B16
+	ADD     R10<<3, R0, R7
+	FSTPQ   (F11, F12), (R7)
+	ADD     $64, R7
+	FSTPQ   (F13, F15), (R7)
+	FMOVQ   672(R8), F12
+	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
+	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
+	FMOVQ   (R9), F13
+	VCMTST  V13.D2, V4.D2, V13.D2
+	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
+	VAND    V13.B16, V12.B16, V12.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V11.D2, V13.D2
+	VORR    V0.B16, V13.B16, V13.B16
+	FMOVQ   704(R8), F14
+	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
+	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
+	VAND    V12.B16, V13.B16, V13.B16
+	VAND    V1.B16, V11.B16, V11.B16
+	VORR    V2.B16, V11.B16, V11.B16
+	VAND    V12.B16, V11.B16, V11.B16
+	FMOVQ   672(R8), F14
+	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	FMOVQ   16(R9), F15
+	VCMTST  V15.D2, V4.D2, V15.D2
+	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
+	VAND    V15.B16, V14.B16, V14.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V12.D2, V15.D2
+	VORR    V0.B16, V15.B16, V15.B16
+	FMOVQ   704(R8), F16
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
+	VAND    V14.B16, V15.B16, V15.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VORR    V2.B16, V12.B16, V12.B16
+	VAND    V14.B16, V12.B16, V12.B16
+	ADD     R10<<3, R1, R7
+	FSTPQ   (F11, F12), (R7)
+	ADD     $64, R7
+	FSTPQ   (F13, F15), (R7)
+	ADD     R6<<3, R2, R7
+	FLDPQ   32(R7), (F5, F6)
+	MOVD    class+72(FP), R7
+	ADD     R6<<3, R7, R7
+	FLDPQ   32(R7), (F7, F8)
+	MOVD    exponents+80(FP), R7
+	ADD     R10<<3, R7, R7
+	ADD     $64, R7
+	FLDPQ   32(R7), (F9, F10)
+	WORD    $0x4ee5d44b // VFSUB V5.D2, V2.D2, V11.D2
+	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
+	FMOVQ   32(R9), F13
+	VCMTST  V13.D2, V4.D2, V13.D2
+	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
+	VAND    V13.B16, V12.B16, V12.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V11.D2, V13.D2
+	VORR    V0.B16, V13.B16, V13.B16
+	FMOVQ   96(R8), F14
+	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
+	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
+	VAND    V12.B16, V13.B16, V13.B16
+	VAND    V1.B16, V11.B16, V11.B16
+	VORR    V2.B16, V11.B16, V11.B16
+	VAND    V12.B16, V11.B16, V11.B16
+	WORD    $0x4ee6d44c // VFSUB V6.D2, V2.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	FMOVQ   48(R9), F15
+	VCMTST  V15.D2, V4.D2, V15.D2
+	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
+	VAND    V15.B16, V14.B16, V14.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V12.D2, V15.D2
+	VORR    V0.B16, V15.B16, V15.B16
+	FMOVQ   96(R8), F16
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
+	VAND    V14.B16, V15.B16, V15.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VORR    V2.B16, V12.B16, V12.B16
+	VAND    V14.B16, V12.B16, V12.B16
+	ADD     R10<<3, R0, R7
+	FSTPQ   (F11, F12), 32(R7)
+	ADD     $64, R7
+	FSTPQ   (F13, F15), 32(R7)
+	FMOVQ   672(R8), F12
+	WORD    $0x6e6cdcab // VFMUL V12.D2, V5.D2, V11.D2
+	WORD    $0x6e67dd6b // VFMUL V7.D2, V11.D2, V11.D2
+	FMOVQ   32(R9), F13
+	VCMTST  V13.D2, V4.D2, V13.D2
+	WORD    $0x6ee3e56c // VFCMGT V3.D2, V11.D2, V12.D2
+	VAND    V13.B16, V12.B16, V12.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V11.D2, V13.D2
+	VORR    V0.B16, V13.B16, V13.B16
+	FMOVQ   704(R8), F14
+	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
+	WORD    $0x4e69d5ad // VFADD V9.D2, V13.D2, V13.D2
+	VAND    V12.B16, V13.B16, V13.B16
+	VAND    V1.B16, V11.B16, V11.B16
+	VORR    V2.B16, V11.B16, V11.B16
+	VAND    V12.B16, V11.B16, V11.B16
+	FMOVQ   672(R8), F14
+	WORD    $0x6e6edccc // VFMUL V14.D2, V6.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	FMOVQ   48(R9), F15
+	VCMTST  V15.D2, V4.D2, V15.D2
+	WORD    $0x6ee3e58e // VFCMGT V3.D2, V12.D2, V14.D2
+	VAND    V15.B16, V14.B16, V14.B16
+	// e: the exponent's bits as the low bits of 2^52, less 2^52 and bias
+	VUSHR   $52, V12.D2, V15.D2
+	VORR    V0.B16, V15.B16, V15.B16
+	FMOVQ   704(R8), F16
+	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
+	WORD    $0x4e6ad5ef // VFADD V10.D2, V15.D2, V15.D2
+	VAND    V14.B16, V15.B16, V15.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VORR    V2.B16, V12.B16, V12.B16
+	VAND    V14.B16, V12.B16, V12.B16
+	ADD     R10<<3, R1, R7
+	FSTPQ   (F11, F12), 32(R7)
+	ADD     $64, R7
+	FSTPQ   (F13, F15), 32(R7)
+	ADD     $8, R6
+	CMP     R4, R6
+	BLT     loop149
+	MOVD    wStride+16(FP), R7
+	ADD     R7<<3, R0
+	MOVD    wStride+16(FP), R7
+	ADD     R7<<3, R1
+	MOVD    stride+32(FP), R7
+	ADD     R7<<3, R2
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5

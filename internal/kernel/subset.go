@@ -67,8 +67,7 @@ func tiltSumsGeneric(e []float64, g float64) (sum, squares float64) {
 
 // tiltSplitGeneric writes the odds r[i] = t = e[i]·g where t ≤ cut and 0
 // elsewhere, bit i%8 of above[i/8] telling where, and returns the largest r.
-func tiltSplitGeneric(r []float64, above []uint8, e []float64, g, cut float64) float64 {
-	largest := 0.0
+func tiltSplitGeneric(r []float64, above []uint8, e []float64, g, cut float64) (largest float64) {
 	for i, v := range e {
 		if i%8 == 0 {
 			above[i/8] = 0
@@ -116,29 +115,21 @@ func inclusionGeneric[T Float](dst []T, r, c []float64, scale float64) {
 	}
 }
 
-// correlateGeneric writes dst[j] = Σ_i b[i]·g[i+j], added up from i = 0 by fma
-// starting from 0. g has at least len(dst) + len(b) - 1 elements.
-func correlateGeneric(dst, g, b []float64) {
+// correlateGeneric writes dst[j] = Σ_i y[i]·x[i+j], added up from i = 0 by fma
+// starting from 0. x has at least len(dst) + len(y) - 1 elements.
+func correlateGeneric(dst, x, y []float64) {
 	for j := range dst {
 		s := 0.0
-		for i, v := range g[j:][:len(b)] {
-			s = math.FMA(b[i], v, s)
+		for i, v := range x[j:][:len(y)] {
+			s = math.FMA(y[i], v, s)
 		}
 		dst[j] = s
 	}
 }
 
-func TiltExp[T Float](e []float64, x []T, sign, pivot float64) (sum, squares float64) {
-	if IsFloat32[T]() {
-		return tiltExp32(e, As32(x), sign, pivot)
-	}
-	return TiltExp64(e, As64(x), sign, pivot)
+// TiltExp64 and Inclusion64 are TiltExp and Inclusion.
+func TiltExp64(e, x []float64, sign, pivot float64) (sum, squares float64) {
+	return TiltExp(e, x, sign, pivot)
 }
 
-func Inclusion[T Float](dst []T, r, h []float64, scale float64) {
-	if IsFloat32[T]() {
-		inclusion32(As32(dst), r, h, scale)
-	} else {
-		Inclusion64(As64(dst), r, h, scale)
-	}
-}
+func Inclusion64(dst, r, c []float64, scale float64) { Inclusion(dst, r, c, scale) }

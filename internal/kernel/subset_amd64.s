@@ -4,16 +4,14 @@
 
 #include "textflag.h"
 
-// func tiltExp32AVX2(e *float64, x *float32, n int, p *[2]float64, sums *[2]float64)
+// func tiltExp32AVX2(e *float64, x *float32, n int, sign float64, pivot float64) (sum float64, squares float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tiltExp32AVX2(SB), NOSPLIT, $0-40
+TEXT ·tiltExp32AVX2(SB), NOSPLIT, $0-56
 	MOVQ         e+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         sums+32(FP), SI
-	VBROADCASTSD (BX), Y0
-	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD sign+24(FP), Y0
+	VBROADCASTSD pivot+32(FP), Y1
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
 	VXORPS       Y4, Y4, Y4
@@ -114,13 +112,13 @@ done2:
 	VADDPD       X0, X4, X4
 	VUNPCKHPD    X4, X4, X0
 	VADDPD       X0, X4, X4
-	VMOVSD       X4, (SI)
+	VMOVSD       X4, sum+40(FP)
 	VADDPD       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
 	VUNPCKHPD    X6, X6, X0
 	VADDPD       X0, X6, X6
-	VMOVSD       X6, 8(SI)
+	VMOVSD       X6, squares+48(FP)
 	VZEROUPPER
 	RET
 
@@ -226,16 +224,412 @@ DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
 GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
-// func tiltExp64AVX2(e *float64, x *float64, n int, p *[2]float64, sums *[2]float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tiltExp64AVX2(SB), NOSPLIT, $0-40
+// func inclusion32AVX2(dst *float32, r *float64, n int, c *float64, terms int, scale float64)
+// Requires: AVX, FMA3
+TEXT ·inclusion32AVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         r+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         c+24(FP), BX
+	MOVQ         terms+32(FP), SI
+	VBROADCASTSD scale+40(FP), Y0
+	LEAQ         -8(BX)(SI*8), SI
+	CMPQ         DX, $0x00000018
+	JL           done4
+
+loop3:
+	VMOVUPD      (CX), Y1
+	VBROADCASTSD (SI), Y7
+	VMOVUPD      32(CX), Y2
+	VBROADCASTSD (SI), Y8
+	VMOVUPD      64(CX), Y3
+	VBROADCASTSD (SI), Y9
+	VMOVUPD      96(CX), Y4
+	VBROADCASTSD (SI), Y10
+	VMOVUPD      128(CX), Y5
+	VBROADCASTSD (SI), Y11
+	VMOVUPD      160(CX), Y6
+	VBROADCASTSD (SI), Y12
+	MOVQ         SI, DI
+	CMPQ         DI, BX
+	JE           end6
+
+horner5:
+	SUBQ         $0x08, DI
+	VBROADCASTSD (DI), Y13
+	VFNMADD213PD Y13, Y1, Y7
+	VFNMADD213PD Y13, Y2, Y8
+	VFNMADD213PD Y13, Y3, Y9
+	VFNMADD213PD Y13, Y4, Y10
+	VFNMADD213PD Y13, Y5, Y11
+	VFNMADD213PD Y13, Y6, Y12
+	CMPQ         DI, BX
+	JNE          horner5
+
+end6:
+	VMULPD     Y7, Y1, Y1
+	VMULPD     Y0, Y1, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, (AX)
+	VMULPD     Y8, Y2, Y2
+	VMULPD     Y0, Y2, Y2
+	VCVTPD2PSY Y2, X1
+	VMOVUPS    X1, 16(AX)
+	VMULPD     Y9, Y3, Y3
+	VMULPD     Y0, Y3, Y3
+	VCVTPD2PSY Y3, X1
+	VMOVUPS    X1, 32(AX)
+	VMULPD     Y10, Y4, Y4
+	VMULPD     Y0, Y4, Y4
+	VCVTPD2PSY Y4, X1
+	VMOVUPS    X1, 48(AX)
+	VMULPD     Y11, Y5, Y5
+	VMULPD     Y0, Y5, Y5
+	VCVTPD2PSY Y5, X1
+	VMOVUPS    X1, 64(AX)
+	VMULPD     Y12, Y6, Y6
+	VMULPD     Y0, Y6, Y6
+	VCVTPD2PSY Y6, X1
+	VMOVUPS    X1, 80(AX)
+	ADDQ       $0x000000c0, CX
+	ADDQ       $0x00000060, AX
+	SUBQ       $0x00000018, DX
+	CMPQ       DX, $0x00000018
+	JGE        loop3
+
+done4:
+	CMPQ DX, $0x00000008
+	JL   done8
+
+loop7:
+	VMOVUPD      (CX), Y1
+	VBROADCASTSD (SI), Y3
+	VMOVUPD      32(CX), Y2
+	VBROADCASTSD (SI), Y4
+	MOVQ         SI, DI
+	CMPQ         DI, BX
+	JE           end10
+
+horner9:
+	SUBQ         $0x08, DI
+	VBROADCASTSD (DI), Y5
+	VFNMADD213PD Y5, Y1, Y3
+	VFNMADD213PD Y5, Y2, Y4
+	CMPQ         DI, BX
+	JNE          horner9
+
+end10:
+	VMULPD     Y3, Y1, Y1
+	VMULPD     Y0, Y1, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, (AX)
+	VMULPD     Y4, Y2, Y2
+	VMULPD     Y0, Y2, Y2
+	VCVTPD2PSY Y2, X1
+	VMOVUPS    X1, 16(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000008, DX
+	CMPQ       DX, $0x00000008
+	JGE        loop7
+
+done8:
+	VZEROUPPER
+	RET
+
+// func tiltExp32AVX512(e *float64, x *float32, n int, sign float64, pivot float64) (sum float64, squares float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+TEXT ·tiltExp32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         e+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         sums+32(FP), SI
-	VBROADCASTSD (BX), Y0
-	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD sign+24(FP), Z0
+	VBROADCASTSD pivot+32(FP), Z1
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z2
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	CMPQ         DX, $0x00000010
+	JL           done12
+
+loop11:
+	VCVTPS2PD        (CX), Z10
+	VMULPD           Z0, Z10, Z10
+	VSUBPD           Z1, Z10, Z6
+	VSUBPD           Z10, Z6, Z7
+	VSUBPD           Z7, Z6, Z8
+	VSUBPD           Z8, Z10, Z8
+	VADDPD           Z1, Z7, Z7
+	VSUBPD           Z7, Z8, Z8
+	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z10
+	VMAXPD           Z6, Z10, Z10
+	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z7
+	VMINPD           Z10, Z7, Z10
+	VCVTPS2PD        32(CX), Z11
+	VMULPD           Z0, Z11, Z11
+	VSUBPD           Z1, Z11, Z7
+	VSUBPD           Z11, Z7, Z12
+	VSUBPD           Z12, Z7, Z9
+	VSUBPD           Z9, Z11, Z9
+	VADDPD           Z1, Z12, Z12
+	VSUBPD           Z12, Z9, Z9
+	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z11
+	VMAXPD           Z7, Z11, Z11
+	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z12
+	VMINPD           Z11, Z12, Z11
+	VMOVUPD          Z10, Z12
+	VFMADD213PD      Z2, Z3, Z12
+	VMOVUPD          Z11, Z14
+	VFMADD213PD      Z2, Z3, Z14
+	VSUBPD           Z2, Z12, Z13
+	VSUBPD           Z2, Z14, Z15
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z6, K1
+	VMULPD.Z         Z12, Z13, K1, Z13
+	VFMADD231PD      Z8, Z13, Z13
+	VMOVUPD          Z13, (AX)
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z12
+	VMINPD           Z13, Z12, Z12
+	VADDPD           Z12, Z4, Z4
+	VFMADD231PD      Z12, Z12, Z5
+	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z7, K1
+	VMULPD.Z         Z14, Z15, K1, Z15
+	VFMADD231PD      Z9, Z15, Z15
+	VMOVUPD          Z15, 64(AX)
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z14
+	VMINPD           Z15, Z14, Z14
+	VADDPD           Z14, Z4, Z4
+	VFMADD231PD      Z14, Z14, Z5
+	ADDQ             $0x00000080, AX
+	ADDQ             $0x00000040, CX
+	SUBQ             $0x00000010, DX
+	CMPQ             DX, $0x00000010
+	JGE              loop11
+
+done12:
+	CMPQ DX, $0x00000008
+	JL   done14
+
+loop13:
+	VCVTPS2PD        (CX), Z8
+	VMULPD           Z0, Z8, Z8
+	VSUBPD           Z1, Z8, Z6
+	VSUBPD           Z8, Z6, Z9
+	VSUBPD           Z9, Z6, Z7
+	VSUBPD           Z7, Z8, Z7
+	VADDPD           Z1, Z9, Z9
+	VSUBPD           Z9, Z7, Z7
+	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z8
+	VMAXPD           Z6, Z8, Z8
+	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z9
+	VMINPD           Z8, Z9, Z8
+	VMOVUPD          Z8, Z9
+	VFMADD213PD      Z2, Z3, Z9
+	VSUBPD           Z2, Z9, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z8
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z10
+	VPSLLQ           $0x34, Z9, Z9
+	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z6, K1
+	VMULPD.Z         Z9, Z10, K1, Z10
+	VFMADD231PD      Z7, Z10, Z10
+	VMOVUPD          Z10, (AX)
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z9
+	VMINPD           Z10, Z9, Z9
+	VADDPD           Z9, Z4, Z4
+	VFMADD231PD      Z9, Z9, Z5
+	ADDQ             $0x00000040, AX
+	ADDQ             $0x00000020, CX
+	SUBQ             $0x00000008, DX
+	CMPQ             DX, $0x00000008
+	JGE              loop13
+
+done14:
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VUNPCKHPD     X4, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, sum+40(FP)
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF64X2 $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VUNPCKHPD     X5, X5, X0
+	VADDPD        X0, X5, X5
+	VMOVSD        X5, squares+48(FP)
+	VZEROUPPER
+	RET
+
+// func inclusion32AVX512(dst *float32, r *float64, n int, c *float64, terms int, scale float64)
+// Requires: AVX, AVX512F
+TEXT ·inclusion32AVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         r+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         c+24(FP), BX
+	MOVQ         terms+32(FP), SI
+	VBROADCASTSD scale+40(FP), Z0
+	LEAQ         -8(BX)(SI*8), SI
+	CMPQ         DX, $0x00000040
+	JL           done16
+
+loop15:
+	VMOVUPD      (CX), Z1
+	VBROADCASTSD (SI), Z9
+	VMOVUPD      64(CX), Z2
+	VBROADCASTSD (SI), Z10
+	VMOVUPD      128(CX), Z3
+	VBROADCASTSD (SI), Z11
+	VMOVUPD      192(CX), Z4
+	VBROADCASTSD (SI), Z12
+	VMOVUPD      256(CX), Z5
+	VBROADCASTSD (SI), Z13
+	VMOVUPD      320(CX), Z6
+	VBROADCASTSD (SI), Z14
+	VMOVUPD      384(CX), Z7
+	VBROADCASTSD (SI), Z15
+	VMOVUPD      448(CX), Z8
+	VBROADCASTSD (SI), Z16
+	MOVQ         SI, DI
+	CMPQ         DI, BX
+	JE           end18
+
+horner17:
+	SUBQ         $0x08, DI
+	VBROADCASTSD (DI), Z17
+	VFNMADD213PD Z17, Z1, Z9
+	VFNMADD213PD Z17, Z2, Z10
+	VFNMADD213PD Z17, Z3, Z11
+	VFNMADD213PD Z17, Z4, Z12
+	VFNMADD213PD Z17, Z5, Z13
+	VFNMADD213PD Z17, Z6, Z14
+	VFNMADD213PD Z17, Z7, Z15
+	VFNMADD213PD Z17, Z8, Z16
+	CMPQ         DI, BX
+	JNE          horner17
+
+end18:
+	VMULPD    Z9, Z1, Z1
+	VMULPD    Z0, Z1, Z1
+	VCVTPD2PS Z1, Y1
+	VMOVUPS   Y1, (AX)
+	VMULPD    Z10, Z2, Z2
+	VMULPD    Z0, Z2, Z2
+	VCVTPD2PS Z2, Y1
+	VMOVUPS   Y1, 32(AX)
+	VMULPD    Z11, Z3, Z3
+	VMULPD    Z0, Z3, Z3
+	VCVTPD2PS Z3, Y1
+	VMOVUPS   Y1, 64(AX)
+	VMULPD    Z12, Z4, Z4
+	VMULPD    Z0, Z4, Z4
+	VCVTPD2PS Z4, Y1
+	VMOVUPS   Y1, 96(AX)
+	VMULPD    Z13, Z5, Z5
+	VMULPD    Z0, Z5, Z5
+	VCVTPD2PS Z5, Y1
+	VMOVUPS   Y1, 128(AX)
+	VMULPD    Z14, Z6, Z6
+	VMULPD    Z0, Z6, Z6
+	VCVTPD2PS Z6, Y1
+	VMOVUPS   Y1, 160(AX)
+	VMULPD    Z15, Z7, Z7
+	VMULPD    Z0, Z7, Z7
+	VCVTPD2PS Z7, Y1
+	VMOVUPS   Y1, 192(AX)
+	VMULPD    Z16, Z8, Z8
+	VMULPD    Z0, Z8, Z8
+	VCVTPD2PS Z8, Y1
+	VMOVUPS   Y1, 224(AX)
+	ADDQ      $0x00000200, CX
+	ADDQ      $0x00000100, AX
+	SUBQ      $0x00000040, DX
+	CMPQ      DX, $0x00000040
+	JGE       loop15
+
+done16:
+	CMPQ DX, $0x00000008
+	JL   done20
+
+loop19:
+	VMOVUPD      (CX), Z1
+	VBROADCASTSD (SI), Z2
+	MOVQ         SI, DI
+	CMPQ         DI, BX
+	JE           end22
+
+horner21:
+	SUBQ         $0x08, DI
+	VBROADCASTSD (DI), Z3
+	VFNMADD213PD Z3, Z1, Z2
+	CMPQ         DI, BX
+	JNE          horner21
+
+end22:
+	VMULPD    Z2, Z1, Z1
+	VMULPD    Z0, Z1, Z1
+	VCVTPD2PS Z1, Y1
+	VMOVUPS   Y1, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000008, DX
+	CMPQ      DX, $0x00000008
+	JGE       loop19
+
+done20:
+	VZEROUPPER
+	RET
+
+// func tiltExp64AVX2(e *float64, x *float64, n int, sign float64, pivot float64) (sum float64, squares float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tiltExp64AVX2(SB), NOSPLIT, $0-56
+	MOVQ         e+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD sign+24(FP), Y0
+	VBROADCASTSD pivot+32(FP), Y1
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
 	VXORPS       Y4, Y4, Y4
@@ -243,9 +637,9 @@ TEXT ·tiltExp64AVX2(SB), NOSPLIT, $0-40
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
 	CMPQ         DX, $0x00000008
-	JL           done4
+	JL           done24
 
-loop3:
+loop23:
 	VMOVUPD     (CX), Y10
 	VMULPD      Y0, Y10, Y10
 	VSUBPD      Y1, Y10, Y8
@@ -328,41 +722,39 @@ loop3:
 	ADDQ        $0x00000040, CX
 	SUBQ        $0x00000008, DX
 	CMPQ        DX, $0x00000008
-	JGE         loop3
+	JGE         loop23
 
-done4:
+done24:
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
 	VUNPCKHPD    X4, X4, X0
 	VADDPD       X0, X4, X4
-	VMOVSD       X4, (SI)
+	VMOVSD       X4, sum+40(FP)
 	VADDPD       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
 	VUNPCKHPD    X6, X6, X0
 	VADDPD       X0, X6, X6
-	VMOVSD       X6, 8(SI)
+	VMOVSD       X6, squares+48(FP)
 	VZEROUPPER
 	RET
 
-// func tiltSums64AVX2(e *float64, n int, odds *float64, sums *[2]float64)
+// func tiltSumsAVX2(e *float64, n int, odds float64) (sum float64, squares float64)
 // Requires: AVX, FMA3
-TEXT ·tiltSums64AVX2(SB), NOSPLIT, $0-32
+TEXT ·tiltSumsAVX2(SB), NOSPLIT, $0-40
 	MOVQ         e+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVQ         odds+16(FP), DX
-	VBROADCASTSD (DX), Y0
-	MOVQ         sums+24(FP), DX
+	VBROADCASTSD odds+16(FP), Y0
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	CMPQ         CX, $0x00000010
-	JL           done6
+	JL           done26
 
-loop5:
+loop25:
 	VMULPD      (AX), Y0, Y6
 	VADDPD      Y1, Y6, Y7
 	VDIVPD      Y7, Y6, Y6
@@ -386,13 +778,13 @@ loop5:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x00000010, CX
 	CMPQ        CX, $0x00000010
-	JGE         loop5
+	JGE         loop25
 
-done6:
+done26:
 	CMPQ CX, $0x00000008
-	JL   done8
+	JL   done28
 
-loop7:
+loop27:
 	VMULPD      (AX), Y0, Y6
 	VADDPD      Y1, Y6, Y7
 	VDIVPD      Y7, Y6, Y6
@@ -406,41 +798,39 @@ loop7:
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x00000008, CX
 	CMPQ        CX, $0x00000008
-	JGE         loop7
+	JGE         loop27
 
-done8:
+done28:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
 	VUNPCKHPD    X2, X2, X0
 	VADDPD       X0, X2, X2
-	VMOVSD       X2, (DX)
+	VMOVSD       X2, sum+24(FP)
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
 	VUNPCKHPD    X4, X4, X0
 	VADDPD       X0, X4, X4
-	VMOVSD       X4, 8(DX)
+	VMOVSD       X4, squares+32(FP)
 	VZEROUPPER
 	RET
 
-// func tiltSplit64AVX2(r *float64, above *uint8, e *float64, n int, p *[2]float64, largest *float64)
+// func tiltSplitAVX2(r *float64, above *uint8, e *float64, n int, odds float64, cut float64) (largest float64)
 // Requires: AVX
-TEXT ·tiltSplit64AVX2(SB), NOSPLIT, $0-48
+TEXT ·tiltSplitAVX2(SB), NOSPLIT, $0-56
 	MOVQ         r+0(FP), AX
 	MOVQ         above+8(FP), CX
 	MOVQ         e+16(FP), DX
 	MOVQ         n+24(FP), BX
-	MOVQ         p+32(FP), SI
-	MOVQ         largest+40(FP), DI
-	VBROADCASTSD (SI), Y0
-	VBROADCASTSD 8(SI), Y1
+	VBROADCASTSD odds+32(FP), Y0
+	VBROADCASTSD cut+40(FP), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	CMPQ         BX, $0x00000008
-	JL           done10
+	JL           done30
 
-loop9:
+loop29:
 	VMULPD    (DX), Y0, Y4
 	VCMPPD    $0x1e, Y1, Y4, Y5
 	VMOVMSKPD Y5, SI
@@ -449,9 +839,9 @@ loop9:
 	VMAXPD    Y2, Y4, Y2
 	VMULPD    32(DX), Y0, Y4
 	VCMPPD    $0x1e, Y1, Y4, Y5
-	VMOVMSKPD Y5, R8
-	SHLQ      $0x04, R8
-	ORQ       R8, SI
+	VMOVMSKPD Y5, DI
+	SHLQ      $0x04, DI
+	ORQ       DI, SI
 	VANDNPD   Y4, Y5, Y4
 	VMOVUPD   Y4, 32(AX)
 	VMAXPD    Y3, Y4, Y3
@@ -461,31 +851,31 @@ loop9:
 	INCQ      CX
 	SUBQ      $0x00000008, BX
 	CMPQ      BX, $0x00000008
-	JGE       loop9
+	JGE       loop29
 
-done10:
+done30:
 	VMAXPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VMAXPD       X0, X2, X2
 	VUNPCKHPD    X2, X2, X0
 	VMAXPD       X0, X2, X2
-	VMOVSD       X2, (DI)
+	VMOVSD       X2, largest+48(FP)
 	VZEROUPPER
 	RET
 
-// func espForward64AVX2(f *float64, r *float64, sweeps int, fives int)
+// func espForwardAVX2(f *float64, r *float64, sweeps int, fives int)
 // Requires: AVX, FMA3
-TEXT ·espForward64AVX2(SB), NOSPLIT, $0-32
+TEXT ·espForwardAVX2(SB), NOSPLIT, $0-32
 	MOVQ  f+0(FP), AX
 	MOVQ  r+8(FP), CX
 	MOVQ  sweeps+16(FP), DX
 	MOVQ  fives+24(FP), BX
 	TESTQ DX, DX
-	JZ    none11
+	JZ    none31
 	MOVQ  CX, SI
 	MOVQ  DX, DI
 
-sweep12:
+sweep32:
 	VMOVUPD (SI), Y0
 	VMOVUPD 64(SI), Y1
 	VMOVUPD 128(SI), Y2
@@ -497,7 +887,7 @@ sweep12:
 	MOVQ    AX, R8
 	MOVQ    BX, R9
 
-step13:
+step33:
 	VMOVUPD     64(R8), Y8
 	VFMADD213PD Y8, Y0, Y4
 	VFMADD213PD Y4, Y1, Y5
@@ -530,13 +920,13 @@ step13:
 	VMOVUPD     Y8, 320(R8)
 	ADDQ        $0x00000140, R8
 	DECQ        R9
-	JNZ         step13
+	JNZ         step33
 	ADDQ        $0x00000100, SI
 	DECQ        DI
-	JNZ         sweep12
+	JNZ         sweep32
 	MOVQ        DX, DX
 
-sweep14:
+sweep34:
 	VMOVUPD 32(CX), Y0
 	VMOVUPD 96(CX), Y1
 	VMOVUPD 160(CX), Y2
@@ -548,7 +938,7 @@ sweep14:
 	MOVQ    AX, SI
 	MOVQ    BX, DI
 
-step15:
+step35:
 	VMOVUPD     96(SI), Y8
 	VFMADD213PD Y8, Y0, Y4
 	VFMADD213PD Y4, Y1, Y5
@@ -581,130 +971,16 @@ step15:
 	VMOVUPD     Y8, 352(SI)
 	ADDQ        $0x00000140, SI
 	DECQ        DI
-	JNZ         step15
+	JNZ         step35
 	ADDQ        $0x00000100, CX
 	DECQ        DX
-	JNZ         sweep14
+	JNZ         sweep34
 
-none11:
+none31:
 	VZEROUPPER
 	RET
 
-// func inclusion32AVX2(dst *float32, r *float64, n int, c *float64, terms int, scale *float64)
-// Requires: AVX, FMA3
-TEXT ·inclusion32AVX2(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         r+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         c+24(FP), BX
-	MOVQ         terms+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	VBROADCASTSD (DI), Y0
-	LEAQ         -8(BX)(SI*8), SI
-	CMPQ         DX, $0x00000018
-	JL           done17
-
-loop16:
-	VMOVUPD      (CX), Y1
-	VBROADCASTSD (SI), Y7
-	VMOVUPD      32(CX), Y2
-	VBROADCASTSD (SI), Y8
-	VMOVUPD      64(CX), Y3
-	VBROADCASTSD (SI), Y9
-	VMOVUPD      96(CX), Y4
-	VBROADCASTSD (SI), Y10
-	VMOVUPD      128(CX), Y5
-	VBROADCASTSD (SI), Y11
-	VMOVUPD      160(CX), Y6
-	VBROADCASTSD (SI), Y12
-	MOVQ         SI, DI
-	CMPQ         DI, BX
-	JE           end19
-
-horner18:
-	SUBQ         $0x08, DI
-	VBROADCASTSD (DI), Y13
-	VFNMADD213PD Y13, Y1, Y7
-	VFNMADD213PD Y13, Y2, Y8
-	VFNMADD213PD Y13, Y3, Y9
-	VFNMADD213PD Y13, Y4, Y10
-	VFNMADD213PD Y13, Y5, Y11
-	VFNMADD213PD Y13, Y6, Y12
-	CMPQ         DI, BX
-	JNE          horner18
-
-end19:
-	VMULPD     Y7, Y1, Y1
-	VMULPD     Y0, Y1, Y1
-	VCVTPD2PSY Y1, X1
-	VMOVUPS    X1, (AX)
-	VMULPD     Y8, Y2, Y2
-	VMULPD     Y0, Y2, Y2
-	VCVTPD2PSY Y2, X1
-	VMOVUPS    X1, 16(AX)
-	VMULPD     Y9, Y3, Y3
-	VMULPD     Y0, Y3, Y3
-	VCVTPD2PSY Y3, X1
-	VMOVUPS    X1, 32(AX)
-	VMULPD     Y10, Y4, Y4
-	VMULPD     Y0, Y4, Y4
-	VCVTPD2PSY Y4, X1
-	VMOVUPS    X1, 48(AX)
-	VMULPD     Y11, Y5, Y5
-	VMULPD     Y0, Y5, Y5
-	VCVTPD2PSY Y5, X1
-	VMOVUPS    X1, 64(AX)
-	VMULPD     Y12, Y6, Y6
-	VMULPD     Y0, Y6, Y6
-	VCVTPD2PSY Y6, X1
-	VMOVUPS    X1, 80(AX)
-	ADDQ       $0x000000c0, CX
-	ADDQ       $0x00000060, AX
-	SUBQ       $0x00000018, DX
-	CMPQ       DX, $0x00000018
-	JGE        loop16
-
-done17:
-	CMPQ DX, $0x00000008
-	JL   done21
-
-loop20:
-	VMOVUPD      (CX), Y1
-	VBROADCASTSD (SI), Y3
-	VMOVUPD      32(CX), Y2
-	VBROADCASTSD (SI), Y4
-	MOVQ         SI, DI
-	CMPQ         DI, BX
-	JE           end23
-
-horner22:
-	SUBQ         $0x08, DI
-	VBROADCASTSD (DI), Y5
-	VFNMADD213PD Y5, Y1, Y3
-	VFNMADD213PD Y5, Y2, Y4
-	CMPQ         DI, BX
-	JNE          horner22
-
-end23:
-	VMULPD     Y3, Y1, Y1
-	VMULPD     Y0, Y1, Y1
-	VCVTPD2PSY Y1, X1
-	VMOVUPS    X1, (AX)
-	VMULPD     Y4, Y2, Y2
-	VMULPD     Y0, Y2, Y2
-	VCVTPD2PSY Y2, X1
-	VMOVUPS    X1, 16(AX)
-	ADDQ       $0x00000040, CX
-	ADDQ       $0x00000020, AX
-	SUBQ       $0x00000008, DX
-	CMPQ       DX, $0x00000008
-	JGE        loop20
-
-done21:
-	VZEROUPPER
-	RET
-
-// func inclusion64AVX2(dst *float64, r *float64, n int, c *float64, terms int, scale *float64)
+// func inclusion64AVX2(dst *float64, r *float64, n int, c *float64, terms int, scale float64)
 // Requires: AVX, FMA3
 TEXT ·inclusion64AVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -712,13 +988,12 @@ TEXT ·inclusion64AVX2(SB), NOSPLIT, $0-48
 	MOVQ         n+16(FP), DX
 	MOVQ         c+24(FP), BX
 	MOVQ         terms+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	VBROADCASTSD (DI), Y0
+	VBROADCASTSD scale+40(FP), Y0
 	LEAQ         -8(BX)(SI*8), SI
 	CMPQ         DX, $0x00000018
-	JL           done25
+	JL           done37
 
-loop24:
+loop36:
 	VMOVUPD      (CX), Y1
 	VBROADCASTSD (SI), Y7
 	VMOVUPD      32(CX), Y2
@@ -733,9 +1008,9 @@ loop24:
 	VBROADCASTSD (SI), Y12
 	MOVQ         SI, DI
 	CMPQ         DI, BX
-	JE           end27
+	JE           end39
 
-horner26:
+horner38:
 	SUBQ         $0x08, DI
 	VBROADCASTSD (DI), Y13
 	VFNMADD213PD Y13, Y1, Y7
@@ -745,9 +1020,9 @@ horner26:
 	VFNMADD213PD Y13, Y5, Y11
 	VFNMADD213PD Y13, Y6, Y12
 	CMPQ         DI, BX
-	JNE          horner26
+	JNE          horner38
 
-end27:
+end39:
 	VMULPD  Y7, Y1, Y1
 	VMULPD  Y0, Y1, Y1
 	VMOVUPD Y1, (AX)
@@ -770,30 +1045,30 @@ end27:
 	ADDQ    $0x000000c0, AX
 	SUBQ    $0x00000018, DX
 	CMPQ    DX, $0x00000018
-	JGE     loop24
+	JGE     loop36
 
-done25:
+done37:
 	CMPQ DX, $0x00000008
-	JL   done29
+	JL   done41
 
-loop28:
+loop40:
 	VMOVUPD      (CX), Y1
 	VBROADCASTSD (SI), Y3
 	VMOVUPD      32(CX), Y2
 	VBROADCASTSD (SI), Y4
 	MOVQ         SI, DI
 	CMPQ         DI, BX
-	JE           end31
+	JE           end43
 
-horner30:
+horner42:
 	SUBQ         $0x08, DI
 	VBROADCASTSD (DI), Y5
 	VFNMADD213PD Y5, Y1, Y3
 	VFNMADD213PD Y5, Y2, Y4
 	CMPQ         DI, BX
-	JNE          horner30
+	JNE          horner42
 
-end31:
+end43:
 	VMULPD  Y3, Y1, Y1
 	VMULPD  Y0, Y1, Y1
 	VMOVUPD Y1, (AX)
@@ -804,24 +1079,24 @@ end31:
 	ADDQ    $0x00000040, AX
 	SUBQ    $0x00000008, DX
 	CMPQ    DX, $0x00000008
-	JGE     loop28
+	JGE     loop40
 
-done29:
+done41:
 	VZEROUPPER
 	RET
 
-// func correlate64AVX2(dst *float64, n int, x *float64, y *float64, terms int)
+// func correlateAVX2(dst *float64, n int, x *float64, y *float64, terms int)
 // Requires: AVX, FMA3
-TEXT ·correlate64AVX2(SB), NOSPLIT, $0-40
+TEXT ·correlateAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ n+8(FP), CX
 	MOVQ x+16(FP), DX
 	MOVQ y+24(FP), BX
 	MOVQ terms+32(FP), SI
 	CMPQ CX, $0x00000020
-	JL   done33
+	JL   done45
 
-loop32:
+loop44:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -832,9 +1107,9 @@ loop32:
 	VXORPS Y7, Y7, Y7
 	XORQ   DI, DI
 	TESTQ  SI, SI
-	JZ     end35
+	JZ     end47
 
-term34:
+term46:
 	VBROADCASTSD (BX)(DI*8), Y8
 	VFMADD231PD  (DX)(DI*8), Y8, Y0
 	VFMADD231PD  32(DX)(DI*8), Y8, Y1
@@ -846,9 +1121,9 @@ term34:
 	VFMADD231PD  224(DX)(DI*8), Y8, Y7
 	INCQ         DI
 	CMPQ         DI, SI
-	JNE          term34
+	JNE          term46
 
-end35:
+end47:
 	VMOVUPD Y0, (AX)
 	VMOVUPD Y1, 32(AX)
 	VMOVUPD Y2, 64(AX)
@@ -861,225 +1136,56 @@ end35:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x00000020, CX
 	CMPQ    CX, $0x00000020
-	JGE     loop32
+	JGE     loop44
 
-done33:
+done45:
 	CMPQ CX, $0x00000008
-	JL   done37
+	JL   done49
 
-loop36:
+loop48:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	XORQ   DI, DI
 	TESTQ  SI, SI
-	JZ     end39
+	JZ     end51
 
-term38:
+term50:
 	VBROADCASTSD (BX)(DI*8), Y2
 	VFMADD231PD  (DX)(DI*8), Y2, Y0
 	VFMADD231PD  32(DX)(DI*8), Y2, Y1
 	INCQ         DI
 	CMPQ         DI, SI
-	JNE          term38
+	JNE          term50
 
-end39:
+end51:
 	VMOVUPD Y0, (AX)
 	VMOVUPD Y1, 32(AX)
 	ADDQ    $0x00000040, DX
 	ADDQ    $0x00000040, AX
 	SUBQ    $0x00000008, CX
 	CMPQ    CX, $0x00000008
-	JGE     loop36
+	JGE     loop48
 
-done37:
+done49:
 	VZEROUPPER
 	RET
 
-// func tiltExp32AVX512(e *float64, x *float32, n int, p *[2]float64, sums *[2]float64)
+// func tiltExp64AVX512(e *float64, x *float64, n int, sign float64, pivot float64) (sum float64, squares float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·tiltExp32AVX512(SB), NOSPLIT, $0-40
+TEXT ·tiltExp64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         e+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         sums+32(FP), SI
-	VBROADCASTSD (BX), Z0
-	VBROADCASTSD 8(BX), Z1
+	VBROADCASTSD sign+24(FP), Z0
+	VBROADCASTSD pivot+32(FP), Z1
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	CMPQ         DX, $0x00000010
-	JL           done41
+	JL           done53
 
-loop40:
-	VCVTPS2PD        (CX), Z10
-	VMULPD           Z0, Z10, Z10
-	VSUBPD           Z1, Z10, Z6
-	VSUBPD           Z10, Z6, Z7
-	VSUBPD           Z7, Z6, Z8
-	VSUBPD           Z8, Z10, Z8
-	VADDPD           Z1, Z7, Z7
-	VSUBPD           Z7, Z8, Z8
-	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z10
-	VMAXPD           Z6, Z10, Z10
-	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z7
-	VMINPD           Z10, Z7, Z10
-	VCVTPS2PD        32(CX), Z11
-	VMULPD           Z0, Z11, Z11
-	VSUBPD           Z1, Z11, Z7
-	VSUBPD           Z11, Z7, Z12
-	VSUBPD           Z12, Z7, Z9
-	VSUBPD           Z9, Z11, Z9
-	VADDPD           Z1, Z12, Z12
-	VSUBPD           Z12, Z9, Z9
-	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z11
-	VMAXPD           Z7, Z11, Z11
-	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z12
-	VMINPD           Z11, Z12, Z11
-	VMOVUPD          Z10, Z12
-	VFMADD213PD      Z2, Z3, Z12
-	VMOVUPD          Z11, Z14
-	VFMADD213PD      Z2, Z3, Z14
-	VSUBPD           Z2, Z12, Z13
-	VSUBPD           Z2, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z14, Z14
-	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z6, K1
-	VMULPD.Z         Z12, Z13, K1, Z13
-	VFMADD231PD      Z8, Z13, Z13
-	VMOVUPD          Z13, (AX)
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z12
-	VMINPD           Z13, Z12, Z12
-	VADDPD           Z12, Z4, Z4
-	VFMADD231PD      Z12, Z12, Z5
-	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z7, K1
-	VMULPD.Z         Z14, Z15, K1, Z15
-	VFMADD231PD      Z9, Z15, Z15
-	VMOVUPD          Z15, 64(AX)
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z14
-	VMINPD           Z15, Z14, Z14
-	VADDPD           Z14, Z4, Z4
-	VFMADD231PD      Z14, Z14, Z5
-	ADDQ             $0x00000080, AX
-	ADDQ             $0x00000040, CX
-	SUBQ             $0x00000010, DX
-	CMPQ             DX, $0x00000010
-	JGE              loop40
-
-done41:
-	CMPQ DX, $0x00000008
-	JL   done43
-
-loop42:
-	VCVTPS2PD        (CX), Z8
-	VMULPD           Z0, Z8, Z8
-	VSUBPD           Z1, Z8, Z6
-	VSUBPD           Z8, Z6, Z9
-	VSUBPD           Z9, Z6, Z7
-	VSUBPD           Z7, Z8, Z7
-	VADDPD           Z1, Z9, Z9
-	VSUBPD           Z9, Z7, Z7
-	VBROADCASTSD     f64_c086180000000000<>+0(SB), Z8
-	VMAXPD           Z6, Z8, Z8
-	VBROADCASTSD     f64_4085400000000000<>+0(SB), Z9
-	VMINPD           Z8, Z9, Z8
-	VMOVUPD          Z8, Z9
-	VFMADD213PD      Z2, Z3, Z9
-	VSUBPD           Z2, Z9, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z8
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z10
-	VPSLLQ           $0x34, Z9, Z9
-	VCMPPD.BCST      $0x0d, f64_c086180000000000<>+0(SB), Z6, K1
-	VMULPD.Z         Z9, Z10, K1, Z10
-	VFMADD231PD      Z7, Z10, Z10
-	VMOVUPD          Z10, (AX)
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z9
-	VMINPD           Z10, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VFMADD231PD      Z9, Z9, Z5
-	ADDQ             $0x00000040, AX
-	ADDQ             $0x00000020, CX
-	SUBQ             $0x00000008, DX
-	CMPQ             DX, $0x00000008
-	JGE              loop42
-
-done43:
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF64X2 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDPD        X0, X5, X5
-	VMOVSD        X5, 8(SI)
-	VZEROUPPER
-	RET
-
-// func tiltExp64AVX512(e *float64, x *float64, n int, p *[2]float64, sums *[2]float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·tiltExp64AVX512(SB), NOSPLIT, $0-40
-	MOVQ         e+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         sums+32(FP), SI
-	VBROADCASTSD (BX), Z0
-	VBROADCASTSD 8(BX), Z1
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	CMPQ         DX, $0x00000010
-	JL           done45
-
-loop44:
+loop52:
 	VMOVUPD          (CX), Z10
 	VMULPD           Z0, Z10, Z10
 	VSUBPD           Z1, Z10, Z6
@@ -1160,13 +1266,13 @@ loop44:
 	ADDQ             $0x00000080, CX
 	SUBQ             $0x00000010, DX
 	CMPQ             DX, $0x00000010
-	JGE              loop44
+	JGE              loop52
 
-done45:
+done53:
 	CMPQ DX, $0x00000008
-	JL   done47
+	JL   done55
 
-loop46:
+loop54:
 	VMOVUPD          (CX), Z8
 	VMULPD           Z0, Z8, Z8
 	VSUBPD           Z1, Z8, Z6
@@ -1209,41 +1315,39 @@ loop46:
 	ADDQ             $0x00000040, CX
 	SUBQ             $0x00000008, DX
 	CMPQ             DX, $0x00000008
-	JGE              loop46
+	JGE              loop54
 
-done47:
+done55:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
 	VADDPD        X0, X4, X4
 	VUNPCKHPD     X4, X4, X0
 	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
+	VMOVSD        X4, sum+40(FP)
 	VEXTRACTF64X4 $0x01, Z5, Y0
 	VADDPD        Y0, Y5, Y5
 	VEXTRACTF64X2 $0x01, Y5, X0
 	VADDPD        X0, X5, X5
 	VUNPCKHPD     X5, X5, X0
 	VADDPD        X0, X5, X5
-	VMOVSD        X5, 8(SI)
+	VMOVSD        X5, squares+48(FP)
 	VZEROUPPER
 	RET
 
-// func tiltSums64AVX512(e *float64, n int, odds *float64, sums *[2]float64)
+// func tiltSumsAVX512(e *float64, n int, odds float64) (sum float64, squares float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·tiltSums64AVX512(SB), NOSPLIT, $0-32
+TEXT ·tiltSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ         e+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVQ         odds+16(FP), DX
-	VBROADCASTSD (DX), Z0
-	MOVQ         sums+24(FP), DX
+	VBROADCASTSD odds+16(FP), Z0
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	CMPQ         CX, $0x00000010
-	JL           done49
+	JL           done57
 
-loop48:
+loop56:
 	VMULPD      (AX), Z0, Z4
 	VADDPD      Z1, Z4, Z5
 	VDIVPD      Z5, Z4, Z4
@@ -1257,13 +1361,13 @@ loop48:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x00000010, CX
 	CMPQ        CX, $0x00000010
-	JGE         loop48
+	JGE         loop56
 
-done49:
+done57:
 	CMPQ CX, $0x00000008
-	JL   done51
+	JL   done59
 
-loop50:
+loop58:
 	VMULPD      (AX), Z0, Z4
 	VADDPD      Z1, Z4, Z5
 	VDIVPD      Z5, Z4, Z4
@@ -1272,42 +1376,40 @@ loop50:
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x00000008, CX
 	CMPQ        CX, $0x00000008
-	JGE         loop50
+	JGE         loop58
 
-done51:
+done59:
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VADDPD        Y0, Y2, Y2
 	VEXTRACTF64X2 $0x01, Y2, X0
 	VADDPD        X0, X2, X2
 	VUNPCKHPD     X2, X2, X0
 	VADDPD        X0, X2, X2
-	VMOVSD        X2, (DX)
+	VMOVSD        X2, sum+24(FP)
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y0, Y3, Y3
 	VEXTRACTF64X2 $0x01, Y3, X0
 	VADDPD        X0, X3, X3
 	VUNPCKHPD     X3, X3, X0
 	VADDPD        X0, X3, X3
-	VMOVSD        X3, 8(DX)
+	VMOVSD        X3, squares+32(FP)
 	VZEROUPPER
 	RET
 
-// func tiltSplit64AVX512(r *float64, above *uint8, e *float64, n int, p *[2]float64, largest *float64)
+// func tiltSplitAVX512(r *float64, above *uint8, e *float64, n int, odds float64, cut float64) (largest float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·tiltSplit64AVX512(SB), NOSPLIT, $0-48
+TEXT ·tiltSplitAVX512(SB), NOSPLIT, $0-56
 	MOVQ         r+0(FP), AX
 	MOVQ         above+8(FP), CX
 	MOVQ         e+16(FP), DX
 	MOVQ         n+24(FP), BX
-	MOVQ         p+32(FP), SI
-	MOVQ         largest+40(FP), DI
-	VBROADCASTSD (SI), Z0
-	VBROADCASTSD 8(SI), Z1
+	VBROADCASTSD odds+32(FP), Z0
+	VBROADCASTSD cut+40(FP), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         BX, $0x00000008
-	JL           done53
+	JL           done61
 
-loop52:
+loop60:
 	VMULPD    (DX), Z0, Z3
 	VCMPPD    $0x1e, Z1, Z3, K1
 	KMOVB     K1, SI
@@ -1321,31 +1423,31 @@ loop52:
 	INCQ      CX
 	SUBQ      $0x00000008, BX
 	CMPQ      BX, $0x00000008
-	JGE       loop52
+	JGE       loop60
 
-done53:
+done61:
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VMAXPD        Y0, Y2, Y2
 	VEXTRACTF64X2 $0x01, Y2, X0
 	VMAXPD        X0, X2, X2
 	VUNPCKHPD     X2, X2, X0
 	VMAXPD        X0, X2, X2
-	VMOVSD        X2, (DI)
+	VMOVSD        X2, largest+48(FP)
 	VZEROUPPER
 	RET
 
-// func espForward64AVX512(f *float64, r *float64, sweeps int, fives int)
+// func espForwardAVX512(f *float64, r *float64, sweeps int, fives int)
 // Requires: AVX, AVX512F
-TEXT ·espForward64AVX512(SB), NOSPLIT, $0-32
+TEXT ·espForwardAVX512(SB), NOSPLIT, $0-32
 	MOVQ  f+0(FP), AX
 	MOVQ  r+8(FP), CX
 	MOVQ  sweeps+16(FP), DX
 	MOVQ  fives+24(FP), BX
 	TESTQ DX, DX
-	JZ    none54
+	JZ    none62
 	MOVQ  DX, DX
 
-sweep55:
+sweep63:
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
@@ -1357,7 +1459,7 @@ sweep55:
 	MOVQ    AX, SI
 	MOVQ    BX, DI
 
-step56:
+step64:
 	VMOVUPD     64(SI), Z8
 	VFMADD213PD Z8, Z0, Z4
 	VFMADD213PD Z4, Z1, Z5
@@ -1390,137 +1492,16 @@ step56:
 	VMOVUPD     Z8, 320(SI)
 	ADDQ        $0x00000140, SI
 	DECQ        DI
-	JNZ         step56
+	JNZ         step64
 	ADDQ        $0x00000100, CX
 	DECQ        DX
-	JNZ         sweep55
+	JNZ         sweep63
 
-none54:
+none62:
 	VZEROUPPER
 	RET
 
-// func inclusion32AVX512(dst *float32, r *float64, n int, c *float64, terms int, scale *float64)
-// Requires: AVX, AVX512F
-TEXT ·inclusion32AVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         r+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         c+24(FP), BX
-	MOVQ         terms+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	VBROADCASTSD (DI), Z0
-	LEAQ         -8(BX)(SI*8), SI
-	CMPQ         DX, $0x00000040
-	JL           done58
-
-loop57:
-	VMOVUPD      (CX), Z1
-	VBROADCASTSD (SI), Z9
-	VMOVUPD      64(CX), Z2
-	VBROADCASTSD (SI), Z10
-	VMOVUPD      128(CX), Z3
-	VBROADCASTSD (SI), Z11
-	VMOVUPD      192(CX), Z4
-	VBROADCASTSD (SI), Z12
-	VMOVUPD      256(CX), Z5
-	VBROADCASTSD (SI), Z13
-	VMOVUPD      320(CX), Z6
-	VBROADCASTSD (SI), Z14
-	VMOVUPD      384(CX), Z7
-	VBROADCASTSD (SI), Z15
-	VMOVUPD      448(CX), Z8
-	VBROADCASTSD (SI), Z16
-	MOVQ         SI, DI
-	CMPQ         DI, BX
-	JE           end60
-
-horner59:
-	SUBQ         $0x08, DI
-	VBROADCASTSD (DI), Z17
-	VFNMADD213PD Z17, Z1, Z9
-	VFNMADD213PD Z17, Z2, Z10
-	VFNMADD213PD Z17, Z3, Z11
-	VFNMADD213PD Z17, Z4, Z12
-	VFNMADD213PD Z17, Z5, Z13
-	VFNMADD213PD Z17, Z6, Z14
-	VFNMADD213PD Z17, Z7, Z15
-	VFNMADD213PD Z17, Z8, Z16
-	CMPQ         DI, BX
-	JNE          horner59
-
-end60:
-	VMULPD    Z9, Z1, Z1
-	VMULPD    Z0, Z1, Z1
-	VCVTPD2PS Z1, Y1
-	VMOVUPS   Y1, (AX)
-	VMULPD    Z10, Z2, Z2
-	VMULPD    Z0, Z2, Z2
-	VCVTPD2PS Z2, Y1
-	VMOVUPS   Y1, 32(AX)
-	VMULPD    Z11, Z3, Z3
-	VMULPD    Z0, Z3, Z3
-	VCVTPD2PS Z3, Y1
-	VMOVUPS   Y1, 64(AX)
-	VMULPD    Z12, Z4, Z4
-	VMULPD    Z0, Z4, Z4
-	VCVTPD2PS Z4, Y1
-	VMOVUPS   Y1, 96(AX)
-	VMULPD    Z13, Z5, Z5
-	VMULPD    Z0, Z5, Z5
-	VCVTPD2PS Z5, Y1
-	VMOVUPS   Y1, 128(AX)
-	VMULPD    Z14, Z6, Z6
-	VMULPD    Z0, Z6, Z6
-	VCVTPD2PS Z6, Y1
-	VMOVUPS   Y1, 160(AX)
-	VMULPD    Z15, Z7, Z7
-	VMULPD    Z0, Z7, Z7
-	VCVTPD2PS Z7, Y1
-	VMOVUPS   Y1, 192(AX)
-	VMULPD    Z16, Z8, Z8
-	VMULPD    Z0, Z8, Z8
-	VCVTPD2PS Z8, Y1
-	VMOVUPS   Y1, 224(AX)
-	ADDQ      $0x00000200, CX
-	ADDQ      $0x00000100, AX
-	SUBQ      $0x00000040, DX
-	CMPQ      DX, $0x00000040
-	JGE       loop57
-
-done58:
-	CMPQ DX, $0x00000008
-	JL   done62
-
-loop61:
-	VMOVUPD      (CX), Z1
-	VBROADCASTSD (SI), Z2
-	MOVQ         SI, DI
-	CMPQ         DI, BX
-	JE           end64
-
-horner63:
-	SUBQ         $0x08, DI
-	VBROADCASTSD (DI), Z3
-	VFNMADD213PD Z3, Z1, Z2
-	CMPQ         DI, BX
-	JNE          horner63
-
-end64:
-	VMULPD    Z2, Z1, Z1
-	VMULPD    Z0, Z1, Z1
-	VCVTPD2PS Z1, Y1
-	VMOVUPS   Y1, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000008, DX
-	CMPQ      DX, $0x00000008
-	JGE       loop61
-
-done62:
-	VZEROUPPER
-	RET
-
-// func inclusion64AVX512(dst *float64, r *float64, n int, c *float64, terms int, scale *float64)
+// func inclusion64AVX512(dst *float64, r *float64, n int, c *float64, terms int, scale float64)
 // Requires: AVX, AVX512F
 TEXT ·inclusion64AVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1528,8 +1509,7 @@ TEXT ·inclusion64AVX512(SB), NOSPLIT, $0-48
 	MOVQ         n+16(FP), DX
 	MOVQ         c+24(FP), BX
 	MOVQ         terms+32(FP), SI
-	MOVQ         scale+40(FP), DI
-	VBROADCASTSD (DI), Z0
+	VBROADCASTSD scale+40(FP), Z0
 	LEAQ         -8(BX)(SI*8), SI
 	CMPQ         DX, $0x00000040
 	JL           done66
@@ -1632,9 +1612,9 @@ done70:
 	VZEROUPPER
 	RET
 
-// func correlate64AVX512(dst *float64, n int, x *float64, y *float64, terms int)
+// func correlateAVX512(dst *float64, n int, x *float64, y *float64, terms int)
 // Requires: AVX, AVX512F
-TEXT ·correlate64AVX512(SB), NOSPLIT, $0-40
+TEXT ·correlateAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ n+8(FP), CX
 	MOVQ x+16(FP), DX

@@ -82,25 +82,24 @@ DATA constants64<>+592(SB)/8, $0x0000000000000040
 DATA constants64<>+600(SB)/8, $0x0000000000000080
 GLOBL constants64<>(SB), RODATA|NOPTR, $608
 
-// func tiltExp32NEON(e *float64, x *float32, n int, p, sums *[2]float64)
-TEXT ·tiltExp32NEON(SB), NOSPLIT, $0-40
+// func tiltExp32NEON(e *float64, x *float32, n int, sign float64, pivot float64) (sum float64, squares float64)
+TEXT ·tiltExp32NEON(SB), NOSPLIT, $0-56
 	MOVD    e+0(FP), R0
 	MOVD    x+8(FP), R1
 	MOVD    n+16(FP), R2
-	MOVD    p+24(FP), R3
-	MOVD    sums+32(FP), R4
-	MOVD    R3, R5
-	VLD1R.P 8(R5), [V0.D2]
-	VLD1R.P 8(R5), [V1.D2]
-	MOVD    $constants64<>(SB), R5
-	FMOVQ   (R5), F2
-	FMOVQ   32(R5), F3
-	FMOVQ   64(R5), F4
-	FMOVQ   96(R5), F5
-	FMOVQ   128(R5), F6
-	FMOVQ   480(R5), F7
-	FMOVQ   512(R5), F8
-	FMOVQ   448(R5), F9
+	FMOVD   sign+24(FP), F0
+	VDUP    V0.D[0], V0.D2
+	FMOVD   pivot+32(FP), F1
+	VDUP    V1.D[0], V1.D2
+	MOVD    $constants64<>(SB), R3
+	FMOVQ   (R3), F2
+	FMOVQ   32(R3), F3
+	FMOVQ   64(R3), F4
+	FMOVQ   96(R3), F5
+	FMOVQ   128(R3), F6
+	FMOVQ   480(R3), F7
+	FMOVQ   512(R3), F8
+	FMOVQ   448(R3), F9
 	VEOR    V10.B16, V10.B16, V10.B16
 	VEOR    V11.B16, V11.B16, V11.B16
 	VEOR    V12.B16, V12.B16, V12.B16
@@ -150,37 +149,37 @@ loop1:
 	VFMLA   V5.D2, V26.D2, V20.D2
 	VFMLA   V5.D2, V27.D2, V21.D2
 	// p = e^r
-	FLDPQ   160(R5), (F26, F27)
+	FLDPQ   160(R3), (F26, F27)
 	VFMLA   V20.D2, V6.D2, V26.D2
 	VFMLA   V21.D2, V6.D2, V27.D2
-	FLDPQ   192(R5), (F28, F29)
+	FLDPQ   192(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   224(R5), (F26, F27)
+	FLDPQ   224(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   256(R5), (F28, F29)
+	FLDPQ   256(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   288(R5), (F26, F27)
+	FLDPQ   288(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   320(R5), (F28, F29)
+	FLDPQ   320(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   352(R5), (F26, F27)
+	FLDPQ   352(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   384(R5), (F28, F29)
+	FLDPQ   384(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   416(R5), (F26, F27)
+	FLDPQ   416(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   448(R5), (F28, F29)
+	FLDPQ   448(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   448(R5), (F26, F27)
+	FLDPQ   448(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
 	// s = 2^(n-c)
@@ -237,37 +236,37 @@ loop1:
 	VFMLA   V5.D2, V26.D2, V20.D2
 	VFMLA   V5.D2, V27.D2, V21.D2
 	// p = e^r
-	FLDPQ   160(R5), (F26, F27)
+	FLDPQ   160(R3), (F26, F27)
 	VFMLA   V20.D2, V6.D2, V26.D2
 	VFMLA   V21.D2, V6.D2, V27.D2
-	FLDPQ   192(R5), (F28, F29)
+	FLDPQ   192(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   224(R5), (F26, F27)
+	FLDPQ   224(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   256(R5), (F28, F29)
+	FLDPQ   256(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   288(R5), (F26, F27)
+	FLDPQ   288(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   320(R5), (F28, F29)
+	FLDPQ   320(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   352(R5), (F26, F27)
+	FLDPQ   352(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   384(R5), (F28, F29)
+	FLDPQ   384(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   416(R5), (F26, F27)
+	FLDPQ   416(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   448(R5), (F28, F29)
+	FLDPQ   448(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   448(R5), (F26, F27)
+	FLDPQ   448(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
 	// s = 2^(n-c)
@@ -297,34 +296,240 @@ done2:
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	VDUP    V10.D[1], V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FMOVD   F10, (R4)
+	FMOVD   F10, sum+40(FP)
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e71d5ef // VFADD V17.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ce // VFADD V15.D2, V14.D2, V14.D2
 	VDUP    V14.D[1], V15.D2
 	WORD    $0x4e6fd5ce // VFADD V15.D2, V14.D2, V14.D2
-	FMOVD   F14, 8(R4)
+	FMOVD   F14, squares+48(FP)
 	RET
 
-// func tiltExp64NEON(e *float64, x *float64, n int, p, sums *[2]float64)
-TEXT ·tiltExp64NEON(SB), NOSPLIT, $0-40
+// func inclusion32NEON(dst *float32, r *float64, n int, c *float64, terms int, scale float64)
+TEXT ·inclusion32NEON(SB), NOSPLIT, $0-48
+	MOVD    dst+0(FP), R0
+	MOVD    r+8(FP), R1
+	MOVD    n+16(FP), R2
+	MOVD    c+24(FP), R3
+	MOVD    terms+32(FP), R4
+	FMOVD   scale+40(FP), F0
+	VDUP    V0.D[0], V0.D2
+	SUB     $1, R4
+	ADD     R4<<3, R3, R5
+	CMP     $16, R2
+	BLT     done4
+loop3:
+	FLDPQ   (R1), (F1, F2)
+	FLDPQ   32(R1), (F3, F4)
+	FLDPQ   64(R1), (F5, F6)
+	FLDPQ   96(R1), (F7, F8)
+	MOVD    R5, R6
+	VLD1R   (R6), [V25.D2]
+	VMOV    V25.B16, V9.B16
+	VMOV    V25.B16, V10.B16
+	VMOV    V25.B16, V11.B16
+	VMOV    V25.B16, V12.B16
+	VMOV    V25.B16, V13.B16
+	VMOV    V25.B16, V14.B16
+	VMOV    V25.B16, V15.B16
+	VMOV    V25.B16, V16.B16
+	TBZ     $0, R4, even5
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
+	VMOV    V25.B16, V17.B16
+	VMOV    V25.B16, V18.B16
+	VMOV    V25.B16, V19.B16
+	VMOV    V25.B16, V20.B16
+	VMOV    V25.B16, V21.B16
+	VMOV    V25.B16, V22.B16
+	VMOV    V25.B16, V23.B16
+	VMOV    V25.B16, V24.B16
+	VFMLS   V9.D2, V1.D2, V17.D2
+	VFMLS   V10.D2, V2.D2, V18.D2
+	VFMLS   V11.D2, V3.D2, V19.D2
+	VFMLS   V12.D2, V4.D2, V20.D2
+	VFMLS   V13.D2, V5.D2, V21.D2
+	VFMLS   V14.D2, V6.D2, V22.D2
+	VFMLS   V15.D2, V7.D2, V23.D2
+	VFMLS   V16.D2, V8.D2, V24.D2
+	VMOV    V17.B16, V9.B16
+	VMOV    V18.B16, V10.B16
+	VMOV    V19.B16, V11.B16
+	VMOV    V20.B16, V12.B16
+	VMOV    V21.B16, V13.B16
+	VMOV    V22.B16, V14.B16
+	VMOV    V23.B16, V15.B16
+	VMOV    V24.B16, V16.B16
+even5:
+	LSR     $1, R4, R7
+	CBZ     R7, end7
+horner6:
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
+	VMOV    V25.B16, V17.B16
+	VMOV    V25.B16, V18.B16
+	VMOV    V25.B16, V19.B16
+	VMOV    V25.B16, V20.B16
+	VMOV    V25.B16, V21.B16
+	VMOV    V25.B16, V22.B16
+	VMOV    V25.B16, V23.B16
+	VMOV    V25.B16, V24.B16
+	VFMLS   V9.D2, V1.D2, V17.D2
+	VFMLS   V10.D2, V2.D2, V18.D2
+	VFMLS   V11.D2, V3.D2, V19.D2
+	VFMLS   V12.D2, V4.D2, V20.D2
+	VFMLS   V13.D2, V5.D2, V21.D2
+	VFMLS   V14.D2, V6.D2, V22.D2
+	VFMLS   V15.D2, V7.D2, V23.D2
+	VFMLS   V16.D2, V8.D2, V24.D2
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
+	VMOV    V25.B16, V9.B16
+	VMOV    V25.B16, V10.B16
+	VMOV    V25.B16, V11.B16
+	VMOV    V25.B16, V12.B16
+	VMOV    V25.B16, V13.B16
+	VMOV    V25.B16, V14.B16
+	VMOV    V25.B16, V15.B16
+	VMOV    V25.B16, V16.B16
+	VFMLS   V17.D2, V1.D2, V9.D2
+	VFMLS   V18.D2, V2.D2, V10.D2
+	VFMLS   V19.D2, V3.D2, V11.D2
+	VFMLS   V20.D2, V4.D2, V12.D2
+	VFMLS   V21.D2, V5.D2, V13.D2
+	VFMLS   V22.D2, V6.D2, V14.D2
+	VFMLS   V23.D2, V7.D2, V15.D2
+	VFMLS   V24.D2, V8.D2, V16.D2
+	SUB     $1, R7
+	CBNZ    R7, horner6
+end7:
+	WORD    $0x6e69dc21 // VFMUL V9.D2, V1.D2, V1.D2
+	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
+	WORD    $0x6e6adc42 // VFMUL V10.D2, V2.D2, V2.D2
+	WORD    $0x6e60dc42 // VFMUL V0.D2, V2.D2, V2.D2
+	WORD    $0x6e6bdc63 // VFMUL V11.D2, V3.D2, V3.D2
+	WORD    $0x6e60dc63 // VFMUL V0.D2, V3.D2, V3.D2
+	WORD    $0x6e6cdc84 // VFMUL V12.D2, V4.D2, V4.D2
+	WORD    $0x6e60dc84 // VFMUL V0.D2, V4.D2, V4.D2
+	WORD    $0x6e6ddca5 // VFMUL V13.D2, V5.D2, V5.D2
+	WORD    $0x6e60dca5 // VFMUL V0.D2, V5.D2, V5.D2
+	WORD    $0x6e6edcc6 // VFMUL V14.D2, V6.D2, V6.D2
+	WORD    $0x6e60dcc6 // VFMUL V0.D2, V6.D2, V6.D2
+	WORD    $0x6e6fdce7 // VFMUL V15.D2, V7.D2, V7.D2
+	WORD    $0x6e60dce7 // VFMUL V0.D2, V7.D2, V7.D2
+	WORD    $0x6e70dd08 // VFMUL V16.D2, V8.D2, V8.D2
+	WORD    $0x6e60dd08 // VFMUL V0.D2, V8.D2, V8.D2
+	WORD    $0x0e616831 // VFCVTN V1.D2, V17.S2
+	WORD    $0x4e616851 // VFCVTN2 V2.D2, V17.S4
+	FMOVQ   F17, (R0)
+	WORD    $0x0e616871 // VFCVTN V3.D2, V17.S2
+	WORD    $0x4e616891 // VFCVTN2 V4.D2, V17.S4
+	FMOVQ   F17, 16(R0)
+	WORD    $0x0e6168b1 // VFCVTN V5.D2, V17.S2
+	WORD    $0x4e6168d1 // VFCVTN2 V6.D2, V17.S4
+	FMOVQ   F17, 32(R0)
+	WORD    $0x0e6168f1 // VFCVTN V7.D2, V17.S2
+	WORD    $0x4e616911 // VFCVTN2 V8.D2, V17.S4
+	FMOVQ   F17, 48(R0)
+	ADD     $128, R1
+	ADD     $64, R0
+	SUB     $16, R2
+	CMP     $16, R2
+	BGE     loop3
+done4:
+	CMP     $8, R2
+	BLT     done9
+loop8:
+	FLDPQ   (R1), (F1, F2)
+	FLDPQ   32(R1), (F3, F4)
+	MOVD    R5, R6
+	VLD1R   (R6), [V13.D2]
+	VMOV    V13.B16, V5.B16
+	VMOV    V13.B16, V6.B16
+	VMOV    V13.B16, V7.B16
+	VMOV    V13.B16, V8.B16
+	TBZ     $0, R4, even10
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
+	VMOV    V13.B16, V9.B16
+	VMOV    V13.B16, V10.B16
+	VMOV    V13.B16, V11.B16
+	VMOV    V13.B16, V12.B16
+	VFMLS   V5.D2, V1.D2, V9.D2
+	VFMLS   V6.D2, V2.D2, V10.D2
+	VFMLS   V7.D2, V3.D2, V11.D2
+	VFMLS   V8.D2, V4.D2, V12.D2
+	VMOV    V9.B16, V5.B16
+	VMOV    V10.B16, V6.B16
+	VMOV    V11.B16, V7.B16
+	VMOV    V12.B16, V8.B16
+even10:
+	LSR     $1, R4, R7
+	CBZ     R7, end12
+horner11:
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
+	VMOV    V13.B16, V9.B16
+	VMOV    V13.B16, V10.B16
+	VMOV    V13.B16, V11.B16
+	VMOV    V13.B16, V12.B16
+	VFMLS   V5.D2, V1.D2, V9.D2
+	VFMLS   V6.D2, V2.D2, V10.D2
+	VFMLS   V7.D2, V3.D2, V11.D2
+	VFMLS   V8.D2, V4.D2, V12.D2
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
+	VMOV    V13.B16, V5.B16
+	VMOV    V13.B16, V6.B16
+	VMOV    V13.B16, V7.B16
+	VMOV    V13.B16, V8.B16
+	VFMLS   V9.D2, V1.D2, V5.D2
+	VFMLS   V10.D2, V2.D2, V6.D2
+	VFMLS   V11.D2, V3.D2, V7.D2
+	VFMLS   V12.D2, V4.D2, V8.D2
+	SUB     $1, R7
+	CBNZ    R7, horner11
+end12:
+	WORD    $0x6e65dc21 // VFMUL V5.D2, V1.D2, V1.D2
+	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
+	WORD    $0x6e66dc42 // VFMUL V6.D2, V2.D2, V2.D2
+	WORD    $0x6e60dc42 // VFMUL V0.D2, V2.D2, V2.D2
+	WORD    $0x6e67dc63 // VFMUL V7.D2, V3.D2, V3.D2
+	WORD    $0x6e60dc63 // VFMUL V0.D2, V3.D2, V3.D2
+	WORD    $0x6e68dc84 // VFMUL V8.D2, V4.D2, V4.D2
+	WORD    $0x6e60dc84 // VFMUL V0.D2, V4.D2, V4.D2
+	WORD    $0x0e616829 // VFCVTN V1.D2, V9.S2
+	WORD    $0x4e616849 // VFCVTN2 V2.D2, V9.S4
+	FMOVQ   F9, (R0)
+	WORD    $0x0e616869 // VFCVTN V3.D2, V9.S2
+	WORD    $0x4e616889 // VFCVTN2 V4.D2, V9.S4
+	FMOVQ   F9, 16(R0)
+	ADD     $64, R1
+	ADD     $32, R0
+	SUB     $8, R2
+	CMP     $8, R2
+	BGE     loop8
+done9:
+	RET
+
+// func tiltExp64NEON(e *float64, x *float64, n int, sign float64, pivot float64) (sum float64, squares float64)
+TEXT ·tiltExp64NEON(SB), NOSPLIT, $0-56
 	MOVD    e+0(FP), R0
 	MOVD    x+8(FP), R1
 	MOVD    n+16(FP), R2
-	MOVD    p+24(FP), R3
-	MOVD    sums+32(FP), R4
-	MOVD    R3, R5
-	VLD1R.P 8(R5), [V0.D2]
-	VLD1R.P 8(R5), [V1.D2]
-	MOVD    $constants64<>(SB), R5
-	FMOVQ   (R5), F2
-	FMOVQ   32(R5), F3
-	FMOVQ   64(R5), F4
-	FMOVQ   96(R5), F5
-	FMOVQ   128(R5), F6
-	FMOVQ   480(R5), F7
-	FMOVQ   512(R5), F8
-	FMOVQ   448(R5), F9
+	FMOVD   sign+24(FP), F0
+	VDUP    V0.D[0], V0.D2
+	FMOVD   pivot+32(FP), F1
+	VDUP    V1.D[0], V1.D2
+	MOVD    $constants64<>(SB), R3
+	FMOVQ   (R3), F2
+	FMOVQ   32(R3), F3
+	FMOVQ   64(R3), F4
+	FMOVQ   96(R3), F5
+	FMOVQ   128(R3), F6
+	FMOVQ   480(R3), F7
+	FMOVQ   512(R3), F8
+	FMOVQ   448(R3), F9
 	VEOR    V10.B16, V10.B16, V10.B16
 	VEOR    V11.B16, V11.B16, V11.B16
 	VEOR    V12.B16, V12.B16, V12.B16
@@ -334,8 +539,8 @@ TEXT ·tiltExp64NEON(SB), NOSPLIT, $0-40
 	VEOR    V16.B16, V16.B16, V16.B16
 	VEOR    V17.B16, V17.B16, V17.B16
 	CMP     $8, R2
-	BLT     done4
-loop3:
+	BLT     done14
+loop13:
 	FLDPQ   (R1), (F24, F25)
 	WORD    $0x6e60df18 // VFMUL V0.D2, V24.D2, V24.D2
 	// d = s - pivot; ε = (s - (d - b)) - (pivot + b), b = d - s
@@ -372,37 +577,37 @@ loop3:
 	VFMLA   V5.D2, V26.D2, V20.D2
 	VFMLA   V5.D2, V27.D2, V21.D2
 	// p = e^r
-	FLDPQ   160(R5), (F26, F27)
+	FLDPQ   160(R3), (F26, F27)
 	VFMLA   V20.D2, V6.D2, V26.D2
 	VFMLA   V21.D2, V6.D2, V27.D2
-	FLDPQ   192(R5), (F28, F29)
+	FLDPQ   192(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   224(R5), (F26, F27)
+	FLDPQ   224(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   256(R5), (F28, F29)
+	FLDPQ   256(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   288(R5), (F26, F27)
+	FLDPQ   288(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   320(R5), (F28, F29)
+	FLDPQ   320(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   352(R5), (F26, F27)
+	FLDPQ   352(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   384(R5), (F28, F29)
+	FLDPQ   384(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   416(R5), (F26, F27)
+	FLDPQ   416(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   448(R5), (F28, F29)
+	FLDPQ   448(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   448(R5), (F26, F27)
+	FLDPQ   448(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
 	// s = 2^(n-c)
@@ -457,37 +662,37 @@ loop3:
 	VFMLA   V5.D2, V26.D2, V20.D2
 	VFMLA   V5.D2, V27.D2, V21.D2
 	// p = e^r
-	FLDPQ   160(R5), (F26, F27)
+	FLDPQ   160(R3), (F26, F27)
 	VFMLA   V20.D2, V6.D2, V26.D2
 	VFMLA   V21.D2, V6.D2, V27.D2
-	FLDPQ   192(R5), (F28, F29)
+	FLDPQ   192(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   224(R5), (F26, F27)
+	FLDPQ   224(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   256(R5), (F28, F29)
+	FLDPQ   256(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   288(R5), (F26, F27)
+	FLDPQ   288(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   320(R5), (F28, F29)
+	FLDPQ   320(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   352(R5), (F26, F27)
+	FLDPQ   352(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   384(R5), (F28, F29)
+	FLDPQ   384(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   416(R5), (F26, F27)
+	FLDPQ   416(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
-	FLDPQ   448(R5), (F28, F29)
+	FLDPQ   448(R3), (F28, F29)
 	VFMLA   V20.D2, V26.D2, V28.D2
 	VFMLA   V21.D2, V27.D2, V29.D2
-	FLDPQ   448(R5), (F26, F27)
+	FLDPQ   448(R3), (F26, F27)
 	VFMLA   V20.D2, V28.D2, V26.D2
 	VFMLA   V21.D2, V29.D2, V27.D2
 	// s = 2^(n-c)
@@ -510,32 +715,30 @@ loop3:
 	ADD     $64, R1
 	SUB     $8, R2
 	CMP     $8, R2
-	BGE     loop3
-done4:
+	BGE     loop13
+done14:
 	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
 	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
 	VDUP    V10.D[1], V11.D2
 	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FMOVD   F10, (R4)
+	FMOVD   F10, sum+40(FP)
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e71d5ef // VFADD V17.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ce // VFADD V15.D2, V14.D2, V14.D2
 	VDUP    V14.D[1], V15.D2
 	WORD    $0x4e6fd5ce // VFADD V15.D2, V14.D2, V14.D2
-	FMOVD   F14, 8(R4)
+	FMOVD   F14, squares+48(FP)
 	RET
 
-// func tiltSums64NEON(e *float64, n int, odds *float64, sums *[2]float64)
-TEXT ·tiltSums64NEON(SB), NOSPLIT, $0-32
+// func tiltSumsNEON(e *float64, n int, odds float64) (sum float64, squares float64)
+TEXT ·tiltSumsNEON(SB), NOSPLIT, $0-40
 	MOVD    e+0(FP), R0
 	MOVD    n+8(FP), R1
-	MOVD    odds+16(FP), R2
-	MOVD    R2, R3
-	VLD1R.P 8(R3), [V0.D2]
-	MOVD    sums+24(FP), R3
-	MOVD    $constants64<>(SB), R4
-	FMOVQ   448(R4), F1
+	FMOVD   odds+16(FP), F0
+	VDUP    V0.D[0], V0.D2
+	MOVD    $constants64<>(SB), R2
+	FMOVQ   448(R2), F1
 	VEOR    V2.B16, V2.B16, V2.B16
 	VEOR    V3.B16, V3.B16, V3.B16
 	VEOR    V4.B16, V4.B16, V4.B16
@@ -545,8 +748,8 @@ TEXT ·tiltSums64NEON(SB), NOSPLIT, $0-32
 	VEOR    V8.B16, V8.B16, V8.B16
 	VEOR    V9.B16, V9.B16, V9.B16
 	CMP     $8, R1
-	BLT     done6
-loop5:
+	BLT     done16
+loop15:
 	FLDPQ   (R0), (F10, F11)
 	FLDPQ   32(R0), (F12, F13)
 	WORD    $0x6e6adc0a // VFMUL V10.D2, V0.D2, V10.D2
@@ -572,43 +775,42 @@ loop5:
 	ADD     $64, R0
 	SUB     $8, R1
 	CMP     $8, R1
-	BGE     loop5
-done6:
+	BGE     loop15
+done16:
 	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
 	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
 	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
 	VDUP    V2.D[1], V3.D2
 	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
-	FMOVD   F2, (R3)
+	FMOVD   F2, sum+24(FP)
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
 	VDUP    V6.D[1], V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
-	FMOVD   F6, 8(R3)
+	FMOVD   F6, squares+32(FP)
 	RET
 
-// func tiltSplit64NEON(r *float64, above *uint8, e *float64, n int, p *[2]float64, largest *float64)
-TEXT ·tiltSplit64NEON(SB), NOSPLIT, $0-48
+// func tiltSplitNEON(r *float64, above *uint8, e *float64, n int, odds float64, cut float64) (largest float64)
+TEXT ·tiltSplitNEON(SB), NOSPLIT, $0-56
 	MOVD    r+0(FP), R0
 	MOVD    above+8(FP), R1
 	MOVD    e+16(FP), R2
 	MOVD    n+24(FP), R3
-	MOVD    p+32(FP), R4
-	MOVD    largest+40(FP), R5
-	MOVD    R4, R6
-	VLD1R.P 8(R6), [V0.D2]
-	VLD1R.P 8(R6), [V1.D2]
-	MOVD    $constants64<>(SB), R6
-	FLDPQ   544(R6), (F2, F3)
-	FLDPQ   576(R6), (F4, F5)
+	FMOVD   odds+32(FP), F0
+	VDUP    V0.D[0], V0.D2
+	FMOVD   cut+40(FP), F1
+	VDUP    V1.D[0], V1.D2
+	MOVD    $constants64<>(SB), R4
+	FLDPQ   544(R4), (F2, F3)
+	FLDPQ   576(R4), (F4, F5)
 	VEOR    V6.B16, V6.B16, V6.B16
 	VEOR    V7.B16, V7.B16, V7.B16
 	VEOR    V8.B16, V8.B16, V8.B16
 	VEOR    V9.B16, V9.B16, V9.B16
 	CMP     $8, R3
-	BLT     done8
-loop7:
+	BLT     done18
+loop17:
 	FLDPQ   (R2), (F10, F11)
 	FLDPQ   32(R2), (F12, F13)
 	WORD    $0x6e6adc0a // VFMUL V10.D2, V0.D2, V10.D2
@@ -638,34 +840,34 @@ loop7:
 	VORR    V17.B16, V16.B16, V16.B16
 	VORR    V16.B16, V14.B16, V14.B16
 	VADDV   V14.B16, V14
-	VMOV    V14.B[0], R7
-	MOVB.P  R7, 1(R1)
+	VMOV    V14.B[0], R5
+	MOVB.P  R5, 1(R1)
 	ADD     $64, R2
 	ADD     $64, R0
 	SUB     $8, R3
 	CMP     $8, R3
-	BGE     loop7
-done8:
+	BGE     loop17
+done18:
 	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
 	WORD    $0x4e69f4e7 // VFMAX V9.D2, V7.D2, V7.D2
 	WORD    $0x4e67f4c6 // VFMAX V7.D2, V6.D2, V6.D2
 	VDUP    V6.D[1], V7.D2
 	WORD    $0x4e67f4c6 // VFMAX V7.D2, V6.D2, V6.D2
-	FMOVD   F6, (R5)
+	FMOVD   F6, largest+48(FP)
 	RET
 
-// func espForward64NEON(f, r *float64, sweeps, fives int)
-TEXT ·espForward64NEON(SB), NOSPLIT, $0-32
+// func espForwardNEON(f *float64, r *float64, sweeps int, fives int)
+TEXT ·espForwardNEON(SB), NOSPLIT, $0-32
 	MOVD    f+0(FP), R0
 	MOVD    r+8(FP), R1
 	MOVD    sweeps+16(FP), R2
 	MOVD    fives+24(FP), R3
-	CBZ     R2, none9
+	CBZ     R2, none19
 	ADD     R3<<2, R3, R4
 	ADD     R4<<6, R0, R4
 	MOVD    R1, R5
 	MOVD    R2, R6
-sweep10:
+sweep20:
 	FLDPQ   (R5), (F10, F11)
 	FLDPQ   64(R5), (F12, F13)
 	FLDPQ   128(R5), (F14, F15)
@@ -709,8 +911,8 @@ sweep10:
 	VFMLA   V17.D2, V9.D2, V1.D2
 	FSTPQ   (F0, F1), -64(R7)
 	SUB     $320, R7
-	CBZ     R8, drain12
-step11:
+	CBZ     R8, drain22
+step21:
 	FLDPQ   -64(R7), (F0, F1)
 	VFMLA   V10.D2, V0.D2, V2.D2
 	VFMLA   V11.D2, V1.D2, V3.D2
@@ -763,8 +965,8 @@ step11:
 	FSTPQ   (F0, F1), -64(R7)
 	SUB     $320, R7
 	SUB     $1, R8
-	CBNZ    R8, step11
-drain12:
+	CBNZ    R8, step21
+drain22:
 	VFMLA   V12.D2, V2.D2, V4.D2
 	VFMLA   V13.D2, V3.D2, V5.D2
 	VFMLA   V14.D2, V4.D2, V6.D2
@@ -782,10 +984,10 @@ drain12:
 	FSTPQ   (F4, F5), 64(R7)
 	ADD     $256, R5
 	SUB     $1, R6
-	CBNZ    R6, sweep10
+	CBNZ    R6, sweep20
 	MOVD    R1, R5
 	MOVD    R2, R6
-sweep13:
+sweep23:
 	FLDPQ   32(R5), (F10, F11)
 	FLDPQ   96(R5), (F12, F13)
 	FLDPQ   160(R5), (F14, F15)
@@ -829,8 +1031,8 @@ sweep13:
 	VFMLA   V17.D2, V9.D2, V1.D2
 	FSTPQ   (F0, F1), -32(R7)
 	SUB     $320, R7
-	CBZ     R8, drain15
-step14:
+	CBZ     R8, drain25
+step24:
 	FLDPQ   -32(R7), (F0, F1)
 	VFMLA   V10.D2, V0.D2, V2.D2
 	VFMLA   V11.D2, V1.D2, V3.D2
@@ -883,8 +1085,8 @@ step14:
 	FSTPQ   (F0, F1), -32(R7)
 	SUB     $320, R7
 	SUB     $1, R8
-	CBNZ    R8, step14
-drain15:
+	CBNZ    R8, step24
+drain25:
 	VFMLA   V12.D2, V2.D2, V4.D2
 	VFMLA   V13.D2, V3.D2, V5.D2
 	VFMLA   V14.D2, V4.D2, V6.D2
@@ -902,230 +1104,21 @@ drain15:
 	FSTPQ   (F4, F5), 96(R7)
 	ADD     $256, R5
 	SUB     $1, R6
-	CBNZ    R6, sweep13
-none9:
+	CBNZ    R6, sweep23
+none19:
 	RET
 
-// func inclusion32NEON(dst *float32, r *float64, n int, c *float64, terms int, scale *float64)
-TEXT ·inclusion32NEON(SB), NOSPLIT, $0-48
-	MOVD    dst+0(FP), R0
-	MOVD    r+8(FP), R1
-	MOVD    n+16(FP), R2
-	MOVD    c+24(FP), R3
-	MOVD    terms+32(FP), R4
-	MOVD    scale+40(FP), R5
-	MOVD    R5, R6
-	VLD1R.P 8(R6), [V0.D2]
-	SUB     $1, R4
-	ADD     R4<<3, R3, R6
-	CMP     $16, R2
-	BLT     done17
-loop16:
-	FLDPQ   (R1), (F1, F2)
-	FLDPQ   32(R1), (F3, F4)
-	FLDPQ   64(R1), (F5, F6)
-	FLDPQ   96(R1), (F7, F8)
-	MOVD    R6, R7
-	VLD1R   (R7), [V25.D2]
-	VMOV    V25.B16, V9.B16
-	VMOV    V25.B16, V10.B16
-	VMOV    V25.B16, V11.B16
-	VMOV    V25.B16, V12.B16
-	VMOV    V25.B16, V13.B16
-	VMOV    V25.B16, V14.B16
-	VMOV    V25.B16, V15.B16
-	VMOV    V25.B16, V16.B16
-	TBZ     $0, R4, even18
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
-	VMOV    V25.B16, V17.B16
-	VMOV    V25.B16, V18.B16
-	VMOV    V25.B16, V19.B16
-	VMOV    V25.B16, V20.B16
-	VMOV    V25.B16, V21.B16
-	VMOV    V25.B16, V22.B16
-	VMOV    V25.B16, V23.B16
-	VMOV    V25.B16, V24.B16
-	VFMLS   V9.D2, V1.D2, V17.D2
-	VFMLS   V10.D2, V2.D2, V18.D2
-	VFMLS   V11.D2, V3.D2, V19.D2
-	VFMLS   V12.D2, V4.D2, V20.D2
-	VFMLS   V13.D2, V5.D2, V21.D2
-	VFMLS   V14.D2, V6.D2, V22.D2
-	VFMLS   V15.D2, V7.D2, V23.D2
-	VFMLS   V16.D2, V8.D2, V24.D2
-	VMOV    V17.B16, V9.B16
-	VMOV    V18.B16, V10.B16
-	VMOV    V19.B16, V11.B16
-	VMOV    V20.B16, V12.B16
-	VMOV    V21.B16, V13.B16
-	VMOV    V22.B16, V14.B16
-	VMOV    V23.B16, V15.B16
-	VMOV    V24.B16, V16.B16
-even18:
-	LSR     $1, R4, R8
-	CBZ     R8, end20
-horner19:
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
-	VMOV    V25.B16, V17.B16
-	VMOV    V25.B16, V18.B16
-	VMOV    V25.B16, V19.B16
-	VMOV    V25.B16, V20.B16
-	VMOV    V25.B16, V21.B16
-	VMOV    V25.B16, V22.B16
-	VMOV    V25.B16, V23.B16
-	VMOV    V25.B16, V24.B16
-	VFMLS   V9.D2, V1.D2, V17.D2
-	VFMLS   V10.D2, V2.D2, V18.D2
-	VFMLS   V11.D2, V3.D2, V19.D2
-	VFMLS   V12.D2, V4.D2, V20.D2
-	VFMLS   V13.D2, V5.D2, V21.D2
-	VFMLS   V14.D2, V6.D2, V22.D2
-	VFMLS   V15.D2, V7.D2, V23.D2
-	VFMLS   V16.D2, V8.D2, V24.D2
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
-	VMOV    V25.B16, V9.B16
-	VMOV    V25.B16, V10.B16
-	VMOV    V25.B16, V11.B16
-	VMOV    V25.B16, V12.B16
-	VMOV    V25.B16, V13.B16
-	VMOV    V25.B16, V14.B16
-	VMOV    V25.B16, V15.B16
-	VMOV    V25.B16, V16.B16
-	VFMLS   V17.D2, V1.D2, V9.D2
-	VFMLS   V18.D2, V2.D2, V10.D2
-	VFMLS   V19.D2, V3.D2, V11.D2
-	VFMLS   V20.D2, V4.D2, V12.D2
-	VFMLS   V21.D2, V5.D2, V13.D2
-	VFMLS   V22.D2, V6.D2, V14.D2
-	VFMLS   V23.D2, V7.D2, V15.D2
-	VFMLS   V24.D2, V8.D2, V16.D2
-	SUB     $1, R8
-	CBNZ    R8, horner19
-end20:
-	WORD    $0x6e69dc21 // VFMUL V9.D2, V1.D2, V1.D2
-	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
-	WORD    $0x6e6adc42 // VFMUL V10.D2, V2.D2, V2.D2
-	WORD    $0x6e60dc42 // VFMUL V0.D2, V2.D2, V2.D2
-	WORD    $0x6e6bdc63 // VFMUL V11.D2, V3.D2, V3.D2
-	WORD    $0x6e60dc63 // VFMUL V0.D2, V3.D2, V3.D2
-	WORD    $0x6e6cdc84 // VFMUL V12.D2, V4.D2, V4.D2
-	WORD    $0x6e60dc84 // VFMUL V0.D2, V4.D2, V4.D2
-	WORD    $0x6e6ddca5 // VFMUL V13.D2, V5.D2, V5.D2
-	WORD    $0x6e60dca5 // VFMUL V0.D2, V5.D2, V5.D2
-	WORD    $0x6e6edcc6 // VFMUL V14.D2, V6.D2, V6.D2
-	WORD    $0x6e60dcc6 // VFMUL V0.D2, V6.D2, V6.D2
-	WORD    $0x6e6fdce7 // VFMUL V15.D2, V7.D2, V7.D2
-	WORD    $0x6e60dce7 // VFMUL V0.D2, V7.D2, V7.D2
-	WORD    $0x6e70dd08 // VFMUL V16.D2, V8.D2, V8.D2
-	WORD    $0x6e60dd08 // VFMUL V0.D2, V8.D2, V8.D2
-	WORD    $0x0e616831 // VFCVTN V1.D2, V17.S2
-	WORD    $0x4e616851 // VFCVTN2 V2.D2, V17.S4
-	FMOVQ   F17, (R0)
-	WORD    $0x0e616871 // VFCVTN V3.D2, V17.S2
-	WORD    $0x4e616891 // VFCVTN2 V4.D2, V17.S4
-	FMOVQ   F17, 16(R0)
-	WORD    $0x0e6168b1 // VFCVTN V5.D2, V17.S2
-	WORD    $0x4e6168d1 // VFCVTN2 V6.D2, V17.S4
-	FMOVQ   F17, 32(R0)
-	WORD    $0x0e6168f1 // VFCVTN V7.D2, V17.S2
-	WORD    $0x4e616911 // VFCVTN2 V8.D2, V17.S4
-	FMOVQ   F17, 48(R0)
-	ADD     $128, R1
-	ADD     $64, R0
-	SUB     $16, R2
-	CMP     $16, R2
-	BGE     loop16
-done17:
-	CMP     $8, R2
-	BLT     done22
-loop21:
-	FLDPQ   (R1), (F1, F2)
-	FLDPQ   32(R1), (F3, F4)
-	MOVD    R6, R7
-	VLD1R   (R7), [V13.D2]
-	VMOV    V13.B16, V5.B16
-	VMOV    V13.B16, V6.B16
-	VMOV    V13.B16, V7.B16
-	VMOV    V13.B16, V8.B16
-	TBZ     $0, R4, even23
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
-	VMOV    V13.B16, V9.B16
-	VMOV    V13.B16, V10.B16
-	VMOV    V13.B16, V11.B16
-	VMOV    V13.B16, V12.B16
-	VFMLS   V5.D2, V1.D2, V9.D2
-	VFMLS   V6.D2, V2.D2, V10.D2
-	VFMLS   V7.D2, V3.D2, V11.D2
-	VFMLS   V8.D2, V4.D2, V12.D2
-	VMOV    V9.B16, V5.B16
-	VMOV    V10.B16, V6.B16
-	VMOV    V11.B16, V7.B16
-	VMOV    V12.B16, V8.B16
-even23:
-	LSR     $1, R4, R8
-	CBZ     R8, end25
-horner24:
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
-	VMOV    V13.B16, V9.B16
-	VMOV    V13.B16, V10.B16
-	VMOV    V13.B16, V11.B16
-	VMOV    V13.B16, V12.B16
-	VFMLS   V5.D2, V1.D2, V9.D2
-	VFMLS   V6.D2, V2.D2, V10.D2
-	VFMLS   V7.D2, V3.D2, V11.D2
-	VFMLS   V8.D2, V4.D2, V12.D2
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
-	VMOV    V13.B16, V5.B16
-	VMOV    V13.B16, V6.B16
-	VMOV    V13.B16, V7.B16
-	VMOV    V13.B16, V8.B16
-	VFMLS   V9.D2, V1.D2, V5.D2
-	VFMLS   V10.D2, V2.D2, V6.D2
-	VFMLS   V11.D2, V3.D2, V7.D2
-	VFMLS   V12.D2, V4.D2, V8.D2
-	SUB     $1, R8
-	CBNZ    R8, horner24
-end25:
-	WORD    $0x6e65dc21 // VFMUL V5.D2, V1.D2, V1.D2
-	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
-	WORD    $0x6e66dc42 // VFMUL V6.D2, V2.D2, V2.D2
-	WORD    $0x6e60dc42 // VFMUL V0.D2, V2.D2, V2.D2
-	WORD    $0x6e67dc63 // VFMUL V7.D2, V3.D2, V3.D2
-	WORD    $0x6e60dc63 // VFMUL V0.D2, V3.D2, V3.D2
-	WORD    $0x6e68dc84 // VFMUL V8.D2, V4.D2, V4.D2
-	WORD    $0x6e60dc84 // VFMUL V0.D2, V4.D2, V4.D2
-	WORD    $0x0e616829 // VFCVTN V1.D2, V9.S2
-	WORD    $0x4e616849 // VFCVTN2 V2.D2, V9.S4
-	FMOVQ   F9, (R0)
-	WORD    $0x0e616869 // VFCVTN V3.D2, V9.S2
-	WORD    $0x4e616889 // VFCVTN2 V4.D2, V9.S4
-	FMOVQ   F9, 16(R0)
-	ADD     $64, R1
-	ADD     $32, R0
-	SUB     $8, R2
-	CMP     $8, R2
-	BGE     loop21
-done22:
-	RET
-
-// func inclusion64NEON(dst *float64, r *float64, n int, c *float64, terms int, scale *float64)
+// func inclusion64NEON(dst *float64, r *float64, n int, c *float64, terms int, scale float64)
 TEXT ·inclusion64NEON(SB), NOSPLIT, $0-48
 	MOVD    dst+0(FP), R0
 	MOVD    r+8(FP), R1
 	MOVD    n+16(FP), R2
 	MOVD    c+24(FP), R3
 	MOVD    terms+32(FP), R4
-	MOVD    scale+40(FP), R5
-	MOVD    R5, R6
-	VLD1R.P 8(R6), [V0.D2]
+	FMOVD   scale+40(FP), F0
+	VDUP    V0.D[0], V0.D2
 	SUB     $1, R4
-	ADD     R4<<3, R3, R6
+	ADD     R4<<3, R3, R5
 	CMP     $16, R2
 	BLT     done27
 loop26:
@@ -1133,8 +1126,8 @@ loop26:
 	FLDPQ   32(R1), (F3, F4)
 	FLDPQ   64(R1), (F5, F6)
 	FLDPQ   96(R1), (F7, F8)
-	MOVD    R6, R7
-	VLD1R   (R7), [V25.D2]
+	MOVD    R5, R6
+	VLD1R   (R6), [V25.D2]
 	VMOV    V25.B16, V9.B16
 	VMOV    V25.B16, V10.B16
 	VMOV    V25.B16, V11.B16
@@ -1144,8 +1137,8 @@ loop26:
 	VMOV    V25.B16, V15.B16
 	VMOV    V25.B16, V16.B16
 	TBZ     $0, R4, even28
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
 	VMOV    V25.B16, V17.B16
 	VMOV    V25.B16, V18.B16
 	VMOV    V25.B16, V19.B16
@@ -1171,11 +1164,11 @@ loop26:
 	VMOV    V23.B16, V15.B16
 	VMOV    V24.B16, V16.B16
 even28:
-	LSR     $1, R4, R8
-	CBZ     R8, end30
+	LSR     $1, R4, R7
+	CBZ     R7, end30
 horner29:
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
 	VMOV    V25.B16, V17.B16
 	VMOV    V25.B16, V18.B16
 	VMOV    V25.B16, V19.B16
@@ -1192,8 +1185,8 @@ horner29:
 	VFMLS   V14.D2, V6.D2, V22.D2
 	VFMLS   V15.D2, V7.D2, V23.D2
 	VFMLS   V16.D2, V8.D2, V24.D2
-	SUB     $8, R7
-	VLD1R   (R7), [V25.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V25.D2]
 	VMOV    V25.B16, V9.B16
 	VMOV    V25.B16, V10.B16
 	VMOV    V25.B16, V11.B16
@@ -1210,8 +1203,8 @@ horner29:
 	VFMLS   V22.D2, V6.D2, V14.D2
 	VFMLS   V23.D2, V7.D2, V15.D2
 	VFMLS   V24.D2, V8.D2, V16.D2
-	SUB     $1, R8
-	CBNZ    R8, horner29
+	SUB     $1, R7
+	CBNZ    R7, horner29
 end30:
 	WORD    $0x6e69dc21 // VFMUL V9.D2, V1.D2, V1.D2
 	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
@@ -1244,15 +1237,15 @@ done27:
 loop31:
 	FLDPQ   (R1), (F1, F2)
 	FLDPQ   32(R1), (F3, F4)
-	MOVD    R6, R7
-	VLD1R   (R7), [V13.D2]
+	MOVD    R5, R6
+	VLD1R   (R6), [V13.D2]
 	VMOV    V13.B16, V5.B16
 	VMOV    V13.B16, V6.B16
 	VMOV    V13.B16, V7.B16
 	VMOV    V13.B16, V8.B16
 	TBZ     $0, R4, even33
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
 	VMOV    V13.B16, V9.B16
 	VMOV    V13.B16, V10.B16
 	VMOV    V13.B16, V11.B16
@@ -1266,11 +1259,11 @@ loop31:
 	VMOV    V11.B16, V7.B16
 	VMOV    V12.B16, V8.B16
 even33:
-	LSR     $1, R4, R8
-	CBZ     R8, end35
+	LSR     $1, R4, R7
+	CBZ     R7, end35
 horner34:
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
 	VMOV    V13.B16, V9.B16
 	VMOV    V13.B16, V10.B16
 	VMOV    V13.B16, V11.B16
@@ -1279,8 +1272,8 @@ horner34:
 	VFMLS   V6.D2, V2.D2, V10.D2
 	VFMLS   V7.D2, V3.D2, V11.D2
 	VFMLS   V8.D2, V4.D2, V12.D2
-	SUB     $8, R7
-	VLD1R   (R7), [V13.D2]
+	SUB     $8, R6
+	VLD1R   (R6), [V13.D2]
 	VMOV    V13.B16, V5.B16
 	VMOV    V13.B16, V6.B16
 	VMOV    V13.B16, V7.B16
@@ -1289,8 +1282,8 @@ horner34:
 	VFMLS   V10.D2, V2.D2, V6.D2
 	VFMLS   V11.D2, V3.D2, V7.D2
 	VFMLS   V12.D2, V4.D2, V8.D2
-	SUB     $1, R8
-	CBNZ    R8, horner34
+	SUB     $1, R7
+	CBNZ    R7, horner34
 end35:
 	WORD    $0x6e65dc21 // VFMUL V5.D2, V1.D2, V1.D2
 	WORD    $0x6e60dc21 // VFMUL V0.D2, V1.D2, V1.D2
@@ -1310,8 +1303,8 @@ end35:
 done32:
 	RET
 
-// func correlate64NEON(dst *float64, n int, x, y *float64, terms int)
-TEXT ·correlate64NEON(SB), NOSPLIT, $0-40
+// func correlateNEON(dst *float64, n int, x *float64, y *float64, terms int)
+TEXT ·correlateNEON(SB), NOSPLIT, $0-40
 	MOVD    dst+0(FP), R0
 	MOVD    n+8(FP), R1
 	MOVD    x+16(FP), R2

@@ -1,0 +1,420 @@
+package gen
+
+import (
+	"path"
+	"slices"
+)
+
+// packages are all packages with kernels and the assembly files of each.
+var packages = []*pkg{
+	{"", "logsumexp", []asmFile{
+		{"logsumexp", coreKernels},
+	}},
+	{"internal/kernel", "dispatch", []asmFile{
+		{"log", logKernels},
+		{"bits", bitsKernels},
+		{"copy", copyKernels},
+		{"select", selectKernels},
+		{"finish", finishKernels},
+		{"bce", bceKernels},
+		{"side", sideKernels},
+		{"subset", subsetKernels},
+		{"above", aboveKernels},
+	}},
+	{"internal/ceiling", "ceiling", []asmFile{
+		{"ceiling", ceilingKernels},
+	}},
+}
+
+// A pkg is a package with kernels. The stem begins the names of the Go files with
+// the choice of the tier.
+type pkg struct {
+	dir, stem string
+	files     []asmFile
+}
+
+// An asmFile is the kernels of an assembly file for every architecture; in
+// package kernel, stem.go has their twins.
+type asmFile struct {
+	stem    string
+	kernels []*kernel
+}
+
+const modulePath = "github.com/zlpr/zlpr"
+
+func (p *pkg) path(name string) string { return path.Join(p.dir, name) }
+
+func (p *pkg) name() string {
+	if p.dir == "" {
+		return "zlpr"
+	}
+	return path.Base(p.dir)
+}
+
+func (p *pkg) kernels() (all []*kernel) {
+	for _, f := range p.files {
+		all = append(all, f.kernels...)
+	}
+	return all
+}
+
+// each calls emit for the forms of the kernels, type by type and tier by tier.
+func (f *asmFile) each(tiers []tier, emit func(k *kernel, f form, e elem, t tier)) {
+	for _, e := range elems {
+		for _, t := range tiers {
+			for _, k := range f.kernels {
+				if !slices.Contains(k.types, e) {
+					continue
+				}
+				for _, form := range k.forms {
+					emit(k, form, e, t)
+				}
+			}
+		}
+	}
+}
+
+// both is the forms of a kernel with one body for each architecture.
+func both(x86 func(*vec), neon func(*neonVec)) []form { return []form{{x86: x86, neon: neon}} }
+
+// double and single are the types of kernels for one element type, or for none.
+var (
+	double = []elem{float64s}
+	single = []elem{float32s}
+)
+
+// coreKernels are the kernels of log-sum-exp and softmax.
+var coreKernels = []*kernel{
+	{
+		name: "sumExp", types: elems,
+		params: "sum, err []float64, x []T, stride, rows, n int, p *kernel.RowParams[T]",
+		doc: `writes Σ e^y·2^-c, y = min(max(x[i·stride+j], low), high), j < n, to sum[i] for
+			every row i, with p = {magic of c, low, high}. float64 sums have an error: it goes
+			to err[i]. For float32 err is left alone.`,
+		forms: both(sumExp, neonSumExp),
+	},
+	{
+		name: "scaleExp", types: elems,
+		params: "dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool",
+		doc: `writes dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,
+			with {magic of c, low, factor} = p[i·pStep]. Where it may stream, past the caches,
+			every row of dst begins at a multiple of 64 bytes.`,
+		forms: []form{
+			{name: "Stream", when: "stream", x86: func(v *vec) { scaleExp(v, true) }, noNEON: noStream},
+			{x86: func(v *vec) { scaleExp(v, false) }, neon: neonScaleExp},
+		},
+	},
+	{
+		name: "maximum", types: elems, oneTwin: true,
+		params: "max, x []T, stride, rows, n int",
+		doc: `writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
+			an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.`,
+		forms: both(maximum, neonMaximum),
+	},
+	{
+		name: "offset", types: elems, oneTwin: true,
+		params: "dst []T, dstStride int, x []T, stride, rows, n int, s []float64",
+		doc:    `writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.`,
+		forms:  both(offset, neonOffset),
+	},
+}
+
+// logKernels are the kernels of logarithms.
+var logKernels = []*kernel{
+	{
+		name: "LogPair64", types: double,
+		params: "dst, hi, lo []float64",
+		doc:    `writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|.`,
+		args:   "dst, hi, lo, n=len(dst)",
+		forms:  both(func(v *vec) { logarithm(v, false) }, func(v *neonVec) { neonLogarithm(v, false) }),
+	},
+	{
+		name: "Log1p64", types: double,
+		params: "dst, x []float64",
+		doc:    `writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0.`,
+		args:   "dst, x, n=len(x)",
+		forms:  both(func(v *vec) { logarithm(v, true) }, func(v *neonVec) { neonLogarithm(v, true) }),
+	},
+}
+
+// bitsKernels are the kernels that make bits.
+var bitsKernels = []*kernel{
+	{
+		name: "PackBytes", types: single,
+		params: "dst []uint64, src []uint8, stride, rows, n int", results: "good bool",
+		doc: `writes the lowest bits of rows of n bytes as bits, each row in words of its own:
+			row i goes from src[i·stride] on to dst[i·BitWords(n)] on. It reports whether all
+			bytes are 0 or 1.`,
+		args: "dst, dstStride=BitWords(n), src, stride, rows, n",
+		// Masked loads of bytes are of AVX-512.
+		whole: lengths{avx2: 64, avx512: 1, neon: 64},
+		forms: both(packBytes, neonPackBytes),
+	},
+}
+
+// copyKernels are the kernels of a Copy.
+var copyKernels = []*kernel{
+	{
+		name: "copyStream", types: single,
+		params: "dst, x []float32",
+		doc: `copies x, a multiple of 64 elements, to dst, past the caches where the tier can,
+			and waits until all such stores are seen. dst begins at a multiple of 64 bytes.`,
+		args:  "dst, x, n=len(x)",
+		forms: []form{{x86: func(v *vec) { copying(v, true) }, noNEON: noStream}},
+	},
+}
+
+// selectKernels are the kernels of the losses of two sums.
+var selectKernels = []*kernel{
+	{
+		name: "SelectSums", types: elems,
+		params: "a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int",
+		doc: `writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
+			over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x.
+			Bits beyond n are 0; a and b have room for a multiple of 8 rows.`,
+		forms: both(func(v *vec) { selectSums(v, false) }, func(v *neonVec) { neonSelectSums(v, false) }),
+	},
+	{
+		name: "SelectExp", types: elems,
+		params: "a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, c *Copy[T]",
+		doc: `is SelectSums and writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and
+			anything on to the end of the row's last group. Meanwhile it makes the copy c.`,
+		forms: []form{{
+			x86: func(v *vec) { selectSums(v, true) }, copies: true,
+			neon: func(v *neonVec) { neonSelectSums(v, true) },
+		}},
+	},
+	{
+		name: "SelectScale", types: elems, oneTwin: true,
+		params: "dst []T, dstStride int, w []T, wStride, rows, n int, fa, fb []T",
+		doc: `writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential
+			(2^-125.5, for float64 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to
+			dst[i·dstStride+j]. dst may be w, also with a smaller stride.`,
+		forms: both(selectScale, neonSelectScale),
+	},
+}
+
+// finishKernels are the kernels that finish and add up losses and gradients.
+var finishKernels = []*kernel{
+	{
+		name: "FinishSums", types: elems, oneTwin: true,
+		params: "loss []float64, fa, fb []T, a, b, scale []float64", results: "good bool",
+		doc: `finishes a loss of two sums, for a multiple of 8 rows:
+
+			loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = scale·(1/(1+b))
+
+			It reports whether all sums are natural or 0 and all factors fit; where not, the
+			results are open.`,
+		args:  "loss, fa, fb, a, b, scale, rows=len(a)",
+		forms: both(finishSums, neonFinishSums),
+	},
+	{
+		name: "Accumulate", types: elems, oneTwin: true,
+		params: "dst []T, dstStride int, x []T, stride, rows, n int",
+		doc:    `adds x[i·stride+j] to dst[i·dstStride+j].`,
+		forms:  both(accumulate, neonAccumulate),
+	},
+	{
+		name: "AddParts", types: double,
+		params: "out *LossParts, x []float64",
+		doc: `writes the parts of at most MostParts losses, a multiple of 8 and not 0. Where they
+			are not right, they are open.`,
+		args:  "out, x, n=len(x)",
+		forms: both(addParts, neonAddParts),
+	},
+}
+
+// bceKernels are the kernels of binary cross-entropy.
+var bceKernels = []*kernel{
+	{
+		name: "BCE", types: elems,
+		params:   "a *BCEArgs[T]",
+		doc:      `writes the sums of softplus of every row, and the gradient.`,
+		optional: "product, dst, p, negWeight, posWeight",
+		forms:    bceForms(),
+	},
+}
+
+// bceForms are the forms of the kernels of binary cross-entropy: without and with
+// the gradient, each plain, with thresholds, and with those and weights.
+func bceForms() (forms []form) {
+	for _, grad := range []bool{false, true} {
+		for _, b := range []struct {
+			bceForm
+			when string
+		}{
+			{bceForm{"Weighted", true, true}, "a.Weighted()"},
+			{bceForm{"Shifted", true, false}, "a.Shifted"},
+			{bceForm{"", false, false}, ""},
+		} {
+			f := form{
+				name: "Sums" + b.name, when: b.when, copies: grad,
+				x86:  func(v *vec) { emitBCE(v, b.bceForm, grad) },
+				neon: func(v *neonVec) { emitNeonBCE(v, b.bceForm, grad) },
+			}
+			switch {
+			case grad:
+				f.name = "Grad" + b.name
+			case f.when == "":
+				f.when = "a.Dst == nil"
+			default:
+				f.when = "a.Dst == nil && " + f.when
+			}
+			forms = append(forms, f)
+		}
+	}
+	return forms
+}
+
+// sideKernels are the kernels of weighted sums of e^(γx).
+var sideKernels = []*kernel{
+	{
+		name: "SideMax", types: elems,
+		params: "top []SideTop[T], r *SideRows[T]",
+		doc: `writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and
+			those of γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The
+			sign of a zero is open.`,
+		forms: both(sideMax, neonSideMax),
+	},
+	{
+		name: "SideSums", types: elems,
+		params: "sum [][2]float64, r *SideRows[T], p []SideParams[T], pStep int",
+		doc: `writes the sums of m·2^e·e^(γy)·2^-c over neg, y = x[i·stride+j], to sum[i][0] and
+			over pos, y = -x, to sum[i][1], with the magic numbers of c in p[i·pStep][0] and [3].`,
+		forms: both(sideSums, neonSideSums),
+	},
+	{
+		name: "SideGrad", types: elems,
+		params: "dst []T, dstStride int, r *SideRows[T], p []SideParams[T], add []T, addStride int",
+		doc: `writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0],
+			[2] for the classes of neg, y = x, and p[i][3], [5] for those of pos, y = -x:
+			m·2^e·e^(γy)·2^-c·factor, or 0 where that without the factor is below the smallest
+			normal number and for other classes; and, unless add is nil, plus
+			add[i·addStride+j]. dst may be add.`,
+		optional: "add",
+		forms: []form{
+			{
+				name: "Add", when: "add != nil",
+				x86:  func(v *vec) { sideGrad(v, true) },
+				neon: func(v *neonVec) { neonSideGrad(v, true) },
+			},
+			{
+				x86:  func(v *vec) { sideGrad(v, false) },
+				neon: func(v *neonVec) { neonSideGrad(v, false) },
+			},
+		},
+	},
+	{
+		name: "softWeights", types: elems,
+		params: "neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T",
+		doc: `writes the weights of soft labels t over the elements of part: of 1-t to neg and of
+			t to pos, in rows of WeightsLen(n). The class weight of element j is class[j]·2^e,
+			e of exponents, which have the form of weights; class[j] is 0 or 1 to 2.`,
+		args:  "neg, pos, wStride=WeightsLen[T](n), t, stride, rows, n, part, words, class, exponents",
+		whole: everywhere(8),
+		forms: both(softWeights, neonSoftWeights),
+	},
+	{
+		name: "softUnit", types: single,
+		params: "neg, pos, t []float32, stride, rows, n int, part []uint64, words int",
+		doc: `writes the weights of soft labels t over the elements of part, where all classes
+			have weight 1: of 1-t, rounded to float32, to neg and of t to pos.`,
+		args:  "neg, pos, wStride=WeightsLen[float32](n), t, stride, rows, n, part, words",
+		whole: everywhere(16),
+		forms: both(softUnit, neonSoftUnit),
+	},
+}
+
+// subsetKernels are the kernels of the k-subset softmax. All compute in float64
+// and run through multiples of 8 elements.
+var subsetKernels = []*kernel{
+	{
+		name: "TiltExp", types: elems, oneTwin: true,
+		params: "e []float64, x []T, sign, pivot float64", results: "sum, squares float64",
+		doc: `writes e[i] = w + w·ε, w = e^min(d, highest), or 0 where d < lowest, for the
+			rounded difference d = sign·x[i] - pivot, sign = ±1, and its error ε. It returns
+			Σ m and Σ m², m = min(e[i], 1).`,
+		args:  "e, x, n=len(x), sign, pivot",
+		forms: both(tiltExp, neonTiltExp),
+	},
+	{
+		name: "TiltSums", types: double,
+		params: "e []float64, odds float64", results: "sum, squares float64",
+		doc: `returns Σ p and Σ p² with p = t/(1+t), t = e[i]·odds: the mean of the number of
+			successes, and what its variance Σ p - Σ p² lacks of it.`,
+		args:  "e, n=len(e), odds",
+		forms: both(tiltSums, neonTiltSums),
+	},
+	{
+		name: "TiltSplit", types: double,
+		params: "r []float64, above []uint8, e []float64, odds, cut float64", results: "largest float64",
+		doc: `writes the odds r[i] = t = e[i]·odds where t ≤ cut and 0 elsewhere, bit i%8 of
+			above[i/8] telling where, and returns the largest r.`,
+		args:  "r, above, e, n=len(e), odds, cut",
+		forms: both(tiltSplit, neonTiltSplit),
+	},
+	{
+		name: "EspForward", types: double,
+		params: "f, r []float64, d int",
+		doc: `multiplies the polynomials of 8 lanes, coefficient j of lane l at f[8j+l] and the
+			constant one being 1, by (1 + r·x) for each r of the lane, cut at degree d, a
+			multiple of 5. The lanes have a multiple of 4 items each.`,
+		args:  "f, r, sweeps=len(r)/32, fives=d/5",
+		forms: both(espForward, neonEspForward),
+	},
+	{
+		name: "Inclusion", types: elems, oneTwin: true,
+		params: "dst []T, r, c []float64, scale float64",
+		doc: `writes dst[i] = r·H(-r)·scale, r = r[i], for the polynomial H with the coefficients
+			c, at least one, by Horner's rule from the highest.`,
+		args:  "dst, r, n=len(dst), c, terms=len(c), scale",
+		forms: both(inclusion, neonInclusion),
+	},
+	{
+		name: "Correlate", types: double,
+		params: "dst, x, y []float64",
+		doc: `writes dst[j] = Σ_i y[i]·x[i+j], added up from i = 0 by fma starting from 0. x has
+			at least len(dst) + len(y) - 1 elements.`,
+		args:  "dst, n=len(dst), x, y, terms=len(y)",
+		forms: both(correlate, neonCorrelate),
+	},
+}
+
+// aboveKernels are the kernels of predictions.
+var aboveKernels = []*kernel{
+	{
+		name: "Above", types: elems, oneTwin: true,
+		params: "dst []uint64, x, t []T", results: "numbers bool",
+		doc: `writes the bits x[j] > t[j] to dst, len(dst) ≥ 1 whole words of 64, the first as the
+			lowest, and reports whether all scores are numbers, not NaN.`,
+		args:  "dst, x, t, words=len(dst)",
+		forms: both(above, neonAbove),
+	},
+}
+
+// ceilingKernels are what the benchmarks measure the others against: the fastest
+// plain read and copy.
+var ceilingKernels = []*kernel{
+	{
+		name: "Read", types: single,
+		params: "x []float32",
+		doc:    `reads x, a multiple of 64 elements.`,
+		args:   "x, n=len(x)",
+		forms:  []form{{x86: read, noNEON: noCeiling}},
+		noHash: "it has no result",
+	},
+	{
+		name: "Copy", types: single,
+		params: "dst, x []float32, stream bool",
+		doc:    `copies x, a multiple of 64 elements, to dst; past the caches where it may stream.`,
+		args:   "dst, x, n=len(x)",
+		forms: []form{
+			{name: "Stream", when: "stream", x86: func(v *vec) { copying(v, true) }, noNEON: noCeiling},
+			{x86: func(v *vec) { copying(v, false) }, noNEON: noCeiling},
+		},
+		noHash: "it computes nothing; TestCopy looks at it",
+	},
+}
+
+// noCeiling is why there is no NEON form of what only measures.
+const noCeiling = "the benchmarks with a ceiling are those of amd64"
