@@ -1,0 +1,56 @@
+//go:build unix
+
+package array
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGuard: a mapped file that becomes shorter is an error that names it, also
+// where deferred functions have closed it; other panics go on.
+func TestGuard(t *testing.T) {
+	path := writeFile(t, "x.npy", append(format(Uint8, []int{1 << 20}), make([]byte, 1<<20)...))
+	a, err := Open(path)
+	require.NoError(t, err)
+	read := func() error {
+		sum := int64(0)
+		for _, v := range All[int64](a) {
+			sum += v
+		}
+		return nil
+	}
+	require.NoError(t, Guard(read))
+	require.NoError(t, os.Truncate(path, 8192))
+	require.EqualError(t, Guard(read), Quote(path)+": cannot be read from byte 8192 on: the file became shorter, or its disk failed; start again when the file is complete")
+	require.ErrorContains(t, Guard(func() error {
+		defer a.Close()
+		return read()
+	}), "x.npy: cannot be read from byte 8192 on")
+	require.PanicsWithValue(t, "other", func() { _ = Guard(func() error { panic("other") }) })
+	require.Panics(t, func() {
+		_ = Guard(func() error {
+			var p *Array
+			p.Name = ""
+			return nil
+		})
+	})
+}
+
+// TestShorterText: a text file that becomes shorter while it is read is an
+// error, not fewer rows.
+func TestShorterText(t *testing.T) {
+	text := make([]byte, 0, 1<<20)
+	for range 1 << 18 {
+		text = append(text, "1,2\n"...)
+	}
+	path := writeFile(t, "x.csv", text)
+	in, err := OpenInput(path)
+	require.NoError(t, err)
+	defer in.Close()
+	require.NoError(t, os.Truncate(path, 1<<19))
+	_, err = in.Array("", CSVOptions{})
+	require.ErrorContains(t, err, "x.csv: ends after 524288 of 1048576 bytes: the file became shorter")
+}
