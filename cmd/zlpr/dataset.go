@@ -94,12 +94,23 @@ func (x *features) rows(r0, r1 int) (*linear.Matrix, error) {
 	return m, array.Named(x.name, m.Check(r0))
 }
 
+// all returns all rows. They are checked block by block before memory for all of
+// them is asked for.
+func (x *features) all() (*linear.Matrix, error) {
+	rows, cols := x.Dims()
+	size := blockRows(rows, cols)
+	for r0 := 0; r0 < rows; r0 += size {
+		if _, err := x.rows(r0, min(r0+size, rows)); err != nil {
+			return nil, err
+		}
+	}
+	return x.rows(0, rows)
+}
+
 // denseRows returns rows r0 to r1-1 of an array, in memory of their own.
 func denseRows(a *array.Array, r0, r1 int) *linear.Matrix {
 	cols := a.Shape[1]
-	m := &linear.Matrix{Rows: r1 - r0, Cols: cols, Dense: make([]float64, 0, (r1-r0)*cols)}
-	m.Dense = append(m.Dense, array.Read[float64](a, nil, r0*cols, r1*cols)...)
-	return m
+	return &linear.Matrix{Rows: r1 - r0, Cols: cols, Dense: array.Copy[float64](a, r0*cols, r1*cols)}
 }
 
 // sparseRows returns rows r0 to r1-1 of a sparse matrix, in memory of their own.
@@ -108,7 +119,7 @@ func sparseRows(m *sparse.Matrix, r0, r1 int) *linear.Matrix {
 	x := &linear.Matrix{Rows: r1 - r0, Cols: m.Cols,
 		RowPtr:  slices.Clone(m.RowPtr[r0 : r1+1]),
 		Indices: slices.Clone(m.Indices[from:to]),
-		Values:  slices.Clone(array.Read[float64](m.Values, nil, int(from), int(to)))}
+		Values:  array.Copy[float64](m.Values, int(from), int(to))}
 	for i := range x.RowPtr {
 		x.RowPtr[i] -= from
 	}
@@ -162,7 +173,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 			which[i] = int(split[i])
 		}
 	}
-	numbers, err := x.rows(0, rows)
+	numbers, err := x.all()
 	if err != nil {
 		return nil, err
 	}

@@ -338,7 +338,7 @@ func (f *readFlags) openVector(name, what string, n int) ([]float64, error) {
 	if a.Len() != n {
 		return nil, array.Faultf(name, "%d %s, but %d are needed", a.Len(), what, n)
 	}
-	return slices.Clone(array.All[float64](a)), nil
+	return array.Copy[float64](a, 0, n), nil
 }
 
 // openWeights opens n weights: finite, and at least 0. each says what one is of.

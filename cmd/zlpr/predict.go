@@ -149,7 +149,7 @@ func openModel(path string) (*model, error) {
 		} else if len(shape) != 1 || a.Len() != shape[0] {
 			err = array.Faultf(path, "%s is of shape %s; write the model by zlpr train", quoted(key), array.ShapeString(a.Shape))
 		}
-		return append([]float64(nil), array.All[float64](a)...)
+		return array.Copy[float64](a, 0, a.Len())
 	}
 	m.w = read("W")
 	m.b = read("b", m.classes)

@@ -195,6 +195,14 @@ func Read[T Number](a *Array, dst []T, from, to int) []T {
 // All returns all elements as T.
 func All[T Number](a *Array) []T { return Read[T](a, nil, 0, a.Len()) }
 
+// Copy returns the elements from to to-1 in memory of their own.
+func Copy[T Number](a *Array, from, to int) []T {
+	if v, ok := View[T](a, from, to); ok {
+		return slices.Clone(v)
+	}
+	return Read(a, make([]T, to-from), from, to)
+}
+
 // An ElementError is an element that cannot be read as what it is to be.
 type ElementError struct {
 	Index int    // of the element, in C order

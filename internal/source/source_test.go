@@ -1,0 +1,123 @@
+package source
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/sparse"
+)
+
+func write(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// kind says what a source is.
+func kind(s Source) string {
+	rows, cols := s.Dims()
+	switch s.(type) {
+	case *array.Array:
+		return fmt.Sprintf("table %d×%d", rows, cols)
+	case *sparse.Matrix:
+		return fmt.Sprintf("lists %d×%d", rows, cols)
+	}
+	return "?"
+}
+
+// TestText: whether text has lists or a table is told by its name or, where that
+// does not tell, by its content and what it is read for.
+func TestText(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		use        Use
+		want       string
+	}{
+		{"a.svm", "0 1:1\n", Labels, "lists 1×4"},
+		{"a.csv", "0,1,0,1\n", Labels, "table 1×4"},
+		{"a.txt", "0,1\n3\n", Labels, "lists 2×4"},
+		{"a.txt", "0 1 0 1\n1 1 0 0\n", Labels, "table 2×4"},
+		{"a.txt", "0 1\n1 1\n", Labels, "table 2×2"},
+		{"a.txt", "0.5 1\n1 1\n", Numbers, "table 2×2"},
+		{"a.txt", "0\n1\n", Numbers, "table 2×1"},
+		{"a.txt", "0:1 2:0.5\n1:3\n", Numbers, "lists 2×3"},
+		{"a.txt", "2 4\n0:1 2:0.5\n1:3\n", Numbers, "lists 2×4"},
+		{"a.txt", "2 4\n0:1\n3:1\n", Labels, "lists 2×4"},
+		{"a.txt", "2 9 4\n0,2 5:1\n3\n", Labels, "lists 2×4"},
+		{"data_test", "1,2 0:0.5\n", Labels, "lists 1×4"},
+		{"data_test", "1,2\n0\n3\n", Labels, "lists 3×4"},
+		{"data_test", "1,0,0,1\n0,0,1,1\n", Labels, "table 2×4"},
+		{"data_test", "1;0;0;1\n0;0;1;1\n", Labels, "table 2×4"},
+		{"data_test", "a,b,c,d\n1,0,0,1\n", Labels, "table 1×4"},
+		{"data_test", "1\n0\n", Labels, "table 2×1"},
+		{"data_test", "0.5,1\n", Features, "table 1×2"},
+		{"data_test", "1\t1:0.5\t7:1\n", Features, "lists 1×8"},
+		{"data_test", strings.Repeat("0,1,0,1\n", 1<<14), Labels, "table 16384×4"},
+	} {
+		o := Options{}
+		path := write(t, c.name, c.text)
+		cols := -1
+		if c.use == Labels {
+			cols = 4
+		}
+		s, err := o.Open(path, c.use, cols)
+		require.NoError(t, err, c)
+		require.Equal(t, c.want, kind(s), "%s %.30q", c.name, c.text)
+		require.Equal(t, strings.HasPrefix(c.want, "table"), o.CSV)
+		require.Equal(t, strings.HasPrefix(c.want, "lists"), o.Lists)
+		require.NoError(t, s.Close())
+	}
+}
+
+// TestBoth: labels come along with features, if there are any.
+func TestBoth(t *testing.T) {
+	for text, want := range map[string]int{"0,2 1:1\n 2:1\n": 3, "1:1\n": -1, "2 5\n1:1\n4:1\n": -1, "1 5 4\n1:1\n": 4} {
+		_, labels, err := new(Options).OpenBoth(write(t, "x.svm", text), Features, -1)
+		require.NoError(t, err)
+		if want < 0 {
+			require.Nil(t, labels, text)
+			continue
+		}
+		_, cols := labels.Dims()
+		require.Equal(t, want, cols, text)
+	}
+}
+
+// TestWarnings: what may be meant otherwise.
+func TestWarnings(t *testing.T) {
+	for text, want := range map[string]string{
+		"1,2 0:1\n3\n":   "no row has label 0: if labels count from 1, say --one-based",
+		"1:1 2:1\n3:1\n": "no row has label 0",
+		"0\n\n1\n":       "1 blank lines are no rows",
+		"0\n2\n":         "",
+		"1 4 4\n3\n":     "no row has label 0",
+	} {
+		var warnings []string
+		o := Options{Warn: func(s string) { warnings = append(warnings, s) }}
+		path := write(t, "y.svm", text)
+		_, err := o.Open(path, Labels, 4)
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(warnings, "\n")+"\n", want, text)
+		require.Equal(t, want == "", len(warnings) == 0, text)
+	}
+	o := Options{OneBased: true, Warn: func(s string) { t.Error(s) }}
+	s, err := o.Open(write(t, "y.svm", "1,2\n3\n"), Labels, 4)
+	require.NoError(t, err)
+	require.Equal(t, []int32{0, 1, 2}, s.(*sparse.Matrix).Indices)
+}
+
+// TestCheck: rows so long that no file justifies them are refused.
+func TestCheck(t *testing.T) {
+	s, err := new(Options).Open(write(t, "s.txt", "1 2147483646\n0:1\n"), Numbers, -1)
+	require.NoError(t, err)
+	require.ErrorContains(t, Check("s.txt", s), "s.txt: 2147483646 columns, of which only 1 entries are listed")
+	s, err = new(Options).Open(write(t, "s.txt", "1 3000000\n0:1\n"), Numbers, -1)
+	require.NoError(t, err)
+	require.NoError(t, Check("s.txt", s))
+}
