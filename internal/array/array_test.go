@@ -69,7 +69,7 @@ func TestTooLarge(t *testing.T) {
 	f, err := atomicfile.Create(filepath.Join(t.TempDir(), "x.npy"))
 	require.NoError(t, err)
 	defer f.Abort()
-	for _, shape := range [][]int{{math.MaxInt}, {3, math.MaxInt / 4}, {math.MaxInt, math.MaxInt, 0}} {
+	for _, shape := range [][]int{{math.MaxInt, math.MaxInt, 8}, {3, math.MaxInt / 4, math.MaxInt}, {math.MaxInt, math.MaxInt, 0}} {
 		_, err = NewWriter(f, Float64, shape, 1)
 		require.ErrorContains(t, err, "larger than any file")
 	}

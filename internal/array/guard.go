@@ -2,6 +2,7 @@ package array
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -11,7 +12,7 @@ import (
 // A mapping is a file that lies in memory: reading it faults where the file
 // became shorter meanwhile.
 type mapping struct {
-	name       string // of the file, as the user wrote it
+	name, path string // of the file: as the user wrote it, and where it is
 	start, end uintptr
 }
 
@@ -23,7 +24,7 @@ var mappings struct {
 }
 
 // register notes a mapping.
-func register(name string, data []byte) {
+func register(name, path string, data []byte) {
 	const most = 1 << 10
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
 	mappings.Lock()
@@ -31,7 +32,7 @@ func register(name string, data []byte) {
 	if len(mappings.list) == most {
 		mappings.list = slices.Delete(mappings.list, 0, most/2)
 	}
-	mappings.list = append(mappings.list, mapping{name, start, start + uintptr(len(data))})
+	mappings.list = append(mappings.list, mapping{name, path, start, start + uintptr(len(data))})
 }
 
 // Guard calls f, which may read arrays. Where a file that is mapped became
@@ -55,8 +56,9 @@ func Guard(f func() error) (err error) {
 	return f()
 }
 
-// faultError returns the error of a fault at that address, nil if no file lies
-// there.
+// faultError returns the error of a fault at that address, nil if it is of no
+// file. Not every system tells the address: else it is of a file that became
+// shorter.
 func faultError(addr uintptr) error {
 	mappings.Lock()
 	defer mappings.Unlock()
@@ -64,6 +66,11 @@ func faultError(addr uintptr) error {
 		if m.start <= addr && addr < m.end {
 			return Faultf(m.name, "cannot be read from byte %d on: the file became shorter, or its disk failed; "+
 				"start again when the file is complete", addr-m.start)
+		}
+	}
+	for _, m := range slices.Backward(mappings.list) {
+		if info, err := os.Stat(m.path); err == nil && uintptr(info.Size()) < m.end-m.start {
+			return &Fault{m.name, errShorter(info.Size(), int64(m.end-m.start))}
 		}
 	}
 	return nil

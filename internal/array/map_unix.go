@@ -18,7 +18,7 @@ func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() err
 	if err != nil {
 		return nil, nil, &os.PathError{Op: "map", Path: name, Err: err}
 	}
-	register(name, data)
+	register(name, f.Name(), data)
 	return data, func() error { return unix.Munmap(data) }, nil
 }
 
