@@ -98,7 +98,7 @@ func (t *tally) over(a, b int) float64 {
 	return quotient(x, y)
 }
 
-func (t *tally) all(m metric) fixed { return m.of(t.Positive, t.Predicted, t.TruePositive) }
+func (t *tally) all(m metric) fixed { return m.ofAll(t.Positive, t.Predicted, t.TruePositive) }
 
 func (t *tally) classMean(m metric) float64 {
 	var sum fixed
@@ -109,7 +109,7 @@ func (t *tally) classMean(m metric) float64 {
 			weight = positive
 		}
 		weights += weight
-		sum.add(m.of(positive, t.ByClass[classPredicted][j], t.ByClass[classTrue][j]).times(weight))
+		sum.add(m.ofAll(positive, t.ByClass[classPredicted][j], t.ByClass[classTrue][j]).times(weight))
 	}
 	if weights == 0 && m.average == weighted {
 		return 0

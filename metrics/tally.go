@@ -101,7 +101,7 @@ func (t *tally) merge(o *tally) {
 	}
 }
 
-// of returns the measure m of counts. Divisions by zero give 0.
+// of returns the measure m of the counts of a row. Divisions by zero give 0.
 func (m metric) of(positive, predicted, both uint64) fixed {
 	switch m.kind {
 	case precision:
@@ -117,16 +117,27 @@ func (m metric) of(positive, predicted, both uint64) fixed {
 	if both == 0 {
 		return fixed{}
 	}
-	return m.betaOf(float64(positive), float64(predicted), float64(both))
-}
-
-// betaOf is (1+β²)·both / (β²·positive + predicted).
-func (m metric) betaOf(positive, predicted, both float64) fixed {
+	// (1+β²)·both / (β²·positive + predicted)
 	b := float64(m.beta * m.beta)
-	return toFixed(float64((1+b)*both) / (float64(b*positive) + predicted))
+	return toFixed(float64((1+b)*float64(both)) / (float64(b*float64(positive)) + float64(predicted)))
 }
 
-// ofWide is of for long numbers of the same length.
+// ofAll is of for the counts of all rows: F-beta too is only cut, so that it is
+// the same of weights that are all equal, whatever they are.
+func (m metric) ofAll(positive, predicted, both uint64) fixed {
+	if m.kind != fBeta || m.beta == 1 {
+		return m.of(positive, predicted, both)
+	}
+	b, one := m.betaSquared()
+	const most = 1 << 31
+	if b.Cmp(big.NewInt(most)) <= 0 && one.Cmp(big.NewInt(most)) <= 0 && max(positive, predicted) <= most {
+		b, one := b.Uint64(), one.Uint64()
+		return ratio((one+b)*both, b*positive+one*predicted)
+	}
+	return betaRatio(b, one, toBig([]uint64{positive}), toBig([]uint64{predicted}), toBig([]uint64{both}))
+}
+
+// ofWide is ofAll for long numbers of the same length.
 func (m metric) ofWide(positive, predicted, both []uint64) fixed {
 	switch m.kind {
 	case precision:
@@ -135,7 +146,8 @@ func (m metric) ofWide(positive, predicted, both []uint64) fixed {
 		return ratioWide(both, positive)
 	}
 	if m.kind == fBeta && m.beta != 1 {
-		return m.betaWide(positive, predicted, both)
+		b, one := m.betaSquared()
+		return betaRatio(b, one, toBig(positive), toBig(predicted), toBig(both))
 	}
 	sum, double := make([]uint64, len(both)+1), make([]uint64, len(both)+1)
 	addWide(sum, positive)
@@ -149,18 +161,21 @@ func (m metric) ofWide(positive, predicted, both []uint64) fixed {
 	return ratioWide(double, sum)
 }
 
-// betaWide is F-beta of long numbers, in the arithmetic of that of counts: the
-// numbers go over to float64 in units that make the largest about 1.
-func (m metric) betaWide(positive, predicted, both []uint64) fixed {
-	if isZero(both) {
+// betaSquared is β², rounded to float64, as the quotient of integers b/one.
+func (m metric) betaSquared() (b, one *big.Int) {
+	r := new(big.Rat).SetFloat64(m.beta * m.beta)
+	return r.Num(), r.Denom()
+}
+
+// betaRatio is (one + b)·both / (b·positive + one·predicted), cut to a multiple of
+// 2^-64, and 0 where the denominator is 0.
+func betaRatio(b, one, positive, predicted, both *big.Int) fixed {
+	d := new(big.Int).Mul(b, positive)
+	if d.Add(d, new(big.Int).Mul(one, predicted)); d.Sign() == 0 {
 		return fixed{}
 	}
-	p, q, b := toBig(positive), toBig(predicted), toBig(both)
-	unit := -max(p.BitLen(), q.BitLen())
-	float := func(x *big.Int) float64 {
-		y := new(big.Float).SetInt(x)
-		f, _ := y.SetMantExp(y, unit).Float64()
-		return f
-	}
-	return m.betaOf(float(p), float(q), float(b))
+	n := new(big.Int).Add(b, one)
+	n.Mul(n, both).Lsh(n, 64).Quo(n, d)
+	hi := new(big.Int).Rsh(n, 64)
+	return fixed{hi.Uint64(), n.Sub(n, hi.Lsh(hi, 64)).Uint64()}
 }
