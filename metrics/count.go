@@ -33,6 +33,10 @@ func wordsOf[C count](c *C) []uint64 {
 
 // plus adds b to a.
 func plus[C count](a, b *C) {
+	if len(*a) == 1 {
+		(*a)[0] += (*b)[0]
+		return
+	}
 	var carry uint64
 	for i := 0; i < len(*a); i++ {
 		(*a)[i], carry = bits.Add64((*a)[i], (*b)[i], carry)
@@ -41,6 +45,10 @@ func plus[C count](a, b *C) {
 
 // minus takes b ≤ a from a.
 func minus[C count](a, b *C) {
+	if len(*a) == 1 {
+		(*a)[0] -= (*b)[0]
+		return
+	}
 	var borrow uint64
 	for i := 0; i < len(*a); i++ {
 		(*a)[i], borrow = bits.Sub64((*a)[i], (*b)[i], borrow)
@@ -58,19 +66,31 @@ func ratioOf[C count](a, b *C) fixed {
 // lessProduct reports whether a·b < c·d.
 func lessProduct[C count](a, b, c, d *C) bool {
 	if len(*a) == 1 {
-		h1, l1 := bits.Mul64((*a)[0], (*b)[0])
-		h2, l2 := bits.Mul64((*c)[0], (*d)[0])
-		return h1 < h2 || h1 == h2 && l1 < l2
+		return lessProduct1((*a)[0], (*b)[0], (*c)[0], (*d)[0])
 	}
+	return lessProductWide(wordsOf(a), wordsOf(b), wordsOf(c), wordsOf(d))
+}
+
+func lessProduct1(a, b, c, d uint64) bool {
+	h1, l1 := bits.Mul64(a, b)
+	h2, l2 := bits.Mul64(c, d)
+	return h1 < h2 || h1 == h2 && l1 < l2
+}
+
+func lessProductWide(a, b, c, d []uint64) bool {
 	var x, y [2 * 34]uint64
-	n := 2 * len(*a)
-	addMul(x[:n], wordsOf(a), wordsOf(b))
-	addMul(y[:n], wordsOf(c), wordsOf(d))
+	n := 2 * len(a)
+	addMul(x[:n], a, b)
+	addMul(y[:n], c, d)
 	return cmpWide(x[:n], y[:n]) < 0
 }
 
 // set makes c = m·2^at.
 func set[C count](c *C, m uint64, at int) {
+	if len(*c) == 1 {
+		(*c)[0] = m << at
+		return
+	}
 	*c = *new(C)
 	addShifted(wordsOf(c), m, at)
 }
@@ -80,20 +100,41 @@ func set[C count](c *C, m uint64, at int) {
 // at it, in units of 2^low, which visit must not keep.
 func steps[T zlpr.Float, C count](l *list[T], low int, visit func(score T, pos, neg *C)) {
 	var pos, neg C
-	if len(l.Weighed) == 0 {
-		l.curve(func(s T, p, n uint64) {
-			set(&pos, p, -low)
-			set(&neg, n, -low)
+	if len(l.Weighed) > 0 {
+		x := l.falling()
+		for len(x) > 0 {
+			s := x[0].Score
+			pos, neg = *new(C), *new(C)
+			for ; len(x) > 0 && x[0].Score == s; x = x[1:] {
+				addWeight(&pos, &neg, x[0].Weight, low)
+			}
 			visit(s, &pos, &neg)
-		})
+		}
 		return
 	}
-	x := l.falling()
-	for len(x) > 0 {
-		s := x[0].Score
-		pos, neg = *new(C), *new(C)
-		for ; len(x) > 0 && x[0].Score == s; x = x[1:] {
-			addWeight(&pos, &neg, x[0].Weight, low)
+	var scratch []T
+	sortScores(l.Pos, &scratch)
+	sortScores(l.Neg, &scratch)
+	p, n := len(l.Pos), len(l.Neg)
+	for p > 0 || n > 0 {
+		var s T
+		if n == 0 || p > 0 && l.Pos[p-1] >= l.Neg[n-1] {
+			s = l.Pos[p-1]
+		} else {
+			s = l.Neg[n-1]
+		}
+		p0, n0 := p, n
+		for p > 0 && l.Pos[p-1] == s {
+			p--
+		}
+		for n > 0 && l.Neg[n-1] == s {
+			n--
+		}
+		if len(pos) == 1 {
+			pos[0], neg[0] = uint64(p0-p)<<-low, uint64(n0-n)<<-low
+		} else {
+			set(&pos, uint64(p0-p), -low)
+			set(&neg, uint64(n0-n), -low)
 		}
 		visit(s, &pos, &neg)
 	}
@@ -107,5 +148,9 @@ func addWeight[C count](pos, neg *C, weight float64, low int) {
 		to, weight = neg, -weight
 	}
 	m, e := parts(weight)
+	if len(*to) == 1 {
+		(*to)[0] += m << (e - low)
+		return
+	}
 	addShifted(wordsOf(to), m, e-low)
 }

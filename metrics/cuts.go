@@ -14,9 +14,11 @@ type cut[T zlpr.Float, C count] struct {
 	none  bool // nothing is predicted, and score is the highest
 	last  bool // there is no score below
 
-	tp, predicted         C
-	precision, recall, f1 fixed  // sums over classes
-	classes               uint64 // so many
+	positive, predicted, tp C // of the list
+
+	// Of macro averages, sums over so many classes; else 0.
+	precision, recall, f1 fixed
+	classes               uint64
 }
 
 // threshold returns a threshold between the scores.
@@ -43,23 +45,34 @@ func before[T zlpr.Float](s T) T {
 }
 
 func (c *cut[T, C]) point() Point {
+	if c.classes == 0 {
+		precision, recall := ratioOf(&c.tp, &c.predicted), ratioOf(&c.tp, &c.positive)
+		return Point{c.threshold(), precision.over(1), recall.over(1), c.sumF1().over(1)}
+	}
 	return Point{c.threshold(), c.precision.over(c.classes), c.recall.over(c.classes), c.f1.over(c.classes)}
 }
 
-// cuts are those of the list, which it sorts, with counts in units of 2^low.
-func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[cut[T, C]] {
-	return func(yield func(cut[T, C]) bool) {
-		positive := positives[T, C](l, low)
-		c := cut[T, C]{classes: 1}
+// sumF1 is F1, of macro averages the sum over the classes.
+func (c *cut[T, C]) sumF1() fixed {
+	if c.classes == 0 {
+		return f1Of(&c.positive, &c.predicted, &c.tp)
+	}
+	return c.f1
+}
+
+// cuts are those of the list, which it sorts, with counts in units of 2^low. A cut
+// is valid until the next.
+func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[*cut[T, C]] {
+	return func(yield func(*cut[T, C]) bool) {
+		var c cut[T, C]
+		c.positive = positives[T, C](l, low)
 		started, stopped := false, false
 		emit := func(next T) {
 			if stopped || math.IsInf(float64(c.score), -1) && !c.none {
 				return
 			}
 			c.next = next
-			c.precision, c.recall = ratioOf(&c.tp, &c.predicted), ratioOf(&c.tp, &positive)
-			c.f1 = f1Of(&positive, &c.predicted, &c.tp)
-			stopped = !yield(c)
+			stopped = !yield(&c)
 		}
 		steps(l, low, func(s T, pos, neg *C) {
 			if !started {
@@ -133,7 +146,7 @@ type solverOf[T zlpr.Float, C count] struct {
 	low     int
 }
 
-func (v *solverOf[T, C]) cuts(average Average) iter.Seq[cut[T, C]] {
+func (v *solverOf[T, C]) cuts(average Average) iter.Seq[*cut[T, C]] {
 	if average == Macro {
 		return v.macroCuts
 	}
@@ -159,14 +172,15 @@ func (v *solverOf[T, C]) classCurve(class int, yield func(Point) bool) {
 
 func (v *solverOf[T, C]) best(average Average) (threshold, f1 float64, err error) {
 	var best cut[T, C]
+	var most fixed
 	found := false
 	for c := range v.cuts(average) {
-		if !found || best.f1.less(c.f1) {
-			best, found = c, true
+		if f := c.sumF1(); !found || most.less(f) {
+			best, most, found = *c, f, true
 		}
 	}
 	if !found {
 		return 0, 0, errNoScores
 	}
-	return best.threshold(), best.f1.over(best.classes), nil
+	return best.threshold(), most.over(max(1, best.classes)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -161,8 +162,9 @@ func TestScikitLearn(t *testing.T) {
 		path := filepath.Join(t.TempDir(), strconv.Itoa(i)+".json")
 		rows, classes := 20+rng.IntN(50), 2+rng.IntN(30)
 		data := struct {
-			Scores [][]float32 `json:"scores"`
-			Labels [][]int     `json:"labels"`
+			Scores  [][]float32 `json:"scores"`
+			Labels  [][]int     `json:"labels"`
+			Weights []float64   `json:"weights"`
 		}{}
 		b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: classes, Stride: classes}}
 		var flat []uint8
@@ -180,6 +182,10 @@ func TestScikitLearn(t *testing.T) {
 			b.Scores.Data = append(b.Scores.Data, scores...)
 		}
 		b.Labels = &zlpr.DenseLabels[uint8]{Rows: rows, Cols: classes, Stride: classes, Data: flat}
+		if i%2 == 1 {
+			b.RowWeights = randomWeights(rng, rows)
+			data.Weights = b.RowWeights
+		}
 		text, err := json.Marshal(data)
 		if err != nil {
 			t.Fatal(err)
@@ -196,6 +202,11 @@ func TestScikitLearn(t *testing.T) {
 			if len(b.Scores.Data) < 100000 || os.Getenv("ZLPR_REQUIRE_SKLEARN") != "" {
 				arguments = append(arguments, folder)
 				batches[folder] = b
+				if len(b.Scores.Data) < 1000000 {
+					weighted := *b
+					weighted.RowWeights = slices.Repeat([]float64{1, 0.25, 0, 2.5}, b.Scores.Rows/4+1)[:b.Scores.Rows]
+					batches[folder+":weighted"] = &weighted
+				}
 			}
 		}
 	})
@@ -209,7 +220,10 @@ func TestScikitLearn(t *testing.T) {
 	if err := json.Unmarshal(output, &all); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range arguments[1:] {
+	if len(all) != len(batches) {
+		t.Fatalf("%d results for %d batches", len(all), len(batches))
+	}
+	for path, b := range batches {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			var names []string
 			for name := range all[path] {
@@ -219,7 +233,7 @@ func TestScikitLearn(t *testing.T) {
 				t.Fatalf("only %d metrics", len(names))
 			}
 			worst := 0.0
-			for name, got := range values(t, batches[path], names) {
+			for name, got := range values(t, b, names) {
 				want := all[path][name]
 				if differ(got, want) {
 					t.Errorf("%s = %v, scikit-learn has %v", name, got, want)

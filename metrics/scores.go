@@ -183,31 +183,6 @@ func (l *list[T]) falling() []weighedScore[T] {
 	return radixSort(x, make([]weighedScore[T], len(x)), key)
 }
 
-// curve goes down through the scores of l, which it sorts, and calls visit for
-// every distinct one with the numbers of positives and negatives at it.
-func (l *list[T]) curve(visit func(score T, pos, neg uint64)) {
-	var scratch []T
-	sortScores(l.Pos, &scratch)
-	sortScores(l.Neg, &scratch)
-	p, n := len(l.Pos), len(l.Neg)
-	for p > 0 || n > 0 {
-		var s T
-		if n == 0 || p > 0 && l.Pos[p-1] >= l.Neg[n-1] {
-			s = l.Pos[p-1]
-		} else {
-			s = l.Neg[n-1]
-		}
-		p0, n0 := p, n
-		for p > 0 && l.Pos[p-1] == s {
-			p--
-		}
-		for n > 0 && l.Neg[n-1] == s {
-			n--
-		}
-		visit(s, uint64(p0-p), uint64(n0-n))
-	}
-}
-
 // fewPositives is the number of positives up to which the negatives are better
 // placed among them than sorted.
 const fewPositives = 1 << 14
@@ -251,13 +226,13 @@ func (l *list[T]) areas(k *ranker[T]) (auc, ap float64) {
 		twiceLost -= k.ties
 	default:
 		var tp, fp uint64
-		l.curve(func(_ T, pos, neg uint64) {
+		steps(l, 0, func(_ T, pos, neg *[1]uint64) {
 			// These positives lose to the negatives above, and tie with neg.
-			twiceLost += pos * (2*fp + neg)
-			tp += pos
-			fp += neg
-			if pos > 0 {
-				sum.add(ratio(tp, tp+fp).times(pos))
+			twiceLost += pos[0] * (2*fp + neg[0])
+			tp += pos[0]
+			fp += neg[0]
+			if pos[0] > 0 {
+				sum.add(ratio(tp, tp+fp).times(pos[0]))
 			}
 		})
 	}

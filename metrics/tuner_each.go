@@ -2,7 +2,7 @@ package metrics
 
 // bestEach finds one threshold per class; see Tuner.BestEach.
 func (v *solverOf[T, C]) bestEach(average Average) (thresholds []float64, f1 float64, err error) {
-	best, err := v.bestCuts(func(a, b *cut[T, C]) bool { return a.f1.less(b.f1) })
+	best, err := v.bestCuts(func(a, b *cut[T, C]) bool { return a.sumF1().less(b.sumF1()) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -15,7 +15,7 @@ func (v *solverOf[T, C]) bestEach(average Average) (thresholds []float64, f1 flo
 	} else {
 		var sum fixed
 		for _, c := range best {
-			sum.add(c.f1)
+			sum.add(c.sumF1())
 		}
 		f1 = sum.over(uint64(classes))
 	}
@@ -65,8 +65,8 @@ func (v *solverOf[T, C]) bestCuts(better func(a, b *cut[T, C]) bool) ([]cut[T, C
 	best := make([]cut[T, C], classes)
 	err := newSplit(func(_, j, _ int) error {
 		for c := range cuts[T, C](&v.scores.Lists[j], v.low) {
-			if c.none || better(&best[j], &c) {
-				best[j] = c
+			if c.none || better(&best[j], c) {
+				best[j] = *c
 			}
 		}
 		return nil

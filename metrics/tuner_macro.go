@@ -16,7 +16,7 @@ type entry[T zlpr.Float] struct {
 // macroCuts are the cuts for all classes together, with macro averages. The
 // scores are gone through from the highest down; with each only the measures
 // of its class change.
-func (v *solverOf[T, C]) macroCuts(yield func(cut[T, C]) bool) {
+func (v *solverOf[T, C]) macroCuts(yield func(*cut[T, C]) bool) {
 	entries := v.entries()
 	if len(entries) == 0 {
 		return
@@ -30,7 +30,7 @@ func (v *solverOf[T, C]) macroCuts(yield func(cut[T, C]) bool) {
 	var p, r, f fixed // sums over the classes
 	emit := func(c cut[T, C]) bool {
 		c.precision, c.recall, c.f1, c.classes = p, r, f, classes
-		return yield(c)
+		return yield(&c)
 	}
 	if !emit(cut[T, C]{score: entries[0].Score, none: true}) {
 		return
