@@ -142,3 +142,30 @@ func benchSoftmax[T Float](b *testing.B, n int) {
 		perElement[T](b, rows*n)
 	})
 }
+
+func BenchmarkLogSoftmax(b *testing.B) {
+	benchTypes(b, benchLogSoftmax[float32], benchLogSoftmax[float64])
+}
+
+func benchLogSoftmax[T Float](b *testing.B, n int) {
+	rows := benchRows[T](n)
+	m := Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: normalScores[T](rows * n)}
+	dst := m
+	dst.Data = make([]T, rows*n)
+	benchImpls(b, func(b *testing.B) {
+		for b.Loop() {
+			for i := range rows {
+				lse, x := naiveLogSumExp(m.Row(i)), m.Row(i)
+				for j := range x {
+					dst.Data[i*n+j] = T(float64(x[j]) - lse)
+				}
+			}
+		}
+		perElement[T](b, rows*n)
+	}, func(b *testing.B) {
+		for b.Loop() {
+			LogSoftmaxRows(dst, nil, m)
+		}
+		perElement[T](b, rows*n)
+	})
+}
