@@ -60,6 +60,49 @@ func blockPower[T Float](x []T) (power.Number, power.Class) {
 type expSum struct {
 	powers power.Sum
 	class  power.Class
+
+	sumOnly bool // no logarithm is wanted
+
+	// The logarithm is not below top, the highest of the maxima of peaked blocks:
+	// if one score holds almost all of the sum, its block is peaked. That of one
+	// block is alone.
+	top    float64
+	topped bool
+	blocks int // with a score above -Inf
+	alone  float64
+}
+
+// block notes a block's logarithm, which is little above its maximum if it is
+// peaked.
+func (s *expSum) block(l float64, peaked bool) {
+	s.blocks++
+	s.alone = l
+	if peaked {
+		s.reach(l)
+	}
+}
+
+// reach raises top.
+func (s *expSum) reach(l float64) {
+	if !s.topped || l > s.top {
+		s.top, s.topped = l, true
+	}
+}
+
+// log returns the logarithm of the sum.
+func (s *expSum) log() float64 {
+	p, c := s.result()
+	if c != power.Finite {
+		return c.Log(p)
+	}
+	if s.blocks == 1 {
+		return s.alone
+	}
+	l := c.Log(p)
+	if s.topped {
+		l = max(l, s.top)
+	}
+	return l
 }
 
 // addScores adds the exponentials of x, whose blocks begin at its start.
@@ -73,12 +116,16 @@ func addScores[T Float](s *expSum, x []T) {
 		}
 		sumExp(b.hi[:], b.err[:], x, n, rows, n, &p)
 		for i := range rows {
-			q, c := power.Number{Hi: b.hi[i], Lo: b.err[i]}, power.Finite
+			block := x[i*n:][:n]
+			q, c := naturalPower(b.hi[i], b.err[i]), power.Finite
 			if !kernel.Natural[T](q.Hi) {
-				q, c = blockPower(x[i*n:][:n])
+				q, c = blockPower(block)
 			}
 			if c == power.Finite {
 				s.powers.Add(q)
+				if !s.sumOnly {
+					s.block(blockLog(block, q.Normalized(), c))
+				}
 			}
 			s.class = max(s.class, c)
 		}
@@ -90,6 +137,13 @@ func addScores[T Float](s *expSum, x []T) {
 func (s *expSum) merge(t *expSum) {
 	s.powers.Merge(&t.powers)
 	s.class = max(s.class, t.class)
+	if s.blocks == 0 {
+		s.alone = t.alone
+	}
+	s.blocks += t.blocks
+	if t.topped {
+		s.reach(t.top)
+	}
 }
 
 // result returns the sum, where it is finite.
@@ -100,25 +154,36 @@ func (s *expSum) result() (power.Number, power.Class) {
 	return s.powers.Value(), power.Finite
 }
 
-// rowPower returns the sum of exponentials of a row.
-func rowPower[T Float](x []T) (power.Number, power.Class) {
+// rowSum returns the sum of exponentials of a row and its logarithm.
+func rowSum[T Float](x []T) (p power.Number, c power.Class, l float64) {
 	if len(x) == 0 {
-		return power.Number{}, power.Nothing
+		return p, power.Nothing, math.Inf(-1)
 	}
 	if len(x) > BlockLen {
 		var s expSum
 		addScores(&s, x)
-		return s.result()
+		p, c = s.result()
+		return p, c, s.log()
 	}
 	var hi, err [1]float64
-	p := kernel.PivotParams[T](0)
-	sumExp(hi[:], err[:], x, len(x), 1, len(x), &p)
-	if kernel.Natural[T](hi[0]) {
-		return power.Number{Hi: hi[0], Lo: err[0]}.Normalized(), power.Finite
+	q := kernel.PivotParams[T](0)
+	sumExp(hi[:], err[:], x, len(x), 1, len(x), &q)
+	p, c = naturalPower(hi[0], err[0]), power.Finite
+	if !kernel.Natural[T](p.Hi) {
+		p, c = blockPower(x)
 	}
-	q, c := blockPower(x)
 	if c == power.Finite {
-		q = q.Normalized()
+		p = p.Normalized()
 	}
-	return q, c
+	l, _ = blockLog(x, p, c)
+	return p, c, l
+}
+
+// naturalPower returns a natural sum at pivot 0. Of the error, what clamped
+// exponentials may have added does not count.
+func naturalPower(hi, err float64) power.Number {
+	if math.Abs(err) < BlockLen*0x1p-1021 {
+		err = 0
+	}
+	return power.Number{Hi: hi, Lo: err}
 }

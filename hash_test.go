@@ -20,8 +20,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("scaleExpStream/float64", 0x1dbbf77ac31c4c7e, 0x067c3012281cd8ee, hashScaleExpStream[float64]),
 		kerneltest.Case("maximum/float32", 0x1fa7d6886aaf483a, 0xea1bf9f169fbd759, hashMaximum[float32]),
 		kerneltest.Case("maximum/float64", 0x36ce122df9cf715b, 0x081d3ac9f76471de, hashMaximum[float64]),
-		kerneltest.Case("offset/float32", 0x97e0adb809915ca7, 0xd7b6776ad586eeec, hashOffset[float32]),
-		kerneltest.Case("offset/float64", 0x90c1bd489a6125ba, 0xa0da5e8487694c01, hashOffset[float64]),
+		kerneltest.Case("offset/float32", 0xb83c90284a3243eb, 0x3a8cbd96e8272bfb, hashOffset[float32]),
+		kerneltest.Case("offset/float64", 0x6cd614636f01a48c, 0x6f8d7d3e318390a9, hashOffset[float64]),
 	}, forEachTier)
 }
 
@@ -59,10 +59,10 @@ func hashMaximum[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 
 func hashOffset[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
-	s, dst := make([]float64, rows), make([]T, len(x))
-	for i := range s {
-		s[i] = r.Positive(8)
+	m, l, dst := make([]float64, rows), make([]float64, rows), make([]T, len(x))
+	for i := range m {
+		m[i], l[i] = r.Positive(8), r.Positive(8)
 	}
-	offset(dst, stride, x, stride, rows, n, s)
+	offset(dst, stride, x, stride, rows, n, m, l)
 	kerneltest.AddHash(h, dst...)
 }

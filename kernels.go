@@ -40,11 +40,11 @@ func maximum[T Float](max, x []T, stride, rows, n int) {
 	}
 }
 
-// offset writes dst[i·dstStride+j] = x[i·stride+j] - s[i], computed in float64.
-func offset[T Float](dst []T, dstStride int, x []T, stride, rows, n int, s []float64) {
+// offset writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i], computed in float64.
+func offset[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []float64) {
 	if kernel.IsFloat32[T]() {
-		offset32(kernel.As32(dst), dstStride, kernel.As32(x), stride, rows, n, s)
+		offset32(kernel.As32(dst), dstStride, kernel.As32(x), stride, rows, n, m, l)
 	} else {
-		offset64(kernel.As64(dst), dstStride, kernel.As64(x), stride, rows, n, s)
+		offset64(kernel.As64(dst), dstStride, kernel.As64(x), stride, rows, n, m, l)
 	}
 }

@@ -44,8 +44,9 @@ func signZero[T Float](m T, x []T) T {
 //	LogSumExp with a NaN = NaN
 //	LogSumExp with +Inf and no NaN = +Inf
 //	LogSumExp of nothing but -Inf = -Inf
+//	LogSumExp of one score, alone or among -Inf, is that score
 //
-// A score of -Inf adds nothing.
+// The result is never below Max(x).
 //
 // The error is below 1.5 ULP of max(|result|, 1), an ULP being 2^-23 relative
 // for float32 scores and 2^-52 for float64, whatever the number of scores; the
@@ -56,8 +57,8 @@ func signZero[T Float](m T, x []T) T {
 // Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and
 // softmax functions", IMA Journal of Numerical Analysis 41(4), 2021.
 func LogSumExp[T Float](x []T) float64 {
-	p, c := rowPower(x)
-	return c.Log(p)
+	_, _, l := rowSum(x)
+	return l
 }
 
 const (
@@ -80,8 +81,7 @@ func Softmax[T Float](dst, x []T) float64 {
 	if len(dst) != len(x) {
 		panic(badLength)
 	}
-	p, c := rowPower(x)
-	lse := c.Log(p)
+	p, c, lse := rowSum(x)
 	softmaxRow(dst, x, p, c, len(x) >= streamBytes/4)
 	return lse
 }
@@ -103,7 +103,7 @@ func softmaxRow[T Float](dst, x []T, p power.Number, c power.Class, stream bool)
 			dst[i] = v - m
 		}
 		x = dst
-		p, _ = rowPower(x)
+		p, _, _ = rowSum(x)
 	}
 	q := [1]kernel.RowParams[T]{scaleParams[T](p)}
 	scale(dst, len(x), x, len(x), 1, len(x), q[:], 0, stream)
@@ -147,41 +147,6 @@ func softmaxLimit[T Float](dst, x []T, c power.Class) {
 	}
 }
 
-// LogSoftmax writes x[i] - LogSumExp(x) to dst[i] and returns LogSumExp(x). dst
-// may be x itself; they must not overlap otherwise. It panics if the lengths
-// differ.
-//
-// Special cases are:
-//
-//	one +Inf and no NaN: 0 there, -Inf elsewhere
-//	several +Inf, a NaN, or nothing but -Inf: NaN everywhere
-//
-// The error is that of LogSumExp plus half an ULP of the entry.
-func LogSoftmax[T Float](dst, x []T) float64 {
-	if len(dst) != len(x) {
-		panic(badLength)
-	}
-	p, c := rowPower(x)
-	lse := c.Log(p)
-	logSoftmaxRow(dst, x, lse, c)
-	return lse
-}
-
-func logSoftmaxRow[T Float](dst, x []T, lse float64, c power.Class) {
-	if c != power.Finite {
-		softmaxLimit(dst, x, c)
-		for i, v := range dst {
-			if v == v {
-				dst[i] = T(math.Log(float64(v))) // exact: 0 or -Inf
-			}
-		}
-		return
-	}
-	if len(x) > 0 {
-		offset(dst, len(x), x, len(x), 1, len(x), []float64{lse})
-	}
-}
-
 // An Accumulator takes the sum of exponentials of a row in parts: of the scores
 // as they come, or of shards on several workers or machines. Its zero value is
 // the empty row.
@@ -206,8 +171,7 @@ func (a *Accumulator[T]) Merge(b *Accumulator[T]) {
 // LogSumExp returns log Σ e^x over the scores seen, with the special cases and
 // the error bound of the function LogSumExp.
 func (a *Accumulator[T]) LogSumExp() float64 {
-	p, c := a.sum.result()
-	return c.Log(p)
+	return a.sum.log()
 }
 
 // Reset empties the accumulator.

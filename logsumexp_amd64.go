@@ -96,25 +96,25 @@ func maximum64(max, x []float64, stride, rows, n int) {
 	}
 }
 
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.AVX512:
-		offset32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	case kernel.AVX2:
-		offset32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	default:
-		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+		offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 	}
 }
 
-func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
+func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.AVX512:
-		offset64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	case kernel.AVX2:
-		offset64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	default:
-		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+		offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 	}
 }
 
@@ -167,13 +167,13 @@ func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
 func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
 
 //go:noescape
-func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
 
 //go:noescape
-func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
 
 //go:noescape
-func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
 
 //go:noescape
-func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)

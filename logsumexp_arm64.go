@@ -64,21 +64,21 @@ func maximum64(max, x []float64, stride, rows, n int) {
 	}
 }
 
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.NEON:
-		offset32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	default:
-		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+		offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 	}
 }
 
-func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
+func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.NEON:
-		offset64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &s[0])
+		offset64NEON(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
 	default:
-		offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+		offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 	}
 }
 
@@ -101,7 +101,7 @@ func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
 func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)
 
 //go:noescape
-func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
+func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
 
 //go:noescape
-func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
+func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)

@@ -1020,177 +1020,203 @@ number46:
 last35:
 	RET
 
-// func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, s *float64)
-TEXT ·offset32NEON(SB), NOSPLIT, $512-56
+// func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
+TEXT ·offset32NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
-	MOVD    s+48(FP), R4
-	MOVD    n+40(FP), R8
-	LSR     $5, R8, R5
-	LSL     $2, R8
-	AND     $127, R8
-	MOVD    $frame-512(SP), R7
-	MOVD    rows+32(FP), R9
-	MOVD    dstStride+8(FP), R10
-	MOVD    stride+24(FP), R11
-	CBZ     R9, last48
+	MOVD    m+48(FP), R4
+	MOVD    l+56(FP), R5
+	MOVD    n+40(FP), R9
+	LSR     $5, R9, R6
+	LSL     $2, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+32(FP), R10
+	MOVD    dstStride+8(FP), R11
+	MOVD    stride+24(FP), R12
+	CBZ     R10, last48
 row47:
 	VLD1R.P 8(R4), [V0.D2]
+	VLD1R.P 8(R5), [V1.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
-	SUBS    $1, R5, R6
+	SUBS    $1, R6, R7
 	BMI     rest50
 group49:
-	FLDPQ   (R3), (F1, F3)
-	FLDPQ   64(R3), (F2, F4)
-	WORD    $0x0e617825 // VFCVTL V1.S2, V5.D2
-	WORD    $0x4e617826 // VFCVTL2 V1.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	FLDPQ   (R3), (F2, F4)
+	FLDPQ   64(R3), (F3, F5)
+	WORD    $0x0e617846 // VFCVTL V2.S2, V6.D2
+	WORD    $0x4e617847 // VFCVTL2 V2.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a1 // VFCVTN V5.D2, V1.S2
-	WORD    $0x4e6168c1 // VFCVTN2 V6.D2, V1.S4
-	WORD    $0x0e617845 // VFCVTL V2.S2, V5.D2
-	WORD    $0x4e617846 // VFCVTL2 V2.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c2 // VFCVTN V6.D2, V2.S2
+	WORD    $0x4e6168e2 // VFCVTN2 V7.D2, V2.S4
+	WORD    $0x0e617866 // VFCVTL V3.S2, V6.D2
+	WORD    $0x4e617867 // VFCVTL2 V3.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a2 // VFCVTN V5.D2, V2.S2
-	WORD    $0x4e6168c2 // VFCVTN2 V6.D2, V2.S4
-	WORD    $0x0e617865 // VFCVTL V3.S2, V5.D2
-	WORD    $0x4e617866 // VFCVTL2 V3.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c3 // VFCVTN V6.D2, V3.S2
+	WORD    $0x4e6168e3 // VFCVTN2 V7.D2, V3.S4
+	WORD    $0x0e617886 // VFCVTL V4.S2, V6.D2
+	WORD    $0x4e617887 // VFCVTL2 V4.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a3 // VFCVTN V5.D2, V3.S2
-	WORD    $0x4e6168c3 // VFCVTN2 V6.D2, V3.S4
-	WORD    $0x0e617885 // VFCVTL V4.S2, V5.D2
-	WORD    $0x4e617886 // VFCVTL2 V4.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c4 // VFCVTN V6.D2, V4.S2
+	WORD    $0x4e6168e4 // VFCVTN2 V7.D2, V4.S4
+	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
+	WORD    $0x4e6178a7 // VFCVTL2 V5.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a4 // VFCVTN V5.D2, V4.S2
-	WORD    $0x4e6168c4 // VFCVTN2 V6.D2, V4.S4
-	FSTPQ   (F1, F3), (R1)
-	FSTPQ   (F2, F4), 64(R1)
-	FLDPQ   32(R3), (F1, F3)
-	FLDPQ   96(R3), (F2, F4)
-	WORD    $0x0e617825 // VFCVTL V1.S2, V5.D2
-	WORD    $0x4e617826 // VFCVTL2 V1.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c5 // VFCVTN V6.D2, V5.S2
+	WORD    $0x4e6168e5 // VFCVTN2 V7.D2, V5.S4
+	FSTPQ   (F2, F4), (R1)
+	FSTPQ   (F3, F5), 64(R1)
+	FLDPQ   32(R3), (F2, F4)
+	FLDPQ   96(R3), (F3, F5)
+	WORD    $0x0e617846 // VFCVTL V2.S2, V6.D2
+	WORD    $0x4e617847 // VFCVTL2 V2.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a1 // VFCVTN V5.D2, V1.S2
-	WORD    $0x4e6168c1 // VFCVTN2 V6.D2, V1.S4
-	WORD    $0x0e617845 // VFCVTL V2.S2, V5.D2
-	WORD    $0x4e617846 // VFCVTL2 V2.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c2 // VFCVTN V6.D2, V2.S2
+	WORD    $0x4e6168e2 // VFCVTN2 V7.D2, V2.S4
+	WORD    $0x0e617866 // VFCVTL V3.S2, V6.D2
+	WORD    $0x4e617867 // VFCVTL2 V3.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a2 // VFCVTN V5.D2, V2.S2
-	WORD    $0x4e6168c2 // VFCVTN2 V6.D2, V2.S4
-	WORD    $0x0e617865 // VFCVTL V3.S2, V5.D2
-	WORD    $0x4e617866 // VFCVTL2 V3.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c3 // VFCVTN V6.D2, V3.S2
+	WORD    $0x4e6168e3 // VFCVTN2 V7.D2, V3.S4
+	WORD    $0x0e617886 // VFCVTL V4.S2, V6.D2
+	WORD    $0x4e617887 // VFCVTL2 V4.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a3 // VFCVTN V5.D2, V3.S2
-	WORD    $0x4e6168c3 // VFCVTN2 V6.D2, V3.S4
-	WORD    $0x0e617885 // VFCVTL V4.S2, V5.D2
-	WORD    $0x4e617886 // VFCVTL2 V4.S4, V6.D2
-	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c4 // VFCVTN V6.D2, V4.S2
+	WORD    $0x4e6168e4 // VFCVTN2 V7.D2, V4.S4
+	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
+	WORD    $0x4e6178a7 // VFCVTL2 V5.S4, V7.D2
 	WORD    $0x4ee0d4c6 // VFSUB V0.D2, V6.D2, V6.D2
-	WORD    $0x0e6168a4 // VFCVTN V5.D2, V4.S2
-	WORD    $0x4e6168c4 // VFCVTN2 V6.D2, V4.S4
-	FSTPQ   (F1, F3), 32(R1)
-	FSTPQ   (F2, F4), 96(R1)
-	SUB     $1, R6
+	WORD    $0x4ee1d4c6 // VFSUB V1.D2, V6.D2, V6.D2
+	WORD    $0x4ee0d4e7 // VFSUB V0.D2, V7.D2, V7.D2
+	WORD    $0x4ee1d4e7 // VFSUB V1.D2, V7.D2, V7.D2
+	WORD    $0x0e6168c5 // VFCVTN V6.D2, V5.S2
+	WORD    $0x4e6168e5 // VFCVTN2 V7.D2, V5.S4
+	FSTPQ   (F2, F4), 32(R1)
+	FSTPQ   (F3, F5), 96(R1)
+	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R6, group49
+	TBZ     $63, R7, group49
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied51
+	TBZ     $0, R7, copied51
 rest50:
-	CBZ     R8, done52
-	MOVD    R7, R1
-	ADD     $0, R7, R12
-	TBZ     $6, R8, skip53
-	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+	CBZ     R9, done52
+	MOVD    R8, R1
+	ADD     $0, R8, R13
+	TBZ     $6, R9, skip53
+	VLD1.P  64(R3), [V2.B16, V3.B16, V4.B16, V5.B16]
+	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R13)
 skip53:
-	TBZ     $5, R8, skip54
-	VLD1.P  32(R3), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R12)
+	TBZ     $5, R9, skip54
+	VLD1.P  32(R3), [V2.B16, V3.B16]
+	VST1.P  [V2.B16, V3.B16], 32(R13)
 skip54:
-	TBZ     $4, R8, skip55
-	VLD1.P  16(R3), [V1.B16]
-	VST1.P  [V1.B16], 16(R12)
+	TBZ     $4, R9, skip55
+	VLD1.P  16(R3), [V2.B16]
+	VST1.P  [V2.B16], 16(R13)
 skip55:
-	TBZ     $3, R8, skip56
-	FMOVD.P 8(R3), F1
-	FMOVD.P F1, 8(R12)
+	TBZ     $3, R9, skip56
+	FMOVD.P 8(R3), F2
+	FMOVD.P F2, 8(R13)
 skip56:
-	TBZ     $2, R8, skip57
-	FMOVS.P 4(R3), F1
-	FMOVS.P F1, 4(R12)
+	TBZ     $2, R9, skip57
+	FMOVS.P 4(R3), F2
+	FMOVS.P F2, 4(R13)
 skip57:
-	ADD     $0, R7, R3
-	MOVD    $-1, R6
-	CMP     $64, R8
+	ADD     $0, R8, R3
+	MOVD    $-1, R7
+	CMP     $64, R9
 	BLS     short58
 	B       group49
 short58:
-	FLDPQ   (R3), (F1, F2)
-	WORD    $0x0e617823 // VFCVTL V1.S2, V3.D2
-	WORD    $0x4e617824 // VFCVTL2 V1.S4, V4.D2
-	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	FLDPQ   (R3), (F2, F3)
+	WORD    $0x0e617844 // VFCVTL V2.S2, V4.D2
+	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	WORD    $0x0e616861 // VFCVTN V3.D2, V1.S2
-	WORD    $0x4e616881 // VFCVTN2 V4.D2, V1.S4
-	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
-	WORD    $0x4e617844 // VFCVTL2 V2.S4, V4.D2
-	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	WORD    $0x0e616882 // VFCVTN V4.D2, V2.S2
+	WORD    $0x4e6168a2 // VFCVTN2 V5.D2, V2.S4
+	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
+	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	WORD    $0x0e616862 // VFCVTN V3.D2, V2.S2
-	WORD    $0x4e616882 // VFCVTN2 V4.D2, V2.S4
-	FSTPQ   (F1, F2), (R1)
-	CMP     $32, R8
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	WORD    $0x0e616883 // VFCVTN V4.D2, V3.S2
+	WORD    $0x4e6168a3 // VFCVTN2 V5.D2, V3.S4
+	FSTPQ   (F2, F3), (R1)
+	CMP     $32, R9
 	BLS     copied51
-	FLDPQ   32(R3), (F1, F2)
-	WORD    $0x0e617823 // VFCVTL V1.S2, V3.D2
-	WORD    $0x4e617824 // VFCVTL2 V1.S4, V4.D2
-	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	FLDPQ   32(R3), (F2, F3)
+	WORD    $0x0e617844 // VFCVTL V2.S2, V4.D2
+	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	WORD    $0x0e616861 // VFCVTN V3.D2, V1.S2
-	WORD    $0x4e616881 // VFCVTN2 V4.D2, V1.S4
-	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
-	WORD    $0x4e617844 // VFCVTL2 V2.S4, V4.D2
-	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	WORD    $0x0e616882 // VFCVTN V4.D2, V2.S2
+	WORD    $0x4e6168a2 // VFCVTN2 V5.D2, V2.S4
+	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
+	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	WORD    $0x0e616862 // VFCVTN V3.D2, V2.S2
-	WORD    $0x4e616882 // VFCVTN2 V4.D2, V2.S4
-	FSTPQ   (F1, F2), 32(R1)
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	WORD    $0x0e616883 // VFCVTN V4.D2, V3.S2
+	WORD    $0x4e6168a3 // VFCVTN2 V5.D2, V3.S4
+	FSTPQ   (F2, F3), 32(R1)
 copied51:
-	MOVD    R7, R12
-	ADD     R5<<7, R0, R13
-	TBZ     $6, R8, skip59
-	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
+	MOVD    R8, R13
+	ADD     R6<<7, R0, R14
+	TBZ     $6, R9, skip59
+	VLD1.P  64(R13), [V2.B16, V3.B16, V4.B16, V5.B16]
+	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R14)
 skip59:
-	TBZ     $5, R8, skip60
-	VLD1.P  32(R12), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R13)
+	TBZ     $5, R9, skip60
+	VLD1.P  32(R13), [V2.B16, V3.B16]
+	VST1.P  [V2.B16, V3.B16], 32(R14)
 skip60:
-	TBZ     $4, R8, skip61
-	VLD1.P  16(R12), [V1.B16]
-	VST1.P  [V1.B16], 16(R13)
+	TBZ     $4, R9, skip61
+	VLD1.P  16(R13), [V2.B16]
+	VST1.P  [V2.B16], 16(R14)
 skip61:
-	TBZ     $3, R8, skip62
-	FMOVD.P 8(R12), F1
-	FMOVD.P F1, 8(R13)
+	TBZ     $3, R9, skip62
+	FMOVD.P 8(R13), F2
+	FMOVD.P F2, 8(R14)
 skip62:
-	TBZ     $2, R8, skip63
-	FMOVS.P 4(R12), F1
-	FMOVS.P F1, 4(R13)
+	TBZ     $2, R9, skip63
+	FMOVS.P 4(R13), F2
+	FMOVS.P F2, 4(R14)
 skip63:
 done52:
-	ADD     R10<<2, R0
-	ADD     R11<<2, R2
-	SUB     $1, R9
-	CBNZ    R9, row47
+	ADD     R11<<2, R0
+	ADD     R12<<2, R2
+	SUB     $1, R10
+	CBNZ    R10, row47
 last48:
 	RET
 
@@ -2267,108 +2293,122 @@ number105:
 last95:
 	RET
 
-// func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, s *float64)
-TEXT ·offset64NEON(SB), NOSPLIT, $512-56
+// func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
+TEXT ·offset64NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
-	MOVD    s+48(FP), R4
-	MOVD    n+40(FP), R8
-	LSR     $4, R8, R5
-	LSL     $3, R8
-	AND     $127, R8
-	MOVD    $frame-512(SP), R7
-	MOVD    rows+32(FP), R9
-	MOVD    dstStride+8(FP), R10
-	MOVD    stride+24(FP), R11
-	CBZ     R9, last107
+	MOVD    m+48(FP), R4
+	MOVD    l+56(FP), R5
+	MOVD    n+40(FP), R9
+	LSR     $4, R9, R6
+	LSL     $3, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+32(FP), R10
+	MOVD    dstStride+8(FP), R11
+	MOVD    stride+24(FP), R12
+	CBZ     R10, last107
 row106:
 	VLD1R.P 8(R4), [V0.D2]
+	VLD1R.P 8(R5), [V1.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
-	SUBS    $1, R5, R6
+	SUBS    $1, R6, R7
 	BMI     rest109
 group108:
-	FLDPQ   (R3), (F1, F3)
-	FLDPQ   64(R3), (F2, F4)
-	WORD    $0x4ee0d421 // VFSUB V0.D2, V1.D2, V1.D2
+	FLDPQ   (R3), (F2, F4)
+	FLDPQ   64(R3), (F3, F5)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
+	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
 	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	FSTPQ   (F1, F3), (R1)
-	FSTPQ   (F2, F4), 64(R1)
-	FLDPQ   32(R3), (F1, F3)
-	FLDPQ   96(R3), (F2, F4)
-	WORD    $0x4ee0d421 // VFSUB V0.D2, V1.D2, V1.D2
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	FSTPQ   (F2, F4), (R1)
+	FSTPQ   (F3, F5), 64(R1)
+	FLDPQ   32(R3), (F2, F4)
+	FLDPQ   96(R3), (F3, F5)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
+	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
 	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
 	WORD    $0x4ee0d484 // VFSUB V0.D2, V4.D2, V4.D2
-	FSTPQ   (F1, F3), 32(R1)
-	FSTPQ   (F2, F4), 96(R1)
-	SUB     $1, R6
+	WORD    $0x4ee1d484 // VFSUB V1.D2, V4.D2, V4.D2
+	WORD    $0x4ee0d4a5 // VFSUB V0.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	FSTPQ   (F2, F4), 32(R1)
+	FSTPQ   (F3, F5), 96(R1)
+	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R6, group108
+	TBZ     $63, R7, group108
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied110
+	TBZ     $0, R7, copied110
 rest109:
-	CBZ     R8, done111
-	MOVD    R7, R1
-	ADD     $0, R7, R12
-	TBZ     $6, R8, skip112
-	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+	CBZ     R9, done111
+	MOVD    R8, R1
+	ADD     $0, R8, R13
+	TBZ     $6, R9, skip112
+	VLD1.P  64(R3), [V2.B16, V3.B16, V4.B16, V5.B16]
+	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R13)
 skip112:
-	TBZ     $5, R8, skip113
-	VLD1.P  32(R3), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R12)
+	TBZ     $5, R9, skip113
+	VLD1.P  32(R3), [V2.B16, V3.B16]
+	VST1.P  [V2.B16, V3.B16], 32(R13)
 skip113:
-	TBZ     $4, R8, skip114
-	VLD1.P  16(R3), [V1.B16]
-	VST1.P  [V1.B16], 16(R12)
+	TBZ     $4, R9, skip114
+	VLD1.P  16(R3), [V2.B16]
+	VST1.P  [V2.B16], 16(R13)
 skip114:
-	TBZ     $3, R8, skip115
-	FMOVD.P 8(R3), F1
-	FMOVD.P F1, 8(R12)
+	TBZ     $3, R9, skip115
+	FMOVD.P 8(R3), F2
+	FMOVD.P F2, 8(R13)
 skip115:
-	ADD     $0, R7, R3
-	MOVD    $-1, R6
-	CMP     $64, R8
+	ADD     $0, R8, R3
+	MOVD    $-1, R7
+	CMP     $64, R9
 	BLS     short116
 	B       group108
 short116:
-	FLDPQ   (R3), (F1, F2)
-	WORD    $0x4ee0d421 // VFSUB V0.D2, V1.D2, V1.D2
+	FLDPQ   (R3), (F2, F3)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
-	FSTPQ   (F1, F2), (R1)
-	CMP     $32, R8
+	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
+	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), (R1)
+	CMP     $32, R9
 	BLS     copied110
-	FLDPQ   32(R3), (F1, F2)
-	WORD    $0x4ee0d421 // VFSUB V0.D2, V1.D2, V1.D2
+	FLDPQ   32(R3), (F2, F3)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
-	FSTPQ   (F1, F2), 32(R1)
+	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
+	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
+	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), 32(R1)
 copied110:
-	MOVD    R7, R12
-	ADD     R5<<7, R0, R13
-	TBZ     $6, R8, skip117
-	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
+	MOVD    R8, R13
+	ADD     R6<<7, R0, R14
+	TBZ     $6, R9, skip117
+	VLD1.P  64(R13), [V2.B16, V3.B16, V4.B16, V5.B16]
+	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R14)
 skip117:
-	TBZ     $5, R8, skip118
-	VLD1.P  32(R12), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R13)
+	TBZ     $5, R9, skip118
+	VLD1.P  32(R13), [V2.B16, V3.B16]
+	VST1.P  [V2.B16, V3.B16], 32(R14)
 skip118:
-	TBZ     $4, R8, skip119
-	VLD1.P  16(R12), [V1.B16]
-	VST1.P  [V1.B16], 16(R13)
+	TBZ     $4, R9, skip119
+	VLD1.P  16(R13), [V2.B16]
+	VST1.P  [V2.B16], 16(R14)
 skip119:
-	TBZ     $3, R8, skip120
-	FMOVD.P 8(R12), F1
-	FMOVD.P F1, 8(R13)
+	TBZ     $3, R9, skip120
+	FMOVD.P 8(R13), F2
+	FMOVD.P F2, 8(R14)
 skip120:
 done111:
-	ADD     R10<<3, R0
-	ADD     R11<<3, R2
-	SUB     $1, R9
-	CBNZ    R9, row106
+	ADD     R11<<3, R0
+	ADD     R12<<3, R2
+	SUB     $1, R10
+	CBNZ    R10, row106
 last107:
 	RET

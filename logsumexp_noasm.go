@@ -32,10 +32,10 @@ func maximum64(max, x []float64, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)
 }
 
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, s []float64) {
-	offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
+	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }
 
-func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, s []float64) {
-	offsetGeneric(dst, dstStride, x, stride, rows, n, s)
+func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, m, l []float64) {
+	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }

@@ -69,7 +69,7 @@ func (c *rowChunk[T]) next() bool {
 // power returns the sum of exponentials of row i.
 func (c *rowChunk[T]) power(i int) (power.Number, power.Class) {
 	if kernel.Natural[T](c.hi[i]) {
-		return power.Number{Hi: c.hi[i], Lo: c.err[i]}.Normalized(), power.Finite
+		return naturalPower(c.hi[i], c.err[i]).Normalized(), power.Finite
 	}
 	p, k := blockPower(c.row(i))
 	if k == power.Finite {
@@ -85,11 +85,19 @@ func (c *rowChunk[T]) logs(dst []float64) {
 	if !c.all {
 		for i := range dst {
 			p, k := c.power(i)
-			dst[i] = k.Log(p)
+			dst[i], _ = blockLog(c.row(i), p, k)
 		}
 		return
 	}
 	kernel.LogPair64(dst, c.hi[:], c.err[:])
+	if anyPeaked(dst, c.x, c.stride) {
+		for i, l := range dst {
+			if mayBePeaked(l, c.row(i)) {
+				p, k := c.power(i)
+				dst[i], _ = blockLog(c.row(i), p, k)
+			}
+		}
+	}
 }
 
 // MaxRows writes the maximum of every row of m to dst, with the special cases
@@ -161,9 +169,9 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 	if m.Cols == 0 || m.Cols > BlockLen {
 		for i := range m.Rows {
 			x := m.rowOrEmpty(i)
-			p, c := rowPower(x)
+			p, c, l := rowSum(x)
 			if lse != nil {
-				lse[i] = c.Log(p)
+				lse[i] = l
 			}
 			softmaxRow(dst.rowOrEmpty(i), x, p, c, stream)
 		}
@@ -186,39 +194,6 @@ func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 			q[i] = scaleParams[T](power.Number{Hi: c.hi[i] + c.err[i]})
 		}
 		scale(out, dst.Stride, c.x, c.stride, c.rows, c.n, q[:], 1, stream)
-	}
-}
-
-// LogSoftmaxRows writes LogSoftmax of every row of m to the rows of dst, and
-// LogSumExp of every row to lse unless that is nil, with the same bits. dst may
-// be m itself; they must not overlap otherwise. It panics if the shapes differ
-// or a matrix does not lie within its data.
-func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
-	checkOutput(dst, lse, m)
-	if m.Cols == 0 || m.Cols > BlockLen {
-		for i := range m.Rows {
-			l := LogSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))
-			if lse != nil {
-				lse[i] = l
-			}
-		}
-		return
-	}
-	for c := newRowChunk(m); c.next(); {
-		var l [batch]float64
-		c.logs(l[:c.rows])
-		if lse != nil {
-			copy(lse[c.first:], l[:c.rows])
-		}
-		out := dst.Data[c.first*dst.Stride:]
-		if c.all {
-			offset(out, dst.Stride, c.x, c.stride, c.rows, c.n, l[:])
-			continue
-		}
-		for i := range c.rows {
-			_, k := c.power(i)
-			logSoftmaxRow(out[i*dst.Stride:][:c.n], c.row(i), l[i], k)
-		}
 	}
 }
 

@@ -5,16 +5,17 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// offset emits the difference from one number a row, taken in float64.
+// offset emits the difference from two numbers a row, taken in float64.
 func offset(v *vec) {
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	x, stride := v.param("x"), v.stride("stride")
-	p := v.param("s")
+	tops, logs := v.param("m"), v.param("l")
 	l := newRowLoop(v)
-	s := v.reg()
+	m, s := v.reg(), v.reg()
 
 	l.run(func() {
-		v.VBROADCASTSD(at(p, 0), s)
+		v.VBROADCASTSD(at(tops, 0), m)
+		v.VBROADCASTSD(at(logs, 0), s)
 	}, func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
 			r := v.reg()
@@ -24,11 +25,14 @@ func offset(v *vec) {
 				v.prefetch(mem, t.reg)
 			}
 			if v.double() {
+				v.sub(r, m, r)
 				v.sub(r, s, r)
 			} else {
 				low, high := v.widen(r)
-				v.VSUBPD(s, low, low)
-				v.VSUBPD(s, high, high)
+				for _, half := range []vreg{low, high} {
+					v.VSUBPD(m, half, half)
+					v.VSUBPD(s, half, half)
+				}
 				r = v.narrow(low, high)
 			}
 			v.store(t.mask, r, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
@@ -36,7 +40,8 @@ func offset(v *vec) {
 	}, func() {
 		v.ADDQ(dstStride, dst)
 		v.ADDQ(stride, x)
-		v.ADDQ(operand.U8(8), p)
+		v.ADDQ(operand.U8(8), tops)
+		v.ADDQ(operand.U8(8), logs)
 	})
 }
 

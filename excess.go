@@ -1,0 +1,189 @@
+package zlpr
+
+import (
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// With the maximum m = x[k] of a row, and its excess E over a row of m alone,
+//
+//	LSE(x) = m + L,  log-softmax: x[i] - LSE(x) = (x[i]-m) - L
+//	L = log1p(E),  E = Σ_{j≠k} e^(x[j]-m)
+//
+// Both terms of an entry are at most 0, and so nothing cancels: entries have small
+// relative error however close to 0 they are, whatever the shift of the scores.
+
+// leastExcess is the least excess of a row of n that the sum of exponentials less
+// that of the maximum gives within the bounds. Where the maximum shares its lane, the
+// sum of a pair is rounded.
+func leastExcess[T Float](n int) float64 {
+	switch {
+	case n <= kernel.LanesOf[T]():
+		return 0x1p-20
+	case kernel.IsFloat32[T]():
+		return 0.25
+	}
+	return 0.5
+}
+
+// excesses writes the excess of rows whose sums of exponentials at pivot 0 are
+// natural, and their maxima to top: at most batch rows of at most a block. With w =
+// e^m as it is in the sum,
+//
+//	E = (Σ e^x - w)·e^-m
+func excesses[T Float](excess, top []float64, x []T, stride, n int, hi, err []float64) {
+	rows := len(excess)
+	var tops, w [batch]T
+	var factor [batch]float64
+	maximum(tops[:rows], x, stride, rows, n)
+	for i, m := range tops[:rows] {
+		top[i] = float64(m)
+		factor[i] = top[i]
+	}
+	room := (rows + 31) &^ 31
+	kernel.TiltExp64(factor[:room], factor[:room], -1, 0)
+	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
+	p[0][2] = 1
+	scaleExp(w[:], rows, tops[:], rows, 1, rows, p[:], 0)
+	least := leastExcess[T](n)
+	for i := range rows {
+		e := ((hi[i] - float64(w[i])) + err[i]) * factor[i]
+		if !(e >= least) {
+			e = excessWithout(x[i*stride:][:n], tops[i])
+		}
+		excess[i] = e
+	}
+}
+
+// excessWithout returns the excess of a row of at most a block, whose finite maximum
+// is m, without taking the maximum into the sum. It is the one positive, so that
+//
+//	E = Σ_neg e^x · Σ_pos e^-x
+func excessWithout[T Float](x []T, m T) float64 {
+	k := indexOf(x, m)
+	var e float64
+	var natural bool
+	if len(x) <= 64 {
+		var pos, neg [1]uint64
+		e, natural = selectWithout(x, k, pos[:], neg[:])
+	} else {
+		var pos, neg [BlockLen / 64]uint64
+		words := kernel.BitWords(len(x))
+		e, natural = selectWithout(x, k, pos[:words], neg[:words])
+	}
+	if !natural {
+		e = anyExcess(x, k)
+	}
+	return e
+}
+
+// selectWithout returns the excess of a row whose maximum is x[k], if the sums are
+// natural; pos and neg are no bits.
+func selectWithout[T Float](x []T, k int, pos, neg []uint64) (e float64, natural bool) {
+	var a, b [8]float64
+	for i := range neg {
+		neg[i] = ^uint64(0)
+	}
+	neg[len(neg)-1] = kernel.LastWord(len(x))
+	pos[k/64] = 1 << (k % 64)
+	neg[k/64] &^= pos[k/64]
+	kernel.SelectSums(a[:], b[:], x, len(x), 1, len(x), pos, neg, len(neg))
+	return a[0] * b[0], kernel.Natural[T](a[0]) && kernel.Natural[T](b[0])
+}
+
+// indexOf returns the place of the first element that is m, which is the maximum.
+func indexOf[T Float](x []T, m T) int {
+	const step = 64
+	from := 0
+	if blocks := len(x) / step; 1 < blocks && blocks <= BlockLen/step {
+		var tops [BlockLen / step]T
+		maximum(tops[:blocks], x, step, blocks, step)
+		for from < blocks && tops[from] != m {
+			from++
+		}
+		from *= step
+	}
+	for x[from] != m {
+		from++
+	}
+	return from
+}
+
+// longExcess returns the excess of a row whose sum is p and whose finite maximum is m.
+// The errors of p are small to an excess of 1.6.
+func longExcess[T Float](x []T, p power.Number, m T) float64 {
+	if e := p.Times(power.Exp(-float64(m))).Float() - 1; e >= 1.6 {
+		return e
+	}
+	return anyExcess(x, indexOf(x, m))
+}
+
+// anyExcess returns the excess of a row whose finite maximum is x[k], in the
+// general way.
+func anyExcess[T Float](x []T, k int) float64 {
+	s := expSum{sumOnly: true}
+	addScores(&s, x[:k])
+	addScores(&s, x[k+1:])
+	p, c := s.result()
+	if c != power.Finite {
+		return 0 // the others are -Inf
+	}
+	return p.Times(power.Exp(-float64(x[k]))).Float()
+}
+
+// blockLog returns the logarithm of the sum of exponentials of a block. Where one
+// score may hold almost all of it the logarithm can lie below the maximum, and
+// counts in its last places: there it is m + log1p(E), exact for one score.
+func blockLog[T Float](x []T, p power.Number, c power.Class) (l float64, alone bool) {
+	l = c.Log(p)
+	if c != power.Finite || !mayBePeaked(l, x) {
+		return l, false
+	}
+	m := Max(x)
+	if below, _ := peakedRange[T](); l-float64(m) > below {
+		return l, false
+	}
+	return float64(m) + scalar.Log1pFinite(anyExcess(x, indexOf(x, m))), true
+}
+
+// peakedRange returns what LSE - m must be above for the error of an exponential
+// not to take it below 0, and a distance: where LSE - m is less all other scores lie
+// farther than that below the maximum.
+func peakedRange[T Float]() (below, distance float64) {
+	if kernel.IsFloat32[T]() {
+		return 0x1p-22, 15
+	}
+	return 0x1p-50, 34
+}
+
+// mayBePeaked reports whether a row may be in that range, by one score: it is the
+// maximum, or another.
+func mayBePeaked[T Float](l float64, x []T) bool {
+	below, distance := peakedRange[T]()
+	d := l - float64(x[0])
+	return !(d > below && d < distance)
+}
+
+// anyPeaked is mayBePeaked for any of some rows.
+func anyPeaked[T Float](l []float64, x []T, stride int) bool {
+	below, distance := peakedRange[T]()
+	at := 0
+	// Four conversions at a time do not wait for one another.
+	for ; len(l) >= 4; l = l[4:] {
+		d0 := l[0] - float64(x[at])
+		d1 := l[1] - float64(x[at+stride])
+		d2 := l[2] - float64(x[at+2*stride])
+		d3 := l[3] - float64(x[at+3*stride])
+		if !(d0 > below && d1 > below && d2 > below && d3 > below && d0 < distance && d1 < distance && d2 < distance && d3 < distance) {
+			return true
+		}
+		at += 4 * stride
+	}
+	for i, v := range l {
+		if mayBePeaked(v, x[at+i*stride:]) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+package zlpr
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// LogSoftmax writes x[i] - log Σ e^x[j] to dst[i] and returns LogSumExp(x). dst
+// may be x itself; they must not overlap otherwise. It panics if the lengths
+// differ.
+//
+// Special cases are:
+//
+//	one score: exactly 0
+//	one +Inf and no NaN: 0 there, -Inf elsewhere
+//	several +Inf, a NaN, or nothing but -Inf: NaN everywhere
+//
+// Every entry is within 4 ULP of the true log-probability, relative, 2^-23 or 2^-52,
+// however close to 0 it is, and never above 0; entries whose magnitude is below the
+// smallest normal number may be 0. Adding a number to all scores changes nothing where
+// the sums are exact.
+func LogSoftmax[T Float](dst, x []T) float64 {
+	if len(dst) != len(x) {
+		panic(badLength)
+	}
+	p, c, lse := rowSum(x)
+	logSoftmaxRow(dst, x, p, c)
+	return lse
+}
+
+// LogSoftmaxRows writes LogSoftmax of every row of m to the rows of dst, and
+// LogSumExp of every row to lse unless that is nil, with the same bits. dst may
+// be m itself; they must not overlap otherwise. It panics if the shapes differ
+// or a matrix does not lie within its data.
+func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+	checkOutput(dst, lse, m)
+	if m.Cols == 0 || m.Cols > BlockLen {
+		for i := range m.Rows {
+			l := LogSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))
+			if lse != nil {
+				lse[i] = l
+			}
+		}
+		return
+	}
+	for c := newRowChunk(m); c.next(); {
+		if lse != nil {
+			c.logs(lse[c.first:][:c.rows])
+		}
+		c.logSoftmax(dst.Data[c.first*dst.Stride:], dst.Stride)
+	}
+}
+
+// logSoftmaxRow writes the log-softmax of a row whose sum is p of the class c.
+func logSoftmaxRow[T Float](dst, x []T, p power.Number, c power.Class) {
+	switch {
+	case len(x) == 0:
+	case c != power.Finite:
+		logSoftmaxLimit(dst, x, c)
+	case len(x) <= BlockLen:
+		rows := newRowChunk(Matrix[T]{Rows: 1, Cols: len(x), Stride: len(x), Data: x})
+		rows.next()
+		rows.logSoftmax(dst, len(x))
+	default:
+		m := Max(x)
+		writeLogs(dst, len(x), x, len(x), len(x), []float64{float64(m)}, []float64{longExcess(x, p, m)})
+	}
+}
+
+// logSoftmaxLimit writes the log-softmax of a row whose sum is not finite.
+func logSoftmaxLimit[T Float](dst, x []T, c power.Class) {
+	softmaxLimit(dst, x, c)
+	for i, v := range dst {
+		if v == v {
+			dst[i] = T(math.Log(float64(v))) // exact: 0 or -Inf
+		}
+	}
+}
+
+// logSoftmax writes the log-softmax of the chunk's rows.
+func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
+	var excess, top [batch]float64
+	for i := 0; i < c.rows; {
+		end := i
+		for end < c.rows && (c.all || kernel.Natural[T](c.hi[end])) {
+			end++
+		}
+		if i < end {
+			excesses(excess[i:end], top[i:end], c.x[i*c.stride:], c.stride, c.n, c.hi[i:end], c.err[i:end])
+			writeLogs(dst[i*stride:], stride, c.x[i*c.stride:], c.stride, c.n, top[i:end], excess[i:end])
+		}
+		for i = end; i < c.rows && !(c.all || kernel.Natural[T](c.hi[i])); i++ {
+			x, out := c.row(i), dst[i*stride:][:c.n]
+			if _, k := c.power(i); k != power.Finite {
+				logSoftmaxLimit(out, x, k)
+				continue
+			}
+			m := Max(x)
+			writeLogs(out, c.n, x, c.n, c.n, []float64{float64(m)}, []float64{anyExcess(x, indexOf(x, m))})
+		}
+	}
+}
+
+// writeLogs writes (x - m) - log1p(E) for rows of n elements.
+func writeLogs[T Float](dst []T, dstStride int, x []T, stride, n int, top, excess []float64) {
+	var logs [batch]float64
+	l := logs[:len(excess)]
+	if len(l) > 1 {
+		kernel.Log1p64(l, excess)
+	} else {
+		l[0] = scalar.Log1pFinite(excess[0])
+	}
+	offset(dst, dstStride, x, stride, len(l), n, top, l)
+}
