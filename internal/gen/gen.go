@@ -39,7 +39,7 @@ func Files() (map[string][]byte, error) {
 
 // amd64 adds the assembly of the kernels for amd64 to files.
 func (a *asmFile) amd64(files map[string][]byte, name string) error {
-	f := &file{Context: build.NewContext(), constants: map[string]operand.Mem{}}
+	f := &file{context: build.NewContext(), constants: map[string]operand.Mem{}}
 	f.ConstraintExpr("!purego")
 	a.each(tiers, func(k *kernel, form form, e elem, t tier) {
 		if form.x86 != nil {
@@ -79,7 +79,7 @@ func (a *asmFile) arm64(files map[string][]byte, name string) error {
 
 // A file is an assembly file in the making.
 type file struct {
-	*build.Context
+	context
 	constants map[string]operand.Mem
 	labels    int
 }
