@@ -58,7 +58,7 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{workers: f.workers, files: f.files(), rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier()}
 	if err := f.begin(); err != nil {

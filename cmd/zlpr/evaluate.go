@@ -30,6 +30,7 @@ type evaluation struct {
 	thresholdColumn int // as zlpr.Batch has it
 
 	losses      []namedLoss
+	all         bool // whether losses, and metrics, for which no row counts are skipped
 	options     zlpr.Options
 	factor      float64 // of the gradient
 	metrics     []string
@@ -222,6 +223,7 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 		var err error
 		r.metrics, err = m.Results()
 		switch {
+		case errors.Is(err, metrics.ErrNoRows) && e.all: // fill says so
 		case errors.Is(err, metrics.ErrNoRows) && len(e.losses) > 0:
 			return nil, e.noRows(e.losses[0].name)
 		case errors.Is(err, metrics.ErrNoRows):

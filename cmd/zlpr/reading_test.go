@@ -131,6 +131,13 @@ func TestTargets(t *testing.T) {
 	raw = bytes.Replace(raw, []byte("<i8"), []byte("<u8"), 1)
 	saveText(t, dir, "unsigned.npy", string(bytes.Replace(raw, []byte{0x9c}, []byte{0xff}, 1))) // 2^64-1, which is no -1
 	fails(t, dir, 1, `unsigned.npy: row 2 \[1, 0\]: class number 18446744073709551615 of 3`, append([]string{"eval"}, softmax("unsigned.npy")...)...)
+	// With all losses, those that have nothing to say are listed.
+	save(t, dir, "none.npy", []int{2, 2}, []int64{-1, -1, -1, -1})
+	r := evalJSON(t, dir, "--scores", "S.npy", "--labels", "none.npy", "--loss", "all")
+	require.Equal(t, "no row counts", r.Skipped["softmax"])
+	require.Contains(t, r.Warnings, "no metrics: no row counts")
+	require.Contains(t, r.Losses, "zlpr")
+	fails(t, dir, 1, `S.npy: no row counts for softmax`, append([]string{"eval"}, softmax("none.npy")...)...)
 	save(t, dir, "turned.npy", []int{4}, []int32{2, 0, -1, 1})
 	fails(t, dir, 1, `turned.npy: labels of shape 4, scores of shape 2×2×3; labels must have the shape of the scores, or be class numbers`, append([]string{"eval"}, softmax("turned.npy")...)...)
 	fails(t, dir, 2, `--ignore-index goes with labels that are class numbers`, "eval", "--ignore-index", "5")

@@ -68,6 +68,9 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		v := &result.losses[i]
 		loss, err := v.Result(zlpr.Mean)
 		switch {
+		case errors.Is(err, zlpr.ErrNoRows) && e.all:
+			r.Skipped[l.name] = "no row counts"
+			continue
 		case errors.Is(err, zlpr.ErrNoRows):
 			return e.noRows(l.name)
 		case err != nil:
@@ -81,6 +84,12 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		if sum := loss.Sum; math.IsNaN(sum) || math.IsInf(sum, 0) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; --strict names the first score that is NaN or infinite", l.name, sum))
 		}
+	}
+	if len(r.order) == 0 {
+		return e.noRows("any loss")
+	}
+	if result.metrics == nil && len(e.metrics) > 0 {
+		r.Warnings = append(r.Warnings, "no metrics: no row counts")
 	}
 	r.results = result.metrics
 	r.Metrics = map[string]number{}
