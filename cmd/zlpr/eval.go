@@ -28,10 +28,11 @@ Scores are .npy (float16, float32, float64; any number of axes, of which the
 last is the classes), an array of an .npz (file.npz:key), CSV, or a sparse
 matrix that scipy.sparse.save_npz wrote, whose unlisted scores are -Inf. Labels
 and masks are 0 or 1 in the same formats, of any type; labels may also be
-multi-label libsvm or extreme-classification text (.txt, .svm), or integers of
-one axis less: the number of the one positive class, -1 for none. Labels
-between 0 and 1 are soft. The files may be larger than memory; only labels of
-text are kept, and where the rows of a sparse matrix begin.
+multi-label libsvm or extreme-classification text, or integers of one axis
+less: the number of the one positive class, -1 for none. Labels between 0 and 1
+are soft. Files are recognised by their content, and by their name where that
+does not tell (.csv, .svm, .txt); gzip and bzip2 are unpacked. They may be
+larger than memory: they are mapped, or go through a temporary file.
 
 The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
 all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four

@@ -60,7 +60,9 @@ without the names of packages), scaled to length 1. One file in five, by a
 hash of its path, is a test row.
 
 Features are .npy or CSV, a sparse matrix that scipy.sparse.save_npz wrote, the
-three arrays of one (--x-csr), or libsvm text, which has the labels as well.
+three arrays of one (--x-csr), or libsvm text, which has the labels as well;
+gzip and bzip2 are unpacked. Labels are rows × classes in the same formats; for
+--loss softmax also one class number a row, -1 for a row that is left out.
 
 Training ends when the duality gap tells that the objective is within tolerance
 of its minimum, so that every start leads to the same one (G and g being the
