@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -236,7 +237,7 @@ func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, er
 			return &denseBits{a, a.Shape[0], a.Shape[1]}, f.y, nil
 		case len(a.Shape) == 1 && f.loss == "softmax" && !a.Type.IsFloat() && a.Type != array.Bool:
 			f.targets = true
-			if bits, err = newTargets(a, -1, int64(f.ignore)); err == nil {
+			if bits, err = newTargets(a, -1, int64(f.ignore), func(row int) string { return fmt.Sprintf("row %d", row) }); err == nil {
 				return bits, f.y, nil
 			}
 		default:

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // Exit statuses.
@@ -69,13 +70,10 @@ func oneLine(err error) string {
 // quoted returns a name as it can stand in a message: quoted where it has blanks
 // or characters that a terminal would not show.
 func quoted(name string) string {
-	plain := func(r rune) bool {
-		return r != unicode.ReplacementChar && unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != '"'
-	}
-	if name == "standard output" || name == sampleName || name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+	if name == "standard output" || name == sampleName {
 		return name
 	}
-	return strconv.Quote(name)
+	return array.Quote(name)
 }
 
 // advice says which file is at fault in an error of the library, and what to do.

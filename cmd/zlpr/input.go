@@ -129,8 +129,8 @@ func (b *targetBits) block(r0, r1 int) zlpr.Bits {
 }
 
 // newTargets returns class numbers below classes, or of as many classes as
-// occur if classes is negative.
-func newTargets(a *array.Array, classes int, ignore int64) (*targetBits, error) {
+// occur if classes is negative. place says where a row is.
+func newTargets(a *array.Array, classes int, ignore int64, place func(row int) string) (*targetBits, error) {
 	b := &targetBits{a, classes, ignore}
 	const step = 1 << 16
 	buffer := make([]int64, 0, step)
@@ -139,11 +139,11 @@ func newTargets(a *array.Array, classes int, ignore int64) (*targetBits, error) 
 		block, err := array.Integers(a, buffer, from, min(from+step, a.Len()))
 		var e *array.ElementError
 		if errors.As(err, &e) {
-			return nil, b.noClass(e.Index, e.Value)
+			return nil, b.noClass(place(e.Index), e.Value)
 		}
 		for i, v := range block {
 			if v != ignore && (v < zlpr.Ignore || v >= math.MaxInt32 || classes >= 0 && v >= int64(classes)) {
-				return nil, b.noClass(from+i, strconv.FormatInt(v, 10))
+				return nil, b.noClass(place(from+i), strconv.FormatInt(v, 10))
 			}
 			if v != ignore {
 				largest = max(largest, v)
@@ -157,13 +157,13 @@ func newTargets(a *array.Array, classes int, ignore int64) (*targetBits, error) 
 }
 
 // noClass is the error of a class number that is none.
-func (b *targetBits) noClass(row int, value string) error {
+func (b *targetBits) noClass(place, value string) error {
 	of := ""
 	if b.classes >= 0 {
 		of = fmt.Sprintf(" of %d", b.classes)
 	}
 	return array.Faultf(b.Name, "%s: class number %s%s, counted from 0; -1 leaves a row out, --ignore-index=%s this number too",
-		array.Place(append(b.Shape[:len(b.Shape):len(b.Shape)], 0), row), value, of, value)
+		place, value, of, value)
 }
 
 // labelValues returns the elements from to to-1 as what they are as labels: 0,
@@ -218,7 +218,7 @@ func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource,
 		axisLess := slices.Equal(a.Shape, shape[:len(shape)-1])
 		if axisLess && classes > 1 && !a.Type.IsFloat() && a.Type != array.Bool && what == "labels" {
 			f.targets = true
-			return newTargets(a, classes, int64(f.ignore))
+			return newTargets(a, classes, int64(f.ignore), func(row int) string { return scores.place(row, -1) })
 		}
 		if !sameShape(a.Shape, shape) && !(axisLess && classes == 1) {
 			return nil, array.Faultf(name, "%s of shape %s, scores of shape %s; %s must have the shape of the scores%s",

@@ -123,14 +123,14 @@ func TestTargets(t *testing.T) {
 	require.Equal(t, want, evalJSON(t, dir, softmax("t.npy", "--ignore-index=-100")...).Losses)
 	save(t, dir, "u.npy", []int{2, 2}, []uint8{2, 0, 255, 1})
 	require.Equal(t, want, evalJSON(t, dir, softmax("u.npy", "--ignore-index", "255")...).Losses)
-	fails(t, dir, 1, `t.npy: row 2 \[1, 0\]: class number -100 of 3, counted from 0; -1 leaves a row out, --ignore-index=-100`, append([]string{"eval"}, softmax("t.npy")...)...)
+	fails(t, dir, 1, `t.npy: row 2 \(batch 1, position 0\): class number -100 of 3, counted from 0; -1 leaves a row out, --ignore-index=-100`, append([]string{"eval"}, softmax("t.npy")...)...)
 	save(t, dir, "far.npy", []int{2, 2}, []int64{2, 0, 1 << 32, 1})
-	fails(t, dir, 1, `far.npy: row 2 \[1, 0\]: class number 4294967296 of 3`, append([]string{"eval"}, softmax("far.npy")...)...)
+	fails(t, dir, 1, `far.npy: row 2 \(batch 1, position 0\): class number 4294967296 of 3`, append([]string{"eval"}, softmax("far.npy")...)...)
 	raw, err := os.ReadFile(filepath.Join(dir, "t.npy"))
 	require.NoError(t, err)
 	raw = bytes.Replace(raw, []byte("<i8"), []byte("<u8"), 1)
 	saveText(t, dir, "unsigned.npy", string(bytes.Replace(raw, []byte{0x9c}, []byte{0xff}, 1))) // 2^64-1, which is no -1
-	fails(t, dir, 1, `unsigned.npy: row 2 \[1, 0\]: class number 18446744073709551615 of 3`, append([]string{"eval"}, softmax("unsigned.npy")...)...)
+	fails(t, dir, 1, `unsigned.npy: row 2 \(batch 1, position 0\): class number 18446744073709551615 of 3`, append([]string{"eval"}, softmax("unsigned.npy")...)...)
 	// With all losses, those that have nothing to say are listed.
 	save(t, dir, "none.npy", []int{2, 2}, []int64{-1, -1, -1, -1})
 	r := evalJSON(t, dir, "--scores", "S.npy", "--labels", "none.npy", "--loss", "all")

@@ -83,20 +83,3 @@ func short[S []byte | string](text S) string {
 	}
 	return string(text)
 }
-
-// Place says which row of an array of that shape is meant: by its number and,
-// where several leading axes make the rows, by the indices on these.
-func Place(shape []int, row int) string {
-	place := "row " + strconv.Itoa(row)
-	if len(shape) < 3 {
-		return place
-	}
-	index := make([]string, len(shape)-1)
-	rest := row
-	for axis := len(shape) - 2; axis >= 0; axis-- {
-		n := max(1, shape[axis])
-		index[axis] = strconv.Itoa(rest % n)
-		rest /= n
-	}
-	return place + " [" + strings.Join(index, ", ") + "]"
-}

@@ -266,12 +266,11 @@ func sum[T float32 | float64](m *Matrix) error {
 	defer indices.Discard()
 	defer values.Discard()
 	err := ptr.Append(0)
-	var buffer []float64
 	var order []int
 	for i := 0; i < m.Rows && err == nil; i++ {
 		from, to := int(m.RowPtr[i]), int(m.RowPtr[i+1])
 		row := m.Indices[from:to]
-		entries := array.Read(m.Values, buffer, from, to)
+		entries := array.Read[float64](m.Values, nil, from, to)
 		if order = order[:0]; cap(order) < len(row) {
 			order = make([]int, 0, len(row))
 		}
