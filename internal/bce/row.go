@@ -170,7 +170,7 @@ func (b *block) exponentials(m int) {
 		b.e[k] = math.Abs(x)
 	}
 	clear(b.e[m:room])
-	kernel.TiltExp64(b.e[:room], b.e[:room], -1, 0)
+	kernel.TiltExp(b.e[:room], b.e[:room], -1, 0)
 	for k, x := range b.x[:m] {
 		y := -math.Abs(x)
 		if y >= rarely {

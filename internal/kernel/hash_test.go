@@ -10,8 +10,8 @@ import (
 // TestHashes compares the kernels' results with their recorded hashes.
 func TestHashes(t *testing.T) {
 	kerneltest.Hashes(t, []kerneltest.HashCase{
-		kerneltest.Case("logPair", 0xc1d604d10d3f9eee, 0xf2b4835a95b9c9af, hashLogPair),
-		kerneltest.Case("log1p", 0x1cfe6ac89127eaeb, 0x2a14df8c150b17e3, hashLog1p),
+		kerneltest.Case("logPair64", 0xc1d604d10d3f9eee, 0xf2b4835a95b9c9af, hashLogPair),
+		kerneltest.Case("log1p64", 0x1cfe6ac89127eaeb, 0x2a14df8c150b17e3, hashLog1p),
 		kerneltest.Case("selectSums/float32", 0x92059fc8e5b1ca3a, 0x2554ba0814902222, hashSelectSums[float32]),
 		kerneltest.Case("selectSums/float64", 0x63a5e6154dde5501, 0xbde2821f67c8acba, hashSelectSums[float64]),
 		kerneltest.Case("selectExp/float32", 0xf31efe6c308adf80, 0x4c0bf94da1a9646c, hashSelectExp[float32]),
@@ -43,6 +43,9 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("inclusion/float32", 0x1b1d7feefd0eec8d, 0xce9ce397694fc197, hashInclusion[float32]),
 		kerneltest.Case("inclusion/float64", 0x10c9788298379b92, 0x47d3a5b9dc28af59, hashInclusion[float64]),
 		kerneltest.Case("correlate", 0x5b4daa5c53ad5bc6, 0x5f73b1f2d75688a9, hashCorrelate),
+		kerneltest.Case("copyStream", 0xca8d53a2fd52320f, 0x89f82a0abdbd75dc, hashCopyStream),
+		kerneltest.Case("above/float32", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float32]),
+		kerneltest.Case("above/float64", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float64]),
 	}, forEachTier)
 }
 
@@ -335,4 +338,33 @@ func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, a.Sum...)
 	kerneltest.AddHash(h, a.Product...)
 	kerneltest.AddHash(h, a.Dst...)
+}
+
+func hashCopyStream(h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := make([]float32, 64*(1+r.IntN(3)))
+	for i := range x {
+		x[i] = kerneltest.Score[float32](r, 3)
+	}
+	dst := ResizeAligned[float32](nil, len(x))
+	copyStream(dst, x)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashAbove[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	dst := make([]uint64, 1+r.IntN(2))
+	x, t := make([]T, 64*len(dst)), make([]T, 64*len(dst))
+	for i := range x {
+		// Small integers: equal ones are frequent.
+		x[i], t[i] = T(r.IntN(9)), T(r.IntN(9))
+	}
+	if r.IntN(2) == 0 {
+		x[r.IntN(len(x))] = kerneltest.NaN[T]()
+	}
+	t[r.IntN(len(t))] = T(math.Inf(1 - 2*r.IntN(2)))
+	if !Above(dst, x, t) {
+		h.Word(1)
+	}
+	for _, w := range dst {
+		h.Word(w)
+	}
 }

@@ -126,10 +126,3 @@ func correlateGeneric(dst, x, y []float64) {
 		dst[j] = s
 	}
 }
-
-// TiltExp64 and Inclusion64 are TiltExp and Inclusion.
-func TiltExp64(e, x []float64, sign, pivot float64) (sum, squares float64) {
-	return TiltExp(e, x, sign, pivot)
-}
-
-func Inclusion64(dst, r, c []float64, scale float64) { Inclusion(dst, r, c, scale) }

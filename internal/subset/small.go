@@ -74,7 +74,7 @@ func trySmall[T kernel.Float](c *Core, x []T, pos []uint64, law Law) (small, ok 
 			w.x[j] = -farBelow(-lowest)
 		}
 		w.e = grow(w.e, len(w.x))
-		sumV, _ = kernel.TiltExp64(w.e, w.x, -1, -lowest)
+		sumV, _ = kernel.TiltExp(w.e, w.x, -1, -lowest)
 		if c.factor != nil {
 			for j, i := range c.positives {
 				w.e[j] /= c.factor[i]
@@ -231,7 +231,7 @@ func smallGradient[T kernel.Float](c *Core, dst []T, scale float64) {
 	if len(w.v) > 1 {
 		c.setHorner(w.adjV, w.v, smallPadded)
 		w.x = grow(w.x, len(w.r))
-		kernel.Inclusion64(w.x, w.r, c.horner, -scale)
+		kernel.Inclusion(w.x, w.r, c.horner, -scale)
 		for j, i := range c.positives {
 			dst[i] = T(w.x[j])
 		}

@@ -47,7 +47,7 @@ func exponentials[T kernel.Float](c *Core, x []T, sign, pivot float64) (sum, squ
 		for i, v := range x[whole:] {
 			tail[i] = float64(v)
 		}
-		s1, s2 := kernel.TiltExp64(c.e[whole:], tail[:], sign, pivot)
+		s1, s2 := kernel.TiltExp(c.e[whole:], tail[:], sign, pivot)
 		sum, squares = sum+s1, squares+s2
 		whole += 8
 	}
