@@ -42,7 +42,7 @@ func excesses[T Float](excess, top []float64, x []T, stride, n int, hi, err []fl
 		factor[i] = top[i]
 	}
 	room := (rows + 31) &^ 31
-	kernel.TiltExp64(factor[:room], factor[:room], -1, 0)
+	kernel.TiltExp(factor[:room], factor[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
 	scaleExp(w[:], rows, tops[:], rows, 1, rows, p[:], 0, false)
