@@ -2,8 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-
-	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // An exponential evaluates e^x·2^-c on registers:
@@ -33,19 +31,10 @@ func newExponential(v *vec, magic op, spare bool) *exponential {
 	if v.wide() && spare {
 		constant = func(x float64) op { return v.inRegister(v.constant(x)) }
 	}
+	log2e, ln2Hi, ln2Lo, c := expConstants(v.elem)
 	e := &exponential{vec: v, magic: magic}
-	var c []float64 // c[i] belongs to r^(i+2)
-	if v.double() {
-		e.log2e = v.inRegister(v.constant(coef.Log2E64))
-		e.minusLn2Hi, e.minusLn2Lo = constant(-coef.Ln2Hi64), constant(-coef.Ln2Lo64)
-		c = coef.Exp64[:]
-	} else {
-		e.log2e = v.inRegister(v.constant(coef.Log2E32))
-		e.minusLn2Hi, e.minusLn2Lo = constant(-coef.Ln2Hi32), constant(-coef.Ln2Lo32)
-		for _, x := range coef.Exp32 {
-			c = append(c, float64(x))
-		}
-	}
+	e.log2e = v.inRegister(v.constant(log2e))
+	e.minusLn2Hi, e.minusLn2Lo = constant(-ln2Hi), constant(-ln2Lo)
 	e.highest = constant(c[len(c)-1])
 	for i := len(c) - 2; i >= 0; i-- {
 		e.rest = append(e.rest, constant(c[i]))

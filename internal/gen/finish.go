@@ -23,10 +23,8 @@ func finishSums(v *vec) {
 	loss, fa, fb := v.param("loss"), v.param("fa"), v.param("fb")
 	a, b, scale, rows := v.param("a"), v.param("b"), v.param("scale"), v.param("rows")
 	g := newLogarithms(d)
-	low, high, least, most := coef.NaturalLow32, coef.NaturalHigh32, coef.FactorLow32, coef.FactorHigh32
-	if v.double() {
-		low, high, least, most = coef.NaturalLow64, coef.NaturalHigh64, coef.FactorLow64, coef.FactorHigh64
-	}
+	low, high := v.of(coef.NaturalLow32, coef.NaturalLow64), v.of(coef.NaturalHigh32, coef.NaturalHigh64)
+	least, most := v.of(coef.FactorLow32, coef.FactorLow64), v.of(coef.FactorHigh32, coef.FactorHigh64)
 	good := d.newMask()
 	d.fillMask(good)
 	loop, done := v.newLabel("rows"), v.newLabel("done")

@@ -1,11 +1,5 @@
 package gen
 
-import (
-	"math"
-
-	"github.com/zlpr/zlpr/internal/coef"
-)
-
 // neonSelectSums emits the sums of e^x over the negative and of e^-x over the
 // positive classes, in the order that selectSums describes. Up to four registers
 // go through the exponential together; the accumulators lie on the stack.
@@ -105,11 +99,7 @@ func (v *neonVec) sumOf(w []*vecReg) *vecReg {
 // naturalRange returns the magic number of pivot 0 and the limits to which
 // scores are clamped for it.
 func (v *neonVec) naturalRange() (magic, low, high *vecReg) {
-	bias, least, most := coef.Magic32, coef.ClampLow32, coef.ClampHigh32
-	if v.double() {
-		bias, least, most = coef.Magic64, coef.ClampLow64, coef.ClampHigh64
-	}
+	bias, least, most := pivot0(v.elem)
 	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
-	ln2 := math.Ln2 // a variable: rounded, as the root package computes them
-	return place(bias), place(least * ln2), place(most * ln2)
+	return place(bias), place(least), place(most)
 }

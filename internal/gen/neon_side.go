@@ -74,11 +74,8 @@ func newNeonSideExponential(l *neonSideLoop) *neonSideExponential {
 
 // limits returns the lowest and the highest t.
 func (e *neonSideExponential) limits() (lowest, most *vecReg) {
-	low, high := coef.Lowest32, coef.Highest32
-	if e.double() {
-		low, high = coef.Lowest64, coef.Highest64
-	}
-	return e.inRegister(e.constant(low)), e.inRegister(e.constant(high))
+	place := func(x float64) *vecReg { return e.inRegister(e.constant(x)) }
+	return place(e.of(coef.Lowest32, coef.Lowest64)), place(e.of(coef.Highest32, coef.Highest64))
 }
 
 // broadcastAt fills registers with elements at p, those of the given numbers.
@@ -164,8 +161,7 @@ func neonSideMax(v *neonVec) {
 	l := newNeonSideLoop(v, 32)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
 	canonical := v.inRegister(v.constant(math.Float64frombits(0x7ff8 << 48)))
-	ratio, _, _, _ := expConstants(v.elem)
-	log2e := v.inRegister(v.constant(ratio))
+	log2e := v.inRegister(v.constant(v.of(coef.Log2E32, coef.Log2E64)))
 	acc := v.regs(4) // score, power of the negatives and the positives
 
 	l.run(func() {

@@ -1,7 +1,5 @@
 package gen
 
-import "github.com/zlpr/zlpr/internal/coef"
-
 // A neonVec emits vector instructions of arm64 for one element type, with the
 // methods of vec: named after what they compute, arguments in the order of the
 // formula, the destination last. A register has 16 bytes.
@@ -219,21 +217,4 @@ func (v *neonVec) eight(quantities [][]*vecReg, join func(a, b []*vecReg)) []*ve
 	}
 	join(column(0), column(1))
 	return column(0)
-}
-
-// coefficients returns a polynomial's coefficients as float64.
-func coefficients[T float32 | float64](c []T) []float64 {
-	var all []float64
-	for _, x := range c {
-		all = append(all, float64(x))
-	}
-	return all
-}
-
-// expConstants are the constants of an exponential of an element type.
-func expConstants(e elem) (log2e, ln2Hi, ln2Lo float64, c []float64) {
-	if e == float64s {
-		return coef.Log2E64, coef.Ln2Hi64, coef.Ln2Lo64, coef.Exp64[:]
-	}
-	return coef.Log2E32, coef.Ln2Hi32, coef.Ln2Lo32, coefficients(coef.Exp32[:])
 }

@@ -1,8 +1,6 @@
 package gen
 
 import (
-	"math"
-
 	"github.com/mmcloughlin/avo/operand"
 )
 
@@ -231,18 +229,14 @@ func (c *sideCopy) copy() {
 // naturalRange returns the magic number of pivot 0 and the limits to which
 // scores are clamped for it.
 func (v *vec) naturalRange() (magic, low, high op) {
-	// As the root package computes them.
-	scale, most, least, bias := math.Ln2, 126.9, -125.9, 0x1.8p23+127
-	if v.double() {
-		most, least, bias = 1022.9, -1021.9, 0x1.8p52+1023
-	}
+	bias, least, most := pivot0(v.elem)
 	place := func(x float64) op {
 		if v.wide() {
 			return v.inRegister(v.constant(x))
 		}
 		return v.constant(x)
 	}
-	return place(bias), place(least * scale), place(most * scale)
+	return place(bias), place(least), place(most)
 }
 
 // clamp is y = min(max(y, low), high), y where it is NaN.

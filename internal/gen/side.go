@@ -128,10 +128,6 @@ type sideExponential struct {
 
 func newSideExponential(l *sideLoop) *sideExponential {
 	v := l.vec
-	lowest, highest := coef.Lowest32, coef.Highest32
-	if v.double() {
-		lowest, highest = coef.Lowest64, coef.Highest64
-	}
 	place := func(x float64) op {
 		if v.wide() {
 			return v.inRegister(v.constant(x))
@@ -139,7 +135,7 @@ func newSideExponential(l *sideLoop) *sideExponential {
 		return v.constant(x)
 	}
 	e := &sideExponential{exponential: newExponential(v, nil, !v.double()), loop: l}
-	e.zero, e.lowest, e.most = place(0), place(lowest), place(highest)
+	e.zero, e.lowest, e.most = place(0), place(v.of(coef.Lowest32, coef.Lowest64)), place(v.of(coef.Highest32, coef.Highest64))
 	for i := range e.magic {
 		if v.wide() {
 			e.magic[i] = v.reg()
@@ -268,10 +264,7 @@ func sideMax(v *vec) {
 		return v.constant(x)
 	}
 	zero := place(0)
-	log2e := v.inRegister(v.constant(coef.Log2E32))
-	if v.double() {
-		log2e = v.inRegister(v.constant(coef.Log2E64))
-	}
+	log2e := v.inRegister(v.constant(v.of(coef.Log2E32, coef.Log2E64)))
 	var acc [4]vreg // score, power of the negatives and the positives
 	for i := range acc {
 		acc[i] = v.reg()

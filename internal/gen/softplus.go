@@ -229,7 +229,7 @@ func (b *bce) storeProduct() {
 }
 
 // bceBlockBytes is the size of the elements of float32 that share a logarithm.
-const bceBlockBytes = 4 * 512
+const bceBlockBytes = 4 * coef.BCEBlock
 
 // place returns a place for a number of the row: on AVX2 in memory.
 func (b *bce) place() op {
