@@ -6,8 +6,8 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// of returns the one of two constants that belongs to the element type.
-func (e elem) of(single, double float64) float64 {
+// pick returns the one of two constants that belongs to the element type.
+func (e elem) pick(single, double float64) float64 {
 	if e == float64s {
 		return double
 	}
@@ -36,6 +36,6 @@ func coefficients[T float32 | float64](c []T) []float64 {
 // clamped for it, with the roundings of kernel.PivotParams.
 func pivot0(e elem) (magic, low, high float64) {
 	ln2 := math.Ln2 // a variable: the products are rounded
-	return e.of(coef.Magic32, coef.Magic64),
-		e.of(coef.ClampLow32, coef.ClampLow64) * ln2, e.of(coef.ClampHigh32, coef.ClampHigh64) * ln2
+	return e.pick(coef.Magic32, coef.Magic64),
+		e.pick(coef.ClampLow32, coef.ClampLow64) * ln2, e.pick(coef.ClampHigh32, coef.ClampHigh64) * ln2
 }

@@ -13,8 +13,8 @@ func neonFinishSums(v *neonVec) {
 	loss, fa, fb := d.param("loss"), d.param("fa"), d.param("fb")
 	a, b, scale, rows := d.param("a"), d.param("b"), d.param("scale"), d.param("rows")
 	g := newNeonLogarithms(d, true)
-	low, high := v.of(coef.NaturalLow32, coef.NaturalLow64), v.of(coef.NaturalHigh32, coef.NaturalHigh64)
-	least, most := v.of(coef.FactorLow32, coef.FactorLow64), v.of(coef.FactorHigh32, coef.FactorHigh64)
+	low, high := v.pick(coef.NaturalLow32, coef.NaturalLow64), v.pick(coef.NaturalHigh32, coef.NaturalHigh64)
+	least, most := v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	const count = 2 // registers at a time
 	good := d.reg()
 	d.op("VCMEQ", good.d2(), good.d2(), good.d2())

@@ -8,7 +8,7 @@ func neonSelectScale(v *neonVec) {
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newNeonLoop(v, 2, dst, w)
 	v.loadConstants()
-	least := v.of(coef.LeastExp32, coef.LeastExp64)
+	least := v.pick(coef.LeastExp32, coef.LeastExp64)
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 

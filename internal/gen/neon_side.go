@@ -75,7 +75,7 @@ func newNeonSideExponential(l *neonSideLoop) *neonSideExponential {
 // limits returns the lowest and the highest t.
 func (e *neonSideExponential) limits() (lowest, most *vecReg) {
 	place := func(x float64) *vecReg { return e.inRegister(e.constant(x)) }
-	return place(e.of(coef.Lowest32, coef.Lowest64)), place(e.of(coef.Highest32, coef.Highest64))
+	return place(e.pick(coef.Lowest32, coef.Lowest64)), place(e.pick(coef.Highest32, coef.Highest64))
 }
 
 // broadcastAt fills registers with elements at p, those of the given numbers.
@@ -161,7 +161,7 @@ func neonSideMax(v *neonVec) {
 	l := newNeonSideLoop(v, 32)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
 	canonical := v.inRegister(v.constant(math.Float64frombits(0x7ff8 << 48)))
-	log2e := v.inRegister(v.constant(v.of(coef.Log2E32, coef.Log2E64)))
+	log2e := v.inRegister(v.constant(v.pick(coef.Log2E32, coef.Log2E64)))
 	acc := v.regs(4) // score, power of the negatives and the positives
 
 	l.run(func() {

@@ -14,7 +14,7 @@ func selectScale(v *vec) {
 	w, wStride := v.param("w"), v.stride("wStride")
 	fa, fb := v.param("fa"), v.param("fb")
 	l := newRowLoop(v)
-	least := v.of(coef.LeastExp32, coef.LeastExp64)
+	least := v.pick(coef.LeastExp32, coef.LeastExp64)
 	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
 	negative, positive := v.reg(), v.reg()
 

@@ -135,7 +135,7 @@ func newSideExponential(l *sideLoop) *sideExponential {
 		return v.constant(x)
 	}
 	e := &sideExponential{exponential: newExponential(v, nil, !v.double()), loop: l}
-	e.zero, e.lowest, e.most = place(0), place(v.of(coef.Lowest32, coef.Lowest64)), place(v.of(coef.Highest32, coef.Highest64))
+	e.zero, e.lowest, e.most = place(0), place(v.pick(coef.Lowest32, coef.Lowest64)), place(v.pick(coef.Highest32, coef.Highest64))
 	for i := range e.magic {
 		if v.wide() {
 			e.magic[i] = v.reg()
@@ -264,7 +264,7 @@ func sideMax(v *vec) {
 		return v.constant(x)
 	}
 	zero := place(0)
-	log2e := v.inRegister(v.constant(v.of(coef.Log2E32, coef.Log2E64)))
+	log2e := v.inRegister(v.constant(v.pick(coef.Log2E32, coef.Log2E64)))
 	var acc [4]vreg // score, power of the negatives and the positives
 	for i := range acc {
 		acc[i] = v.reg()
