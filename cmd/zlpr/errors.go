@@ -67,11 +67,10 @@ func oneLine(err error) string {
 	return b.String()
 }
 
-// quoted returns a name as it can stand in a message: quoted where it has blanks
-// or characters that a terminal would not show.
+// quoted returns a name as it can stand in a message.
 func quoted(name string) string {
-	if name == "standard output" || name == sampleName {
-		return name
+	if name == sampleName {
+		return name // is no file
 	}
 	return array.Quote(name)
 }
@@ -122,11 +121,7 @@ func explainAt(err error, files map[string]string, place func(row, class int) st
 		return fmt.Errorf("%s: %s: %s", quoted(files["scores"]), place(e.Row, e.Class), e.Reason)
 	case e.Kind == zlpr.LabelNoClass:
 		// The column would be the label itself.
-		hint := a.text
-		if e.Class < 0 {
-			hint = fmt.Sprintf("class numbers count from 0, and -1 leaves a row out; for another number give --ignore-index=%d", e.Class)
-		}
-		return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, -1), e.Reason, hint)
+		return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, -1), e.Reason, a.text)
 	}
 	return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, e.Class), e.Reason, a.text)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -165,4 +166,40 @@ func TestErrorsByPlace(t *testing.T) {
 	fails(t, dir, 2, `unknown command "evaluate"`, "help", "evaluate")
 	fails(t, dir, 2, `unexpected argument "tcsh"`, "completion", "tcsh")
 	fails(t, dir, 2, `--data`, "compare")
+}
+
+// TestPlaces: a row of several axes is told by its place on these, a span by
+// start and end.
+func TestPlaces(t *testing.T) {
+	dir := t.TempDir()
+	shape := []int{2, 3, 4, 4}
+	scores, labels := make([]float32, 96), make([]uint8, 96)
+	for i := range scores {
+		scores[i] = float32(i%7) - 3
+	}
+	scores[64+16+6], labels[64+16+6] = float32(math.NaN()), 2 // batch 1, second of its three, span 1 to 2
+	save(t, dir, "S.npy", shape, scores)
+	save(t, dir, "Y.npy", shape, labels)
+	save(t, dir, "zeros.npy", shape, make([]uint8, 96))
+	save(t, dir, "N.npy", []int{2}, []int64{4, 4})
+	fails(t, dir, 1, `Y.npy: row 21 \(index 1,2,1\), column 2: label 2 is neither 0 nor 1; labels are 0 or 1; class numbers are`,
+		"eval", "--scores", "S.npy", "--labels", "Y.npy")
+	fails(t, dir, 1, `S.npy: row 5 \(batch 1, head 2\), column 6 \(start 1, end 2\): score is NaN; mend the score`,
+		"eval", "--scores", "S.npy", "--labels", "zeros.npy", "--lengths", "N.npy")
+	save(t, dir, "S3.npy", []int{2, 12, 4}, scores)
+	save(t, dir, "zeros3.npy", []int{2, 12, 4}, make([]uint8, 96))
+	fails(t, dir, 1, `S3.npy: row 21 \(batch 1, position 9\), column 2: score is NaN`, "eval", "--scores", "S3.npy", "--labels", "zeros3.npy")
+	fails(t, dir, 1, `S3.npy: row 21 \(batch 1, position 9\), column 2: score is NaN; mend`, "sample", "--scores", "S3.npy", "--k", "1")
+
+	save(t, dir, "s.npy", []int{3, 4}, make([]float32, 12))
+	for target, hint := range map[int64]string{-100: `-1 leaves a row out, --ignore-index=-100`, 4: `counted from 0`, 1 << 40: ``} {
+		save(t, dir, "T.npy", []int{3}, []int64{0, 1, target})
+		fails(t, dir, 1, `T.npy: row 2: .*`+strconv.FormatInt(target, 10)+`.*`+hint, "eval", "--scores", "s.npy", "--labels", "T.npy", "--loss", "softmax")
+	}
+	// Rows that are too light for the gradient of a mean.
+	save(t, dir, "w.npy", []int{3}, []float64{5e-324, 5e-324, 5e-324})
+	save(t, dir, "T.npy", []int{3}, []int64{0, 1, 2})
+	fails(t, dir, 1, `w.npy: the weights add up to .*; scale the weights`, "eval", "--scores", "s.npy", "--labels", "T.npy", "--row-weights", "w.npy", "--grad", "G.npy")
+	r := evalJSON(t, dir, "--scores", "s.npy", "--labels", "T.npy", "--row-weights", "w.npy", "--metrics", "none")
+	require.InDelta(t, math.Log(4)+math.Log(2), r.Losses["zlpr"].Mean, 1e-12)
 }

@@ -51,7 +51,7 @@ func (f *evalFlags) table() flagTable {
 			doc: "lengths `file`, for padded scores: of rows×classes, batch×L×classes or\nspans batch×heads×L×L"},
 		{name: "s0", to: &f.S0, uses: append(f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"), aboveS0...),
 			doc: "threshold of zlpr, zlpr-soft, bce and subset-padded"},
-		{name: "threshold-column", to: &f.thresholdColumn, uses: f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"),
+		{name: "threshold-column", to: &f.thresholdColumn, none: true, uses: f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"),
 			doc: "the `column` of the scores that is the threshold of its row, and no class"},
 		{name: "predict-threshold", to: &f.threshold, uses: above, doc: "a class is predicted above this score (default: s0)"},
 		{name: "predict-top", to: &f.predictTop, uses: predictions("", func() bool { return true }),

@@ -248,3 +248,77 @@ func TestSpans(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, array.All[float32](g2), array.All[float32](g))
 }
+
+// TestThresholdColumn: a column of thresholds gives what the library gives, in
+// losses, gradients and predictions; it is no class.
+func TestThresholdColumn(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n, column = 70, 9, 4
+	s, y, _ := example[float64](t, dir, rows, n)
+	for i := range rows {
+		y[i*n+column] = 0
+	}
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	matrixOf := func(x []float64) zlpr.Matrix[float64] { return matrix(x, n) }
+	b := &zlpr.Batch[float64]{Scores: matrixOf(s), Labels: &zlpr.DenseLabels[uint8]{Rows: rows, Cols: n, Data: y, Stride: n}, ThresholdColumn: column + 1}
+	for _, loss := range []zlpr.Loss{zlpr.ZLPR{}, zlpr.BCE{}, zlpr.PaddedSubset{}} {
+		e, err := zlpr.NewEvaluator[float64](loss, zlpr.Options{Reduction: zlpr.Mean})
+		require.NoError(t, err)
+		grad := make([]float64, rows*n)
+		want, err := e.Evaluate(context.Background(), b, &zlpr.Output[float64]{Grad: matrixOf(grad)})
+		require.NoError(t, err)
+		got := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--loss", loss.Name(), "--threshold-column", "4",
+			"--grad", "G.npy", "--predictions", "P.npy", "--plot", "p.svg")
+		require.Equal(t, want.Loss, got.Losses[loss.Name()].Mean)
+		g, err := array.Open(filepath.Join(dir, "G.npy"))
+		require.NoError(t, err)
+		require.Equal(t, grad, array.All[float64](g))
+		p, err := array.Open(filepath.Join(dir, "P.npy"))
+		require.NoError(t, err)
+		tp, predicted := 0, 0
+		for i, v := range array.All[int32](p) {
+			is := i%n != column && s[i] > s[i/n*n+column]
+			require.Equal(t, is, v == 1, "row %d, class %d", i/n, i%n)
+			if is {
+				predicted++
+				tp += int(y[i])
+			}
+		}
+		positives := 0
+		for _, v := range y {
+			positives += int(v)
+		}
+		require.InEpsilon(t, 2*float64(tp)/float64(predicted+positives), *got.Metrics["micro_f1"], 1e-12)
+	}
+	all := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--loss", "all", "--threshold-column", "4")
+	require.Contains(t, all.Skipped["pairwise"], "the loss has no threshold to be learned")
+	require.Contains(t, all.Losses, "bce")
+	fails(t, dir, 1, `S.npy: --threshold-column 9: there are 9 columns, counted from 0`, "eval", "--scores", "S.npy", "--labels", "Y.npy", "--threshold-column", "9")
+	fails(t, dir, 2, `--threshold-column takes the place of --s0`, "eval", "--scores", "S.npy", "--labels", "Y.npy", "--threshold-column", "1", "--s0", "1")
+	y[n+column] = 1
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	fails(t, dir, 1, `Y.npy: row 1, column 4: positive label on the column of thresholds; that column is no class`,
+		"eval", "--scores", "S.npy", "--labels", "Y.npy", "--threshold-column", "4", "--grad", "G2.npy")
+}
+
+// TestPredictTop: the K highest classes, or those of them above the threshold.
+func TestPredictTop(t *testing.T) {
+	dir := t.TempDir()
+	save(t, dir, "S.npy", []int{2, 4}, []float32{3, 1, 2, -1, -5, -2, -3, 0.5})
+	save(t, dir, "Y.npy", []int{2, 4}, []uint8{1, 0, 0, 0, 0, 1, 0, 1})
+	for _, c := range []struct {
+		args string
+		want []int32
+	}{
+		{"", []int32{1, 1, 1, 0, 0, 0, 0, 1}},
+		{"--predict-top 2", []int32{1, 0, 1, 0, 0, 1, 0, 1}},
+		{"--predict-top 2 --predict-threshold 0", []int32{1, 0, 1, 0, 0, 0, 0, 1}},
+		{"--predict-top 3 --predict-threshold 1.5", []int32{1, 0, 1, 0, 0, 0, 0, 0}},
+		{"--s0 1.5", []int32{1, 0, 1, 0, 0, 0, 0, 0}},
+	} {
+		evalJSON(t, dir, append(strings.Fields(c.args), "--scores", "S.npy", "--labels", "Y.npy", "--predictions", "P.npy")...)
+		p, err := array.Open(filepath.Join(dir, "P.npy"))
+		require.NoError(t, err)
+		require.Equal(t, c.want, array.All[int32](p), c.args)
+	}
+}

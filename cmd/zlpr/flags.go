@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type flag struct {
 	ends  []string // what the name of an output ends in
 	words []string // what shells complete
 	uses  []use    // one of these gives the flag an effect; none: it always has one
+	none  bool     // the default stands for no value
 	doc   string
 }
 
@@ -62,7 +64,10 @@ func (t flagTable) declare(cmd *cobra.Command, s *session, check func() error) {
 		case *bool:
 			set.BoolVar(to, f.name, *to, f.doc)
 		case *int:
-			set.IntVar(to, f.name, *to, f.doc)
+			set.Var((*intValue)(to), f.name, f.doc)
+			if f.none {
+				set.Lookup(f.name).DefValue = "0" // which help does not print
+			}
 		case *uint64:
 			set.Uint64Var(to, f.name, *to, f.doc)
 		case *float64:
@@ -89,6 +94,18 @@ func (t flagTable) declare(cmd *cobra.Command, s *session, check func() error) {
 		}
 		return t.checkFiles(s)
 	}
+}
+
+// An intValue is an integer that fits into an int: pflag cuts it where int has 32
+// bits.
+type intValue int
+
+func (v *intValue) String() string { return strconv.Itoa(int(*v)) }
+func (v *intValue) Type() string   { return "int" }
+func (v *intValue) Set(s string) error {
+	n, err := strconv.ParseInt(s, 0, strconv.IntSize)
+	*v = intValue(n)
+	return err
 }
 
 // values are the texts of a flag: of a list all elements.

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,19 +151,19 @@ func (o *outputs) abort() {
 	o.ended = true
 }
 
-// writeTo writes a file by way of write.
-func writeTo(f io.Writer, path string, write func(io.Writer) error) error {
-	return fileError(path, write(f))
-}
-
 // fileError names the file before an error.
 func fileError(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", quoted(name), plain(err))
+}
+
+// plain leaves the names of files and system calls out of an error.
+func plain(err error) error {
 	var e *os.PathError
 	if errors.As(err, &e) {
-		err = e.Err
+		return e.Err
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", quoted(name), err)
-	}
-	return nil
+	return err
 }

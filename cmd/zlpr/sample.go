@@ -111,7 +111,7 @@ func runSample(s *session, f *sampleFlags) error {
 	if f.k > n {
 		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", quoted(e.scores.name), f.k, n, n)
 	}
-	if f.draws > math.MaxInt/rows/f.k {
+	if f.out != "" && f.draws > math.MaxInt/rows/f.k {
 		return fmt.Errorf("%s: --draws %d of %d rows are more subsets than a file can hold", quoted(e.scores.name), f.draws, rows)
 	}
 	if f.out == "" {

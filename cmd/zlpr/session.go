@@ -112,7 +112,9 @@ func (w *checkedWriter) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	n, err := w.to.Write(p)
-	w.err = fileError("standard output", err)
+	if err != nil {
+		w.err = fmt.Errorf("standard output: %w", plain(err))
+	}
 	return n, w.err
 }
 

@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -142,5 +145,39 @@ func TestSameObjective(t *testing.T) {
 			require.InEpsilon(t, objectives[0], v, 1e-8, loss)
 			require.InEpsilon(t, objectives[0], v, 2e-10, loss) // what the gap promises
 		}
+	}
+}
+
+// TestCompare: the table and the JSON object say the same.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		set := filepath.Join(dir, "sets", name)
+		require.NoError(t, os.MkdirAll(set, 0o755))
+		save(t, set, "X.npy", []int{6, 2}, []float64{1, 2, 3, 4, 5, 7, 7, 8, 9, 1, 2, 3})
+		save(t, set, "Y.npy", []int{6, 2}, []uint8{1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1})
+		save(t, set, "split.npy", []int{6}, []uint8{0, 0, 0, 0, 1, 1})
+	}
+	table, stderr, status := run(t, dir, "compare", "--data", "sets", "--l2", "0.1,1")
+	require.Equal(t, 0, status, stderr)
+	stdout, stderr, status := run(t, dir, "compare", "--data", "sets", "--l2", "0.1,1", "--json")
+	require.Equal(t, 0, status, stderr)
+	var r struct {
+		Results []struct {
+			Set, Loss string
+			L2        float64
+			Converged bool
+			Metrics   map[string]float64
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.Len(t, r.Results, 8)
+	lines := strings.Split(table, "\n")
+	require.Len(t, lines, 2+8+1)
+	for i, v := range r.Results {
+		require.Contains(t, lines[2+i], fmt.Sprintf("| %s | %g | %s | %.4f |", v.Set, v.L2, v.Loss, v.Metrics["micro_f1"]))
+	}
+	for _, l2 := range []string{"inf", "nan", "0", "-1", "1e301", "x", ""} {
+		fails(t, dir, 2, `--l2: `, "compare", "--data", "sets", "--l2", l2)
 	}
 }
