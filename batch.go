@@ -64,7 +64,7 @@ type Batch[T Float] struct {
 // optional.
 type Output[T Float] struct {
 	// Losses takes the weighted loss of every row, 0 for one that does not count.
-	// It must not overlap the scores, soft labels or gradients.
+	// It must not overlap inputs or gradients.
 	Losses []float64
 
 	// Grad takes the gradient by the scores: of the sum of the losses, for Mean
@@ -152,11 +152,17 @@ func checkEach(field string, got int, each string, n int) error {
 	return nil
 }
 
+// mostEmptyRows is the largest number of rows of no columns, which no data justify.
+const mostEmptyRows = 1 << 24
+
 // check checks a batch and its output against a loss.
 func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	if why := b.Scores.fault(); why != "" {
 		return fieldError("Batch.Scores", "%s", why)
+	}
+	if n == 0 && rows > mostEmptyRows {
+		return fieldError("Batch.Scores", "%d rows without columns", rows)
 	}
 	if err := b.checkLabels(t); err != nil {
 		return err
@@ -256,30 +262,69 @@ func (b *Batch[T]) checkOutput(out *Output[T]) error {
 			return err
 		}
 	}
-	switch {
-	case overlap(out.Losses, extent(b.Scores)):
-		return fieldError("Output.Losses", "overlap Batch.Scores")
-	case b.Soft.Data != nil && overlap(out.Losses, extent(b.Soft)):
-		return fieldError("Output.Losses", "overlap Batch.Soft")
-	case !finiteNumber(out.Upstream):
+	if !finiteNumber(out.Upstream) {
 		return fieldError("Output.Upstream", "%v, want a finite number", out.Upstream)
-	case out.Grad.Data == nil:
-		return nil
 	}
-	if err := b.checkMatrix("Output.Grad", out.Grad); err != nil {
-		return err
+	if out.Grad.Data != nil {
+		if err := b.checkMatrix("Output.Grad", out.Grad); err != nil {
+			return err
+		}
 	}
-	switch {
-	case overlap(out.Losses, extent(out.Grad)):
-		return fieldError("Output.Losses", "overlap Output.Grad")
-	case !overlap(extent(out.Grad), extent(b.Scores)):
-	case out.Accumulate:
-		return fieldError("Output.Accumulate", "Output.Grad overlaps Batch.Scores; accumulate into memory of its own")
-	case !same(out.Grad, b.Scores):
-		return fieldError("Output.Grad", "overlaps Batch.Scores, but is not the same matrix")
+	return b.checkOverlaps(out)
+}
+
+// checkOverlaps checks that no output shares memory with an input or another
+// output, but the gradient with the scores where it is in their place.
+func (b *Batch[T]) checkOverlaps(out *Output[T]) error {
+	outputs := [...]memory{
+		memoryOf("Output.Grad", extent(out.Grad)),
+		memoryOf("Output.Losses", out.Losses),
+		memoryOf("Output.ThresholdGrad", out.ThresholdGrad),
+	}
+	inputs := [...]memory{
+		memoryOf("Batch.Scores", extent(b.Scores)),
+		memoryOf("Batch.Soft", extent(b.Soft)),
+		memoryOf("Batch.Thresholds", b.Thresholds),
+		memoryOf("Batch.RowWeights", b.RowWeights),
+		memoryOf("Batch.ClassWeights", b.ClassWeights),
+	}
+	for i, o := range outputs {
+		for k, in := range inputs {
+			switch {
+			case !o.overlaps(in):
+			case i > 0 || k > 0:
+				return fieldError(o.name, "overlap %s", in.name)
+			case out.Accumulate:
+				return fieldError("Output.Accumulate", "Output.Grad overlaps Batch.Scores; accumulate into memory of its own")
+			case !same(out.Grad, b.Scores):
+				return fieldError(o.name, "overlaps %s, but is not the same matrix", in.name)
+			}
+		}
+		for _, other := range outputs[:i] {
+			if o.overlaps(other) {
+				return fieldError(o.name, "overlap %s", other.name)
+			}
+		}
 	}
 	return nil
 }
+
+// memory is where a field's elements lie, from a first byte to the one after the
+// last.
+type memory struct {
+	name     string
+	from, to uintptr
+}
+
+func memoryOf[E Float](name string, x []E) memory {
+	if len(x) == 0 {
+		return memory{}
+	}
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(x)))
+	return memory{name, from, from + uintptr(len(x))*unsafe.Sizeof(x[0])}
+}
+
+func (m memory) overlaps(n memory) bool { return m.from < n.to && n.from < m.to }
 
 // extent returns the elements of m from the first to the last.
 func extent[T Float](m Matrix[T]) []T {
@@ -287,15 +332,6 @@ func extent[T Float](m Matrix[T]) []T {
 		return nil
 	}
 	return m.Data[:(m.Rows-1)*m.Stride+m.Cols]
-}
-
-// overlap reports whether two slices share memory.
-func overlap[A, B Float](a []A, b []B) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	a0, b0 := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
-	return a0 < b0+uintptr(len(b))*unsafe.Sizeof(b[0]) && b0 < a0+uintptr(len(a))*unsafe.Sizeof(a[0])
 }
 
 // same reports whether two matrices of the same shape are the same.

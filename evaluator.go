@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"sync/atomic"
@@ -21,11 +22,15 @@ type Evaluator[T Float] struct {
 	crew    *crew.Crew
 	job     lossJob[T]
 	none    Output[T]
+	turn    crew.Turn
 }
 
 // NewEvaluator returns an Evaluator of the loss, or what is wrong with its
 // parameters or the options.
 func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
+	if loss == nil {
+		return nil, errors.New("zlpr: NewEvaluator without a loss")
+	}
 	t, err := loss.traits()
 	if err != nil {
 		return nil, err
@@ -82,6 +87,15 @@ type lossJob[T Float] struct {
 // are unspecified. Labels and masks of a row are checked before the row is
 // written.
 func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]) (Result, error) {
+	switch {
+	case e == nil || e.loss == nil:
+		return Result{}, errors.New("zlpr: Evaluator that NewEvaluator has not made")
+	case ctx == nil || b == nil:
+		return Result{}, errors.New("zlpr: Evaluate without a context or a batch")
+	case !e.turn.Take():
+		return Result{}, errors.New("zlpr: Evaluator used by two goroutines")
+	}
+	defer e.turn.Give()
 	if out == nil {
 		out = &e.none
 	}

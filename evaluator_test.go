@@ -577,3 +577,78 @@ func TestWorkerFaults(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// waitingLabels let a test use the evaluator while they are read.
+type waitingLabels struct {
+	BitLabels
+	reached, goOn chan bool
+}
+
+func (l *waitingLabels) ReadRows(dst []uint64, r0, r1 int) error {
+	l.reached <- true
+	<-l.goOn
+	return l.BitLabels.ReadRows(dst, r0, r1)
+}
+
+// TestOneGoroutine: while a goroutine evaluates, another gets an error, and the first
+// its own results.
+func TestOneGoroutine(t *testing.T) {
+	e, err := NewEvaluator[float64](ZLPR{}, Options{Workers: 1})
+	require.NoError(t, err)
+	labels := &waitingLabels{BitLabels{1, 2, []uint64{1}, 1}, make(chan bool), make(chan bool)}
+	b := &Batch[float64]{Scores: Matrix[float64]{1, 2, []float64{1, 2}, 2}, Labels: labels}
+	done := make(chan error)
+	var r Result
+	go func() {
+		var err error
+		r, err = e.Evaluate(t.Context(), b, nil)
+		done <- err
+	}()
+	<-labels.reached
+	_, err = e.Evaluate(t.Context(), b, nil)
+	require.ErrorContains(t, err, "used by two goroutines")
+	labels.goOn <- true
+	require.NoError(t, <-done)
+	require.InDelta(t, math.Log1p(math.Exp(2))+math.Log1p(math.Exp(-1)), r.Sum, 1e-14)
+}
+
+// TestMisuse: what has not been made, and memory that is used twice, are errors.
+func TestMisuse(t *testing.T) {
+	_, err := NewEvaluator[float64](nil, Options{})
+	require.ErrorContains(t, err, "without a loss")
+	x := Matrix[float64]{2, 2, make([]float64, 4), 2}
+	b := &Batch[float64]{Scores: x, Labels: &BitLabels{2, 2, []uint64{1, 0}, 1}, Thresholds: make([]float64, 2)}
+	var zero Evaluator[float64]
+	_, err = zero.Evaluate(t.Context(), b, nil)
+	require.ErrorContains(t, err, "NewEvaluator")
+	e, err := NewEvaluator[float64](ZLPR{}, Options{})
+	require.NoError(t, err)
+	_, err = e.Evaluate(t.Context(), nil, nil)
+	require.ErrorContains(t, err, "without a context or a batch")
+	_, err = e.Evaluate(t.Context(), &Batch[float64]{Scores: Matrix[float64]{Rows: 1 << 40}, Labels: &BitLabels{Rows: 1 << 40}}, nil)
+	require.ErrorContains(t, err, "rows without columns")
+
+	memory := make([]float64, 10)
+	grad := Matrix[float64]{2, 2, memory[:4], 2}
+	for name, c := range map[string]struct {
+		change func(b *Batch[float64])
+		out    Output[float64]
+	}{
+		"Output.Grad: overlap Batch.Thresholds":       {func(b *Batch[float64]) { b.Thresholds = memory[1:3] }, Output[float64]{Grad: grad}},
+		"Output.Grad: overlap Batch.RowWeights":       {func(b *Batch[float64]) { b.RowWeights = memory[3:5] }, Output[float64]{Grad: grad}},
+		"Output.Grad: overlap Batch.ClassWeights":     {func(b *Batch[float64]) { b.ClassWeights = memory[3:5] }, Output[float64]{Grad: grad}},
+		"Output.ThresholdGrad: overlap Output.Grad":   {nil, Output[float64]{Grad: grad, ThresholdGrad: memory[3:5]}},
+		"Output.ThresholdGrad: overlap Batch.Scores":  {nil, Output[float64]{ThresholdGrad: x.Data[2:4]}},
+		"Output.ThresholdGrad: overlap Output.Losses": {nil, Output[float64]{Losses: memory[5:7], ThresholdGrad: memory[6:8]}},
+		"Output.Losses: overlap Output.Grad":          {nil, Output[float64]{Grad: grad, Losses: memory[2:4]}},
+	} {
+		changed := *b
+		if c.change != nil {
+			c.change(&changed)
+		}
+		_, err := e.Evaluate(t.Context(), &changed, &c.out)
+		require.ErrorContains(t, err, name)
+	}
+	_, err = e.Evaluate(t.Context(), b, &Output[float64]{Grad: grad})
+	require.NoError(t, err)
+}

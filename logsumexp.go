@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"math"
+	"sync/atomic"
 
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -151,28 +152,57 @@ func softmaxLimit[T Float](dst, x []T, c power.Class) {
 // as they come, or of shards on several workers or machines. Its zero value is
 // the empty row.
 //
+// It is for one goroutine at a time: its methods panic while another one uses it.
+//
 // The result has the bits of LogSumExp of the whole row where every part but
 // the last is a whole number of blocks of BlockLen scores; otherwise it has the
 // same error bound. The order of the parts does not matter.
 type Accumulator[T Float] struct {
-	sum expSum
+	sum  expSum
+	busy uint32 // 1 while a goroutine uses it
 }
 
 // Add adds the scores of x.
 func (a *Accumulator[T]) Add(x []T) {
+	a.take()
 	addScores(&a.sum, x)
+	a.give()
 }
 
 // Merge adds the scores that b has seen. b stays as it is.
 func (a *Accumulator[T]) Merge(b *Accumulator[T]) {
-	a.sum.merge(&b.sum)
+	a.take()
+	if b != a {
+		b.take()
+	}
+	sum := b.sum
+	a.sum.merge(&sum)
+	if b != a {
+		b.give()
+	}
+	a.give()
 }
 
 // LogSumExp returns log Σ e^x over the scores seen, with the special cases and
 // the error bound of the function LogSumExp.
 func (a *Accumulator[T]) LogSumExp() float64 {
+	a.take()
+	defer a.give()
 	return a.sum.log()
 }
 
 // Reset empties the accumulator.
-func (a *Accumulator[T]) Reset() { *a = Accumulator[T]{} }
+func (a *Accumulator[T]) Reset() {
+	a.take()
+	a.sum = expSum{}
+	a.give()
+}
+
+// take makes the accumulator this goroutine's, until give.
+func (a *Accumulator[T]) take() {
+	if atomic.SwapUint32(&a.busy, 1) != 0 {
+		panic("zlpr: Accumulator used by two goroutines")
+	}
+}
+
+func (a *Accumulator[T]) give() { atomic.StoreUint32(&a.busy, 0) }
