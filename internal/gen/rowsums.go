@@ -15,7 +15,8 @@ type rowSums struct {
 	*vec
 	sides int
 	place []operand.Mem // of each quantity of each side: slots rows
-	slot  gpreg         // offset of the row's place; nil for 0
+	slot  gpreg         // offset of the row's place
+	tree  string        // label of write
 }
 
 // slots is the number of rows that are brought down at a time.
@@ -23,7 +24,7 @@ func (s *rowSums) slots() int { return s.bytes / 8 }
 
 // newRowSums returns the sums of so many sides.
 func newRowSums(v *vec, sides int) *rowSums {
-	s := &rowSums{vec: v, sides: sides}
+	s := &rowSums{vec: v, sides: sides, slot: v.GP64(), tree: v.newLabel("sums")}
 	n := sides
 	if v.double() {
 		n *= 2
@@ -45,30 +46,35 @@ func (s *rowSums) put(side, row int, quantities [][]vreg) {
 	}
 }
 
-// next moves on after the lanes of so many rows, counts the argument rows down,
-// and jumps to again where there are more. If the places are full or the rows at
-// their end, it writes the sums of side i, of slots rows, to the argument out[i],
-// a pointer, and moves that on.
-func (s *rowSums) next(count int, rows operand.Mem, again string, out ...operand.Mem) {
-	write := s.newLabel("sums")
+// next moves on after the lanes of so many rows, and counts rows down. Where the
+// rows are at their end it goes to the tree; else it compares, and the tree's
+// turn is where that gives equal.
+func (s *rowSums) next(count int, rows op) {
 	s.ADDQ(operand.I32(count*s.bytes), s.slot)
 	s.SUBQ(operand.U8(count), rows)
-	s.JZ(operand.LabelRef(write))
+	s.JZ(operand.LabelRef(s.tree))
 	s.CMPQ(s.slot, operand.I32(s.slots()*s.bytes))
-	s.JNE(operand.LabelRef(again))
-	s.Label(write)
+}
+
+// write emits the tree: it writes the sums of side i, of slots rows, to the
+// argument out[i], a pointer, and moves that on; those of float64 with two
+// pointers a side stay two numbers.
+func (s *rowSums) write(out ...operand.Mem) {
+	s.Label(s.tree)
 	for i := range s.sides {
 		r, p := s.sums(i), s.slot // which has no other use now
-		if len(r) == 2 {
+		if each := len(out) / s.sides; len(r) > each {
 			s.VADDPD(r[1], r[0], r[0])
+			r = r[:1]
 		}
-		s.MOVQ(out[i], p)
-		s.VMOVUPD(r[0], at(p, 0))
-		s.ADDQ(operand.I32(s.bytes), out[i])
+		for j, x := range r {
+			m := out[i*len(r)+j]
+			s.MOVQ(m, p)
+			s.VMOVUPD(x, at(p, 0))
+			s.ADDQ(operand.I32(s.bytes), m)
+		}
 	}
 	s.begin()
-	s.CMPQ(rows, operand.U8(0))
-	s.JNE(operand.LabelRef(again))
 }
 
 // quantities is the number of quantities of a side.

@@ -2,23 +2,37 @@ package gen
 
 import "github.com/mmcloughlin/avo/operand"
 
-// wideRows emits the loops through the rows on AVX-512; it goes to done where
-// there are no more.
-func (k *selectKernel) wideRows(p *pipeline, done string) {
+// wideRows emits the loops through the rows on AVX-512.
+func (k *selectKernel) wideRows(p *pipeline) {
 	row := k.newLabel("row")
+	k.cut = [2]mask{k.newMask(), k.newMask()}
+	var checks []string // of the loops through groups of rows
 	for vectors := 1; vectors <= 4; vectors *= 2 {
-		long := k.newLabel("long")
-		k.CMPQ(k.length, operand.U8(vectors*k.lanes))
-		k.JG(operand.LabelRef(long))
-		k.groupsOfRows(p, vectors)
-		k.CMPQ(k.rows, operand.U8(0))
-		k.JEQ(operand.LabelRef(done))
+		check, long := k.newLabel("check"), k.newLabel("long")
+		k.ifLonger(vectors, long)
+		k.groupsOfRows(p, vectors, check)
 		k.JMP(operand.LabelRef(row))
 		k.Label(long)
+		checks = append(checks, check)
 	}
 	k.Label(row)
 	k.wideRow(p)
 	k.nextRow(row)
+	k.writeSums(func() {
+		for i, check := range checks {
+			long := k.newLabel("long")
+			k.ifLonger(1<<i, long)
+			k.JMP(operand.LabelRef(check))
+			k.Label(long)
+		}
+		k.JMP(operand.LabelRef(row))
+	})
+}
+
+// ifLonger jumps where rows are longer than so many virtual vectors.
+func (k *selectKernel) ifLonger(vectors int, long string) {
+	k.CMPQ(k.length, operand.U8(vectors*k.lanes))
+	k.JG(operand.LabelRef(long))
 }
 
 // wideRow emits the loop through the groups of a row.
@@ -91,15 +105,12 @@ func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
 
 // groupsOfRows emits the loop through rows of so many virtual vectors at most: a
 // group is one row of four, or two of two, or four of one. It leaves what does
-// not fill a group.
-func (k *selectKernel) groupsOfRows(p *pipeline, vectors int) {
+// not fill a group. The loop goes on at check.
+func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
 	v, count := k.vec, 4/vectors
-	again, check, rest := v.newLabel("again"), v.newLabel("check"), v.newLabel("rest")
+	again, rest := v.newLabel("again"), v.newLabel("rest")
 	x, pos, wStep, free := v.GP64(), v.GP64(), v.GP64(), v.GP64()
-	part := v.lastMasks(k.length, vectors)
-	if k.w != nil {
-		v.MOVQ(k.wStride, wStep)
-	}
+	part := v.lastMasks(k.length, vectors, k.cut)
 	// Register i holds vector i%vectors of row i/vectors.
 	place := func(base, step gpreg, size int) func(i int) operand.Mem {
 		if base == nil {
@@ -131,6 +142,9 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int) {
 	p.begin(this)
 	v.Label(again)
 	k.copy.block()
+	if k.w != nil {
+		v.MOVQ(k.wStride, wStep)
+	}
 	// After the last group the same is loaded again.
 	v.LEAQ(operand.Mem{Base: k.x, Index: k.stride, Scale: uint8(count)}, x)
 	v.LEAQ(operand.Mem{Base: k.pos, Index: k.step, Scale: uint8(count)}, pos)
@@ -148,8 +162,8 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int) {
 			v.LEAQ(operand.Mem{Base: m.at, Index: m.step, Scale: uint8(count)}, m.at)
 		}
 	}
-	k.sums.next(count, k.rows, check, k.a, k.b)
-	v.JMP(operand.LabelRef(rest))
+	k.sums.next(count, k.rows)
+	v.JEQ(operand.LabelRef(k.sums.tree))
 	v.Label(check)
 	v.CMPQ(k.rows, operand.U8(count))
 	v.JGE(operand.LabelRef(again))
@@ -183,17 +197,14 @@ func (v *vec) groupSum(x []vreg) vreg {
 }
 
 // lastMasks returns the masks of a group's registers, of rows of that length: at
-// most so many vectors and more than half of these.
-func (v *vec) lastMasks(length operand.Mem, vectors int) (part []mask) {
-	cut := (vectors + 1) / 2 // vectors that may be cut
+// most so many vectors and more than half of these. It sets those of cut.
+func (v *vec) lastMasks(length operand.Mem, vectors int, cut [2]mask) (part []mask) {
+	whole := vectors / 2 // vectors that are not cut
 	left := v.GP64()
 	v.MOVQ(length, left)
-	v.SUBQ(operand.U8((vectors-cut)*v.lanes), left)
-	row := make([]mask, vectors)
-	for i := vectors - cut; i < vectors; i++ {
-		row[i] = v.newMask()
-	}
-	v.firstMasks(row[vectors-cut:], left)
+	v.SUBQ(operand.U8(whole*v.lanes), left)
+	row := append(make([]mask, whole), cut[:vectors-whole]...)
+	v.firstMasks(row[whole:], left)
 	for range 4 / vectors {
 		part = append(part, row...)
 	}

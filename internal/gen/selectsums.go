@@ -30,7 +30,6 @@ func selectSums(v *vec, keep bool) {
 	k.negative, k.positive = newSelected(v), newSelected(v)
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	k.sums = newRowSums(v, 2)
-	k.sums.slot = v.GP64()
 	k.off, k.left = v.GP64(), v.GP64()
 
 	last := v.newLabel("last")
@@ -38,7 +37,7 @@ func selectSums(v *vec, keep bool) {
 	v.JEQ(operand.LabelRef(last))
 	k.sums.begin()
 	if v.wide() {
-		k.wideRows(newPipeline(e, low, high), last)
+		k.wideRows(newPipeline(e, low, high))
 	} else {
 		k.narrowRows(e, low, high)
 	}
@@ -59,10 +58,12 @@ type selectKernel struct {
 	copy               *sideCopy
 	negative, positive *selected
 	sums               *rowSums
-	off, left          gpreg // of the row: bytes done, elements left
+	off, left          gpreg   // of the row: bytes done, elements left
+	cut                [2]mask // AVX-512: of the last vectors of short rows
 }
 
-// nextRow brings down the lanes of a row and goes to the next, at label again.
+// nextRow puts down the lanes of a row and goes to the next, at label again, or on
+// to writeSums.
 func (k *selectKernel) nextRow(again string) {
 	k.ADDQ(k.stride, k.x)
 	if !k.wide() {
@@ -74,7 +75,19 @@ func (k *selectKernel) nextRow(again string) {
 	k.sides.next()
 	k.sums.put(0, 0, k.negative.quantities())
 	k.sums.put(1, 0, k.positive.quantities())
-	k.sums.next(1, k.rows, again, k.a, k.b)
+	k.sums.next(1, k.rows)
+	k.JNE(operand.LabelRef(again))
+}
+
+// writeSums emits the tree of the rows' sums, and what follows when there are no
+// more rows.
+func (k *selectKernel) writeSums(goOn func()) {
+	k.sums.write(k.a, k.b)
+	last := k.newLabel("last")
+	k.CMPQ(k.rows, operand.U8(0))
+	k.JEQ(operand.LabelRef(last))
+	goOn()
+	k.Label(last)
 }
 
 // narrowRows emits the loop through the rows on AVX2. The last group of a row, if
@@ -127,6 +140,7 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	k.Label(done)
 	k.MOVQ(k.row, k.x)
 	k.nextRow(row)
+	k.writeSums(func() { k.JMP(operand.LabelRef(row)) })
 }
 
 // narrowTerms adds the first vectors of a group; whole tells that all its

@@ -7,10 +7,9 @@ import (
 
 // sumExp emits the sum of exponentials.
 func sumExp(v *vec) {
-	sum := v.param("sum")
-	var errs gpreg
+	results := []operand.Mem{v.argument("sum")}
 	if v.double() {
-		errs = v.param("err")
+		results = append(results, v.argument("err"))
 	}
 	x, stride := v.param("x"), v.stride("stride")
 	p := v.param("p")
@@ -21,7 +20,7 @@ func sumExp(v *vec) {
 	v.broadcast(at(p, 2*v.size), high)
 	e := newExponential(v, magic, !v.double())
 	if v.wide() {
-		shortSums(v, l, newPipeline(e, low, high), x, stride, sum, errs)
+		shortSums(v, l, newPipeline(e, low, high), x, stride, results...)
 	}
 	acc := newAccumulator(v)
 
@@ -46,64 +45,72 @@ func sumExp(v *vec) {
 		},
 		func() {
 			v.ADDQ(stride, x)
-			acc.store(sum, errs)
+			acc.store(results...)
 		})
 }
 
 // shortSums emits the sums of rows of at most two groups, 8 rows at a time, on
 // AVX-512: rows side by side hide the latency that one alone has. It leaves less
 // than 8 rows.
-func shortSums(v *vec, l *rowLoop, line *pipeline, x, stride gpreg, out ...gpreg) {
+func shortSums(v *vec, l *rowLoop, line *pipeline, x, stride gpreg, out ...operand.Mem) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	s := newRowSums(v, 1)
-	length, rest, free := v.argument("n"), v.newLabel("rest"), v.GP64()
-	for vectors := 1; vectors <= 4; vectors *= 2 {
-		short, long := v.newLabel("short"), v.newLabel("long")
+	length, rest := v.argument("n"), v.newLabel("rest")
+	free, next, cut := v.GP64(), v.GP64(), [2]mask{v.newMask(), v.newMask()}
+	v.CMPQ(l.rows, operand.U8(8))
+	v.JL(operand.LabelRef(rest))
+	s.begin()
+	var again []string // of the loops
+	long := func(vectors int) string {
+		label := v.newLabel("long")
 		v.CMPQ(length, operand.U8(vectors*v.lanes))
-		v.JG(operand.LabelRef(long))
-		part, count := v.lastMasks(length, vectors), 4/vectors
-		group := &registerGroup{
-			part: part,
-			x: func(i int) operand.Mem {
-				return v.rowPlace(x, stride, i/vectors, i%vectors*v.bytes, free)
-			},
-		}
-		advance := func() { v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x) }
-		v.Label(short)
-		v.CMPQ(l.rows, operand.U8(8))
-		v.JL(operand.LabelRef(rest))
-		line.begin(group)
-		advance()
-		for first := 0; first < 8; first += count {
-			next := group
-			if first+count == 8 {
-				next = nil
-			}
-			p, q := line.exponentials(next, func() {})
-			if next != nil {
-				advance()
-			}
-			for row := range count {
-				var pairs []vreg
-				for i := row * vectors; i < (row+1)*vectors; i += 2 {
-					sum := v.reg()
-					v.mulKeep(part[i], p[i], q[i], sum)
-					if vectors > 1 {
-						v.addProduct(part[i+1], p[i+1], q[i+1], sum)
-					}
-					pairs = append(pairs, sum)
-				}
-				s.put(0, first+row, v.pairLanes(pairs))
-			}
-		}
-		for i, r := range s.sums(0) {
-			v.VMOVUPD(r, at(out[i], 0))
-			v.ADDQ(operand.U8(64), out[i])
-		}
-		v.SUBQ(operand.U8(8), l.rows)
-		v.JMP(operand.LabelRef(short))
-		v.Label(long)
+		v.JG(operand.LabelRef(label))
+		return label
 	}
+	for vectors := 1; vectors <= 4; vectors *= 2 {
+		above, group := long(vectors), v.newLabel("short")
+		part, count := v.lastMasks(length, vectors, cut), 4/vectors
+		rows := func(base gpreg) *registerGroup {
+			return &registerGroup{part: part, x: func(i int) operand.Mem {
+				return v.rowPlace(base, stride, i/vectors, i%vectors*v.bytes, free)
+			}}
+		}
+		line.begin(rows(x))
+		v.Label(group)
+		again = append(again, group)
+		// After the last group the same is loaded again.
+		v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, next)
+		v.CMPQ(l.rows, operand.U8(2*count))
+		v.CMOVQLT(x, next)
+		p, q := line.exponentials(rows(next), func() {})
+		for row := range count {
+			var pairs []vreg
+			for i := row * vectors; i < (row+1)*vectors; i += 2 {
+				sum := v.reg()
+				v.mulKeep(part[i], p[i], q[i], sum)
+				if vectors > 1 {
+					v.addProduct(part[i+1], p[i+1], q[i+1], sum)
+				}
+				pairs = append(pairs, sum)
+			}
+			s.put(0, row, v.pairLanes(pairs))
+		}
+		v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x)
+		s.next(count, l.rows)
+		v.JNE(operand.LabelRef(group))
+		v.JMP(operand.LabelRef(s.tree))
+		v.Label(above)
+	}
+	v.JMP(operand.LabelRef(rest))
+	s.write(out...)
+	v.CMPQ(l.rows, operand.U8(8))
+	v.JL(operand.LabelRef(rest))
+	for i, group := range again[:2] {
+		above := long(1 << i)
+		v.JMP(operand.LabelRef(group))
+		v.Label(above)
+	}
+	v.JMP(operand.LabelRef(again[2]))
 	v.Label(rest)
 }
 
@@ -185,23 +192,25 @@ func (a *accumulator) add(pairs []pair, p, s []vreg) {
 
 // store combines the lanes and writes the row's sum, and for float64 the
 // errors: those of two lanes are added, then that of their sums.
-func (a *accumulator) store(sum, errs gpreg) {
+func (a *accumulator) store(out ...operand.Mem) {
+	var r []vreg
 	if a.double() {
-		r := a.eight([][]vreg{a.sum, a.err}, func(x, y []vreg) {
+		r = a.eight([][]vreg{a.sum, a.err}, func(x, y []vreg) {
 			a.VADDPD(y[1], x[1], x[1])
 			a.twoSum(x[0], x[1], y[0])
 		})
-		a.VMOVSD(r[0], at(sum, 0))
-		a.VMOVSD(r[1], at(errs, 0))
-		a.ADDQ(operand.U8(8), errs)
 	} else {
 		// Lane l gets lane l + 8.
 		half := len(a.sum) / 2
 		for i := range half {
 			a.VADDPD(a.sum[half+i], a.sum[i], a.sum[i])
 		}
-		r := a.eight([][]vreg{a.sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-		a.VMOVSD(r[0], at(sum, 0))
+		r = a.eight([][]vreg{a.sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
 	}
-	a.ADDQ(operand.U8(8), sum)
+	for i, m := range out {
+		p := a.GP64()
+		a.MOVQ(m, p)
+		a.VMOVSD(r[i], at(p, 0))
+		a.ADDQ(operand.U8(8), m)
+	}
 }

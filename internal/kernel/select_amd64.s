@@ -16,10 +16,10 @@ TEXT ·selectSums32AVX2(SB), $640-72
 	SHLQ    $0x03, SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last1
+	JEQ     last2
 	XORQ    R8, R8
 
-row2:
+row3:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -27,9 +27,9 @@ row2:
 	XORQ   R9, R9
 	MOVQ   n+40(FP), R10
 	SUBQ   $0x00000040, R10
-	JL     rest5
+	JL     rest6
 
-group3:
+group4:
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	PREFETCHT0   12416(AX)(R9*1)
@@ -326,16 +326,16 @@ group3:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 
-added4:
+added5:
 	ADDQ $+192, R9
 	SUBQ $0x00000040, R10
-	JGE  group3
+	JGE  group4
 
-rest5:
+rest6:
 	ADDQ       $0x00000040, R10
-	JLE        done8
+	JLE        done9
 	CMPQ       R10, $0x20
-	JBE        short7
+	JBE        short8
 	SUBQ       $0x20, R10
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R10
@@ -363,11 +363,11 @@ rest5:
 	LEAQ       384(SP), AX
 	SUBQ       R9, AX
 	XORQ       R10, R10
-	JMP        group3
+	JMP        group4
 
-short7:
+short8:
 	CMPQ         R10, $0x10
-	JBE          one6
+	JBE          one7
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
@@ -538,9 +538,9 @@ short7:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added4
+	JMP          added5
 
-one6:
+one7:
 	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x05, DI
@@ -632,9 +632,9 @@ one6:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added4
+	JMP          added5
 
-done8:
+done9:
 	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
 	MOVQ    AX, x+16(FP)
@@ -646,11 +646,11 @@ done8:
 	VMOVUPD Y3, 256(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums9
+	JZ      sums1
 	CMPQ    R8, $+128
-	JNE     row2
+	JNE     row3
 
-sums9:
+sums1:
 	VMOVUPD    128(SP), Y1
 	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -685,9 +685,11 @@ sums9:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row2
+	JEQ        last10
+	JMP        row3
 
-last1:
+last10:
+last2:
 	VZEROUPPER
 	RET
 
@@ -890,10 +892,10 @@ TEXT ·selectExp32AVX2(SB), $640-112
 	SHLQ    $0x03, R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last10
+	JEQ     last12
 	XORQ    R12, R12
 
-row11:
+row13:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -901,16 +903,16 @@ row11:
 	XORQ   R13, R13
 	MOVQ   n+56(FP), R14
 	SUBQ   $0x00000040, R14
-	JL     rest14
+	JL     rest16
 
-group12:
+group14:
 	TESTQ      BX, BX
-	JZ         none18
+	JZ         none20
 	TESTQ      $0x00000f00, CX
-	JNZ        same19
+	JNZ        same21
 	PREFETCHT0 16384(CX)
 
-same19:
+same21:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -931,7 +933,7 @@ same19:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none18:
+none20:
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	PREFETCHT0   12416(SI)(R13*1)
@@ -1236,16 +1238,16 @@ none18:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 
-added13:
+added15:
 	ADDQ $+192, R13
 	SUBQ $0x00000040, R14
-	JGE  group12
+	JGE  group14
 
-rest14:
+rest16:
 	ADDQ       $0x00000040, R14
-	JLE        done17
+	JLE        done19
 	CMPQ       R14, $0x20
-	JBE        short16
+	JBE        short18
 	SUBQ       $0x20, R14
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x02, R14
@@ -1273,16 +1275,16 @@ rest14:
 	LEAQ       384(SP), SI
 	SUBQ       R13, SI
 	XORQ       R14, R14
-	JMP        group12
+	JMP        group14
 
-short16:
+short18:
 	TESTQ      BX, BX
-	JZ         none20
+	JZ         none22
 	TESTQ      $0x00000f00, CX
-	JNZ        same21
+	JNZ        same23
 	PREFETCHT0 16384(CX)
 
-same21:
+same23:
 	VMOVUPS  (DX), Y5
 	VMOVNTPS Y5, (CX)
 	VMOVUPS  32(DX), Y5
@@ -1303,9 +1305,9 @@ same21:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none20:
+none22:
 	CMPQ         R14, $0x10
-	JBE          one15
+	JBE          one17
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
@@ -1480,9 +1482,9 @@ none20:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added13
+	JMP          added15
 
-one15:
+one17:
 	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x05, R11
@@ -1576,9 +1578,9 @@ one15:
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added13
+	JMP          added15
 
-done17:
+done19:
 	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
 	MOVQ    SI, x+32(FP)
@@ -1591,11 +1593,11 @@ done17:
 	VMOVUPD Y3, 256(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums22
+	JZ      sums11
 	CMPQ    R12, $+128
-	JNE     row11
+	JNE     row13
 
-sums22:
+sums11:
 	VMOVUPD    128(SP), Y1
 	VMOVUPD    192(SP), Y2
 	VPERM2F128 $0x20, Y2, Y1, Y3
@@ -1630,18 +1632,20 @@ sums22:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row11
+	JEQ        last24
+	JMP        row13
 
-last10:
+last24:
+last12:
 	TESTQ BX, BX
-	JZ    none24
+	JZ    none26
 
-more23:
+more25:
 	TESTQ      $0x00000f00, CX
-	JNZ        same25
+	JNZ        same27
 	PREFETCHT0 16384(CX)
 
-same25:
+same27:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -1661,9 +1665,9 @@ same25:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more23
+	JNZ      more25
 
-none24:
+none26:
 	VZEROUPPER
 	RET
 
@@ -1690,17 +1694,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last27
+	JZ      last29
 
-row26:
+row28:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest31
+	JZ           rest33
 
-group30:
+group32:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -1743,13 +1747,13 @@ group30:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group30
+	JNZ     group32
 
-rest31:
+rest33:
 	TESTQ      R8, R8
-	JZ         done33
+	JZ         done35
 	CMPQ       R8, $0x10
-	JBE        half32
+	JBE        half34
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    192(R10), Y5
@@ -1798,9 +1802,9 @@ rest31:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    224(R10), Y2
 	VMASKMOVPS Y5, Y2, 96(AX)(R12*1)
-	JMP        done33
+	JMP        done35
 
-half32:
+half34:
 	VMOVUPS    128(R10), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -1826,15 +1830,15 @@ half32:
 	VMOVUPS    160(R10), Y2
 	VMASKMOVPS Y4, Y2, 32(AX)(R12*1)
 
-done33:
+done35:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R11
-	JNZ  row26
+	JNZ  row28
 
-last27:
+last29:
 	VZEROUPPER
 	RET
 
@@ -1881,35 +1885,35 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last34
+	JEQ          last37
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x10
-	JG           long36
+	JG           long40
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVW        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest39
-	KMOVW        (DX), K2
+	JL           rest42
+	KMOVW        (DX), K3
 	VMOVUPS.Z    (AX), K1, Z14
 	PREFETCHT0   12288(AX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW        (DX)(SI*1), K2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW        (DX)(SI*1), K3
 	VMOVUPS.Z    (AX)(CX*1), K1, Z15
 	PREFETCHT0   12288(AX)(CX*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K2, Z15
-	KMOVW        (DX)(SI*2), K2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW        (DX)(SI*2), K3
 	VMOVUPS.Z    (AX)(CX*2), K1, Z16
 	PREFETCHT0   12288(AX)(CX*2)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K2, Z16
+	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K3, Z16
 	LEAQ         (DX)(SI*2), R9
-	KMOVW        (R9)(SI*1), K2
+	KMOVW        (R9)(SI*1), K3
 	LEAQ         (AX)(CX*2), R9
 	VMOVUPS.Z    (R9)(CX*1), K1, Z17
 	PREFETCHT0   12288(R9)(CX*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z1, Z16
@@ -1919,7 +1923,7 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again37:
+again41:
 	LEAQ          (AX)(CX*4), DI
 	LEAQ          (DX)(SI*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -1957,28 +1961,28 @@ again37:
 	VFMADD213PS   Z7, Z27, Z21
 	VFMADD213PS   Z7, Z28, Z23
 	VFMADD213PS   Z7, Z29, Z25
-	KMOVW         (R9), K2
+	KMOVW         (R9), K3
 	VMOVUPS.Z     (DI), K1, Z14
 	PREFETCHT0    12288(DI)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW         (R9)(SI*1), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW         (R9)(SI*1), K3
 	VMOVUPS.Z     (DI)(CX*1), K1, Z15
 	PREFETCHT0    12288(DI)(CX*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K2, Z15
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
 	VFMADD213PS   Z8, Z26, Z19
 	VFMADD213PS   Z8, Z27, Z21
 	VFMADD213PS   Z8, Z28, Z23
 	VFMADD213PS   Z8, Z29, Z25
-	KMOVW         (R9)(SI*2), K2
+	KMOVW         (R9)(SI*2), K3
 	VMOVUPS.Z     (DI)(CX*2), K1, Z16
 	PREFETCHT0    12288(DI)(CX*2)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K2, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
 	LEAQ          (R9)(SI*2), R9
-	KMOVW         (R9)(SI*1), K2
+	KMOVW         (R9)(SI*1), K3
 	LEAQ          (DI)(CX*2), R9
 	VMOVUPS.Z     (R9)(CX*1), K1, Z17
 	PREFETCHT0    12288(R9)(CX*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z26, Z19
 	VFMADD213PS   Z9, Z27, Z21
 	VFMADD213PS   Z9, Z28, Z23
@@ -2007,24 +2011,24 @@ again37:
 	VPSLLD        $0x17, Z20, Z20
 	VPSLLD        $0x17, Z22, Z22
 	VPSLLD        $0x17, Z24, Z24
-	KMOVW         (BX), K2
-	VMULPS.Z      Z18, Z19, K2, Z26
-	KMOVW         (DX), K2
-	VMULPS.Z      Z18, Z19, K2, Z19
-	KMOVW         (BX)(SI*1), K2
-	VMULPS.Z      Z20, Z21, K2, Z18
-	KMOVW         (DX)(SI*1), K2
-	VMULPS.Z      Z20, Z21, K2, Z21
-	KMOVW         (BX)(SI*2), K2
-	VMULPS.Z      Z22, Z23, K2, Z20
-	KMOVW         (DX)(SI*2), K2
-	VMULPS.Z      Z22, Z23, K2, Z23
+	KMOVW         (BX), K3
+	VMULPS.Z      Z18, Z19, K3, Z26
+	KMOVW         (DX), K3
+	VMULPS.Z      Z18, Z19, K3, Z19
+	KMOVW         (BX)(SI*1), K3
+	VMULPS.Z      Z20, Z21, K3, Z18
+	KMOVW         (DX)(SI*1), K3
+	VMULPS.Z      Z20, Z21, K3, Z21
+	KMOVW         (BX)(SI*2), K3
+	VMULPS.Z      Z22, Z23, K3, Z20
+	KMOVW         (DX)(SI*2), K3
+	VMULPS.Z      Z22, Z23, K3, Z23
 	LEAQ          (BX)(SI*2), R9
-	KMOVW         (R9)(SI*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z22
+	KMOVW         (R9)(SI*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z22
 	LEAQ          (DX)(SI*2), R9
-	KMOVW         (R9)(SI*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z25
+	KMOVW         (R9)(SI*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z25
 	VEXTRACTF64X4 $0x01, Z26, Y12
 	VADDPS        Y12, Y26, Y26
 	VCVTPS2PD     Y26, Z24
@@ -2062,115 +2066,43 @@ again37:
 	LEAQ          (BX)(SI*4), BX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums40
+	JZ            sums36
 	CMPQ          R8, $+512
-	JNE           check38
+	JEQ           sums36
 
-sums40:
-	VMOVUPD    (SP), Z18
-	VMOVUPD    128(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z20
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	VMOVUPD    256(SP), Z18
-	VMOVUPD    384(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z21
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z21, Z21
-	VSHUFF64X2 $0x88, Z21, Z20, Z18
-	VSHUFF64X2 $0xdd, Z21, Z20, Z19
-	VADDPD     Z19, Z18, Z18
-	VMOVUPD    64(SP), Z19
-	VMOVUPD    192(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z21
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z21, Z21
-	VMOVUPD    320(SP), Z19
-	VMOVUPD    448(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z22
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z22, Z22
-	VSHUFF64X2 $0x88, Z22, Z21, Z19
-	VSHUFF64X2 $0xdd, Z22, Z21, Z20
-	VADDPD     Z20, Z19, Z19
-	VUNPCKLPD  Z19, Z18, Z20
-	VUNPCKHPD  Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z20, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z18
-	VMOVUPD    640(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z20
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	VMOVUPD    768(SP), Z18
-	VMOVUPD    896(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z21
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z21, Z21
-	VSHUFF64X2 $0x88, Z21, Z20, Z18
-	VSHUFF64X2 $0xdd, Z21, Z20, Z19
-	VADDPD     Z19, Z18, Z18
-	VMOVUPD    576(SP), Z19
-	VMOVUPD    704(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z21
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z21, Z21
-	VMOVUPD    832(SP), Z19
-	VMOVUPD    960(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z22
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z22, Z22
-	VSHUFF64X2 $0x88, Z22, Z21, Z19
-	VSHUFF64X2 $0xdd, Z22, Z21, Z20
-	VADDPD     Z20, Z19, Z19
-	VUNPCKLPD  Z19, Z18, Z20
-	VUNPCKHPD  Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z20, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        check38
-	JMP        rest39
-
-check38:
+check39:
 	CMPQ rows+32(FP), $0x04
-	JGE  again37
+	JGE  again41
 
-rest39:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last34
-	JMP  row35
+rest42:
+	JMP row38
 
-long36:
+long40:
 	CMPQ        n+40(FP), $0x20
-	JG          long41
+	JG          long44
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x10, DI
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest44
-	KMOVW       (DX), K2
+	JL          rest46
+	KMOVW       (DX), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW       2(DX), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW       2(DX), K3
 	VMOVUPS.Z   64(AX), K1, Z15
 	PREFETCHT0  12352(AX)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K2, Z15
-	KMOVW       (DX)(SI*1), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW       (DX)(SI*1), K3
 	VMOVUPS     (AX)(CX*1), Z16
 	PREFETCHT0  12288(AX)(CX*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z16, K2, Z16
-	KMOVW       2(DX)(SI*1), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
+	KMOVW       2(DX)(SI*1), K3
 	VMOVUPS.Z   64(AX)(CX*1), K1, Z17
 	PREFETCHT0  12352(AX)(CX*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
 	VMAXPS      Z16, Z1, Z16
@@ -2180,7 +2112,7 @@ long36:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again42:
+again45:
 	LEAQ          (AX)(CX*2), DI
 	LEAQ          (DX)(SI*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -2218,26 +2150,26 @@ again42:
 	VFMADD213PS   Z7, Z27, Z21
 	VFMADD213PS   Z7, Z28, Z23
 	VFMADD213PS   Z7, Z29, Z25
-	KMOVW         (R9), K2
+	KMOVW         (R9), K3
 	VMOVUPS       (DI), Z14
 	PREFETCHT0    12288(DI)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW         2(R9), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW         2(R9), K3
 	VMOVUPS.Z     64(DI), K1, Z15
 	PREFETCHT0    12352(DI)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K2, Z15
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
 	VFMADD213PS   Z8, Z26, Z19
 	VFMADD213PS   Z8, Z27, Z21
 	VFMADD213PS   Z8, Z28, Z23
 	VFMADD213PS   Z8, Z29, Z25
-	KMOVW         (R9)(SI*1), K2
+	KMOVW         (R9)(SI*1), K3
 	VMOVUPS       (DI)(CX*1), Z16
 	PREFETCHT0    12288(DI)(CX*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K2, Z16
-	KMOVW         2(R9)(SI*1), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
+	KMOVW         2(R9)(SI*1), K3
 	VMOVUPS.Z     64(DI)(CX*1), K1, Z17
 	PREFETCHT0    12352(DI)(CX*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z26, Z19
 	VFMADD213PS   Z9, Z27, Z21
 	VFMADD213PS   Z9, Z28, Z23
@@ -2266,22 +2198,22 @@ again42:
 	VPSLLD        $0x17, Z20, Z20
 	VPSLLD        $0x17, Z22, Z22
 	VPSLLD        $0x17, Z24, Z24
-	KMOVW         (BX), K2
-	VMULPS.Z      Z18, Z19, K2, Z26
-	KMOVW         (DX), K2
-	VMULPS.Z      Z18, Z19, K2, Z19
-	KMOVW         2(BX), K2
-	VMULPS.Z      Z20, Z21, K2, Z18
-	KMOVW         2(DX), K2
-	VMULPS.Z      Z20, Z21, K2, Z21
-	KMOVW         (BX)(SI*1), K2
-	VMULPS.Z      Z22, Z23, K2, Z20
-	KMOVW         (DX)(SI*1), K2
-	VMULPS.Z      Z22, Z23, K2, Z23
-	KMOVW         2(BX)(SI*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z22
-	KMOVW         2(DX)(SI*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z25
+	KMOVW         (BX), K3
+	VMULPS.Z      Z18, Z19, K3, Z26
+	KMOVW         (DX), K3
+	VMULPS.Z      Z18, Z19, K3, Z19
+	KMOVW         2(BX), K3
+	VMULPS.Z      Z20, Z21, K3, Z18
+	KMOVW         2(DX), K3
+	VMULPS.Z      Z20, Z21, K3, Z21
+	KMOVW         (BX)(SI*1), K3
+	VMULPS.Z      Z22, Z23, K3, Z20
+	KMOVW         (DX)(SI*1), K3
+	VMULPS.Z      Z22, Z23, K3, Z23
+	KMOVW         2(BX)(SI*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z22
+	KMOVW         2(DX)(SI*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z25
 	VADDPS        Z18, Z26, Z26
 	VEXTRACTF64X4 $0x01, Z26, Y12
 	VADDPS        Y12, Y26, Y26
@@ -2307,92 +2239,20 @@ again42:
 	LEAQ          (BX)(SI*2), BX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums45
+	JZ            sums36
 	CMPQ          R8, $+512
-	JNE           check43
-
-sums45:
-	VMOVUPD    (SP), Z18
-	VMOVUPD    128(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z20
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	VMOVUPD    256(SP), Z18
-	VMOVUPD    384(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z21
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z21, Z21
-	VSHUFF64X2 $0x88, Z21, Z20, Z18
-	VSHUFF64X2 $0xdd, Z21, Z20, Z19
-	VADDPD     Z19, Z18, Z18
-	VMOVUPD    64(SP), Z19
-	VMOVUPD    192(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z21
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z21, Z21
-	VMOVUPD    320(SP), Z19
-	VMOVUPD    448(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z22
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z22, Z22
-	VSHUFF64X2 $0x88, Z22, Z21, Z19
-	VSHUFF64X2 $0xdd, Z22, Z21, Z20
-	VADDPD     Z20, Z19, Z19
-	VUNPCKLPD  Z19, Z18, Z20
-	VUNPCKHPD  Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z20, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z18
-	VMOVUPD    640(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z20
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	VMOVUPD    768(SP), Z18
-	VMOVUPD    896(SP), Z19
-	VSHUFF64X2 $0x44, Z19, Z18, Z21
-	VSHUFF64X2 $0xee, Z19, Z18, Z18
-	VADDPD     Z18, Z21, Z21
-	VSHUFF64X2 $0x88, Z21, Z20, Z18
-	VSHUFF64X2 $0xdd, Z21, Z20, Z19
-	VADDPD     Z19, Z18, Z18
-	VMOVUPD    576(SP), Z19
-	VMOVUPD    704(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z21
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z21, Z21
-	VMOVUPD    832(SP), Z19
-	VMOVUPD    960(SP), Z20
-	VSHUFF64X2 $0x44, Z20, Z19, Z22
-	VSHUFF64X2 $0xee, Z20, Z19, Z19
-	VADDPD     Z19, Z22, Z22
-	VSHUFF64X2 $0x88, Z22, Z21, Z19
-	VSHUFF64X2 $0xdd, Z22, Z21, Z20
-	VADDPD     Z20, Z19, Z19
-	VUNPCKLPD  Z19, Z18, Z20
-	VUNPCKHPD  Z19, Z18, Z18
-	VADDPD     Z18, Z20, Z20
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z20, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        check43
-	JMP        rest44
+	JEQ           sums36
 
 check43:
 	CMPQ rows+32(FP), $0x02
-	JGE  again42
+	JGE  again45
 
-rest44:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last34
-	JMP  row35
+rest46:
+	JMP row38
 
-long41:
+long44:
 	CMPQ        n+40(FP), $0x40
-	JG          long46
+	JG          long48
 	MOVQ        n+40(FP), DI
 	SUBQ        $0x20, DI
 	MOVQ        $-1, R9
@@ -2401,7 +2261,7 @@ long41:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest49
+	JL          rest50
 	KMOVW       (DX), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -2427,7 +2287,7 @@ long41:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again47:
+again49:
 	LEAQ          (AX)(CX*1), DI
 	LEAQ          (DX)(SI*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -2548,11 +2408,223 @@ again47:
 	LEAQ          (BX)(SI*1), BX
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums50
+	JZ            sums36
 	CMPQ          R8, $+512
-	JNE           check48
+	JEQ           sums36
 
-sums50:
+check47:
+	CMPQ rows+32(FP), $0x01
+	JGE  again49
+
+rest50:
+	JMP row38
+
+long48:
+row38:
+	VXORPS      Y12, Y12, Y12
+	VXORPS      Y13, Y13, Y13
+	XORQ        R9, R9
+	MOVQ        n+40(FP), R10
+	MOVQ        $0x00000040, DI
+	CMPQ        R10, DI
+	CMOVQLT     R10, DI
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, R11
+	KMOVW       R11, K3
+	SHRQ        $0x10, R11
+	KMOVW       R11, K4
+	SHRQ        $0x10, R11
+	KMOVW       R11, K5
+	SHRQ        $0x10, R11
+	KMOVW       R11, K6
+	MOVQ        R9, DI
+	SHRQ        $0x05, DI
+	KMOVW       (DX)(DI*1), K7
+	VMOVUPS.Z   (AX)(R9*1), K3, Z14
+	PREFETCHT0  12288(AX)(R9*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K7, Z14
+	KMOVW       2(DX)(DI*1), K7
+	VMOVUPS.Z   64(AX)(R9*1), K4, Z15
+	PREFETCHT0  12352(AX)(R9*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K7, Z15
+	KMOVW       4(DX)(DI*1), K7
+	VMOVUPS.Z   128(AX)(R9*1), K5, Z16
+	PREFETCHT0  12416(AX)(R9*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K7, Z16
+	KMOVW       6(DX)(DI*1), K7
+	VMOVUPS.Z   192(AX)(R9*1), K6, Z17
+	PREFETCHT0  12480(AX)(R9*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K7, Z17
+	VMAXPS      Z14, Z1, Z14
+	VMAXPS      Z15, Z1, Z15
+	VMAXPS      Z16, Z1, Z16
+	VMAXPS      Z17, Z1, Z17
+	VMINPS      Z14, Z2, Z14
+	VMINPS      Z15, Z2, Z15
+	VMINPS      Z16, Z2, Z16
+	VMINPS      Z17, Z2, Z17
+	VXORPS      Y30, Y30, Y30
+	VXORPS      Y31, Y31, Y31
+
+group51:
+	LEAQ    256(R9), R11
+	SUBQ    $0x00000040, R10
+	CMPQ    R10, $0x40
+	JGE     whole52
+	XORQ    DI, DI
+	TESTQ   R10, R10
+	CMOVQLE R9, R11
+	CMOVQGT R10, DI
+	MOVQ    $-1, R12
+	BZHIQ   DI, R12, R12
+	KMOVW   R12, K3
+	SHRQ    $0x10, R12
+	KMOVW   R12, K4
+	SHRQ    $0x10, R12
+	KMOVW   R12, K5
+	SHRQ    $0x10, R12
+	KMOVW   R12, K6
+
+whole52:
+	VMOVUPS       Z14, Z18
+	VFMADD213PS   Z0, Z3, Z18
+	VMOVUPS       Z15, Z20
+	VFMADD213PS   Z0, Z3, Z20
+	VMOVUPS       Z16, Z22
+	VFMADD213PS   Z0, Z3, Z22
+	VMOVUPS       Z17, Z24
+	VFMADD213PS   Z0, Z3, Z24
+	VSUBPS        Z0, Z18, Z19
+	VSUBPS        Z0, Z20, Z21
+	VSUBPS        Z0, Z22, Z23
+	VSUBPS        Z0, Z24, Z25
+	VMOVUPS       Z14, Z26
+	VFMADD231PS   Z4, Z19, Z26
+	VMOVUPS       Z15, Z27
+	VFMADD231PS   Z4, Z21, Z27
+	VMOVUPS       Z16, Z28
+	VFMADD231PS   Z4, Z23, Z28
+	VMOVUPS       Z17, Z29
+	VFMADD231PS   Z4, Z25, Z29
+	VFMADD231PS   Z5, Z19, Z26
+	VFMADD231PS   Z5, Z21, Z27
+	VFMADD231PS   Z5, Z23, Z28
+	VFMADD231PS   Z5, Z25, Z29
+	VEXTRACTF64X4 $0x01, Z30, Y14
+	VADDPS        Y14, Y30, Y30
+	VCVTPS2PD     Y30, Z14
+	VADDPD        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z31, Y14
+	VADDPS        Y14, Y31, Y31
+	VCVTPS2PD     Y31, Z14
+	VADDPD        Z14, Z13, Z13
+	VMOVUPS       Z6, Z19
+	VMOVUPS       Z6, Z21
+	VMOVUPS       Z6, Z23
+	VMOVUPS       Z6, Z25
+	VFMADD213PS   Z7, Z26, Z19
+	VFMADD213PS   Z7, Z27, Z21
+	VFMADD213PS   Z7, Z28, Z23
+	VFMADD213PS   Z7, Z29, Z25
+	MOVQ          R11, DI
+	SHRQ          $0x05, DI
+	KMOVW         (DX)(DI*1), K7
+	VMOVUPS.Z     (AX)(R11*1), K3, Z14
+	PREFETCHT0    12288(AX)(R11*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K7, Z14
+	VFMADD213PS   Z8, Z26, Z19
+	VFMADD213PS   Z8, Z27, Z21
+	VFMADD213PS   Z8, Z28, Z23
+	VFMADD213PS   Z8, Z29, Z25
+	KMOVW         2(DX)(DI*1), K7
+	VMOVUPS.Z     64(AX)(R11*1), K4, Z15
+	PREFETCHT0    12352(AX)(R11*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K7, Z15
+	KMOVW         4(DX)(DI*1), K7
+	VMOVUPS.Z     128(AX)(R11*1), K5, Z16
+	PREFETCHT0    12416(AX)(R11*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K7, Z16
+	VFMADD213PS   Z9, Z26, Z19
+	VFMADD213PS   Z9, Z27, Z21
+	VFMADD213PS   Z9, Z28, Z23
+	VFMADD213PS   Z9, Z29, Z25
+	KMOVW         6(DX)(DI*1), K7
+	VMOVUPS.Z     192(AX)(R11*1), K6, Z17
+	PREFETCHT0    12480(AX)(R11*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K7, Z17
+	VMAXPS        Z14, Z1, Z14
+	VFMADD213PS   Z10, Z26, Z19
+	VFMADD213PS   Z10, Z27, Z21
+	VFMADD213PS   Z10, Z28, Z23
+	VFMADD213PS   Z10, Z29, Z25
+	VMAXPS        Z15, Z1, Z15
+	VMAXPS        Z16, Z1, Z16
+	VFMADD213PS   Z11, Z26, Z19
+	VFMADD213PS   Z11, Z27, Z21
+	VFMADD213PS   Z11, Z28, Z23
+	VFMADD213PS   Z11, Z29, Z25
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z14, Z2, Z14
+	VFMADD213PS   Z11, Z26, Z19
+	VFMADD213PS   Z11, Z27, Z21
+	VFMADD213PS   Z11, Z28, Z23
+	VFMADD213PS   Z11, Z29, Z25
+	VMINPS        Z15, Z2, Z15
+	VMINPS        Z16, Z2, Z16
+	VPSLLD        $0x17, Z18, Z18
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z22, Z22
+	VPSLLD        $0x17, Z24, Z24
+	VMINPS        Z17, Z2, Z17
+	MOVQ          R9, DI
+	SHRQ          $0x05, DI
+	KMOVW         (BX)(DI*1), K7
+	VMULPS.Z      Z18, Z19, K7, Z26
+	KMOVW         (DX)(DI*1), K7
+	VMULPS.Z      Z18, Z19, K7, Z19
+	KMOVW         2(BX)(DI*1), K7
+	VMULPS.Z      Z20, Z21, K7, Z18
+	KMOVW         2(DX)(DI*1), K7
+	VMULPS.Z      Z20, Z21, K7, Z21
+	KMOVW         4(BX)(DI*1), K7
+	VMULPS.Z      Z22, Z23, K7, Z20
+	KMOVW         4(DX)(DI*1), K7
+	VMULPS.Z      Z22, Z23, K7, Z23
+	KMOVW         6(BX)(DI*1), K7
+	VMULPS.Z      Z24, Z25, K7, Z22
+	KMOVW         6(DX)(DI*1), K7
+	VMULPS.Z      Z24, Z25, K7, Z25
+	VADDPS        Z18, Z26, Z26
+	VADDPS        Z22, Z20, Z20
+	VADDPS        Z20, Z26, Z26
+	VMOVUPS       Z26, Z30
+	VADDPS        Z21, Z19, Z19
+	VADDPS        Z25, Z23, Z23
+	VADDPS        Z23, Z19, Z19
+	VMOVUPS       Z19, Z31
+	ADDQ          $+256, R9
+	TESTQ         R10, R10
+	JG            group51
+	VEXTRACTF64X4 $0x01, Z30, Y18
+	VADDPS        Y18, Y30, Y30
+	VCVTPS2PD     Y30, Z18
+	VADDPD        Z18, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z31, Y18
+	VADDPS        Y18, Y31, Y31
+	VCVTPS2PD     Y31, Z18
+	VADDPD        Z18, Z13, Z13
+	ADDQ          CX, AX
+	ADDQ          SI, DX
+	ADDQ          SI, BX
+	VMOVUPD       Z12, (SP)(R8*1)
+	VMOVUPD       Z13, 512(SP)(R8*1)
+	ADDQ          $+64, R8
+	SUBQ          $0x01, rows+32(FP)
+	JZ            sums36
+	CMPQ          R8, $+512
+	JNE           row38
+
+sums36:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0x44, Z19, Z18, Z20
@@ -2619,293 +2691,26 @@ sums50:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check48
-	JMP        rest49
+	JEQ        last53
+	CMPQ       n+40(FP), $0x10
+	JG         long54
+	JMP        check39
 
-check48:
-	CMPQ rows+32(FP), $0x01
-	JGE  again47
+long54:
+	CMPQ n+40(FP), $0x20
+	JG   long55
+	JMP  check43
 
-rest49:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last34
-	JMP  row35
+long55:
+	CMPQ n+40(FP), $0x40
+	JG   long56
+	JMP  check47
 
-long46:
-row35:
-	VXORPS      Y12, Y12, Y12
-	VXORPS      Y13, Y13, Y13
-	XORQ        R9, R9
-	MOVQ        n+40(FP), R10
-	MOVQ        $0x00000040, DI
-	CMPQ        R10, DI
-	CMOVQLT     R10, DI
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, R11
-	KMOVW       R11, K1
-	SHRQ        $0x10, R11
-	KMOVW       R11, K2
-	SHRQ        $0x10, R11
-	KMOVW       R11, K3
-	SHRQ        $0x10, R11
-	KMOVW       R11, K4
-	MOVQ        R9, DI
-	SHRQ        $0x05, DI
-	KMOVW       (DX)(DI*1), K5
-	VMOVUPS.Z   (AX)(R9*1), K1, Z14
-	PREFETCHT0  12288(AX)(R9*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K5, Z14
-	KMOVW       2(DX)(DI*1), K5
-	VMOVUPS.Z   64(AX)(R9*1), K2, Z15
-	PREFETCHT0  12352(AX)(R9*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K5, Z15
-	KMOVW       4(DX)(DI*1), K5
-	VMOVUPS.Z   128(AX)(R9*1), K3, Z16
-	PREFETCHT0  12416(AX)(R9*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z16, K5, Z16
-	KMOVW       6(DX)(DI*1), K5
-	VMOVUPS.Z   192(AX)(R9*1), K4, Z17
-	PREFETCHT0  12480(AX)(R9*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z17, K5, Z17
-	VMAXPS      Z14, Z1, Z14
-	VMAXPS      Z15, Z1, Z15
-	VMAXPS      Z16, Z1, Z16
-	VMAXPS      Z17, Z1, Z17
-	VMINPS      Z14, Z2, Z14
-	VMINPS      Z15, Z2, Z15
-	VMINPS      Z16, Z2, Z16
-	VMINPS      Z17, Z2, Z17
-	VXORPS      Y30, Y30, Y30
-	VXORPS      Y31, Y31, Y31
+long56:
+	JMP row38
 
-group51:
-	LEAQ    256(R9), R11
-	SUBQ    $0x00000040, R10
-	CMPQ    R10, $0x40
-	JGE     whole52
-	XORQ    DI, DI
-	TESTQ   R10, R10
-	CMOVQLE R9, R11
-	CMOVQGT R10, DI
-	MOVQ    $-1, R12
-	BZHIQ   DI, R12, R12
-	KMOVW   R12, K1
-	SHRQ    $0x10, R12
-	KMOVW   R12, K2
-	SHRQ    $0x10, R12
-	KMOVW   R12, K3
-	SHRQ    $0x10, R12
-	KMOVW   R12, K4
-
-whole52:
-	VMOVUPS       Z14, Z18
-	VFMADD213PS   Z0, Z3, Z18
-	VMOVUPS       Z15, Z20
-	VFMADD213PS   Z0, Z3, Z20
-	VMOVUPS       Z16, Z22
-	VFMADD213PS   Z0, Z3, Z22
-	VMOVUPS       Z17, Z24
-	VFMADD213PS   Z0, Z3, Z24
-	VSUBPS        Z0, Z18, Z19
-	VSUBPS        Z0, Z20, Z21
-	VSUBPS        Z0, Z22, Z23
-	VSUBPS        Z0, Z24, Z25
-	VMOVUPS       Z14, Z26
-	VFMADD231PS   Z4, Z19, Z26
-	VMOVUPS       Z15, Z27
-	VFMADD231PS   Z4, Z21, Z27
-	VMOVUPS       Z16, Z28
-	VFMADD231PS   Z4, Z23, Z28
-	VMOVUPS       Z17, Z29
-	VFMADD231PS   Z4, Z25, Z29
-	VFMADD231PS   Z5, Z19, Z26
-	VFMADD231PS   Z5, Z21, Z27
-	VFMADD231PS   Z5, Z23, Z28
-	VFMADD231PS   Z5, Z25, Z29
-	VEXTRACTF64X4 $0x01, Z30, Y14
-	VADDPS        Y14, Y30, Y30
-	VCVTPS2PD     Y30, Z14
-	VADDPD        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z31, Y14
-	VADDPS        Y14, Y31, Y31
-	VCVTPS2PD     Y31, Z14
-	VADDPD        Z14, Z13, Z13
-	VMOVUPS       Z6, Z19
-	VMOVUPS       Z6, Z21
-	VMOVUPS       Z6, Z23
-	VMOVUPS       Z6, Z25
-	VFMADD213PS   Z7, Z26, Z19
-	VFMADD213PS   Z7, Z27, Z21
-	VFMADD213PS   Z7, Z28, Z23
-	VFMADD213PS   Z7, Z29, Z25
-	MOVQ          R11, DI
-	SHRQ          $0x05, DI
-	KMOVW         (DX)(DI*1), K5
-	VMOVUPS.Z     (AX)(R11*1), K1, Z14
-	PREFETCHT0    12288(AX)(R11*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K5, Z14
-	VFMADD213PS   Z8, Z26, Z19
-	VFMADD213PS   Z8, Z27, Z21
-	VFMADD213PS   Z8, Z28, Z23
-	VFMADD213PS   Z8, Z29, Z25
-	KMOVW         2(DX)(DI*1), K5
-	VMOVUPS.Z     64(AX)(R11*1), K2, Z15
-	PREFETCHT0    12352(AX)(R11*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K5, Z15
-	KMOVW         4(DX)(DI*1), K5
-	VMOVUPS.Z     128(AX)(R11*1), K3, Z16
-	PREFETCHT0    12416(AX)(R11*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K5, Z16
-	VFMADD213PS   Z9, Z26, Z19
-	VFMADD213PS   Z9, Z27, Z21
-	VFMADD213PS   Z9, Z28, Z23
-	VFMADD213PS   Z9, Z29, Z25
-	KMOVW         6(DX)(DI*1), K5
-	VMOVUPS.Z     192(AX)(R11*1), K4, Z17
-	PREFETCHT0    12480(AX)(R11*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K5, Z17
-	VMAXPS        Z14, Z1, Z14
-	VFMADD213PS   Z10, Z26, Z19
-	VFMADD213PS   Z10, Z27, Z21
-	VFMADD213PS   Z10, Z28, Z23
-	VFMADD213PS   Z10, Z29, Z25
-	VMAXPS        Z15, Z1, Z15
-	VMAXPS        Z16, Z1, Z16
-	VFMADD213PS   Z11, Z26, Z19
-	VFMADD213PS   Z11, Z27, Z21
-	VFMADD213PS   Z11, Z28, Z23
-	VFMADD213PS   Z11, Z29, Z25
-	VMAXPS        Z17, Z1, Z17
-	VMINPS        Z14, Z2, Z14
-	VFMADD213PS   Z11, Z26, Z19
-	VFMADD213PS   Z11, Z27, Z21
-	VFMADD213PS   Z11, Z28, Z23
-	VFMADD213PS   Z11, Z29, Z25
-	VMINPS        Z15, Z2, Z15
-	VMINPS        Z16, Z2, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z20, Z20
-	VPSLLD        $0x17, Z22, Z22
-	VPSLLD        $0x17, Z24, Z24
-	VMINPS        Z17, Z2, Z17
-	MOVQ          R9, DI
-	SHRQ          $0x05, DI
-	KMOVW         (BX)(DI*1), K5
-	VMULPS.Z      Z18, Z19, K5, Z26
-	KMOVW         (DX)(DI*1), K5
-	VMULPS.Z      Z18, Z19, K5, Z19
-	KMOVW         2(BX)(DI*1), K5
-	VMULPS.Z      Z20, Z21, K5, Z18
-	KMOVW         2(DX)(DI*1), K5
-	VMULPS.Z      Z20, Z21, K5, Z21
-	KMOVW         4(BX)(DI*1), K5
-	VMULPS.Z      Z22, Z23, K5, Z20
-	KMOVW         4(DX)(DI*1), K5
-	VMULPS.Z      Z22, Z23, K5, Z23
-	KMOVW         6(BX)(DI*1), K5
-	VMULPS.Z      Z24, Z25, K5, Z22
-	KMOVW         6(DX)(DI*1), K5
-	VMULPS.Z      Z24, Z25, K5, Z25
-	VADDPS        Z18, Z26, Z26
-	VADDPS        Z22, Z20, Z20
-	VADDPS        Z20, Z26, Z26
-	VMOVUPS       Z26, Z30
-	VADDPS        Z21, Z19, Z19
-	VADDPS        Z25, Z23, Z23
-	VADDPS        Z23, Z19, Z19
-	VMOVUPS       Z19, Z31
-	ADDQ          $+256, R9
-	TESTQ         R10, R10
-	JG            group51
-	VEXTRACTF64X4 $0x01, Z30, Y14
-	VADDPS        Y14, Y30, Y30
-	VCVTPS2PD     Y30, Z14
-	VADDPD        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z31, Y14
-	VADDPS        Y14, Y31, Y31
-	VCVTPS2PD     Y31, Z14
-	VADDPD        Z14, Z13, Z13
-	ADDQ          CX, AX
-	ADDQ          SI, DX
-	ADDQ          SI, BX
-	VMOVUPD       Z12, (SP)(R8*1)
-	VMOVUPD       Z13, 512(SP)(R8*1)
-	ADDQ          $+64, R8
-	SUBQ          $0x01, rows+32(FP)
-	JZ            sums53
-	CMPQ          R8, $+512
-	JNE           row35
-
-sums53:
-	VMOVUPD    (SP), Z14
-	VMOVUPD    128(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z16
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VMOVUPD    256(SP), Z14
-	VMOVUPD    384(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z17
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VSHUFF64X2 $0x88, Z17, Z16, Z14
-	VSHUFF64X2 $0xdd, Z17, Z16, Z15
-	VADDPD     Z15, Z14, Z14
-	VMOVUPD    64(SP), Z15
-	VMOVUPD    192(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z17
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVUPD    320(SP), Z15
-	VMOVUPD    448(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z18
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VSHUFF64X2 $0x88, Z18, Z17, Z15
-	VSHUFF64X2 $0xdd, Z18, Z17, Z16
-	VADDPD     Z16, Z15, Z15
-	VUNPCKLPD  Z15, Z14, Z16
-	VUNPCKHPD  Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z16, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z14
-	VMOVUPD    640(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z16
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VMOVUPD    768(SP), Z14
-	VMOVUPD    896(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z17
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VSHUFF64X2 $0x88, Z17, Z16, Z14
-	VSHUFF64X2 $0xdd, Z17, Z16, Z15
-	VADDPD     Z15, Z14, Z14
-	VMOVUPD    576(SP), Z15
-	VMOVUPD    704(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z17
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVUPD    832(SP), Z15
-	VMOVUPD    960(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z18
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VSHUFF64X2 $0x88, Z18, Z17, Z15
-	VSHUFF64X2 $0xdd, Z18, Z17, Z16
-	VADDPD     Z16, Z15, Z15
-	VUNPCKLPD  Z15, Z14, Z16
-	VUNPCKHPD  Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z16, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        row35
-
-last34:
+last53:
+last37:
 	VZEROUPPER
 	RET
 
@@ -2937,36 +2742,35 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last54
+	JEQ          last58
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x10
-	JG           long56
+	JG           long61
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
 	KMOVW        R13, K1
-	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest59
-	KMOVW        (R8), K2
+	JL           rest63
+	KMOVW        (R8), K3
 	VMOVUPS.Z    (SI), K1, Z14
 	PREFETCHT0   12288(SI)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW        (R8)(R10*1), K2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW        (R8)(R10*1), K3
 	VMOVUPS.Z    (SI)(DI*1), K1, Z15
 	PREFETCHT0   12288(SI)(DI*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K2, Z15
-	KMOVW        (R8)(R10*2), K2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW        (R8)(R10*2), K3
 	VMOVUPS.Z    (SI)(DI*2), K1, Z16
 	PREFETCHT0   12288(SI)(DI*2)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K2, Z16
+	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K3, Z16
 	LEAQ         (R8)(R10*2), R13
-	KMOVW        (R13)(R10*1), K2
+	KMOVW        (R13)(R10*1), K3
 	LEAQ         (SI)(DI*2), R13
 	VMOVUPS.Z    (R13)(DI*1), K1, Z17
 	PREFETCHT0   12288(R13)(DI*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z1, Z16
@@ -2976,14 +2780,14 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again57:
+again62:
 	TESTQ      BX, BX
-	JZ         none60
+	JZ         none64
 	TESTQ      $0x00000f00, CX
-	JNZ        same61
+	JNZ        same65
 	PREFETCHT0 16384(CX)
 
-same61:
+same65:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -2996,7 +2800,8 @@ same61:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none60:
+none64:
+	MOVQ          wStride+24(FP), R14
 	LEAQ          (SI)(DI*4), R11
 	LEAQ          (R8)(R10*4), R13
 	CMPQ          rows+48(FP), $0x08
@@ -3034,28 +2839,28 @@ none60:
 	VFMADD213PS   Z7, Z29, Z23
 	VFMADD213PS   Z7, Z30, Z25
 	VFMADD213PS   Z7, Z31, Z27
-	KMOVW         (R13), K2
+	KMOVW         (R13), K3
 	VMOVUPS.Z     (R11), K1, Z14
 	PREFETCHT0    12288(R11)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW         (R13)(R10*1), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW         (R13)(R10*1), K3
 	VMOVUPS.Z     (R11)(DI*1), K1, Z15
 	PREFETCHT0    12288(R11)(DI*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K2, Z15
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
 	VFMADD213PS   Z8, Z28, Z21
 	VFMADD213PS   Z8, Z29, Z23
 	VFMADD213PS   Z8, Z30, Z25
 	VFMADD213PS   Z8, Z31, Z27
-	KMOVW         (R13)(R10*2), K2
+	KMOVW         (R13)(R10*2), K3
 	VMOVUPS.Z     (R11)(DI*2), K1, Z16
 	PREFETCHT0    12288(R11)(DI*2)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K2, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
 	LEAQ          (R13)(R10*2), R13
-	KMOVW         (R13)(R10*1), K2
+	KMOVW         (R13)(R10*1), K3
 	LEAQ          (R11)(DI*2), R13
 	VMOVUPS.Z     (R13)(DI*1), K1, Z17
 	PREFETCHT0    12288(R13)(DI*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z28, Z21
 	VFMADD213PS   Z9, Z29, Z23
 	VFMADD213PS   Z9, Z30, Z25
@@ -3084,30 +2889,30 @@ none60:
 	VPSLLD        $0x17, Z22, Z22
 	VPSLLD        $0x17, Z24, Z24
 	VPSLLD        $0x17, Z26, Z26
-	KMOVW         (R9), K2
-	VMULPS.Z      Z18, Z21, K2, Z28
-	KMOVW         (R8), K2
-	VMULPS.Z      Z18, Z21, K2, Z21
+	KMOVW         (R9), K3
+	VMULPS.Z      Z18, Z21, K3, Z28
+	KMOVW         (R8), K3
+	VMULPS.Z      Z18, Z21, K3, Z21
 	VSUBPS        Z21, Z28, Z18
 	VMOVUPS       Z18, (AX)
-	KMOVW         (R9)(R10*1), K2
-	VMULPS.Z      Z22, Z23, K2, Z18
-	KMOVW         (R8)(R10*1), K2
-	VMULPS.Z      Z22, Z23, K2, Z23
+	KMOVW         (R9)(R10*1), K3
+	VMULPS.Z      Z22, Z23, K3, Z18
+	KMOVW         (R8)(R10*1), K3
+	VMULPS.Z      Z22, Z23, K3, Z23
 	VSUBPS        Z23, Z18, Z22
 	VMOVUPS       Z22, (AX)(R14*1)
-	KMOVW         (R9)(R10*2), K2
-	VMULPS.Z      Z24, Z25, K2, Z22
-	KMOVW         (R8)(R10*2), K2
-	VMULPS.Z      Z24, Z25, K2, Z25
+	KMOVW         (R9)(R10*2), K3
+	VMULPS.Z      Z24, Z25, K3, Z22
+	KMOVW         (R8)(R10*2), K3
+	VMULPS.Z      Z24, Z25, K3, Z25
 	VSUBPS        Z25, Z22, Z24
 	VMOVUPS       Z24, (AX)(R14*2)
 	LEAQ          (R9)(R10*2), R13
-	KMOVW         (R13)(R10*1), K2
-	VMULPS.Z      Z26, Z27, K2, Z24
+	KMOVW         (R13)(R10*1), K3
+	VMULPS.Z      Z26, Z27, K3, Z24
 	LEAQ          (R8)(R10*2), R13
-	KMOVW         (R13)(R10*1), K2
-	VMULPS.Z      Z26, Z27, K2, Z27
+	KMOVW         (R13)(R10*1), K3
+	VMULPS.Z      Z26, Z27, K3, Z27
 	VSUBPS        Z27, Z24, Z26
 	LEAQ          (AX)(R14*2), R13
 	VMOVUPS       Z26, (R13)(R14*1)
@@ -3149,116 +2954,43 @@ none60:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums62
+	JZ            sums57
 	CMPQ          R12, $+512
-	JNE           check58
+	JEQ           sums57
 
-sums62:
-	VMOVUPD    (SP), Z18
-	VMOVUPD    128(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z22
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	VMOVUPD    256(SP), Z18
-	VMOVUPD    384(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z23
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z23, Z23
-	VSHUFF64X2 $0x88, Z23, Z22, Z18
-	VSHUFF64X2 $0xdd, Z23, Z22, Z21
-	VADDPD     Z21, Z18, Z18
-	VMOVUPD    64(SP), Z21
-	VMOVUPD    192(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z23
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z23, Z23
-	VMOVUPD    320(SP), Z21
-	VMOVUPD    448(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z24
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z24, Z24
-	VSHUFF64X2 $0x88, Z24, Z23, Z21
-	VSHUFF64X2 $0xdd, Z24, Z23, Z22
-	VADDPD     Z22, Z21, Z21
-	VUNPCKLPD  Z21, Z18, Z22
-	VUNPCKHPD  Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z22, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z18
-	VMOVUPD    640(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z22
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	VMOVUPD    768(SP), Z18
-	VMOVUPD    896(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z23
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z23, Z23
-	VSHUFF64X2 $0x88, Z23, Z22, Z18
-	VSHUFF64X2 $0xdd, Z23, Z22, Z21
-	VADDPD     Z21, Z18, Z18
-	VMOVUPD    576(SP), Z21
-	VMOVUPD    704(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z23
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z23, Z23
-	VMOVUPD    832(SP), Z21
-	VMOVUPD    960(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z24
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z24, Z24
-	VSHUFF64X2 $0x88, Z24, Z23, Z21
-	VSHUFF64X2 $0xdd, Z24, Z23, Z22
-	VADDPD     Z22, Z21, Z21
-	VUNPCKLPD  Z21, Z18, Z22
-	VUNPCKHPD  Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z22, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        check58
-	JMP        rest59
-
-check58:
+check60:
 	CMPQ rows+48(FP), $0x04
-	JGE  again57
+	JGE  again62
 
-rest59:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last54
-	JMP  row55
+rest63:
+	JMP row59
 
-long56:
+long61:
 	CMPQ        n+56(FP), $0x20
-	JG          long63
+	JG          long67
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
 	BZHIQ       R11, R13, R13
 	KMOVW       R13, K1
-	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest66
-	KMOVW       (R8), K2
+	JL          rest69
+	KMOVW       (R8), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW       2(R8), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW       2(R8), K3
 	VMOVUPS.Z   64(SI), K1, Z15
 	PREFETCHT0  12352(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K2, Z15
-	KMOVW       (R8)(R10*1), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW       (R8)(R10*1), K3
 	VMOVUPS     (SI)(DI*1), Z16
 	PREFETCHT0  12288(SI)(DI*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z16, K2, Z16
-	KMOVW       2(R8)(R10*1), K2
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
+	KMOVW       2(R8)(R10*1), K3
 	VMOVUPS.Z   64(SI)(DI*1), K1, Z17
 	PREFETCHT0  12352(SI)(DI*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
 	VMAXPS      Z16, Z1, Z16
@@ -3268,14 +3000,14 @@ long56:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again64:
+again68:
 	TESTQ      BX, BX
-	JZ         none67
+	JZ         none70
 	TESTQ      $0x00000f00, CX
-	JNZ        same68
+	JNZ        same71
 	PREFETCHT0 16384(CX)
 
-same68:
+same71:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3288,7 +3020,8 @@ same68:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none67:
+none70:
+	MOVQ          wStride+24(FP), R14
 	LEAQ          (SI)(DI*2), R11
 	LEAQ          (R8)(R10*2), R13
 	CMPQ          rows+48(FP), $0x04
@@ -3326,26 +3059,26 @@ none67:
 	VFMADD213PS   Z7, Z29, Z23
 	VFMADD213PS   Z7, Z30, Z25
 	VFMADD213PS   Z7, Z31, Z27
-	KMOVW         (R13), K2
+	KMOVW         (R13), K3
 	VMOVUPS       (R11), Z14
 	PREFETCHT0    12288(R11)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K2, Z14
-	KMOVW         2(R13), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW         2(R13), K3
 	VMOVUPS.Z     64(R11), K1, Z15
 	PREFETCHT0    12352(R11)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K2, Z15
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
 	VFMADD213PS   Z8, Z28, Z21
 	VFMADD213PS   Z8, Z29, Z23
 	VFMADD213PS   Z8, Z30, Z25
 	VFMADD213PS   Z8, Z31, Z27
-	KMOVW         (R13)(R10*1), K2
+	KMOVW         (R13)(R10*1), K3
 	VMOVUPS       (R11)(DI*1), Z16
 	PREFETCHT0    12288(R11)(DI*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K2, Z16
-	KMOVW         2(R13)(R10*1), K2
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
+	KMOVW         2(R13)(R10*1), K3
 	VMOVUPS.Z     64(R11)(DI*1), K1, Z17
 	PREFETCHT0    12352(R11)(DI*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K2, Z17
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z28, Z21
 	VFMADD213PS   Z9, Z29, Z23
 	VFMADD213PS   Z9, Z30, Z25
@@ -3374,28 +3107,28 @@ none67:
 	VPSLLD        $0x17, Z22, Z22
 	VPSLLD        $0x17, Z24, Z24
 	VPSLLD        $0x17, Z26, Z26
-	KMOVW         (R9), K2
-	VMULPS.Z      Z18, Z21, K2, Z28
-	KMOVW         (R8), K2
-	VMULPS.Z      Z18, Z21, K2, Z21
+	KMOVW         (R9), K3
+	VMULPS.Z      Z18, Z21, K3, Z28
+	KMOVW         (R8), K3
+	VMULPS.Z      Z18, Z21, K3, Z21
 	VSUBPS        Z21, Z28, Z18
 	VMOVUPS       Z18, (AX)
-	KMOVW         2(R9), K2
-	VMULPS.Z      Z22, Z23, K2, Z18
-	KMOVW         2(R8), K2
-	VMULPS.Z      Z22, Z23, K2, Z23
+	KMOVW         2(R9), K3
+	VMULPS.Z      Z22, Z23, K3, Z18
+	KMOVW         2(R8), K3
+	VMULPS.Z      Z22, Z23, K3, Z23
 	VSUBPS        Z23, Z18, Z22
 	VMOVUPS       Z22, 64(AX)
-	KMOVW         (R9)(R10*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z22
-	KMOVW         (R8)(R10*1), K2
-	VMULPS.Z      Z24, Z25, K2, Z25
+	KMOVW         (R9)(R10*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z22
+	KMOVW         (R8)(R10*1), K3
+	VMULPS.Z      Z24, Z25, K3, Z25
 	VSUBPS        Z25, Z22, Z24
 	VMOVUPS       Z24, (AX)(R14*1)
-	KMOVW         2(R9)(R10*1), K2
-	VMULPS.Z      Z26, Z27, K2, Z24
-	KMOVW         2(R8)(R10*1), K2
-	VMULPS.Z      Z26, Z27, K2, Z27
+	KMOVW         2(R9)(R10*1), K3
+	VMULPS.Z      Z26, Z27, K3, Z24
+	KMOVW         2(R8)(R10*1), K3
+	VMULPS.Z      Z26, Z27, K3, Z27
 	VSUBPS        Z27, Z24, Z26
 	VMOVUPS       Z26, 64(AX)(R14*1)
 	VADDPS        Z18, Z28, Z28
@@ -3424,92 +3157,20 @@ none67:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums69
+	JZ            sums57
 	CMPQ          R12, $+512
-	JNE           check65
+	JEQ           sums57
 
-sums69:
-	VMOVUPD    (SP), Z18
-	VMOVUPD    128(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z22
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	VMOVUPD    256(SP), Z18
-	VMOVUPD    384(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z23
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z23, Z23
-	VSHUFF64X2 $0x88, Z23, Z22, Z18
-	VSHUFF64X2 $0xdd, Z23, Z22, Z21
-	VADDPD     Z21, Z18, Z18
-	VMOVUPD    64(SP), Z21
-	VMOVUPD    192(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z23
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z23, Z23
-	VMOVUPD    320(SP), Z21
-	VMOVUPD    448(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z24
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z24, Z24
-	VSHUFF64X2 $0x88, Z24, Z23, Z21
-	VSHUFF64X2 $0xdd, Z24, Z23, Z22
-	VADDPD     Z22, Z21, Z21
-	VUNPCKLPD  Z21, Z18, Z22
-	VUNPCKHPD  Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z22, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z18
-	VMOVUPD    640(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z22
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	VMOVUPD    768(SP), Z18
-	VMOVUPD    896(SP), Z21
-	VSHUFF64X2 $0x44, Z21, Z18, Z23
-	VSHUFF64X2 $0xee, Z21, Z18, Z18
-	VADDPD     Z18, Z23, Z23
-	VSHUFF64X2 $0x88, Z23, Z22, Z18
-	VSHUFF64X2 $0xdd, Z23, Z22, Z21
-	VADDPD     Z21, Z18, Z18
-	VMOVUPD    576(SP), Z21
-	VMOVUPD    704(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z23
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z23, Z23
-	VMOVUPD    832(SP), Z21
-	VMOVUPD    960(SP), Z22
-	VSHUFF64X2 $0x44, Z22, Z21, Z24
-	VSHUFF64X2 $0xee, Z22, Z21, Z21
-	VADDPD     Z21, Z24, Z24
-	VSHUFF64X2 $0x88, Z24, Z23, Z21
-	VSHUFF64X2 $0xdd, Z24, Z23, Z22
-	VADDPD     Z22, Z21, Z21
-	VUNPCKLPD  Z21, Z18, Z22
-	VUNPCKHPD  Z21, Z18, Z18
-	VADDPD     Z18, Z22, Z22
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z22, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        check65
-	JMP        rest66
-
-check65:
+check66:
 	CMPQ rows+48(FP), $0x02
-	JGE  again64
+	JGE  again68
 
-rest66:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last54
-	JMP  row55
+rest69:
+	JMP row59
 
-long63:
+long67:
 	CMPQ        n+56(FP), $0x40
-	JG          long70
+	JG          long73
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x20, R11
 	MOVQ        $-1, R13
@@ -3517,9 +3178,8 @@ long63:
 	KMOVW       R13, K1
 	SHRQ        $0x10, R13
 	KMOVW       R13, K2
-	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest73
+	JL          rest75
 	KMOVW       (R8), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -3545,14 +3205,14 @@ long63:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again71:
+again74:
 	TESTQ      BX, BX
-	JZ         none74
+	JZ         none76
 	TESTQ      $0x00000f00, CX
-	JNZ        same75
+	JNZ        same77
 	PREFETCHT0 16384(CX)
 
-same75:
+same77:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3565,7 +3225,8 @@ same75:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none74:
+none76:
+	MOVQ          wStride+24(FP), R14
 	LEAQ          (SI)(DI*1), R11
 	LEAQ          (R8)(R10*1), R13
 	CMPQ          rows+48(FP), $0x02
@@ -3695,11 +3356,252 @@ none74:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums76
+	JZ            sums57
 	CMPQ          R12, $+512
-	JNE           check72
+	JEQ           sums57
 
-sums76:
+check72:
+	CMPQ rows+48(FP), $0x01
+	JGE  again74
+
+rest75:
+	JMP row59
+
+long73:
+row59:
+	VXORPS      Y12, Y12, Y12
+	VXORPS      Y13, Y13, Y13
+	XORQ        R13, R13
+	MOVQ        n+56(FP), R14
+	MOVQ        $0x00000040, R11
+	CMPQ        R14, R11
+	CMOVQLT     R14, R11
+	MOVQ        $-1, R15
+	BZHIQ       R11, R15, R15
+	KMOVW       R15, K3
+	SHRQ        $0x10, R15
+	KMOVW       R15, K4
+	SHRQ        $0x10, R15
+	KMOVW       R15, K5
+	SHRQ        $0x10, R15
+	KMOVW       R15, K6
+	MOVQ        R13, R11
+	SHRQ        $0x05, R11
+	KMOVW       (R8)(R11*1), K7
+	VMOVUPS.Z   (SI)(R13*1), K3, Z14
+	PREFETCHT0  12288(SI)(R13*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K7, Z14
+	KMOVW       2(R8)(R11*1), K7
+	VMOVUPS.Z   64(SI)(R13*1), K4, Z15
+	PREFETCHT0  12352(SI)(R13*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K7, Z15
+	KMOVW       4(R8)(R11*1), K7
+	VMOVUPS.Z   128(SI)(R13*1), K5, Z16
+	PREFETCHT0  12416(SI)(R13*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K7, Z16
+	KMOVW       6(R8)(R11*1), K7
+	VMOVUPS.Z   192(SI)(R13*1), K6, Z17
+	PREFETCHT0  12480(SI)(R13*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K7, Z17
+	VMAXPS      Z14, Z1, Z14
+	VMAXPS      Z15, Z1, Z15
+	VMAXPS      Z16, Z1, Z16
+	VMAXPS      Z17, Z1, Z17
+	VMINPS      Z14, Z2, Z14
+	VMINPS      Z15, Z2, Z15
+	VMINPS      Z16, Z2, Z16
+	VMINPS      Z17, Z2, Z17
+	VXORPS      Y19, Y19, Y19
+	VXORPS      Y20, Y20, Y20
+
+group78:
+	TESTQ      BX, BX
+	JZ         none80
+	TESTQ      $0x00000f00, CX
+	JNZ        same81
+	PREFETCHT0 16384(CX)
+
+same81:
+	VMOVUPS  (DX), Z18
+	VMOVNTPS Z18, (CX)
+	VMOVUPS  64(DX), Z18
+	VMOVNTPS Z18, 64(CX)
+	VMOVUPS  128(DX), Z18
+	VMOVNTPS Z18, 128(CX)
+	VMOVUPS  192(DX), Z18
+	VMOVNTPS Z18, 192(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none80:
+	LEAQ    256(R13), R15
+	SUBQ    $0x00000040, R14
+	CMPQ    R14, $0x40
+	JGE     whole79
+	XORQ    R11, R11
+	TESTQ   R14, R14
+	CMOVQLE R13, R15
+	CMOVQGT R14, R11
+	MOVQ    $-1, BP
+	BZHIQ   R11, BP, BP
+	KMOVW   BP, K3
+	SHRQ    $0x10, BP
+	KMOVW   BP, K4
+	SHRQ    $0x10, BP
+	KMOVW   BP, K5
+	SHRQ    $0x10, BP
+	KMOVW   BP, K6
+
+whole79:
+	VMOVUPS       Z14, Z18
+	VFMADD213PS   Z0, Z3, Z18
+	VMOVUPS       Z15, Z22
+	VFMADD213PS   Z0, Z3, Z22
+	VMOVUPS       Z16, Z24
+	VFMADD213PS   Z0, Z3, Z24
+	VMOVUPS       Z17, Z26
+	VFMADD213PS   Z0, Z3, Z26
+	VSUBPS        Z0, Z18, Z21
+	VSUBPS        Z0, Z22, Z23
+	VSUBPS        Z0, Z24, Z25
+	VSUBPS        Z0, Z26, Z27
+	VMOVUPS       Z14, Z28
+	VFMADD231PS   Z4, Z21, Z28
+	VMOVUPS       Z15, Z29
+	VFMADD231PS   Z4, Z23, Z29
+	VMOVUPS       Z16, Z30
+	VFMADD231PS   Z4, Z25, Z30
+	VMOVUPS       Z17, Z31
+	VFMADD231PS   Z4, Z27, Z31
+	VFMADD231PS   Z5, Z21, Z28
+	VFMADD231PS   Z5, Z23, Z29
+	VFMADD231PS   Z5, Z25, Z30
+	VFMADD231PS   Z5, Z27, Z31
+	VEXTRACTF64X4 $0x01, Z19, Y14
+	VADDPS        Y14, Y19, Y19
+	VCVTPS2PD     Y19, Z14
+	VADDPD        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z20, Y14
+	VADDPS        Y14, Y20, Y20
+	VCVTPS2PD     Y20, Z14
+	VADDPD        Z14, Z13, Z13
+	VMOVUPS       Z6, Z21
+	VMOVUPS       Z6, Z23
+	VMOVUPS       Z6, Z25
+	VMOVUPS       Z6, Z27
+	VFMADD213PS   Z7, Z28, Z21
+	VFMADD213PS   Z7, Z29, Z23
+	VFMADD213PS   Z7, Z30, Z25
+	VFMADD213PS   Z7, Z31, Z27
+	MOVQ          R15, R11
+	SHRQ          $0x05, R11
+	KMOVW         (R8)(R11*1), K7
+	VMOVUPS.Z     (SI)(R15*1), K3, Z14
+	PREFETCHT0    12288(SI)(R15*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K7, Z14
+	VFMADD213PS   Z8, Z28, Z21
+	VFMADD213PS   Z8, Z29, Z23
+	VFMADD213PS   Z8, Z30, Z25
+	VFMADD213PS   Z8, Z31, Z27
+	KMOVW         2(R8)(R11*1), K7
+	VMOVUPS.Z     64(SI)(R15*1), K4, Z15
+	PREFETCHT0    12352(SI)(R15*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K7, Z15
+	KMOVW         4(R8)(R11*1), K7
+	VMOVUPS.Z     128(SI)(R15*1), K5, Z16
+	PREFETCHT0    12416(SI)(R15*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K7, Z16
+	VFMADD213PS   Z9, Z28, Z21
+	VFMADD213PS   Z9, Z29, Z23
+	VFMADD213PS   Z9, Z30, Z25
+	VFMADD213PS   Z9, Z31, Z27
+	KMOVW         6(R8)(R11*1), K7
+	VMOVUPS.Z     192(SI)(R15*1), K6, Z17
+	PREFETCHT0    12480(SI)(R15*1)
+	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K7, Z17
+	VMAXPS        Z14, Z1, Z14
+	VFMADD213PS   Z10, Z28, Z21
+	VFMADD213PS   Z10, Z29, Z23
+	VFMADD213PS   Z10, Z30, Z25
+	VFMADD213PS   Z10, Z31, Z27
+	VMAXPS        Z15, Z1, Z15
+	VMAXPS        Z16, Z1, Z16
+	VFMADD213PS   Z11, Z28, Z21
+	VFMADD213PS   Z11, Z29, Z23
+	VFMADD213PS   Z11, Z30, Z25
+	VFMADD213PS   Z11, Z31, Z27
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z14, Z2, Z14
+	VFMADD213PS   Z11, Z28, Z21
+	VFMADD213PS   Z11, Z29, Z23
+	VFMADD213PS   Z11, Z30, Z25
+	VFMADD213PS   Z11, Z31, Z27
+	VMINPS        Z15, Z2, Z15
+	VMINPS        Z16, Z2, Z16
+	VPSLLD        $0x17, Z18, Z18
+	VPSLLD        $0x17, Z22, Z22
+	VPSLLD        $0x17, Z24, Z24
+	VPSLLD        $0x17, Z26, Z26
+	VMINPS        Z17, Z2, Z17
+	MOVQ          R13, R11
+	SHRQ          $0x05, R11
+	KMOVW         (R9)(R11*1), K7
+	VMULPS.Z      Z18, Z21, K7, Z19
+	KMOVW         (R8)(R11*1), K7
+	VMULPS.Z      Z18, Z21, K7, Z21
+	VSUBPS        Z21, Z19, Z18
+	VMOVUPS       Z18, (AX)(R13*1)
+	KMOVW         2(R9)(R11*1), K7
+	VMULPS.Z      Z22, Z23, K7, Z18
+	KMOVW         2(R8)(R11*1), K7
+	VMULPS.Z      Z22, Z23, K7, Z23
+	VSUBPS        Z23, Z18, Z22
+	VMOVUPS       Z22, 64(AX)(R13*1)
+	KMOVW         4(R9)(R11*1), K7
+	VMULPS.Z      Z24, Z25, K7, Z20
+	KMOVW         4(R8)(R11*1), K7
+	VMULPS.Z      Z24, Z25, K7, Z25
+	VSUBPS        Z25, Z20, Z24
+	VMOVUPS       Z24, 128(AX)(R13*1)
+	KMOVW         6(R9)(R11*1), K7
+	VMULPS.Z      Z26, Z27, K7, Z22
+	KMOVW         6(R8)(R11*1), K7
+	VMULPS.Z      Z26, Z27, K7, Z27
+	VSUBPS        Z27, Z22, Z26
+	VMOVUPS       Z26, 192(AX)(R13*1)
+	VADDPS        Z18, Z19, Z19
+	VADDPS        Z22, Z20, Z20
+	VADDPS        Z20, Z19, Z19
+	VMOVUPS       Z19, Z19
+	VADDPS        Z23, Z21, Z21
+	VADDPS        Z27, Z25, Z25
+	VADDPS        Z25, Z21, Z21
+	VMOVUPS       Z21, Z20
+	ADDQ          $+256, R13
+	TESTQ         R14, R14
+	JG            group78
+	VEXTRACTF64X4 $0x01, Z19, Y18
+	VADDPS        Y18, Y19, Y19
+	VCVTPS2PD     Y19, Z18
+	VADDPD        Z18, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z20, Y18
+	VADDPS        Y18, Y20, Y20
+	VCVTPS2PD     Y20, Z18
+	VADDPD        Z18, Z13, Z13
+	ADDQ          DI, SI
+	ADDQ          wStride+24(FP), AX
+	ADDQ          R10, R8
+	ADDQ          R10, R9
+	VMOVUPD       Z12, (SP)(R12*1)
+	VMOVUPD       Z13, 512(SP)(R12*1)
+	ADDQ          $+64, R12
+	SUBQ          $0x01, rows+48(FP)
+	JZ            sums57
+	CMPQ          R12, $+512
+	JNE           row59
+
+sums57:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0x44, Z21, Z18, Z22
@@ -3766,331 +3668,35 @@ sums76:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        check72
-	JMP        rest73
+	JEQ        last82
+	CMPQ       n+56(FP), $0x10
+	JG         long83
+	JMP        check60
 
-check72:
-	CMPQ rows+48(FP), $0x01
-	JGE  again71
+long83:
+	CMPQ n+56(FP), $0x20
+	JG   long84
+	JMP  check66
 
-rest73:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last54
-	JMP  row55
+long84:
+	CMPQ n+56(FP), $0x40
+	JG   long85
+	JMP  check72
 
-long70:
-row55:
-	VXORPS      Y12, Y12, Y12
-	VXORPS      Y13, Y13, Y13
-	XORQ        R13, R13
-	MOVQ        n+56(FP), R14
-	MOVQ        $0x00000040, R11
-	CMPQ        R14, R11
-	CMOVQLT     R14, R11
-	MOVQ        $-1, R15
-	BZHIQ       R11, R15, R15
-	KMOVW       R15, K1
-	SHRQ        $0x10, R15
-	KMOVW       R15, K2
-	SHRQ        $0x10, R15
-	KMOVW       R15, K3
-	SHRQ        $0x10, R15
-	KMOVW       R15, K4
-	MOVQ        R13, R11
-	SHRQ        $0x05, R11
-	KMOVW       (R8)(R11*1), K5
-	VMOVUPS.Z   (SI)(R13*1), K1, Z14
-	PREFETCHT0  12288(SI)(R13*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K5, Z14
-	KMOVW       2(R8)(R11*1), K5
-	VMOVUPS.Z   64(SI)(R13*1), K2, Z15
-	PREFETCHT0  12352(SI)(R13*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K5, Z15
-	KMOVW       4(R8)(R11*1), K5
-	VMOVUPS.Z   128(SI)(R13*1), K3, Z16
-	PREFETCHT0  12416(SI)(R13*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z16, K5, Z16
-	KMOVW       6(R8)(R11*1), K5
-	VMOVUPS.Z   192(SI)(R13*1), K4, Z17
-	PREFETCHT0  12480(SI)(R13*1)
-	VXORPS.BCST f32_80000000<>+0(SB), Z17, K5, Z17
-	VMAXPS      Z14, Z1, Z14
-	VMAXPS      Z15, Z1, Z15
-	VMAXPS      Z16, Z1, Z16
-	VMAXPS      Z17, Z1, Z17
-	VMINPS      Z14, Z2, Z14
-	VMINPS      Z15, Z2, Z15
-	VMINPS      Z16, Z2, Z16
-	VMINPS      Z17, Z2, Z17
-	VXORPS      Y19, Y19, Y19
-	VXORPS      Y20, Y20, Y20
+long85:
+	JMP row59
 
-group77:
-	TESTQ      BX, BX
-	JZ         none79
-	TESTQ      $0x00000f00, CX
-	JNZ        same80
-	PREFETCHT0 16384(CX)
-
-same80:
-	VMOVUPS  (DX), Z18
-	VMOVNTPS Z18, (CX)
-	VMOVUPS  64(DX), Z18
-	VMOVNTPS Z18, 64(CX)
-	VMOVUPS  128(DX), Z18
-	VMOVNTPS Z18, 128(CX)
-	VMOVUPS  192(DX), Z18
-	VMOVNTPS Z18, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none79:
-	LEAQ    256(R13), R15
-	SUBQ    $0x00000040, R14
-	CMPQ    R14, $0x40
-	JGE     whole78
-	XORQ    R11, R11
-	TESTQ   R14, R14
-	CMOVQLE R13, R15
-	CMOVQGT R14, R11
-	MOVQ    $-1, BP
-	BZHIQ   R11, BP, BP
-	KMOVW   BP, K1
-	SHRQ    $0x10, BP
-	KMOVW   BP, K2
-	SHRQ    $0x10, BP
-	KMOVW   BP, K3
-	SHRQ    $0x10, BP
-	KMOVW   BP, K4
-
-whole78:
-	VMOVUPS       Z14, Z18
-	VFMADD213PS   Z0, Z3, Z18
-	VMOVUPS       Z15, Z22
-	VFMADD213PS   Z0, Z3, Z22
-	VMOVUPS       Z16, Z24
-	VFMADD213PS   Z0, Z3, Z24
-	VMOVUPS       Z17, Z26
-	VFMADD213PS   Z0, Z3, Z26
-	VSUBPS        Z0, Z18, Z21
-	VSUBPS        Z0, Z22, Z23
-	VSUBPS        Z0, Z24, Z25
-	VSUBPS        Z0, Z26, Z27
-	VMOVUPS       Z14, Z28
-	VFMADD231PS   Z4, Z21, Z28
-	VMOVUPS       Z15, Z29
-	VFMADD231PS   Z4, Z23, Z29
-	VMOVUPS       Z16, Z30
-	VFMADD231PS   Z4, Z25, Z30
-	VMOVUPS       Z17, Z31
-	VFMADD231PS   Z4, Z27, Z31
-	VFMADD231PS   Z5, Z21, Z28
-	VFMADD231PS   Z5, Z23, Z29
-	VFMADD231PS   Z5, Z25, Z30
-	VFMADD231PS   Z5, Z27, Z31
-	VEXTRACTF64X4 $0x01, Z19, Y14
-	VADDPS        Y14, Y19, Y19
-	VCVTPS2PD     Y19, Z14
-	VADDPD        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z20, Y14
-	VADDPS        Y14, Y20, Y20
-	VCVTPS2PD     Y20, Z14
-	VADDPD        Z14, Z13, Z13
-	VMOVUPS       Z6, Z21
-	VMOVUPS       Z6, Z23
-	VMOVUPS       Z6, Z25
-	VMOVUPS       Z6, Z27
-	VFMADD213PS   Z7, Z28, Z21
-	VFMADD213PS   Z7, Z29, Z23
-	VFMADD213PS   Z7, Z30, Z25
-	VFMADD213PS   Z7, Z31, Z27
-	MOVQ          R15, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R8)(R11*1), K5
-	VMOVUPS.Z     (SI)(R15*1), K1, Z14
-	PREFETCHT0    12288(SI)(R15*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K5, Z14
-	VFMADD213PS   Z8, Z28, Z21
-	VFMADD213PS   Z8, Z29, Z23
-	VFMADD213PS   Z8, Z30, Z25
-	VFMADD213PS   Z8, Z31, Z27
-	KMOVW         2(R8)(R11*1), K5
-	VMOVUPS.Z     64(SI)(R15*1), K2, Z15
-	PREFETCHT0    12352(SI)(R15*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K5, Z15
-	KMOVW         4(R8)(R11*1), K5
-	VMOVUPS.Z     128(SI)(R15*1), K3, Z16
-	PREFETCHT0    12416(SI)(R15*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K5, Z16
-	VFMADD213PS   Z9, Z28, Z21
-	VFMADD213PS   Z9, Z29, Z23
-	VFMADD213PS   Z9, Z30, Z25
-	VFMADD213PS   Z9, Z31, Z27
-	KMOVW         6(R8)(R11*1), K5
-	VMOVUPS.Z     192(SI)(R15*1), K4, Z17
-	PREFETCHT0    12480(SI)(R15*1)
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K5, Z17
-	VMAXPS        Z14, Z1, Z14
-	VFMADD213PS   Z10, Z28, Z21
-	VFMADD213PS   Z10, Z29, Z23
-	VFMADD213PS   Z10, Z30, Z25
-	VFMADD213PS   Z10, Z31, Z27
-	VMAXPS        Z15, Z1, Z15
-	VMAXPS        Z16, Z1, Z16
-	VFMADD213PS   Z11, Z28, Z21
-	VFMADD213PS   Z11, Z29, Z23
-	VFMADD213PS   Z11, Z30, Z25
-	VFMADD213PS   Z11, Z31, Z27
-	VMAXPS        Z17, Z1, Z17
-	VMINPS        Z14, Z2, Z14
-	VFMADD213PS   Z11, Z28, Z21
-	VFMADD213PS   Z11, Z29, Z23
-	VFMADD213PS   Z11, Z30, Z25
-	VFMADD213PS   Z11, Z31, Z27
-	VMINPS        Z15, Z2, Z15
-	VMINPS        Z16, Z2, Z16
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z22, Z22
-	VPSLLD        $0x17, Z24, Z24
-	VPSLLD        $0x17, Z26, Z26
-	VMINPS        Z17, Z2, Z17
-	MOVQ          R13, R11
-	SHRQ          $0x05, R11
-	KMOVW         (R9)(R11*1), K5
-	VMULPS.Z      Z18, Z21, K5, Z19
-	KMOVW         (R8)(R11*1), K5
-	VMULPS.Z      Z18, Z21, K5, Z21
-	VSUBPS        Z21, Z19, Z18
-	VMOVUPS       Z18, (AX)(R13*1)
-	KMOVW         2(R9)(R11*1), K5
-	VMULPS.Z      Z22, Z23, K5, Z18
-	KMOVW         2(R8)(R11*1), K5
-	VMULPS.Z      Z22, Z23, K5, Z23
-	VSUBPS        Z23, Z18, Z22
-	VMOVUPS       Z22, 64(AX)(R13*1)
-	KMOVW         4(R9)(R11*1), K5
-	VMULPS.Z      Z24, Z25, K5, Z20
-	KMOVW         4(R8)(R11*1), K5
-	VMULPS.Z      Z24, Z25, K5, Z25
-	VSUBPS        Z25, Z20, Z24
-	VMOVUPS       Z24, 128(AX)(R13*1)
-	KMOVW         6(R9)(R11*1), K5
-	VMULPS.Z      Z26, Z27, K5, Z22
-	KMOVW         6(R8)(R11*1), K5
-	VMULPS.Z      Z26, Z27, K5, Z27
-	VSUBPS        Z27, Z22, Z26
-	VMOVUPS       Z26, 192(AX)(R13*1)
-	VADDPS        Z18, Z19, Z19
-	VADDPS        Z22, Z20, Z20
-	VADDPS        Z20, Z19, Z19
-	VMOVUPS       Z19, Z19
-	VADDPS        Z23, Z21, Z21
-	VADDPS        Z27, Z25, Z25
-	VADDPS        Z25, Z21, Z21
-	VMOVUPS       Z21, Z20
-	ADDQ          $+256, R13
-	TESTQ         R14, R14
-	JG            group77
-	VEXTRACTF64X4 $0x01, Z19, Y14
-	VADDPS        Y14, Y19, Y19
-	VCVTPS2PD     Y19, Z14
-	VADDPD        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z20, Y14
-	VADDPS        Y14, Y20, Y20
-	VCVTPS2PD     Y20, Z14
-	VADDPD        Z14, Z13, Z13
-	ADDQ          DI, SI
-	ADDQ          wStride+24(FP), AX
-	ADDQ          R10, R8
-	ADDQ          R10, R9
-	VMOVUPD       Z12, (SP)(R12*1)
-	VMOVUPD       Z13, 512(SP)(R12*1)
-	ADDQ          $+64, R12
-	SUBQ          $0x01, rows+48(FP)
-	JZ            sums81
-	CMPQ          R12, $+512
-	JNE           row55
-
-sums81:
-	VMOVUPD    (SP), Z14
-	VMOVUPD    128(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z16
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VMOVUPD    256(SP), Z14
-	VMOVUPD    384(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z17
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VSHUFF64X2 $0x88, Z17, Z16, Z14
-	VSHUFF64X2 $0xdd, Z17, Z16, Z15
-	VADDPD     Z15, Z14, Z14
-	VMOVUPD    64(SP), Z15
-	VMOVUPD    192(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z17
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVUPD    320(SP), Z15
-	VMOVUPD    448(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z18
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VSHUFF64X2 $0x88, Z18, Z17, Z15
-	VSHUFF64X2 $0xdd, Z18, Z17, Z16
-	VADDPD     Z16, Z15, Z15
-	VUNPCKLPD  Z15, Z14, Z16
-	VUNPCKHPD  Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    512(SP), Z14
-	VMOVUPD    640(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z16
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VMOVUPD    768(SP), Z14
-	VMOVUPD    896(SP), Z15
-	VSHUFF64X2 $0x44, Z15, Z14, Z17
-	VSHUFF64X2 $0xee, Z15, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VSHUFF64X2 $0x88, Z17, Z16, Z14
-	VSHUFF64X2 $0xdd, Z17, Z16, Z15
-	VADDPD     Z15, Z14, Z14
-	VMOVUPD    576(SP), Z15
-	VMOVUPD    704(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z17
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVUPD    832(SP), Z15
-	VMOVUPD    960(SP), Z16
-	VSHUFF64X2 $0x44, Z16, Z15, Z18
-	VSHUFF64X2 $0xee, Z16, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VSHUFF64X2 $0x88, Z18, Z17, Z15
-	VSHUFF64X2 $0xdd, Z18, Z17, Z16
-	VADDPD     Z16, Z15, Z15
-	VUNPCKLPD  Z15, Z14, Z16
-	VUNPCKHPD  Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        row55
-
-last54:
+last82:
+last58:
 	TESTQ BX, BX
-	JZ    none83
+	JZ    none87
 
-more82:
+more86:
 	TESTQ      $0x00000f00, CX
-	JNZ        same84
+	JNZ        same88
 	PREFETCHT0 16384(CX)
 
-same84:
+same88:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4102,9 +3708,9 @@ same84:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more82
+	JNZ      more86
 
-none83:
+none87:
 	VZEROUPPER
 	RET
 
@@ -4132,17 +3738,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last86
+	JZ           last90
 
-row85:
+row89:
 	VBROADCASTSS (SI), Z2
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one88
+	JB           one92
 
-two87:
+two91:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -4169,13 +3775,13 @@ two87:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two87
+	JAE      two91
 
-one88:
+one92:
 	ADDQ $0x02, R12
-	JZ   rest90
+	JZ   rest94
 
-group89:
+group93:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -4190,13 +3796,13 @@ group89:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group89
+	JNZ      group93
 
-rest90:
+rest94:
 	TESTQ     R8, R8
-	JZ        done92
+	JZ        done96
 	CMPQ      R8, $0x10
-	JBE       half91
+	JBE       half95
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -4209,9 +3815,9 @@ rest90:
 	VMULPS.Z  Z2, Z5, K3, Z2
 	VMULPS    Z3, Z5, K4, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done92
+	JMP       done96
 
-half91:
+half95:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z1, Z4, K4
@@ -4219,15 +3825,15 @@ half91:
 	VMULPS    Z3, Z4, K4, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done92:
+done96:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row85
+	JNZ  row89
 
-last86:
+last90:
 	VZEROUPPER
 	RET
 
@@ -4243,10 +3849,10 @@ TEXT ·selectSums64AVX2(SB), $1024-72
 	SHLQ    $0x03, SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+32(FP), $0x00
-	JEQ     last93
+	JEQ     last98
 	XORQ    R8, R8
 
-row94:
+row99:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -4260,15 +3866,15 @@ row94:
 	XORQ    R9, R9
 	MOVQ    n+40(FP), R10
 	SUBQ    $0x00000020, R10
-	JL      rest97
+	JL      rest102
 
-group95:
+group100:
 	PREFETCHT0 12288(AX)(R9*1)
 	PREFETCHT0 12352(AX)(R9*1)
 	PREFETCHT0 12416(AX)(R9*1)
 	PREFETCHT0 12480(AX)(R9*1)
 
-half101:
+half106:
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R11
@@ -4459,18 +4065,18 @@ half101:
 	VMOVUPD      Y2, 192(SP)(DI*1)
 	ADDQ         $0x20, R9
 	TESTQ        $0x00000020, R9
-	JNZ          half101
+	JNZ          half106
 
-added96:
+added101:
 	ADDQ $+192, R9
 	SUBQ $0x00000020, R10
-	JGE  group95
+	JGE  group100
 
-rest97:
+rest102:
 	ADDQ       $0x00000020, R10
-	JLE        done100
+	JLE        done105
 	CMPQ       R10, $0x10
-	JBE        short99
+	JBE        short104
 	SUBQ       $0x10, R10
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R10
@@ -4498,11 +4104,11 @@ rest97:
 	LEAQ       768(SP), AX
 	SUBQ       R9, AX
 	XORQ       R10, R10
-	JMP        group95
+	JMP        group100
 
-short99:
+short104:
 	CMPQ         R10, $0x08
-	JBE          one98
+	JBE          one103
 	PREFETCHT0   12288(AX)(R9*1)
 	PREFETCHT0   12352(AX)(R9*1)
 	MOVQ         R9, DI
@@ -4725,9 +4331,9 @@ short99:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added96
+	JMP          added101
 
-one98:
+one103:
 	PREFETCHT0   12288(AX)(R9*1)
 	MOVQ         R9, DI
 	SHRQ         $0x06, DI
@@ -4861,9 +4467,9 @@ one98:
 	VMOVUPD      Y3, 224(SP)
 	ADDQ         $0x40, R9
 	XORQ         R10, R10
-	JMP          added96
+	JMP          added101
 
-done100:
+done105:
 	MOVQ    x+16(FP), AX
 	ADDQ    CX, AX
 	MOVQ    AX, x+16(FP)
@@ -4899,11 +4505,11 @@ done100:
 	VMOVUPD Y3, 640(SP)(R8*1)
 	ADDQ    $+32, R8
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums102
+	JZ      sums97
 	CMPQ    R8, $+128
-	JNE     row94
+	JNE     row99
 
-sums102:
+sums97:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -5002,9 +4608,11 @@ sums102:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        row94
+	JEQ        last107
+	JMP        row99
 
-last93:
+last107:
+last98:
 	VZEROUPPER
 	RET
 
@@ -5163,10 +4771,10 @@ TEXT ·selectExp64AVX2(SB), $1024-112
 	SHLQ    $0x03, R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last103
+	JEQ     last109
 	XORQ    R12, R12
 
-row104:
+row110:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (SP)
 	VMOVUPD Y1, 32(SP)
@@ -5180,16 +4788,16 @@ row104:
 	XORQ    R13, R13
 	MOVQ    n+56(FP), R14
 	SUBQ    $0x00000020, R14
-	JL      rest107
+	JL      rest113
 
-group105:
+group111:
 	TESTQ      BX, BX
-	JZ         none111
+	JZ         none117
 	TESTQ      $0x00000f00, CX
-	JNZ        same112
+	JNZ        same118
 	PREFETCHT0 16384(CX)
 
-same112:
+same118:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -5210,13 +4818,13 @@ same112:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none111:
+none117:
 	PREFETCHT0 12288(SI)(R13*1)
 	PREFETCHT0 12352(SI)(R13*1)
 	PREFETCHT0 12416(SI)(R13*1)
 	PREFETCHT0 12480(SI)(R13*1)
 
-half113:
+half119:
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R15
@@ -5411,18 +5019,18 @@ half113:
 	VMOVUPD      Y2, 192(SP)(R11*1)
 	ADDQ         $0x20, R13
 	TESTQ        $0x00000020, R13
-	JNZ          half113
+	JNZ          half119
 
-added106:
+added112:
 	ADDQ $+192, R13
 	SUBQ $0x00000020, R14
-	JGE  group105
+	JGE  group111
 
-rest107:
+rest113:
 	ADDQ       $0x00000020, R14
-	JLE        done110
+	JLE        done116
 	CMPQ       R14, $0x10
-	JBE        short109
+	JBE        short115
 	SUBQ       $0x10, R14
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x03, R14
@@ -5450,16 +5058,16 @@ rest107:
 	LEAQ       768(SP), SI
 	SUBQ       R13, SI
 	XORQ       R14, R14
-	JMP        group105
+	JMP        group111
 
-short109:
+short115:
 	TESTQ      BX, BX
-	JZ         none114
+	JZ         none120
 	TESTQ      $0x00000f00, CX
-	JNZ        same115
+	JNZ        same121
 	PREFETCHT0 16384(CX)
 
-same115:
+same121:
 	VMOVUPD  (DX), Y1
 	VMOVNTPD Y1, (CX)
 	VMOVUPD  32(DX), Y1
@@ -5480,9 +5088,9 @@ same115:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none114:
+none120:
 	CMPQ         R14, $0x08
-	JBE          one108
+	JBE          one114
 	PREFETCHT0   12288(SI)(R13*1)
 	PREFETCHT0   12352(SI)(R13*1)
 	MOVQ         R13, R11
@@ -5709,9 +5317,9 @@ none114:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added106
+	JMP          added112
 
-one108:
+one114:
 	PREFETCHT0   12288(SI)(R13*1)
 	MOVQ         R13, R11
 	SHRQ         $0x06, R11
@@ -5847,9 +5455,9 @@ one108:
 	VMOVUPD      Y2, 224(SP)
 	ADDQ         $0x40, R13
 	XORQ         R14, R14
-	JMP          added106
+	JMP          added112
 
-done110:
+done116:
 	MOVQ    x+32(FP), SI
 	ADDQ    DI, SI
 	MOVQ    SI, x+32(FP)
@@ -5886,11 +5494,11 @@ done110:
 	VMOVUPD Y3, 640(SP)(R12*1)
 	ADDQ    $+32, R12
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums116
+	JZ      sums108
 	CMPQ    R12, $+128
-	JNE     row104
+	JNE     row110
 
-sums116:
+sums108:
 	VMOVUPD    256(SP), Y1
 	VMOVUPD    384(SP), Y2
 	VMOVUPD    320(SP), Y3
@@ -5989,18 +5597,20 @@ sums116:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row104
+	JEQ        last122
+	JMP        row110
 
-last103:
+last122:
+last109:
 	TESTQ BX, BX
-	JZ    none118
+	JZ    none124
 
-more117:
+more123:
 	TESTQ      $0x00000f00, CX
-	JNZ        same119
+	JNZ        same125
 	PREFETCHT0 16384(CX)
 
-same119:
+same125:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -6020,9 +5630,9 @@ same119:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more117
+	JNZ      more123
 
-none118:
+none124:
 	VZEROUPPER
 	RET
 
@@ -6049,17 +5659,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y1
 	TESTQ   R11, R11
-	JZ      last121
+	JZ      last127
 
-row120:
+row126:
 	VBROADCASTSD (SI), Y2
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest125
+	JZ           rest131
 
-group124:
+group130:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -6102,13 +5712,13 @@ group124:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group124
+	JNZ     group130
 
-rest125:
+rest131:
 	TESTQ      R8, R8
-	JZ         done127
+	JZ         done133
 	CMPQ       R8, $0x08
-	JBE        half126
+	JBE        half132
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -6157,9 +5767,9 @@ rest125:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y2
 	VMASKMOVPD Y5, Y2, 96(AX)(R12*1)
-	JMP        done127
+	JMP        done133
 
-half126:
+half132:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -6185,15 +5795,15 @@ half126:
 	VMOVUPD    160(R10), Y2
 	VMASKMOVPD Y4, Y2, 32(AX)(R12*1)
 
-done127:
+done133:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row120
+	JNZ  row126
 
-last121:
+last127:
 	VZEROUPPER
 	RET
 
@@ -6224,35 +5834,35 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last128
+	JEQ          last135
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long130
+	JG           long138
 	MOVQ         n+40(FP), DI
 	SUBQ         $0x00, DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest133
-	KMOVB        (DX), K2
+	JL           rest140
+	KMOVB        (DX), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB        (DX)(SI*1), K2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB        (DX)(SI*1), K3
 	VMOVUPD.Z    (AX)(CX*1), K1, Z9
 	PREFETCHT0   12288(AX)(CX*1)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	KMOVB        (DX)(SI*2), K2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	KMOVB        (DX)(SI*2), K3
 	VMOVUPD.Z    (AX)(CX*2), K1, Z10
 	PREFETCHT0   12288(AX)(CX*2)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K3, Z10
 	LEAQ         (DX)(SI*2), R9
-	KMOVB        (R9)(SI*1), K2
+	KMOVB        (R9)(SI*1), K3
 	LEAQ         (AX)(CX*2), R9
 	VMOVUPD.Z    (R9)(CX*1), K1, Z11
 	PREFETCHT0   12288(R9)(CX*1)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMAXPD       Z8, Z1, Z8
 	VMAXPD       Z9, Z1, Z9
 	VMAXPD       Z10, Z1, Z10
@@ -6262,7 +5872,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again131:
+again139:
 	LEAQ             (AX)(CX*4), DI
 	LEAQ             (DX)(SI*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -6300,28 +5910,28 @@ again131:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
-	KMOVB            (R9), K2
+	KMOVB            (R9), K3
 	VMOVUPD.Z        (DI), K1, Z8
 	PREFETCHT0       12288(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            (R9)(SI*1), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB            (R9)(SI*1), K3
 	VMOVUPD.Z        (DI)(CX*1), K1, Z9
 	PREFETCHT0       12288(DI)(CX*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
-	KMOVB            (R9)(SI*2), K2
+	KMOVB            (R9)(SI*2), K3
 	VMOVUPD.Z        (DI)(CX*2), K1, Z10
 	PREFETCHT0       12288(DI)(CX*2)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
 	LEAQ             (R9)(SI*2), R9
-	KMOVB            (R9)(SI*1), K2
+	KMOVB            (R9)(SI*1), K3
 	LEAQ             (DI)(CX*2), R9
 	VMOVUPD.Z        (R9)(CX*1), K1, Z11
 	PREFETCHT0       12288(R9)(CX*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
@@ -6370,48 +5980,48 @@ again131:
 	VPSLLQ           $0x34, Z14, Z14
 	VPSLLQ           $0x34, Z16, Z16
 	VPSLLQ           $0x34, Z18, Z18
-	KMOVB            (BX), K2
-	VMULPD.Z         Z12, Z13, K2, Z20
-	KMOVB            (DX), K2
-	VMULPD.Z         Z12, Z13, K2, Z13
-	KMOVB            (BX)(SI*1), K2
-	VMULPD.Z         Z14, Z15, K2, Z12
-	KMOVB            (DX)(SI*1), K2
-	VMULPD.Z         Z14, Z15, K2, Z15
-	KMOVB            (BX)(SI*2), K2
-	VMULPD.Z         Z16, Z17, K2, Z14
-	KMOVB            (DX)(SI*2), K2
-	VMULPD.Z         Z16, Z17, K2, Z17
+	KMOVB            (BX), K3
+	VMULPD.Z         Z12, Z13, K3, Z20
+	KMOVB            (DX), K3
+	VMULPD.Z         Z12, Z13, K3, Z13
+	KMOVB            (BX)(SI*1), K3
+	VMULPD.Z         Z14, Z15, K3, Z12
+	KMOVB            (DX)(SI*1), K3
+	VMULPD.Z         Z14, Z15, K3, Z15
+	KMOVB            (BX)(SI*2), K3
+	VMULPD.Z         Z16, Z17, K3, Z14
+	KMOVB            (DX)(SI*2), K3
+	VMULPD.Z         Z16, Z17, K3, Z17
 	LEAQ             (BX)(SI*2), R9
-	KMOVB            (R9)(SI*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z16
+	KMOVB            (R9)(SI*1), K3
+	VMULPD.Z         Z18, Z19, K3, Z16
 	LEAQ             (DX)(SI*2), R9
-	KMOVB            (R9)(SI*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VXORPS           Y4, Y4, Y4
+	KMOVB            (R9)(SI*1), K3
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z20, (SP)(R8*1)
-	VMOVUPD          Z4, 512(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 512(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z13, 1024(SP)(R8*1)
-	VMOVUPD          Z4, 1536(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 1536(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z12, 64(SP)(R8*1)
-	VMOVUPD          Z4, 576(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 576(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z15, 1088(SP)(R8*1)
-	VMOVUPD          Z4, 1600(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 1600(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z14, 128(SP)(R8*1)
-	VMOVUPD          Z4, 640(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 640(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z17, 1152(SP)(R8*1)
-	VMOVUPD          Z4, 1664(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 1664(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z16, 192(SP)(R8*1)
-	VMOVUPD          Z4, 704(SP)(R8*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z24, 704(SP)(R8*1)
+	VXORPS           Y24, Y24, Y24
 	VMOVUPD          Z19, 1216(SP)(R8*1)
-	VMOVUPD          Z4, 1728(SP)(R8*1)
+	VMOVUPD          Z24, 1728(SP)(R8*1)
 	LEAQ             (AX)(CX*4), AX
 	LEAQ             (DX)(SI*4), DX
 	LEAQ             (BX)(SI*4), BX
@@ -6419,7 +6029,631 @@ again131:
 	SUBQ             $0x04, rows+32(FP)
 	JZ               sums134
 	CMPQ             R8, $+512
-	JNE              check132
+	JEQ              sums134
+
+check137:
+	CMPQ rows+32(FP), $0x04
+	JGE  again139
+
+rest140:
+	JMP row136
+
+long138:
+	CMPQ        n+40(FP), $0x10
+	JG          long142
+	MOVQ        n+40(FP), DI
+	SUBQ        $0x08, DI
+	MOVQ        $-1, R9
+	BZHIQ       DI, R9, R9
+	KMOVB       R9, K1
+	CMPQ        rows+32(FP), $0x02
+	JL          rest144
+	KMOVB       (DX), K3
+	VMOVUPD     (AX), Z8
+	PREFETCHT0  12288(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB       1(DX), K3
+	VMOVUPD.Z   64(AX), K1, Z9
+	PREFETCHT0  12352(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	KMOVB       (DX)(SI*1), K3
+	VMOVUPD     (AX)(CX*1), Z10
+	PREFETCHT0  12288(AX)(CX*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB       1(DX)(SI*1), K3
+	VMOVUPD.Z   64(AX)(CX*1), K1, Z11
+	PREFETCHT0  12352(AX)(CX*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VMAXPD      Z8, Z1, Z8
+	VMAXPD      Z9, Z1, Z9
+	VMAXPD      Z10, Z1, Z10
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z8, Z2, Z8
+	VMINPD      Z9, Z2, Z9
+	VMINPD      Z10, Z2, Z10
+	VMINPD      Z11, Z2, Z11
+
+again143:
+	LEAQ             (AX)(CX*2), DI
+	LEAQ             (DX)(SI*2), R9
+	CMPQ             rows+32(FP), $0x04
+	CMOVQLT          AX, DI
+	CMOVQLT          DX, R9
+	VMOVUPD          Z8, Z12
+	VFMADD213PD      Z0, Z3, Z12
+	VMOVUPD          Z9, Z14
+	VFMADD213PD      Z0, Z3, Z14
+	VMOVUPD          Z10, Z16
+	VFMADD213PD      Z0, Z3, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z3, Z18
+	VSUBPD           Z0, Z12, Z13
+	VSUBPD           Z0, Z14, Z15
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VMOVUPD          Z8, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
+	VMOVUPD          Z9, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
+	VMOVUPD          Z10, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
+	VMOVUPD          Z11, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
+	KMOVB            (R9), K3
+	VMOVUPD          (DI), Z8
+	PREFETCHT0       12288(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB            1(R9), K3
+	VMOVUPD.Z        64(DI), K1, Z9
+	PREFETCHT0       12352(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
+	KMOVB            (R9)(SI*1), K3
+	VMOVUPD          (DI)(CX*1), Z10
+	PREFETCHT0       12288(DI)(CX*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB            1(R9)(SI*1), K3
+	VMOVUPD.Z        64(DI)(CX*1), K1, Z11
+	PREFETCHT0       12352(DI)(CX*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
+	VMAXPD           Z8, Z1, Z8
+	VMAXPD           Z9, Z1, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
+	VMAXPD           Z10, Z1, Z10
+	VMAXPD           Z11, Z1, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
+	VMINPD           Z8, Z2, Z8
+	VMINPD           Z9, Z2, Z9
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
+	VMINPD           Z10, Z2, Z10
+	VMINPD           Z11, Z2, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	KMOVB            (BX), K3
+	VMULPD.Z         Z12, Z13, K3, Z20
+	KMOVB            (DX), K3
+	VMULPD.Z         Z12, Z13, K3, Z13
+	KMOVB            1(BX), K3
+	VMULPD.Z         Z14, Z15, K3, Z12
+	KMOVB            1(DX), K3
+	VMULPD.Z         Z14, Z15, K3, Z15
+	KMOVB            (BX)(SI*1), K3
+	VMULPD.Z         Z16, Z17, K3, Z14
+	KMOVB            (DX)(SI*1), K3
+	VMULPD.Z         Z16, Z17, K3, Z17
+	KMOVB            1(BX)(SI*1), K3
+	VMULPD.Z         Z18, Z19, K3, Z16
+	KMOVB            1(DX)(SI*1), K3
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z12, Z20, Z20
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z20, (SP)(R8*1)
+	VMOVUPD          Z24, 512(SP)(R8*1)
+	VADDPD           Z15, Z13, Z13
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z13, 1024(SP)(R8*1)
+	VMOVUPD          Z24, 1536(SP)(R8*1)
+	VADDPD           Z16, Z14, Z14
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z14, 64(SP)(R8*1)
+	VMOVUPD          Z24, 576(SP)(R8*1)
+	VADDPD           Z19, Z17, Z17
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z17, 1088(SP)(R8*1)
+	VMOVUPD          Z24, 1600(SP)(R8*1)
+	LEAQ             (AX)(CX*2), AX
+	LEAQ             (DX)(SI*2), DX
+	LEAQ             (BX)(SI*2), BX
+	ADDQ             $+128, R8
+	SUBQ             $0x02, rows+32(FP)
+	JZ               sums134
+	CMPQ             R8, $+512
+	JEQ              sums134
+
+check141:
+	CMPQ rows+32(FP), $0x02
+	JGE  again143
+
+rest144:
+	JMP row136
+
+long142:
+	CMPQ        n+40(FP), $0x20
+	JG          long146
+	MOVQ        n+40(FP), DI
+	SUBQ        $0x10, DI
+	MOVQ        $-1, R9
+	BZHIQ       DI, R9, R9
+	KMOVB       R9, K1
+	SHRQ        $0x08, R9
+	KMOVB       R9, K2
+	CMPQ        rows+32(FP), $0x01
+	JL          rest148
+	KMOVB       (DX), K3
+	VMOVUPD     (AX), Z8
+	PREFETCHT0  12288(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB       1(DX), K3
+	VMOVUPD     64(AX), Z9
+	PREFETCHT0  12352(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	KMOVB       2(DX), K3
+	VMOVUPD.Z   128(AX), K1, Z10
+	PREFETCHT0  12416(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB       3(DX), K3
+	VMOVUPD.Z   192(AX), K2, Z11
+	PREFETCHT0  12480(AX)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VMAXPD      Z8, Z1, Z8
+	VMAXPD      Z9, Z1, Z9
+	VMAXPD      Z10, Z1, Z10
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z8, Z2, Z8
+	VMINPD      Z9, Z2, Z9
+	VMINPD      Z10, Z2, Z10
+	VMINPD      Z11, Z2, Z11
+
+again147:
+	LEAQ             (AX)(CX*1), DI
+	LEAQ             (DX)(SI*1), R9
+	CMPQ             rows+32(FP), $0x02
+	CMOVQLT          AX, DI
+	CMOVQLT          DX, R9
+	VMOVUPD          Z8, Z12
+	VFMADD213PD      Z0, Z3, Z12
+	VMOVUPD          Z9, Z14
+	VFMADD213PD      Z0, Z3, Z14
+	VMOVUPD          Z10, Z16
+	VFMADD213PD      Z0, Z3, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z3, Z18
+	VSUBPD           Z0, Z12, Z13
+	VSUBPD           Z0, Z14, Z15
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VMOVUPD          Z8, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
+	VMOVUPD          Z9, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
+	VMOVUPD          Z10, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
+	VMOVUPD          Z11, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
+	KMOVB            (R9), K3
+	VMOVUPD          (DI), Z8
+	PREFETCHT0       12288(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB            1(R9), K3
+	VMOVUPD          64(DI), Z9
+	PREFETCHT0       12352(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
+	KMOVB            2(R9), K3
+	VMOVUPD.Z        128(DI), K1, Z10
+	PREFETCHT0       12416(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB            3(R9), K3
+	VMOVUPD.Z        192(DI), K2, Z11
+	PREFETCHT0       12480(DI)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
+	VMAXPD           Z8, Z1, Z8
+	VMAXPD           Z9, Z1, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
+	VMAXPD           Z10, Z1, Z10
+	VMAXPD           Z11, Z1, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
+	VMINPD           Z8, Z2, Z8
+	VMINPD           Z9, Z2, Z9
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
+	VMINPD           Z10, Z2, Z10
+	VMINPD           Z11, Z2, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	KMOVB            (BX), K3
+	VMULPD.Z         Z12, Z13, K3, Z20
+	KMOVB            (DX), K3
+	VMULPD.Z         Z12, Z13, K3, Z13
+	KMOVB            1(BX), K3
+	VMULPD.Z         Z14, Z15, K3, Z12
+	KMOVB            1(DX), K3
+	VMULPD.Z         Z14, Z15, K3, Z15
+	KMOVB            2(BX), K3
+	VMULPD.Z         Z16, Z17, K3, Z14
+	KMOVB            2(DX), K3
+	VMULPD.Z         Z16, Z17, K3, Z17
+	KMOVB            3(BX), K3
+	VMULPD.Z         Z18, Z19, K3, Z16
+	KMOVB            3(DX), K3
+	VMULPD.Z         Z18, Z19, K3, Z19
+	VADDPD           Z12, Z20, Z20
+	VADDPD           Z16, Z14, Z14
+	VADDPD           Z14, Z20, Z20
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z20, (SP)(R8*1)
+	VMOVUPD          Z24, 512(SP)(R8*1)
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z19, Z17, Z17
+	VADDPD           Z17, Z13, Z13
+	VXORPS           Y24, Y24, Y24
+	VMOVUPD          Z13, 1024(SP)(R8*1)
+	VMOVUPD          Z24, 1536(SP)(R8*1)
+	LEAQ             (AX)(CX*1), AX
+	LEAQ             (DX)(SI*1), DX
+	LEAQ             (BX)(SI*1), BX
+	ADDQ             $+64, R8
+	SUBQ             $0x01, rows+32(FP)
+	JZ               sums134
+	CMPQ             R8, $+512
+	JEQ              sums134
+
+check145:
+	CMPQ rows+32(FP), $0x01
+	JGE  again147
+
+rest148:
+	JMP row136
+
+long146:
+row136:
+	VXORPS      Y4, Y4, Y4
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	XORQ        R9, R9
+	MOVQ        n+40(FP), R10
+	MOVQ        $0x00000020, DI
+	CMPQ        R10, DI
+	CMOVQLT     R10, DI
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, R11
+	KMOVB       R11, K3
+	SHRQ        $0x08, R11
+	KMOVB       R11, K4
+	SHRQ        $0x08, R11
+	KMOVB       R11, K5
+	SHRQ        $0x08, R11
+	KMOVB       R11, K6
+	MOVQ        R9, DI
+	SHRQ        $0x06, DI
+	KMOVB       (DX)(DI*1), K7
+	VMOVUPD.Z   (AX)(R9*1), K3, Z8
+	PREFETCHT0  12288(AX)(R9*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K7, Z8
+	KMOVB       1(DX)(DI*1), K7
+	VMOVUPD.Z   64(AX)(R9*1), K4, Z9
+	PREFETCHT0  12352(AX)(R9*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K7, Z9
+	KMOVB       2(DX)(DI*1), K7
+	VMOVUPD.Z   128(AX)(R9*1), K5, Z10
+	PREFETCHT0  12416(AX)(R9*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K7, Z10
+	KMOVB       3(DX)(DI*1), K7
+	VMOVUPD.Z   192(AX)(R9*1), K6, Z11
+	PREFETCHT0  12480(AX)(R9*1)
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K7, Z11
+	VMAXPD      Z8, Z1, Z8
+	VMAXPD      Z9, Z1, Z9
+	VMAXPD      Z10, Z1, Z10
+	VMAXPD      Z11, Z1, Z11
+	VMINPD      Z8, Z2, Z8
+	VMINPD      Z9, Z2, Z9
+	VMINPD      Z10, Z2, Z10
+	VMINPD      Z11, Z2, Z11
+	VXORPS      Y25, Y25, Y25
+	VXORPS      Y26, Y26, Y26
+
+group149:
+	LEAQ    256(R9), R11
+	SUBQ    $0x00000020, R10
+	CMPQ    R10, $0x20
+	JGE     whole150
+	XORQ    DI, DI
+	TESTQ   R10, R10
+	CMOVQLE R9, R11
+	CMOVQGT R10, DI
+	MOVQ    $-1, R12
+	BZHIQ   DI, R12, R12
+	KMOVB   R12, K3
+	SHRQ    $0x08, R12
+	KMOVB   R12, K4
+	SHRQ    $0x08, R12
+	KMOVB   R12, K5
+	SHRQ    $0x08, R12
+	KMOVB   R12, K6
+
+whole150:
+	VMOVUPD          Z8, Z12
+	VFMADD213PD      Z0, Z3, Z12
+	VMOVUPD          Z9, Z14
+	VFMADD213PD      Z0, Z3, Z14
+	VMOVUPD          Z10, Z16
+	VFMADD213PD      Z0, Z3, Z16
+	VMOVUPD          Z11, Z18
+	VFMADD213PD      Z0, Z3, Z18
+	VSUBPD           Z0, Z12, Z13
+	VSUBPD           Z0, Z14, Z15
+	VSUBPD           Z0, Z16, Z17
+	VSUBPD           Z0, Z18, Z19
+	VMOVUPD          Z8, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
+	VMOVUPD          Z9, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
+	VMOVUPD          Z10, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
+	VMOVUPD          Z11, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
+	VADDPD           Z25, Z4, Z8
+	VMAXPD           Z25, Z4, Z9
+	VMINPD           Z25, Z4, Z25
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z25, Z25
+	VADDPD           Z25, Z5, Z5
+	VMOVAPD          Z8, Z4
+	VADDPD           Z26, Z6, Z8
+	VMAXPD           Z26, Z6, Z9
+	VMINPD           Z26, Z6, Z26
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z26, Z26
+	VADDPD           Z26, Z7, Z7
+	VMOVAPD          Z8, Z6
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
+	MOVQ             R11, DI
+	SHRQ             $0x06, DI
+	KMOVB            (DX)(DI*1), K7
+	VMOVUPD.Z        (AX)(R11*1), K3, Z8
+	PREFETCHT0       12288(AX)(R11*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K7, Z8
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
+	KMOVB            1(DX)(DI*1), K7
+	VMOVUPD.Z        64(AX)(R11*1), K4, Z9
+	PREFETCHT0       12352(AX)(R11*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K7, Z9
+	KMOVB            2(DX)(DI*1), K7
+	VMOVUPD.Z        128(AX)(R11*1), K5, Z10
+	PREFETCHT0       12416(AX)(R11*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K7, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
+	KMOVB            3(DX)(DI*1), K7
+	VMOVUPD.Z        192(AX)(R11*1), K6, Z11
+	PREFETCHT0       12480(AX)(R11*1)
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K7, Z11
+	VMAXPD           Z8, Z1, Z8
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
+	VMAXPD           Z9, Z1, Z9
+	VMAXPD           Z10, Z1, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
+	VMAXPD           Z11, Z1, Z11
+	VMINPD           Z8, Z2, Z8
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
+	VMINPD           Z9, Z2, Z9
+	VMINPD           Z10, Z2, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
+	VMINPD           Z11, Z2, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
+	VPSLLQ           $0x34, Z12, Z12
+	VPSLLQ           $0x34, Z14, Z14
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z18, Z18
+	MOVQ             R9, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K7
+	VMULPD.Z         Z12, Z13, K7, Z20
+	KMOVB            (DX)(DI*1), K7
+	VMULPD.Z         Z12, Z13, K7, Z13
+	KMOVB            1(BX)(DI*1), K7
+	VMULPD.Z         Z14, Z15, K7, Z12
+	KMOVB            1(DX)(DI*1), K7
+	VMULPD.Z         Z14, Z15, K7, Z15
+	KMOVB            2(BX)(DI*1), K7
+	VMULPD.Z         Z16, Z17, K7, Z14
+	KMOVB            2(DX)(DI*1), K7
+	VMULPD.Z         Z16, Z17, K7, Z17
+	KMOVB            3(BX)(DI*1), K7
+	VMULPD.Z         Z18, Z19, K7, Z16
+	KMOVB            3(DX)(DI*1), K7
+	VMULPD.Z         Z18, Z19, K7, Z19
+	VADDPD           Z12, Z20, Z20
+	VADDPD           Z16, Z14, Z14
+	VADDPD           Z14, Z20, Z20
+	VMOVUPD          Z20, Z25
+	VADDPD           Z15, Z13, Z13
+	VADDPD           Z19, Z17, Z17
+	VADDPD           Z17, Z13, Z13
+	VMOVUPD          Z13, Z26
+	ADDQ             $+256, R9
+	TESTQ            R10, R10
+	JG               group149
+	VADDPD           Z25, Z4, Z12
+	VMAXPD           Z25, Z4, Z13
+	VMINPD           Z25, Z4, Z25
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z25, Z25
+	VADDPD           Z25, Z5, Z5
+	VMOVAPD          Z12, Z4
+	VADDPD           Z26, Z6, Z12
+	VMAXPD           Z26, Z6, Z13
+	VMINPD           Z26, Z6, Z26
+	VSUBPD           Z13, Z12, Z13
+	VSUBPD           Z13, Z26, Z26
+	VADDPD           Z26, Z7, Z7
+	VMOVAPD          Z12, Z6
+	ADDQ             CX, AX
+	ADDQ             SI, DX
+	ADDQ             SI, BX
+	VMOVUPD          Z4, (SP)(R8*1)
+	VMOVUPD          Z5, 512(SP)(R8*1)
+	VMOVUPD          Z6, 1024(SP)(R8*1)
+	VMOVUPD          Z7, 1536(SP)(R8*1)
+	ADDQ             $+64, R8
+	SUBQ             $0x01, rows+32(FP)
+	JZ               sums134
+	CMPQ             R8, $+512
+	JNE              row136
 
 sums134:
 	VMOVUPD    (SP), Z12
@@ -6632,1281 +6866,26 @@ sums134:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JNE        check132
-	JMP        rest133
+	JEQ        last151
+	CMPQ       n+40(FP), $0x08
+	JG         long152
+	JMP        check137
 
-check132:
-	CMPQ rows+32(FP), $0x04
-	JGE  again131
+long152:
+	CMPQ n+40(FP), $0x10
+	JG   long153
+	JMP  check141
 
-rest133:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last128
-	JMP  row129
+long153:
+	CMPQ n+40(FP), $0x20
+	JG   long154
+	JMP  check145
 
-long130:
-	CMPQ        n+40(FP), $0x10
-	JG          long135
-	MOVQ        n+40(FP), DI
-	SUBQ        $0x08, DI
-	MOVQ        $-1, R9
-	BZHIQ       DI, R9, R9
-	KMOVB       R9, K1
-	CMPQ        rows+32(FP), $0x02
-	JL          rest138
-	KMOVB       (DX), K2
-	VMOVUPD     (AX), Z8
-	PREFETCHT0  12288(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB       1(DX), K2
-	VMOVUPD.Z   64(AX), K1, Z9
-	PREFETCHT0  12352(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	KMOVB       (DX)(SI*1), K2
-	VMOVUPD     (AX)(CX*1), Z10
-	PREFETCHT0  12288(AX)(CX*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       1(DX)(SI*1), K2
-	VMOVUPD.Z   64(AX)(CX*1), K1, Z11
-	PREFETCHT0  12352(AX)(CX*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VMAXPD      Z8, Z1, Z8
-	VMAXPD      Z9, Z1, Z9
-	VMAXPD      Z10, Z1, Z10
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z8, Z2, Z8
-	VMINPD      Z9, Z2, Z9
-	VMINPD      Z10, Z2, Z10
-	VMINPD      Z11, Z2, Z11
+long154:
+	JMP row136
 
-again136:
-	LEAQ             (AX)(CX*2), DI
-	LEAQ             (DX)(SI*2), R9
-	CMPQ             rows+32(FP), $0x04
-	CMOVQLT          AX, DI
-	CMOVQLT          DX, R9
-	VMOVUPD          Z8, Z12
-	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z14
-	VFMADD213PD      Z0, Z3, Z14
-	VMOVUPD          Z10, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VSUBPD           Z0, Z12, Z13
-	VSUBPD           Z0, Z14, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VMOVUPD          Z8, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
-	VMOVUPD          Z9, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
-	VMOVUPD          Z10, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
-	VMOVUPD          Z11, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
-	KMOVB            (R9), K2
-	VMOVUPD          (DI), Z8
-	PREFETCHT0       12288(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            1(R9), K2
-	VMOVUPD.Z        64(DI), K1, Z9
-	PREFETCHT0       12352(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
-	KMOVB            (R9)(SI*1), K2
-	VMOVUPD          (DI)(CX*1), Z10
-	PREFETCHT0       12288(DI)(CX*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            1(R9)(SI*1), K2
-	VMOVUPD.Z        64(DI)(CX*1), K1, Z11
-	PREFETCHT0       12352(DI)(CX*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
-	VMAXPD           Z8, Z1, Z8
-	VMAXPD           Z9, Z1, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
-	VMAXPD           Z10, Z1, Z10
-	VMAXPD           Z11, Z1, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
-	VMINPD           Z8, Z2, Z8
-	VMINPD           Z9, Z2, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
-	VMINPD           Z10, Z2, Z10
-	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	KMOVB            (BX), K2
-	VMULPD.Z         Z12, Z13, K2, Z20
-	KMOVB            (DX), K2
-	VMULPD.Z         Z12, Z13, K2, Z13
-	KMOVB            1(BX), K2
-	VMULPD.Z         Z14, Z15, K2, Z12
-	KMOVB            1(DX), K2
-	VMULPD.Z         Z14, Z15, K2, Z15
-	KMOVB            (BX)(SI*1), K2
-	VMULPD.Z         Z16, Z17, K2, Z14
-	KMOVB            (DX)(SI*1), K2
-	VMULPD.Z         Z16, Z17, K2, Z17
-	KMOVB            1(BX)(SI*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z16
-	KMOVB            1(DX)(SI*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VADDPD           Z12, Z20, Z20
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z20, (SP)(R8*1)
-	VMOVUPD          Z4, 512(SP)(R8*1)
-	VADDPD           Z15, Z13, Z13
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z13, 1024(SP)(R8*1)
-	VMOVUPD          Z4, 1536(SP)(R8*1)
-	VADDPD           Z16, Z14, Z14
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z14, 64(SP)(R8*1)
-	VMOVUPD          Z4, 576(SP)(R8*1)
-	VADDPD           Z19, Z17, Z17
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z17, 1088(SP)(R8*1)
-	VMOVUPD          Z4, 1600(SP)(R8*1)
-	LEAQ             (AX)(CX*2), AX
-	LEAQ             (DX)(SI*2), DX
-	LEAQ             (BX)(SI*2), BX
-	ADDQ             $+128, R8
-	SUBQ             $0x02, rows+32(FP)
-	JZ               sums139
-	CMPQ             R8, $+512
-	JNE              check137
-
-sums139:
-	VMOVUPD    (SP), Z12
-	VMOVUPD    512(SP), Z13
-	VMOVUPD    128(SP), Z14
-	VMOVUPD    640(SP), Z15
-	VSHUFF64X2 $0x44, Z14, Z12, Z16
-	VSHUFF64X2 $0xee, Z14, Z12, Z12
-	VSHUFF64X2 $0x44, Z15, Z13, Z14
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VADDPD     Z13, Z14, Z14
-	VADDPD     Z12, Z16, Z13
-	VMAXPD     Z12, Z16, Z15
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z15, Z13, Z15
-	VSUBPD     Z15, Z12, Z12
-	VADDPD     Z12, Z14, Z14
-	VMOVAPD    Z13, Z16
-	VMOVUPD    256(SP), Z12
-	VMOVUPD    768(SP), Z13
-	VMOVUPD    384(SP), Z15
-	VMOVUPD    896(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z12, Z18
-	VSHUFF64X2 $0xee, Z15, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z13, Z15
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VADDPD     Z12, Z18, Z13
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z13, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z13, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z12
-	VSHUFF64X2 $0xdd, Z18, Z16, Z13
-	VSHUFF64X2 $0x88, Z15, Z14, Z16
-	VSHUFF64X2 $0xdd, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VADDPD     Z13, Z12, Z14
-	VMAXPD     Z13, Z12, Z15
-	VMINPD     Z13, Z12, Z13
-	VSUBPD     Z15, Z14, Z15
-	VSUBPD     Z15, Z13, Z13
-	VADDPD     Z13, Z16, Z16
-	VMOVAPD    Z14, Z12
-	VMOVUPD    64(SP), Z13
-	VMOVUPD    576(SP), Z14
-	VMOVUPD    192(SP), Z15
-	VMOVUPD    704(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z13, Z18
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VSHUFF64X2 $0x44, Z17, Z14, Z15
-	VSHUFF64X2 $0xee, Z17, Z14, Z14
-	VADDPD     Z14, Z15, Z15
-	VADDPD     Z13, Z18, Z14
-	VMAXPD     Z13, Z18, Z17
-	VMINPD     Z13, Z18, Z13
-	VSUBPD     Z17, Z14, Z17
-	VSUBPD     Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VMOVAPD    Z14, Z18
-	VMOVUPD    320(SP), Z13
-	VMOVUPD    832(SP), Z14
-	VMOVUPD    448(SP), Z17
-	VMOVUPD    960(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z13, Z20
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VSHUFF64X2 $0x44, Z19, Z14, Z17
-	VSHUFF64X2 $0xee, Z19, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VADDPD     Z13, Z20, Z14
-	VMAXPD     Z13, Z20, Z19
-	VMINPD     Z13, Z20, Z13
-	VSUBPD     Z19, Z14, Z19
-	VSUBPD     Z19, Z13, Z13
-	VADDPD     Z13, Z17, Z17
-	VMOVAPD    Z14, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z13
-	VSHUFF64X2 $0xdd, Z20, Z18, Z14
-	VSHUFF64X2 $0x88, Z17, Z15, Z18
-	VSHUFF64X2 $0xdd, Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VADDPD     Z14, Z13, Z15
-	VMAXPD     Z14, Z13, Z17
-	VMINPD     Z14, Z13, Z14
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z14, Z14
-	VADDPD     Z14, Z18, Z18
-	VMOVAPD    Z15, Z13
-	VUNPCKLPD  Z13, Z12, Z14
-	VUNPCKHPD  Z13, Z12, Z12
-	VUNPCKLPD  Z18, Z16, Z13
-	VUNPCKHPD  Z18, Z16, Z15
-	VADDPD     Z15, Z13, Z13
-	VADDPD     Z12, Z14, Z15
-	VMAXPD     Z12, Z14, Z16
-	VMINPD     Z12, Z14, Z12
-	VSUBPD     Z16, Z15, Z16
-	VSUBPD     Z16, Z12, Z12
-	VADDPD     Z12, Z13, Z13
-	VMOVAPD    Z15, Z14
-	VADDPD     Z13, Z14, Z14
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z14, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z12
-	VMOVUPD    1536(SP), Z13
-	VMOVUPD    1152(SP), Z14
-	VMOVUPD    1664(SP), Z15
-	VSHUFF64X2 $0x44, Z14, Z12, Z16
-	VSHUFF64X2 $0xee, Z14, Z12, Z12
-	VSHUFF64X2 $0x44, Z15, Z13, Z14
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VADDPD     Z13, Z14, Z14
-	VADDPD     Z12, Z16, Z13
-	VMAXPD     Z12, Z16, Z15
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z15, Z13, Z15
-	VSUBPD     Z15, Z12, Z12
-	VADDPD     Z12, Z14, Z14
-	VMOVAPD    Z13, Z16
-	VMOVUPD    1280(SP), Z12
-	VMOVUPD    1792(SP), Z13
-	VMOVUPD    1408(SP), Z15
-	VMOVUPD    1920(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z12, Z18
-	VSHUFF64X2 $0xee, Z15, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z13, Z15
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VADDPD     Z12, Z18, Z13
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z13, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z13, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z12
-	VSHUFF64X2 $0xdd, Z18, Z16, Z13
-	VSHUFF64X2 $0x88, Z15, Z14, Z16
-	VSHUFF64X2 $0xdd, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VADDPD     Z13, Z12, Z14
-	VMAXPD     Z13, Z12, Z15
-	VMINPD     Z13, Z12, Z13
-	VSUBPD     Z15, Z14, Z15
-	VSUBPD     Z15, Z13, Z13
-	VADDPD     Z13, Z16, Z16
-	VMOVAPD    Z14, Z12
-	VMOVUPD    1088(SP), Z13
-	VMOVUPD    1600(SP), Z14
-	VMOVUPD    1216(SP), Z15
-	VMOVUPD    1728(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z13, Z18
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VSHUFF64X2 $0x44, Z17, Z14, Z15
-	VSHUFF64X2 $0xee, Z17, Z14, Z14
-	VADDPD     Z14, Z15, Z15
-	VADDPD     Z13, Z18, Z14
-	VMAXPD     Z13, Z18, Z17
-	VMINPD     Z13, Z18, Z13
-	VSUBPD     Z17, Z14, Z17
-	VSUBPD     Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VMOVAPD    Z14, Z18
-	VMOVUPD    1344(SP), Z13
-	VMOVUPD    1856(SP), Z14
-	VMOVUPD    1472(SP), Z17
-	VMOVUPD    1984(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z13, Z20
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VSHUFF64X2 $0x44, Z19, Z14, Z17
-	VSHUFF64X2 $0xee, Z19, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VADDPD     Z13, Z20, Z14
-	VMAXPD     Z13, Z20, Z19
-	VMINPD     Z13, Z20, Z13
-	VSUBPD     Z19, Z14, Z19
-	VSUBPD     Z19, Z13, Z13
-	VADDPD     Z13, Z17, Z17
-	VMOVAPD    Z14, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z13
-	VSHUFF64X2 $0xdd, Z20, Z18, Z14
-	VSHUFF64X2 $0x88, Z17, Z15, Z18
-	VSHUFF64X2 $0xdd, Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VADDPD     Z14, Z13, Z15
-	VMAXPD     Z14, Z13, Z17
-	VMINPD     Z14, Z13, Z14
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z14, Z14
-	VADDPD     Z14, Z18, Z18
-	VMOVAPD    Z15, Z13
-	VUNPCKLPD  Z13, Z12, Z14
-	VUNPCKHPD  Z13, Z12, Z12
-	VUNPCKLPD  Z18, Z16, Z13
-	VUNPCKHPD  Z18, Z16, Z15
-	VADDPD     Z15, Z13, Z13
-	VADDPD     Z12, Z14, Z15
-	VMAXPD     Z12, Z14, Z16
-	VMINPD     Z12, Z14, Z12
-	VSUBPD     Z16, Z15, Z16
-	VSUBPD     Z16, Z12, Z12
-	VADDPD     Z12, Z13, Z13
-	VMOVAPD    Z15, Z14
-	VADDPD     Z13, Z14, Z14
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z14, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        check137
-	JMP        rest138
-
-check137:
-	CMPQ rows+32(FP), $0x02
-	JGE  again136
-
-rest138:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last128
-	JMP  row129
-
-long135:
-	CMPQ        n+40(FP), $0x20
-	JG          long140
-	MOVQ        n+40(FP), DI
-	SUBQ        $0x10, DI
-	MOVQ        $-1, R9
-	BZHIQ       DI, R9, R9
-	KMOVB       R9, K1
-	SHRQ        $0x08, R9
-	KMOVB       R9, K2
-	CMPQ        rows+32(FP), $0x01
-	JL          rest143
-	KMOVB       (DX), K3
-	VMOVUPD     (AX), Z8
-	PREFETCHT0  12288(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K3, Z8
-	KMOVB       1(DX), K3
-	VMOVUPD     64(AX), Z9
-	PREFETCHT0  12352(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	KMOVB       2(DX), K3
-	VMOVUPD.Z   128(AX), K1, Z10
-	PREFETCHT0  12416(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	KMOVB       3(DX), K3
-	VMOVUPD.Z   192(AX), K2, Z11
-	PREFETCHT0  12480(AX)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VMAXPD      Z8, Z1, Z8
-	VMAXPD      Z9, Z1, Z9
-	VMAXPD      Z10, Z1, Z10
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z8, Z2, Z8
-	VMINPD      Z9, Z2, Z9
-	VMINPD      Z10, Z2, Z10
-	VMINPD      Z11, Z2, Z11
-
-again141:
-	LEAQ             (AX)(CX*1), DI
-	LEAQ             (DX)(SI*1), R9
-	CMPQ             rows+32(FP), $0x02
-	CMOVQLT          AX, DI
-	CMOVQLT          DX, R9
-	VMOVUPD          Z8, Z12
-	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z14
-	VFMADD213PD      Z0, Z3, Z14
-	VMOVUPD          Z10, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VSUBPD           Z0, Z12, Z13
-	VSUBPD           Z0, Z14, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VMOVUPD          Z8, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
-	VMOVUPD          Z9, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
-	VMOVUPD          Z10, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
-	VMOVUPD          Z11, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
-	KMOVB            (R9), K3
-	VMOVUPD          (DI), Z8
-	PREFETCHT0       12288(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
-	KMOVB            1(R9), K3
-	VMOVUPD          64(DI), Z9
-	PREFETCHT0       12352(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
-	KMOVB            2(R9), K3
-	VMOVUPD.Z        128(DI), K1, Z10
-	PREFETCHT0       12416(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	KMOVB            3(R9), K3
-	VMOVUPD.Z        192(DI), K2, Z11
-	PREFETCHT0       12480(DI)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
-	VMAXPD           Z8, Z1, Z8
-	VMAXPD           Z9, Z1, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
-	VMAXPD           Z10, Z1, Z10
-	VMAXPD           Z11, Z1, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
-	VMINPD           Z8, Z2, Z8
-	VMINPD           Z9, Z2, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
-	VMINPD           Z10, Z2, Z10
-	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	KMOVB            (BX), K3
-	VMULPD.Z         Z12, Z13, K3, Z20
-	KMOVB            (DX), K3
-	VMULPD.Z         Z12, Z13, K3, Z13
-	KMOVB            1(BX), K3
-	VMULPD.Z         Z14, Z15, K3, Z12
-	KMOVB            1(DX), K3
-	VMULPD.Z         Z14, Z15, K3, Z15
-	KMOVB            2(BX), K3
-	VMULPD.Z         Z16, Z17, K3, Z14
-	KMOVB            2(DX), K3
-	VMULPD.Z         Z16, Z17, K3, Z17
-	KMOVB            3(BX), K3
-	VMULPD.Z         Z18, Z19, K3, Z16
-	KMOVB            3(DX), K3
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VADDPD           Z12, Z20, Z20
-	VADDPD           Z16, Z14, Z14
-	VADDPD           Z14, Z20, Z20
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z20, (SP)(R8*1)
-	VMOVUPD          Z4, 512(SP)(R8*1)
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z19, Z17, Z17
-	VADDPD           Z17, Z13, Z13
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z13, 1024(SP)(R8*1)
-	VMOVUPD          Z4, 1536(SP)(R8*1)
-	LEAQ             (AX)(CX*1), AX
-	LEAQ             (DX)(SI*1), DX
-	LEAQ             (BX)(SI*1), BX
-	ADDQ             $+64, R8
-	SUBQ             $0x01, rows+32(FP)
-	JZ               sums144
-	CMPQ             R8, $+512
-	JNE              check142
-
-sums144:
-	VMOVUPD    (SP), Z12
-	VMOVUPD    512(SP), Z13
-	VMOVUPD    128(SP), Z14
-	VMOVUPD    640(SP), Z15
-	VSHUFF64X2 $0x44, Z14, Z12, Z16
-	VSHUFF64X2 $0xee, Z14, Z12, Z12
-	VSHUFF64X2 $0x44, Z15, Z13, Z14
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VADDPD     Z13, Z14, Z14
-	VADDPD     Z12, Z16, Z13
-	VMAXPD     Z12, Z16, Z15
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z15, Z13, Z15
-	VSUBPD     Z15, Z12, Z12
-	VADDPD     Z12, Z14, Z14
-	VMOVAPD    Z13, Z16
-	VMOVUPD    256(SP), Z12
-	VMOVUPD    768(SP), Z13
-	VMOVUPD    384(SP), Z15
-	VMOVUPD    896(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z12, Z18
-	VSHUFF64X2 $0xee, Z15, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z13, Z15
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VADDPD     Z12, Z18, Z13
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z13, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z13, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z12
-	VSHUFF64X2 $0xdd, Z18, Z16, Z13
-	VSHUFF64X2 $0x88, Z15, Z14, Z16
-	VSHUFF64X2 $0xdd, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VADDPD     Z13, Z12, Z14
-	VMAXPD     Z13, Z12, Z15
-	VMINPD     Z13, Z12, Z13
-	VSUBPD     Z15, Z14, Z15
-	VSUBPD     Z15, Z13, Z13
-	VADDPD     Z13, Z16, Z16
-	VMOVAPD    Z14, Z12
-	VMOVUPD    64(SP), Z13
-	VMOVUPD    576(SP), Z14
-	VMOVUPD    192(SP), Z15
-	VMOVUPD    704(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z13, Z18
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VSHUFF64X2 $0x44, Z17, Z14, Z15
-	VSHUFF64X2 $0xee, Z17, Z14, Z14
-	VADDPD     Z14, Z15, Z15
-	VADDPD     Z13, Z18, Z14
-	VMAXPD     Z13, Z18, Z17
-	VMINPD     Z13, Z18, Z13
-	VSUBPD     Z17, Z14, Z17
-	VSUBPD     Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VMOVAPD    Z14, Z18
-	VMOVUPD    320(SP), Z13
-	VMOVUPD    832(SP), Z14
-	VMOVUPD    448(SP), Z17
-	VMOVUPD    960(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z13, Z20
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VSHUFF64X2 $0x44, Z19, Z14, Z17
-	VSHUFF64X2 $0xee, Z19, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VADDPD     Z13, Z20, Z14
-	VMAXPD     Z13, Z20, Z19
-	VMINPD     Z13, Z20, Z13
-	VSUBPD     Z19, Z14, Z19
-	VSUBPD     Z19, Z13, Z13
-	VADDPD     Z13, Z17, Z17
-	VMOVAPD    Z14, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z13
-	VSHUFF64X2 $0xdd, Z20, Z18, Z14
-	VSHUFF64X2 $0x88, Z17, Z15, Z18
-	VSHUFF64X2 $0xdd, Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VADDPD     Z14, Z13, Z15
-	VMAXPD     Z14, Z13, Z17
-	VMINPD     Z14, Z13, Z14
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z14, Z14
-	VADDPD     Z14, Z18, Z18
-	VMOVAPD    Z15, Z13
-	VUNPCKLPD  Z13, Z12, Z14
-	VUNPCKHPD  Z13, Z12, Z12
-	VUNPCKLPD  Z18, Z16, Z13
-	VUNPCKHPD  Z18, Z16, Z15
-	VADDPD     Z15, Z13, Z13
-	VADDPD     Z12, Z14, Z15
-	VMAXPD     Z12, Z14, Z16
-	VMINPD     Z12, Z14, Z12
-	VSUBPD     Z16, Z15, Z16
-	VSUBPD     Z16, Z12, Z12
-	VADDPD     Z12, Z13, Z13
-	VMOVAPD    Z15, Z14
-	VADDPD     Z13, Z14, Z14
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z14, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z12
-	VMOVUPD    1536(SP), Z13
-	VMOVUPD    1152(SP), Z14
-	VMOVUPD    1664(SP), Z15
-	VSHUFF64X2 $0x44, Z14, Z12, Z16
-	VSHUFF64X2 $0xee, Z14, Z12, Z12
-	VSHUFF64X2 $0x44, Z15, Z13, Z14
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VADDPD     Z13, Z14, Z14
-	VADDPD     Z12, Z16, Z13
-	VMAXPD     Z12, Z16, Z15
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z15, Z13, Z15
-	VSUBPD     Z15, Z12, Z12
-	VADDPD     Z12, Z14, Z14
-	VMOVAPD    Z13, Z16
-	VMOVUPD    1280(SP), Z12
-	VMOVUPD    1792(SP), Z13
-	VMOVUPD    1408(SP), Z15
-	VMOVUPD    1920(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z12, Z18
-	VSHUFF64X2 $0xee, Z15, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z13, Z15
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VADDPD     Z12, Z18, Z13
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z13, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z13, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z12
-	VSHUFF64X2 $0xdd, Z18, Z16, Z13
-	VSHUFF64X2 $0x88, Z15, Z14, Z16
-	VSHUFF64X2 $0xdd, Z15, Z14, Z14
-	VADDPD     Z14, Z16, Z16
-	VADDPD     Z13, Z12, Z14
-	VMAXPD     Z13, Z12, Z15
-	VMINPD     Z13, Z12, Z13
-	VSUBPD     Z15, Z14, Z15
-	VSUBPD     Z15, Z13, Z13
-	VADDPD     Z13, Z16, Z16
-	VMOVAPD    Z14, Z12
-	VMOVUPD    1088(SP), Z13
-	VMOVUPD    1600(SP), Z14
-	VMOVUPD    1216(SP), Z15
-	VMOVUPD    1728(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z13, Z18
-	VSHUFF64X2 $0xee, Z15, Z13, Z13
-	VSHUFF64X2 $0x44, Z17, Z14, Z15
-	VSHUFF64X2 $0xee, Z17, Z14, Z14
-	VADDPD     Z14, Z15, Z15
-	VADDPD     Z13, Z18, Z14
-	VMAXPD     Z13, Z18, Z17
-	VMINPD     Z13, Z18, Z13
-	VSUBPD     Z17, Z14, Z17
-	VSUBPD     Z17, Z13, Z13
-	VADDPD     Z13, Z15, Z15
-	VMOVAPD    Z14, Z18
-	VMOVUPD    1344(SP), Z13
-	VMOVUPD    1856(SP), Z14
-	VMOVUPD    1472(SP), Z17
-	VMOVUPD    1984(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z13, Z20
-	VSHUFF64X2 $0xee, Z17, Z13, Z13
-	VSHUFF64X2 $0x44, Z19, Z14, Z17
-	VSHUFF64X2 $0xee, Z19, Z14, Z14
-	VADDPD     Z14, Z17, Z17
-	VADDPD     Z13, Z20, Z14
-	VMAXPD     Z13, Z20, Z19
-	VMINPD     Z13, Z20, Z13
-	VSUBPD     Z19, Z14, Z19
-	VSUBPD     Z19, Z13, Z13
-	VADDPD     Z13, Z17, Z17
-	VMOVAPD    Z14, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z13
-	VSHUFF64X2 $0xdd, Z20, Z18, Z14
-	VSHUFF64X2 $0x88, Z17, Z15, Z18
-	VSHUFF64X2 $0xdd, Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VADDPD     Z14, Z13, Z15
-	VMAXPD     Z14, Z13, Z17
-	VMINPD     Z14, Z13, Z14
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z14, Z14
-	VADDPD     Z14, Z18, Z18
-	VMOVAPD    Z15, Z13
-	VUNPCKLPD  Z13, Z12, Z14
-	VUNPCKHPD  Z13, Z12, Z12
-	VUNPCKLPD  Z18, Z16, Z13
-	VUNPCKHPD  Z18, Z16, Z15
-	VADDPD     Z15, Z13, Z13
-	VADDPD     Z12, Z14, Z15
-	VMAXPD     Z12, Z14, Z16
-	VMINPD     Z12, Z14, Z12
-	VSUBPD     Z16, Z15, Z16
-	VSUBPD     Z16, Z12, Z12
-	VADDPD     Z12, Z13, Z13
-	VMOVAPD    Z15, Z14
-	VADDPD     Z13, Z14, Z14
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z14, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        check142
-	JMP        rest143
-
-check142:
-	CMPQ rows+32(FP), $0x01
-	JGE  again141
-
-rest143:
-	CMPQ rows+32(FP), $0x00
-	JEQ  last128
-	JMP  row129
-
-long140:
-row129:
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	VXORPS      Y6, Y6, Y6
-	VXORPS      Y7, Y7, Y7
-	XORQ        R9, R9
-	MOVQ        n+40(FP), R10
-	MOVQ        $0x00000020, DI
-	CMPQ        R10, DI
-	CMOVQLT     R10, DI
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, R11
-	KMOVB       R11, K1
-	SHRQ        $0x08, R11
-	KMOVB       R11, K2
-	SHRQ        $0x08, R11
-	KMOVB       R11, K3
-	SHRQ        $0x08, R11
-	KMOVB       R11, K4
-	MOVQ        R9, DI
-	SHRQ        $0x06, DI
-	KMOVB       (DX)(DI*1), K5
-	VMOVUPD.Z   (AX)(R9*1), K1, Z8
-	PREFETCHT0  12288(AX)(R9*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	KMOVB       1(DX)(DI*1), K5
-	VMOVUPD.Z   64(AX)(R9*1), K2, Z9
-	PREFETCHT0  12352(AX)(R9*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K5, Z9
-	KMOVB       2(DX)(DI*1), K5
-	VMOVUPD.Z   128(AX)(R9*1), K3, Z10
-	PREFETCHT0  12416(AX)(R9*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K5, Z10
-	KMOVB       3(DX)(DI*1), K5
-	VMOVUPD.Z   192(AX)(R9*1), K4, Z11
-	PREFETCHT0  12480(AX)(R9*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K5, Z11
-	VMAXPD      Z8, Z1, Z8
-	VMAXPD      Z9, Z1, Z9
-	VMAXPD      Z10, Z1, Z10
-	VMAXPD      Z11, Z1, Z11
-	VMINPD      Z8, Z2, Z8
-	VMINPD      Z9, Z2, Z9
-	VMINPD      Z10, Z2, Z10
-	VMINPD      Z11, Z2, Z11
-	VXORPS      Y24, Y24, Y24
-	VXORPS      Y25, Y25, Y25
-
-group145:
-	LEAQ    256(R9), R11
-	SUBQ    $0x00000020, R10
-	CMPQ    R10, $0x20
-	JGE     whole146
-	XORQ    DI, DI
-	TESTQ   R10, R10
-	CMOVQLE R9, R11
-	CMOVQGT R10, DI
-	MOVQ    $-1, R12
-	BZHIQ   DI, R12, R12
-	KMOVB   R12, K1
-	SHRQ    $0x08, R12
-	KMOVB   R12, K2
-	SHRQ    $0x08, R12
-	KMOVB   R12, K3
-	SHRQ    $0x08, R12
-	KMOVB   R12, K4
-
-whole146:
-	VMOVUPD          Z8, Z12
-	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z14
-	VFMADD213PD      Z0, Z3, Z14
-	VMOVUPD          Z10, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VSUBPD           Z0, Z12, Z13
-	VSUBPD           Z0, Z14, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VMOVUPD          Z8, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z20
-	VMOVUPD          Z9, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z21
-	VMOVUPD          Z10, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z22
-	VMOVUPD          Z11, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z20
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z21
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z23
-	VADDPD           Z24, Z4, Z8
-	VMAXPD           Z24, Z4, Z9
-	VMINPD           Z24, Z4, Z24
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z24, Z24
-	VADDPD           Z24, Z5, Z5
-	VMOVAPD          Z8, Z4
-	VADDPD           Z25, Z6, Z8
-	VMAXPD           Z25, Z6, Z9
-	VMINPD           Z25, Z6, Z25
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z25, Z25
-	VADDPD           Z25, Z7, Z7
-	VMOVAPD          Z8, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z19
-	MOVQ             R11, DI
-	SHRQ             $0x06, DI
-	KMOVB            (DX)(DI*1), K5
-	VMOVUPD.Z        (AX)(R11*1), K1, Z8
-	PREFETCHT0       12288(AX)(R11*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z19
-	KMOVB            1(DX)(DI*1), K5
-	VMOVUPD.Z        64(AX)(R11*1), K2, Z9
-	PREFETCHT0       12352(AX)(R11*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K5, Z9
-	KMOVB            2(DX)(DI*1), K5
-	VMOVUPD.Z        128(AX)(R11*1), K3, Z10
-	PREFETCHT0       12416(AX)(R11*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K5, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z19
-	KMOVB            3(DX)(DI*1), K5
-	VMOVUPD.Z        192(AX)(R11*1), K4, Z11
-	PREFETCHT0       12480(AX)(R11*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K5, Z11
-	VMAXPD           Z8, Z1, Z8
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z19
-	VMAXPD           Z9, Z1, Z9
-	VMAXPD           Z10, Z1, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z19
-	VMAXPD           Z11, Z1, Z11
-	VMINPD           Z8, Z2, Z8
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z19
-	VMINPD           Z9, Z2, Z9
-	VMINPD           Z10, Z2, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z19
-	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z19
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	MOVQ             R9, DI
-	SHRQ             $0x06, DI
-	KMOVB            (BX)(DI*1), K5
-	VMULPD.Z         Z12, Z13, K5, Z20
-	KMOVB            (DX)(DI*1), K5
-	VMULPD.Z         Z12, Z13, K5, Z13
-	KMOVB            1(BX)(DI*1), K5
-	VMULPD.Z         Z14, Z15, K5, Z12
-	KMOVB            1(DX)(DI*1), K5
-	VMULPD.Z         Z14, Z15, K5, Z15
-	KMOVB            2(BX)(DI*1), K5
-	VMULPD.Z         Z16, Z17, K5, Z14
-	KMOVB            2(DX)(DI*1), K5
-	VMULPD.Z         Z16, Z17, K5, Z17
-	KMOVB            3(BX)(DI*1), K5
-	VMULPD.Z         Z18, Z19, K5, Z16
-	KMOVB            3(DX)(DI*1), K5
-	VMULPD.Z         Z18, Z19, K5, Z19
-	VADDPD           Z12, Z20, Z20
-	VADDPD           Z16, Z14, Z14
-	VADDPD           Z14, Z20, Z20
-	VMOVUPD          Z20, Z24
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z19, Z17, Z17
-	VADDPD           Z17, Z13, Z13
-	VMOVUPD          Z13, Z25
-	ADDQ             $+256, R9
-	TESTQ            R10, R10
-	JG               group145
-	VADDPD           Z24, Z4, Z8
-	VMAXPD           Z24, Z4, Z9
-	VMINPD           Z24, Z4, Z24
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z24, Z24
-	VADDPD           Z24, Z5, Z5
-	VMOVAPD          Z8, Z4
-	VADDPD           Z25, Z6, Z8
-	VMAXPD           Z25, Z6, Z9
-	VMINPD           Z25, Z6, Z25
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z25, Z25
-	VADDPD           Z25, Z7, Z7
-	VMOVAPD          Z8, Z6
-	ADDQ             CX, AX
-	ADDQ             SI, DX
-	ADDQ             SI, BX
-	VMOVUPD          Z4, (SP)(R8*1)
-	VMOVUPD          Z5, 512(SP)(R8*1)
-	VMOVUPD          Z6, 1024(SP)(R8*1)
-	VMOVUPD          Z7, 1536(SP)(R8*1)
-	ADDQ             $+64, R8
-	SUBQ             $0x01, rows+32(FP)
-	JZ               sums147
-	CMPQ             R8, $+512
-	JNE              row129
-
-sums147:
-	VMOVUPD    (SP), Z8
-	VMOVUPD    512(SP), Z9
-	VMOVUPD    128(SP), Z10
-	VMOVUPD    640(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    256(SP), Z8
-	VMOVUPD    768(SP), Z9
-	VMOVUPD    384(SP), Z11
-	VMOVUPD    896(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    64(SP), Z9
-	VMOVUPD    576(SP), Z10
-	VMOVUPD    192(SP), Z11
-	VMOVUPD    704(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    320(SP), Z9
-	VMOVUPD    832(SP), Z10
-	VMOVUPD    448(SP), Z13
-	VMOVUPD    960(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       a+0(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z8
-	VMOVUPD    1536(SP), Z9
-	VMOVUPD    1152(SP), Z10
-	VMOVUPD    1664(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    1280(SP), Z8
-	VMOVUPD    1792(SP), Z9
-	VMOVUPD    1408(SP), Z11
-	VMOVUPD    1920(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z8, Z14
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z13, Z9, Z11
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z14, Z9
-	VMAXPD     Z8, Z14, Z13
-	VMINPD     Z8, Z14, Z8
-	VSUBPD     Z13, Z9, Z13
-	VSUBPD     Z13, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z14
-	VSHUFF64X2 $0x88, Z14, Z12, Z8
-	VSHUFF64X2 $0xdd, Z14, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    1088(SP), Z9
-	VMOVUPD    1600(SP), Z10
-	VMOVUPD    1216(SP), Z11
-	VMOVUPD    1728(SP), Z13
-	VSHUFF64X2 $0x44, Z11, Z9, Z14
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z13, Z10, Z11
-	VSHUFF64X2 $0xee, Z13, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z14, Z10
-	VMAXPD     Z9, Z14, Z13
-	VMINPD     Z9, Z14, Z9
-	VSUBPD     Z13, Z10, Z13
-	VSUBPD     Z13, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z14
-	VMOVUPD    1344(SP), Z9
-	VMOVUPD    1856(SP), Z10
-	VMOVUPD    1472(SP), Z13
-	VMOVUPD    1984(SP), Z15
-	VSHUFF64X2 $0x44, Z13, Z9, Z16
-	VSHUFF64X2 $0xee, Z13, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z13
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z13, Z13
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z13, Z13
-	VMOVAPD    Z10, Z16
-	VSHUFF64X2 $0x88, Z16, Z14, Z9
-	VSHUFF64X2 $0xdd, Z16, Z14, Z10
-	VSHUFF64X2 $0x88, Z13, Z11, Z14
-	VSHUFF64X2 $0xdd, Z13, Z11, Z11
-	VADDPD     Z11, Z14, Z14
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z13
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z13, Z11, Z13
-	VSUBPD     Z13, Z10, Z10
-	VADDPD     Z10, Z14, Z14
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z14, Z12, Z9
-	VUNPCKHPD  Z14, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
-	MOVQ       b+8(FP), R8
-	VMOVUPD    Z10, (R8)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R8, R8
-	CMPQ       rows+32(FP), $0x00
-	JNE        row129
-
-last128:
+last151:
+last135:
 	VZEROUPPER
 	RET
 
@@ -7930,36 +6909,35 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last148
+	JEQ          last156
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long150
+	JG           long159
 	MOVQ         n+56(FP), R11
 	SUBQ         $0x00, R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
 	KMOVB        R13, K1
-	MOVQ         wStride+24(FP), R14
 	CMPQ         rows+48(FP), $0x04
-	JL           rest153
-	KMOVB        (R8), K2
+	JL           rest161
+	KMOVB        (R8), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB        (R8)(R10*1), K2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB        (R8)(R10*1), K3
 	VMOVUPD.Z    (SI)(DI*1), K1, Z9
 	PREFETCHT0   12288(SI)(DI*1)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	KMOVB        (R8)(R10*2), K2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	KMOVB        (R8)(R10*2), K3
 	VMOVUPD.Z    (SI)(DI*2), K1, Z10
 	PREFETCHT0   12288(SI)(DI*2)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K3, Z10
 	LEAQ         (R8)(R10*2), R13
-	KMOVB        (R13)(R10*1), K2
+	KMOVB        (R13)(R10*1), K3
 	LEAQ         (SI)(DI*2), R13
 	VMOVUPD.Z    (R13)(DI*1), K1, Z11
 	PREFETCHT0   12288(R13)(DI*1)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMAXPD       Z8, Z1, Z8
 	VMAXPD       Z9, Z1, Z9
 	VMAXPD       Z10, Z1, Z10
@@ -7969,14 +6947,14 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again151:
+again160:
 	TESTQ      BX, BX
-	JZ         none154
+	JZ         none162
 	TESTQ      $0x00000f00, CX
-	JNZ        same155
+	JNZ        same163
 	PREFETCHT0 16384(CX)
 
-same155:
+same163:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -7989,7 +6967,8 @@ same155:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none154:
+none162:
+	MOVQ             wStride+24(FP), R14
 	LEAQ             (SI)(DI*4), R11
 	LEAQ             (R8)(R10*4), R13
 	CMPQ             rows+48(FP), $0x08
@@ -7997,417 +6976,200 @@ none154:
 	CMOVQLT          R8, R13
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z10, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VMOVUPD          Z11, Z20
-	VFMADD213PD      Z0, Z3, Z20
-	VSUBPD           Z0, Z12, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VMOVUPD          Z8, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z22
-	VMOVUPD          Z9, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z23
-	VMOVUPD          Z10, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z24
-	VMOVUPD          Z11, Z25
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z25
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z24
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z21
-	KMOVB            (R13), K2
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z0, Z3, Z17
+	VMOVUPD          Z10, Z19
+	VFMADD213PD      Z0, Z3, Z19
+	VMOVUPD          Z11, Z21
+	VFMADD213PD      Z0, Z3, Z21
+	VSUBPD           Z0, Z12, Z16
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VMOVUPD          Z8, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z23
+	VMOVUPD          Z9, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z24
+	VMOVUPD          Z10, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z25
+	VMOVUPD          Z11, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z26
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z22
+	KMOVB            (R13), K3
 	VMOVUPD.Z        (R11), K1, Z8
 	PREFETCHT0       12288(R11)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            (R13)(R10*1), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB            (R13)(R10*1), K3
 	VMOVUPD.Z        (R11)(DI*1), K1, Z9
 	PREFETCHT0       12288(R11)(DI*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z21
-	KMOVB            (R13)(R10*2), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z22
+	KMOVB            (R13)(R10*2), K3
 	VMOVUPD.Z        (R11)(DI*2), K1, Z10
 	PREFETCHT0       12288(R11)(DI*2)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
 	LEAQ             (R13)(R10*2), R13
-	KMOVB            (R13)(R10*1), K2
+	KMOVB            (R13)(R10*1), K3
 	LEAQ             (R11)(DI*2), R13
 	VMOVUPD.Z        (R13)(DI*1), K1, Z11
 	PREFETCHT0       12288(R13)(DI*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z21
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z22
 	VMAXPD           Z8, Z1, Z8
 	VMAXPD           Z9, Z1, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z22
 	VMAXPD           Z10, Z1, Z10
 	VMAXPD           Z11, Z1, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z22
 	VMINPD           Z8, Z2, Z8
 	VMINPD           Z9, Z2, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z22
 	VMINPD           Z10, Z2, Z10
 	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
 	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
-	KMOVB            (R9), K2
-	VMULPD.Z         Z12, Z15, K2, Z22
-	KMOVB            (R8), K2
-	VMULPD.Z         Z12, Z15, K2, Z15
-	VSUBPD           Z15, Z22, Z12
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	KMOVB            (R9), K3
+	VMULPD.Z         Z12, Z16, K3, Z23
+	KMOVB            (R8), K3
+	VMULPD.Z         Z12, Z16, K3, Z16
+	VSUBPD           Z16, Z23, Z12
 	VMOVUPD          Z12, (AX)
-	KMOVB            (R9)(R10*1), K2
-	VMULPD.Z         Z16, Z17, K2, Z12
-	KMOVB            (R8)(R10*1), K2
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VSUBPD           Z17, Z12, Z16
-	VMOVUPD          Z16, (AX)(R14*1)
-	KMOVB            (R9)(R10*2), K2
-	VMULPD.Z         Z18, Z19, K2, Z16
-	KMOVB            (R8)(R10*2), K2
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VSUBPD           Z19, Z16, Z18
-	VMOVUPD          Z18, (AX)(R14*2)
+	KMOVB            (R9)(R10*1), K3
+	VMULPD.Z         Z17, Z18, K3, Z12
+	KMOVB            (R8)(R10*1), K3
+	VMULPD.Z         Z17, Z18, K3, Z18
+	VSUBPD           Z18, Z12, Z17
+	VMOVUPD          Z17, (AX)(R14*1)
+	KMOVB            (R9)(R10*2), K3
+	VMULPD.Z         Z19, Z20, K3, Z17
+	KMOVB            (R8)(R10*2), K3
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VSUBPD           Z20, Z17, Z19
+	VMOVUPD          Z19, (AX)(R14*2)
 	LEAQ             (R9)(R10*2), R13
-	KMOVB            (R13)(R10*1), K2
-	VMULPD.Z         Z20, Z21, K2, Z18
+	KMOVB            (R13)(R10*1), K3
+	VMULPD.Z         Z21, Z22, K3, Z19
 	LEAQ             (R8)(R10*2), R13
-	KMOVB            (R13)(R10*1), K2
-	VMULPD.Z         Z20, Z21, K2, Z21
-	VSUBPD           Z21, Z18, Z20
+	KMOVB            (R13)(R10*1), K3
+	VMULPD.Z         Z21, Z22, K3, Z22
+	VSUBPD           Z22, Z19, Z21
 	LEAQ             (AX)(R14*2), R13
-	VMOVUPD          Z20, (R13)(R14*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z22, (SP)(R12*1)
-	VMOVUPD          Z4, 512(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z15, 1024(SP)(R12*1)
-	VMOVUPD          Z4, 1536(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
+	VMOVUPD          Z21, (R13)(R14*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z23, (SP)(R12*1)
+	VMOVUPD          Z13, 512(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z16, 1024(SP)(R12*1)
+	VMOVUPD          Z13, 1536(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
 	VMOVUPD          Z12, 64(SP)(R12*1)
-	VMOVUPD          Z4, 576(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z17, 1088(SP)(R12*1)
-	VMOVUPD          Z4, 1600(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z16, 128(SP)(R12*1)
-	VMOVUPD          Z4, 640(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z19, 1152(SP)(R12*1)
-	VMOVUPD          Z4, 1664(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z18, 192(SP)(R12*1)
-	VMOVUPD          Z4, 704(SP)(R12*1)
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z21, 1216(SP)(R12*1)
-	VMOVUPD          Z4, 1728(SP)(R12*1)
+	VMOVUPD          Z13, 576(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z18, 1088(SP)(R12*1)
+	VMOVUPD          Z13, 1600(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z17, 128(SP)(R12*1)
+	VMOVUPD          Z13, 640(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z20, 1152(SP)(R12*1)
+	VMOVUPD          Z13, 1664(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z19, 192(SP)(R12*1)
+	VMOVUPD          Z13, 704(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z22, 1216(SP)(R12*1)
+	VMOVUPD          Z13, 1728(SP)(R12*1)
 	LEAQ             (SI)(DI*4), SI
 	LEAQ             (R8)(R10*4), R8
 	LEAQ             (R9)(R10*4), R9
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums156
+	JZ               sums155
 	CMPQ             R12, $+512
-	JNE              check152
+	JEQ              sums155
 
-sums156:
-	VMOVUPD    (SP), Z12
-	VMOVUPD    512(SP), Z15
-	VMOVUPD    128(SP), Z16
-	VMOVUPD    640(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    256(SP), Z12
-	VMOVUPD    768(SP), Z15
-	VMOVUPD    384(SP), Z17
-	VMOVUPD    896(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    64(SP), Z15
-	VMOVUPD    576(SP), Z16
-	VMOVUPD    192(SP), Z17
-	VMOVUPD    704(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    320(SP), Z15
-	VMOVUPD    832(SP), Z16
-	VMOVUPD    448(SP), Z19
-	VMOVUPD    960(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z12
-	VMOVUPD    1536(SP), Z15
-	VMOVUPD    1152(SP), Z16
-	VMOVUPD    1664(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    1280(SP), Z12
-	VMOVUPD    1792(SP), Z15
-	VMOVUPD    1408(SP), Z17
-	VMOVUPD    1920(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    1088(SP), Z15
-	VMOVUPD    1600(SP), Z16
-	VMOVUPD    1216(SP), Z17
-	VMOVUPD    1728(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    1344(SP), Z15
-	VMOVUPD    1856(SP), Z16
-	VMOVUPD    1472(SP), Z19
-	VMOVUPD    1984(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        check152
-	JMP        rest153
-
-check152:
+check158:
 	CMPQ rows+48(FP), $0x04
-	JGE  again151
+	JGE  again160
 
-rest153:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last148
-	JMP  row149
+rest161:
+	JMP row157
 
-long150:
+long159:
 	CMPQ        n+56(FP), $0x10
-	JG          long157
+	JG          long165
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x08, R11
 	MOVQ        $-1, R13
 	BZHIQ       R11, R13, R13
 	KMOVB       R13, K1
-	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x02
-	JL          rest160
-	KMOVB       (R8), K2
+	JL          rest167
+	KMOVB       (R8), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB       1(R8), K2
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB       1(R8), K3
 	VMOVUPD.Z   64(SI), K1, Z9
 	PREFETCHT0  12352(SI)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	KMOVB       (R8)(R10*1), K2
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	KMOVB       (R8)(R10*1), K3
 	VMOVUPD     (SI)(DI*1), Z10
 	PREFETCHT0  12288(SI)(DI*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB       1(R8)(R10*1), K2
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB       1(R8)(R10*1), K3
 	VMOVUPD.Z   64(SI)(DI*1), K1, Z11
 	PREFETCHT0  12352(SI)(DI*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K2, Z11
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMAXPD      Z8, Z1, Z8
 	VMAXPD      Z9, Z1, Z9
 	VMAXPD      Z10, Z1, Z10
@@ -8417,14 +7179,14 @@ long150:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again158:
+again166:
 	TESTQ      BX, BX
-	JZ         none161
+	JZ         none168
 	TESTQ      $0x00000f00, CX
-	JNZ        same162
+	JNZ        same169
 	PREFETCHT0 16384(CX)
 
-same162:
+same169:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -8437,7 +7199,8 @@ same162:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none161:
+none168:
+	MOVQ             wStride+24(FP), R14
 	LEAQ             (SI)(DI*2), R11
 	LEAQ             (R8)(R10*2), R13
 	CMPQ             rows+48(FP), $0x04
@@ -8445,380 +7208,164 @@ none161:
 	CMOVQLT          R8, R13
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z10, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VMOVUPD          Z11, Z20
-	VFMADD213PD      Z0, Z3, Z20
-	VSUBPD           Z0, Z12, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VMOVUPD          Z8, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z22
-	VMOVUPD          Z9, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z23
-	VMOVUPD          Z10, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z24
-	VMOVUPD          Z11, Z25
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z25
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z24
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z21
-	KMOVB            (R13), K2
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z0, Z3, Z17
+	VMOVUPD          Z10, Z19
+	VFMADD213PD      Z0, Z3, Z19
+	VMOVUPD          Z11, Z21
+	VFMADD213PD      Z0, Z3, Z21
+	VSUBPD           Z0, Z12, Z16
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VMOVUPD          Z8, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z23
+	VMOVUPD          Z9, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z24
+	VMOVUPD          Z10, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z25
+	VMOVUPD          Z11, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z26
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z22
+	KMOVB            (R13), K3
 	VMOVUPD          (R11), Z8
 	PREFETCHT0       12288(R11)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K2, Z8
-	KMOVB            1(R13), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
+	KMOVB            1(R13), K3
 	VMOVUPD.Z        64(R11), K1, Z9
 	PREFETCHT0       12352(R11)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K2, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z21
-	KMOVB            (R13)(R10*1), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z22
+	KMOVB            (R13)(R10*1), K3
 	VMOVUPD          (R11)(DI*1), Z10
 	PREFETCHT0       12288(R11)(DI*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K2, Z10
-	KMOVB            1(R13)(R10*1), K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
+	KMOVB            1(R13)(R10*1), K3
 	VMOVUPD.Z        64(R11)(DI*1), K1, Z11
 	PREFETCHT0       12352(R11)(DI*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K2, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z21
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z22
 	VMAXPD           Z8, Z1, Z8
 	VMAXPD           Z9, Z1, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z22
 	VMAXPD           Z10, Z1, Z10
 	VMAXPD           Z11, Z1, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z22
 	VMINPD           Z8, Z2, Z8
 	VMINPD           Z9, Z2, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z22
 	VMINPD           Z10, Z2, Z10
 	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
 	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
-	KMOVB            (R9), K2
-	VMULPD.Z         Z12, Z15, K2, Z22
-	KMOVB            (R8), K2
-	VMULPD.Z         Z12, Z15, K2, Z15
-	VSUBPD           Z15, Z22, Z12
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
+	KMOVB            (R9), K3
+	VMULPD.Z         Z12, Z16, K3, Z23
+	KMOVB            (R8), K3
+	VMULPD.Z         Z12, Z16, K3, Z16
+	VSUBPD           Z16, Z23, Z12
 	VMOVUPD          Z12, (AX)
-	KMOVB            1(R9), K2
-	VMULPD.Z         Z16, Z17, K2, Z12
-	KMOVB            1(R8), K2
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VSUBPD           Z17, Z12, Z16
-	VMOVUPD          Z16, 64(AX)
-	KMOVB            (R9)(R10*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z16
-	KMOVB            (R8)(R10*1), K2
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VSUBPD           Z19, Z16, Z18
-	VMOVUPD          Z18, (AX)(R14*1)
-	KMOVB            1(R9)(R10*1), K2
-	VMULPD.Z         Z20, Z21, K2, Z18
-	KMOVB            1(R8)(R10*1), K2
-	VMULPD.Z         Z20, Z21, K2, Z21
-	VSUBPD           Z21, Z18, Z20
-	VMOVUPD          Z20, 64(AX)(R14*1)
-	VADDPD           Z12, Z22, Z22
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z22, (SP)(R12*1)
-	VMOVUPD          Z4, 512(SP)(R12*1)
-	VADDPD           Z17, Z15, Z15
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z15, 1024(SP)(R12*1)
-	VMOVUPD          Z4, 1536(SP)(R12*1)
+	KMOVB            1(R9), K3
+	VMULPD.Z         Z17, Z18, K3, Z12
+	KMOVB            1(R8), K3
+	VMULPD.Z         Z17, Z18, K3, Z18
+	VSUBPD           Z18, Z12, Z17
+	VMOVUPD          Z17, 64(AX)
+	KMOVB            (R9)(R10*1), K3
+	VMULPD.Z         Z19, Z20, K3, Z17
+	KMOVB            (R8)(R10*1), K3
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VSUBPD           Z20, Z17, Z19
+	VMOVUPD          Z19, (AX)(R14*1)
+	KMOVB            1(R9)(R10*1), K3
+	VMULPD.Z         Z21, Z22, K3, Z19
+	KMOVB            1(R8)(R10*1), K3
+	VMULPD.Z         Z21, Z22, K3, Z22
+	VSUBPD           Z22, Z19, Z21
+	VMOVUPD          Z21, 64(AX)(R14*1)
+	VADDPD           Z12, Z23, Z23
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z23, (SP)(R12*1)
+	VMOVUPD          Z13, 512(SP)(R12*1)
 	VADDPD           Z18, Z16, Z16
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z16, 64(SP)(R12*1)
-	VMOVUPD          Z4, 576(SP)(R12*1)
-	VADDPD           Z21, Z19, Z19
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z19, 1088(SP)(R12*1)
-	VMOVUPD          Z4, 1600(SP)(R12*1)
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z16, 1024(SP)(R12*1)
+	VMOVUPD          Z13, 1536(SP)(R12*1)
+	VADDPD           Z19, Z17, Z17
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z17, 64(SP)(R12*1)
+	VMOVUPD          Z13, 576(SP)(R12*1)
+	VADDPD           Z22, Z20, Z20
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z20, 1088(SP)(R12*1)
+	VMOVUPD          Z13, 1600(SP)(R12*1)
 	LEAQ             (SI)(DI*2), SI
 	LEAQ             (R8)(R10*2), R8
 	LEAQ             (R9)(R10*2), R9
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums163
+	JZ               sums155
 	CMPQ             R12, $+512
-	JNE              check159
+	JEQ              sums155
 
-sums163:
-	VMOVUPD    (SP), Z12
-	VMOVUPD    512(SP), Z15
-	VMOVUPD    128(SP), Z16
-	VMOVUPD    640(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    256(SP), Z12
-	VMOVUPD    768(SP), Z15
-	VMOVUPD    384(SP), Z17
-	VMOVUPD    896(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    64(SP), Z15
-	VMOVUPD    576(SP), Z16
-	VMOVUPD    192(SP), Z17
-	VMOVUPD    704(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    320(SP), Z15
-	VMOVUPD    832(SP), Z16
-	VMOVUPD    448(SP), Z19
-	VMOVUPD    960(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z12
-	VMOVUPD    1536(SP), Z15
-	VMOVUPD    1152(SP), Z16
-	VMOVUPD    1664(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    1280(SP), Z12
-	VMOVUPD    1792(SP), Z15
-	VMOVUPD    1408(SP), Z17
-	VMOVUPD    1920(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    1088(SP), Z15
-	VMOVUPD    1600(SP), Z16
-	VMOVUPD    1216(SP), Z17
-	VMOVUPD    1728(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    1344(SP), Z15
-	VMOVUPD    1856(SP), Z16
-	VMOVUPD    1472(SP), Z19
-	VMOVUPD    1984(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        check159
-	JMP        rest160
-
-check159:
+check164:
 	CMPQ rows+48(FP), $0x02
-	JGE  again158
+	JGE  again166
 
-rest160:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last148
-	JMP  row149
+rest167:
+	JMP row157
 
-long157:
+long165:
 	CMPQ        n+56(FP), $0x20
-	JG          long164
+	JG          long171
 	MOVQ        n+56(FP), R11
 	SUBQ        $0x10, R11
 	MOVQ        $-1, R13
@@ -8826,9 +7373,8 @@ long157:
 	KMOVB       R13, K1
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
-	MOVQ        wStride+24(FP), R14
 	CMPQ        rows+48(FP), $0x01
-	JL          rest167
+	JL          rest173
 	KMOVB       (R8), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -8854,14 +7400,14 @@ long157:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again165:
+again172:
 	TESTQ      BX, BX
-	JZ         none168
+	JZ         none174
 	TESTQ      $0x00000f00, CX
-	JNZ        same169
+	JNZ        same175
 	PREFETCHT0 16384(CX)
 
-same169:
+same175:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -8874,7 +7420,8 @@ same169:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none168:
+none174:
+	MOVQ             wStride+24(FP), R14
 	LEAQ             (SI)(DI*1), R11
 	LEAQ             (R8)(R10*1), R13
 	CMPQ             rows+48(FP), $0x02
@@ -8882,36 +7429,36 @@ none168:
 	CMOVQLT          R8, R13
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z10, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VMOVUPD          Z11, Z20
-	VFMADD213PD      Z0, Z3, Z20
-	VSUBPD           Z0, Z12, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VMOVUPD          Z8, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z22
-	VMOVUPD          Z9, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z23
-	VMOVUPD          Z10, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z24
-	VMOVUPD          Z11, Z25
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z25
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z24
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z21
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z0, Z3, Z17
+	VMOVUPD          Z10, Z19
+	VFMADD213PD      Z0, Z3, Z19
+	VMOVUPD          Z11, Z21
+	VFMADD213PD      Z0, Z3, Z21
+	VSUBPD           Z0, Z12, Z16
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VMOVUPD          Z8, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z23
+	VMOVUPD          Z9, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z24
+	VMOVUPD          Z10, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z25
+	VMOVUPD          Z11, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z26
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z22
 	KMOVB            (R13), K3
 	VMOVUPD          (R11), Z8
 	PREFETCHT0       12288(R11)
@@ -8920,10 +7467,10 @@ none168:
 	VMOVUPD          64(R11), Z9
 	PREFETCHT0       12352(R11)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z22
 	KMOVB            2(R13), K3
 	VMOVUPD.Z        128(R11), K1, Z10
 	PREFETCHT0       12416(R11)
@@ -8932,325 +7479,109 @@ none168:
 	VMOVUPD.Z        192(R11), K2, Z11
 	PREFETCHT0       12480(R11)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z22
 	VMAXPD           Z8, Z1, Z8
 	VMAXPD           Z9, Z1, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z22
 	VMAXPD           Z10, Z1, Z10
 	VMAXPD           Z11, Z1, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z22
 	VMINPD           Z8, Z2, Z8
 	VMINPD           Z9, Z2, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z22
 	VMINPD           Z10, Z2, Z10
 	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
 	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
 	KMOVB            (R9), K3
-	VMULPD.Z         Z12, Z15, K3, Z22
+	VMULPD.Z         Z12, Z16, K3, Z23
 	KMOVB            (R8), K3
-	VMULPD.Z         Z12, Z15, K3, Z15
-	VSUBPD           Z15, Z22, Z12
+	VMULPD.Z         Z12, Z16, K3, Z16
+	VSUBPD           Z16, Z23, Z12
 	VMOVUPD          Z12, (AX)
 	KMOVB            1(R9), K3
-	VMULPD.Z         Z16, Z17, K3, Z12
+	VMULPD.Z         Z17, Z18, K3, Z12
 	KMOVB            1(R8), K3
-	VMULPD.Z         Z16, Z17, K3, Z17
-	VSUBPD           Z17, Z12, Z16
-	VMOVUPD          Z16, 64(AX)
+	VMULPD.Z         Z17, Z18, K3, Z18
+	VSUBPD           Z18, Z12, Z17
+	VMOVUPD          Z17, 64(AX)
 	KMOVB            2(R9), K3
-	VMULPD.Z         Z18, Z19, K3, Z16
+	VMULPD.Z         Z19, Z20, K3, Z17
 	KMOVB            2(R8), K3
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VSUBPD           Z19, Z16, Z18
-	VMOVUPD          Z18, 128(AX)
+	VMULPD.Z         Z19, Z20, K3, Z20
+	VSUBPD           Z20, Z17, Z19
+	VMOVUPD          Z19, 128(AX)
 	KMOVB            3(R9), K3
-	VMULPD.Z         Z20, Z21, K3, Z18
+	VMULPD.Z         Z21, Z22, K3, Z19
 	KMOVB            3(R8), K3
-	VMULPD.Z         Z20, Z21, K3, Z21
-	VSUBPD           Z21, Z18, Z20
-	VMOVUPD          Z20, 192(AX)
-	VADDPD           Z12, Z22, Z22
+	VMULPD.Z         Z21, Z22, K3, Z22
+	VSUBPD           Z22, Z19, Z21
+	VMOVUPD          Z21, 192(AX)
+	VADDPD           Z12, Z23, Z23
+	VADDPD           Z19, Z17, Z17
+	VADDPD           Z17, Z23, Z23
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z23, (SP)(R12*1)
+	VMOVUPD          Z13, 512(SP)(R12*1)
 	VADDPD           Z18, Z16, Z16
-	VADDPD           Z16, Z22, Z22
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z22, (SP)(R12*1)
-	VMOVUPD          Z4, 512(SP)(R12*1)
-	VADDPD           Z17, Z15, Z15
-	VADDPD           Z21, Z19, Z19
-	VADDPD           Z19, Z15, Z15
-	VXORPS           Y4, Y4, Y4
-	VMOVUPD          Z15, 1024(SP)(R12*1)
-	VMOVUPD          Z4, 1536(SP)(R12*1)
+	VADDPD           Z22, Z20, Z20
+	VADDPD           Z20, Z16, Z16
+	VXORPS           Y13, Y13, Y13
+	VMOVUPD          Z16, 1024(SP)(R12*1)
+	VMOVUPD          Z13, 1536(SP)(R12*1)
 	LEAQ             (SI)(DI*1), SI
 	LEAQ             (R8)(R10*1), R8
 	LEAQ             (R9)(R10*1), R9
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums170
+	JZ               sums155
 	CMPQ             R12, $+512
-	JNE              check166
+	JEQ              sums155
 
-sums170:
-	VMOVUPD    (SP), Z12
-	VMOVUPD    512(SP), Z15
-	VMOVUPD    128(SP), Z16
-	VMOVUPD    640(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    256(SP), Z12
-	VMOVUPD    768(SP), Z15
-	VMOVUPD    384(SP), Z17
-	VMOVUPD    896(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    64(SP), Z15
-	VMOVUPD    576(SP), Z16
-	VMOVUPD    192(SP), Z17
-	VMOVUPD    704(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    320(SP), Z15
-	VMOVUPD    832(SP), Z16
-	VMOVUPD    448(SP), Z19
-	VMOVUPD    960(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       a+0(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z12
-	VMOVUPD    1536(SP), Z15
-	VMOVUPD    1152(SP), Z16
-	VMOVUPD    1664(SP), Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z18
-	VSHUFF64X2 $0xee, Z16, Z12, Z12
-	VSHUFF64X2 $0x44, Z17, Z15, Z16
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VADDPD     Z15, Z16, Z16
-	VADDPD     Z12, Z18, Z15
-	VMAXPD     Z12, Z18, Z17
-	VMINPD     Z12, Z18, Z12
-	VSUBPD     Z17, Z15, Z17
-	VSUBPD     Z17, Z12, Z12
-	VADDPD     Z12, Z16, Z16
-	VMOVAPD    Z15, Z18
-	VMOVUPD    1280(SP), Z12
-	VMOVUPD    1792(SP), Z15
-	VMOVUPD    1408(SP), Z17
-	VMOVUPD    1920(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z12, Z20
-	VSHUFF64X2 $0xee, Z17, Z12, Z12
-	VSHUFF64X2 $0x44, Z19, Z15, Z17
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VADDPD     Z12, Z20, Z15
-	VMAXPD     Z12, Z20, Z19
-	VMINPD     Z12, Z20, Z12
-	VSUBPD     Z19, Z15, Z19
-	VSUBPD     Z19, Z12, Z12
-	VADDPD     Z12, Z17, Z17
-	VMOVAPD    Z15, Z20
-	VSHUFF64X2 $0x88, Z20, Z18, Z12
-	VSHUFF64X2 $0xdd, Z20, Z18, Z15
-	VSHUFF64X2 $0x88, Z17, Z16, Z18
-	VSHUFF64X2 $0xdd, Z17, Z16, Z16
-	VADDPD     Z16, Z18, Z18
-	VADDPD     Z15, Z12, Z16
-	VMAXPD     Z15, Z12, Z17
-	VMINPD     Z15, Z12, Z15
-	VSUBPD     Z17, Z16, Z17
-	VSUBPD     Z17, Z15, Z15
-	VADDPD     Z15, Z18, Z18
-	VMOVAPD    Z16, Z12
-	VMOVUPD    1088(SP), Z15
-	VMOVUPD    1600(SP), Z16
-	VMOVUPD    1216(SP), Z17
-	VMOVUPD    1728(SP), Z19
-	VSHUFF64X2 $0x44, Z17, Z15, Z20
-	VSHUFF64X2 $0xee, Z17, Z15, Z15
-	VSHUFF64X2 $0x44, Z19, Z16, Z17
-	VSHUFF64X2 $0xee, Z19, Z16, Z16
-	VADDPD     Z16, Z17, Z17
-	VADDPD     Z15, Z20, Z16
-	VMAXPD     Z15, Z20, Z19
-	VMINPD     Z15, Z20, Z15
-	VSUBPD     Z19, Z16, Z19
-	VSUBPD     Z19, Z15, Z15
-	VADDPD     Z15, Z17, Z17
-	VMOVAPD    Z16, Z20
-	VMOVUPD    1344(SP), Z15
-	VMOVUPD    1856(SP), Z16
-	VMOVUPD    1472(SP), Z19
-	VMOVUPD    1984(SP), Z21
-	VSHUFF64X2 $0x44, Z19, Z15, Z22
-	VSHUFF64X2 $0xee, Z19, Z15, Z15
-	VSHUFF64X2 $0x44, Z21, Z16, Z19
-	VSHUFF64X2 $0xee, Z21, Z16, Z16
-	VADDPD     Z16, Z19, Z19
-	VADDPD     Z15, Z22, Z16
-	VMAXPD     Z15, Z22, Z21
-	VMINPD     Z15, Z22, Z15
-	VSUBPD     Z21, Z16, Z21
-	VSUBPD     Z21, Z15, Z15
-	VADDPD     Z15, Z19, Z19
-	VMOVAPD    Z16, Z22
-	VSHUFF64X2 $0x88, Z22, Z20, Z15
-	VSHUFF64X2 $0xdd, Z22, Z20, Z16
-	VSHUFF64X2 $0x88, Z19, Z17, Z20
-	VSHUFF64X2 $0xdd, Z19, Z17, Z17
-	VADDPD     Z17, Z20, Z20
-	VADDPD     Z16, Z15, Z17
-	VMAXPD     Z16, Z15, Z19
-	VMINPD     Z16, Z15, Z16
-	VSUBPD     Z19, Z17, Z19
-	VSUBPD     Z19, Z16, Z16
-	VADDPD     Z16, Z20, Z20
-	VMOVAPD    Z17, Z15
-	VUNPCKLPD  Z15, Z12, Z16
-	VUNPCKHPD  Z15, Z12, Z12
-	VUNPCKLPD  Z20, Z18, Z15
-	VUNPCKHPD  Z20, Z18, Z17
-	VADDPD     Z17, Z15, Z15
-	VADDPD     Z12, Z16, Z17
-	VMAXPD     Z12, Z16, Z18
-	VMINPD     Z12, Z16, Z12
-	VSUBPD     Z18, Z17, Z18
-	VSUBPD     Z18, Z12, Z12
-	VADDPD     Z12, Z15, Z15
-	VMOVAPD    Z17, Z16
-	VADDPD     Z15, Z16, Z16
-	MOVQ       b+8(FP), R12
-	VMOVUPD    Z16, (R12)
-	ADDQ       $+64, b+8(FP)
-	XORQ       R12, R12
-	CMPQ       rows+48(FP), $0x00
-	JNE        check166
-	JMP        rest167
-
-check166:
+check170:
 	CMPQ rows+48(FP), $0x01
-	JGE  again165
+	JGE  again172
 
-rest167:
-	CMPQ rows+48(FP), $0x00
-	JEQ  last148
-	JMP  row149
+rest173:
+	JMP row157
 
-long164:
-row149:
+long171:
+row157:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -9262,31 +7593,31 @@ row149:
 	CMOVQLT     R14, R11
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
-	KMOVB       R15, K1
-	SHRQ        $0x08, R15
-	KMOVB       R15, K2
-	SHRQ        $0x08, R15
 	KMOVB       R15, K3
 	SHRQ        $0x08, R15
 	KMOVB       R15, K4
+	SHRQ        $0x08, R15
+	KMOVB       R15, K5
+	SHRQ        $0x08, R15
+	KMOVB       R15, K6
 	MOVQ        R13, R11
 	SHRQ        $0x06, R11
-	KMOVB       (R8)(R11*1), K5
-	VMOVUPD.Z   (SI)(R13*1), K1, Z8
+	KMOVB       (R8)(R11*1), K7
+	VMOVUPD.Z   (SI)(R13*1), K3, Z8
 	PREFETCHT0  12288(SI)(R13*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	KMOVB       1(R8)(R11*1), K5
-	VMOVUPD.Z   64(SI)(R13*1), K2, Z9
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K7, Z8
+	KMOVB       1(R8)(R11*1), K7
+	VMOVUPD.Z   64(SI)(R13*1), K4, Z9
 	PREFETCHT0  12352(SI)(R13*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K5, Z9
-	KMOVB       2(R8)(R11*1), K5
-	VMOVUPD.Z   128(SI)(R13*1), K3, Z10
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K7, Z9
+	KMOVB       2(R8)(R11*1), K7
+	VMOVUPD.Z   128(SI)(R13*1), K5, Z10
 	PREFETCHT0  12416(SI)(R13*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K5, Z10
-	KMOVB       3(R8)(R11*1), K5
-	VMOVUPD.Z   192(SI)(R13*1), K4, Z11
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K7, Z10
+	KMOVB       3(R8)(R11*1), K7
+	VMOVUPD.Z   192(SI)(R13*1), K6, Z11
 	PREFETCHT0  12480(SI)(R13*1)
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K5, Z11
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K7, Z11
 	VMAXPD      Z8, Z1, Z8
 	VMAXPD      Z9, Z1, Z9
 	VMAXPD      Z10, Z1, Z10
@@ -9295,17 +7626,17 @@ row149:
 	VMINPD      Z9, Z2, Z9
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
-	VXORPS      Y13, Y13, Y13
 	VXORPS      Y14, Y14, Y14
+	VXORPS      Y15, Y15, Y15
 
-group171:
+group176:
 	TESTQ      BX, BX
-	JZ         none173
+	JZ         none178
 	TESTQ      $0x00000f00, CX
-	JNZ        same174
+	JNZ        same179
 	PREFETCHT0 16384(CX)
 
-same174:
+same179:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -9318,193 +7649,193 @@ same174:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none173:
+none178:
 	LEAQ    256(R13), R15
 	SUBQ    $0x00000020, R14
 	CMPQ    R14, $0x20
-	JGE     whole172
+	JGE     whole177
 	XORQ    R11, R11
 	TESTQ   R14, R14
 	CMOVQLE R13, R15
 	CMOVQGT R14, R11
 	MOVQ    $-1, BP
 	BZHIQ   R11, BP, BP
-	KMOVB   BP, K1
-	SHRQ    $0x08, BP
-	KMOVB   BP, K2
-	SHRQ    $0x08, BP
 	KMOVB   BP, K3
 	SHRQ    $0x08, BP
 	KMOVB   BP, K4
+	SHRQ    $0x08, BP
+	KMOVB   BP, K5
+	SHRQ    $0x08, BP
+	KMOVB   BP, K6
 
-whole172:
+whole177:
 	VMOVUPD          Z8, Z12
 	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z3, Z16
-	VMOVUPD          Z10, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VMOVUPD          Z11, Z20
-	VFMADD213PD      Z0, Z3, Z20
-	VSUBPD           Z0, Z12, Z15
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VMOVUPD          Z8, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z22
-	VMOVUPD          Z9, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z23
-	VMOVUPD          Z10, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z24
-	VMOVUPD          Z11, Z25
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z25
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z23
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z24
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z25
-	VADDPD           Z13, Z4, Z8
-	VMAXPD           Z13, Z4, Z9
-	VMINPD           Z13, Z4, Z13
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z13, Z13
-	VADDPD           Z13, Z5, Z5
-	VMOVAPD          Z8, Z4
-	VADDPD           Z14, Z6, Z8
-	VMAXPD           Z14, Z6, Z9
-	VMINPD           Z14, Z6, Z14
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z0, Z3, Z17
+	VMOVUPD          Z10, Z19
+	VFMADD213PD      Z0, Z3, Z19
+	VMOVUPD          Z11, Z21
+	VFMADD213PD      Z0, Z3, Z21
+	VSUBPD           Z0, Z12, Z16
+	VSUBPD           Z0, Z17, Z18
+	VSUBPD           Z0, Z19, Z20
+	VSUBPD           Z0, Z21, Z22
+	VMOVUPD          Z8, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z23
+	VMOVUPD          Z9, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z24
+	VMOVUPD          Z10, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z25
+	VMOVUPD          Z11, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z26
+	VADDPD           Z14, Z4, Z8
+	VMAXPD           Z14, Z4, Z9
+	VMINPD           Z14, Z4, Z14
 	VSUBPD           Z9, Z8, Z9
 	VSUBPD           Z9, Z14, Z14
-	VADDPD           Z14, Z7, Z7
+	VADDPD           Z14, Z5, Z5
+	VMOVAPD          Z8, Z4
+	VADDPD           Z15, Z6, Z8
+	VMAXPD           Z15, Z6, Z9
+	VMINPD           Z15, Z6, Z15
+	VSUBPD           Z9, Z8, Z9
+	VSUBPD           Z9, Z15, Z15
+	VADDPD           Z15, Z7, Z7
 	VMOVAPD          Z8, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z21
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z22
 	MOVQ             R15, R11
 	SHRQ             $0x06, R11
-	KMOVB            (R8)(R11*1), K5
-	VMOVUPD.Z        (SI)(R15*1), K1, Z8
+	KMOVB            (R8)(R11*1), K7
+	VMOVUPD.Z        (SI)(R15*1), K3, Z8
 	PREFETCHT0       12288(SI)(R15*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z21
-	KMOVB            1(R8)(R11*1), K5
-	VMOVUPD.Z        64(SI)(R15*1), K2, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K7, Z8
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z22
+	KMOVB            1(R8)(R11*1), K7
+	VMOVUPD.Z        64(SI)(R15*1), K4, Z9
 	PREFETCHT0       12352(SI)(R15*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K5, Z9
-	KMOVB            2(R8)(R11*1), K5
-	VMOVUPD.Z        128(SI)(R15*1), K3, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K7, Z9
+	KMOVB            2(R8)(R11*1), K7
+	VMOVUPD.Z        128(SI)(R15*1), K5, Z10
 	PREFETCHT0       12416(SI)(R15*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K5, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z21
-	KMOVB            3(R8)(R11*1), K5
-	VMOVUPD.Z        192(SI)(R15*1), K4, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K7, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z22
+	KMOVB            3(R8)(R11*1), K7
+	VMOVUPD.Z        192(SI)(R15*1), K6, Z11
 	PREFETCHT0       12480(SI)(R15*1)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K5, Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K7, Z11
 	VMAXPD           Z8, Z1, Z8
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z22
 	VMAXPD           Z9, Z1, Z9
 	VMAXPD           Z10, Z1, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z22
 	VMAXPD           Z11, Z1, Z11
 	VMINPD           Z8, Z2, Z8
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z22
 	VMINPD           Z9, Z2, Z9
 	VMINPD           Z10, Z2, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z22
 	VMINPD           Z11, Z2, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z22
 	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z21, Z21
 	MOVQ             R13, R11
 	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K5
-	VMULPD.Z         Z12, Z15, K5, Z13
-	KMOVB            (R8)(R11*1), K5
-	VMULPD.Z         Z12, Z15, K5, Z15
-	VSUBPD           Z15, Z13, Z12
+	KMOVB            (R9)(R11*1), K7
+	VMULPD.Z         Z12, Z16, K7, Z14
+	KMOVB            (R8)(R11*1), K7
+	VMULPD.Z         Z12, Z16, K7, Z16
+	VSUBPD           Z16, Z14, Z12
 	VMOVUPD          Z12, (AX)(R13*1)
-	KMOVB            1(R9)(R11*1), K5
-	VMULPD.Z         Z16, Z17, K5, Z12
-	KMOVB            1(R8)(R11*1), K5
-	VMULPD.Z         Z16, Z17, K5, Z17
-	VSUBPD           Z17, Z12, Z16
-	VMOVUPD          Z16, 64(AX)(R13*1)
-	KMOVB            2(R9)(R11*1), K5
-	VMULPD.Z         Z18, Z19, K5, Z14
-	KMOVB            2(R8)(R11*1), K5
-	VMULPD.Z         Z18, Z19, K5, Z19
-	VSUBPD           Z19, Z14, Z18
-	VMOVUPD          Z18, 128(AX)(R13*1)
-	KMOVB            3(R9)(R11*1), K5
-	VMULPD.Z         Z20, Z21, K5, Z16
-	KMOVB            3(R8)(R11*1), K5
-	VMULPD.Z         Z20, Z21, K5, Z21
-	VSUBPD           Z21, Z16, Z20
-	VMOVUPD          Z20, 192(AX)(R13*1)
-	VADDPD           Z12, Z13, Z13
-	VADDPD           Z16, Z14, Z14
-	VADDPD           Z14, Z13, Z13
-	VMOVUPD          Z13, Z13
+	KMOVB            1(R9)(R11*1), K7
+	VMULPD.Z         Z17, Z18, K7, Z12
+	KMOVB            1(R8)(R11*1), K7
+	VMULPD.Z         Z17, Z18, K7, Z18
+	VSUBPD           Z18, Z12, Z17
+	VMOVUPD          Z17, 64(AX)(R13*1)
+	KMOVB            2(R9)(R11*1), K7
+	VMULPD.Z         Z19, Z20, K7, Z15
+	KMOVB            2(R8)(R11*1), K7
+	VMULPD.Z         Z19, Z20, K7, Z20
+	VSUBPD           Z20, Z15, Z19
+	VMOVUPD          Z19, 128(AX)(R13*1)
+	KMOVB            3(R9)(R11*1), K7
+	VMULPD.Z         Z21, Z22, K7, Z17
+	KMOVB            3(R8)(R11*1), K7
+	VMULPD.Z         Z21, Z22, K7, Z22
+	VSUBPD           Z22, Z17, Z21
+	VMOVUPD          Z21, 192(AX)(R13*1)
+	VADDPD           Z12, Z14, Z14
 	VADDPD           Z17, Z15, Z15
-	VADDPD           Z21, Z19, Z19
-	VADDPD           Z19, Z15, Z15
-	VMOVUPD          Z15, Z14
+	VADDPD           Z15, Z14, Z14
+	VMOVUPD          Z14, Z14
+	VADDPD           Z18, Z16, Z16
+	VADDPD           Z22, Z20, Z20
+	VADDPD           Z20, Z16, Z16
+	VMOVUPD          Z16, Z15
 	ADDQ             $+256, R13
 	TESTQ            R14, R14
-	JG               group171
-	VADDPD           Z13, Z4, Z8
-	VMAXPD           Z13, Z4, Z9
-	VMINPD           Z13, Z4, Z13
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z13, Z13
-	VADDPD           Z13, Z5, Z5
-	VMOVAPD          Z8, Z4
-	VADDPD           Z14, Z6, Z8
-	VMAXPD           Z14, Z6, Z9
-	VMINPD           Z14, Z6, Z14
-	VSUBPD           Z9, Z8, Z9
-	VSUBPD           Z9, Z14, Z14
-	VADDPD           Z14, Z7, Z7
-	VMOVAPD          Z8, Z6
+	JG               group176
+	VADDPD           Z14, Z4, Z12
+	VMAXPD           Z14, Z4, Z16
+	VMINPD           Z14, Z4, Z14
+	VSUBPD           Z16, Z12, Z16
+	VSUBPD           Z16, Z14, Z14
+	VADDPD           Z14, Z5, Z5
+	VMOVAPD          Z12, Z4
+	VADDPD           Z15, Z6, Z12
+	VMAXPD           Z15, Z6, Z16
+	VMINPD           Z15, Z6, Z15
+	VSUBPD           Z16, Z12, Z16
+	VSUBPD           Z16, Z15, Z15
+	VADDPD           Z15, Z7, Z7
+	VMOVAPD          Z12, Z6
 	ADDQ             DI, SI
 	ADDQ             wStride+24(FP), AX
 	ADDQ             R10, R8
@@ -9515,233 +7846,250 @@ whole172:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums175
+	JZ               sums155
 	CMPQ             R12, $+512
-	JNE              row149
+	JNE              row157
 
-sums175:
-	VMOVUPD    (SP), Z8
-	VMOVUPD    512(SP), Z9
-	VMOVUPD    128(SP), Z10
-	VMOVUPD    640(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    256(SP), Z8
-	VMOVUPD    768(SP), Z9
-	VMOVUPD    384(SP), Z11
-	VMOVUPD    896(SP), Z15
-	VSHUFF64X2 $0x44, Z11, Z8, Z16
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z15, Z9, Z11
-	VSHUFF64X2 $0xee, Z15, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z16, Z9
-	VMAXPD     Z8, Z16, Z15
-	VMINPD     Z8, Z16, Z8
-	VSUBPD     Z15, Z9, Z15
-	VSUBPD     Z15, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z16
-	VSHUFF64X2 $0x88, Z16, Z12, Z8
-	VSHUFF64X2 $0xdd, Z16, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    64(SP), Z9
-	VMOVUPD    576(SP), Z10
-	VMOVUPD    192(SP), Z11
-	VMOVUPD    704(SP), Z15
-	VSHUFF64X2 $0x44, Z11, Z9, Z16
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z11
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z16
-	VMOVUPD    320(SP), Z9
-	VMOVUPD    832(SP), Z10
-	VMOVUPD    448(SP), Z15
-	VMOVUPD    960(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z9, Z18
-	VSHUFF64X2 $0xee, Z15, Z9, Z9
-	VSHUFF64X2 $0x44, Z17, Z10, Z15
-	VSHUFF64X2 $0xee, Z17, Z10, Z10
-	VADDPD     Z10, Z15, Z15
-	VADDPD     Z9, Z18, Z10
-	VMAXPD     Z9, Z18, Z17
-	VMINPD     Z9, Z18, Z9
-	VSUBPD     Z17, Z10, Z17
-	VSUBPD     Z17, Z9, Z9
-	VADDPD     Z9, Z15, Z15
-	VMOVAPD    Z10, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z9
-	VSHUFF64X2 $0xdd, Z18, Z16, Z10
-	VSHUFF64X2 $0x88, Z15, Z11, Z16
-	VSHUFF64X2 $0xdd, Z15, Z11, Z11
-	VADDPD     Z11, Z16, Z16
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z15
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z15, Z11, Z15
-	VSUBPD     Z15, Z10, Z10
-	VADDPD     Z10, Z16, Z16
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z16, Z12, Z9
-	VUNPCKHPD  Z16, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
+sums155:
+	VMOVUPD    (SP), Z12
+	VMOVUPD    512(SP), Z16
+	VMOVUPD    128(SP), Z17
+	VMOVUPD    640(SP), Z18
+	VSHUFF64X2 $0x44, Z17, Z12, Z19
+	VSHUFF64X2 $0xee, Z17, Z12, Z12
+	VSHUFF64X2 $0x44, Z18, Z16, Z17
+	VSHUFF64X2 $0xee, Z18, Z16, Z16
+	VADDPD     Z16, Z17, Z17
+	VADDPD     Z12, Z19, Z16
+	VMAXPD     Z12, Z19, Z18
+	VMINPD     Z12, Z19, Z12
+	VSUBPD     Z18, Z16, Z18
+	VSUBPD     Z18, Z12, Z12
+	VADDPD     Z12, Z17, Z17
+	VMOVAPD    Z16, Z19
+	VMOVUPD    256(SP), Z12
+	VMOVUPD    768(SP), Z16
+	VMOVUPD    384(SP), Z18
+	VMOVUPD    896(SP), Z20
+	VSHUFF64X2 $0x44, Z18, Z12, Z21
+	VSHUFF64X2 $0xee, Z18, Z12, Z12
+	VSHUFF64X2 $0x44, Z20, Z16, Z18
+	VSHUFF64X2 $0xee, Z20, Z16, Z16
+	VADDPD     Z16, Z18, Z18
+	VADDPD     Z12, Z21, Z16
+	VMAXPD     Z12, Z21, Z20
+	VMINPD     Z12, Z21, Z12
+	VSUBPD     Z20, Z16, Z20
+	VSUBPD     Z20, Z12, Z12
+	VADDPD     Z12, Z18, Z18
+	VMOVAPD    Z16, Z21
+	VSHUFF64X2 $0x88, Z21, Z19, Z12
+	VSHUFF64X2 $0xdd, Z21, Z19, Z16
+	VSHUFF64X2 $0x88, Z18, Z17, Z19
+	VSHUFF64X2 $0xdd, Z18, Z17, Z17
+	VADDPD     Z17, Z19, Z19
+	VADDPD     Z16, Z12, Z17
+	VMAXPD     Z16, Z12, Z18
+	VMINPD     Z16, Z12, Z16
+	VSUBPD     Z18, Z17, Z18
+	VSUBPD     Z18, Z16, Z16
+	VADDPD     Z16, Z19, Z19
+	VMOVAPD    Z17, Z12
+	VMOVUPD    64(SP), Z16
+	VMOVUPD    576(SP), Z17
+	VMOVUPD    192(SP), Z18
+	VMOVUPD    704(SP), Z20
+	VSHUFF64X2 $0x44, Z18, Z16, Z21
+	VSHUFF64X2 $0xee, Z18, Z16, Z16
+	VSHUFF64X2 $0x44, Z20, Z17, Z18
+	VSHUFF64X2 $0xee, Z20, Z17, Z17
+	VADDPD     Z17, Z18, Z18
+	VADDPD     Z16, Z21, Z17
+	VMAXPD     Z16, Z21, Z20
+	VMINPD     Z16, Z21, Z16
+	VSUBPD     Z20, Z17, Z20
+	VSUBPD     Z20, Z16, Z16
+	VADDPD     Z16, Z18, Z18
+	VMOVAPD    Z17, Z21
+	VMOVUPD    320(SP), Z16
+	VMOVUPD    832(SP), Z17
+	VMOVUPD    448(SP), Z20
+	VMOVUPD    960(SP), Z22
+	VSHUFF64X2 $0x44, Z20, Z16, Z23
+	VSHUFF64X2 $0xee, Z20, Z16, Z16
+	VSHUFF64X2 $0x44, Z22, Z17, Z20
+	VSHUFF64X2 $0xee, Z22, Z17, Z17
+	VADDPD     Z17, Z20, Z20
+	VADDPD     Z16, Z23, Z17
+	VMAXPD     Z16, Z23, Z22
+	VMINPD     Z16, Z23, Z16
+	VSUBPD     Z22, Z17, Z22
+	VSUBPD     Z22, Z16, Z16
+	VADDPD     Z16, Z20, Z20
+	VMOVAPD    Z17, Z23
+	VSHUFF64X2 $0x88, Z23, Z21, Z16
+	VSHUFF64X2 $0xdd, Z23, Z21, Z17
+	VSHUFF64X2 $0x88, Z20, Z18, Z21
+	VSHUFF64X2 $0xdd, Z20, Z18, Z18
+	VADDPD     Z18, Z21, Z21
+	VADDPD     Z17, Z16, Z18
+	VMAXPD     Z17, Z16, Z20
+	VMINPD     Z17, Z16, Z17
+	VSUBPD     Z20, Z18, Z20
+	VSUBPD     Z20, Z17, Z17
+	VADDPD     Z17, Z21, Z21
+	VMOVAPD    Z18, Z16
+	VUNPCKLPD  Z16, Z12, Z17
+	VUNPCKHPD  Z16, Z12, Z12
+	VUNPCKLPD  Z21, Z19, Z16
+	VUNPCKHPD  Z21, Z19, Z18
+	VADDPD     Z18, Z16, Z16
+	VADDPD     Z12, Z17, Z18
+	VMAXPD     Z12, Z17, Z19
+	VMINPD     Z12, Z17, Z12
+	VSUBPD     Z19, Z18, Z19
+	VSUBPD     Z19, Z12, Z12
+	VADDPD     Z12, Z16, Z16
+	VMOVAPD    Z18, Z17
+	VADDPD     Z16, Z17, Z17
 	MOVQ       a+0(FP), R12
-	VMOVUPD    Z10, (R12)
+	VMOVUPD    Z17, (R12)
 	ADDQ       $+64, a+0(FP)
-	VMOVUPD    1024(SP), Z8
-	VMOVUPD    1536(SP), Z9
-	VMOVUPD    1152(SP), Z10
-	VMOVUPD    1664(SP), Z11
-	VSHUFF64X2 $0x44, Z10, Z8, Z12
-	VSHUFF64X2 $0xee, Z10, Z8, Z8
-	VSHUFF64X2 $0x44, Z11, Z9, Z10
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VADDPD     Z9, Z10, Z10
-	VADDPD     Z8, Z12, Z9
-	VMAXPD     Z8, Z12, Z11
-	VMINPD     Z8, Z12, Z8
-	VSUBPD     Z11, Z9, Z11
-	VSUBPD     Z11, Z8, Z8
-	VADDPD     Z8, Z10, Z10
-	VMOVAPD    Z9, Z12
-	VMOVUPD    1280(SP), Z8
-	VMOVUPD    1792(SP), Z9
-	VMOVUPD    1408(SP), Z11
-	VMOVUPD    1920(SP), Z15
-	VSHUFF64X2 $0x44, Z11, Z8, Z16
-	VSHUFF64X2 $0xee, Z11, Z8, Z8
-	VSHUFF64X2 $0x44, Z15, Z9, Z11
-	VSHUFF64X2 $0xee, Z15, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VADDPD     Z8, Z16, Z9
-	VMAXPD     Z8, Z16, Z15
-	VMINPD     Z8, Z16, Z8
-	VSUBPD     Z15, Z9, Z15
-	VSUBPD     Z15, Z8, Z8
-	VADDPD     Z8, Z11, Z11
-	VMOVAPD    Z9, Z16
-	VSHUFF64X2 $0x88, Z16, Z12, Z8
-	VSHUFF64X2 $0xdd, Z16, Z12, Z9
-	VSHUFF64X2 $0x88, Z11, Z10, Z12
-	VSHUFF64X2 $0xdd, Z11, Z10, Z10
-	VADDPD     Z10, Z12, Z12
-	VADDPD     Z9, Z8, Z10
-	VMAXPD     Z9, Z8, Z11
-	VMINPD     Z9, Z8, Z9
-	VSUBPD     Z11, Z10, Z11
-	VSUBPD     Z11, Z9, Z9
-	VADDPD     Z9, Z12, Z12
-	VMOVAPD    Z10, Z8
-	VMOVUPD    1088(SP), Z9
-	VMOVUPD    1600(SP), Z10
-	VMOVUPD    1216(SP), Z11
-	VMOVUPD    1728(SP), Z15
-	VSHUFF64X2 $0x44, Z11, Z9, Z16
-	VSHUFF64X2 $0xee, Z11, Z9, Z9
-	VSHUFF64X2 $0x44, Z15, Z10, Z11
-	VSHUFF64X2 $0xee, Z15, Z10, Z10
-	VADDPD     Z10, Z11, Z11
-	VADDPD     Z9, Z16, Z10
-	VMAXPD     Z9, Z16, Z15
-	VMINPD     Z9, Z16, Z9
-	VSUBPD     Z15, Z10, Z15
-	VSUBPD     Z15, Z9, Z9
-	VADDPD     Z9, Z11, Z11
-	VMOVAPD    Z10, Z16
-	VMOVUPD    1344(SP), Z9
-	VMOVUPD    1856(SP), Z10
-	VMOVUPD    1472(SP), Z15
-	VMOVUPD    1984(SP), Z17
-	VSHUFF64X2 $0x44, Z15, Z9, Z18
-	VSHUFF64X2 $0xee, Z15, Z9, Z9
-	VSHUFF64X2 $0x44, Z17, Z10, Z15
-	VSHUFF64X2 $0xee, Z17, Z10, Z10
-	VADDPD     Z10, Z15, Z15
-	VADDPD     Z9, Z18, Z10
-	VMAXPD     Z9, Z18, Z17
-	VMINPD     Z9, Z18, Z9
-	VSUBPD     Z17, Z10, Z17
-	VSUBPD     Z17, Z9, Z9
-	VADDPD     Z9, Z15, Z15
-	VMOVAPD    Z10, Z18
-	VSHUFF64X2 $0x88, Z18, Z16, Z9
-	VSHUFF64X2 $0xdd, Z18, Z16, Z10
-	VSHUFF64X2 $0x88, Z15, Z11, Z16
-	VSHUFF64X2 $0xdd, Z15, Z11, Z11
-	VADDPD     Z11, Z16, Z16
-	VADDPD     Z10, Z9, Z11
-	VMAXPD     Z10, Z9, Z15
-	VMINPD     Z10, Z9, Z10
-	VSUBPD     Z15, Z11, Z15
-	VSUBPD     Z15, Z10, Z10
-	VADDPD     Z10, Z16, Z16
-	VMOVAPD    Z11, Z9
-	VUNPCKLPD  Z9, Z8, Z10
-	VUNPCKHPD  Z9, Z8, Z8
-	VUNPCKLPD  Z16, Z12, Z9
-	VUNPCKHPD  Z16, Z12, Z11
-	VADDPD     Z11, Z9, Z9
-	VADDPD     Z8, Z10, Z11
-	VMAXPD     Z8, Z10, Z12
-	VMINPD     Z8, Z10, Z8
-	VSUBPD     Z12, Z11, Z12
-	VSUBPD     Z12, Z8, Z8
-	VADDPD     Z8, Z9, Z9
-	VMOVAPD    Z11, Z10
-	VADDPD     Z9, Z10, Z10
+	VMOVUPD    1024(SP), Z12
+	VMOVUPD    1536(SP), Z16
+	VMOVUPD    1152(SP), Z17
+	VMOVUPD    1664(SP), Z18
+	VSHUFF64X2 $0x44, Z17, Z12, Z19
+	VSHUFF64X2 $0xee, Z17, Z12, Z12
+	VSHUFF64X2 $0x44, Z18, Z16, Z17
+	VSHUFF64X2 $0xee, Z18, Z16, Z16
+	VADDPD     Z16, Z17, Z17
+	VADDPD     Z12, Z19, Z16
+	VMAXPD     Z12, Z19, Z18
+	VMINPD     Z12, Z19, Z12
+	VSUBPD     Z18, Z16, Z18
+	VSUBPD     Z18, Z12, Z12
+	VADDPD     Z12, Z17, Z17
+	VMOVAPD    Z16, Z19
+	VMOVUPD    1280(SP), Z12
+	VMOVUPD    1792(SP), Z16
+	VMOVUPD    1408(SP), Z18
+	VMOVUPD    1920(SP), Z20
+	VSHUFF64X2 $0x44, Z18, Z12, Z21
+	VSHUFF64X2 $0xee, Z18, Z12, Z12
+	VSHUFF64X2 $0x44, Z20, Z16, Z18
+	VSHUFF64X2 $0xee, Z20, Z16, Z16
+	VADDPD     Z16, Z18, Z18
+	VADDPD     Z12, Z21, Z16
+	VMAXPD     Z12, Z21, Z20
+	VMINPD     Z12, Z21, Z12
+	VSUBPD     Z20, Z16, Z20
+	VSUBPD     Z20, Z12, Z12
+	VADDPD     Z12, Z18, Z18
+	VMOVAPD    Z16, Z21
+	VSHUFF64X2 $0x88, Z21, Z19, Z12
+	VSHUFF64X2 $0xdd, Z21, Z19, Z16
+	VSHUFF64X2 $0x88, Z18, Z17, Z19
+	VSHUFF64X2 $0xdd, Z18, Z17, Z17
+	VADDPD     Z17, Z19, Z19
+	VADDPD     Z16, Z12, Z17
+	VMAXPD     Z16, Z12, Z18
+	VMINPD     Z16, Z12, Z16
+	VSUBPD     Z18, Z17, Z18
+	VSUBPD     Z18, Z16, Z16
+	VADDPD     Z16, Z19, Z19
+	VMOVAPD    Z17, Z12
+	VMOVUPD    1088(SP), Z16
+	VMOVUPD    1600(SP), Z17
+	VMOVUPD    1216(SP), Z18
+	VMOVUPD    1728(SP), Z20
+	VSHUFF64X2 $0x44, Z18, Z16, Z21
+	VSHUFF64X2 $0xee, Z18, Z16, Z16
+	VSHUFF64X2 $0x44, Z20, Z17, Z18
+	VSHUFF64X2 $0xee, Z20, Z17, Z17
+	VADDPD     Z17, Z18, Z18
+	VADDPD     Z16, Z21, Z17
+	VMAXPD     Z16, Z21, Z20
+	VMINPD     Z16, Z21, Z16
+	VSUBPD     Z20, Z17, Z20
+	VSUBPD     Z20, Z16, Z16
+	VADDPD     Z16, Z18, Z18
+	VMOVAPD    Z17, Z21
+	VMOVUPD    1344(SP), Z16
+	VMOVUPD    1856(SP), Z17
+	VMOVUPD    1472(SP), Z20
+	VMOVUPD    1984(SP), Z22
+	VSHUFF64X2 $0x44, Z20, Z16, Z23
+	VSHUFF64X2 $0xee, Z20, Z16, Z16
+	VSHUFF64X2 $0x44, Z22, Z17, Z20
+	VSHUFF64X2 $0xee, Z22, Z17, Z17
+	VADDPD     Z17, Z20, Z20
+	VADDPD     Z16, Z23, Z17
+	VMAXPD     Z16, Z23, Z22
+	VMINPD     Z16, Z23, Z16
+	VSUBPD     Z22, Z17, Z22
+	VSUBPD     Z22, Z16, Z16
+	VADDPD     Z16, Z20, Z20
+	VMOVAPD    Z17, Z23
+	VSHUFF64X2 $0x88, Z23, Z21, Z16
+	VSHUFF64X2 $0xdd, Z23, Z21, Z17
+	VSHUFF64X2 $0x88, Z20, Z18, Z21
+	VSHUFF64X2 $0xdd, Z20, Z18, Z18
+	VADDPD     Z18, Z21, Z21
+	VADDPD     Z17, Z16, Z18
+	VMAXPD     Z17, Z16, Z20
+	VMINPD     Z17, Z16, Z17
+	VSUBPD     Z20, Z18, Z20
+	VSUBPD     Z20, Z17, Z17
+	VADDPD     Z17, Z21, Z21
+	VMOVAPD    Z18, Z16
+	VUNPCKLPD  Z16, Z12, Z17
+	VUNPCKHPD  Z16, Z12, Z12
+	VUNPCKLPD  Z21, Z19, Z16
+	VUNPCKHPD  Z21, Z19, Z18
+	VADDPD     Z18, Z16, Z16
+	VADDPD     Z12, Z17, Z18
+	VMAXPD     Z12, Z17, Z19
+	VMINPD     Z12, Z17, Z12
+	VSUBPD     Z19, Z18, Z19
+	VSUBPD     Z19, Z12, Z12
+	VADDPD     Z12, Z16, Z16
+	VMOVAPD    Z18, Z17
+	VADDPD     Z16, Z17, Z17
 	MOVQ       b+8(FP), R12
-	VMOVUPD    Z10, (R12)
+	VMOVUPD    Z17, (R12)
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JNE        row149
+	JEQ        last180
+	CMPQ       n+56(FP), $0x08
+	JG         long181
+	JMP        check158
 
-last148:
+long181:
+	CMPQ n+56(FP), $0x10
+	JG   long182
+	JMP  check164
+
+long182:
+	CMPQ n+56(FP), $0x20
+	JG   long183
+	JMP  check170
+
+long183:
+	JMP row157
+
+last180:
+last156:
 	TESTQ BX, BX
-	JZ    none177
+	JZ    none185
 
-more176:
+more184:
 	TESTQ      $0x00000f00, CX
-	JNZ        same178
+	JNZ        same186
 	PREFETCHT0 16384(CX)
 
-same178:
+same186:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -9753,9 +8101,9 @@ same178:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more176
+	JNZ      more184
 
-none177:
+none185:
 	VZEROUPPER
 	RET
 
@@ -9783,17 +8131,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z1
 	TESTQ        R10, R10
-	JZ           last180
+	JZ           last188
 
-row179:
+row187:
 	VBROADCASTSD (SI), Z2
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one182
+	JB           one190
 
-two181:
+two189:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -9820,13 +8168,13 @@ two181:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two181
+	JAE      two189
 
-one182:
+one190:
 	ADDQ $0x02, R12
-	JZ   rest184
+	JZ   rest192
 
-group183:
+group191:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -9841,13 +8189,13 @@ group183:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group183
+	JNZ      group191
 
-rest184:
+rest192:
 	TESTQ     R8, R8
-	JZ        done186
+	JZ        done194
 	CMPQ      R8, $0x08
-	JBE       half185
+	JBE       half193
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -9860,9 +8208,9 @@ rest184:
 	VMULPD.Z  Z2, Z5, K3, Z2
 	VMULPD    Z3, Z5, K4, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done186
+	JMP       done194
 
-half185:
+half193:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z1, Z4, K4
@@ -9870,14 +8218,14 @@ half185:
 	VMULPD    Z3, Z4, K4, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done186:
+done194:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row179
+	JNZ  row187
 
-last180:
+last188:
 	VZEROUPPER
 	RET
