@@ -1,7 +1,3 @@
-// Package gen generates the assembly kernels and the Go declarations of them.
-//
-// A kernel is written once, against the vector type of x86.go, and emitted for
-// every element type and instruction set.
 package gen
 
 import (
