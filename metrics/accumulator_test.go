@@ -245,11 +245,29 @@ func TestSameBits(t *testing.T) {
 		"macro_auc":               0x3fe77cf4467e15c2,
 		"micro_average_precision": 0x3fdd70004401c1d6,
 	}
+	pinned(t, b, positives, want)
+
+	b.RowWeights = make([]float64, rows)
+	for r := range b.RowWeights {
+		b.RowWeights[r] = float64(next()) / (1 << 22)
+	}
+	pinned(t, b, positives, map[string]uint64{
+		"lrap":                    0x3fde3ab026f9dfdb,
+		"weighted_f2":             0x3fddd8be92bc73b0,
+		"samples_f0.5":            0x3fce2c19e364765b,
+		"macro_auc":               0x3fe79f9a4828d483,
+		"micro_average_precision": 0x3fdd8843949e0acc,
+	})
+}
+
+// pinned compares the bits of metrics of b.
+func pinned(t *testing.T, b *Batch[float32], positives []int, want map[string]uint64) {
+	t.Helper()
 	var names []string
 	for name := range want {
 		names = append(names, name)
 	}
-	a, err := NewAccumulator[float32](classes, names, Options{Propensities: Propensities(positives, rows, 0.55, 1.5)})
+	a, err := NewAccumulator[float32](b.Scores.Cols, names, Options{Propensities: Propensities(positives, b.Scores.Rows, 0.55, 1.5)})
 	if err != nil {
 		t.Fatal(err)
 	}

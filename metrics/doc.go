@@ -68,7 +68,39 @@
 // are of the rows in which it takes part, a row's ranking is of the classes
 // that do. A row of which nothing is left does not count.
 //
+// # Row weights
+//
+// With Batch.RowWeights a row counts as often as its weight w says, as by
+// scikit-learn's sample_weight: a count is Σ w over its elements, a mean over rows
+// is Σ w·x / Σ w, a pair in an area under the ROC curve counts as the product of
+// its weights. A row without weights has weight 1. Weight 0 leaves the row out of
+// everything, its scores are not looked at. A weight that is negative, infinite or
+// NaN is a *zlpr.DataError.
+//
+// The sums are exact. So an integer weight gives, bit for bit, what as many copies
+// of the row would give, and multiplying all weights by one number changes
+// nothing, as long as the products are exact, as those by powers of two are.
+// Weights may be any numbers, however far apart.
+//
 // # Scores
 //
-// A NaN that takes part is an error. Infinities are scores like others.
+// A NaN that takes part is an error. Infinities are scores like others; but see
+// Options.Sparse for -Inf that stands for classes that a sparse matrix does not
+// list. Both zeros are equal.
+//
+// # Accuracy
+//
+// Counts, sums of weights and the areas' numbers of pairs are exact, and a metric
+// is one quotient of such numbers, rounded once, or a mean of terms each of which
+// is cut to a multiple of 2^-64: it is within 1 ULP plus 2^-63 of its definition.
+// Only the terms of these rows are computed in float64, with u = 2^-53:
+//
+//	lrap              with n positives, a relative error of (n+2)·u at most
+//	ndcg_at_K         2·(K+4)·u, the discounts being within 2u
+//	psp_at_K          (K+2)·u
+//	psndcg_at_K       2·(K+4)·u
+//	samples_f2 ...    F-beta other than F1, 6·u
+//
+// Results are the same bits on all machines, for any number of workers, order of
+// rows and split into batches.
 package metrics

@@ -1,8 +1,10 @@
 package metrics_test
 
 import (
+	"errors"
 	"fmt"
 	"log"
+	"math"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/metrics"
@@ -120,6 +122,241 @@ func ExampleTuner() {
 	// 2.00: precision 1.00, recall 0.40
 	// 1.00: precision 1.00, recall 0.60
 	// 0.35: precision 1.00, recall 0.80
+}
+
+// Row weights count as scikit-learn's sample_weight does.
+func ExampleAccumulator_Add() {
+	a, err := metrics.NewAccumulator[float32](4, []string{"micro_f1", "subset_accuracy"}, metrics.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights := []float64{1, 0.5, 0} // the last row is left out
+	if err := a.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels, RowWeights: weights}); err != nil {
+		log.Fatal(err)
+	}
+	results, err := a.Results()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s %.4f, %s %.4f, %d rows\n", results[0].Name, results[0].Value, results[1].Name, results[1].Value, a.Rows())
+	// Output: micro_f1 0.9091, subset_accuracy 0.6667, 2 rows
+}
+
+func ExampleNewAccumulator() {
+	_, err := metrics.NewAccumulator[float64](4, []string{"micro_f1", "f1"}, metrics.Options{})
+	fmt.Println(err)
+	// Output: metrics: there is no metric "f1"
+}
+
+// Of a sparse matrix of scores, class 2 of the row is not listed: it is no
+// candidate, even where the row has fewer than K others.
+func ExampleOptions_sparse() {
+	inf := float32(math.Inf(-1))
+	b := &metrics.Batch[float32]{
+		Scores: zlpr.Matrix[float32]{Rows: 1, Cols: 3, Stride: 3, Data: []float32{inf, 0.5, inf}},
+		Labels: &zlpr.DenseLabels[uint8]{Rows: 1, Cols: 3, Stride: 3, Data: []uint8{1, 1, 0}},
+	}
+	for _, sparse := range []bool{false, true} {
+		a, err := metrics.NewAccumulator[float32](3, []string{"precision_at_2"}, metrics.Options{Sparse: sparse})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := a.Add(b); err != nil {
+			log.Fatal(err)
+		}
+		results, err := a.Results()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(results[0].Value)
+	}
+	// Output:
+	// 1
+	// 0.5
+}
+
+func ExampleAccumulator_Results() {
+	a, err := metrics.NewAccumulator[float32](4, []string{"macro_recall"}, metrics.Options{Rule: metrics.Top(2)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = a.Results()
+	fmt.Println(errors.Is(err, metrics.ErrNoRows))
+	if err := a.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	results, err := a.Results()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", results[0].Value)
+	// Output:
+	// true
+	// 0.7500
+}
+
+func ExampleAccumulator_Rows() {
+	a, err := metrics.NewAccumulator[float32](2, []string{"micro_f1"}, metrics.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.Add(&metrics.Batch[float32]{
+		Scores: zlpr.Matrix[float32]{Rows: 3, Cols: 2, Stride: 2, Data: []float32{1, 2, 3, 4, 5, 6}},
+		Labels: &zlpr.TargetLabels{Classes: 2, Targets: []int32{1, zlpr.Ignore, 0}},
+	}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(a.Rows(), "rows, one is ignored")
+	// Output: 2 rows, one is ignored
+}
+
+// What one process counted another can merge.
+func ExampleAccumulator_MarshalBinary() {
+	names := []string{"hamming_loss"}
+	shard, err := metrics.NewAccumulator[float32](4, names, metrics.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := shard.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	data, err := shard.MarshalBinary()
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	var received metrics.Accumulator[float32]
+	if err := received.UnmarshalBinary(data); err != nil {
+		log.Fatal(err)
+	}
+	total, err := metrics.NewAccumulator[float32](4, names, metrics.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := total.Merge(&received); err != nil {
+		log.Fatal(err)
+	}
+	results, err := total.Results()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", results[0].Value)
+	// Output: 0.2500
+}
+
+func ExampleProbabilities() {
+	b := &metrics.Batch[float32]{Scores: exampleScores}
+	p := zlpr.Matrix[float32]{Rows: 3, Cols: 4, Stride: 4, Data: make([]float32, 12)}
+	for _, link := range []metrics.Link{metrics.Softmax, metrics.Sigmoid, metrics.DoubleSigmoid} {
+		if err := metrics.Probabilities(p, b, link, 1); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%.3f\n", p.Row(0))
+	}
+	// Output:
+	// [0.855 0.026 0.116 0.003]
+	// [0.924 0.269 0.622 0.047]
+	// [0.993 0.119 0.731 0.002]
+}
+
+// Every class has a threshold of its own.
+func ExampleAboveEach() {
+	b := &metrics.Batch[float32]{Scores: exampleScores}
+	p, err := metrics.Predict(b, metrics.AboveEach([]float64{0, 0.5, 1, -2}), 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%04b\n", p.Words) // class 0 is the last digit
+	// Output: [0001 1010 1101]
+}
+
+// Of a sparse matrix of scores Top does not predict what is not listed.
+func ExampleRule_Listed() {
+	inf := float32(math.Inf(-1))
+	b := &metrics.Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 1, Cols: 4, Stride: 4, Data: []float32{inf, 0.5, inf, -2}}}
+	for _, rule := range []metrics.Rule{metrics.Top(3), metrics.Top(3).Listed()} {
+		p, err := metrics.Predict(b, rule, 1)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%04b\n", p.Words)
+	}
+	// Output:
+	// [1011]
+	// [1010]
+}
+
+func ExampleTuner_BestEach() {
+	t := metrics.NewTuner[float32](4, 1)
+	if err := t.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	thresholds, f1, err := t.BestEach(metrics.Macro)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.2f, F1 %.4f\n", thresholds, f1)
+	// Output: [-0.50 0.80 -0.75 -0.40], F1 0.7000
+}
+
+func ExampleTuner_ClassCurve() {
+	t := metrics.NewTuner[float32](4, 1)
+	if err := t.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	for p := range t.ClassCurve(0) {
+		fmt.Printf("%.2f: precision %.2f, recall %.2f, F1 %.2f\n", p.Threshold, p.Precision, p.Recall, p.F1)
+	}
+	// Output:
+	// 2.50: precision 0.00, recall 0.00, F1 0.00
+	// 1.35: precision 1.00, recall 0.50, F1 0.67
+	// -0.15: precision 0.50, recall 0.50, F1 0.50
+	// -0.50: precision 0.67, recall 1.00, F1 0.80
+}
+
+// Parts of a validation set can be taken in apart.
+func ExampleTuner_Merge() {
+	one, other := metrics.NewTuner[float32](4, 1), metrics.NewTuner[float32](4, 1)
+	for _, t := range []*metrics.Tuner[float32]{one, other} {
+		if err := t.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := one.Merge(other); err != nil {
+		log.Fatal(err)
+	}
+	threshold, f1, err := one.Best(metrics.Macro)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("threshold %.2f, F1 %.4f\n", threshold, f1)
+	// Output: threshold 0.35, F1 0.6667
+}
+
+func ExampleAll() {
+	names := metrics.All(5)
+	fmt.Println(len(names), names[0], names[len(names)-1])
+	for _, name := range names {
+		if metrics.NeedsScores(name) {
+			fmt.Println(name, "keeps all scores")
+		}
+	}
+	// Output:
+	// 26 micro_f1 macro_average_precision
+	// micro_auc keeps all scores
+	// macro_auc keeps all scores
+	// micro_average_precision keeps all scores
+	// macro_average_precision keeps all scores
+}
+
+func ExampleNeedsScores() {
+	fmt.Println(metrics.NeedsScores("micro_auc"), metrics.NeedsScores("micro_f1"))
+	// Output: true false
+}
+
+func ExampleNeedsRule() {
+	fmt.Println(metrics.NeedsRule("micro_f1"), metrics.NeedsRule("precision_at_5"))
+	// Output: true false
 }
 
 func ExamplePropensities() {

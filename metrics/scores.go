@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"math/big"
+	"math/bits"
 	"slices"
 
 	"github.com/zlpr/zlpr"
@@ -195,7 +196,8 @@ const fewPositives = 1 << 14
 // (growth of the recall) · (precision so far); 0 without a positive. A score
 // counts as its weight says, a pair as the product of its weights.
 func (l *list[T]) areas(k *ranker[T]) (auc, ap float64) {
-	if len(l.Weighed) > 0 {
+	p, n := uint64(len(l.Pos)), uint64(len(l.Neg))
+	if many, _ := bits.Mul64(2*p, n); len(l.Weighed) > 0 || many != 0 {
 		w := l.window()
 		switch wordsFor(w, l.len()) {
 		case 1:
@@ -205,7 +207,6 @@ func (l *list[T]) areas(k *ranker[T]) (auc, ap float64) {
 		}
 		return weighedAreas[T, [34]uint64](l, w.Low)
 	}
-	p, n := uint64(len(l.Pos)), uint64(len(l.Neg))
 	var twiceLost uint64
 	var sum fixed
 	switch {
