@@ -3,7 +3,6 @@ package metrics
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/zlpr/zlpr"
@@ -102,7 +101,7 @@ func NewAccumulator[T zlpr.Float](classes int, names []string, options Options) 
 }
 
 // mostClasses is the largest number of classes.
-const mostClasses = math.MaxInt32
+const mostClasses = 1 << 30
 
 func newState[T zlpr.Float](classes int, names []string, options Options) (s state[T], err error) {
 	if classes < 0 || classes > mostClasses {

@@ -33,10 +33,10 @@ type Tuner[T zlpr.Float] struct {
 
 // NewTuner returns a Tuner for scores of that number of classes. Workers is
 // the number of goroutines; 0: as many as GOMAXPROCS. It panics if the number of
-// classes is negative or above 2^31-1.
+// classes is negative or above 2^30.
 func NewTuner[T zlpr.Float](classes, workers int) *Tuner[T] {
 	if classes < 0 || classes > mostClasses {
-		panic("zlpr: Tuner of a number of classes below 0 or above 2^31-1")
+		panic("zlpr: Tuner of a number of classes below 0 or above 2^30")
 	}
 	return &Tuner[T]{made: true, classes: classes, workers: workers, scores: newScores[T](classes, true)}
 }
