@@ -1,10 +1,11 @@
 package zlpr
 
 import (
-	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/subset"
 
 	"github.com/zlpr/zlpr/internal/ref"
 )

@@ -2,12 +2,13 @@ package zlpr
 
 import (
 	"fmt"
-	"github.com/zlpr/zlpr/internal/subset"
 	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/zlpr/zlpr/internal/subset"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
