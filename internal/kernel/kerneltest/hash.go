@@ -3,6 +3,7 @@ package kerneltest
 import (
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"testing"
 )
 
@@ -32,6 +33,7 @@ func Case(name string, want, short uint64, block func(h *Hash, r *Rand)) HashCas
 // ZLPR_HASH_BLOCKS=short, for emulators, and with -short it takes the first blocks
 // alone.
 func Hashes(t *testing.T, cases []HashCase, forEachTier func(*testing.T, func(*testing.T))) {
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // blocks are made and forgotten
 	short := testing.Short() || os.Getenv("ZLPR_HASH_BLOCKS") == "short"
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
