@@ -330,28 +330,6 @@ func (c *Core) countTerms(odds float64) int {
 	return n
 }
 
-// blockTerms returns the polynomial H for the block of item i, nothing where no
-// item of it is small.
-func (c *Core) blockTerms(i int) []float64 {
-	if largest := c.largest[i/splitStep]; largest > 0 && len(c.s) > 1 {
-		return c.terms(largest)
-	}
-	return nil
-}
-
-// smallAt returns r·H(-r) of item i, 0 if it is not small.
-func (c *Core) smallAt(i int) float64 {
-	r, h := c.r[i], 0.0
-	if r == 0 {
-		return 0
-	}
-	terms := c.blockTerms(i)
-	for t := len(terms) - 1; t >= 0; t-- {
-		h = math.FMA(-r, h, terms[t])
-	}
-	return r * h
-}
-
 // inclusionBlock calls the kernel, the last elements through an array of its
 // length.
 func inclusionBlock[T kernel.Float](dst []T, r, h []float64, scale float64) {

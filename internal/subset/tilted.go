@@ -245,43 +245,69 @@ func writeProbabilities[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
 // the polynomial counts the item. Where that is all that is wanted it goes to
 // dst at once; else 1 - π' is formed in float64 and rounded once.
 func writeSmall[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
-	direct := q.What == Gradient && !t.failures || q.What != Gradient && t.failures == (q.What == Exclusion)
-	if size := math.Abs(q.Scale); size < 0x1p-400 || size > 0x1p400 {
-		direct = false // factor could leave the range
-	}
-	write := func(i int, counted float64) {
-		counted = float64(counted) // rounded, where this is inlined
-		in, out := counted, 1-counted
-		if t.failures {
-			in, out = out, in
-		}
-		dst[i] = T(q.output(i, in, out))
-	}
-	inverse := 1 / c.total
-	var buffer [splitStep]float64
-	for i := 0; i < len(dst); i += splitStep {
-		end := min(i+splitStep, len(dst))
-		h := c.blockTerms(i)
-		block := buffer[:end-i]
-		switch {
-		case direct && len(h) == 0:
-			clear(dst[i:end])
-		case direct:
-			inclusionBlock(dst[i:end], c.r[i:], h, q.Scale/c.total)
-		case len(h) == 0:
-			clear(block)
-		default:
-			inclusionBlock(block, c.r[i:], h, inverse)
-		}
-		if !direct {
-			for j, counted := range block {
-				write(i+j, counted)
+	complement := t.failures != (q.What == Exclusion) // 1 - π' is wanted, but of positives
+	size := math.Abs(q.Scale)
+	if !complement && size > 0x1p-400 && size < 0x1p400 { // else the factor could leave the range
+		writeCounted(c, dst, q.Scale/c.total)
+	} else {
+		var block [splitStep]float64
+		for i := 0; i < len(dst); i += splitStep {
+			part := dst[i:min(i+splitStep, len(dst))]
+			counted := block[:len(part)]
+			writeBlock(c, counted, i, 1/c.total)
+			if complement {
+				for j, p := range counted {
+					part[j] = T((1 - p) * q.Scale)
+				}
+			} else {
+				for j, p := range counted {
+					part[j] = T(p * q.Scale)
+				}
 			}
 		}
 	}
-	if direct && q.What == Gradient {
-		for _, i := range c.positives {
-			write(int(i), c.smallAt(int(i))*inverse)
+	if q.What == Gradient {
+		for j, p := range countedPositives(c) {
+			if !t.failures {
+				p = 1 - p
+			}
+			dst[c.positives[j]] = T(-p * q.Scale)
 		}
 	}
+}
+
+// writeCounted writes factor·r·H(-r) of the small items, 0 for others.
+func writeCounted[T kernel.Float](c *Core, dst []T, factor float64) {
+	for i := 0; i < len(dst); i += splitStep {
+		writeBlock(c, dst[i:min(i+splitStep, len(dst))], i, factor)
+	}
+}
+
+// writeBlock is writeCounted for the block of items that begins at i.
+func writeBlock[T kernel.Float](c *Core, dst []T, i int, factor float64) {
+	if largest := c.largest[i/splitStep]; largest > 0 && len(c.s) > 1 {
+		inclusionBlock(dst, c.r[i:], c.terms(largest), factor)
+	} else {
+		clear(dst)
+	}
+}
+
+// countedPositives returns π' of the positives, what it gives for those that are
+// not small is open.
+func countedPositives(c *Core) []float64 {
+	n := roundUp8(len(c.positives))
+	c.reverse, c.buf = grow(c.reverse, n), grow(c.buf, n)
+	r, p := c.reverse, c.buf
+	clear(r)
+	largest := 0.0
+	for j, i := range c.positives {
+		r[j] = c.r[i]
+		largest = max(largest, r[j])
+	}
+	if largest > 0 && len(c.s) > 1 {
+		kernel.Inclusion64(p, r, c.terms(largest), 1/c.total)
+	} else {
+		clear(p)
+	}
+	return p[:len(c.positives)]
 }
