@@ -23,7 +23,7 @@ type sums struct{ hi, err [batch]float64 }
 // blockPower returns the sum of exponentials of a block that is not natural.
 func blockPower[T Float](x []T) (power.Number, power.Class) {
 	top := [1]T{}
-	maximum(top[:], x, len(x), 1, len(x))
+	kernel.Maximum(top[:], x, len(x), 1, len(x))
 	m := float64(top[0])
 	switch {
 	case m != m:

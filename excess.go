@@ -36,7 +36,7 @@ func excesses[T Float](excess, top []float64, x []T, stride, n int, hi, err []fl
 	rows := len(excess)
 	var tops, w [batch]T
 	var factor [batch]float64
-	maximum(tops[:rows], x, stride, rows, n)
+	kernel.Maximum(tops[:rows], x, stride, rows, n)
 	for i, m := range tops[:rows] {
 		top[i] = float64(m)
 		factor[i] = top[i]
@@ -98,7 +98,7 @@ func indexOf[T Float](x []T, m T) int {
 	from := 0
 	if blocks := len(x) / step; 1 < blocks && blocks <= BlockLen/step {
 		var tops [BlockLen / step]T
-		maximum(tops[:blocks], x, step, blocks, step)
+		kernel.Maximum(tops[:blocks], x, step, blocks, step)
 		for from < blocks && tops[from] != m {
 			from++
 		}

@@ -67,6 +67,6 @@ func testGuardPages[T Float](t *testing.T) {
 			}
 			kernel.Log1p64(part, part)
 		}
-		maximum(out[:1], rows, n, 1, n)
+		kernel.Maximum(out[:1], rows, n, 1, n)
 	}
 }

@@ -18,8 +18,6 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("scaleExp/float64", 0x1dbbf77ac31c4c7e, 0x067c3012281cd8ee, hashScaleExp[float64]),
 		kerneltest.Case("scaleExpStream/float32", 0xafaaf90ba4f8c03b, 0xf14a50a8d88de2d7, hashScaleExpStream[float32]),
 		kerneltest.Case("scaleExpStream/float64", 0x1dbbf77ac31c4c7e, 0x067c3012281cd8ee, hashScaleExpStream[float64]),
-		kerneltest.Case("maximum/float32", 0x1fa7d6886aaf483a, 0xea1bf9f169fbd759, hashMaximum[float32]),
-		kerneltest.Case("maximum/float64", 0x36ce122df9cf715b, 0x081d3ac9f76471de, hashMaximum[float64]),
 		kerneltest.Case("offset/float32", 0xb83c90284a3243eb, 0x3a8cbd96e8272bfb, hashOffset[float32]),
 		kerneltest.Case("offset/float64", 0x6cd614636f01a48c, 0x6f8d7d3e318390a9, hashOffset[float64]),
 	}, forEachTier)
@@ -46,15 +44,6 @@ func hashScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand, stream bool) {
 	dst := make([]T, len(x))
 	scale(dst, stride, x, stride, rows, n, p, 1, stream)
 	kerneltest.AddHash(h, dst...)
-}
-
-func hashMaximum[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
-	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
-	top := make([]T, rows)
-	maximum(top, x, stride, rows, n)
-	for _, m := range top {
-		kerneltest.AddHash(h, m+0) // the sign of a zero is open
-	}
 }
 
 func hashOffset[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

@@ -30,16 +30,6 @@ func scaleExp[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []k
 	}
 }
 
-// maximum writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
-// an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.
-func maximum[T Float](max, x []T, stride, rows, n int) {
-	if kernel.IsFloat32[T]() {
-		maximum32(kernel.As32(max), kernel.As32(x), stride, rows, n)
-	} else {
-		maximum64(kernel.As64(max), kernel.As64(x), stride, rows, n)
-	}
-}
-
 // offset writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i], computed in float64.
 func offset[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []float64) {
 	if kernel.IsFloat32[T]() {

@@ -19,7 +19,7 @@ import (
 func Max[T Float](x []T) T {
 	top := [1]T{T(math.Inf(-1))}
 	if len(x) > 0 {
-		maximum(top[:], x, len(x), 1, len(x))
+		kernel.Maximum(top[:], x, len(x), 1, len(x))
 	}
 	return signZero(top[0], x)
 }

@@ -74,28 +74,6 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 	}
 }
 
-func maximum32(max, x []float32, stride, rows, n int) {
-	switch kernel.Active {
-	case kernel.AVX512:
-		maximum32AVX512(&max[0], &x[0], stride, rows, n)
-	case kernel.AVX2:
-		maximum32AVX2(&max[0], &x[0], stride, rows, n)
-	default:
-		maximumGeneric(max, x, stride, rows, n)
-	}
-}
-
-func maximum64(max, x []float64, stride, rows, n int) {
-	switch kernel.Active {
-	case kernel.AVX512:
-		maximum64AVX512(&max[0], &x[0], stride, rows, n)
-	case kernel.AVX2:
-		maximum64AVX2(&max[0], &x[0], stride, rows, n)
-	default:
-		maximumGeneric(max, x, stride, rows, n)
-	}
-}
-
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.AVX512:
@@ -153,18 +131,6 @@ func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows 
 
 //go:noescape
 func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-
-//go:noescape
-func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)
-
-//go:noescape
-func maximum32AVX2(max *float32, x *float32, stride int, rows int, n int)
-
-//go:noescape
-func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
-
-//go:noescape
-func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
 
 //go:noescape
 func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)

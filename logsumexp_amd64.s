@@ -935,141 +935,6 @@ last18:
 	VZEROUPPER
 	RET
 
-// func maximum32AVX2(max *float32, x *float32, stride int, rows int, n int)
-// Requires: AVX, MMX+
-TEXT ·maximum32AVX2(SB), NOSPLIT, $0-40
-	MOVQ    max+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    n+32(FP), BX
-	MOVQ    BX, SI
-	SHRQ    $0x05, SI
-	ANDQ    $0x1f, BX
-	LEAQ    tail<>+0(SB), DI
-	MOVQ    BX, R8
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	MOVQ    rows+24(FP), R8
-	VMOVUPS f32_ff800000<>+0(SB), Y0
-	TESTQ   R8, R8
-	JZ      last26
-
-row25:
-	VMOVUPS Y0, Y1
-	VXORPS  Y2, Y2, Y2
-	XORQ    R9, R9
-	MOVQ    SI, R10
-	TESTQ   R10, R10
-	JZ      rest30
-
-group29:
-	VMOVUPS    (CX)(R9*1), Y3
-	PREFETCHT0 12288(CX)(R9*1)
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    64(CX)(R9*1), Y3
-	PREFETCHT0 12352(CX)(R9*1)
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    32(CX)(R9*1), Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    96(CX)(R9*1), Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	ADDQ       $0x80, R9
-	DECQ       R10
-	JNZ        group29
-
-rest30:
-	TESTQ      BX, BX
-	JZ         done32
-	CMPQ       BX, $0x10
-	JBE        half31
-	VMOVUPS    128(DI), Y4
-	VMASKMOVPS (CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    192(DI), Y4
-	VMASKMOVPS 64(CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    160(DI), Y4
-	VMASKMOVPS 32(CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    224(DI), Y4
-	VMASKMOVPS 96(CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	JMP        done32
-
-half31:
-	VMOVUPS    128(DI), Y4
-	VMASKMOVPS (CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPS    160(DI), Y4
-	VMASKMOVPS 32(CX)(R9*1), Y4, Y5
-	VMOVUPS    Y0, Y3
-	VBLENDVPS  Y4, Y5, Y3, Y3
-	VMAXPS     Y1, Y3, Y1
-	VCMPPS     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-
-done32:
-	ADDQ         DX, CX
-	VEXTRACTF128 $0x01, Y1, X3
-	VMAXPS       X3, X1, X1
-	VUNPCKHPD    X1, X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSHDUP    X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSS       X1, (AX)
-	VPTEST       Y2, Y2
-	JZ           number33
-	MOVL         $0x7fc00000, R9
-	MOVL         R9, (AX)
-
-number33:
-	ADDQ $0x04, AX
-	DECQ R8
-	JNZ  row25
-
-last26:
-	VZEROUPPER
-	RET
-
-DATA f32_ff800000<>+0(SB)/4, $0xff800000
-DATA f32_ff800000<>+4(SB)/4, $0xff800000
-DATA f32_ff800000<>+8(SB)/4, $0xff800000
-DATA f32_ff800000<>+12(SB)/4, $0xff800000
-DATA f32_ff800000<>+16(SB)/4, $0xff800000
-DATA f32_ff800000<>+20(SB)/4, $0xff800000
-DATA f32_ff800000<>+24(SB)/4, $0xff800000
-DATA f32_ff800000<>+28(SB)/4, $0xff800000
-GLOBL f32_ff800000<>(SB), RODATA|NOPTR, $32
-
 // func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
 // Requires: AVX, MMX+
 TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
@@ -1091,17 +956,17 @@ TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R11, R10
 	MOVQ  rows+32(FP), R11
 	TESTQ R11, R11
-	JZ    last35
+	JZ    last26
 
-row34:
+row25:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest39
+	JZ           rest30
 
-group38:
+group29:
 	VMOVUPS      (DX)(R12*1), Y2
 	PREFETCHT0   12288(DX)(R12*1)
 	VEXTRACTF128 $0x01, Y2, X3
@@ -1154,13 +1019,13 @@ group38:
 	VMOVUPS      Y2, 96(AX)(R12*1)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group38
+	JNZ          group29
 
-rest39:
+rest30:
 	TESTQ        R8, R8
-	JZ           done41
+	JZ           done32
 	CMPQ         R8, $0x10
-	JBE          half40
+	JBE          half31
 	VMOVUPS      128(R10), Y2
 	VMASKMOVPS   (DX)(R12*1), Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
@@ -1217,9 +1082,9 @@ rest39:
 	VINSERTF128  $0x01, X0, Y4, Y0
 	VMOVUPS      224(R10), Y1
 	VMASKMOVPS   Y0, Y1, 96(AX)(R12*1)
-	JMP          done41
+	JMP          done32
 
-half40:
+half31:
 	VMOVUPS      128(R10), Y2
 	VMASKMOVPS   (DX)(R12*1), Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
@@ -1249,15 +1114,15 @@ half40:
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   Y0, Y1, 32(AX)(R12*1)
 
-done41:
+done32:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row34
+	JNZ  row25
 
-last35:
+last26:
 	VZEROUPPER
 	RET
 
@@ -1291,10 +1156,10 @@ TEXT ·sumExp32AVX512(SB), $512-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         DI, $0x08
-	JL           rest43
+	JL           rest34
 	XORQ         DX, DX
 	CMPQ         n+40(FP), $0x10
-	JG           long44
+	JG           long35
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -1318,7 +1183,7 @@ TEXT ·sumExp32AVX512(SB), $512-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-short45:
+short36:
 	LEAQ          (AX)(CX*4), R8
 	CMPQ          DI, $0x08
 	CMOVQLT       AX, R8
@@ -1422,14 +1287,14 @@ short45:
 	LEAQ          (AX)(CX*4), AX
 	ADDQ          $+256, DX
 	SUBQ          $0x04, DI
-	JZ            sums42
+	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short45
-	JMP           sums42
+	JNE           short36
+	JMP           sums33
 
-long44:
+long35:
 	CMPQ       n+40(FP), $0x20
-	JG         long46
+	JG         long37
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -1452,7 +1317,7 @@ long44:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-short47:
+short38:
 	LEAQ          (AX)(CX*2), R8
 	CMPQ          DI, $0x04
 	CMOVQLT       AX, R8
@@ -1545,14 +1410,14 @@ short47:
 	LEAQ          (AX)(CX*2), AX
 	ADDQ          $+128, DX
 	SUBQ          $0x02, DI
-	JZ            sums42
+	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short47
-	JMP           sums42
+	JNE           short38
+	JMP           sums33
 
-long46:
+long37:
 	CMPQ       n+40(FP), $0x40
-	JG         long48
+	JG         long39
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x20, R8
 	MOVQ       $-1, R9
@@ -1577,7 +1442,7 @@ long46:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-short49:
+short40:
 	LEAQ          (AX)(CX*1), R8
 	CMPQ          DI, $0x02
 	CMOVQLT       AX, R8
@@ -1670,15 +1535,15 @@ short49:
 	LEAQ          (AX)(CX*1), AX
 	ADDQ          $+64, DX
 	SUBQ          $0x01, DI
-	JZ            sums42
+	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short49
-	JMP           sums42
+	JNE           short40
+	JMP           sums33
 
-long48:
-	JMP rest43
+long39:
+	JMP rest34
 
-sums42:
+sums33:
 	VMOVUPD    (SP), Z16
 	VMOVUPD    128(SP), Z17
 	VSHUFF64X2 $0x44, Z17, Z16, Z18
@@ -1713,32 +1578,32 @@ sums42:
 	ADDQ       $+64, sum+0(FP)
 	XORQ       DX, DX
 	CMPQ       DI, $0x08
-	JL         rest43
+	JL         rest34
 	CMPQ       n+40(FP), $0x10
-	JG         long50
-	JMP        short45
+	JG         long41
+	JMP        short36
 
-long50:
+long41:
 	CMPQ n+40(FP), $0x20
-	JG   long51
-	JMP  short47
+	JG   long42
+	JMP  short38
 
-long51:
-	JMP short49
+long42:
+	JMP short40
 
-rest43:
+rest34:
 	TESTQ DI, DI
-	JZ    last53
+	JZ    last44
 
-row52:
+row43:
 	VXORPS Y28, Y28, Y28
 	VXORPS Y29, Y29, Y29
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one55
+	JB     one46
 
-two54:
+two45:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMINPS        Z12, Z2, Z12
@@ -1819,13 +1684,13 @@ two54:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $+256, DX
 	SUBQ          $0x02, R8
-	JAE           two54
+	JAE           two45
 
-one55:
+one46:
 	ADDQ $0x02, R8
-	JZ   rest57
+	JZ   rest48
 
-group56:
+group47:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMINPS        Z12, Z2, Z12
@@ -1867,13 +1732,13 @@ group56:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $0x80, DX
 	DECQ          R8
-	JNZ           group56
+	JNZ           group47
 
-rest57:
+rest48:
 	TESTQ         BX, BX
-	JZ            done59
+	JZ            done50
 	CMPQ          BX, $0x10
-	JBE           half58
+	JBE           half49
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
@@ -1913,9 +1778,9 @@ rest57:
 	VCVTPS2PD     Y12, Z12
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
-	JMP           done59
+	JMP           done50
 
-half58:
+half49:
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
@@ -1939,7 +1804,7 @@ half58:
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
 
-done59:
+done50:
 	ADDQ          CX, AX
 	VADDPD        Z29, Z28, Z28
 	VEXTRACTF64X4 $0x01, Z28, Y12
@@ -1952,9 +1817,9 @@ done59:
 	VMOVSD        X28, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          DI
-	JNZ           row52
+	JNZ           row43
 
-last53:
+last44:
 	VZEROUPPER
 	RET
 
@@ -1991,18 +1856,18 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last61
+	JZ           last52
 
-row60:
+row51:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one63
+	JB           one54
 
-two62:
+two53:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2081,13 +1946,13 @@ two62:
 	VMOVNTPS    Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two62
+	JAE         two53
 
-one63:
+one54:
 	ADDQ $0x02, R12
-	JZ   rest65
+	JZ   rest56
 
-group64:
+group55:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2128,13 +1993,13 @@ group64:
 	VMOVNTPS    Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group64
+	JNZ         group55
 
-rest65:
+rest56:
 	TESTQ       R8, R8
-	JZ          done67
+	JZ          done58
 	CMPQ        R8, $0x10
-	JBE         half66
+	JBE         half57
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2171,9 +2036,9 @@ rest65:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done67
+	JMP         done58
 
-half66:
+half57:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2193,15 +2058,15 @@ half66:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done67:
+done58:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row60
+	JNZ  row51
 
-last61:
+last52:
 	VZEROUPPER
 	RET
 
@@ -2238,18 +2103,18 @@ TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last69
+	JZ           last60
 
-row68:
+row59:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one71
+	JB           one62
 
-two70:
+two61:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2328,13 +2193,13 @@ two70:
 	VMOVUPS     Z23, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two70
+	JAE         two61
 
-one71:
+one62:
 	ADDQ $0x02, R12
-	JZ   rest73
+	JZ   rest64
 
-group72:
+group63:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2375,13 +2240,13 @@ group72:
 	VMOVUPS     Z17, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group72
+	JNZ         group63
 
-rest73:
+rest64:
 	TESTQ       R8, R8
-	JZ          done75
+	JZ          done66
 	CMPQ        R8, $0x10
-	JBE         half74
+	JBE         half65
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2418,9 +2283,9 @@ rest73:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done75
+	JMP         done66
 
-half74:
+half65:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2440,139 +2305,14 @@ half74:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done75:
+done66:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row68
+	JNZ  row59
 
-last69:
-	VZEROUPPER
-	RET
-
-// func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·maximum32AVX512(SB), NOSPLIT, $0-40
-	MOVQ         max+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         n+32(FP), BX
-	MOVQ         BX, SI
-	SHRQ         $0x05, SI
-	ANDQ         $0x1f, BX
-	MOVQ         $-1, DI
-	BZHIQ        BX, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
-	MOVQ         rows+24(FP), DI
-	VBROADCASTSS f32_ff800000<>+0(SB), Z0
-	TESTQ        DI, DI
-	JZ           last77
-
-row76:
-	VMOVUPS Z0, Z1
-	KXORW   K3, K3, K3
-	XORQ    R8, R8
-	MOVQ    SI, R9
-	SUBQ    $0x02, R9
-	JB      one79
-
-two78:
-	VMOVUPS    (CX)(R8*1), Z2
-	PREFETCHT0 12288(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPS    64(CX)(R8*1), Z2
-	PREFETCHT0 12352(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPS    128(CX)(R8*1), Z2
-	PREFETCHT0 12416(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPS    192(CX)(R8*1), Z2
-	PREFETCHT0 12480(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	ADDQ       $+256, R8
-	SUBQ       $0x02, R9
-	JAE        two78
-
-one79:
-	ADDQ $0x02, R9
-	JZ   rest81
-
-group80:
-	VMOVUPS    (CX)(R8*1), Z2
-	PREFETCHT0 12288(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPS    64(CX)(R8*1), Z2
-	PREFETCHT0 12352(CX)(R8*1)
-	VMAXPS     Z1, Z2, Z1
-	VCMPPS     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	ADDQ       $0x80, R8
-	DECQ       R9
-	JNZ        group80
-
-rest81:
-	TESTQ     BX, BX
-	JZ        done83
-	CMPQ      BX, $0x10
-	JBE       half82
-	VMOVUPS.Z (CX)(R8*1), K1, Z3
-	VMOVUPS   Z0, Z2
-	VMOVAPS   Z3, K1, Z2
-	VMAXPS    Z1, Z2, Z1
-	VCMPPS    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-	VMOVUPS.Z 64(CX)(R8*1), K2, Z3
-	VMOVUPS   Z0, Z2
-	VMOVAPS   Z3, K2, Z2
-	VMAXPS    Z1, Z2, Z1
-	VCMPPS    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-	JMP       done83
-
-half82:
-	VMOVUPS.Z (CX)(R8*1), K1, Z3
-	VMOVUPS   Z0, Z2
-	VMOVAPS   Z3, K1, Z2
-	VMAXPS    Z1, Z2, Z1
-	VCMPPS    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-
-done83:
-	ADDQ          DX, CX
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VMAXPS        Y2, Y1, Y1
-	VEXTRACTF64X2 $0x01, Y1, X2
-	VMAXPS        X2, X1, X1
-	VUNPCKHPD     X1, X1, X2
-	VMAXPS        X2, X1, X1
-	VMOVSHDUP     X1, X2
-	VMAXPS        X2, X1, X1
-	VMOVSS        X1, (AX)
-	KORTESTW      K3, K3
-	JZ            number84
-	MOVL          $0x7fc00000, R8
-	MOVL          R8, (AX)
-
-number84:
-	ADDQ $0x04, AX
-	DECQ DI
-	JNZ  row76
-
-last77:
+last60:
 	VZEROUPPER
 	RET
 
@@ -2598,17 +2338,17 @@ TEXT ·offset32AVX512(SB), NOSPLIT, $0-64
 	KMOVW R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last86
+	JZ    last68
 
-row85:
+row67:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one88
+	JB           one70
 
-two87:
+two69:
 	VMOVUPS       (DX)(R11*1), Z2
 	PREFETCHT0    12288(DX)(R11*1)
 	VEXTRACTF64X4 $0x01, Z2, Y3
@@ -2663,13 +2403,13 @@ two87:
 	VMOVUPS       Z2, 192(AX)(R11*1)
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two87
+	JAE           two69
 
-one88:
+one70:
 	ADDQ $0x02, R12
-	JZ   rest90
+	JZ   rest72
 
-group89:
+group71:
 	VMOVUPS       (DX)(R11*1), Z2
 	PREFETCHT0    12288(DX)(R11*1)
 	VEXTRACTF64X4 $0x01, Z2, Y3
@@ -2698,13 +2438,13 @@ group89:
 	VMOVUPS       Z2, 64(AX)(R11*1)
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group89
+	JNZ           group71
 
-rest90:
+rest72:
 	TESTQ         R8, R8
-	JZ            done92
+	JZ            done74
 	CMPQ          R8, $0x10
-	JBE           half91
+	JBE           half73
 	VMOVUPS.Z     (DX)(R11*1), K1, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -2729,9 +2469,9 @@ rest90:
 	VCVTPD2PS     Z3, Y0
 	VINSERTF64X4  $0x01, Y0, Z4, Z0
 	VMOVUPS       Z0, K2, 64(AX)(R11*1)
-	JMP           done92
+	JMP           done74
 
-half91:
+half73:
 	VMOVUPS.Z     (DX)(R11*1), K1, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -2745,15 +2485,15 @@ half91:
 	VINSERTF64X4  $0x01, Y0, Z4, Z0
 	VMOVUPS       Z0, K1, (AX)(R11*1)
 
-done92:
+done74:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row85
+	JNZ  row67
 
-last86:
+last68:
 	VZEROUPPER
 	RET
 
@@ -2778,9 +2518,9 @@ TEXT ·sumExp64AVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSD 16(DX), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ        R8, R8
-	JZ           last94
+	JZ           last76
 
-row93:
+row75:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y6, Y6, Y6
 	VXORPS Y5, Y5, Y5
@@ -2788,9 +2528,9 @@ row93:
 	XORQ   DX, DX
 	MOVQ   SI, R9
 	TESTQ  R9, R9
-	JZ     rest98
+	JZ     rest80
 
-group97:
+group79:
 	VMAXPD      (AX)(DX*1), Y1, Y8
 	PREFETCHT0  12288(AX)(DX*1)
 	VMINPD      Y8, Y2, Y8
@@ -2893,13 +2633,13 @@ group97:
 	VMOVAPD     Y8, Y6
 	ADDQ        $0x80, DX
 	DECQ        R9
-	JNZ         group97
+	JNZ         group79
 
-rest98:
+rest80:
 	TESTQ       BX, BX
-	JZ          done100
+	JZ          done82
 	CMPQ        BX, $0x08
-	JBE         half99
+	JBE         half81
 	VMOVUPD     128(DI), Y8
 	VMASKMOVPD  (AX)(DX*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
@@ -3012,9 +2752,9 @@ rest98:
 	VSUBPD      Y9, Y11, Y11
 	VADDPD      Y11, Y7, Y7
 	VMOVAPD     Y8, Y6
-	JMP         done100
+	JMP         done82
 
-half99:
+half81:
 	VMOVUPD     128(DI), Y8
 	VMASKMOVPD  (AX)(DX*1), Y8, Y8
 	VMAXPD      Y8, Y1, Y8
@@ -3078,7 +2818,7 @@ half99:
 	VADDPD      Y10, Y7, Y7
 	VMOVAPD     Y8, Y6
 
-done100:
+done82:
 	ADDQ         CX, AX
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y6, Y4, Y7
@@ -3115,9 +2855,9 @@ done100:
 	VMOVSD       X5, (DX)
 	ADDQ         $0x08, err+8(FP)
 	DECQ         R8
-	JNZ          row93
+	JNZ          row75
 
-last94:
+last76:
 	VZEROUPPER
 	RET
 
@@ -3229,18 +2969,18 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R11, R11
-	JZ      last102
+	JZ      last84
 
-row101:
+row83:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest106
+	JZ           rest88
 
-group105:
+group87:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3341,13 +3081,13 @@ group105:
 	VMOVNTPD    Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group105
+	JNZ         group87
 
-rest106:
+rest88:
 	TESTQ       R8, R8
-	JZ          done108
+	JZ          done90
 	CMPQ        R8, $0x08
-	JBE         half107
+	JBE         half89
 	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3452,9 +3192,9 @@ rest106:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     224(R10), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done108
+	JMP         done90
 
-half107:
+half89:
 	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3508,15 +3248,15 @@ half107:
 	VMOVUPD     160(R10), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done108:
+done90:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R11
-	JNZ  row101
+	JNZ  row83
 
-last102:
+last84:
 	VZEROUPPER
 	RET
 
@@ -3544,18 +3284,18 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R11, R11
-	JZ      last110
+	JZ      last92
 
-row109:
+row91:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest114
+	JZ           rest96
 
-group113:
+group95:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3656,13 +3396,13 @@ group113:
 	VMOVUPD     Y11, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group113
+	JNZ         group95
 
-rest114:
+rest96:
 	TESTQ       R8, R8
-	JZ          done116
+	JZ          done98
 	CMPQ        R8, $0x08
-	JBE         half115
+	JBE         half97
 	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3767,9 +3507,9 @@ rest114:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     224(R10), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done116
+	JMP         done98
 
-half115:
+half97:
 	VMOVUPD     128(R10), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3823,145 +3563,16 @@ half115:
 	VMOVUPD     160(R10), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done116:
+done98:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R11
-	JNZ  row109
+	JNZ  row91
 
-last110:
+last92:
 	VZEROUPPER
 	RET
-
-// func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
-// Requires: AVX, MMX+
-TEXT ·maximum64AVX2(SB), NOSPLIT, $0-40
-	MOVQ    max+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x03, DX
-	MOVQ    n+32(FP), BX
-	MOVQ    BX, SI
-	SHRQ    $0x04, SI
-	ANDQ    $0x0f, BX
-	LEAQ    tail<>+0(SB), DI
-	MOVQ    BX, R8
-	SHLQ    $0x03, R8
-	SUBQ    R8, DI
-	MOVQ    rows+24(FP), R8
-	VMOVUPD f64_fff0000000000000<>+0(SB), Y0
-	TESTQ   R8, R8
-	JZ      last118
-
-row117:
-	VMOVUPD Y0, Y1
-	VXORPS  Y2, Y2, Y2
-	XORQ    R9, R9
-	MOVQ    SI, R10
-	TESTQ   R10, R10
-	JZ      rest122
-
-group121:
-	VMOVUPD    (CX)(R9*1), Y3
-	PREFETCHT0 12288(CX)(R9*1)
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    64(CX)(R9*1), Y3
-	PREFETCHT0 12352(CX)(R9*1)
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    32(CX)(R9*1), Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    96(CX)(R9*1), Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	ADDQ       $0x80, R9
-	DECQ       R10
-	JNZ        group121
-
-rest122:
-	TESTQ      BX, BX
-	JZ         done124
-	CMPQ       BX, $0x08
-	JBE        half123
-	VMOVUPD    128(DI), Y4
-	VMASKMOVPD (CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    192(DI), Y4
-	VMASKMOVPD 64(CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    160(DI), Y4
-	VMASKMOVPD 32(CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    224(DI), Y4
-	VMASKMOVPD 96(CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	JMP        done124
-
-half123:
-	VMOVUPD    128(DI), Y4
-	VMASKMOVPD (CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-	VMOVUPD    160(DI), Y4
-	VMASKMOVPD 32(CX)(R9*1), Y4, Y5
-	VMOVUPD    Y0, Y3
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	VMAXPD     Y1, Y3, Y1
-	VCMPPD     $0x03, Y3, Y3, Y3
-	VORPS      Y3, Y2, Y2
-
-done124:
-	ADDQ         DX, CX
-	VEXTRACTF128 $0x01, Y1, X3
-	VMAXPD       X3, X1, X1
-	VUNPCKHPD    X1, X1, X3
-	VMAXPD       X3, X1, X1
-	VMOVSD       X1, (AX)
-	VPTEST       Y2, Y2
-	JZ           number125
-	MOVQ         $0x7ff8000000000000, R9
-	MOVQ         R9, (AX)
-
-number125:
-	ADDQ $0x08, AX
-	DECQ R8
-	JNZ  row117
-
-last118:
-	VZEROUPPER
-	RET
-
-DATA f64_fff0000000000000<>+0(SB)/8, $0xfff0000000000000
-DATA f64_fff0000000000000<>+8(SB)/8, $0xfff0000000000000
-DATA f64_fff0000000000000<>+16(SB)/8, $0xfff0000000000000
-DATA f64_fff0000000000000<>+24(SB)/8, $0xfff0000000000000
-GLOBL f64_fff0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
 // Requires: AVX, MMX+
@@ -3984,17 +3595,17 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R11, R10
 	MOVQ  rows+32(FP), R11
 	TESTQ R11, R11
-	JZ    last127
+	JZ    last100
 
-row126:
+row99:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest131
+	JZ           rest104
 
-group130:
+group103:
 	VMOVUPD    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPD     Y0, Y2, Y2
@@ -4015,13 +3626,13 @@ group130:
 	VMOVUPD    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group130
+	JNZ        group103
 
-rest131:
+rest104:
 	TESTQ      R8, R8
-	JZ         done133
+	JZ         done106
 	CMPQ       R8, $0x08
-	JBE        half132
+	JBE        half105
 	VMOVUPD    128(R10), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4046,9 +3657,9 @@ rest131:
 	VSUBPD     Y1, Y2, Y2
 	VMOVUPD    224(R10), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
-	JMP        done133
+	JMP        done106
 
-half132:
+half105:
 	VMOVUPD    128(R10), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4062,15 +3673,15 @@ half132:
 	VMOVUPD    160(R10), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
-done133:
+done106:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row126
+	JNZ  row99
 
-last127:
+last100:
 	VZEROUPPER
 	RET
 
@@ -4096,10 +3707,10 @@ TEXT ·sumExp64AVX512(SB), $1024-56
 	VBROADCASTSD 16(DX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
-	JL           rest135
+	JL           rest108
 	XORQ         DX, DX
 	CMPQ         n+40(FP), $0x08
-	JG           long136
+	JG           long109
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -4123,7 +3734,7 @@ TEXT ·sumExp64AVX512(SB), $1024-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-short137:
+short110:
 	LEAQ             (AX)(CX*4), R8
 	CMPQ             DI, $0x08
 	CMOVQLT          AX, R8
@@ -4239,14 +3850,14 @@ short137:
 	LEAQ             (AX)(CX*4), AX
 	ADDQ             $+256, DX
 	SUBQ             $0x04, DI
-	JZ               sums134
+	JZ               sums107
 	CMPQ             DX, $+512
-	JNE              short137
-	JMP              sums134
+	JNE              short110
+	JMP              sums107
 
-long136:
+long109:
 	CMPQ       n+40(FP), $0x10
-	JG         long138
+	JG         long111
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x08, R8
 	MOVQ       $-1, R9
@@ -4269,7 +3880,7 @@ long136:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-short139:
+short112:
 	LEAQ             (AX)(CX*2), R8
 	CMPQ             DI, $0x04
 	CMOVQLT          AX, R8
@@ -4378,14 +3989,14 @@ short139:
 	LEAQ             (AX)(CX*2), AX
 	ADDQ             $+128, DX
 	SUBQ             $0x02, DI
-	JZ               sums134
+	JZ               sums107
 	CMPQ             DX, $+512
-	JNE              short139
-	JMP              sums134
+	JNE              short112
+	JMP              sums107
 
-long138:
+long111:
 	CMPQ       n+40(FP), $0x20
-	JG         long140
+	JG         long113
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -4410,7 +4021,7 @@ long138:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-short141:
+short114:
 	LEAQ             (AX)(CX*1), R8
 	CMPQ             DI, $0x02
 	CMOVQLT          AX, R8
@@ -4523,15 +4134,15 @@ short141:
 	LEAQ             (AX)(CX*1), AX
 	ADDQ             $+64, DX
 	SUBQ             $0x01, DI
-	JZ               sums134
+	JZ               sums107
 	CMPQ             DX, $+512
-	JNE              short141
-	JMP              sums134
+	JNE              short114
+	JMP              sums107
 
-long140:
-	JMP rest135
+long113:
+	JMP rest108
 
-sums134:
+sums107:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -4640,32 +4251,32 @@ sums134:
 	ADDQ       $+64, err+8(FP)
 	XORQ       DX, DX
 	CMPQ       DI, $0x08
-	JL         rest135
+	JL         rest108
 	CMPQ       n+40(FP), $0x08
-	JG         long142
-	JMP        short137
+	JG         long115
+	JMP        short110
 
-long142:
+long115:
 	CMPQ n+40(FP), $0x10
-	JG   long143
-	JMP  short139
+	JG   long116
+	JMP  short112
 
-long143:
-	JMP short141
+long116:
+	JMP short114
 
-rest135:
+rest108:
 	TESTQ DI, DI
-	JZ    last145
+	JZ    last118
 
-row144:
+row117:
 	VXORPS Y20, Y20, Y20
 	VXORPS Y22, Y22, Y22
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one147
+	JB     one120
 
-two146:
+two119:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMINPD           Z4, Z2, Z4
@@ -4770,13 +4381,13 @@ two146:
 	VMOVAPD          Z4, Z20
 	ADDQ             $+256, DX
 	SUBQ             $0x02, R8
-	JAE              two146
+	JAE              two119
 
-one147:
+one120:
 	ADDQ $0x02, R8
-	JZ   rest149
+	JZ   rest122
 
-group148:
+group121:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMINPD           Z4, Z2, Z4
@@ -4830,13 +4441,13 @@ group148:
 	VMOVAPD          Z4, Z20
 	ADDQ             $0x80, DX
 	DECQ             R8
-	JNZ              group148
+	JNZ              group121
 
-rest149:
+rest122:
 	TESTQ            BX, BX
-	JZ               done151
+	JZ               done124
 	CMPQ             BX, $0x08
-	JBE              half150
+	JBE              half123
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -4888,9 +4499,9 @@ rest149:
 	VSUBPD           Z5, Z7, Z7
 	VADDPD           Z7, Z22, Z22
 	VMOVAPD          Z4, Z20
-	JMP              done151
+	JMP              done124
 
-half150:
+half123:
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -4921,7 +4532,7 @@ half150:
 	VADDPD           Z6, Z22, Z22
 	VMOVAPD          Z4, Z20
 
-done151:
+done124:
 	ADDQ          CX, AX
 	VEXTRACTF64X4 $0x01, Z20, Y4
 	VEXTRACTF64X4 $0x01, Z22, Y5
@@ -4960,9 +4571,9 @@ done151:
 	VMOVSD        X22, (DX)
 	ADDQ          $0x08, err+8(FP)
 	DECQ          DI
-	JNZ           row144
+	JNZ           row117
 
-last145:
+last118:
 	VZEROUPPER
 	RET
 
@@ -4991,18 +4602,18 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last153
+	JZ           last126
 
-row152:
+row125:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one155
+	JB           one128
 
-two154:
+two127:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5101,13 +4712,13 @@ two154:
 	VMOVNTPD         Z15, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two154
+	JAE              two127
 
-one155:
+one128:
 	ADDQ $0x02, R12
-	JZ   rest157
+	JZ   rest130
 
-group156:
+group129:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5158,13 +4769,13 @@ group156:
 	VMOVNTPD         Z9, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group156
+	JNZ              group129
 
-rest157:
+rest130:
 	TESTQ            R8, R8
-	JZ               done159
+	JZ               done132
 	CMPQ             R8, $0x08
-	JBE              half158
+	JBE              half131
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5211,9 +4822,9 @@ rest157:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done159
+	JMP              done132
 
-half158:
+half131:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5238,15 +4849,15 @@ half158:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done159:
+done132:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row152
+	JNZ  row125
 
-last153:
+last126:
 	VZEROUPPER
 	RET
 
@@ -5275,18 +4886,18 @@ TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last161
+	JZ           last134
 
-row160:
+row133:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one163
+	JB           one136
 
-two162:
+two135:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5385,13 +4996,13 @@ two162:
 	VMOVUPD          Z15, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two162
+	JAE              two135
 
-one163:
+one136:
 	ADDQ $0x02, R12
-	JZ   rest165
+	JZ   rest138
 
-group164:
+group137:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5442,13 +5053,13 @@ group164:
 	VMOVUPD          Z9, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group164
+	JNZ              group137
 
-rest165:
+rest138:
 	TESTQ            R8, R8
-	JZ               done167
+	JZ               done140
 	CMPQ             R8, $0x08
-	JBE              half166
+	JBE              half139
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5495,9 +5106,9 @@ rest165:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done167
+	JMP              done140
 
-half166:
+half139:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5522,137 +5133,14 @@ half166:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done167:
+done140:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row160
+	JNZ  row133
 
-last161:
-	VZEROUPPER
-	RET
-
-// func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·maximum64AVX512(SB), NOSPLIT, $0-40
-	MOVQ         max+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	SHLQ         $0x03, DX
-	MOVQ         n+32(FP), BX
-	MOVQ         BX, SI
-	SHRQ         $0x04, SI
-	ANDQ         $0x0f, BX
-	MOVQ         $-1, DI
-	BZHIQ        BX, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
-	MOVQ         rows+24(FP), DI
-	VBROADCASTSD f64_fff0000000000000<>+0(SB), Z0
-	TESTQ        DI, DI
-	JZ           last169
-
-row168:
-	VMOVUPD Z0, Z1
-	KXORW   K3, K3, K3
-	XORQ    R8, R8
-	MOVQ    SI, R9
-	SUBQ    $0x02, R9
-	JB      one171
-
-two170:
-	VMOVUPD    (CX)(R8*1), Z2
-	PREFETCHT0 12288(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPD    64(CX)(R8*1), Z2
-	PREFETCHT0 12352(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPD    128(CX)(R8*1), Z2
-	PREFETCHT0 12416(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPD    192(CX)(R8*1), Z2
-	PREFETCHT0 12480(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	ADDQ       $+256, R8
-	SUBQ       $0x02, R9
-	JAE        two170
-
-one171:
-	ADDQ $0x02, R9
-	JZ   rest173
-
-group172:
-	VMOVUPD    (CX)(R8*1), Z2
-	PREFETCHT0 12288(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	VMOVUPD    64(CX)(R8*1), Z2
-	PREFETCHT0 12352(CX)(R8*1)
-	VMAXPD     Z1, Z2, Z1
-	VCMPPD     $0x03, Z2, Z2, K4
-	KORW       K4, K3, K3
-	ADDQ       $0x80, R8
-	DECQ       R9
-	JNZ        group172
-
-rest173:
-	TESTQ     BX, BX
-	JZ        done175
-	CMPQ      BX, $0x08
-	JBE       half174
-	VMOVUPD.Z (CX)(R8*1), K1, Z3
-	VMOVUPD   Z0, Z2
-	VMOVAPD   Z3, K1, Z2
-	VMAXPD    Z1, Z2, Z1
-	VCMPPD    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-	VMOVUPD.Z 64(CX)(R8*1), K2, Z3
-	VMOVUPD   Z0, Z2
-	VMOVAPD   Z3, K2, Z2
-	VMAXPD    Z1, Z2, Z1
-	VCMPPD    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-	JMP       done175
-
-half174:
-	VMOVUPD.Z (CX)(R8*1), K1, Z3
-	VMOVUPD   Z0, Z2
-	VMOVAPD   Z3, K1, Z2
-	VMAXPD    Z1, Z2, Z1
-	VCMPPD    $0x03, Z2, Z2, K4
-	KORW      K4, K3, K3
-
-done175:
-	ADDQ          DX, CX
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VMAXPD        Y2, Y1, Y1
-	VEXTRACTF64X2 $0x01, Y1, X2
-	VMAXPD        X2, X1, X1
-	VUNPCKHPD     X1, X1, X2
-	VMAXPD        X2, X1, X1
-	VMOVSD        X1, (AX)
-	KORTESTW      K3, K3
-	JZ            number176
-	MOVQ          $0x7ff8000000000000, R8
-	MOVQ          R8, (AX)
-
-number176:
-	ADDQ $0x08, AX
-	DECQ DI
-	JNZ  row168
-
-last169:
+last134:
 	VZEROUPPER
 	RET
 
@@ -5678,17 +5166,17 @@ TEXT ·offset64AVX512(SB), NOSPLIT, $0-64
 	KMOVB R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last178
+	JZ    last142
 
-row177:
+row141:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one180
+	JB           one144
 
-two179:
+two143:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5711,13 +5199,13 @@ two179:
 	VMOVUPD    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two179
+	JAE        two143
 
-one180:
+one144:
 	ADDQ $0x02, R12
-	JZ   rest182
+	JZ   rest146
 
-group181:
+group145:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5730,13 +5218,13 @@ group181:
 	VMOVUPD    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group181
+	JNZ        group145
 
-rest182:
+rest146:
 	TESTQ     R8, R8
-	JZ        done184
+	JZ        done148
 	CMPQ      R8, $0x08
-	JBE       half183
+	JBE       half147
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
@@ -5745,22 +5233,22 @@ rest182:
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done184
+	JMP       done148
 
-half183:
+half147:
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done184:
+done148:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row177
+	JNZ  row141
 
-last178:
+last142:
 	VZEROUPPER
 	RET

@@ -46,24 +46,6 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 	}
 }
 
-func maximum32(max, x []float32, stride, rows, n int) {
-	switch kernel.Active {
-	case kernel.NEON:
-		maximum32NEON(&max[0], &x[0], stride, rows, n)
-	default:
-		maximumGeneric(max, x, stride, rows, n)
-	}
-}
-
-func maximum64(max, x []float64, stride, rows, n int) {
-	switch kernel.Active {
-	case kernel.NEON:
-		maximum64NEON(&max[0], &x[0], stride, rows, n)
-	default:
-		maximumGeneric(max, x, stride, rows, n)
-	}
-}
-
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	switch kernel.Active {
 	case kernel.NEON:
@@ -93,12 +75,6 @@ func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows in
 
 //go:noescape
 func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-
-//go:noescape
-func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
-
-//go:noescape
-func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)
 
 //go:noescape
 func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)

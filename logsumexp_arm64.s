@@ -40,15 +40,7 @@ DATA constants32<>+256(SB)/8, $0x3f8000003f800000
 DATA constants32<>+264(SB)/8, $0x3f8000003f800000
 DATA constants32<>+272(SB)/8, $0x3f8000003f800000
 DATA constants32<>+280(SB)/8, $0x3f8000003f800000
-DATA constants32<>+288(SB)/8, $0xff800000ff800000
-DATA constants32<>+296(SB)/8, $0xff800000ff800000
-DATA constants32<>+304(SB)/8, $0xff800000ff800000
-DATA constants32<>+312(SB)/8, $0xff800000ff800000
-DATA constants32<>+320(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+328(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+336(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+344(SB)/8, $0x7fc000007fc00000
-GLOBL constants32<>(SB), RODATA|NOPTR, $352
+GLOBL constants32<>(SB), RODATA|NOPTR, $288
 
 DATA constants64<>+0(SB)/8, $0x3ff71547652b82fe
 DATA constants64<>+8(SB)/8, $0x3ff71547652b82fe
@@ -106,15 +98,7 @@ DATA constants64<>+416(SB)/8, $0x3ff0000000000000
 DATA constants64<>+424(SB)/8, $0x3ff0000000000000
 DATA constants64<>+432(SB)/8, $0x3ff0000000000000
 DATA constants64<>+440(SB)/8, $0x3ff0000000000000
-DATA constants64<>+448(SB)/8, $0xfff0000000000000
-DATA constants64<>+456(SB)/8, $0xfff0000000000000
-DATA constants64<>+464(SB)/8, $0xfff0000000000000
-DATA constants64<>+472(SB)/8, $0xfff0000000000000
-DATA constants64<>+480(SB)/8, $0x7ff8000000000000
-DATA constants64<>+488(SB)/8, $0x7ff8000000000000
-DATA constants64<>+496(SB)/8, $0x7ff8000000000000
-DATA constants64<>+504(SB)/8, $0x7ff8000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $512
+GLOBL constants64<>(SB), RODATA|NOPTR, $448
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -921,105 +905,6 @@ done22:
 last18:
 	RET
 
-// func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
-TEXT ·maximum32NEON(SB), NOSPLIT, $512-40
-	MOVD    max+0(FP), R0
-	MOVD    x+8(FP), R1
-	MOVD    n+32(FP), R6
-	LSR     $5, R6, R3
-	LSL     $2, R6
-	AND     $127, R6
-	MOVD    $frame-512(SP), R5
-	MOVD    rows+24(FP), R7
-	MOVD    $constants32<>(SB), R8
-	FMOVQ   288(R8), F0
-	FMOVQ   320(R8), F1
-	MOVD    stride+16(FP), R9
-	CBZ     R7, last35
-row34:
-	VMOV    V0.B16, V2.B16
-	VMOV    V0.B16, V3.B16
-	VMOV    V0.B16, V4.B16
-	VMOV    V0.B16, V5.B16
-	MOVD    R1, R2
-	SUBS    $1, R3, R4
-	BMI     rest37
-group36:
-	FLDPQ   (R2), (F6, F8)
-	FLDPQ   64(R2), (F7, F9)
-	WORD    $0x4e22f4c2 // VFMAX V2.S4, V6.S4, V2.S4
-	WORD    $0x4e23f4e3 // VFMAX V3.S4, V7.S4, V3.S4
-	WORD    $0x4e24f504 // VFMAX V4.S4, V8.S4, V4.S4
-	WORD    $0x4e25f525 // VFMAX V5.S4, V9.S4, V5.S4
-	FLDPQ   32(R2), (F6, F8)
-	FLDPQ   96(R2), (F7, F9)
-	WORD    $0x4e22f4c2 // VFMAX V2.S4, V6.S4, V2.S4
-	WORD    $0x4e23f4e3 // VFMAX V3.S4, V7.S4, V3.S4
-	WORD    $0x4e24f504 // VFMAX V4.S4, V8.S4, V4.S4
-	WORD    $0x4e25f525 // VFMAX V5.S4, V9.S4, V5.S4
-	SUB     $1, R4
-	ADD     $128, R2
-	TBZ     $63, R4, group36
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R4, copied38
-rest37:
-	CBZ     R6, done39
-	FSTPQ   (F0, F0), (R5)
-	FSTPQ   (F0, F0), 32(R5)
-	FSTPQ   (F0, F0), 64(R5)
-	FSTPQ   (F0, F0), 96(R5)
-	ADD     $0, R5, R10
-	TBZ     $6, R6, skip40
-	VLD1.P  64(R2), [V6.B16, V7.B16, V8.B16, V9.B16]
-	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R10)
-skip40:
-	TBZ     $5, R6, skip41
-	VLD1.P  32(R2), [V6.B16, V7.B16]
-	VST1.P  [V6.B16, V7.B16], 32(R10)
-skip41:
-	TBZ     $4, R6, skip42
-	VLD1.P  16(R2), [V6.B16]
-	VST1.P  [V6.B16], 16(R10)
-skip42:
-	TBZ     $3, R6, skip43
-	FMOVD.P 8(R2), F6
-	FMOVD.P F6, 8(R10)
-skip43:
-	TBZ     $2, R6, skip44
-	FMOVS.P 4(R2), F6
-	FMOVS.P F6, 4(R10)
-skip44:
-	ADD     $0, R5, R2
-	MOVD    $-1, R4
-	CMP     $64, R6
-	BLS     short45
-	B       group36
-short45:
-	FLDPQ   (R2), (F6, F7)
-	WORD    $0x4e22f4c2 // VFMAX V2.S4, V6.S4, V2.S4
-	WORD    $0x4e23f4e3 // VFMAX V3.S4, V7.S4, V3.S4
-	CMP     $32, R6
-	BLS     copied38
-	FLDPQ   32(R2), (F6, F7)
-	WORD    $0x4e22f4c2 // VFMAX V2.S4, V6.S4, V2.S4
-	WORD    $0x4e23f4e3 // VFMAX V3.S4, V7.S4, V3.S4
-copied38:
-done39:
-	WORD    $0x4e22f462 // VFMAX V2.S4, V3.S4, V2.S4
-	WORD    $0x4e24f4a4 // VFMAX V4.S4, V5.S4, V4.S4
-	WORD    $0x4e22f482 // VFMAX V2.S4, V4.S4, V2.S4
-	WORD    $0x6e30f842 // VFMAXV V2.S4, F2
-	FCMPS   F2, F2
-	BVC     number46
-	VMOV    V1.B16, V2.B16
-number46:
-	FMOVS.P F2, 4(R0)
-	ADD     R9<<2, R1
-	SUB     $1, R7
-	CBNZ    R7, row34
-last35:
-	RET
-
 // func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
 TEXT ·offset32NEON(SB), NOSPLIT, $512-64
 	MOVD    dst+0(FP), R0
@@ -1034,15 +919,15 @@ TEXT ·offset32NEON(SB), NOSPLIT, $512-64
 	MOVD    rows+32(FP), R10
 	MOVD    dstStride+8(FP), R11
 	MOVD    stride+24(FP), R12
-	CBZ     R10, last48
-row47:
+	CBZ     R10, last35
+row34:
 	VLD1R.P 8(R4), [V0.D2]
 	VLD1R.P 8(R5), [V1.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest50
-group49:
+	BMI     rest37
+group36:
 	FLDPQ   (R3), (F2, F4)
 	FLDPQ   64(R3), (F3, F5)
 	WORD    $0x0e617846 // VFCVTL V2.S2, V6.D2
@@ -1118,39 +1003,39 @@ group49:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group49
+	TBZ     $63, R7, group36
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied51
-rest50:
-	CBZ     R9, done52
+	TBZ     $0, R7, copied38
+rest37:
+	CBZ     R9, done39
 	MOVD    R8, R1
 	ADD     $0, R8, R13
-	TBZ     $6, R9, skip53
+	TBZ     $6, R9, skip40
 	VLD1.P  64(R3), [V2.B16, V3.B16, V4.B16, V5.B16]
 	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R13)
-skip53:
-	TBZ     $5, R9, skip54
+skip40:
+	TBZ     $5, R9, skip41
 	VLD1.P  32(R3), [V2.B16, V3.B16]
 	VST1.P  [V2.B16, V3.B16], 32(R13)
-skip54:
-	TBZ     $4, R9, skip55
+skip41:
+	TBZ     $4, R9, skip42
 	VLD1.P  16(R3), [V2.B16]
 	VST1.P  [V2.B16], 16(R13)
-skip55:
-	TBZ     $3, R9, skip56
+skip42:
+	TBZ     $3, R9, skip43
 	FMOVD.P 8(R3), F2
 	FMOVD.P F2, 8(R13)
-skip56:
-	TBZ     $2, R9, skip57
+skip43:
+	TBZ     $2, R9, skip44
 	FMOVS.P 4(R3), F2
 	FMOVS.P F2, 4(R13)
-skip57:
+skip44:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short58
-	B       group49
-short58:
+	BLS     short45
+	B       group36
+short45:
 	FLDPQ   (R3), (F2, F3)
 	WORD    $0x0e617844 // VFCVTL V2.S2, V4.D2
 	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
@@ -1170,7 +1055,7 @@ short58:
 	WORD    $0x4e6168a3 // VFCVTN2 V5.D2, V3.S4
 	FSTPQ   (F2, F3), (R1)
 	CMP     $32, R9
-	BLS     copied51
+	BLS     copied38
 	FLDPQ   32(R3), (F2, F3)
 	WORD    $0x0e617844 // VFCVTL V2.S2, V4.D2
 	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
@@ -1189,35 +1074,35 @@ short58:
 	WORD    $0x0e616883 // VFCVTN V4.D2, V3.S2
 	WORD    $0x4e6168a3 // VFCVTN2 V5.D2, V3.S4
 	FSTPQ   (F2, F3), 32(R1)
-copied51:
+copied38:
 	MOVD    R8, R13
 	ADD     R6<<7, R0, R14
-	TBZ     $6, R9, skip59
+	TBZ     $6, R9, skip46
 	VLD1.P  64(R13), [V2.B16, V3.B16, V4.B16, V5.B16]
 	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R14)
-skip59:
-	TBZ     $5, R9, skip60
+skip46:
+	TBZ     $5, R9, skip47
 	VLD1.P  32(R13), [V2.B16, V3.B16]
 	VST1.P  [V2.B16, V3.B16], 32(R14)
-skip60:
-	TBZ     $4, R9, skip61
+skip47:
+	TBZ     $4, R9, skip48
 	VLD1.P  16(R13), [V2.B16]
 	VST1.P  [V2.B16], 16(R14)
-skip61:
-	TBZ     $3, R9, skip62
+skip48:
+	TBZ     $3, R9, skip49
 	FMOVD.P 8(R13), F2
 	FMOVD.P F2, 8(R14)
-skip62:
-	TBZ     $2, R9, skip63
+skip49:
+	TBZ     $2, R9, skip50
 	FMOVS.P 4(R13), F2
 	FMOVS.P F2, 4(R14)
-skip63:
-done52:
+skip50:
+done39:
 	ADD     R11<<2, R0
 	ADD     R12<<2, R2
 	SUB     $1, R10
-	CBNZ    R10, row47
-last48:
+	CBNZ    R10, row34
+last35:
 	RET
 
 // func sumExp64NEON(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
@@ -1244,8 +1129,8 @@ TEXT ·sumExp64NEON(SB), NOSPLIT, $512-56
 	FMOVQ   64(R11), F5
 	FMOVQ   96(R11), F6
 	MOVD    stride+24(FP), R12
-	CBZ     R9, last65
-row64:
+	CBZ     R9, last52
+row51:
 	VEOR    V7.B16, V7.B16, V7.B16
 	VEOR    V8.B16, V8.B16, V8.B16
 	VEOR    V9.B16, V9.B16, V9.B16
@@ -1256,8 +1141,8 @@ row64:
 	VEOR    V14.B16, V14.B16, V14.B16
 	MOVD    R2, R3
 	SUBS    $1, R5, R6
-	BMI     rest67
-group66:
+	BMI     rest54
+group53:
 	FLDPQ   (R3), (F15, F17)
 	FLDPQ   64(R3), (F16, F18)
 	WORD    $0x4e6ff42f // VFMAX V15.D2, V1.D2, V15.D2
@@ -1362,8 +1247,8 @@ group66:
 	VSHL    $52, V20.D2, V20.D2
 	VSHL    $52, V21.D2, V21.D2
 	VSHL    $52, V22.D2, V22.D2
-	TBNZ    $63, R6, mask70
-masked71:
+	TBNZ    $63, R6, mask57
+masked58:
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e73df7b // VFMUL V19.D2, V27.D2, V27.D2
 	VFMLA   V20.D2, V28.D2, V27.D2
@@ -1485,8 +1370,8 @@ masked71:
 	VSHL    $52, V20.D2, V20.D2
 	VSHL    $52, V21.D2, V21.D2
 	VSHL    $52, V22.D2, V22.D2
-	TBNZ    $63, R6, mask72
-masked73:
+	TBNZ    $63, R6, mask59
+masked60:
 	// add the two terms of a lane, and their sum to the row's
 	WORD    $0x6e73df7b // VFMUL V19.D2, V27.D2, V27.D2
 	VFMLA   V20.D2, V28.D2, V27.D2
@@ -1506,34 +1391,34 @@ masked73:
 	WORD    $0x4e77d5ce // VFADD V23.D2, V14.D2, V14.D2
 	SUB     $1, R6
 	ADD     $128, R3
-	TBZ     $63, R6, group66
+	TBZ     $63, R6, group53
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied68
-rest67:
-	CBZ     R8, done69
+	TBZ     $0, R6, copied55
+rest54:
+	CBZ     R8, done56
 	ADD     $0, R7, R13
-	TBZ     $6, R8, skip74
+	TBZ     $6, R8, skip61
 	VLD1.P  64(R3), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R13)
-skip74:
-	TBZ     $5, R8, skip75
+skip61:
+	TBZ     $5, R8, skip62
 	VLD1.P  32(R3), [V15.B16, V16.B16]
 	VST1.P  [V15.B16, V16.B16], 32(R13)
-skip75:
-	TBZ     $4, R8, skip76
+skip62:
+	TBZ     $4, R8, skip63
 	VLD1.P  16(R3), [V15.B16]
 	VST1.P  [V15.B16], 16(R13)
-skip76:
-	TBZ     $3, R8, skip77
+skip63:
+	TBZ     $3, R8, skip64
 	FMOVD.P 8(R3), F15
 	FMOVD.P F15, 8(R13)
-skip77:
+skip64:
 	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
-	BLS     short78
-	B       group66
-short78:
+	BLS     short65
+	B       group53
+short65:
 	FLDPQ   (R3), (F15, F16)
 	WORD    $0x4e6ff42f // VFMAX V15.D2, V1.D2, V15.D2
 	WORD    $0x4e70f430 // VFMAX V16.D2, V1.D2, V16.D2
@@ -1610,7 +1495,7 @@ short78:
 	WORD    $0x4eefd694 // VFSUB V15.D2, V20.D2, V20.D2
 	WORD    $0x4e74d54a // VFADD V20.D2, V10.D2, V10.D2
 	CMP     $32, R8
-	BLS     copied68
+	BLS     copied55
 	FLDPQ   32(R3), (F15, F16)
 	WORD    $0x4e6ff42f // VFMAX V15.D2, V1.D2, V15.D2
 	WORD    $0x4e70f430 // VFMAX V16.D2, V1.D2, V16.D2
@@ -1686,8 +1571,8 @@ short78:
 	WORD    $0x4eefd5af // VFSUB V15.D2, V13.D2, V15.D2
 	WORD    $0x4eefd694 // VFSUB V15.D2, V20.D2, V20.D2
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
-copied68:
-done69:
+copied55:
+done56:
 	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
 	WORD    $0x4e6bf4ef // VFMAX V11.D2, V7.D2, V15.D2
 	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
@@ -1722,10 +1607,10 @@ done69:
 	FMOVD.P F7, 8(R0)
 	ADD     R12<<3, R2
 	SUB     $1, R9
-	CBNZ    R9, row64
-last65:
+	CBNZ    R9, row51
+last52:
 	RET
-mask70:
+mask57:
 	FMOVQ   (R10), F15
 	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V19.B16, V19.B16
@@ -1738,8 +1623,8 @@ mask70:
 	FMOVQ   80(R10), F15
 	VAND    V15.B16, V24.B16, V24.B16
 	VAND    V15.B16, V22.B16, V22.B16
-	B       masked71
-mask72:
+	B       masked58
+mask59:
 	FMOVQ   32(R10), F15
 	VAND    V15.B16, V27.B16, V27.B16
 	VAND    V15.B16, V19.B16, V19.B16
@@ -1752,7 +1637,7 @@ mask72:
 	FMOVQ   112(R10), F15
 	VAND    V15.B16, V24.B16, V24.B16
 	VAND    V15.B16, V22.B16, V22.B16
-	B       masked73
+	B       masked60
 
 // func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-64
@@ -1775,8 +1660,8 @@ TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-64
 	FMOVQ   96(R11), F6
 	MOVD    dstStride+8(FP), R12
 	MOVD    stride+24(FP), R13
-	CBZ     R10, last80
-row79:
+	CBZ     R10, last67
+row66:
 	MOVD    R4, R14
 	VLD1R.P 8(R14), [V0.D2]
 	VLD1R.P 8(R14), [V1.D2]
@@ -1784,8 +1669,8 @@ row79:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest82
-group81:
+	BMI     rest69
+group68:
 	FLDPQ   (R3), (F7, F9)
 	FLDPQ   64(R3), (F8, F10)
 	WORD    $0x6e61e4eb // VFCMGE V1.D2, V7.D2, V11.D2
@@ -2019,35 +1904,35 @@ group81:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group81
+	TBZ     $63, R7, group68
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied83
-rest82:
-	CBZ     R9, done84
+	TBZ     $0, R7, copied70
+rest69:
+	CBZ     R9, done71
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip85
+	TBZ     $6, R9, skip72
 	VLD1.P  64(R3), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R14)
-skip85:
-	TBZ     $5, R9, skip86
+skip72:
+	TBZ     $5, R9, skip73
 	VLD1.P  32(R3), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R14)
-skip86:
-	TBZ     $4, R9, skip87
+skip73:
+	TBZ     $4, R9, skip74
 	VLD1.P  16(R3), [V7.B16]
 	VST1.P  [V7.B16], 16(R14)
-skip87:
-	TBZ     $3, R9, skip88
+skip74:
+	TBZ     $3, R9, skip75
 	FMOVD.P 8(R3), F7
 	FMOVD.P F7, 8(R14)
-skip88:
+skip75:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short89
-	B       group81
-short89:
+	BLS     short76
+	B       group68
+short76:
 	FLDPQ   (R3), (F7, F8)
 	WORD    $0x6e61e4e9 // VFCMGE V1.D2, V7.D2, V9.D2
 	WORD    $0x6e61e50a // VFCMGE V1.D2, V8.D2, V10.D2
@@ -2109,7 +1994,7 @@ short89:
 	VAND    V10.B16, V14.B16, V14.B16
 	FSTPQ   (F13, F14), (R1)
 	CMP     $32, R9
-	BLS     copied83
+	BLS     copied70
 	FLDPQ   32(R3), (F7, F8)
 	WORD    $0x6e61e4e9 // VFCMGE V1.D2, V7.D2, V9.D2
 	WORD    $0x6e61e50a // VFCMGE V1.D2, V8.D2, V10.D2
@@ -2170,127 +2055,32 @@ short89:
 	VAND    V9.B16, V13.B16, V13.B16
 	VAND    V10.B16, V14.B16, V14.B16
 	FSTPQ   (F13, F14), 32(R1)
-copied83:
+copied70:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip90
+	TBZ     $6, R9, skip77
 	VLD1.P  64(R14), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R15)
-skip90:
-	TBZ     $5, R9, skip91
+skip77:
+	TBZ     $5, R9, skip78
 	VLD1.P  32(R14), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R15)
-skip91:
-	TBZ     $4, R9, skip92
+skip78:
+	TBZ     $4, R9, skip79
 	VLD1.P  16(R14), [V7.B16]
 	VST1.P  [V7.B16], 16(R15)
-skip92:
-	TBZ     $3, R9, skip93
+skip79:
+	TBZ     $3, R9, skip80
 	FMOVD.P 8(R14), F7
 	FMOVD.P F7, 8(R15)
-skip93:
-done84:
+skip80:
+done71:
 	ADD     R5, R4
 	ADD     R12<<3, R0
 	ADD     R13<<3, R2
 	SUB     $1, R10
-	CBNZ    R10, row79
-last80:
-	RET
-
-// func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)
-TEXT ·maximum64NEON(SB), NOSPLIT, $512-40
-	MOVD    max+0(FP), R0
-	MOVD    x+8(FP), R1
-	MOVD    n+32(FP), R6
-	LSR     $4, R6, R3
-	LSL     $3, R6
-	AND     $127, R6
-	MOVD    $frame-512(SP), R5
-	MOVD    rows+24(FP), R7
-	MOVD    $constants64<>(SB), R8
-	FMOVQ   448(R8), F0
-	FMOVQ   480(R8), F1
-	MOVD    stride+16(FP), R9
-	CBZ     R7, last95
-row94:
-	VMOV    V0.B16, V2.B16
-	VMOV    V0.B16, V3.B16
-	VMOV    V0.B16, V4.B16
-	VMOV    V0.B16, V5.B16
-	MOVD    R1, R2
-	SUBS    $1, R3, R4
-	BMI     rest97
-group96:
-	FLDPQ   (R2), (F6, F8)
-	FLDPQ   64(R2), (F7, F9)
-	WORD    $0x4e62f4c2 // VFMAX V2.D2, V6.D2, V2.D2
-	WORD    $0x4e63f4e3 // VFMAX V3.D2, V7.D2, V3.D2
-	WORD    $0x4e64f504 // VFMAX V4.D2, V8.D2, V4.D2
-	WORD    $0x4e65f525 // VFMAX V5.D2, V9.D2, V5.D2
-	FLDPQ   32(R2), (F6, F8)
-	FLDPQ   96(R2), (F7, F9)
-	WORD    $0x4e62f4c2 // VFMAX V2.D2, V6.D2, V2.D2
-	WORD    $0x4e63f4e3 // VFMAX V3.D2, V7.D2, V3.D2
-	WORD    $0x4e64f504 // VFMAX V4.D2, V8.D2, V4.D2
-	WORD    $0x4e65f525 // VFMAX V5.D2, V9.D2, V5.D2
-	SUB     $1, R4
-	ADD     $128, R2
-	TBZ     $63, R4, group96
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R4, copied98
-rest97:
-	CBZ     R6, done99
-	FSTPQ   (F0, F0), (R5)
-	FSTPQ   (F0, F0), 32(R5)
-	FSTPQ   (F0, F0), 64(R5)
-	FSTPQ   (F0, F0), 96(R5)
-	ADD     $0, R5, R10
-	TBZ     $6, R6, skip100
-	VLD1.P  64(R2), [V6.B16, V7.B16, V8.B16, V9.B16]
-	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R10)
-skip100:
-	TBZ     $5, R6, skip101
-	VLD1.P  32(R2), [V6.B16, V7.B16]
-	VST1.P  [V6.B16, V7.B16], 32(R10)
-skip101:
-	TBZ     $4, R6, skip102
-	VLD1.P  16(R2), [V6.B16]
-	VST1.P  [V6.B16], 16(R10)
-skip102:
-	TBZ     $3, R6, skip103
-	FMOVD.P 8(R2), F6
-	FMOVD.P F6, 8(R10)
-skip103:
-	ADD     $0, R5, R2
-	MOVD    $-1, R4
-	CMP     $64, R6
-	BLS     short104
-	B       group96
-short104:
-	FLDPQ   (R2), (F6, F7)
-	WORD    $0x4e62f4c2 // VFMAX V2.D2, V6.D2, V2.D2
-	WORD    $0x4e63f4e3 // VFMAX V3.D2, V7.D2, V3.D2
-	CMP     $32, R6
-	BLS     copied98
-	FLDPQ   32(R2), (F6, F7)
-	WORD    $0x4e62f4c2 // VFMAX V2.D2, V6.D2, V2.D2
-	WORD    $0x4e63f4e3 // VFMAX V3.D2, V7.D2, V3.D2
-copied98:
-done99:
-	WORD    $0x4e62f462 // VFMAX V2.D2, V3.D2, V2.D2
-	WORD    $0x4e64f4a4 // VFMAX V4.D2, V5.D2, V4.D2
-	WORD    $0x4e62f482 // VFMAX V2.D2, V4.D2, V2.D2
-	WORD    $0x7e70f842 // VFMAXP V2.D2, F2
-	FCMPD   F2, F2
-	BVC     number105
-	VMOV    V1.B16, V2.B16
-number105:
-	FMOVD.P F2, 8(R0)
-	ADD     R9<<3, R1
-	SUB     $1, R7
-	CBNZ    R7, row94
-last95:
+	CBNZ    R10, row66
+last67:
 	RET
 
 // func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
@@ -2307,15 +2097,15 @@ TEXT ·offset64NEON(SB), NOSPLIT, $512-64
 	MOVD    rows+32(FP), R10
 	MOVD    dstStride+8(FP), R11
 	MOVD    stride+24(FP), R12
-	CBZ     R10, last107
-row106:
+	CBZ     R10, last82
+row81:
 	VLD1R.P 8(R4), [V0.D2]
 	VLD1R.P 8(R5), [V1.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest109
-group108:
+	BMI     rest84
+group83:
 	FLDPQ   (R3), (F2, F4)
 	FLDPQ   64(R3), (F3, F5)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
@@ -2343,35 +2133,35 @@ group108:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group108
+	TBZ     $63, R7, group83
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied110
-rest109:
-	CBZ     R9, done111
+	TBZ     $0, R7, copied85
+rest84:
+	CBZ     R9, done86
 	MOVD    R8, R1
 	ADD     $0, R8, R13
-	TBZ     $6, R9, skip112
+	TBZ     $6, R9, skip87
 	VLD1.P  64(R3), [V2.B16, V3.B16, V4.B16, V5.B16]
 	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R13)
-skip112:
-	TBZ     $5, R9, skip113
+skip87:
+	TBZ     $5, R9, skip88
 	VLD1.P  32(R3), [V2.B16, V3.B16]
 	VST1.P  [V2.B16, V3.B16], 32(R13)
-skip113:
-	TBZ     $4, R9, skip114
+skip88:
+	TBZ     $4, R9, skip89
 	VLD1.P  16(R3), [V2.B16]
 	VST1.P  [V2.B16], 16(R13)
-skip114:
-	TBZ     $3, R9, skip115
+skip89:
+	TBZ     $3, R9, skip90
 	FMOVD.P 8(R3), F2
 	FMOVD.P F2, 8(R13)
-skip115:
+skip90:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short116
-	B       group108
-short116:
+	BLS     short91
+	B       group83
+short91:
 	FLDPQ   (R3), (F2, F3)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
 	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
@@ -2379,36 +2169,36 @@ short116:
 	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
 	FSTPQ   (F2, F3), (R1)
 	CMP     $32, R9
-	BLS     copied110
+	BLS     copied85
 	FLDPQ   32(R3), (F2, F3)
 	WORD    $0x4ee0d442 // VFSUB V0.D2, V2.D2, V2.D2
 	WORD    $0x4ee1d442 // VFSUB V1.D2, V2.D2, V2.D2
 	WORD    $0x4ee0d463 // VFSUB V0.D2, V3.D2, V3.D2
 	WORD    $0x4ee1d463 // VFSUB V1.D2, V3.D2, V3.D2
 	FSTPQ   (F2, F3), 32(R1)
-copied110:
+copied85:
 	MOVD    R8, R13
 	ADD     R6<<7, R0, R14
-	TBZ     $6, R9, skip117
+	TBZ     $6, R9, skip92
 	VLD1.P  64(R13), [V2.B16, V3.B16, V4.B16, V5.B16]
 	VST1.P  [V2.B16, V3.B16, V4.B16, V5.B16], 64(R14)
-skip117:
-	TBZ     $5, R9, skip118
+skip92:
+	TBZ     $5, R9, skip93
 	VLD1.P  32(R13), [V2.B16, V3.B16]
 	VST1.P  [V2.B16, V3.B16], 32(R14)
-skip118:
-	TBZ     $4, R9, skip119
+skip93:
+	TBZ     $4, R9, skip94
 	VLD1.P  16(R13), [V2.B16]
 	VST1.P  [V2.B16], 16(R14)
-skip119:
-	TBZ     $3, R9, skip120
+skip94:
+	TBZ     $3, R9, skip95
 	FMOVD.P 8(R13), F2
 	FMOVD.P F2, 8(R14)
-skip120:
-done111:
+skip95:
+done86:
 	ADD     R11<<3, R0
 	ADD     R12<<3, R2
 	SUB     $1, R10
-	CBNZ    R10, row106
-last107:
+	CBNZ    R10, row81
+last82:
 	RET

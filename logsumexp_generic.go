@@ -57,24 +57,6 @@ func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, 
 	}
 }
 
-// maximumGeneric writes the maximum of each row to max: -Inf for an empty
-// row, NaN where there is one. The sign of a zero is open.
-func maximumGeneric[T Float](max, x []T, stride, rows, n int) {
-	for i := range rows {
-		m, nan := T(math.Inf(-1)), false
-		for _, v := range x[i*stride:][:n] {
-			if v > m {
-				m = v
-			}
-			nan = nan || v != v
-		}
-		if nan {
-			m = kernel.CanonicalNaN[T]()
-		}
-		max[i] = m
-	}
-}
-
 // sumExp64Generic is sumExp32Generic for float64. Each pair's sum is added to
 // its lane exactly: err gets the sum of the errors.
 func sumExp64Generic(sum, err, x []float64, stride, rows, n int, p *kernel.RowParams[float64]) {

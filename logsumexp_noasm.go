@@ -24,14 +24,6 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 	scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 }
 
-func maximum32(max, x []float32, stride, rows, n int) {
-	maximumGeneric(max, x, stride, rows, n)
-}
-
-func maximum64(max, x []float64, stride, rows, n int) {
-	maximumGeneric(max, x, stride, rows, n)
-}
-
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }

@@ -111,7 +111,7 @@ func MaxRows[T Float](dst []T, m Matrix[T]) {
 		}
 		return
 	}
-	maximum(dst, m.Data, m.Stride, m.Rows, m.Cols)
+	kernel.Maximum(dst, m.Data, m.Stride, m.Rows, m.Cols)
 	for i, v := range dst {
 		dst[i] = signZero(v, m.Row(i))
 	}

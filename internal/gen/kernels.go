@@ -20,6 +20,7 @@ var packages = []*pkg{
 		{"side", sideKernels},
 		{"subset", subsetKernels},
 		{"above", aboveKernels},
+		{"maximum", maximumKernels},
 	}},
 	{"internal/ceiling", "ceiling", []asmFile{
 		{"ceiling", ceilingKernels},
@@ -103,13 +104,6 @@ var coreKernels = []*kernel{
 			{name: "Stream", when: "stream", x86: func(v *vec) { scaleExp(v, true) }, noNEON: noStream},
 			{x86: func(v *vec) { scaleExp(v, false) }, neon: neonScaleExp},
 		},
-	},
-	{
-		name: "maximum", types: elems, oneTwin: true,
-		params: "max, x []T, stride, rows, n int",
-		doc: `writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
-			an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.`,
-		forms: both(maximum, neonMaximum),
 	},
 	{
 		name: "offset", types: elems, oneTwin: true,
@@ -389,6 +383,17 @@ var aboveKernels = []*kernel{
 			lowest, and reports whether all scores are numbers, not NaN.`,
 		args:  "dst, x, t, words=len(dst)",
 		forms: both(above, neonAbove),
+	},
+}
+
+// maximumKernels are those of the highest score.
+var maximumKernels = []*kernel{
+	{
+		name: "Maximum", types: elems, oneTwin: true,
+		params: "max, x []T, stride, rows, n int",
+		doc: `writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
+			an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.`,
+		forms: both(maximum, neonMaximum),
 	},
 }
 

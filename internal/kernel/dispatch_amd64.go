@@ -550,6 +550,28 @@ func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+func maximum32(max, x []float32, stride, rows, n int) {
+	switch Active {
+	case AVX512:
+		maximum32AVX512(&max[0], &x[0], stride, rows, n)
+	case AVX2:
+		maximum32AVX2(&max[0], &x[0], stride, rows, n)
+	default:
+		maximumGeneric(max, x, stride, rows, n)
+	}
+}
+
+func maximum64(max, x []float64, stride, rows, n int) {
+	switch Active {
+	case AVX512:
+		maximum64AVX512(&max[0], &x[0], stride, rows, n)
+	case AVX2:
+		maximum64AVX2(&max[0], &x[0], stride, rows, n)
+	default:
+		maximumGeneric(max, x, stride, rows, n)
+	}
+}
+
 //go:noescape
 func logPair64AVX512(dst *float64, hi *float64, lo *float64, n int)
 
@@ -837,3 +859,15 @@ func above64AVX512(dst *uint64, x *float64, t *float64, words int) (bad uint64)
 
 //go:noescape
 func above64AVX2(dst *uint64, x *float64, t *float64, words int) (bad uint64)
+
+//go:noescape
+func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)
+
+//go:noescape
+func maximum32AVX2(max *float32, x *float32, stride int, rows int, n int)
+
+//go:noescape
+func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
+
+//go:noescape
+func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)

@@ -411,6 +411,24 @@ func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+func maximum32(max, x []float32, stride, rows, n int) {
+	switch Active {
+	case NEON:
+		maximum32NEON(&max[0], &x[0], stride, rows, n)
+	default:
+		maximumGeneric(max, x, stride, rows, n)
+	}
+}
+
+func maximum64(max, x []float64, stride, rows, n int) {
+	switch Active {
+	case NEON:
+		maximum64NEON(&max[0], &x[0], stride, rows, n)
+	default:
+		maximumGeneric(max, x, stride, rows, n)
+	}
+}
+
 //go:noescape
 func logPair64NEON(dst *float64, hi *float64, lo *float64, n int)
 
@@ -551,3 +569,9 @@ func above32NEON(dst *uint64, x *float32, t *float32, words int) (bad uint64)
 
 //go:noescape
 func above64NEON(dst *uint64, x *float64, t *float64, words int) (bad uint64)
+
+//go:noescape
+func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
+
+//go:noescape
+func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)

@@ -167,3 +167,11 @@ func above32(dst []uint64, x, t []float32) (numbers bool) {
 func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
+
+func maximum32(max, x []float32, stride, rows, n int) {
+	maximumGeneric(max, x, stride, rows, n)
+}
+
+func maximum64(max, x []float64, stride, rows, n int) {
+	maximumGeneric(max, x, stride, rows, n)
+}

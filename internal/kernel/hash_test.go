@@ -46,7 +46,18 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("copyStream", 0xca8d53a2fd52320f, 0x89f82a0abdbd75dc, hashCopyStream),
 		kerneltest.Case("above/float32", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float32]),
 		kerneltest.Case("above/float64", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float64]),
+		kerneltest.Case("maximum/float32", 0x1fa7d6886aaf483a, 0xea1bf9f169fbd759, hashMaximum[float32]),
+		kerneltest.Case("maximum/float64", 0x36ce122df9cf715b, 0x081d3ac9f76471de, hashMaximum[float64]),
 	}, forEachTier)
+}
+
+func hashMaximum[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	top := make([]T, rows)
+	Maximum(top, x, stride, rows, n)
+	for _, m := range top {
+		kerneltest.AddHash(h, m+0) // the sign of a zero is open
+	}
 }
 
 func hashLogPair(h *kerneltest.Hash, r *kerneltest.Rand) {

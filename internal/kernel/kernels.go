@@ -145,3 +145,13 @@ func Above[T Float](dst []uint64, x, t []T) (numbers bool) {
 		return above64(dst, As64(x), As64(t))
 	}
 }
+
+// Maximum writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
+// an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.
+func Maximum[T Float](max, x []T, stride, rows, n int) {
+	if IsFloat32[T]() {
+		maximum32(As32(max), As32(x), stride, rows, n)
+	} else {
+		maximum64(As64(max), As64(x), stride, rows, n)
+	}
+}

@@ -52,7 +52,6 @@ type Core struct {
 	total   float64 // F of the polynomials as they are: log F = log(total) + logNorm
 
 	sorted    []float64 // the scores, for selection
-	whole     wholeRow
 	positives []int32
 	given     []uint64 // a subset as bits
 	small     smallLoss

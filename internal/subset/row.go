@@ -178,7 +178,7 @@ func (q *Query) output(i int, in, out float64) float64 {
 // as classes: each class is picked or not on its own, the loss is binary
 // cross-entropy at the threshold.
 func evaluateIndependent[T kernel.Float](c *Core, q *Query, x, dst []T) (value, push float64, ok bool) {
-	if len(x) > 0 && !reaches(highestOf(c, x, 1), q.Threshold) {
+	if len(x) > 0 && !reaches(highestOf(x, 1), q.Threshold) {
 		return 0, 0, false
 	}
 	if sum, _ := exponentials(c, x, 1, q.Threshold); sum != sum {

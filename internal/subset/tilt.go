@@ -81,7 +81,7 @@ func reaches(highest, pivot float64) bool {
 // starts there; else the k-th highest score is the pivot, and the mean is at
 // least k - 1/e at shift -log(n) - 1 and below k at log(n) + 1.
 func tiltTo[T kernel.Float](c *Core, x []T, sign float64, k int) (tilt, bool) {
-	pivot := highestOf(c, x, sign)
+	pivot := highestOf(x, sign)
 	if !reaches(pivot, pivot) {
 		return tilt{}, false
 	}

@@ -56,7 +56,7 @@ func (g span) decay() float64 {
 // θ is the threshold while the mean there is no more than k. Else it is higher,
 // and j picks have the weight e^(-(k-j)(θ - threshold)) ≤ 1.
 func pickUpTo[T kernel.Float](c *Core, x []T, k int, threshold float64) (t tilted, above span, ok bool) {
-	highest := highestOf(c, x, 1)
+	highest := highestOf(x, 1)
 	if !reaches(highest, threshold) {
 		return t, above, false
 	}
@@ -79,7 +79,7 @@ func pickUpTo[T kernel.Float](c *Core, x []T, k int, threshold float64) (t tilte
 	}
 	if t.failures = t.mean > float64(t.n)/2; t.failures {
 		t.sign, t.pivot, t.shift, t.mean = -1, -t.pivot, -t.shift, float64(t.n)-t.mean
-		t.g, t.highest = scalar.Exp(-t.shift), highestOf(c, x, -1)
+		t.g, t.highest = scalar.Exp(-t.shift), highestOf(x, -1)
 		if !reaches(t.highest, t.pivot) {
 			return t, above, false
 		}
@@ -131,7 +131,9 @@ func (t *tilted) meanPicks(c *Core, from int) float64 {
 func addExcess[T kernel.Float](c *Core, t *tilted, sum *sum2, x []T, i int, factor float64) {
 	sum.addDifference(factor*float64(x[i]), factor*t.sign*t.pivot)
 	sum.add(-factor * t.sign * t.shift)
-	sum.add(factor * c.logFactor(i))
+	if c.factor != nil {
+		sum.add(factor * c.logFactor(i))
+	}
 }
 
 // product builds the polynomials of the row under its tilt.
@@ -305,7 +307,7 @@ func countedPositives(c *Core) []float64 {
 		largest = max(largest, r[j])
 	}
 	if largest > 0 && len(c.s) > 1 {
-		kernel.Inclusion64(p, r, c.terms(largest), 1/c.total)
+		kernel.Inclusion(p, r, c.terms(largest), 1/c.total)
 	} else {
 		clear(p)
 	}
