@@ -248,44 +248,50 @@ func writeProbabilities[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
 // dst at once; else 1 - π' is formed in float64 and rounded once.
 func writeSmall[T kernel.Float](c *Core, t *tilted, dst []T, q *Query) {
 	complement := t.failures != (q.What == Exclusion) // 1 - π' is wanted, but of positives
+	var positives []int32
+	if q.What == Gradient {
+		positives = c.positives
+	}
+	positive := func(i int32, counted float64) {
+		if !t.failures {
+			counted = 1 - counted
+		}
+		dst[i] = T(-counted * q.Scale)
+	}
 	size := math.Abs(q.Scale)
 	if !complement && size > 0x1p-400 && size < 0x1p400 { // else the factor could leave the range
-		writeCounted(c, dst, q.Scale/c.total)
-	} else {
-		var block [splitStep]float64
 		for i := 0; i < len(dst); i += splitStep {
-			part := dst[i:min(i+splitStep, len(dst))]
-			counted := block[:len(part)]
-			writeBlock(c, counted, i, 1/c.total)
-			if complement {
-				for j, p := range counted {
-					part[j] = T((1 - p) * q.Scale)
-				}
-			} else {
-				for j, p := range counted {
-					part[j] = T(p * q.Scale)
-				}
+			writeBlock(c, dst[i:min(i+splitStep, len(dst))], i, q.Scale/c.total)
+		}
+		if len(positives) > 0 {
+			for j, p := range countedPositives(c) {
+				positive(positives[j], p)
 			}
 		}
+		return
 	}
-	if q.What == Gradient {
-		for j, p := range countedPositives(c) {
-			if !t.failures {
-				p = 1 - p
-			}
-			dst[c.positives[j]] = T(-p * q.Scale)
-		}
-	}
-}
-
-// writeCounted writes factor·r·H(-r) of the small items, 0 for others.
-func writeCounted[T kernel.Float](c *Core, dst []T, factor float64) {
+	var block [splitStep]float64
 	for i := 0; i < len(dst); i += splitStep {
-		writeBlock(c, dst[i:min(i+splitStep, len(dst))], i, factor)
+		part := dst[i:min(i+splitStep, len(dst))]
+		counted := block[:len(part)]
+		writeBlock(c, counted, i, 1/c.total)
+		if complement {
+			for j, p := range counted {
+				part[j] = T((1 - p) * q.Scale)
+			}
+		} else {
+			for j, p := range counted {
+				part[j] = T(p * q.Scale)
+			}
+		}
+		for ; len(positives) > 0 && int(positives[0]) < i+len(part); positives = positives[1:] {
+			positive(positives[0], counted[int(positives[0])-i])
+		}
 	}
 }
 
-// writeBlock is writeCounted for the block of items that begins at i.
+// writeBlock writes factor·r·H(-r) of the small items, 0 for others, of the block
+// of items that begins at i.
 func writeBlock[T kernel.Float](c *Core, dst []T, i int, factor float64) {
 	if largest := c.largest[i/splitStep]; largest > 0 && len(c.s) > 1 {
 		inclusionBlock(dst, c.r[i:], c.terms(largest), factor)
