@@ -68,11 +68,12 @@ func fits(rows, cols, stride, length int) bool {
 
 // checkRange checks the arguments of ReadRows.
 func checkRange(room, rows, classes, r0, r1 int) error {
+	words := kernel.BitWords(classes)
 	switch {
 	case r0 < 0 || r1 < r0 || r1 > rows:
 		return fieldError("ReadRows", "rows %d to %d, want some of 0 to %d", r0, r1, rows)
-	case room < (r1-r0)*kernel.BitWords(classes):
-		return fieldError("ReadRows", "room for %d words, want %d for each of %d rows", room, kernel.BitWords(classes), r1-r0)
+	case words > 0 && r1-r0 > room/words:
+		return fieldError("ReadRows", "room for %d words, want %d for each of %d rows", room, words, r1-r0)
 	}
 	return nil
 }

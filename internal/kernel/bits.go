@@ -6,7 +6,7 @@ import (
 )
 
 // BitWords is the number of words of a row of n bits.
-func BitWords(n int) int { return (n + 63) / 64 }
+func BitWords(n int) int { return n/64 + (n%64+63)/64 } // n+63 may overflow
 
 // packBytesGeneric writes the lowest bits of rows of n bytes as bits, of every row
 // from byte from on, a multiple of 64, and reports whether those bytes are 0 or 1.
