@@ -78,3 +78,67 @@ func ExampleSubsetSampler() {
 	// 4 true
 	// 4 true
 }
+
+func ExampleExclusionProbabilities() {
+	// 1 - π would be 0 for the first class.
+	scores := []float64{100, 0, 0}
+	q := make([]float64, len(scores))
+	zlpr.ExclusionProbabilities(q, scores, 2)
+	fmt.Printf("%.3g\n", q)
+	// Output: [1.86e-44 0.5 0.5]
+}
+
+func ExamplePaddedLogPartition() {
+	// Up to two of three classes with score 0: 1 + 3 + 3 subsets.
+	fmt.Printf("%.4f\n", zlpr.PaddedLogPartition([]float64{0, 0, 0}, 2, 0))
+	// Output: 1.9459
+}
+
+func ExamplePaddedInclusionProbabilities() {
+	p := make([]float64, 3)
+	zlpr.PaddedInclusionProbabilities(p, []float64{0, 0, 0}, 2, 0)
+	fmt.Printf("%.4f\n", p)
+	// Output: [0.4286 0.4286 0.4286]
+}
+
+func ExamplePaddedExclusionProbabilities() {
+	q := make([]float64, 3)
+	zlpr.PaddedExclusionProbabilities(q, []float64{0, 0, 0}, 2, 0)
+	fmt.Printf("%.4f\n", q)
+	// Output: [0.5714 0.5714 0.5714]
+}
+
+func ExampleSubsetLogProbability() {
+	// One of the three pairs of equal scores.
+	fmt.Printf("%.4f\n", zlpr.SubsetLogProbability([]float64{1, 1, 1}, []int{0, 2}))
+	// Output: -1.0986
+}
+
+func ExamplePaddedSubsetLogProbability() {
+	fmt.Printf("%.4f\n", zlpr.PaddedSubsetLogProbability([]float64{0, 0, 0}, []int{0, 2}, 2, 0))
+	// Output: -1.9459
+}
+
+func ExampleMostProbableSubset() {
+	fmt.Println(zlpr.MostProbableSubset(make([]int, 2), []float64{0.5, 3, 1, 3}))
+	// Output: [1 3]
+}
+
+func ExampleNewPaddedSubsetSampler() {
+	// Paddings are hopeless: always two classes.
+	sampler := zlpr.NewPaddedSubsetSampler([]float64{5, -900, 4}, 2, -900)
+	fmt.Println(sampler.Draw(rand.New(rand.NewPCG(1, 2)), nil))
+	// Output: [0 2]
+}
+
+func ExamplePlackettLuceSampler() {
+	sampler := zlpr.NewPlackettLuceSampler([]float64{0, -500, 900})
+	fmt.Println(sampler.Draw(rand.New(rand.NewPCG(1, 2)), make([]int, 3)))
+	// Output: [2 0 1]
+}
+
+func ExamplePlackettLuceLogProbability() {
+	// 1/3 · 1/2
+	fmt.Printf("%.4f\n", zlpr.PlackettLuceLogProbability([]float64{1, 1, 1}, []int{2, 0}))
+	// Output: -1.7918
+}

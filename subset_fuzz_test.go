@@ -149,3 +149,30 @@ func FuzzSubsetLoss(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSubsetRange takes rows of scores, thresholds and weights between the
+// smallest and the largest numbers of both types: all functions of the family
+// and the samplers against the enumeration of the subsets.
+func FuzzSubsetRange(f *testing.F) {
+	for i := range 20 {
+		f.Add(uint64(i), i%2 == 0)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, single bool) {
+		rng := rand.New(rand.NewPCG(seed, 13))
+		if single {
+			fuzzRange[float32](t, rng)
+		} else {
+			fuzzRange[float64](t, rng)
+		}
+	})
+}
+
+func fuzzRange[T Float](t *testing.T, rng *rand.Rand) {
+	var found subsetFindings
+	hostileCase[T](rng).check(t, &found)
+	for kind, worst := range found.worst {
+		if !(worst <= subsetBound[T](kind)) {
+			t.Errorf("%s: %g at %s", kind, worst, found.at[kind])
+		}
+	}
+}

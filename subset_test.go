@@ -268,6 +268,17 @@ func TestSubsetHuge(t *testing.T) {
 			}
 		}
 	}
+	// The same with logarithms added up: log C(n, k) = Σ log(n-k+i) - log(i).
+	for _, k := range []int{300, n / 2} {
+		var sum exact.Sum
+		for i := 1; i <= k; i++ {
+			sum.Add(math.Log(float64(n - k + i)))
+			sum.Add(-math.Log(float64(i)))
+		}
+		sum.AddProduct(0.25, float64(k))
+		got := LogPartition(slices.Repeat([]float64{0.25}, n), k)
+		assert.InEpsilon(t, sum.Float64(), got, 4e-15, "k %d", k)
+	}
 	// Scores of all sizes: the probabilities add up.
 	x := normalScores[float64](n)
 	for _, k := range []int{64, n / 2} {

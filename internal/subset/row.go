@@ -1,3 +1,9 @@
+// Package subset evaluates the k-subset softmax and its padded variant: values,
+// probabilities, losses and gradients of a row, and samplers.
+//
+// A tilt θ turns the scores into independent items with odds e^(s-θ), whose
+// number of successes has a law of positive terms only; everything that is asked
+// for follows from that law and from its derivatives.
 package subset
 
 import (
