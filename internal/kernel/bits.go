@@ -14,7 +14,7 @@ func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n, from int) bool
 	var bad uint64
 	for i := range rows {
 		row := src[i*stride:][from:n]
-		dst := dst[i*BitWords(n)+from/64:]
+		dst = dst[from/64:]
 		for len(row) > 0 {
 			var word uint64
 			for k := 0; k < 64 && len(row) > 0; k += 8 {

@@ -9,7 +9,7 @@ import (
 )
 
 // A sideCase is rows with sides, weights and pivots for the kernels of
-// side_generic.go.
+// side.go.
 type sideCase[T Float] struct {
 	SideRows[T]
 	params []SideParams[T]
