@@ -25,8 +25,8 @@ var subsetCores = sync.Pool{New: func() any { return new(subset.Core) }}
 // the k-th elementary symmetric polynomial of the e^(x_i), for 0 ≤ k ≤ len(x).
 //
 // The error is below 4e-15 of max(1, |log Z_k|, Σ of the |x_i| of the k highest
-// scores), for up to a million finite scores of any size; the result is infinite
-// only where log Z_k lies beyond the numbers. Time grows as n·k for small k and
+// scores) for up to 16384 finite scores of any size, and below 1e-13 of it for up
+// to a million; the result is infinite only where log Z_k lies beyond the numbers. Time grows as n·k for small k and
 // as n·√k for large ones, memory as n: a million scores take some 15 MiB and
 // milliseconds at k = 64, 400 MiB and a second at k = 500000. The next call uses
 // that memory again. Results are the same bits on every machine.
@@ -90,8 +90,8 @@ func ExclusionProbabilities[T Float](dst, x []T, k int) float64 {
 // for any k ≥ 0, also above len(x).
 //
 // The error is below 4e-15 of max(1, |log Zbar_k|, Σ of the |x_i| and |threshold|
-// of the k highest of scores and paddings), for up to a million finite scores
-// and thresholds of any size.
+// of the k highest of scores and paddings) for up to 16384 finite scores and a
+// threshold of any size, and below 1e-13 of it for up to a million.
 //
 // Special cases are:
 //

@@ -277,7 +277,7 @@ func TestSubsetHuge(t *testing.T) {
 		}
 		sum.AddProduct(0.25, float64(k))
 		got := LogPartition(slices.Repeat([]float64{0.25}, n), k)
-		assert.InEpsilon(t, sum.Float64(), got, 4e-15, "k %d", k)
+		assert.InEpsilon(t, sum.Float64(), got, 1e-13, "k %d", k) // equal roundings add up in equal scores
 	}
 	// Scores of all sizes: the probabilities add up.
 	x := normalScores[float64](n)
