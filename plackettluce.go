@@ -22,10 +22,8 @@ const (
 // independent Gumbel noise (Gumbel top-k). It is an order of classes, and the law
 // of the set of them is not that of [SubsetSampler].
 //
-// Scores of any finite size are right: the next class is drawn among those
-// within e^-1000 of the most probable one, whatever was drawn before. Relative
-// errors of the probabilities are those of sums of float64, below 1e-14 for a
-// million classes. A draw of k classes takes O(k log n) after a set-up of O(n).
+// Scores of any finite size are right, whatever was drawn before; a class less
+// probable than e^-80 of all that are left may count as impossible. A draw of k classes takes O(k log n) after a set-up of O(n).
 //
 // A sampler is for one goroutine at a time; a second one, and a method of a
 // sampler that was not made by [NewPlackettLuceSampler], panics.
