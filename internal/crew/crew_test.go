@@ -141,11 +141,11 @@ func TestFaults(t *testing.T) {
 		for range 3 {
 			before := count
 			end = test.end
-			err, raised := run(c, n)
+			raised, err := run(c, n)
 			require.Equal(t, test.err, err, i)
 			require.Equal(t, test.panic, raised, i)
 			end = nil
-			err, raised = run(c, n)
+			raised, err = run(c, n)
 			require.NoError(t, err)
 			require.Nil(t, raised)
 			for k := range count {
@@ -155,9 +155,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func run(c *Crew, n int) (err error, raised any) {
+func run(c *Crew, n int) (raised any, err error) {
 	defer func() { raised = recover() }()
-	return c.Run(n), nil
+	return nil, c.Run(n)
 }
 
 // Goexit of the caller's share ends the caller, after the others.
