@@ -11,3 +11,5 @@ func readGeneric(x []float32) {
 	}
 	runtime.KeepAlive(sum)
 }
+
+func copyGeneric(dst, x []float32, _ bool) { copy(dst, x) }
