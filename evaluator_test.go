@@ -625,7 +625,7 @@ func TestMisuse(t *testing.T) {
 	require.NoError(t, err)
 	_, err = e.Evaluate(t.Context(), nil, nil)
 	require.ErrorContains(t, err, "without a context or a batch")
-	_, err = e.Evaluate(t.Context(), &Batch[float64]{Scores: Matrix[float64]{Rows: 1 << 40}, Labels: &BitLabels{Rows: 1 << 40}}, nil)
+	_, err = e.Evaluate(t.Context(), &Batch[float64]{Scores: Matrix[float64]{Rows: math.MaxInt32}, Labels: &BitLabels{Rows: math.MaxInt32}}, nil)
 	require.ErrorContains(t, err, "rows without columns")
 
 	memory := make([]float64, 10)
