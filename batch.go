@@ -69,7 +69,8 @@ type Output[T Float] struct {
 
 	// Grad takes the gradient by the scores: of the sum of the losses, for Mean
 	// of their mean, times Upstream. It may be the scores themselves; they must
-	// not overlap otherwise. Rows × classes, or no Data.
+	// not overlap otherwise. Rows × classes, or no Data. In place of the scores it
+	// destroys what package metrics would need: add the batch there first.
 	Grad Matrix[T]
 
 	// ThresholdGrad takes the gradient by Batch.Thresholds. That by a column of
@@ -78,6 +79,10 @@ type Output[T Float] struct {
 
 	// Upstream is a factor of the gradients; 0 means 1.
 	Upstream float64
+
+	// RowUpstream, if not nil, has one more factor of the gradients for each row, of
+	// any sign: the derivative by the row's loss of what a caller makes of it.
+	RowUpstream []float64
 
 	// Accumulate adds the gradients to what is there. Grad must not be the
 	// scores then.
@@ -115,7 +120,7 @@ func (m Matrix[T]) fault() string {
 		return ""
 	case m.Rows < 0 || m.Cols < 0:
 		return fmt.Sprintf("%d rows × %d columns, want at least 0", m.Rows, m.Cols)
-	case m.Stride < m.Cols:
+	case m.step() < m.Cols:
 		return fmt.Sprintf("stride %d, want at least the %d columns", m.Stride, m.Cols)
 	}
 	return fmt.Sprintf("%d elements of data, too few for %d rows × %d columns of stride %d", len(m.Data), m.Rows, m.Cols, m.Stride)
@@ -265,6 +270,16 @@ func (b *Batch[T]) checkOutput(out *Output[T]) error {
 	if !finiteNumber(out.Upstream) {
 		return fieldError("Output.Upstream", "%v, want a finite number", out.Upstream)
 	}
+	if out.RowUpstream != nil {
+		if err := checkEach("Output.RowUpstream", len(out.RowUpstream), "rows", b.Scores.Rows); err != nil {
+			return err
+		}
+		for i, f := range out.RowUpstream {
+			if !finiteNumber(f) {
+				return fieldError("Output.RowUpstream", "%v of row %d, want a finite number", f, i)
+			}
+		}
+	}
 	if out.Grad.Data != nil {
 		if err := b.checkMatrix("Output.Grad", out.Grad); err != nil {
 			return err
@@ -287,6 +302,7 @@ func (b *Batch[T]) checkOverlaps(out *Output[T]) error {
 		memoryOf("Batch.Thresholds", b.Thresholds),
 		memoryOf("Batch.RowWeights", b.RowWeights),
 		memoryOf("Batch.ClassWeights", b.ClassWeights),
+		memoryOf("Output.RowUpstream", out.RowUpstream),
 	}
 	for i, o := range outputs {
 		for k, in := range inputs {
@@ -331,10 +347,10 @@ func extent[T Float](m Matrix[T]) []T {
 	if m.Rows == 0 || m.Cols == 0 {
 		return nil
 	}
-	return m.Data[:(m.Rows-1)*m.Stride+m.Cols]
+	return m.Data[:(m.Rows-1)*m.step()+m.Cols]
 }
 
 // same reports whether two matrices of the same shape are the same.
 func same[T Float](a, b Matrix[T]) bool {
-	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0] && a.Stride == b.Stride
+	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0] && a.step() == b.step()
 }

@@ -33,17 +33,21 @@ func (w *lossWorker[T]) prepareGradient() {
 	if c.Grad == nil && c.ThresholdGrad == nil {
 		return
 	}
-	if j.b.RowWeights == nil {
+	if j.b.RowWeights == nil && out.RowUpstream == nil {
 		c.Scale = w.uniform.fill(c.Scale, j.factor, c.Rows)
 		return
 	}
 	c.Scale = kernel.Resize(c.Scale, chunk.Room(c.Rows))
 	w.uniform.spoil()
-	for i, v := range w.weight {
-		if v == 0 {
-			v = 1 // the row does not count, and any scale fits
+	for i := range c.Rows {
+		scale := j.factor
+		if j.b.RowWeights != nil && w.weight[i] != 0 { // a row of weight 0 does not count, and any scale fits
+			scale *= w.weight[i]
 		}
-		c.Scale[i] = j.factor * v
+		if out.RowUpstream != nil {
+			scale *= out.RowUpstream[c.First+i]
+		}
+		c.Scale[i] = scale
 	}
 	for i := c.Rows; i < len(c.Scale); i++ {
 		c.Scale[i] = 1

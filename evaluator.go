@@ -65,6 +65,10 @@ type lossJob[T Float] struct {
 	b   *Batch[T]
 	out *Output[T]
 
+	// The caller's, with the strides that they mean.
+	batch  Batch[T]
+	output Output[T]
+
 	chunkRows, chunks int
 	active            []*lossWorker[T]
 	failed            atomic.Int64 // the first chunk with an error
@@ -103,9 +107,17 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		return Result{}, err
 	}
 	j := &e.job
+	j.batch, j.output = *b, *out
+	b, out = &j.batch, &j.output
+	for _, m := range [...]*Matrix[T]{&b.Scores, &b.Soft, &out.Grad} {
+		*m = m.strided()
+	}
 	j.ctx, j.b, j.out = ctx, b, out
 	j.number++
-	defer func() { j.ctx, j.b, j.out = nil, nil, nil }()
+	defer func() {
+		j.ctx, j.b, j.out = nil, nil, nil
+		j.batch, j.output = Batch[T]{}, Output[T]{}
+	}()
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows

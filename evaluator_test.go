@@ -652,3 +652,44 @@ func TestMisuse(t *testing.T) {
 	_, err = e.Evaluate(t.Context(), b, &Output[float64]{Grad: grad})
 	require.NoError(t, err)
 }
+
+// TestRowUpstream: a factor a row, of any sign, multiplies the row's gradients, as
+// one for all does, together with row weights and Upstream; losses stay.
+func TestRowUpstream(t *testing.T) {
+	const rows, n = 300, 17
+	r := rand.New(rand.NewPCG(61, 62))
+	b := &Batch[float64]{Scores: Matrix[float64]{rows, n, make([]float64, rows*n), n}, Labels: &BitLabels{Rows: rows, Cols: n, Words: make([]uint64, rows)}}
+	for i := range b.Scores.Data {
+		b.Scores.Data[i] = 3 * r.NormFloat64()
+	}
+	factors := make([]float64, rows)
+	for i := range factors {
+		b.Labels.(*BitLabels).Words[i] = r.Uint64() & r.Uint64() & (1<<n - 1)
+		factors[i] = []float64{1, -1, 0, 0.25, -8}[r.IntN(5)] // exact
+		b.RowWeights = append(b.RowWeights, float64(r.IntN(3)))
+	}
+	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{Gamma: 2}, Subset{}} {
+		e, err := NewEvaluator[float64](loss, Options{Workers: 2})
+		require.NoError(t, err)
+		out := func(f []float64) *Output[float64] {
+			return &Output[float64]{Losses: make([]float64, rows), Grad: Matrix[float64]{rows, n, make([]float64, rows*n), n}, Upstream: 0.5, RowUpstream: f}
+		}
+		plain, scaled := out(nil), out(factors)
+		want, err := e.Evaluate(t.Context(), b, plain)
+		require.NoError(t, err)
+		got, err := e.Evaluate(t.Context(), b, scaled)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, plain.Losses, scaled.Losses)
+		for i, g := range scaled.Grad.Data {
+			require.InEpsilon(t, 1+plain.Grad.Data[i]*factors[i/n], 1+g, 1e-14, "%s, row %d", loss.Name(), i/n)
+		}
+	}
+	e, err := NewEvaluator[float64](ZLPR{}, Options{})
+	require.NoError(t, err)
+	_, err = e.Evaluate(t.Context(), b, &Output[float64]{RowUpstream: factors[1:]})
+	require.ErrorContains(t, err, "Output.RowUpstream")
+	factors[7] = math.NaN()
+	_, err = e.Evaluate(t.Context(), b, &Output[float64]{RowUpstream: factors})
+	require.ErrorContains(t, err, "Output.RowUpstream: NaN of row 7")
+}

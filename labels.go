@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 	"math/bits"
+	"reflect"
 	"sort"
 	"strconv"
 	"unsafe"
@@ -12,11 +13,12 @@ import (
 
 // LabelElement is the type of one label of DenseLabels.
 type LabelElement interface {
-	bool | uint8 | int8 | int32 | int64 | float32 | float64
+	~bool | ~int | ~int8 | ~int16 | ~int32 | ~int64 |
+		~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~uintptr | ~float32 | ~float64
 }
 
 // DenseLabels are labels, or a mask, as a row-major matrix of zeros and ones:
-// class j of row i is Data[i*Stride+j], Stride ≥ Cols.
+// class j of row i is Data[i*Stride+j], Stride ≥ Cols; a Stride of 0 means Cols.
 //
 // A value that is neither 0 nor 1 is a *DataError.
 type DenseLabels[E LabelElement] struct {
@@ -30,32 +32,50 @@ func (l *DenseLabels[E]) Dims() (rows, classes int) { return l.Rows, l.Cols }
 
 // ReadRows implements Bits.
 func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
-	if !fits(l.Rows, l.Cols, l.Stride, len(l.Data)) {
+	stride := strideOr(l.Stride, l.Cols)
+	if !fits(l.Rows, l.Cols, stride, len(l.Data)) {
 		return badLabels("DenseLabels", "elements of data", len(l.Data), l.Rows, l.Cols, l.Stride)
 	}
 	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || r0 == r1 || l.Cols == 0 {
 		return err
 	}
-	switch data := any(l.Data).(type) {
-	case []uint8:
-		return readBytes(dst, data, l.Cols, l.Stride, r0, r1)
-	case []bool:
-		return readBytes(dst, bytesOf(data), l.Cols, l.Stride, r0, r1)
-	case []int8:
-		return readBytes(dst, data, l.Cols, l.Stride, r0, r1)
-	case []int32:
-		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
-	case []int64:
-		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
-	case []float32:
-		return readNumbers(dst, data, l.Cols, l.Stride, r0, r1)
+	read := rowsOf{dst, l.Cols, stride, r0, r1}
+	kind := reflect.TypeFor[E]().Kind()
+	switch size := unsafe.Sizeof(l.Data[0]); {
+	case kind == reflect.Float32:
+		return readNumbers(read, kernel.Cast[float32](l.Data))
+	case kind == reflect.Float64:
+		return readNumbers(read, kernel.Cast[float64](l.Data))
+	case size == 1 && kind == reflect.Int8:
+		return readBytes(read, kernel.Cast[int8](l.Data))
+	case size == 1:
+		return readBytes(read, kernel.Cast[uint8](l.Data))
+	case size == 2 && kind == reflect.Int16:
+		return readNumbers(read, kernel.Cast[int16](l.Data))
+	case size == 2:
+		return readNumbers(read, kernel.Cast[uint16](l.Data))
+	case size == 4 && (kind == reflect.Int32 || kind == reflect.Int):
+		return readNumbers(read, kernel.Cast[int32](l.Data))
+	case size == 4:
+		return readNumbers(read, kernel.Cast[uint32](l.Data))
+	case kind == reflect.Int64 || kind == reflect.Int:
+		return readNumbers(read, kernel.Cast[int64](l.Data))
 	}
-	return readNumbers(dst, any(l.Data).([]float64), l.Cols, l.Stride, r0, r1)
+	return readNumbers(read, kernel.Cast[uint64](l.Data))
 }
 
-// bytesOf is x itself as bytes, for types of that size.
-func bytesOf[E bool | uint8 | int8](x []E) []uint8 {
-	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
+// strideOr returns a stride, of which 0 means the row's length.
+func strideOr(stride, length int) int {
+	if stride == 0 {
+		return length
+	}
+	return stride
+}
+
+// rowsOf are rows to read from a matrix of labels: dst takes their bits.
+type rowsOf struct {
+	dst                  []uint64
+	cols, stride, r0, r1 int
 }
 
 // fits reports whether a matrix lies within its data.
@@ -90,15 +110,21 @@ func badClasses(labels string, classes int) error {
 }
 
 // readBytes reads labels of one byte.
-func readBytes[E uint8 | int8](dst []uint64, data []E, cols, stride, r0, r1 int) error {
-	if kernel.PackBytes(dst, bytesOf(data)[r0*stride:], stride, r1-r0, cols) {
+func readBytes[E uint8 | int8](q rowsOf, data []E) error {
+	if kernel.PackBytes(q.dst, kernel.Cast[uint8](data)[q.r0*q.stride:], q.stride, q.r1-q.r0, q.cols) {
 		return nil
 	}
-	return readNumbers(dst, data, cols, stride, r0, r1)
+	return readNumbers(q, data)
+}
+
+// number is what a label may be.
+type number interface {
+	uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64
 }
 
 // readNumbers reads labels of several bytes.
-func readNumbers[E uint8 | int8 | int32 | int64 | float32 | float64](dst []uint64, data []E, cols, stride, r0, r1 int) error {
+func readNumbers[E number](q rowsOf, data []E) error {
+	dst, cols, stride, r0, r1 := q.dst, q.cols, q.stride, q.r0, q.r1
 	w := kernel.BitWords(cols)
 	for r := r0; r < r1; r++ {
 		row, out := data[r*stride:][:cols], dst[(r-r0)*w:][:w]
@@ -124,7 +150,7 @@ func readNumbers[E uint8 | int8 | int32 | int64 | float32 | float64](dst []uint6
 type BitLabels struct {
 	Rows, Cols int
 	Words      []uint64
-	Stride     int // in words, at least (Cols+63)/64
+	Stride     int // in words, at least (Cols+63)/64; 0 means that
 }
 
 // Dims returns the number of rows and of classes.
@@ -133,18 +159,19 @@ func (l *BitLabels) Dims() (rows, classes int) { return l.Rows, l.Cols }
 // ReadRows implements Bits.
 func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	w := kernel.BitWords(l.Cols)
-	if l.Cols < 0 || !fits(l.Rows, w, l.Stride, len(l.Words)) {
+	stride := strideOr(l.Stride, w)
+	if l.Cols < 0 || !fits(l.Rows, w, stride, len(l.Words)) {
 		return badLabels("BitLabels", "words", len(l.Words), l.Rows, l.Cols, l.Stride)
 	}
 	if err := checkRange(len(dst), l.Rows, l.Cols, r0, r1); err != nil || w == 0 {
 		return err
 	}
 	dst = dst[:(r1-r0)*w]
-	if l.Stride == w {
+	if stride == w {
 		copy(dst, l.Words[r0*w:])
 	} else {
 		for i := 0; i < len(dst); i += w {
-			copy(dst[i:][:w], l.Words[(r0+i/w)*l.Stride:])
+			copy(dst[i:][:w], l.Words[(r0+i/w)*stride:])
 		}
 	}
 	if last := kernel.LastWord(l.Cols); last != ^uint64(0) {
@@ -164,6 +191,22 @@ type SparseLabels struct {
 	RowPtr  []int64   // one more than rows
 	Indices []int32   // classes, counted from 0
 	Values  []float32 // nil: all 1
+}
+
+// SparseLabelsOf returns the labels of rows that list their classes. A class that
+// is none of so many is a *DataError.
+func SparseLabelsOf(rows [][]int, classes int) (*SparseLabels, error) {
+	l := &SparseLabels{Classes: classes, RowPtr: make([]int64, 1, len(rows)+1)}
+	for r, list := range rows {
+		for _, j := range list {
+			if j < 0 || j >= classes || j > math.MaxInt32 {
+				return nil, noSuchClass(r, j, classes)
+			}
+			l.Indices = append(l.Indices, int32(j))
+		}
+		l.RowPtr = append(l.RowPtr, int64(len(l.Indices)))
+	}
+	return l, nil
 }
 
 // Dims returns the number of rows and of classes.

@@ -238,3 +238,65 @@ func TestSparseParts(t *testing.T) {
 		}
 	}
 }
+
+type yesNo uint16
+
+// TestLabelTypes: labels of every type, named ones too, are the same bits; what is
+// neither 0 nor 1 is an error that shows the value; a stride of 0 means the classes.
+func TestLabelTypes(t *testing.T) {
+	testLabelType[int](t, -1)
+	testLabelType[int8](t, -1)
+	testLabelType[int16](t, -300)
+	testLabelType[int32](t, -1)
+	testLabelType[int64](t, -1<<40)
+	testLabelType[uint](t, 2)
+	testLabelType[uint8](t, 255)
+	testLabelType[uint16](t, 256)
+	testLabelType[yesNo](t, 256)
+	testLabelType[uint32](t, 1<<31)
+	testLabelType[uint64](t, 1<<32)
+	testLabelType[float32](t, 0.5)
+	testLabelType[float64](t, 0x1p-1000)
+	type yes bool
+	l := &DenseLabels[yes]{Rows: 1, Cols: 3, Data: []yes{true, false, true}}
+	bits := make([]uint64, 1)
+	require.NoError(t, l.ReadRows(bits, 0, 1))
+	require.Equal(t, []uint64{5}, bits)
+}
+
+func testLabelType[E interface {
+	LabelElement
+	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
+}](t *testing.T, bad E) {
+	const rows, n = 3, 70
+	l := &DenseLabels[E]{Rows: rows, Cols: n, Data: make([]E, rows*n)}
+	want := make([]uint64, 2*rows)
+	for i := range l.Data {
+		if i%3 == 0 {
+			l.Data[i] = 1
+			want[i/n*2+i%n/64] |= 1 << (i % n % 64)
+		}
+	}
+	got := make([]uint64, 2*rows)
+	require.NoError(t, l.ReadRows(got, 0, rows))
+	require.Equal(t, want, got)
+	again := make([]uint64, 2*rows)
+	require.NoError(t, (&BitLabels{Rows: rows, Cols: n, Words: got}).ReadRows(again, 0, rows))
+	require.Equal(t, want, again)
+	l.Data[n+65] = bad
+	require.Equal(t, notBinary(1, 65, float64(bad)), l.ReadRows(got, 0, rows))
+}
+
+// TestSparseLabelsOf: lists of classes become labels; a number that is no class names
+// its row, however large it is.
+func TestSparseLabelsOf(t *testing.T) {
+	l, err := SparseLabelsOf([][]int{{2, 0}, nil, {1}}, 3)
+	require.NoError(t, err)
+	bits := make([]uint64, 3)
+	require.NoError(t, l.ReadRows(bits, 0, 3))
+	require.Equal(t, []uint64{5, 0, 2}, bits)
+	for _, class := range []int{-1, 3, math.MaxInt} {
+		_, err = SparseLabelsOf([][]int{{0}, {class}}, 3)
+		require.Equal(t, noSuchClass(1, class, 3), err)
+	}
+}

@@ -37,6 +37,7 @@ func LogSoftmax[T Float](dst, x []T) float64 {
 // or a matrix does not lie within its data.
 func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 	checkOutput(dst, lse, m)
+	dst = dst.strided()
 	if m.Cols == 0 || m.Cols > BlockLen {
 		for i := range m.Rows {
 			l := LogSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))

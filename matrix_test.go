@@ -3,6 +3,8 @@ package zlpr
 import (
 	"math"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestMatrixShapes: which matrices lie within their data, with sizes whose
@@ -85,4 +87,44 @@ func TestMatrixOfGonum(t *testing.T) {
 	if lse[0] != math.Ln2 {
 		t.Errorf("log-sum-exp of two zeros is %g", lse[0])
 	}
+}
+
+// TestMatrixOf: rows of the same length become a matrix; a stride of 0 means the
+// columns, in every function.
+func TestMatrixOf(t *testing.T) {
+	m := MatrixOf([][]float64{{1, 2, 3}, {4, 5, 9}})
+	require.Equal(t, Matrix[float64]{2, 3, []float64{1, 2, 3, 4, 5, 9}, 3}, m)
+	require.Equal(t, Matrix[float64]{Data: []float64{}}, MatrixOf[float64](nil))
+	require.PanicsWithValue(t, "zlpr: MatrixOf rows of different lengths", func() { MatrixOf([][]float64{{1}, {1, 2}}) })
+
+	plain := m
+	plain.Stride = 0
+	require.Equal(t, m.Row(1), plain.Row(1))
+	forms := []func(dst Matrix[float64], lse []float64, m Matrix[float64]){SoftmaxRows[float64], LogSoftmaxRows[float64]}
+	for _, f := range forms {
+		a, b := make([]float64, 6), make([]float64, 6)
+		la, lb := make([]float64, 2), make([]float64, 2)
+		f(Matrix[float64]{2, 3, a, 3}, la, m)
+		f(Matrix[float64]{Rows: 2, Cols: 3, Data: b}, lb, plain)
+		require.Equal(t, a, b)
+		require.Equal(t, la, lb)
+	}
+	a, b := make([]float64, 2), make([]float64, 2)
+	MaxRows(a, m)
+	MaxRows(b, plain)
+	require.Equal(t, a, b)
+	LogSumExpRows(a, m)
+	LogSumExpRows(b, plain)
+	require.Equal(t, a, b)
+
+	labels := &DenseLabels[uint8]{Rows: 2, Cols: 3, Data: []uint8{0, 1, 0, 1, 1, 0}}
+	e, err := NewEvaluator[float64](ZLPR{}, Options{})
+	require.NoError(t, err)
+	g, h := make([]float64, 6), make([]float64, 6)
+	want, err := e.Evaluate(t.Context(), &Batch[float64]{Scores: m, Labels: labels}, &Output[float64]{Grad: Matrix[float64]{2, 3, g, 3}})
+	require.NoError(t, err)
+	got, err := e.Evaluate(t.Context(), &Batch[float64]{Scores: plain, Labels: labels}, &Output[float64]{Grad: Matrix[float64]{Rows: 2, Cols: 3, Data: h}})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, g, h)
 }

@@ -43,7 +43,7 @@ type rowChunk[T Float] struct {
 }
 
 func newRowChunk[T Float](m Matrix[T]) rowChunk[T] {
-	return rowChunk[T]{m: m, stride: m.Stride, n: m.Cols}
+	return rowChunk[T]{m: m.strided(), stride: m.step(), n: m.Cols}
 }
 
 // next takes the next rows, if there are any.
@@ -111,7 +111,7 @@ func MaxRows[T Float](dst []T, m Matrix[T]) {
 		}
 		return
 	}
-	kernel.Maximum(dst, m.Data, m.Stride, m.Rows, m.Cols)
+	kernel.Maximum(dst, m.Data, m.step(), m.Rows, m.Cols)
 	for i, v := range dst {
 		dst[i] = signZero(v, m.Row(i))
 	}
@@ -166,6 +166,7 @@ func checkOutput[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 	checkOutput(dst, lse, m)
 	stream := m.Rows*m.Cols >= streamBytes/4
+	dst = dst.strided()
 	if m.Cols == 0 || m.Cols > BlockLen {
 		for i := range m.Rows {
 			x := m.rowOrEmpty(i)
