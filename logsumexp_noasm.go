@@ -8,26 +8,32 @@ import (
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
+//go:noinline
 func sumExp32(sum, err []float64, x []float32, stride, rows, n int, p *kernel.RowParams[float32]) {
 	sumExp32Generic(sum, err, x, stride, rows, n, p)
 }
 
+//go:noinline
 func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *kernel.RowParams[float64]) {
 	sumExp64Generic(sum, err, x, stride, rows, n, p)
 }
 
+//go:noinline
 func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, stream bool) {
 	scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 }
 
+//go:noinline
 func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, stream bool) {
 	scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 }
 
+//go:noinline
 func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
 	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }
 
+//go:noinline
 func offset64(dst []float64, dstStride int, x []float64, stride, rows, n int, m, l []float64) {
 	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }

@@ -159,6 +159,10 @@ func inParentheses(list string) string {
 func (d *printed) function(k *kernel, e elem) {
 	if len(k.types) == 1 {
 		d.comment(k)
+	} else if d.tiers == nil {
+		// Inlined into another package's generic function, a twin with a type
+		// parameter makes its arguments escape.
+		d.line("//go:noinline")
 	}
 	d.line("func %s(%s) %s {", k.goName(e), e.of(k.params), inParentheses(k.results))
 	d.tierSwitch(k, e)

@@ -27,42 +27,52 @@ func copyStream(dst, x []float32) {
 	copyStreamGeneric(dst, x)
 }
 
+//go:noinline
 func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
 }
 
+//go:noinline
 func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
 	selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
 }
 
+//go:noinline
 func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float32]) {
 	selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
 }
 
+//go:noinline
 func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float64]) {
 	selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
 }
 
+//go:noinline
 func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
 
+//go:noinline
 func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, fa, fb []float64) {
 	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
 
+//go:noinline
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }
 
+//go:noinline
 func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	return finishSumsGeneric(loss, fa, fb, a, b, scale)
 }
 
+//go:noinline
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
 	accumulateGeneric(dst, dstStride, x, stride, rows, n)
 }
 
+//go:noinline
 func accumulate64(dst []float64, dstStride int, x []float64, stride, rows, n int) {
 	accumulateGeneric(dst, dstStride, x, stride, rows, n)
 }
@@ -73,42 +83,52 @@ func AddParts(out *LossParts, x []float64) {
 	addPartsGeneric(out, x)
 }
 
+//go:noinline
 func bce32(a *BCEArgs[float32]) {
 	bce32Generic(a)
 }
 
+//go:noinline
 func bce64(a *BCEArgs[float64]) {
 	bce64Generic(a)
 }
 
+//go:noinline
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	sideMax32Generic(top, r)
 }
 
+//go:noinline
 func sideMax64(top []SideTop[float64], r *SideRows[float64]) {
 	sideMax64Generic(top, r)
 }
 
+//go:noinline
 func sideSums32(sum [][2]float64, r *SideRows[float32], p []SideParams[float32], pStep int) {
 	sideSums32Generic(sum, r, p, pStep)
 }
 
+//go:noinline
 func sideSums64(sum [][2]float64, r *SideRows[float64], p []SideParams[float64], pStep int) {
 	sideSums64Generic(sum, r, p, pStep)
 }
 
+//go:noinline
 func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32], add []float32, addStride int) {
 	sideGrad32Generic(dst, dstStride, r, p, add, addStride)
 }
 
+//go:noinline
 func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64], add []float64, addStride int) {
 	sideGrad64Generic(dst, dstStride, r, p, add, addStride)
 }
 
+//go:noinline
 func softWeights32(neg, pos, t []float32, stride, rows, n int, part []uint64, words int, class []float64, exponents []float32) {
 	softWeights32Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, 0)
 }
 
+//go:noinline
 func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, words int, class []float64, exponents []float64) {
 	softWeights64Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, 0)
 }
@@ -119,10 +139,12 @@ func softUnit(neg, pos, t []float32, stride, rows, n int, part []uint64, words i
 	softUnitGeneric(neg, pos, t, stride, rows, n, part, words, 0)
 }
 
+//go:noinline
 func tiltExp32(e []float64, x []float32, sign, pivot float64) (sum, squares float64) {
 	return tiltExpGeneric(e, x, sign, pivot)
 }
 
+//go:noinline
 func tiltExp64(e []float64, x []float64, sign, pivot float64) (sum, squares float64) {
 	return tiltExpGeneric(e, x, sign, pivot)
 }
@@ -146,10 +168,12 @@ func EspForward(f, r []float64, d int) {
 	espForwardGeneric(f, r, d)
 }
 
+//go:noinline
 func inclusion32(dst []float32, r, c []float64, scale float64) {
 	inclusionGeneric(dst, r, c, scale)
 }
 
+//go:noinline
 func inclusion64(dst []float64, r, c []float64, scale float64) {
 	inclusionGeneric(dst, r, c, scale)
 }
@@ -160,18 +184,22 @@ func Correlate(dst, x, y []float64) {
 	correlateGeneric(dst, x, y)
 }
 
+//go:noinline
 func above32(dst []uint64, x, t []float32) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+//go:noinline
 func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+//go:noinline
 func maximum32(max, x []float32, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)
 }
 
+//go:noinline
 func maximum64(max, x []float64, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)
 }
