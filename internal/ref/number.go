@@ -171,7 +171,7 @@ func (x *Number) Float() *big.Float {
 		return z.SetInf(false)
 	case !x.far:
 		return z.Set(&x.m)
-	case x.e.IsInt64() && x.e.BitLen() < 40:
+	case x.e.BitLen() < 32: // an int32, as exponents of big.Float are
 		return z.SetMantExp(&x.m, int(x.e.Int64()))
 	case x.e.Sign() < 0:
 		return z

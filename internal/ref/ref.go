@@ -33,9 +33,9 @@ const beyond = 80
 // a number below 2^-beyond of the sum's last place is left out here.
 func addTo(z, x, y *big.Float) *big.Float {
 	switch distance := apart(x, y); {
-	case distance > int(z.Prec())+beyond:
+	case distance > int64(z.Prec())+beyond:
 		return z.Set(x)
-	case -distance > int(z.Prec())+beyond:
+	case -distance > int64(z.Prec())+beyond:
 		return z.Set(y)
 	}
 	return z.Add(x, y)
@@ -44,9 +44,9 @@ func addTo(z, x, y *big.Float) *big.Float {
 // subTo sets z, whose precision must be set, to x-y as addTo does.
 func subTo(z, x, y *big.Float) *big.Float {
 	switch distance := apart(x, y); {
-	case distance > int(z.Prec())+beyond:
+	case distance > int64(z.Prec())+beyond:
 		return z.Set(x)
-	case -distance > int(z.Prec())+beyond:
+	case -distance > int64(z.Prec())+beyond:
 		return z.Neg(y)
 	}
 	return z.Sub(x, y)
@@ -54,11 +54,11 @@ func subTo(z, x, y *big.Float) *big.Float {
 
 // apart returns the difference of the exponents of x and y, 0 where one has
 // none.
-func apart(x, y *big.Float) int {
+func apart(x, y *big.Float) int64 {
 	if x.Sign() == 0 || y.Sign() == 0 || x.IsInf() || y.IsInf() {
 		return 0
 	}
-	return exponent(x) - exponent(y)
+	return int64(exponent(x)) - int64(exponent(y))
 }
 
 // exactSum returns x+y with all its digits, some 2000 for float64s.
