@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // Rounding to float32 within float64 arithmetic: for |y| < 2^(e+1), adding and
@@ -116,7 +117,6 @@ func Exp64(w *[2 * Lanes64]float64, x []float64, magic, low, high float64) {
 
 // exp64Shifted is exp32Shifted for float64.
 func exp64Shifted(w *[2 * Lanes64]float64, x []float64, shift *[2 * Lanes64]float64, magic, low, high float64) {
-	c := &coef.Exp64
 	for i, y := range x[:min(len(x), len(w))] {
 		if y < low {
 			y = low
@@ -130,12 +130,7 @@ func exp64Shifted(w *[2 * Lanes64]float64, x []float64, shift *[2 * Lanes64]floa
 		if shift != nil {
 			r += shift[i]
 		}
-		p := c[len(c)-1]
-		for j := len(c) - 2; j >= 0; j-- {
-			p = math.FMA(p, r, c[j])
-		}
-		p = math.FMA(math.FMA(p, r, 1), r, 1)
-		w[i] = p * math.Float64frombits(math.Float64bits(t)<<52)
+		w[i] = scalar.ExpRest(r) * math.Float64frombits(math.Float64bits(t)<<52)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file is the specification of the kernels of weighted sums of e^(γx): every
@@ -188,7 +189,6 @@ func oddFMA32(p, q float64) float32 {
 
 // terms64 is terms32 for float64, of at most 16 elements.
 func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, gamma [2]float64) {
-	c := &coef.Exp64
 	for j, x := range x {
 		y := flip(x, p>>j)
 		h := float64(gamma[0] * y)
@@ -204,12 +204,7 @@ func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, g
 		}
 		n := t - m
 		r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, h)+l)
-		q := c[len(c)-1]
-		for j := len(c) - 2; j >= 0; j-- {
-			q = math.FMA(q, r, c[j])
-		}
-		q = math.FMA(math.FMA(q, r, 1), r, 1)
-		g.term[j] = float64(float64(q*math.Float64frombits(math.Float64bits(t)<<52)) * w[WeightPlace[float64](j)])
+		g.term[j] = float64(float64(scalar.ExpRest(r)*math.Float64frombits(math.Float64bits(t)<<52)) * w[WeightPlace[float64](j)])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file is the specification of the kernels of the k-subset softmax: every
@@ -19,7 +20,6 @@ import (
 // It returns Σ m and Σ m² with m = min(e[i], 1).
 func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squares float64) {
 	var s1, s2 [Lanes64]float64
-	c := &coef.Exp64
 	for i, v := range x {
 		s := float64(float64(v) * sign)
 		d := s - pivot
@@ -29,12 +29,7 @@ func tiltExpGeneric[T Float](e []float64, x []T, sign, pivot float64) (sum, squa
 		t := math.FMA(y, coef.Log2E64, coef.Magic64)
 		n := t - coef.Magic64
 		r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, y))
-		p := c[len(c)-1]
-		for j := len(c) - 2; j >= 0; j-- {
-			p = math.FMA(p, r, c[j])
-		}
-		p = math.FMA(math.FMA(p, r, 1), r, 1)
-		w := p * math.Float64frombits(math.Float64bits(t)<<52)
+		w := scalar.ExpRest(r) * math.Float64frombits(math.Float64bits(t)<<52)
 		if !(d >= coef.TiltLowest) {
 			w = 0
 		}

@@ -31,17 +31,22 @@ func Exp(x float64) float64 {
 	}
 	t := math.FMA(x, coef.Log2E64, coef.Magic64)
 	n := t - coef.Magic64
-	r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, x))
+	p := ExpRest(math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, x)))
+	if n > 1023 {
+		return p * 0x1p1023 * 2 // exact, or beyond all numbers
+	}
+	return p * math.Float64frombits(math.Float64bits(t)<<52)
+}
+
+// ExpRest returns e^r for the rest r of an argument less n·ln(2), |r| ≤ ln(2)/2 and a
+// little more: the polynomial of all float64 exponentials, by Horner's rule.
+func ExpRest(r float64) float64 {
 	c := &coef.Exp64
 	p := c[len(c)-1]
 	for j := len(c) - 2; j >= 0; j-- {
 		p = math.FMA(p, r, c[j])
 	}
-	p = math.FMA(math.FMA(p, r, 1), r, 1)
-	if n > 1023 {
-		return p * 0x1p1023 * 2 // exact, or beyond all numbers
-	}
-	return p * math.Float64frombits(math.Float64bits(t)<<52)
+	return math.FMA(math.FMA(p, r, 1), r, 1)
 }
 
 // Reduce returns an integer n and r, |r| ≤ ln(2)/2 and a little more, with
