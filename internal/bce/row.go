@@ -32,7 +32,8 @@ func (w *Work[T]) row(i int) {
 		clear(w.grads)
 	}
 	b := w.blocks()
-	var sum, err, slope float64
+	var sum, err float64
+	var slope signedSum
 	infinite := false
 	for from := 0; from < w.c.N; from += blockLen {
 		m := w.gather(i, s0, from, min(from+blockLen, w.c.N))
@@ -81,7 +82,7 @@ func (w *Work[T]) row(i int) {
 					g = -g
 				}
 				w.grads[b.at[k]&math.MaxInt] = g
-				slope -= g
+				slope.add(-g)
 			}
 		}
 	}
@@ -90,7 +91,7 @@ func (w *Work[T]) row(i int) {
 		w.c.Loss[i] = math.Inf(1)
 	}
 	if w.c.ThresholdGrad != nil {
-		w.c.ThresholdGrad[i] = slope
+		w.c.ThresholdGrad[i] = slope.value()
 	}
 	if w.c.Grad != nil {
 		out := w.c.GradRow(i)

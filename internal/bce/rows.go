@@ -231,18 +231,31 @@ func (w *Work[T]) small(i int, g []T) {
 	}
 }
 
-// sumOf returns the sum of x, in float64.
+// sumOf returns the sum of x in twice the precision of float64, rounded: its terms
+// may be of either sign.
 func sumOf[T kernel.Float](x []T) float64 {
-	var sum [4]float64
-	for len(x) >= 4 {
-		sum[0] += float64(x[0])
-		sum[1] += float64(x[1])
-		sum[2] += float64(x[2])
-		sum[3] += float64(x[3])
-		x = x[4:]
+	var sum signedSum
+	for _, v := range x {
+		sum.add(float64(v))
 	}
-	for i, v := range x {
-		sum[i] += float64(v)
+	return sum.value()
+}
+
+// A signedSum is a sum and the errors of its additions.
+type signedSum struct{ sum, err float64 }
+
+// add adds x, which is no product.
+func (s *signedSum) add(x float64) {
+	t := s.sum + x
+	b := t - s.sum
+	s.err += (s.sum - (t - b)) + (x - b)
+	s.sum = t
+}
+
+// value returns the sum; where it is infinite the errors are no numbers.
+func (s *signedSum) value() float64 {
+	if v := s.sum + s.err; v == v {
+		return v
 	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3])
+	return s.sum
 }

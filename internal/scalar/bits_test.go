@@ -90,10 +90,16 @@ func TestReduce(t *testing.T) {
 	ln2 := ref.Ln2()
 	for range 20000 {
 		x := math.Ldexp(1+rng.Float64(), rng.IntN(72)-10)
+		if rng.IntN(3) == 0 {
+			x = math.Ldexp(x, -rng.IntN(1100)) // to subnormal numbers
+		}
 		if rng.IntN(2) == 0 {
 			x = -x
 		}
 		n, r := Reduce(x)
+		if math.Abs(x) < 0.25 && (n != 0 || r != x) {
+			t.Errorf("Reduce(%x) = %d, %x", x, n, r)
+		}
 		exact := ref.Sub(ref.New(x), ref.Mul(ref.New(0).SetInt64(n), ln2))
 		if e, _ := ref.Sub(exact, ref.New(r)).Float64(); math.Abs(e) > 0x1p-52 || math.Abs(r) > math.Ln2/2+0x1p-50 {
 			t.Errorf("Reduce(%x) = %d, %g: off by %g", x, n, r, e)

@@ -52,6 +52,9 @@ func ExpRest(r float64) float64 {
 // Reduce returns an integer n and r, |r| ≤ ln(2)/2 and a little more, with
 // x = n·ln(2) + r, for |x| < 2^62. The error of r is below 2^-52.
 func Reduce(x float64) (n int64, r float64) {
+	if math.Abs(x) < 0x1p-2 {
+		return 0, x // exactly; below 2^-14 the digits used below would leave nothing
+	}
 	// |x| = m·2^e and |x|·log2(e) = (m·⌊log2(e)·2^126⌋)·2^(e-126), of which the
 	// lowest 64 bits are dropped.
 	frac, e := math.Frexp(math.Abs(x))
