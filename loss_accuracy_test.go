@@ -395,6 +395,27 @@ func TestWitnesses(t *testing.T) {
 		require.InEpsilon(t, without, got, 4*0x1p-52, "%T: the loss depends on Upstream", c.loss)
 	}
 
+	// Gradients of scores so far apart that their sums are beyond all numbers.
+	const huge = math.MaxFloat64
+	for _, c := range []struct {
+		loss      Loss
+		scores    []float64
+		positives int
+		loss0, g0 float64
+	}{
+		{ZLPR{Threshold: -1e30}, []float64{1e19}, 0, 1e30 + 1e19, 1},
+		{ZLPR{Threshold: -1e308}, []float64{1e308}, 0, math.Inf(1), 1},
+		{ZLPR{Threshold: 1e30}, []float64{-1e19}, 1, 1e30 + 1e19, -1},
+		{Pairwise{}, []float64{1e30, -1e19}, 2, 1e30 + 1e19, 1},
+		{Pairwise{}, []float64{-1e19, 1e30}, 1, 1e30 + 1e19, -1},
+		{SoftmaxCrossEntropy{}, []float64{1e30, -1e19}, 2, 1e30 + 1e19, 1},
+		{BCE{Threshold: -huge}, []float64{huge}, 1, 0, 0},
+		{BCE{Threshold: huge}, []float64{-huge}, 0, 0, 0},
+	} {
+		l, g := evaluate(c.loss, c.scores, c.positives, len(c.scores), 0)
+		require.Equal(t, []float64{c.loss0, c.g0}, []float64{l, g + 0}, "%#v %v", c.loss, c.scores)
+	}
+
 	// Equal scores: n times one derivative.
 	for _, c := range []struct {
 		score float64

@@ -56,7 +56,7 @@ func (w *Work[T]) row(i int) {
 				derivative *= e
 			}
 			rest := 0.0
-			if s0 != 0 && softplus <= math.MaxFloat64 {
+			if s0 != 0 && math.Abs(v) <= math.MaxFloat64 {
 				// What rounding s-s0 has lost.
 				rest = differenceError(float64(w.scores(i)[b.at[k]&math.MaxInt]), s0)
 				if b.at[k] < 0 {

@@ -127,3 +127,11 @@ func (p Number) Inverse() Number {
 	p = p.Tidy()
 	return Number{Hi: 1 / p.Hi, Exp: -p.Exp, Shift: -p.Shift}
 }
+
+// Share returns p/(1+p), p ≥ 0.
+func (p Number) Share() Number {
+	if p.magnitude() >= 900 {
+		return Number{Hi: 1}
+	}
+	return p.Times(p.Over1p())
+}

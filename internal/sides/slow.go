@@ -27,12 +27,14 @@ type sideValue[T kernel.Float] struct {
 	shift bool
 	by    T
 	base  power.Number
+	terms power.Number // the sum of the shifted terms
 }
 
 // A slope is the derivative of the loss by A or by B, times a row's scale; where
 // that sum is infinite the derivative by its one infinite score is limit.
 type slope struct {
 	power.Number
+	share    power.Number // the derivative by the sum's logarithm, times the scale
 	limit    float64
 	infinite bool
 }
@@ -183,7 +185,8 @@ func (w *Work[T]) shiftedSum(i, side int, v *sideValue[T]) {
 	p[0][0], p[0][3] = kernel.MagicOf[T](pivot), kernel.MagicOf[T](pivot)
 	var sum [1][2]float64
 	kernel.SideSums(sum[:], &r, p[:], 0)
-	v.power = power.Number{Hi: sum[0][side], Exp: int64(pivot)}.Times(v.base)
+	v.terms = power.Number{Hi: sum[0][side], Exp: int64(pivot)}
+	v.power = v.terms.Times(v.base)
 }
 
 // slopeParams returns the magic number and the factor with which a term times
@@ -209,7 +212,8 @@ func (w *Work[T]) specialGradient(i int, v *[2]sideValue[T]) {
 		}
 		f := v[side].slope.Number
 		if v[side].shift {
-			f = f.Times(v[side].base)
+			// Not f times the base: both may be beyond all numbers.
+			f = v[side].slope.share.Times(v[side].terms.Inverse())
 		}
 		var p [1]kernel.SideParams[T]
 		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
@@ -277,6 +281,7 @@ func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest floa
 		p = p.Times(factor)
 		v.slope = slope{Number: factor.Times(p.Over1p()).Times(power.Number{Hi: scale})}
 	}
+	v.slope.share = p.Share().Times(power.Number{Hi: scale})
 	*x, rest = p.Log1pArgument()
 	return p.Float(), rest
 }
@@ -304,6 +309,8 @@ func productRow(a, b power.Number, ka, kb power.Class, rule *Rule, scale float64
 	f := shift.Times(p.Over1p())
 	fa.Number = f.Times(b).Times(power.Number{Hi: scale})
 	fb.Number = f.Times(a).Times(power.Number{Hi: -scale})
+	fa.share = p.Share().Times(power.Number{Hi: scale})
+	fb.share = p.Share().Times(power.Number{Hi: -scale})
 	x, loss = p.Log1pArgument()
 	return loss, x, fa, fb, false
 }
