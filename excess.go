@@ -1,6 +1,8 @@
 package zlpr
 
 import (
+	"math"
+
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -32,64 +34,71 @@ func leastExcess[T Float](n int) float64 {
 // e^m as it is in the sum,
 //
 //	E = (Σ e^x - w)·e^-m
-func excesses[T Float](excess, top []float64, x []T, stride, n int, hi, err []float64) {
+func excesses[T Float](excess []float64, top []T, x []T, stride, n int, hi, err []float64) {
 	rows := len(excess)
-	var tops, w [batch]T
+	var w [batch]T
 	var factor [batch]float64
-	kernel.Maximum(tops[:rows], x, stride, rows, n)
-	for i, m := range tops[:rows] {
-		top[i] = float64(m)
-		factor[i] = top[i]
+	var low [batch]uint8 // rows of which too little is left
+	kernel.Maximum(top, x, stride, rows, n)
+	for i, m := range top {
+		factor[i] = float64(m)
 	}
 	room := (rows + 31) &^ 31
 	kernel.TiltExp(factor[:room], factor[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
-	scaleExp(w[:], rows, tops[:], rows, 1, rows, p[:], 0, false)
-	least := leastExcess[T](n)
+	scaleExp(w[:], rows, top, rows, 1, rows, p[:], 0, false)
+	least, count := leastExcess[T](n), 0
 	for i := range rows {
 		e := ((hi[i] - float64(w[i])) + err[i]) * factor[i]
-		if !(e >= least) {
-			e = excessWithout(x[i*stride:][:n], tops[i])
-		}
 		excess[i] = e
+		if !(e >= least) {
+			low[count] = uint8(i)
+			count++
+		}
+	}
+	if count > 0 {
+		excessesWithout(excess, low[:count], top, x, stride, n, factor[:])
 	}
 }
 
-// excessWithout returns the excess of a row of at most a block, whose finite maximum
-// is m, without taking the maximum into the sum. It is the one positive, so that
+// excessesWithout writes the excess of the rows of those numbers without taking the
+// maximum into the sum,
 //
-//	E = Σ_neg e^x · Σ_pos e^-x
-func excessWithout[T Float](x []T, m T) float64 {
-	k := indexOf(x, m)
-	var e float64
-	var natural bool
-	if len(x) <= 64 {
-		var pos, neg [1]uint64
-		e, natural = selectWithout(x, k, pos[:], neg[:])
+//	E = Σ_{j≠k} e^x[j] · e^-m
+//
+// of copies of the rows with -Inf in its place.
+func excessesWithout[T Float](excess []float64, rows []uint8, top []T, x []T, stride, n int, factor []float64) {
+	if n <= 64 {
+		var room [1024]T
+		copiedExcesses(room[:], excess, rows, top, x, stride, n, factor)
 	} else {
-		var pos, neg [BlockLen / 64]uint64
-		words := kernel.BitWords(len(x))
-		e, natural = selectWithout(x, k, pos[:words], neg[:words])
+		var room [BlockLen]T
+		copiedExcesses(room[:], excess, rows, top, x, stride, n, factor)
 	}
-	if !natural {
-		e = anyExcess(x, k)
-	}
-	return e
 }
 
-// selectWithout returns the excess of a row whose maximum is x[k], if the sums are
-// natural; pos and neg are no bits.
-func selectWithout[T Float](x []T, k int, pos, neg []uint64) (e float64, natural bool) {
-	var a, b [8]float64
-	for i := range neg {
-		neg[i] = ^uint64(0)
+func copiedExcesses[T Float](room []T, excess []float64, rows []uint8, top []T, x []T, stride, n int, factor []float64) {
+	p := kernel.PivotParams[T](0)
+	var s sums
+	for len(rows) > 0 {
+		count := min(len(rows), len(room)/n)
+		for i, r := range rows[:count] {
+			row := room[i*n:][:n]
+			copy(row, x[int(r)*stride:])
+			row[indexOf(row, top[r])] = T(math.Inf(-1))
+		}
+		sumExp(s.hi[:], s.err[:], room, n, count, n, &p)
+		for i, r := range rows[:count] {
+			if kernel.Natural[T](s.hi[i]) {
+				excess[r] = naturalPower(s.hi[i], s.err[i]).Times(power.Number{Hi: factor[r]}).Float()
+			} else {
+				row := x[int(r)*stride:][:n]
+				excess[r] = anyExcess(row, indexOf(row, top[r]))
+			}
+		}
+		rows = rows[count:]
 	}
-	neg[len(neg)-1] = kernel.LastWord(len(x))
-	pos[k/64] = 1 << (k % 64)
-	neg[k/64] &^= pos[k/64]
-	kernel.SelectSums(a[:], b[:], x, len(x), 1, len(x), pos, neg, len(neg))
-	return a[0] * b[0], kernel.Natural[T](a[0]) && kernel.Natural[T](b[0])
 }
 
 // indexOf returns the place of the first element that is m, which is the maximum.

@@ -30,11 +30,11 @@ func scaleExp[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []k
 	}
 }
 
-// offset writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i], computed in float64.
-func offset[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []float64) {
+// offset writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i].
+func offset[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []T) {
 	if kernel.IsFloat32[T]() {
-		offset32(kernel.As32(dst), dstStride, kernel.As32(x), stride, rows, n, m, l)
+		offset32(kernel.As32(dst), dstStride, kernel.As32(x), stride, rows, n, kernel.As32(m), kernel.As32(l))
 	} else {
-		offset64(kernel.As64(dst), dstStride, kernel.As64(x), stride, rows, n, m, l)
+		offset64(kernel.As64(dst), dstStride, kernel.As64(x), stride, rows, n, kernel.As64(m), kernel.As64(l))
 	}
 }

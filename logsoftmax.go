@@ -67,7 +67,7 @@ func logSoftmaxRow[T Float](dst, x []T, p power.Number, c power.Class) {
 		rows.logSoftmax(dst, len(x))
 	default:
 		m := Max(x)
-		writeLogs(dst, len(x), x, len(x), len(x), []float64{float64(m)}, []float64{longExcess(x, p, m)})
+		writeLogs(dst, len(x), x, len(x), len(x), []T{m}, []float64{longExcess(x, p, m)})
 	}
 }
 
@@ -83,7 +83,8 @@ func logSoftmaxLimit[T Float](dst, x []T, c power.Class) {
 
 // logSoftmax writes the log-softmax of the chunk's rows.
 func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
-	var excess, top [batch]float64
+	var excess [batch]float64
+	var top [batch]T
 	for i := 0; i < c.rows; {
 		end := i
 		for end < c.rows && (c.all || kernel.Natural[T](c.hi[end])) {
@@ -100,19 +101,23 @@ func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
 				continue
 			}
 			m := Max(x)
-			writeLogs(out, c.n, x, c.n, c.n, []float64{float64(m)}, []float64{anyExcess(x, indexOf(x, m))})
+			writeLogs(out, c.n, x, c.n, c.n, []T{m}, []float64{anyExcess(x, indexOf(x, m))})
 		}
 	}
 }
 
 // writeLogs writes (x - m) - log1p(E) for rows of n elements.
-func writeLogs[T Float](dst []T, dstStride int, x []T, stride, n int, top, excess []float64) {
-	var logs [batch]float64
-	l := logs[:len(excess)]
-	if len(l) > 1 {
-		kernel.Log1p64(l, excess)
+func writeLogs[T Float](dst []T, dstStride int, x []T, stride, n int, top []T, excess []float64) {
+	var logs [batch]T
+	rows := len(excess)
+	if rows > 1 {
+		var l [batch]float64
+		kernel.Log1p64(l[:rows], excess)
+		for i, v := range l[:rows] {
+			logs[i] = T(v)
+		}
 	} else {
-		l[0] = scalar.Log1pFinite(excess[0])
+		logs[0] = T(scalar.Log1pFinite(excess[0]))
 	}
-	offset(dst, dstStride, x, stride, len(l), n, top, l)
+	offset(dst, dstStride, x, stride, rows, n, top, logs[:rows])
 }

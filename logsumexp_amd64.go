@@ -74,7 +74,7 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 	}
 }
 
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float32) {
 	switch kernel.Active {
 	case kernel.AVX512:
 		offset32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
@@ -133,10 +133,10 @@ func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows 
 func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 
 //go:noescape
-func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
+func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)
 
 //go:noescape
-func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
+func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)
 
 //go:noescape
 func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)

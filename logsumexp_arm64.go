@@ -46,7 +46,7 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 	}
 }
 
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float32) {
 	switch kernel.Active {
 	case kernel.NEON:
 		offset32NEON(&dst[0], dstStride, &x[0], stride, rows, n, &m[0], &l[0])
@@ -77,7 +77,7 @@ func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows in
 func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
 
 //go:noescape
-func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float64, l *float64)
+func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)
 
 //go:noescape
 func offset64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)

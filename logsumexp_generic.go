@@ -102,13 +102,12 @@ func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, 
 	}
 }
 
-// offsetGeneric writes (x[i·stride+j] - m[i]) - l[i], computed in float64, to
-// dst[i·dstStride+j].
-func offsetGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []float64) {
+// offsetGeneric writes (x[i·stride+j] - m[i]) - l[i] to dst[i·dstStride+j].
+func offsetGeneric[T Float](dst []T, dstStride int, x []T, stride, rows, n int, m, l []T) {
 	for i := range rows {
 		out := dst[i*dstStride:][:n]
 		for j, v := range x[i*stride:][:n] {
-			out[j] = T((float64(v) - m[i]) - l[i])
+			out[j] = (v - m[i]) - l[i]
 		}
 	}
 }

@@ -29,7 +29,7 @@ func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, 
 }
 
 //go:noinline
-func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float64) {
+func offset32(dst []float32, dstStride int, x []float32, stride, rows, n int, m, l []float32) {
 	offsetGeneric(dst, dstStride, x, stride, rows, n, m, l)
 }
 

@@ -107,8 +107,8 @@ var coreKernels = []*kernel{
 	},
 	{
 		name: "offset", types: elems, oneTwin: true,
-		params: "dst []T, dstStride int, x []T, stride, rows, n int, m, l []float64",
-		doc:    `writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i], computed in float64.`,
+		params: "dst []T, dstStride int, x []T, stride, rows, n int, m, l []T",
+		doc:    `writes dst[i·dstStride+j] = (x[i·stride+j] - m[i]) - l[i].`,
 		forms:  both(offset, neonOffset),
 	},
 }
