@@ -26,7 +26,7 @@ func leastExcess[T Float](n int) float64 {
 	case kernel.IsFloat32[T]():
 		return 0.25
 	}
-	return 0.5
+	return 0.375
 }
 
 // excesses writes the excess of rows whose sums of exponentials at pivot 0 are
@@ -36,29 +36,42 @@ func leastExcess[T Float](n int) float64 {
 //	E = (Σ e^x - w)·e^-m
 func excesses[T Float](excess []float64, top []T, x []T, stride, n int, hi, err []float64) {
 	rows := len(excess)
-	var w [batch]T
-	var factor [batch]float64
+	var exponentials [batch]T
+	var w, factors [batch]float64
 	var low [batch]uint8 // rows of which too little is left
 	kernel.Maximum(top, x, stride, rows, n)
-	for i, m := range top {
-		factor[i] = float64(m)
-	}
+	convert(factors[:rows], top)
 	room := (rows + 31) &^ 31
-	kernel.TiltExp(factor[:room], factor[:room], -1, 0)
+	kernel.TiltExp(factors[:room], factors[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
-	scaleExp(w[:], rows, top, rows, 1, rows, p[:], 0, false)
+	scaleExp(exponentials[:], rows, top, rows, 1, rows, p[:], 0, false)
+	convert(w[:rows], exponentials[:rows])
+	hi, err, factor := hi[:rows], err[:rows], factors[:rows]
 	least, count := leastExcess[T](n), 0
-	for i := range rows {
-		e := ((hi[i] - float64(w[i])) + err[i]) * factor[i]
+	for i := range excess {
+		e := ((hi[i] - w[i]) + err[i]) * factor[i]
 		excess[i] = e
+		low[count%batch] = uint8(i)
 		if !(e >= least) {
-			low[count] = uint8(i)
 			count++
 		}
 	}
 	if count > 0 {
-		excessesWithout(excess, low[:count], top, x, stride, n, factor[:])
+		excessesWithout(excess, low[:count], top, x, stride, n, factor)
+	}
+}
+
+// convert writes the elements of x to dst, of the same length, in its type. Four
+// conversions at a time do not wait for one another.
+func convert[D, S Float](dst []D, x []S) {
+	for len(x) >= 4 && len(dst) >= 4 {
+		a, b, c, d := D(x[0]), D(x[1]), D(x[2]), D(x[3])
+		dst[0], dst[1], dst[2], dst[3] = a, b, c, d
+		dst, x = dst[4:], x[4:]
+	}
+	for i, v := range x {
+		dst[i] = D(v)
 	}
 }
 

@@ -113,9 +113,7 @@ func writeLogs[T Float](dst []T, dstStride int, x []T, stride, n int, top []T, e
 	if rows > 1 {
 		var l [batch]float64
 		kernel.Log1p64(l[:rows], excess)
-		for i, v := range l[:rows] {
-			logs[i] = T(v)
-		}
+		convert(logs[:rows], l[:rows])
 	} else {
 		logs[0] = T(scalar.Log1pFinite(excess[0]))
 	}

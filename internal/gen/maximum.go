@@ -13,30 +13,42 @@ func maximum(v *vec) {
 	x, stride := v.param("x"), v.stride("stride")
 	l := newRowLoop(v)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
-	acc, nan := v.reg(), v.newMask()
+	// One after the other, the maxima would wait for each other.
+	acc, nan := []vreg{v.reg(), v.reg(), v.reg(), v.reg()}, v.newMask()
 
 	l.run(func() {
-		v.move(infinity, acc)
+		for _, a := range acc {
+			v.move(infinity, a)
+		}
 		v.clearMask(nan)
 	}, func(off reg.Register, pairs []pair) {
-		for _, t := range terms(pairs) {
-			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-			r, k := v.reg(), v.newMask()
-			if t.mask == nil {
-				v.move(mem, r)
-				v.prefetch(mem, t.reg)
-			} else {
-				v.loadOver(t.mask, mem, infinity, r)
+		for _, pair := range pairs {
+			var loaded []vreg
+			for _, t := range pair {
+				mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				r := v.reg()
+				if t.mask == nil {
+					v.move(mem, r)
+					v.prefetch(mem, t.reg)
+				} else {
+					v.loadOver(t.mask, mem, infinity, r)
+				}
+				// a stays where x is NaN.
+				a := acc[t.reg%len(acc)]
+				v.max(r, a, a)
+				loaded = append(loaded, r)
 			}
-			// acc stays where x is NaN.
-			v.max(r, acc, acc)
-			v.compare(unordered, r, r, k)
+			k := v.newMask()
+			v.compare(unordered, loaded[0], loaded[len(loaded)-1], k)
 			v.orMask(k, nan)
 		}
 	}, func() {
 		v.ADDQ(stride, x)
-		v.reduceMax(acc)
-		v.storeLow(acc, at(out, 0))
+		v.max(acc[1], acc[0], acc[0])
+		v.max(acc[3], acc[2], acc[2])
+		v.max(acc[2], acc[0], acc[0])
+		v.reduceMax(acc[0])
+		v.storeLow(acc[0], at(out, 0))
 		number := v.newLabel("number")
 		v.jumpIfEmpty(nan, number)
 		canonical := v.GP64()
