@@ -1,10 +1,6 @@
 package zlpr
 
-import (
-	"math"
-
-	"github.com/zlpr/zlpr/internal/sides"
-)
+import "github.com/zlpr/zlpr/internal/sides"
 
 // Pairwise is the unified pairwise loss of a row with positives P and negatives
 // N, a scale γ > 0 and a margin m:
@@ -53,9 +49,5 @@ func (l Pairwise) rule() sides.Rule {
 	if gamma == 0 {
 		gamma = 1
 	}
-	r := sides.Rule{Product: true, Gamma: gamma, Shift: float64(gamma * l.Margin)}
-	if math.Abs(r.Shift) < 1<<50 {
-		r.Rest = math.FMA(gamma, l.Margin, -r.Shift)
-	}
-	return r
+	return sides.Rule{Product: true, Gamma: gamma, Margin: l.Margin}
 }

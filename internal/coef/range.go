@@ -79,3 +79,10 @@ const BCEBlock = 512
 // subtracted from them: there the difference is exact where the exponential of it
 // counts. Below, the exponentials are divided by a power of two instead.
 const ShiftFrom = 2048
+
+// ShiftWeighted is ShiftFrom where the terms have weights: a term that lies as far
+// below the highest as two weights can lie apart is less than half of it below.
+const (
+	ShiftWeighted32 = 3200
+	ShiftWeighted64 = 4500
+)

@@ -6,35 +6,51 @@ import (
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// Arithmetic of powers without overflow, for the rows whose sums leave the
-// range of float64 or come near its ends. A Number with hi = 0 is 0; lo is
-// dropped.
+// Arithmetic of powers without overflow and in nearly twice the precision of
+// float64, for the rows whose sums leave its range or come near its ends. A Number
+// with hi = 0 is 0.
 
 // shiftBound is the magnitude from which on a logarithm stays in Number.shift.
 const shiftBound = 1 << 62
 
 // Exp returns e^x for Finite x.
-func Exp(x float64) Number {
-	if math.Abs(x) >= shiftBound {
+func Exp(x float64) Number { return ExpPair(x, 0) }
+
+// ExpPair returns e^(x+y) for |y| of at most half an ULP of x. An infinite x stands
+// for one beyond all numbers.
+func ExpPair(x, y float64) Number {
+	switch {
+	case math.Abs(x) >= shiftBound:
 		return Number{Hi: 1, Shift: x}
+	case math.Abs(y) > 0x1p-28:
+		return Exp(x).Times(Exp(y))
 	}
-	n, r := scalar.Reduce(x)
-	return Number{Hi: scalar.Exp(r), Exp: n}
+	n, r, s := scalar.ReducePair(x)
+	hi, lo := scalar.ExpRestPair(r, s+y)
+	return Number{Hi: hi, Lo: lo, Exp: n}
 }
 
-// Tidy returns p with 1/2 ≤ |hi| < 1, or hi = 0, and lo = 0.
+// Tidy returns p with 1/2 ≤ |hi| < 1 and |lo| at most half an ULP of it, or hi = 0.
 func (p Number) Tidy() Number {
-	if b := math.Float64bits(p.Hi); p.Lo == 0 && b<<1>>53-1 < 0x7fe {
+	if p.Lo != 0 {
+		hi := p.Hi + p.Lo
+		p.Hi, p.Lo = hi, p.Lo-(hi-p.Hi)
+	}
+	if b := math.Float64bits(p.Hi); b<<1>>53-1 < 0x7fe {
 		// A normal number.
+		e := int64(b<<1>>53) - 1022
 		p.Hi = math.Float64frombits(b&^(0x7ff<<52) | 1022<<52)
-		p.Exp += int64(b<<1>>53) - 1022
+		p.Exp += e
+		if p.Lo != 0 {
+			p.Lo = math.Ldexp(p.Lo, int(-e))
+		}
 		return p
 	}
-	frac, e := math.Frexp(p.Hi + p.Lo)
+	frac, e := math.Frexp(p.Hi)
 	if frac == 0 {
 		return Number{}
 	}
-	p.Hi, p.Lo, p.Exp = frac, 0, p.Exp+int64(e)
+	p.Hi, p.Lo, p.Exp = frac, math.Ldexp(p.Lo, -e), p.Exp+int64(e)
 	return p
 }
 
@@ -45,12 +61,12 @@ func (p Number) Times(q Number) Number {
 		return Number{}
 	}
 	r := Number{Hi: p.Hi * q.Hi, Exp: p.Exp + q.Exp}
+	r.Lo = math.FMA(p.Hi, q.Hi, -r.Hi) + math.FMA(p.Hi, q.Lo, float64(p.Lo*q.Hi))
 	switch shift := p.Shift + q.Shift; {
 	case math.Abs(shift) >= shiftBound:
 		r.Shift = shift
 	case shift != 0:
-		n, s := scalar.Reduce(shift)
-		r.Hi, r.Exp = r.Hi*scalar.Exp(s), r.Exp+n
+		return r.Times(Exp(shift))
 	}
 	return r.Tidy()
 }
@@ -63,7 +79,6 @@ func (p Number) magnitude() int {
 	case p.Shift > 0:
 		return 4000
 	}
-	p.Lo = 0
 	return int(max(-4000, min(4000, p.Tidy().Exp)))
 }
 
@@ -90,13 +105,16 @@ func (p Number) Log1pArgument() (x, rest float64) {
 // Over1p returns 1/(1+p), p ≥ 0.
 func (p Number) Over1p() Number {
 	switch m := p.magnitude(); {
-	case m < -80:
+	case m < -120:
 		return Number{Hi: 1}
 	case m < 900:
-		return Number{Hi: 1 / (1 + p.Float())}
+		p = p.Tidy()
+		hi, lo := math.Ldexp(p.Hi, int(p.Exp)), math.Ldexp(p.Lo, int(p.Exp))
+		sum := 1 + hi
+		rest := min(1, hi) - (sum - max(1, hi))
+		return Number{Hi: sum, Lo: rest + lo}.Inverse()
 	}
-	p = p.Tidy()
-	return Number{Hi: 1 / p.Hi, Exp: -p.Exp, Shift: -p.Shift}
+	return p.Inverse()
 }
 
 // A Class tells what the sum of exponentials of a block or row is.
@@ -125,7 +143,9 @@ func (c Class) Log(p Number) float64 {
 // Inverse returns 1/p.
 func (p Number) Inverse() Number {
 	p = p.Tidy()
-	return Number{Hi: 1 / p.Hi, Exp: -p.Exp, Shift: -p.Shift}
+	hi := 1 / p.Hi
+	lo := hi * (math.FMA(-hi, p.Hi, 1) - float64(hi*p.Lo))
+	return Number{Hi: hi, Lo: lo, Exp: -p.Exp, Shift: -p.Shift}
 }
 
 // Share returns p/(1+p), p ≥ 0.

@@ -49,39 +49,79 @@ func ExpRest(r float64) float64 {
 	return math.FMA(math.FMA(p, r, 1), r, 1)
 }
 
+// ExpRestPair returns e^(r+s) as hi + lo, |lo| at most half an ULP of hi, for r as
+// ExpRest takes it and |s| ≤ 2^-28. Its error is below 2^-55, relative.
+func ExpRestPair(r, s float64) (hi, lo float64) {
+	c := &coef.Exp64
+	p := c[len(c)-1]
+	for j := len(c) - 2; j >= 0; j-- {
+		p = math.FMA(p, r, c[j])
+	}
+	// 1 + r + r²·p, the last term small beside the others.
+	u, q := 1+r, float64(float64(r*r)*p)
+	sum := u + q
+	rest := (q - (sum - u)) + (r - (u - 1)) + float64(sum*s)
+	hi = sum + rest
+	return hi, rest - (hi - sum)
+}
+
 // Reduce returns an integer n and r, |r| ≤ ln(2)/2 and a little more, with
 // x = n·ln(2) + r, for |x| < 2^62. The error of r is below 2^-52.
 func Reduce(x float64) (n int64, r float64) {
 	if math.Abs(x) < 0x1p-2 {
 		return 0, x // exactly; below 2^-14 the digits used below would leave nothing
 	}
-	// |x| = m·2^e and |x|·log2(e) = (m·⌊log2(e)·2^126⌋)·2^(e-126), of which the
-	// lowest 64 bits are dropped.
-	frac, e := math.Frexp(math.Abs(x))
+	n, fraction := reduceBits(math.Abs(x))
+	r = float64(fraction) * 0x1p-64 * math.Ln2
+	if x < 0 {
+		return -n, -r
+	}
+	return n, r
+}
+
+// ReducePair is Reduce with r as a sum of two numbers, and an error below 2^-62.
+func ReducePair(x float64) (n int64, r, s float64) {
+	if math.Abs(x) < 0x1p-2 {
+		return 0, x, 0
+	}
+	n, fraction := reduceBits(math.Abs(x))
+	// Its upper and its lower bits are float64.
+	high, low := float64(fraction&^math.MaxUint32), float64(fraction&math.MaxUint32)
+	high, low = high*0x1p-64, low*0x1p-64
+	r = float64(high * math.Ln2)
+	s = math.FMA(high, math.Ln2, -r) + float64(low*math.Ln2) + float64(high*coef.Ln2Lo64)
+	if x < 0 {
+		return -n, -r, -s
+	}
+	return n, r, s
+}
+
+// reduceBits returns x·log2(e) = n + fraction·2^-64 with the fraction nearest to 0,
+// for 2^-2 ≤ x < 2^62.
+func reduceBits(x float64) (n, fraction int64) {
+	// x = m·2^e and x·log2(e) = (m·⌊log2(e)·2^126⌋)·2^(e-126), of which the lowest
+	// 64 bits are dropped.
+	frac, e := math.Frexp(x)
 	m := uint64(math.Ldexp(frac, 53))
 	e -= 53
 	h1, l1 := bits.Mul64(m, log2eHigh)
 	h0, _ := bits.Mul64(m, log2eLow)
 	mid, carry := bits.Add64(l1, h0, 0)
 	top := h1 + carry
-	var whole, fraction uint64
+	var whole, after uint64
 	if shift := uint(62 - e); shift >= 64 { // bits after the point
 		whole = top >> (shift - 64)
-		fraction = top<<(128-shift) | mid>>(shift-64)
+		after = top<<(128-shift) | mid>>(shift-64)
 	} else {
 		whole = top<<(64-shift) | mid>>shift
-		fraction = mid << (64 - shift)
+		after = mid << (64 - shift)
 	}
-	n = int64(whole)
+	n, fraction = int64(whole), int64(after)
 	// Nearest: a fraction of a half or more counts from above.
-	r = float64(int64(fraction)) * 0x1p-64 * math.Ln2
-	if int64(fraction) < 0 {
+	if fraction < 0 {
 		n++
 	}
-	if x < 0 {
-		return -n, -r
-	}
-	return n, r
+	return n, fraction
 }
 
 // log2(e) = (log2eHigh·2^64 + log2eLow)·2^-126

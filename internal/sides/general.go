@@ -43,13 +43,6 @@ func (w *Work[T]) evalGeneral() {
 		return
 	}
 	w.prepareSides()
-	if w.rule.Product && w.c.Grad != nil {
-		// ∂L/∂s = γ·∂L/∂(γs)
-		w.ownScale()
-		for i := range w.scale {
-			w.scale[i] *= w.rule.Gamma
-		}
-	}
 	w.prepare(w.c.Rows)
 	w.natural = kernel.Resize(w.natural, w.c.Rows)
 	anySlow := true
@@ -59,18 +52,10 @@ func (w *Work[T]) evalGeneral() {
 			w.sum[k] = kernel.Resize(w.sum[k], w.c.Rows)
 			kernel.SideSums(w.sum[k], &w.passes[k], zero[:], 0)
 		}
-		second := w.sum[len(w.passes)-1]
-		for i, sum := range w.sum[0] {
-			w.a[i], w.b[i] = w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
-		}
-		if w.rule.Product {
-			anySlow = w.finishProduct(w.keepSlopes)
-		} else {
-			anySlow = w.finishSum()
-		}
+		anySlow = w.finishNatural()
 	} else {
 		for i := range w.slow {
-			w.slow[i] = true
+			w.slow[i], w.settled[i] = true, false
 		}
 	}
 	if anySlow {
@@ -78,13 +63,6 @@ func (w *Work[T]) evalGeneral() {
 	}
 	if w.c.Grad == nil {
 		return
-	}
-	if !w.rule.Product {
-		for i := range w.natural {
-			p := &w.natural[i]
-			*p = kernel.ZeroPivot[T]()
-			p[2], p[5] = w.fa[i], -w.fb[i]
-		}
 	}
 	for i := 0; i < w.c.Rows; {
 		end := i + 1
@@ -97,14 +75,78 @@ func (w *Work[T]) evalGeneral() {
 	}
 }
 
-// keepSlopes keeps the factors of row i, of almost any magnitude.
-func (w *Work[T]) keepSlopes(i int, fa, fb float64) bool {
-	p := &w.natural[i]
-	p[0], p[2] = slopeParams[T](power.Number{Hi: fa})
-	p[3], p[5] = slopeParams[T](power.Number{Hi: -fb})
-	fits := func(f float64) bool { return f == 0 || 0x1p-900 <= math.Abs(f) && math.Abs(f) <= 0x1p900 }
-	return fits(fa) && fits(fb)
+// finishNatural computes the losses and the parameters of the gradients of the rows
+// whose sums at pivot 0 serve, and reports whether there are others. What comes
+// between the sums and the factors of the gradient is rounded once.
+func (w *Work[T]) finishNatural() (anySlow bool) {
+	wanted := w.c.Derivatives()
+	second := w.sum[len(w.passes)-1]
+	margin := pairOf(power.Number{Hi: 1})
+	if w.rule.Product && math.Abs(w.rule.shift) < 600 {
+		margin = pairOf(power.ExpPair(w.rule.shift, w.rule.rest))
+	}
+	last, up, down := 0.0, margin, margin // e^s0 and e^-s0
+	for i, sum := range w.sum[0] {
+		a, b := w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
+		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
+		scale := pair{1, 0}
+		if wanted {
+			scale.hi = w.c.Scale[i]
+		}
+		zero := scale.hi == 0
+		var u, v, fa, fb pair
+		if w.rule.Product {
+			ok = ok && math.Abs(w.rule.shift) < 600 && fastTerm(float64(a*b))
+			u = pairProduct(a, b).times(margin)
+			ok = ok && fastTerm(u.hi)
+			scale = pairProduct(scale.hi, w.rule.Gamma)
+			f := scale.times(margin).over1p(u)
+			fa, fb = f.times(pair{b, 0}), f.times(pair{-a, 0})
+		} else {
+			if s0 := w.c.Threshold[i]; s0 != last {
+				ok = ok && math.Abs(s0) < 600
+				if ok {
+					last, up, down = s0, pairOf(power.Exp(s0)), pairOf(power.Exp(-s0))
+				}
+			}
+			u, v = down.times(pair{a, 0}), up.times(pair{b, 0})
+			ok = ok && fastTerm(u.hi) && fastTerm(v.hi)
+			fa, fb = scale.times(down).over1p(u), scale.times(up).over1p(v)
+			fb.hi = -fb.hi
+		}
+		w.settled[i] = ok
+		if !ok {
+			u.hi, v.hi = 0, 0
+		}
+		w.u[i], w.v[i] = u.hi, v.hi
+		if w.c.ThresholdGrad != nil {
+			w.c.ThresholdGrad[i] = scale.hi * thresholdSlope(u.hi, v.hi)
+		}
+		if w.c.Grad != nil {
+			// A factor is 0 where the other side is empty, but not for its size.
+			ok = ok && (zero || middling(scale.hi) &&
+				(middling(fa.hi) || w.rule.Product && b == 0) &&
+				(middling(fb.hi) || w.rule.Product && a == 0))
+			p := &w.natural[i]
+			p[0], p[2] = slopeParams[T](power.Number{Hi: fa.hi})
+			p[3], p[5] = slopeParams[T](power.Number{Hi: fb.hi})
+		}
+		w.slow[i] = !ok
+		anySlow = anySlow || !ok
+	}
+	kernel.Log1p64(w.c.Loss[:w.c.Rows], w.u[:w.c.Rows])
+	if !w.rule.Product {
+		kernel.Log1p64(w.b[:w.c.Rows], w.v[:w.c.Rows])
+		for i, l := range w.b[:w.c.Rows] {
+			w.c.Loss[i] += l
+		}
+	}
+	return anySlow
 }
+
+// middling reports whether the product of x with a sum at pivot 0 is a normal
+// number.
+func middling(x float64) bool { return 0x1p-900 <= math.Abs(x) && math.Abs(x) <= 0x1p900 }
 
 // terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
 // they are too small for pivot 0; the result is not a natural sum then.
@@ -183,7 +225,7 @@ func (w *Work[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
 		return
 	}
 	for j := range p {
-		deepen(&p[j], w.scale[i+j])
+		deepen(&p[j], w.c.Scale[i+j])
 	}
 	w.half = kernel.Resize(w.half, (end-i)*w.c.N)
 	second := w.passes[1].From(i, end)
@@ -200,7 +242,7 @@ func deepen[T kernel.Float](p *kernel.SideParams[T], scale float64) {
 		depth, most = 60, 120
 	}
 	if _, e := math.Frexp(scale); e > most-depth {
-		depth = max(0, most-e)
+		depth = max(-2, most-e)
 	}
 	for k := 0; k < 6; k += 3 {
 		m, e := math.Frexp(float64(p[k+2]))

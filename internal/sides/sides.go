@@ -26,10 +26,11 @@ import (
 type Rule struct {
 	Product bool
 	Gamma   float64 // scale of the scores: the sums are of e^(γs) and e^(-γs)
-	Shift   float64 // γm, rounded
-	Rest    float64 // what the rounding left out
+	Margin  float64 // m
 	Target  bool    // P is the row's target alone, and its class weight multiplies the loss
 	Soft    bool    // soft labels t: A = Σ (1-t)·e^s, B = Σ t·e^-s
+
+	shift, rest float64 // γm rounded, and what the rounding left out
 }
 
 // A Work evaluates a loss for one worker, with memory of its own that it keeps
@@ -38,19 +39,24 @@ type Work[T kernel.Float] struct {
 	rule Rule
 	c    *chunk.Chunk[T] // the chunk in work
 
-	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own
+	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
 	kept       []T       // exponentials of the chunk
 	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
 	slow       []bool    // rows that evalSlow evaluates
+	settled    []bool    // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64  // no bits
 	ones       []float64 // scales of losses without gradient
 	general[T]
 }
 
 // New returns a Work for the rule.
-func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
+func New[T kernel.Float](rule Rule) *Work[T] {
+	rule.shift = float64(rule.Gamma * rule.Margin)
+	rule.rest = math.FMA(rule.Gamma, rule.Margin, -rule.shift)
+	return &Work[T]{rule: rule}
+}
 
 // keepLen is the length of the longest row whose exponentials are kept for the
 // gradient: they stay in the nearer caches. Those of longer rows are evaluated
@@ -67,10 +73,13 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	weighted := w.rule.Target && c.Class != nil
 	if weighted && c.Derivatives() {
 		w.ownScale()
-		for i, t := range c.Target {
-			if t >= 0 {
-				w.scale[i] *= c.Class[t]
+		for i := range c.Target {
+			class := w.targetWeight(i)
+			scale := w.scale[i] * class
+			if !middling(scale) && w.scale[i] != 0 && class != 0 {
+				scale = math.NaN()
 			}
+			w.scale[i] = scale
 		}
 	}
 	if w.isGeneral() {
@@ -91,6 +100,14 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 		}
 	}
 	w.c, w.scale = nil, nil
+}
+
+// targetWeight returns the class weight of row i's target, for a loss of one target.
+func (w *Work[T]) targetWeight(i int) float64 {
+	if w.rule.Target && w.c.Class != nil && w.c.Target[i] >= 0 {
+		return w.c.Class[w.c.Target[i]]
+	}
+	return 1
 }
 
 // ownScale makes scale a copy.
@@ -134,7 +151,7 @@ func (w *Work[T]) evalPlain() {
 	}
 	var anySlow bool
 	if w.rule.Product {
-		anySlow = w.finishProduct(w.keepFactors)
+		anySlow = w.finishProduct()
 	} else {
 		anySlow = w.finishSum()
 	}
@@ -200,7 +217,7 @@ func (w *Work[T]) prepare(rows int) {
 	w.a, w.b = kernel.Resize(w.a, n), kernel.Resize(w.b, n)
 	w.u, w.v = kernel.Resize(w.u, n), kernel.Resize(w.v, n)
 	w.fa, w.fb = kernel.Resize(w.fa, n), kernel.Resize(w.fb, n)
-	w.slow = kernel.Resize(w.slow, n)
+	w.slow, w.settled = kernel.Resize(w.slow, n), kernel.Resize(w.settled, n)
 }
 
 // fastTerm reports whether log1p of x and the factors that follow from it can be
@@ -212,8 +229,8 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 func (w *Work[T]) finishSum() (anySlow bool) {
 	clear(w.a[w.c.Rows:])
 	clear(w.b[w.c.Rows:])
-	scale := w.scale
-	if !w.c.Derivatives() {
+	scale, wanted := w.scale, w.c.Derivatives()
+	if !wanted {
 		w.ones = kernel.ResizeOnes(w.ones, len(w.a))
 		scale = w.ones
 	}
@@ -234,16 +251,17 @@ func (w *Work[T]) finishSum() (anySlow bool) {
 			b *= up
 			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
 		}
-		if ok {
+		w.settled[i] = ok
+		if !ok {
+			a, b = 0, 0
+		} else if wanted {
 			// Without the scale these are within 2^±1000, whatever the threshold.
 			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
 			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
 			w.fa[i], w.fb[i] = T(f), T(g)
 		}
-		if !ok {
-			a, b, anySlow = 0, 0, true
-		}
 		u[i], v[i], w.slow[i] = a, b, !ok
+		anySlow = anySlow || !ok
 	}
 	kernel.Log1p64(w.a[:w.c.Rows], u[:w.c.Rows])
 	kernel.Log1p64(w.b[:w.c.Rows], v[:w.c.Rows])
@@ -271,13 +289,12 @@ func thresholdSlope(u, v float64) float64 {
 	return 1/(1+u) - 1/(1+v)
 }
 
-// finishProduct is finishSum for a loss of the product. fit takes the factors of
-// row i, of the negatives and of the positives, or reports that they do not fit.
-func (w *Work[T]) finishProduct(fit func(i int, fa, fb float64) bool) (anySlow bool) {
-	shift := scalar.Exp(w.rule.Shift) * scalar.Exp(w.rule.Rest)
+// finishProduct is finishSum for a loss of the product.
+func (w *Work[T]) finishProduct() (anySlow bool) {
+	shift := scalar.Exp(w.rule.shift) * scalar.Exp(w.rule.rest)
 	for i := range w.c.Rows {
 		a, b := w.a[i], w.b[i]
-		ok := kernel.FastSum[T](a) && math.Abs(w.rule.Shift) < 600
+		ok := kernel.FastSum[T](a) && math.Abs(w.rule.shift) < 600
 		if w.rule.Target && w.c.Target[i] >= 0 {
 			ok = ok && fastTerm(b) && b != 0
 		} else {
@@ -287,20 +304,22 @@ func (w *Work[T]) finishProduct(fit func(i int, fa, fb float64) bool) (anySlow b
 		ok = ok && fastTerm(u)
 		u = float64(u * shift)
 		ok = ok && fastTerm(u)
-		if ok && w.c.Grad != nil {
+		w.settled[i] = ok
+		if !ok {
+			u = 0
+		} else if w.c.Grad != nil {
 			// b/(1+u) and a/(1+u) are in range, whatever the scale.
 			f := shift / (1 + u)
 			fa, fb := f*b*w.scale[i], f*a*w.scale[i]
 			if w.rule.Target {
 				fb = 0 // the target's derivative is set apart
+				ok = math.Abs(w.scale[i]*u) <= math.MaxFloat64
 			}
 			// A factor is 0 where the other side is empty, but not for its size.
-			ok = (fa != 0 || b == 0) && (fb != 0 || a == 0 || w.rule.Target) && fit(i, fa, fb)
-		}
-		if !ok {
-			u, anySlow = 0, true
+			ok = ok && (fa != 0 || b == 0) && (fb != 0 || a == 0 || w.rule.Target) && w.keepFactors(i, fa, fb)
 		}
 		w.u[i], w.slow[i] = u, !ok
+		anySlow = anySlow || !ok
 	}
 	kernel.Log1p64(w.c.Loss[:w.c.Rows], w.u[:w.c.Rows])
 	return anySlow

@@ -6,35 +6,31 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
-	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates the rows of a loss of two sums for which pivot 0 does not
 // serve. The sums are taken at the pivots of their highest terms; and where |γy|
-// of the highest y is coef.ShiftFrom or more, that y is subtracted from the scores of
-// its side: the difference is exact where the term counts. Sums and factors are
-// powers, so nothing overflows and nothing that counts underflows; NaN and
-// infinite scores get their limits here.
+// of the highest y is large, that y is subtracted from the scores of its side: the
+// difference is exact where the term counts. What has been subtracted, the
+// threshold and the margin are added up to twice the precision of float64, and
+// become one exponential. Sums and factors are powers, so nothing overflows and
+// nothing that counts underflows; NaN and infinite scores get their limits here.
 
 // A sideValue is what is known about one side of a row.
 type sideValue[T kernel.Float] struct {
-	power power.Number // the sum, where it is finite
+	terms power.Number // the sum, where it is finite, of what is left of the scores
 	class power.Class
 	any   bool // there are terms, be it of -Inf
 	slope slope
 
-	// Where scores are shifted: by what, and e^(γ·highest y).
-	shift bool
+	shift bool // by has been subtracted from the scores
 	by    T
-	base  power.Number
-	terms power.Number // the sum of the shifted terms
 }
 
-// A slope is the derivative of the loss by A or by B, times a row's scale; where
-// that sum is infinite the derivative by its one infinite score is limit.
+// A slope is the derivative of the loss by the terms of a side, times a row's scale;
+// where their sum is infinite the derivative by its one infinite score is limit.
 type slope struct {
 	power.Number
-	share    power.Number // the derivative by the sum's logarithm, times the scale
 	limit    float64
 	infinite bool
 }
@@ -81,7 +77,7 @@ func (w *Work[T]) evalRows(i, end int) {
 			case v.shift:
 				w.shiftedSum(i+j, side, v)
 			default:
-				v.power.Hi = w.sum[w.pass(side)][j][side]
+				v.terms.Hi = w.sum[w.pass(side)][j][side]
 			}
 		}
 	}
@@ -122,7 +118,9 @@ func (w *Work[T]) evalRows(i, end int) {
 		kernel.Log1p64(w.log[k], w.log[k])
 	}
 	for j, l := range w.log[0] {
-		w.c.Loss[i+j] += l + w.log[1][j]
+		if !w.settled[i+j] {
+			w.c.Loss[i+j] += l + w.log[1][j]
+		}
 	}
 }
 
@@ -130,31 +128,39 @@ func (w *Work[T]) evalRows(i, end int) {
 // sum, and the magic number of the pivot.
 func (w *Work[T]) pivot(i, side int, score, highest float64, v *sideValue[T], p []T) {
 	*v = sideValue[T]{class: power.Finite}
-	y := float64(w.rule.Gamma * score)
 	pivot := 0.0
 	switch {
-	case y != y:
+	case score != score:
 		v.class, v.any = power.NotANumber, true
-	case y > math.MaxFloat64:
+	case score > math.MaxFloat64:
 		v.class, v.any = power.Infinite, true
-	case y < -math.MaxFloat64:
+	case score < -math.MaxFloat64:
 		v.class, v.any = power.Nothing, w.anyTerm(i, side == 1)
-	case math.Abs(y) >= coef.ShiftFrom:
+	case math.Abs(float64(w.rule.Gamma*score)) >= w.shiftFrom():
 		v.any, v.shift = true, true
 		v.by = T(score)
 		if side == 1 {
 			v.by = -v.by
 		}
-		v.base = power.Exp(y)
-		if math.Abs(y) < 1<<50 {
-			v.base.Hi *= scalar.Exp(math.FMA(w.rule.Gamma, score, -y))
-		}
 	default:
 		v.any = true
 		pivot = math.RoundToEven(highest)
-		v.power.Exp = int64(pivot)
+		v.terms.Exp = int64(pivot)
 	}
 	p[0] = kernel.MagicOf[T](pivot)
+}
+
+// shiftFrom returns the |γy| of a side's highest y from which on that is subtracted
+// from the scores. With weights a term may count that lies far below the highest: y
+// less than half of that would not be subtracted exactly.
+func (w *Work[T]) shiftFrom() float64 {
+	switch {
+	case !w.rule.Soft && w.weights() == nil:
+		return coef.ShiftFrom
+	case kernel.IsFloat32[T]():
+		return coef.ShiftWeighted32
+	}
+	return coef.ShiftWeighted64
 }
 
 // oneSide returns one side of row i alone, with shifted scores where v says so.
@@ -186,18 +192,19 @@ func (w *Work[T]) shiftedSum(i, side int, v *sideValue[T]) {
 	var sum [1][2]float64
 	kernel.SideSums(sum[:], &r, p[:], 0)
 	v.terms = power.Number{Hi: sum[0][side], Exp: int64(pivot)}
-	v.power = v.terms.Times(v.base)
 }
 
 // slopeParams returns the magic number and the factor with which a term times
-// 2^-c times the factor is e^y·f.
+// 2^-c times the factor is e^y·f. The factor is at least 2 in magnitude, so that the
+// term is a number wherever the product is.
 func slopeParams[T kernel.Float](f power.Number) (magic, factor T) {
+	const most = 16000
 	f = f.Tidy()
 	if f.Shift != 0 || f.Hi == 0 {
 		// e^y counts for nothing, and does not overflow at that pivot.
-		return kernel.MagicOf[T](8000), 0
+		return kernel.MagicOf[T](most), 0
 	}
-	return kernel.MagicOf[T](float64(-max(-8000, min(8000, f.Exp)))), T(f.Hi)
+	return kernel.MagicOf[T](float64(2 - max(-most, min(most, f.Exp)))), T(4 * f.Hi)
 }
 
 // specialGradient writes the gradient of a row with shifted scores or an
@@ -210,15 +217,10 @@ func (w *Work[T]) specialGradient(i int, v *[2]sideValue[T]) {
 			w.addLimit(i, side, v[side].slope.limit)
 			continue
 		}
-		f := v[side].slope.Number
-		if v[side].shift {
-			// Not f times the base: both may be beyond all numbers.
-			f = v[side].slope.share.Times(v[side].terms.Inverse())
-		}
 		var p [1]kernel.SideParams[T]
-		p[0][3*side], p[0][3*side+2] = slopeParams[T](f)
+		p[0][3*side], p[0][3*side+2] = slopeParams[T](v[side].slope.Number)
 		if len(w.passes) > 1 {
-			deepen(&p[0], w.scale[i])
+			deepen(&p[0], w.c.Scale[i])
 		}
 		r := w.oneSide(i, side, &v[side])
 		kernel.SideGrad(w.row, w.c.N, &r, p[:], w.row, w.c.N)
@@ -226,93 +228,143 @@ func (w *Work[T]) specialGradient(i int, v *[2]sideValue[T]) {
 	copy(w.c.GradRow(i), w.row)
 }
 
-// finishRow computes the slopes of the sides of row i and its loss but for log1p
-// of x and y, or reports that all is NaN.
+// finishRow computes the slopes of the sides of row i and, unless it is settled, its
+// loss but for log1p of x and y, or reports that all is NaN.
 func (w *Work[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64) (nan bool) {
 	a, b := &v[0], &v[1]
-	scale := 1.0
-	if w.c.Derivatives() {
-		scale = w.scale[i]
-	}
 	if a.class == power.NotANumber || b.class == power.NotANumber {
 		return true
 	}
+	scale := w.scaleOf(i)
+	rest := 0.0
 	if w.rule.Product {
-		w.c.Loss[i] = 0
 		if a.any && b.any {
-			w.c.Loss[i], *x, a.slope, b.slope, nan = productRow(a.power, b.power, a.class, b.class, &w.rule, scale)
+			rest, nan = w.finishProductRow(v, scale, x)
 		}
-		return nan
+	} else {
+		s0 := w.c.Threshold[i]
+		if !w.c.Live[i] {
+			s0 = 0
+		}
+		if !(math.Abs(s0) <= math.MaxFloat64) {
+			return true
+		}
+		minus := scale
+		minus.Hi, minus.Lo = -scale.Hi, -scale.Lo
+		du, restA := a.finishSum(0, s0, scale, x)
+		dv, restB := b.finishSum(1, s0, minus, y)
+		rest = restA + restB
+		if w.c.ThresholdGrad != nil {
+			w.c.ThresholdGrad[i] = w.c.Scale[i] * thresholdSlope(du, dv)
+		}
 	}
-	s0 := w.c.Threshold[i]
-	if !w.c.Live[i] {
-		s0 = 0
+	if !w.settled[i] {
+		w.c.Loss[i] = rest
 	}
-	if !(math.Abs(s0) <= math.MaxFloat64) {
-		return true
-	}
-	du, restA := a.finishSum(-s0, scale, x)
-	dv, restB := b.finishSum(s0, -scale, y)
-	w.c.Loss[i] = restA + restB
-	if w.c.ThresholdGrad != nil {
-		w.c.ThresholdGrad[i] = scale * thresholdSlope(du, dv)
-	}
-	return false
+	return nan
 }
 
-// finishSum sets the slope of a side and returns u = e^shift times its sum, and
-// log1p(u) but for log1p of x.
-func (v *sideValue[T]) finishSum(shift, scale float64, x *float64) (u, rest float64) {
+// scaleOf returns the factor of the gradient of row i. (One that comes before the
+// terms' exponentials is γ: ∂L/∂s = γ·∂L/∂(γs).)
+func (w *Work[T]) scaleOf(i int) power.Number {
+	if !w.c.Derivatives() {
+		return power.Number{Hi: 1}
+	}
+	scale := power.Number{Hi: w.c.Scale[i]}
+	if w.rule.Gamma != 1 {
+		scale = scale.Times(power.Number{Hi: w.rule.Gamma})
+	}
+	if class := w.targetWeight(i); class != 1 {
+		scale = scale.Times(power.Number{Hi: class})
+	}
+	return scale
+}
+
+// finishSum sets the slope of a side with the threshold s0, and returns u, its sum,
+// and log1p(u) but for log1p of x.
+func (v *sideValue[T]) finishSum(side int, s0 float64, scale power.Number, x *float64) (u, rest float64) {
 	if v.class == power.Infinite {
-		v.slope = slope{limit: scale, infinite: true}
+		v.slope = slope{limit: scale.Float(), infinite: true}
 		return math.Inf(1), math.Inf(1)
 	}
-	p := v.power
-	if a := math.Abs(scale); shift == 0 && p.Shift == 0 && -800 < p.Exp && p.Exp < 800 && p.Hi <= 0x1p100 && 0x1p-100 <= a && a <= 0x1p100 {
+	p := v.terms
+	if a := math.Abs(scale.Hi); s0 == 0 && !v.shift && -800 < p.Exp && p.Exp < 800 && p.Hi <= 0x1p100 && 0x1p-100 <= a && a <= 0x1p100 && scale.Exp == 0 {
 		// The usual case, in float64.
 		u = float64(p.Hi * math.Float64frombits(uint64(1023+p.Exp)<<52))
-		*x, v.slope = u, slope{Number: power.Number{Hi: scale / (1 + u)}}
+		*x, v.slope = u, slope{Number: power.Number{Hi: scale.Hi / (1 + u)}}
 		return u, 0
 	}
-	if shift == 0 {
-		v.slope = slope{Number: p.Over1p().Times(power.Number{Hi: scale})}
-	} else {
-		factor := power.Exp(shift)
-		p = p.Times(factor)
-		v.slope = slope{Number: factor.Times(p.Over1p()).Times(power.Number{Hi: scale})}
+	d, err := difference(float64(v.by), s0)
+	if side == 1 {
+		d, err = -d, -err
 	}
-	v.slope.share = p.Share().Times(power.Number{Hi: scale})
+	p = p.Times(power.ExpPair(d, err))
+	v.setSlope(p, scale)
 	*x, rest = p.Log1pArgument()
 	return p.Float(), rest
 }
 
-// productRow returns the slopes of a loss of the product, and the loss but for
-// log1p of x, or nan.
-func productRow(a, b power.Number, ka, kb power.Class, rule *Rule, scale float64) (loss, x float64, fa, fb slope, nan bool) {
-	if ka == power.Infinite || kb == power.Infinite {
-		if ka == power.Nothing || kb == power.Nothing {
-			return 0, 0, fa, fb, true
-		}
-		fa = slope{limit: scale, infinite: ka == power.Infinite}
-		fb = slope{limit: -scale, infinite: kb == power.Infinite}
-		if !fa.infinite {
-			fa.Number = a.Inverse().Times(power.Number{Hi: scale})
-		}
-		if !fb.infinite {
-			fb.Number = b.Inverse().Times(power.Number{Hi: -scale})
-		}
-		return math.Inf(1), 0, fa, fb, false
+// setSlope sets the slope of a side where the loss is log1p(p) and p is the terms
+// times some factor. Not that factor times 1/(1+p): both may be beyond all numbers.
+func (v *sideValue[T]) setSlope(p, scale power.Number) {
+	v.slope = slope{}
+	if v.terms.Hi != 0 {
+		v.slope.Number = p.Share().Times(v.terms.Inverse()).Times(scale)
 	}
-	shift := power.Exp(rule.Shift)
-	shift.Hi *= scalar.Exp(rule.Rest)
-	p := a.Times(b).Times(shift)
-	f := shift.Times(p.Over1p())
-	fa.Number = f.Times(b).Times(power.Number{Hi: scale})
-	fb.Number = f.Times(a).Times(power.Number{Hi: -scale})
-	fa.share = p.Share().Times(power.Number{Hi: scale})
-	fb.share = p.Share().Times(power.Number{Hi: -scale})
-	x, loss = p.Log1pArgument()
-	return loss, x, fa, fb, false
+}
+
+// finishProductRow sets the slopes of a loss of the product, and returns the loss
+// but for log1p of x, or nan.
+func (w *Work[T]) finishProductRow(v *[2]sideValue[T], scale power.Number, x *float64) (rest float64, nan bool) {
+	a, b := &v[0], &v[1]
+	minus := scale
+	minus.Hi, minus.Lo = -scale.Hi, -scale.Lo
+	if a.class == power.Infinite || b.class == power.Infinite {
+		if a.class == power.Nothing || b.class == power.Nothing {
+			return 0, true
+		}
+		infinite := power.Number{Hi: 1, Shift: math.Inf(1)}
+		a.setSlope(infinite, scale)
+		b.setSlope(infinite, minus)
+		a.slope.limit, a.slope.infinite = scale.Float(), a.class == power.Infinite
+		b.slope.limit, b.slope.infinite = minus.Float(), b.class == power.Infinite
+		return math.Inf(1), false
+	}
+	p := a.terms.Times(b.terms).Times(w.marginOf(float64(a.by), float64(b.by)))
+	a.setSlope(p, scale)
+	b.setSlope(p, minus)
+	*x, rest = p.Log1pArgument()
+	return rest, false
+}
+
+// marginOf returns e^(γ(a-b+m)) for scores a and b.
+func (w *Work[T]) marginOf(a, b float64) power.Number {
+	m, up := w.rule.Margin, 0
+	if max(math.Abs(a), math.Abs(b), math.Abs(m)) > 0x1p1000 {
+		a, b, m, up = a*0x1p-4, b*0x1p-4, m*0x1p-4, 4
+	}
+	// The sum is exact: where d + m is rounded, its error is small beside it.
+	d, e := difference(a, b)
+	sum, f := difference(m, -d)
+	hi, lo := difference(sum, -(e + f))
+	// The product, whose exponent may be beyond all numbers.
+	g, k := math.Frexp(w.rule.Gamma)
+	h, j := math.Frexp(hi)
+	y := g * h
+	rest := math.FMA(g, h, -y) + float64(g*math.Ldexp(lo, -j))
+	y, rest = math.Ldexp(y, j+k+up), math.Ldexp(rest, j+k+up)
+	return power.ExpPair(y, rest)
+}
+
+// difference returns a - b rounded, and what that has lost; nothing where it is
+// infinite.
+func difference(a, b float64) (d, err float64) {
+	d = a - b
+	if math.Abs(d) > math.MaxFloat64 {
+		return d, 0
+	}
+	t := d - a
+	return d, (a - (d - t)) - (b + t)
 }
 
 // addLimit adds to the row's gradient that of a side with an infinite sum: all of
@@ -325,7 +377,7 @@ func (w *Work[T]) addLimit(i, side int, limit float64) {
 			if bits[j/64]>>(j%64)&1 == 0 || weights[kernel.WeightPlace[T](j)] == 0 {
 				continue
 			}
-			y := w.rule.Gamma * float64(x)
+			y := float64(x)
 			if side == 1 {
 				y = -y
 			}

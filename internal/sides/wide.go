@@ -26,7 +26,7 @@ func (w *Work[T]) evalWide() {
 		Weights: chunk.Weights[float64]{
 			Batch: c.Batch, Class: c.Class, Threshold: c.Threshold, ZeroThreshold: c.ZeroThreshold,
 		},
-		Out: chunk.Out[float64]{Loss: c.Loss, Scale: w.scale, ThresholdGrad: c.ThresholdGrad},
+		Out: chunk.Out[float64]{Loss: c.Loss, Scale: c.Scale, ThresholdGrad: c.ThresholdGrad},
 	}
 	if w.rule.Soft {
 		d.soft = widen(d.soft, c.Soft, c.SoftStride, c.Rows, c.N)
