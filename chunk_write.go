@@ -1,6 +1,8 @@
 package zlpr
 
 import (
+	"math"
+
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
@@ -31,26 +33,62 @@ func (w *lossWorker[T]) prepareGradient() {
 		c.Grad, c.GradStride = out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride
 	}
 	if c.Grad == nil && c.ThresholdGrad == nil {
+		w.lifted = w.lifted[:0]
 		return
 	}
-	if j.b.RowWeights == nil && out.RowUpstream == nil {
-		c.Scale = w.uniform.fill(c.Scale, j.factor, c.Rows)
+	w.scales()
+}
+
+// scales sets the factors of the rows' gradients.
+func (w *lossWorker[T]) scales() {
+	j, c := &w.e.job, &w.chunk
+	w.lifted = w.lifted[:0]
+	if j.b.RowWeights == nil && j.out.RowUpstream == nil && j.factor.exp == 0 {
+		c.Scale = w.uniform.fill(c.Scale, j.factor.value, c.Rows)
 		return
 	}
 	c.Scale = kernel.Resize(c.Scale, chunk.Room(c.Rows))
 	w.uniform.spoil()
 	for i := range c.Rows {
-		scale := j.factor
+		weight, upstream := 1.0, 1.0
 		if j.b.RowWeights != nil && w.weight[i] != 0 { // a row of weight 0 does not count, and any scale fits
-			scale *= w.weight[i]
+			weight = w.weight[i]
 		}
-		if out.RowUpstream != nil {
-			scale *= out.RowUpstream[c.First+i]
+		if j.out.RowUpstream != nil {
+			upstream = j.out.RowUpstream[c.First+i]
 		}
-		c.Scale[i] = scale
+		scale := j.factor.times(weight, upstream)
+		c.Scale[i] = scale.value
+		if scale.exp != 0 {
+			if len(w.lifted) == 0 {
+				w.lifted = kernel.Resize(w.lifted, c.Rows)
+				clear(w.lifted)
+			}
+			w.lifted[i] = scale.exp
+		}
 	}
 	for i := c.Rows; i < len(c.Scale); i++ {
 		c.Scale[i] = 1
+	}
+}
+
+// lower multiplies the gradients by the powers of two that their scales were
+// without.
+func (w *lossWorker[T]) lower() {
+	c := &w.chunk
+	for i, exp := range w.lifted {
+		if exp == 0 {
+			continue
+		}
+		if c.ThresholdGrad != nil {
+			c.ThresholdGrad[i] = math.Ldexp(c.ThresholdGrad[i], exp)
+		}
+		if c.Grad != nil {
+			row := c.GradRow(i)
+			for k, g := range row {
+				row[k] = T(math.Ldexp(float64(g), exp))
+			}
+		}
 	}
 }
 
@@ -90,6 +128,7 @@ func (f *filled) spoil() { f.valid = false }
 func (w *lossWorker[T]) writeGradient() {
 	j, c := &w.e.job, &w.chunk
 	out := j.out
+	w.lower()
 	if out.ThresholdGrad != nil {
 		for i, g := range c.ThresholdGrad[:c.Rows] {
 			if p := &out.ThresholdGrad[c.First+i]; out.Accumulate {

@@ -73,9 +73,9 @@ type lossJob[T Float] struct {
 	active            []*lossWorker[T]
 	failed            atomic.Int64 // the first chunk with an error
 
-	number       int     // of batches so far
-	counting     bool    // the pass that counts rows
-	factor       float64 // of all gradients
+	number       int    // of batches so far
+	counting     bool   // the pass that counts rows
+	factor       scaled // of all gradients
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	stream       bool     // the gradient goes past the caches
@@ -130,9 +130,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	g := &out.Grad
 	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
-	j.factor = 1
+	j.factor = scaled{value: 1}
 	if out.Upstream != 0 {
-		j.factor = out.Upstream
+		j.factor.value = out.Upstream
 	}
 	if e.opts.Reduction == Mean || e.traits.mostAsked {
 		j.counting = true
@@ -143,14 +143,10 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		}
 		j.maxPositives = total.positives
 		if e.opts.Reduction == Mean {
-			weight := total.weight.Float64()
-			if !(weight > 0) {
+			if !(total.weight.Float64() > 0) {
 				return Result{}, ErrNoRows
 			}
-			j.factor /= weight
-			if (out.Grad.Data != nil || out.ThresholdGrad != nil) && (j.factor == 0 || !finiteNumber(j.factor)) {
-				return Result{}, fieldError("Batch.RowWeights", "they add up to %v, by which no gradient of a mean can be divided; scale them", weight)
-			}
+			j.factor = j.factor.over(&total.weight)
 		}
 	}
 	total, err := e.pass()
@@ -231,6 +227,7 @@ type lossWorker[T Float] struct {
 	inPlace       bool      // they are in the output already
 	thresholdGrad []float64
 	uniform       filled    // whether chunk.Scale is one value
+	lifted        []int     // exponents of the rows' scales that chunk.Scale is without; empty: all 0
 	fixed         filled    // whether chunk.Threshold is
 	weight        []float64 // row weights
 	living        int       // so many elements of chunk.Live are true while chunk.AllLive

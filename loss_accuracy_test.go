@@ -421,7 +421,7 @@ func TestWitnesses(t *testing.T) {
 		score float64
 		n     int
 		focal float64
-	}{{0.1, 1000, 0}, {0.3, 1 << 20, 0}, {-1.7, 1 << 16, 2}} {
+	}{{0.1, 1000, 0}, {0.3, 1 << 20, 0}, {-1.7, 1 << 20, 2}} {
 		x := make([]float64, c.n)
 		for i := range x {
 			x[i] = c.score
@@ -436,5 +436,163 @@ func TestWitnesses(t *testing.T) {
 		_, err = e.Evaluate(t.Context(), b, &Output[float64]{Grad: g, ThresholdGrad: by})
 		require.NoError(t, err)
 		require.InEpsilon(t, -float64(c.n)*g.Data[0], by[0], 2*0x1p-52, "n=%d", c.n)
+	}
+}
+
+// A witness is a row that was wrong once, or by more than the bound.
+type witness[T Float] struct {
+	name      string
+	loss      Loss
+	scores    []T
+	positives int // as bits
+	weights   []float64
+	rowWeight float64 // 0: none
+	upstream  float64 // 0: 1
+}
+
+// row returns the witness for the reference.
+func (w *witness[T]) row() ref.Row {
+	c := lossCase[T]{scores: w.scores, weights: w.weights}
+	for j := range w.scores {
+		c.positive = append(c.positive, w.positives>>j&1 != 0)
+	}
+	switch l := w.loss.(type) {
+	case ZLPR:
+		c.threshold = l.Threshold
+	case SoftZLPR:
+		c.threshold = l.Threshold
+		c.soft = make([]T, len(w.scores))
+		for j, p := range c.positive {
+			if p {
+				c.soft[j] = 1
+			}
+		}
+	}
+	return c.row()
+}
+
+// want returns what the loss is, and its gradient times the row's weight and
+// Upstream, exactly.
+func (w *witness[T]) want() ref.Result {
+	var result ref.Result
+	switch l := w.loss.(type) {
+	case ZLPR:
+		result = w.row().ZLPR()
+	case SoftZLPR:
+		result = w.row().SoftZLPR()
+	case SoftmaxCrossEntropy:
+		result = w.row().SoftmaxCrossEntropy()
+	case Pairwise:
+		gamma := l.Gamma
+		if gamma == 0 {
+			gamma = 1
+		}
+		result = w.row().Pairwise(gamma, l.Margin)
+	default:
+		panic(l)
+	}
+	for _, f := range []float64{w.rowWeight, w.upstream} {
+		if f != 0 {
+			for k, g := range result.Grad {
+				result.Grad[k] = ref.Mul(g, ref.New(f))
+			}
+		}
+	}
+	return result
+}
+
+func (w *witness[T]) errors(t *testing.T) (loss, grad float64) {
+	n := len(w.scores)
+	b := &Batch[T]{Scores: Matrix[T]{1, n, w.scores, n}, ClassWeights: w.weights}
+	if _, soft := w.loss.(SoftZLPR); soft {
+		b.Soft = Matrix[T]{1, n, make([]T, n), n}
+		for j := range n {
+			b.Soft.Data[j] = T(w.positives >> j & 1)
+		}
+	} else {
+		b.Labels = &BitLabels{Rows: 1, Cols: n, Words: []uint64{uint64(w.positives)}}
+	}
+	_, losses, g := evalBatch(t, w.loss, Options{}, b, Output[T]{Upstream: w.upstream})
+	if w.rowWeight != 0 {
+		b.RowWeights = []float64{w.rowWeight}
+		_, _, g = evalBatch(t, w.loss, Options{}, b, Output[T]{Upstream: w.upstream})
+	}
+	return checkRow(t, w.name, losses[0], g, w.want(), 4, 4)
+}
+
+func testWitnessRows[T Float](t *testing.T, rows []witness[T]) {
+	for _, w := range rows {
+		loss, grad := w.errors(t)
+		t.Logf("%s: loss %.2f ULP, gradient %.2f ULP", w.name, loss, grad)
+	}
+}
+
+// TestWitnessRows compares rows that were wrong once with the reference: the loss
+// and all of the gradient, within 4 ULP.
+func TestWitnessRows(t *testing.T) {
+	t.Run("float32", func(t *testing.T) {
+		testWitnessRows(t, []witness[float32]{
+			{name: "an argument below 2^-14", loss: ZLPR{Threshold: 0x1p-15}, scores: []float32{-60}},
+			{name: "near MaxFloat32", loss: SoftmaxCrossEntropy{}, scores: []float32{10000, 10001}, positives: 1, upstream: 2.8e38 / 0.731},
+			{name: "near MaxFloat32, γ", loss: Pairwise{Gamma: 2.5}, scores: []float32{-3, -2.5, 1}, positives: 1, upstream: 1.3e38},
+			{name: "near MaxFloat32, weights", loss: ZLPR{}, scores: []float32{80, -90, 3}, positives: 2, weights: []float64{1.9, 1.9, 0.3}, upstream: 3.4e38},
+			{name: "near MaxFloat32, soft labels", loss: SoftZLPR{}, scores: []float32{80, -90}, positives: 2, upstream: 3.4e38},
+			{name: "weights far apart", loss: ZLPR{}, scores: []float32{2100.123, 548.3456}, weights: []float64{1e-300, 1e300}},
+		})
+	})
+	t.Run("float64", func(t *testing.T) {
+		const huge = math.MaxFloat64
+		testWitnessRows(t, []witness[float64]{
+			{name: "an argument below 2^-14", loss: ZLPR{Threshold: 0x1p-15}, scores: []float64{0}, upstream: 64},
+			{name: "an argument below 2^-14, soft", loss: SoftZLPR{Threshold: 0x1p-15}, scores: []float64{0}, upstream: 64},
+			{name: "an argument below 2^-14, pairwise", loss: Pairwise{Margin: 0x1p-15}, scores: []float64{0, 0}, positives: 2, upstream: 80},
+			{name: "γs of 2^50", loss: Pairwise{Gamma: 0.3}, scores: []float64{0x1p52 + 1, 0x1p52}, positives: 2},
+			{name: "γs and γm of 2^50", loss: Pairwise{Gamma: 0.1, Margin: -0x1p54}, scores: []float64{0x1p54 + 8, 4}, positives: 2},
+			{name: "γs of 2^78", loss: Pairwise{Gamma: 0.3}, scores: []float64{0x1p80 + 0x1p28, 0x1p80}, positives: 2},
+			{name: "γs and γm of 2^1000", loss: Pairwise{Gamma: 0.7, Margin: -0x1p1001}, scores: []float64{0x1p1001 + 0x1p949, 3, 3.5}, positives: 6},
+			{name: "γ of 10^300", loss: Pairwise{Gamma: 1e300}, scores: []float64{1e10, 1e10}, positives: 2},
+			{name: "γ of 10^300, scores apart", loss: Pairwise{Gamma: 1e300, Margin: 1e-10}, scores: []float64{1e10, 1e10 + 1, 0}, positives: 2, upstream: 1e-300},
+			{name: "s - s0 with s0 near s", loss: ZLPR{Threshold: 0x1p53 + 2}, scores: []float64{0x1p53, 0.1}, positives: 2},
+			{name: "s - s0 of different size", loss: ZLPR{Threshold: 0.1}, scores: []float64{2300, -2300}, positives: 1},
+			{name: "the ends of the range", loss: Pairwise{}, scores: []float64{huge, huge, -huge}, positives: 3, upstream: 1e300},
+			{name: "γ and Upstream that overflow together", loss: Pairwise{Gamma: 1e200}, scores: []float64{-7e-198, 0}, positives: 2, upstream: 1e150},
+			{name: "Upstream times u overflows", loss: SoftmaxCrossEntropy{}, scores: []float64{-69.3, 346.6}, positives: 1, upstream: 0x1p505},
+			{name: "class weight and Upstream", loss: SoftmaxCrossEntropy{}, scores: []float64{-300, 200}, positives: 2, weights: []float64{1, 1e200}, upstream: 1e200},
+			{name: "weights far apart", loss: ZLPR{}, scores: []float64{2100.123, 548.3456}, weights: []float64{1e-300, 1e300}},
+			{name: "weights far apart, γ", loss: Pairwise{Gamma: 1.7}, scores: []float64{1300.123, 200.3456, -3}, positives: 4, weights: []float64{1e-300, 1e300, 2}},
+			{name: "row weight and Upstream", loss: ZLPR{}, scores: []float64{0.5, -1}, positives: 2, rowWeight: 1e-200, upstream: 1e250},
+			{name: "γ, row weight and Upstream", loss: Pairwise{Gamma: 1e100}, scores: []float64{0.5e-100, -1e-100}, positives: 2, rowWeight: 1e-200, upstream: 1e-150},
+		})
+	})
+}
+
+// TestInfiniteBesideFar: where one score is infinite the other side's derivatives are
+// those of the limit, of scores of any size.
+func TestInfiniteBesideFar(t *testing.T) {
+	for _, far := range []float64{0, 5000, 1e20, -1e20} {
+		c := lossCase[float64]{scores: []float64{math.Inf(1), far, far}, positive: []bool{false, true, true}}
+		_, l, g := evalBatch(t, Pairwise{}, Options{}, c.batch(), Output[float64]{})
+		require.Equal(t, []float64{math.Inf(1), 1, -0.5, -0.5}, append(l, g...))
+	}
+}
+
+// TestWeightsOfAnySizeWitness: row weights and their sum carry exponents apart.
+func TestWeightsOfAnySizeWitness(t *testing.T) {
+	b := &Batch[float64]{Scores: Matrix[float64]{2, 1, []float64{0.5, 0}, 1}, Labels: &BitLabels{Rows: 2, Cols: 1, Words: []uint64{0, 0}}}
+	rows := []ref.Row{{Scores: []float64{0.5}, Positive: []bool{false}}, {Scores: []float64{0}, Positive: []bool{false}}}
+	first, second := rows[0].ZLPR(), rows[1].ZLPR()
+	half := ref.New(0.5)
+	mean := ref.Mul(half, ref.Add(first.Loss, second.Loss))
+	for _, weight := range []float64{1e-309, 1e308, 1, 5e-324, math.MaxFloat64} {
+		b.RowWeights = []float64{weight, weight}
+		for _, accumulate := range []bool{false, true} {
+			r, _, g := evalBatch(t, ZLPR{}, Options{Reduction: Mean}, b, Output[float64]{Accumulate: accumulate})
+			require.LessOrEqual(t, ref.RelError(r.Loss, mean, 0x1p-52), 4.0, "%v", weight)
+			require.InDelta(t, 0.83361, r.Loss, 1e-5)
+			for i, want := range []ref.Result{first, second} {
+				require.LessOrEqual(t, ref.RelError(g[i], ref.Mul(half, want.Grad[0]), 0x1p-52), 4.0, "%v", weight)
+			}
+			require.InDelta(t, 0.31123, g[0], 1e-5)
+		}
 	}
 }

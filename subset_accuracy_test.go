@@ -56,6 +56,18 @@ func TestSubsetWitnesses(t *testing.T) {
 		for _, i := range d {
 			assert.NotZero(t, p[i], "%v draws %v", c, d)
 		}
+		// The same as float32, where the scores are some.
+		single, q32 := make([]float32, len(c.x)), make([]float32, len(c.x))
+		fits := true
+		for i, v := range c.x {
+			single[i] = float32(v)
+			fits = fits && float64(single[i]) == v
+		}
+		if c.x[1] == -1e30 || c.x[1] == -1e16 || fits {
+			InclusionProbabilities(q32, single, c.k)
+			assert.InDeltaSlice(t, c.in, q32, 1e-7, "%v", c)
+			assert.InEpsilon(t, c.logZ, LogPartition(single, c.k), 1e-7, "%v", c)
+		}
 	}
 	assert.Equal(t, 5.5+math.Log1p(math.Exp(-0.5)+math.Exp(-2)), PaddedLogPartition([]float64{1.5, 2, 3.5}, 2, -1e299))
 	assert.Equal(t, 2e299, PaddedLogPartition([]float64{1.5, 2, 3.5}, 2, 1e299))
