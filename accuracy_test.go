@@ -36,6 +36,18 @@ func unit[T Float]() float64 {
 	return 0x1p-52
 }
 
+// KernelExp returns e^x as the kernels compute it, where that is a normal number.
+func KernelExp[T Float](x T) T {
+	p := kernel.RowParams[T]{T(coef.Magic64), -0x1.6232bdd7abcd2p+9, 1}
+	if kernel.IsFloat32[T]() {
+		p = kernel.RowParams[T]{coef.Magic32, -0x1.5d589ep+6, 1}
+	}
+	var in, out [64]T
+	in[0] = x
+	scaleExp(out[:], len(out), in[:], len(in), 1, 1, []kernel.RowParams[T]{p}, 0, false)
+	return out[0]
+}
+
 // TestExp32 compares the exponential of the float32 kernels with that of
 // scalar, whose error of 2^-53 is nothing here: on every input with
 // -exhaustive, else on every 4099th. Inputs below 2^-12 in magnitude count too.

@@ -300,3 +300,18 @@ func TestSparseLabelsOf(t *testing.T) {
 		require.Equal(t, noSuchClass(1, class, 3), err)
 	}
 }
+
+// Labels of absurdly many classes have no room for their bits, which is an error.
+func TestAbsurdClasses(t *testing.T) {
+	for _, classes := range []int{math.MaxInt, math.MaxInt - 62, math.MaxInt - 63, math.MaxInt / 2} {
+		for _, labels := range []Bits{
+			&TargetLabels{Classes: classes, Targets: make([]int32, 1000)},
+			&LengthMask{Classes: classes, Lengths: make([]int, 1000)},
+			&SparseLabels{Classes: classes, RowPtr: make([]int64, 1001)},
+		} {
+			for _, rows := range []int{1, 2, 64, 1000} {
+				require.Error(t, labels.ReadRows(make([]uint64, 1000), 0, rows))
+			}
+		}
+	}
+}

@@ -1,0 +1,391 @@
+package climb
+
+import (
+	"context"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// A lossRule is a loss with its parameters and what it is exactly.
+type lossRule struct {
+	name   string
+	uses   options
+	loss   func(in *Input) zlpr.Loss
+	exact  func(in *Input, r ref.Row) ref.Result
+	family bool // of k-subsets, with other bounds
+}
+
+func zlprRule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasLabels | uses,
+		loss:  func(in *Input) zlpr.Loss { return zlpr.ZLPR{Threshold: in.fixedThreshold(uses)} },
+		exact: func(_ *Input, r ref.Row) ref.Result { return r.ZLPR() },
+	}
+}
+
+func softRule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasSoft | uses,
+		loss:  func(in *Input) zlpr.Loss { return zlpr.SoftZLPR{Threshold: in.fixedThreshold(uses)} },
+		exact: func(_ *Input, r ref.Row) ref.Result { return r.SoftZLPR() },
+	}
+}
+
+func bceRule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasLabels | uses,
+		loss: func(in *Input) zlpr.Loss {
+			return zlpr.BCE{Threshold: in.fixedThreshold(uses), PositiveWeight: in.repeated(in.PositiveWeights), Focal: in.Focal}
+		},
+		exact: func(in *Input, r ref.Row) ref.Result { return r.BCE(in.PositiveWeights, in.Focal) },
+	}
+}
+
+func pairwiseRule(name string, uses options) lossRule {
+	gamma := func(in *Input) float64 {
+		if in.Gamma == 0 {
+			return 1
+		}
+		return in.Gamma
+	}
+	return lossRule{name: name, uses: hasLabels | uses,
+		loss:  func(in *Input) zlpr.Loss { return zlpr.Pairwise{Gamma: gamma(in), Margin: in.Margin} },
+		exact: func(in *Input, r ref.Row) ref.Result { return r.Pairwise(gamma(in), in.Margin) },
+	}
+}
+
+func softmaxRule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasTarget | uses,
+		loss: func(*Input) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
+		exact: func(_ *Input, r ref.Row) ref.Result {
+			for i := range r.Weights { // only that of the target counts
+				if !r.Positive[i] {
+					r.Weights[i] = 1
+				} else if r.Weights[i] == 0 {
+					return ref.Row{Scores: make([]float64, len(r.Scores)), Positive: make([]bool, len(r.Scores))}.Pairwise(1, 0)
+				}
+			}
+			return r.SoftmaxCrossEntropy()
+		},
+	}
+}
+
+// fixedThreshold returns the threshold that the loss has as a parameter.
+func (in *Input) fixedThreshold(uses options) float64 {
+	if uses&hasLearned != 0 {
+		return 0
+	}
+	return in.Threshold
+}
+
+// repeated returns the values of all classes of the row.
+func (in *Input) repeated(x []float64) []float64 {
+	if x == nil {
+		return nil
+	}
+	return slices.Repeat(x, max(1, in.Repeat))
+}
+
+// lossFunctions returns the losses of one row with all their options.
+func lossFunctions[T zlpr.Float]() []*Function {
+	var all []*Function
+	for _, rule := range []lossRule{
+		softmaxRule("cross-entropy", 0),
+		softmaxRule("cross-entropy, mask, class and row weights", hasMask|hasWeights|hasScale),
+		zlprRule("ZLPR", hasRepeat),
+		zlprRule("ZLPR, threshold", hasThreshold|hasRepeat),
+		zlprRule("ZLPR, learned threshold", hasLearned|hasRepeat),
+		zlprRule("ZLPR, class weights", hasWeights|hasRepeat),
+		zlprRule("ZLPR, row weights", hasScale),
+		zlprRule("ZLPR, all", hasLearned|hasWeights|hasMask|hasScale|hasHardNegatives),
+		softRule("soft ZLPR", hasRepeat),
+		softRule("soft ZLPR, all", hasLearned|hasWeights|hasMask|hasScale),
+		pairwiseRule("pairwise", hasRepeat),
+		pairwiseRule("pairwise, γ and margin", hasGamma|hasRepeat),
+		pairwiseRule("pairwise, class weights", hasWeights|hasRepeat),
+		pairwiseRule("pairwise, all", hasGamma|hasWeights|hasMask|hasScale|hasHardNegatives),
+		bceRule("BCE", hasRepeat),
+		bceRule("BCE, threshold", hasThreshold|hasRepeat),
+		bceRule("BCE, learned threshold", hasLearned|hasRepeat),
+		bceRule("BCE, weights", hasWeights|hasPositiveWeights),
+		bceRule("BCE, focal exponent", hasFocal|hasRepeat),
+		bceRule("BCE, all but the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasMask|hasScale|hasHardNegatives),
+		bceRule("BCE, all with the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasFocal|hasMask|hasScale|hasHardNegatives),
+	} {
+		all = append(all, lossFunction[T](rule))
+	}
+	return all
+}
+
+// The bound of all losses and their gradients but those of the k-subset family.
+const (
+	ulps         = 4
+	rowLoss      = "ZLPR, pairwise, cross-entropy, BCE, with all options: loss, at any magnitude"
+	rowGradient  = "their gradients ≥ 2⁻¹²⁰"
+	rowThreshold = "their derivative by the threshold, of Σ\\|∂L/∂s\\|"
+)
+
+func lossFunction[T zlpr.Float](rule lossRule) *Function {
+	f := &Function{Name: rule.name + ", " + typeName[T](), single: isSingle[T](), uses: rule.uses}
+	if rule.family {
+		f.Quantities = []Quantity{{"loss", boundFamily, "relative", rowFamilyLoss}, chance[T]("gradient", boundFamily, rowFamilySlope)}
+		if rule.uses&hasLearned != 0 {
+			f.Quantities = append(f.Quantities, chance[T]("threshold gradient", boundFamily, rowFamilySlope))
+		}
+	} else {
+		f.Quantities = []Quantity{{"loss", ulps, "ULP", rowLoss}, {"gradient", ulps, "ULP", rowGradient}}
+		if rule.uses&hasLearned != 0 {
+			f.Quantities = append(f.Quantities, Quantity{"threshold gradient", ulps, "ULP", rowThreshold})
+		}
+	}
+	f.errors = func(in *Input, e []float64) {
+		if !in.sensible() {
+			return
+		}
+		lossErrors[T](rule, in, e)
+	}
+	return f
+}
+
+// sensible reports whether the factors of a row's results are normal numbers,
+// as the bounds ask for.
+func (in *Input) sensible() bool {
+	for _, w := range [][]float64{in.Weights, in.PositiveWeights} {
+		for i, x := range w {
+			if x != 0 && !normal(x) || len(in.PositiveWeights) > 0 && x != 0 && in.Positive[i] == '1' && in.Weights != nil && !normal(in.Weights[i]*in.PositiveWeights[i]) {
+				return false
+			}
+			if in.Repeat > 1 && !normal(x*float64(in.Repeat)) && x != 0 {
+				return false
+			}
+		}
+	}
+	if math.IsInf(in.Gamma*in.Margin, 0) {
+		return false
+	}
+	sum := in.RowWeight + in.OtherWeight
+	return in.RowWeight == 0 || normal(in.RowWeight) && normal(in.rowScale()) && normal(sum) && normal(in.Upstream/sum)
+}
+
+func normal(x float64) bool { return math.Abs(x) >= 0x1p-1022 && math.Abs(x) <= math.MaxFloat64 }
+
+// rowScale returns the factor of the row's gradients.
+func (in *Input) rowScale() float64 {
+	scale := 1.0
+	if in.RowWeight != 0 {
+		scale = in.RowWeight
+	}
+	if in.OtherWeight != 0 {
+		scale /= in.RowWeight + in.OtherWeight
+	}
+	if in.Upstream != 0 {
+		scale *= in.Upstream
+	}
+	return scale
+}
+
+// row returns the row of the reference: classes that are there several times
+// have a weight so many times as large.
+func (in *Input) row() ref.Row {
+	r := ref.Row{
+		Scores: in.Scores, Positive: in.Positive.bools(), Soft: in.Soft,
+		Mask: in.Mask.bools(), Weights: slices.Clone(in.Weights), Threshold: in.Threshold,
+	}
+	if in.Repeat > 1 {
+		if r.Weights == nil {
+			r.Weights = slices.Repeat([]float64{1}, len(in.Scores))
+		}
+		for i := range r.Weights {
+			r.Weights[i] *= float64(in.Repeat)
+		}
+	}
+	return r
+}
+
+// hard leaves of a row's negatives those that the options of hard negatives do:
+// a class of weight 0 is none, ties go to the lowest index.
+func (in *Input) hard(r *ref.Row) {
+	if r.Mask == nil {
+		r.Mask = slices.Repeat([]bool{true}, len(r.Scores))
+	}
+	var candidates []int
+	for i := range r.Scores {
+		if r.Mask[i] && (r.Weights == nil || r.Weights[i] != 0) && (in.Among || !r.Positive[i]) {
+			candidates = append(candidates, i)
+		}
+	}
+	slices.SortStableFunc(candidates, func(i, j int) int {
+		switch {
+		case r.Scores[i] > r.Scores[j]:
+			return -1
+		case r.Scores[i] < r.Scores[j]:
+			return 1
+		}
+		return 0
+	})
+	for _, i := range candidates[min(in.K, len(candidates)):] {
+		if !r.Positive[i] {
+			r.Mask[i] = false
+		}
+	}
+}
+
+// evaluation is what the library makes of an input.
+type evaluation[T zlpr.Float] struct {
+	loss      float64
+	grad      []T
+	threshold T
+}
+
+// evaluate reports whether the row counts, too.
+func evaluate[T zlpr.Float](rule lossRule, in *Input) (result evaluation[T], counts bool) {
+	options := zlpr.Options{Workers: 1}
+	if rule.uses&hasHardNegatives != 0 {
+		if in.Among {
+			options.TopScores = in.K
+		} else {
+			options.TopNegatives = in.K
+		}
+	}
+	rows, n := 1, len(in.Scores)*max(1, in.Repeat)
+	weights := []float64{in.RowWeight}
+	if in.OtherWeight != 0 {
+		rows = 2
+		weights = append(weights, in.OtherWeight)
+		options.Reduction = zlpr.Mean
+	}
+	matrix := func(x []float64) zlpr.Matrix[T] {
+		return zlpr.Matrix[T]{Rows: rows, Cols: n, Data: narrow[T](slices.Repeat(x, rows*max(1, in.Repeat)))}
+	}
+	bits := func(f Flags) zlpr.Bits {
+		return &zlpr.DenseLabels[bool]{Rows: rows, Cols: n, Data: Flags(strings.Repeat(string(f), rows*max(1, in.Repeat))).bools()}
+	}
+	b := &zlpr.Batch[T]{Scores: matrix(in.Scores), ClassWeights: in.repeated(in.Weights)}
+	if in.RowWeight != 0 {
+		b.RowWeights = weights
+	}
+	if rule.uses&hasSoft != 0 {
+		b.Soft = matrix(in.Soft)
+	} else {
+		b.Labels = bits(in.Positive)
+	}
+	if in.Mask != "" {
+		b.Mask = bits(in.Mask)
+	}
+	out := &zlpr.Output[T]{Losses: make([]float64, rows), Grad: matrix(in.Scores), Upstream: in.Upstream}
+	if rule.uses&hasLearned != 0 {
+		b.Thresholds = narrow[T](slices.Repeat([]float64{in.Threshold}, rows))
+		out.ThresholdGrad = make([]T, rows)
+	}
+	e, err := zlpr.NewEvaluator[T](rule.loss(in), options)
+	if err == nil {
+		_, err = e.Evaluate(context.Background(), b, out)
+	}
+	if err == zlpr.ErrNoRows {
+		return result, false
+	}
+	if err != nil {
+		panic(err)
+	}
+	result = evaluation[T]{loss: out.Losses[0], grad: out.Grad.Data[:len(in.Scores)]}
+	if out.ThresholdGrad != nil {
+		result.threshold = out.ThresholdGrad[0]
+	}
+	return result, true
+}
+
+func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
+	r := in.row()
+	if rule.uses&hasHardNegatives != 0 {
+		in.hard(&r)
+	}
+	got, counts := evaluate[T](rule, in)
+	if !counts {
+		return
+	}
+	want := rule.exact(in, r)
+
+	factor := ref.New(1)
+	multiply := func(x float64) {
+		if x != 0 {
+			factor = ref.Mul(factor, ref.New(x))
+		}
+	}
+	multiply(in.RowWeight)
+	if rule.family {
+		familyErrors(rule, got, want, e)
+		return
+	}
+	if in.RowWeight == 0 || within(want.Loss, 0x1p-1000, math.MaxFloat64) {
+		e[0] = relative(got.loss, ref.Mul(want.Loss, factor), ref.Mul(want.Loss, factor), 0x1p-1000, unit[T]())
+	}
+	multiply(in.Upstream)
+	if in.OtherWeight != 0 {
+		factor = ref.Quo(factor, ref.Add(ref.New(in.RowWeight), ref.New(in.OtherWeight)))
+	}
+	smallest, largest := 0x1p-120, math.MaxFloat32
+	if !isSingle[T]() {
+		smallest, largest = 0x1p-1000, math.MaxFloat64
+	}
+	sum := ref.New(0)
+	for i, g := range got.grad {
+		w, scale := want.Grad[i], abs(want.Grad[i])
+		if rule.uses&hasSoft != 0 {
+			scale = softScale(&r, i, w)
+		}
+		if in.Repeat > 1 {
+			w, scale = ref.Quo(w, ref.New(float64(in.Repeat))), ref.Quo(scale, ref.New(float64(in.Repeat)))
+		}
+		sum = ref.Add(sum, scale)
+		if w.Sign() != 0 && !within(scale, smallest, largest) {
+			counts = false // a factor of the result is no normal number
+			continue
+		}
+		e[1] = max(e[1], relative(g, ref.Mul(w, factor), ref.Mul(scale, factor), smallest, unit[T]()))
+	}
+	if rule.uses&hasLearned != 0 && counts {
+		if in.Repeat > 1 {
+			sum = ref.Mul(sum, ref.New(float64(in.Repeat)))
+		}
+		e[2] = relative(got.threshold, ref.Mul(want.Threshold, factor), ref.Mul(sum, factor), smallest, unit[T]())
+	}
+}
+
+// within reports low ≤ |x| < high.
+func within(x *big.Float, low, high float64) bool { return !below(x, low) && below(x, high) }
+
+// familyErrors are the errors of a loss of the k-subset family.
+func familyErrors[T zlpr.Float](rule lossRule, got evaluation[T], want ref.Result, e []float64) {
+	e[0] = relative(got.loss, want.Loss, want.Loss, 1e-300, 1)
+	sum := ref.New(0)
+	for i, g := range got.grad {
+		sum = ref.Add(sum, abs(want.Grad[i]))
+		e[1] = max(e[1], chanceError(g, want.Grad[i]))
+	}
+	if rule.uses&hasLearned != 0 {
+		lowest, unit := 1e-280, 1.0
+		if isSingle[T]() {
+			lowest, unit = 0x1p-120, 0x1p-23
+		}
+		e[2] = relative(got.threshold, want.Threshold, sum, lowest, unit)
+	}
+}
+
+// softScale returns the sum of the magnitudes of the two terms of a derivative
+// of soft ZLPR.
+func softScale(r *ref.Row, i int, grad *big.Float) *big.Float {
+	// That of the positives is the gradient of the positive side alone.
+	side := ref.Row{Scores: r.Scores, Mask: r.Mask, Threshold: r.Threshold}
+	side.Positive = slices.Repeat([]bool{true}, len(r.Scores))
+	side.Weights = make([]float64, len(r.Scores))
+	for j, t := range r.Soft {
+		side.Weights[j] = t
+		if r.Weights != nil {
+			side.Weights[j] *= r.Weights[j] // rounded: this is only a scale
+		}
+	}
+	positive := side.ZLPR().Grad[i] // not above 0
+	return ref.Add(abs(ref.Sub(grad, positive)), abs(positive))
+}
