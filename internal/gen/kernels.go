@@ -21,6 +21,7 @@ var packages = []*pkg{
 		{"subset", subsetKernels},
 		{"above", aboveKernels},
 		{"maximum", maximumKernels},
+		{"half", halfKernels},
 	}},
 	{"internal/ceiling", "ceiling", []asmFile{
 		{"ceiling", ceilingKernels},
@@ -394,6 +395,38 @@ var maximumKernels = []*kernel{
 		doc: `writes the maximum over j < n of x[i·stride+j] to max[i] for every row i: -Inf for
 			an empty row, the canonical NaN where there is a NaN. The sign of a zero is open.`,
 		forms: both(maximum, neonMaximum),
+	},
+}
+
+// halfKernels are the conversions between 16-bit floats and float32.
+var halfKernels = []*kernel{
+	{
+		name: "WidenBFloat16", types: single,
+		params: "dst []float32, src []uint16, n int",
+		doc:    `writes the float32 of n bfloat16.`,
+		whole:  everywhere(halfStep),
+		forms:  both(widenBFloat16, neonWidenBFloat16),
+	},
+	{
+		name: "widenFloat16", types: single,
+		params: "dst []float32, src []uint16, n int",
+		doc:    `writes the float32 of n float16; NaN become quiet.`,
+		whole:  everywhere(halfStep),
+		forms:  both(widenFloat16, neonWidenFloat16),
+	},
+	{
+		name: "NarrowBFloat16", types: single,
+		params: "dst []uint16, src []float32, n int",
+		doc:    `writes the bfloat16 nearest to n float32, ties to even; NaN become quiet.`,
+		whole:  everywhere(halfStep),
+		forms:  both(narrowBFloat16, neonNarrowBFloat16),
+	},
+	{
+		name: "narrowFloat16", types: single,
+		params: "dst []uint16, src []float32, n int",
+		doc:    `writes the float16 nearest to n float32, ties to even; NaN become quiet.`,
+		whole:  everywhere(halfStep),
+		forms:  both(narrowFloat16, neonNarrowFloat16),
 	},
 }
 

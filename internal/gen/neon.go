@@ -315,7 +315,7 @@ func (f *neonFile) file() []byte {
 // sizeBit returns the size bit of float lanes.
 func (f *neonFile) sizeBit(name, form string) uint32 {
 	switch form {
-	case "S4", "S2":
+	case "S4", "S2", "H4":
 		return 0
 	case "D2":
 		return 1 << 22
@@ -326,7 +326,7 @@ func (f *neonFile) sizeBit(name, form string) uint32 {
 
 // threeSame encodes d = n op m on lanes of one form.
 func (f *neonFile) threeSame(code uint32, name string, m, n, d lanes) {
-	if m.form != n.form || n.form != d.form || d.form == "S2" {
+	if m.form != n.form || n.form != d.form || d.form == "S2" || d.form == "H4" {
 		f.fail("%s %v, %v, %v: forms", name, m, n, d)
 	}
 	f.word(code|f.sizeBit(name, d.form)|uint32(m.n)<<16|uint32(n.n)<<5|uint32(d.n), name, m, n, d)
@@ -397,6 +397,27 @@ func (f *neonFile) VFCVTN(n, d *vecReg) {
 // VFCVTN2 narrows the float64 lanes of n to the high float32 lanes of d.
 func (f *neonFile) VFCVTN2(n, d *vecReg) {
 	f.twoRegMisc(0x4e216800, "VFCVTN2", n.d2(), n.d2(), d.as("S4"))
+}
+
+// VFCVTLH widens the low four float16 lanes of n to float32.
+func (f *neonFile) VFCVTLH(n, d *vecReg) {
+	f.twoRegMisc(0x0e217800, "VFCVTL", d.as("H4"), n.as("H4"), d.as("S4"))
+}
+
+// VFCVTL2H widens the high four float16 lanes of n to float32.
+func (f *neonFile) VFCVTL2H(n, d *vecReg) {
+	f.twoRegMisc(0x4e217800, "VFCVTL2", d.as("H4"), n.as("H8"), d.as("S4"))
+}
+
+// VFCVTNH narrows the float32 lanes of n to the low float16 lanes of d, and clears
+// the high ones.
+func (f *neonFile) VFCVTNH(n, d *vecReg) {
+	f.twoRegMisc(0x0e216800, "VFCVTN", n.as("H4"), n.as("S4"), d.as("H4"))
+}
+
+// VFCVTN2H narrows the float32 lanes of n to the high float16 lanes of d.
+func (f *neonFile) VFCVTN2H(n, d *vecReg) {
+	f.twoRegMisc(0x4e216800, "VFCVTN2", n.as("H4"), n.as("S4"), d.as("H8"))
 }
 
 // VFMAXV is d = the maximum of the float32 lanes of n, NaN where one is.

@@ -572,6 +572,86 @@ func maximum64(max, x []float64, stride, rows, n int) {
 	}
 }
 
+// WidenBFloat16 writes the float32 of n bfloat16.
+func WidenBFloat16(dst []float32, src []uint16, n int) {
+	whole := 0
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			widenBFloat16AVX512(&dst[0], &src[0], whole)
+		}
+	case AVX2:
+		whole = n &^ 15
+		if whole > 0 {
+			widenBFloat16AVX2(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		widenBFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// widenFloat16 writes the float32 of n float16; NaN become quiet.
+func widenFloat16(dst []float32, src []uint16, n int) {
+	whole := 0
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			widenFloat16AVX512(&dst[0], &src[0], whole)
+		}
+	case AVX2:
+		whole = n &^ 15
+		if whole > 0 {
+			widenFloat16AVX2(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		widenFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// NarrowBFloat16 writes the bfloat16 nearest to n float32, ties to even; NaN become quiet.
+func NarrowBFloat16(dst []uint16, src []float32, n int) {
+	whole := 0
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowBFloat16AVX512(&dst[0], &src[0], whole)
+		}
+	case AVX2:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowBFloat16AVX2(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		narrowBFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// narrowFloat16 writes the float16 nearest to n float32, ties to even; NaN become quiet.
+func narrowFloat16(dst []uint16, src []float32, n int) {
+	whole := 0
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowFloat16AVX512(&dst[0], &src[0], whole)
+		}
+	case AVX2:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowFloat16AVX2(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		narrowFloat16Generic(dst, src, n, whole)
+	}
+}
+
 //go:noescape
 func logPair64AVX512(dst *float64, hi *float64, lo *float64, n int)
 
@@ -871,3 +951,27 @@ func maximum64AVX512(max *float64, x *float64, stride int, rows int, n int)
 
 //go:noescape
 func maximum64AVX2(max *float64, x *float64, stride int, rows int, n int)
+
+//go:noescape
+func widenBFloat16AVX512(dst *float32, src *uint16, n int)
+
+//go:noescape
+func widenBFloat16AVX2(dst *float32, src *uint16, n int)
+
+//go:noescape
+func widenFloat16AVX512(dst *float32, src *uint16, n int)
+
+//go:noescape
+func widenFloat16AVX2(dst *float32, src *uint16, n int)
+
+//go:noescape
+func narrowBFloat16AVX512(dst *uint16, src *float32, n int)
+
+//go:noescape
+func narrowBFloat16AVX2(dst *uint16, src *float32, n int)
+
+//go:noescape
+func narrowFloat16AVX512(dst *uint16, src *float32, n int)
+
+//go:noescape
+func narrowFloat16AVX2(dst *uint16, src *float32, n int)

@@ -429,6 +429,66 @@ func maximum64(max, x []float64, stride, rows, n int) {
 	}
 }
 
+// WidenBFloat16 writes the float32 of n bfloat16.
+func WidenBFloat16(dst []float32, src []uint16, n int) {
+	whole := 0
+	switch Active {
+	case NEON:
+		whole = n &^ 15
+		if whole > 0 {
+			widenBFloat16NEON(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		widenBFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// widenFloat16 writes the float32 of n float16; NaN become quiet.
+func widenFloat16(dst []float32, src []uint16, n int) {
+	whole := 0
+	switch Active {
+	case NEON:
+		whole = n &^ 15
+		if whole > 0 {
+			widenFloat16NEON(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		widenFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// NarrowBFloat16 writes the bfloat16 nearest to n float32, ties to even; NaN become quiet.
+func NarrowBFloat16(dst []uint16, src []float32, n int) {
+	whole := 0
+	switch Active {
+	case NEON:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowBFloat16NEON(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		narrowBFloat16Generic(dst, src, n, whole)
+	}
+}
+
+// narrowFloat16 writes the float16 nearest to n float32, ties to even; NaN become quiet.
+func narrowFloat16(dst []uint16, src []float32, n int) {
+	whole := 0
+	switch Active {
+	case NEON:
+		whole = n &^ 15
+		if whole > 0 {
+			narrowFloat16NEON(&dst[0], &src[0], whole)
+		}
+	}
+	if whole < n {
+		narrowFloat16Generic(dst, src, n, whole)
+	}
+}
+
 //go:noescape
 func logPair64NEON(dst *float64, hi *float64, lo *float64, n int)
 
@@ -575,3 +635,15 @@ func maximum32NEON(max *float32, x *float32, stride int, rows int, n int)
 
 //go:noescape
 func maximum64NEON(max *float64, x *float64, stride int, rows int, n int)
+
+//go:noescape
+func widenBFloat16NEON(dst *float32, src *uint16, n int)
+
+//go:noescape
+func widenFloat16NEON(dst *float32, src *uint16, n int)
+
+//go:noescape
+func narrowBFloat16NEON(dst *uint16, src *float32, n int)
+
+//go:noescape
+func narrowFloat16NEON(dst *uint16, src *float32, n int)

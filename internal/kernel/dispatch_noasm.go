@@ -203,3 +203,23 @@ func maximum32(max, x []float32, stride, rows, n int) {
 func maximum64(max, x []float64, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)
 }
+
+// WidenBFloat16 writes the float32 of n bfloat16.
+func WidenBFloat16(dst []float32, src []uint16, n int) {
+	widenBFloat16Generic(dst, src, n, 0)
+}
+
+// widenFloat16 writes the float32 of n float16; NaN become quiet.
+func widenFloat16(dst []float32, src []uint16, n int) {
+	widenFloat16Generic(dst, src, n, 0)
+}
+
+// NarrowBFloat16 writes the bfloat16 nearest to n float32, ties to even; NaN become quiet.
+func NarrowBFloat16(dst []uint16, src []float32, n int) {
+	narrowBFloat16Generic(dst, src, n, 0)
+}
+
+// narrowFloat16 writes the float16 nearest to n float32, ties to even; NaN become quiet.
+func narrowFloat16(dst []uint16, src []float32, n int) {
+	narrowFloat16Generic(dst, src, n, 0)
+}

@@ -48,7 +48,44 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("above/float64", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float64]),
 		kerneltest.Case("maximum/float32", 0x1fa7d6886aaf483a, 0xea1bf9f169fbd759, hashMaximum[float32]),
 		kerneltest.Case("maximum/float64", 0x36ce122df9cf715b, 0x081d3ac9f76471de, hashMaximum[float64]),
+		kerneltest.Case("widenBFloat16", 0xae1fd89fdee9c5b1, 0xebf5e2b5fd2fca7c, hashWiden(WidenBFloat16)),
+		kerneltest.Case("widenFloat16", 0x31da89b9ccebec1c, 0x21d17115fcb8d7e3, hashWiden(WidenFloat16)),
+		kerneltest.Case("narrowBFloat16", 0xfd8a001741bff1e3, 0x1e1183398cbf3c3e, hashNarrow(NarrowBFloat16)),
+		kerneltest.Case("narrowFloat16", 0x081278903ee47bee, 0x21559ce7969d8fec, hashNarrow(NarrowFloat16)),
 	}, forEachTier)
+}
+
+// hashWiden and hashNarrow hash conversions of any bits.
+func hashWiden(widen func([]float32, []uint16, int)) func(*kerneltest.Hash, *kerneltest.Rand) {
+	return func(h *kerneltest.Hash, r *kerneltest.Rand) {
+		src := make([]uint16, 1+r.IntN(70))
+		for i := range src {
+			src[i] = uint16(r.IntN(1 << 16))
+		}
+		dst := make([]float32, len(src))
+		widen(dst, src, len(src))
+		for _, f := range dst {
+			h.Word(uint64(math.Float32bits(f)))
+		}
+	}
+}
+
+func hashNarrow(narrow func([]uint16, []float32, int)) func(*kerneltest.Hash, *kerneltest.Rand) {
+	return func(h *kerneltest.Hash, r *kerneltest.Rand) {
+		src := make([]float32, 1+r.IntN(70))
+		for i := range src {
+			b := uint32(r.Int64N(1 << 32))
+			if i%2 == 0 { // of the exponents that float16 has
+				b = b&0x807fffff | uint32(127-26+r.IntN(44))<<23
+			}
+			src[i] = math.Float32frombits(b)
+		}
+		dst := make([]uint16, len(src))
+		narrow(dst, src, len(src))
+		for _, d := range dst {
+			h.Word(uint64(d))
+		}
+	}
 }
 
 func hashMaximum[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

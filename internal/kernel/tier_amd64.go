@@ -15,3 +15,11 @@ func Best() Tier {
 	}
 	return Generic
 }
+
+// hasFloat16 tells whether the AVX2 tier has the conversions of float16: no tier
+// stands on them. AVX-512 has its own.
+var hasFloat16 = features1()>>29&1 != 0
+
+// features1 returns register ECX of CPUID's leaf 1, of which package cpu does not
+// tell the bit of the conversions.
+func features1() uint32

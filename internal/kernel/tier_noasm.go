@@ -3,3 +3,5 @@
 package kernel
 
 func Best() Tier { return Generic }
+
+const hasFloat16 = false
