@@ -24,8 +24,8 @@ func newEval(s *session) *cobra.Command {
 labels. Without files it evaluates an embedded sample: the test rows of the
 model that zlpr train fits to Go's own source, by all losses.
 
-Scores are .npy (float16, float32, float64; any number of axes, of which the
-last is the classes), an array of an .npz (file.npz:key), CSV, or a sparse
+Scores are .npy (float16, float32, float64, bfloat16 by --dtype; any number of
+axes, of which the last is the classes), an array of an .npz (file.npz:key), CSV, or a sparse
 matrix that scipy.sparse.save_npz wrote, whose unlisted scores are -Inf. Labels
 and masks are 0 or 1 in the same formats, of any type; labels may also be
 multi-label libsvm or extreme-classification text, or integers of one axis

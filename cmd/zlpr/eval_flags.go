@@ -70,7 +70,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
 		{name: "reduction", to: &f.reduction, words: reductions, uses: []use{withFlag("grad", &f.grad)},
 			doc: "what the gradient is of: none, sum or mean"},
-		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for float16"},
+		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for 16 bits"},
 		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
 		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
 		{name: "metrics", to: &f.metrics, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},

@@ -81,7 +81,7 @@ func (b *denseBits) block(r0, r1 int) zlpr.Bits {
 		if v, ok := array.View[int8](b.Array, r0*b.classes, r1*b.classes); ok {
 			return dense(v, r1-r0, b.classes)
 		}
-	case array.Float16, array.Float32:
+	case array.Float16, array.BFloat16, array.Float32:
 		return dense(array.Read[float32](b.Array, nil, r0*b.classes, r1*b.classes), r1-r0, b.classes)
 	case array.Float64:
 		return dense(array.Read[float64](b.Array, nil, r0*b.classes, r1*b.classes), r1-r0, b.classes)
@@ -381,7 +381,7 @@ func (f *readFlags) openScores(name string) (*scoreSource, error) {
 		}
 	}
 	if err == nil && !s.dtype.IsFloat() {
-		err = array.Faultf(name, "scores of type %s; write them as float16, float32 or float64 (are --scores and --labels exchanged?)", s.dtype)
+		err = array.Faultf(name, "scores of type %s; write them as float16, bfloat16, float32 or float64 (are --scores and --labels exchanged?)", s.dtype)
 	}
 	if err != nil {
 		opened.Close()

@@ -11,6 +11,7 @@ import (
 type readFlags struct {
 	header, index string // yes or no
 	separator     string
+	dtype         string // of raw elements of two bytes
 	oneBased      bool
 	ignore        int // class number that leaves its row out, besides -1
 
@@ -33,6 +34,7 @@ func (f *readFlags) table(targets bool) flagTable {
 		{name: "header", to: &f.header, words: yesNo, doc: "`yes|no`: whether the first line of CSV is a heading (default: if it is not\nall numbers)"},
 		{name: "index-column", to: &f.index, words: yesNo, doc: "`yes|no`: whether the first column of CSV is an index, to be left out\n(default: if it has no heading and counts 0, 1, 2, …)"},
 		{name: "separator", to: &f.separator, words: separatorNames, doc: "of CSV: `comma`, semicolon, tab or blank (default: as the first lines tell)"},
+		{name: "dtype", to: &f.dtype, words: []string{"bfloat16"}, doc: "what raw elements of two bytes are, as numpy stores them: `bfloat16`"},
 		{name: "one-based", to: &f.oneBased, doc: "labels and features of libsvm text count from 1"},
 	}
 	if targets {
@@ -62,6 +64,13 @@ func (f *readFlags) begin() error {
 			return usagef("--%s %q: choose yes or no", c.name, c.value)
 		}
 	}
+	switch f.dtype {
+	case "":
+	case "bfloat16":
+		f.options.Raw.BFloat16 = true
+	default:
+		return usagef("--dtype %q: choose bfloat16", f.dtype)
+	}
 	if f.separator == "" {
 		return nil
 	}
@@ -83,6 +92,7 @@ func (f *readFlags) end() error {
 		{"header", f.options.CSV, "files in CSV"},
 		{"index-column", f.options.CSV, "files in CSV"},
 		{"separator", f.options.CSV, "files in CSV"},
+		{"dtype", f.options.Raw.Found, "arrays of raw elements of two bytes"},
 		{"one-based", f.options.Lists, "text with lists of labels"},
 		{"ignore-index", f.targets, "labels that are class numbers"},
 	} {

@@ -180,6 +180,10 @@ func Read[T Number](a *Array, dst []T, from, to int) []T {
 		for i := range dst {
 			dst[i] = T(float16(le.Uint16(b[2*i:])))
 		}
+	case BFloat16:
+		for i := range dst {
+			dst[i] = T(bfloat16(le.Uint16(b[2*i:])))
+		}
 	case Float32:
 		for i := range dst {
 			dst[i] = T(math.Float32frombits(le.Uint32(b[4*i:])))

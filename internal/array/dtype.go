@@ -1,6 +1,7 @@
 package array
 
 import (
+	"errors"
 	"math"
 	"strings"
 )
@@ -21,6 +22,8 @@ const (
 	Float16
 	Float32
 	Float64
+	BFloat16 // numpy has no such type
+	raw16    // numpy's raw elements of two bytes: so it stores bfloat16
 )
 
 // dtypes has numpy's code, without the byte order, the size and the name.
@@ -41,6 +44,9 @@ var dtypes = [...]struct {
 	Float16: {"f2", 2, "float16"},
 	Float32: {"f4", 4, "float32"},
 	Float64: {"f8", 8, "float64"},
+
+	BFloat16: {"", 2, "bfloat16"},
+	raw16:    {"V2", 2, "raw"},
 }
 
 // Size returns the number of bytes of an element.
@@ -75,6 +81,26 @@ func parseDescr(s string) (t DType, bigEndian, ok bool) {
 		}
 	}
 	return 0, false, false
+}
+
+// bfloat16 returns the number whose bits are the upper half of a float32's.
+func bfloat16(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
+
+// Raw says whether raw elements of two bytes are bfloat16, and notes whether
+// there were some.
+type Raw struct{ BFloat16, Found bool }
+
+// resolve gives an array of raw elements its type, or closes it.
+func (a *Array) resolve(r *Raw) error {
+	if a.Type != raw16 {
+		return nil
+	}
+	if r == nil || !r.BFloat16 {
+		a.Close()
+		return errors.New("array type <V2, raw elements of 2 bytes: so numpy stores bfloat16; to read them as bfloat16 say --dtype bfloat16")
+	}
+	a.Type, r.Found = BFloat16, true
+	return nil
 }
 
 // float16 returns the number that a half-precision number h is.

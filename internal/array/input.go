@@ -26,6 +26,7 @@ const (
 type Input struct {
 	Name   string // as the user wrote it
 	Format Format
+	Raw    *Raw // what raw elements are; nil: an error
 
 	file   *os.File
 	size   int64 // of a regular file, else -1

@@ -69,7 +69,7 @@ func TestDamagedFiles(t *testing.T) {
 		{"a.npy", header("{'descr': '<f4', 'fortran_order': False}"), "damaged .npy header"},
 		{"a.npy", header("{'descr': '<f4', 'fortran_order': 0, 'shape': (3,)}"), "damaged .npy header"},
 		{"a.npy", header("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,)}"), "records"},
-		{"a.npy", header("{'descr': '<V2', 'fortran_order': False, 'shape': (3,)}"), "bfloat16 say --dtype bfloat16"},
+		{"a.npy", append(header("{'descr': '<V2', 'fortran_order': False, 'shape': (3,)}"), 1, 2, 3, 4, 5, 6), "bfloat16 say --dtype bfloat16"},
 		{"a.npy", header("{'descr': '\x1b[31m', 'fortran_order': False, 'shape': (3,)}"), `array type "\\x1b\[31m" is not`},
 		{"a.npy", header(fmt.Sprintf("{'descr': '<f8', 'fortran_order': True, 'shape': (%d, %d, 0)}", math.MaxInt, math.MaxInt)), "larger than any file"},
 		{"a.npy", append([]byte(magic), 9, 0, 0, 0, 0, 0, 0), "version 9.0 is unknown"},

@@ -121,9 +121,6 @@ func (h *header) parseType(p *literal) error {
 	if h.dtype, h.bigEndian, ok = parseDescr(name); ok {
 		return nil
 	}
-	if strings.TrimLeft(name, "<>|=") == "V2" {
-		return fmt.Errorf("array type %s, raw elements of 2 bytes: so numpy stores bfloat16; to read them as bfloat16 say --dtype bfloat16", Quote(name))
-	}
 	return fmt.Errorf("array type %s is not supported; use bool, an integer or a float type", Quote(short(name)))
 }
 

@@ -18,6 +18,7 @@ type Archive struct {
 	file *os.File
 	size int64
 	zip  *zip.Reader
+	raw  *Raw
 }
 
 var errNotNPZ = errors.New("not an .npz file, or truncated; write it again with numpy.savez")
@@ -45,7 +46,7 @@ func (in *Input) Archive() (*Archive, error) {
 	if err != nil {
 		return nil, Named(in.Name, err)
 	}
-	return &Archive{in.Name, in.file, in.size, z}, nil
+	return &Archive{in.Name, in.file, in.size, z, in.Raw}, nil
 }
 
 // ReadArchive opens an .npz file that lies in memory.
@@ -157,7 +158,13 @@ func (z *Archive) Open(key string) (*Array, error) {
 	} else {
 		a, err = unpacked(name, f)
 	}
-	return a, Named(name, err)
+	if err == nil {
+		err = a.resolve(z.raw)
+	}
+	if err != nil {
+		return nil, Named(name, err)
+	}
+	return a, nil
 }
 
 // stored maps a member that is not compressed.

@@ -35,7 +35,13 @@ func (in *Input) Array(key string, o CSVOptions) (*Array, error) {
 		return ReadCSV(in, o)
 	}
 	a, err := openNPY(in)
-	return a, Named(in.Name, err)
+	if err == nil {
+		err = a.resolve(in.Raw)
+	}
+	if err != nil {
+		return nil, Named(in.Name, err)
+	}
+	return a, nil
 }
 
 // NoKey is an error if there is a key: only archives have them.

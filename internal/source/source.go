@@ -34,6 +34,7 @@ type Options struct {
 	Header    array.Choice // whether CSV has a heading
 	Index     array.Choice // whether the first column of CSV is an index
 	OneBased  bool         // whether labels and features of lists count from 1
+	Raw       array.Raw    // what raw elements of two bytes are
 	Warn      func(message string)
 
 	CSV, Lists bool // whether a file of that kind was opened
@@ -63,6 +64,7 @@ func (o *Options) OpenBoth(name string, use Use, cols int) (s Source, labels *sp
 		return nil, nil, err
 	}
 	defer in.Close()
+	in.Raw = &o.Raw
 	repeated := sparse.Sum
 	if use == Labels {
 		repeated = sparse.Refuse

@@ -254,7 +254,7 @@ func (m *Matrix) check(repeated Repeated) error {
 // order in which they are stored, and rounded to the values' type, which for
 // integers is float64.
 func (m *Matrix) sum() error {
-	if t := m.Values.Type; t == array.Float16 || t == array.Float32 {
+	if t := m.Values.Type; t == array.Float16 || t == array.BFloat16 || t == array.Float32 {
 		return sum[float32](m)
 	}
 	return sum[float64](m)
