@@ -100,6 +100,10 @@ func (q *Query) positive(i int) bool { return q.What == Gradient && isSet(q.Pos,
 // differences that weights could make up for.
 const cutDistance = 4096
 
+// nearby are scores that need not be brought nearer: two of them, with what
+// weights add, differ by less than widest.
+const nearby = widest/2 - 2048
+
 // near brings the scores and the threshold of a query near each other, and near
 // 0, where they are large. Let c be the score of the last pick, paddings
 // counted, when the highest are picked. Classes above c + cutDistance are in
@@ -111,7 +115,7 @@ func (w *compactRow) near(c *Core, q *Query) {
 	if q.Padded {
 		largest = max(largest, math.Abs(q.Threshold))
 	}
-	if largest <= widest {
+	if largest <= nearby {
 		return
 	}
 	edge := q.Threshold
@@ -125,7 +129,7 @@ func (w *compactRow) near(c *Core, q *Query) {
 	// Large scores that differ from a large edge by less than the cut do so
 	// exactly, a difference from 0 is exact.
 	base := 0.0
-	if math.Abs(edge) > widest {
+	if math.Abs(edge) > nearby {
 		base = edge
 	}
 	low, high := edge-base-cutDistance, edge-base+cutDistance
@@ -227,7 +231,10 @@ func evaluateCompact[T kernel.Float](c *Core, q *Query, x, dst []T) (value, push
 			w.out = grow(w.out, n)
 			out = w.out
 		}
-		value, push, _ = evaluateDense(c, &inner, w.x, out)
+		var ok bool
+		if value, push, ok = evaluateDense(c, &inner, w.x, out); !ok {
+			panic("zlpr: scores of a row are still too far apart")
+		}
 		push += float64(w.positives - w.finite - w.ups)
 		if w.moved {
 			w.beyond.Add(value)
