@@ -3,6 +3,7 @@ package zlpr
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -159,11 +160,18 @@ func anyExcess[T Float](x []T, k int) float64 {
 // counts in its last places: there it is m + log1p(E), exact for one score.
 func blockLog[T Float](x []T, p power.Number, c power.Class) (l float64, alone bool) {
 	l = c.Log(p)
-	if c != power.Finite || !mayBePeaked(l, x) {
+	if c != power.Finite {
+		return l, false
+	}
+	below, _ := peakedRange[T]()
+	if size := math.Abs(l); size >= coef.ShiftFrom {
+		// The parts of a large logarithm are rounded: by a few of its last places.
+		below = max(below, size*0x1p-50)
+	} else if !mayBePeaked(l, x) {
 		return l, false
 	}
 	m := Max(x)
-	if below, _ := peakedRange[T](); l-float64(m) > below {
+	if l-float64(m) > below {
 		return l, false
 	}
 	return float64(m) + scalar.Log1pFinite(anyExcess(x, indexOf(x, m))), true

@@ -71,6 +71,11 @@ func TestSubsetWitnesses(t *testing.T) {
 	}
 	assert.Equal(t, 5.5+math.Log1p(math.Exp(-0.5)+math.Exp(-2)), PaddedLogPartition([]float64{1.5, 2, 3.5}, 2, -1e299))
 	assert.Equal(t, 2e299, PaddedLogPartition([]float64{1.5, 2, 3.5}, 2, 1e299))
+	// Near 0, but far from each other.
+	assert.Equal(t, 8000.0, PaddedLogPartition([]float64{4500, 3500}, 2, -0x1p20))
+	assert.Equal(t, 0x1p20+1, PaddedLogPartition([]float64{-0x1p20, 0x1p20 + 1, 0}, 1, -0x1p19))
+	assert.Equal(t, -0x1p20, LogPartition([]float64{-0x1p20, -0x1p20 - 60, 0, 0x1p20}, 3)-0x1p20)
+	assert.Equal(t, -0x1p20-30, PaddedSubsetLogProbability([]float64{0x1p20, -30}, []int{1}, 1, -1.5))
 }
 
 // TestSubsetLossWitnesses is the same for losses and their gradients.
