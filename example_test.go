@@ -2,11 +2,327 @@ package zlpr_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/zlpr/zlpr"
 )
+
+func ExampleLogSumExp() {
+	fmt.Printf("%.4f\n", zlpr.LogSumExp([]float64{1000, 1000, -1000}))
+	// Output: 1000.6931
+}
+
+func ExampleLogSumExpRows() {
+	lse := make([]float64, 2)
+	zlpr.LogSumExpRows(lse, zlpr.MatrixOf([][]float32{{0, 0}, {1, 2}}))
+	fmt.Printf("%.4f\n", lse)
+	// Output: [0.6931 2.3133]
+}
+
+func ExampleSoftmax() {
+	x := []float64{1, 2, 3}
+	zlpr.Softmax(x, x) // in place
+	fmt.Printf("%.4f\n", x)
+	// Output: [0.0900 0.2447 0.6652]
+}
+
+func ExampleSoftmaxRows() {
+	m := zlpr.MatrixOf([][]float64{{0, 0}, {1, 2}})
+	zlpr.SoftmaxRows(m, nil, m)
+	fmt.Printf("%.4f %.4f\n", m.Row(0), m.Row(1))
+	// Output: [0.5000 0.5000] [0.2689 0.7311]
+}
+
+// An entry near 0 keeps its digits, which a difference of score and log-sum-exp
+// would lose.
+func ExampleLogSoftmax() {
+	x := []float64{40, 0}
+	zlpr.LogSoftmax(x, x)
+	fmt.Printf("%.4g\n", x)
+	// Output: [-4.248e-18 -40]
+}
+
+func ExampleLogSoftmaxRows() {
+	m := zlpr.MatrixOf([][]float64{{0, 0}, {1, 2}})
+	lse := make([]float64, 2)
+	zlpr.LogSoftmaxRows(m, lse, m)
+	fmt.Printf("%.4f %.4f, log-sum-exp %.4f\n", m.Row(0), m.Row(1), lse)
+	// Output: [-0.6931 -0.6931] [-1.3133 -0.3133], log-sum-exp [0.6931 2.3133]
+}
+
+func ExampleMax() {
+	fmt.Println(zlpr.Max([]float32{3, -1, 7}), zlpr.Max([]float64{}))
+	// Output: 7 -Inf
+}
+
+func ExampleMaxRows() {
+	top := make([]float64, 2)
+	zlpr.MaxRows(top, zlpr.MatrixOf([][]float64{{1, 3}, {-2, -5}}))
+	fmt.Println(top)
+	// Output: [3 -2]
+}
+
+// A row in two shards, cut at a block: the bits are those of the whole row.
+func ExampleAccumulator() {
+	row := make([]float32, 3*zlpr.BlockLen)
+	for i := range row {
+		row[i] = float32(i%7) / 2
+	}
+	var a, b zlpr.Accumulator[float32]
+	a.Add(row[:zlpr.BlockLen])
+	b.Add(row[zlpr.BlockLen:])
+	a.Merge(&b)
+	fmt.Println(a.LogSumExp() == zlpr.LogSumExp(row))
+	a.Reset()
+	fmt.Println(a.LogSumExp())
+	// Output:
+	// true
+	// -Inf
+}
+
+// evaluate prints the loss and the gradient of one row of scores.
+func evaluate(loss zlpr.Loss, options zlpr.Options, scores []float64, positive ...int) {
+	labels, err := zlpr.SparseLabelsOf([][]int{positive}, len(scores))
+	if err != nil {
+		panic(err)
+	}
+	e, err := zlpr.NewEvaluator[float64](loss, options)
+	if err != nil {
+		panic(err)
+	}
+	grad := zlpr.Matrix[float64]{Rows: 1, Cols: len(scores), Data: make([]float64, len(scores))}
+	batch := &zlpr.Batch[float64]{Scores: zlpr.MatrixOf([][]float64{scores}), Labels: labels}
+	result, err := e.Evaluate(context.Background(), batch, &zlpr.Output[float64]{Grad: grad})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.4f %.4f\n", result.Loss, grad.Row(0))
+}
+
+func ExampleZLPR() {
+	evaluate(zlpr.ZLPR{}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	evaluate(zlpr.ZLPR{Threshold: 1}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	// Output:
+	// 0.9889 [-0.1192 0.1554 0.4223]
+	// 0.7209 [-0.2689 0.0900 0.2447]
+}
+
+func ExamplePairwise() {
+	evaluate(zlpr.Pairwise{}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	evaluate(zlpr.Pairwise{Gamma: 2, Margin: 0.5}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	// Output:
+	// 0.1698 [-0.1562 0.0420 0.1142]
+	// 0.0550 [-0.1070 0.0128 0.0942]
+}
+
+func ExampleSoftmaxCrossEntropy() {
+	evaluate(zlpr.SoftmaxCrossEntropy{}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	// Output: 0.1698 [-0.1562 0.0420 0.1142]
+}
+
+func ExampleBCE() {
+	evaluate(zlpr.BCE{}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	evaluate(zlpr.BCE{PositiveWeight: []float64{3}, Focal: 2}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	// Output:
+	// 1.1333 [-0.1192 0.2689 0.5000]
+	// 0.2014 [-0.0146 0.0526 0.2983]
+}
+
+func ExampleSubset() {
+	evaluate(zlpr.Subset{}, zlpr.Options{}, []float64{2, -1, 0, 1}, 0, 3)
+	// Output: 0.5345 [-0.1192 0.1192 0.3056 -0.3056]
+}
+
+func ExamplePaddedSubset() {
+	evaluate(zlpr.PaddedSubset{K: 2}, zlpr.Options{}, []float64{2, -1, 0}, 0)
+	// Output: 1.0073 [-0.1352 0.1707 0.4328]
+}
+
+// Labels in [0, 1] stand in the batch's Soft.
+func ExampleSoftZLPR() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.SoftZLPR{}, zlpr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	result, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{2, -1, 0}}),
+		Soft:   zlpr.MatrixOf([][]float64{{0.9, 0, 0.25}}),
+	}, nil)
+	fmt.Printf("%.4f %v\n", result.Loss, err)
+	// Output: 1.3658 <nil>
+}
+
+// Of the negatives only the one of the highest score counts.
+func ExampleOptions() {
+	evaluate(zlpr.ZLPR{}, zlpr.Options{TopNegatives: 1}, []float64{2, -1, 0}, 0)
+	// Output: 0.8201 [-0.1192 0.0000 0.5000]
+}
+
+// Two rows with thresholds of their own, row weights and class weights; class 2
+// of the second row does not take part.
+func ExampleBatch() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{Reduction: zlpr.Mean})
+	if err != nil {
+		panic(err)
+	}
+	out := &zlpr.Output[float64]{Losses: make([]float64, 2), ThresholdGrad: make([]float64, 2)}
+	result, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+		Scores:       zlpr.MatrixOf([][]float64{{2, -1, 0}, {1, 3, 5}}),
+		Labels:       &zlpr.DenseLabels[bool]{Rows: 2, Cols: 3, Data: []bool{true, false, false, false, true, false}},
+		Mask:         &zlpr.LengthMask{Classes: 3, Lengths: []int{3, 2}},
+		Thresholds:   []float64{0, 2},
+		RowWeights:   []float64{1, 3},
+		ClassWeights: []float64{1, 1, 2},
+	}, out)
+	fmt.Printf("%.4f %v, rows %.4f, thresholds %.4f\n", result.Loss, err, out.Losses, out.ThresholdGrad)
+	// Output: 0.8052 <nil>, rows [1.3412 1.8796], thresholds [-0.1460 0.0000]
+}
+
+// An Upstream other than 1, and one for each row, multiply gradients; they are
+// added to what is there.
+func ExampleOutput() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	grad := zlpr.MatrixOf([][]float64{{10}, {10}})
+	_, err = e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{0}, {0}}),
+		Labels: &zlpr.BitLabels{Rows: 2, Cols: 1, Words: []uint64{1, 0}},
+	}, &zlpr.Output[float64]{Grad: grad, Upstream: 4, RowUpstream: []float64{1, -1}, Accumulate: true})
+	fmt.Println(grad.Data, err)
+	// Output: [8 8] <nil>
+}
+
+// Batches on several workers, with an Evaluator and a Total each, as one.
+func ExampleTotal_Merge() {
+	var all zlpr.Total
+	for _, scores := range [][][]float64{{{2, -1}, {0, 1}}, {{-3, 1}}} {
+		e, err := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{})
+		if err != nil {
+			panic(err)
+		}
+		batch := &zlpr.Batch[float64]{Scores: zlpr.MatrixOf(scores), Labels: &zlpr.TargetLabels{Classes: 2, Targets: make([]int32, len(scores))}}
+		var part zlpr.Total
+		if _, err := e.Evaluate(context.Background(), batch, &zlpr.Output[float64]{Total: &part}); err != nil {
+			panic(err)
+		}
+		all.Merge(&part)
+	}
+	result, err := all.Result(zlpr.Mean)
+	fmt.Printf("%.4f, %d rows, %v\n", result.Loss, result.Rows, err)
+	// Output: 2.2695, 3 rows, <nil>
+}
+
+func ExampleMatrixOf() {
+	m := zlpr.MatrixOf([][]float32{{1, 2, 3}, {4, 5, 6}})
+	fmt.Println(m.Rows, m.Cols, m.Row(1))
+	// Output: 2 3 [4 5 6]
+}
+
+// The first two columns of rows of three, without a copy.
+func ExampleMatrix_Row() {
+	m := zlpr.Matrix[float64]{Rows: 2, Cols: 2, Stride: 3, Data: []float64{1, 2, 99, 3, 4, 99}}
+	fmt.Println(m.Row(0), m.Row(1))
+	// Output: [1 2] [3 4]
+}
+
+// printBits prints the first row of labels or of a mask, its classes from the left.
+func printBits(b zlpr.Bits) {
+	_, classes := b.Dims()
+	words := make([]uint64, (classes+63)/64)
+	if err := b.ReadRows(words, 0, 1); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for j := range classes {
+		fmt.Print(words[j/64] >> (j % 64) & 1)
+	}
+	fmt.Println()
+}
+
+// The formats of labels, which masks may have as well.
+func ExampleBits() {
+	printBits(&zlpr.DenseLabels[int8]{Rows: 1, Cols: 4, Data: []int8{1, 0, 0, 1}})
+	printBits(&zlpr.BitLabels{Rows: 1, Cols: 4, Words: []uint64{0b1001}})
+	printBits(&zlpr.SparseLabels{Classes: 4, RowPtr: []int64{0, 2}, Indices: []int32{3, 0}})
+	printBits(&zlpr.TargetLabels{Classes: 4, Targets: []int32{2}})
+	printBits(&zlpr.LengthMask{Classes: 4, Lengths: []int{3}})
+	// Output:
+	// 1001
+	// 1001
+	// 1001
+	// 0010
+	// 1110
+}
+
+func ExampleSparseLabelsOf() {
+	labels, err := zlpr.SparseLabelsOf([][]int{{2, 0}, {}}, 3)
+	fmt.Println(labels.RowPtr, labels.Indices, err)
+	_, err = zlpr.SparseLabelsOf([][]int{{3}}, 3)
+	fmt.Println(err)
+	// Output:
+	// [0 2 2] [2 0] <nil>
+	// zlpr: row 0, class 3: label 3 is none of the 3 classes
+}
+
+// What is wrong with the data of a row is a DataError.
+func ExampleDataError() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	_, err = e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{1, 2}, {3, 4}}),
+		Labels: &zlpr.DenseLabels[float64]{Rows: 2, Cols: 2, Data: []float64{0, 1, 0, 0.5}},
+	}, nil)
+	var data *zlpr.DataError
+	if errors.As(err, &data) {
+		fmt.Println(data.Row, data.Class, data.Kind == zlpr.LabelNotBinary)
+	}
+	fmt.Println(err)
+	// Output:
+	// 1 1 true
+	// zlpr: row 1, class 1: label 0.5 is neither 0 nor 1
+}
+
+func ExampleLooksLikeProbabilities() {
+	fmt.Println(zlpr.LooksLikeProbabilities(zlpr.MatrixOf([][]float64{{0.1, 0.9}})))
+	fmt.Println(zlpr.LooksLikeProbabilities(zlpr.MatrixOf([][]float64{{-2, 2}})))
+	// Output:
+	// true
+	// false
+}
+
+func ExampleNothingPredicted() {
+	batch := &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{-3, -1}}),
+		Labels: &zlpr.TargetLabels{Classes: 2, Targets: []int32{1}},
+	}
+	fmt.Println(zlpr.NothingPredicted(batch, 0))
+	fmt.Println(zlpr.NothingPredicted(batch, -2))
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+func ExampleTier() {
+	switch zlpr.Tier() {
+	case "avx512", "avx2", "neon", "generic":
+		fmt.Println("known")
+	}
+	// Output: known
+}
+
+// A class at +Inf is in every subset, one at -Inf in none.
+func ExampleNewSubsetSampler() {
+	sampler := zlpr.NewSubsetSampler([]float64{math.Inf(1), 0, math.Inf(-1)}, 2)
+	fmt.Println(sampler.Draw(rand.New(rand.NewPCG(1, 2)), nil))
+	// Output: [0 1]
+}
 
 // Loss and gradient of two rows of three classes; the labels are lists of
 // classes.

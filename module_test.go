@@ -264,3 +264,108 @@ func TestNoMathElementary(t *testing.T) {
 		}
 	}
 }
+
+// TestExamples: every exported function and type of the packages for users has
+// an example, its own or that of a method, and every exported method but those
+// of an interface is called in one.
+func TestExamples(t *testing.T) {
+	for _, dir := range []string{".", "metrics", "zlprtest"} {
+		wanted, there := exports(t, dir), examples(t, dir)
+		if len(wanted) == 0 {
+			t.Errorf("%s exports nothing", dir)
+		}
+		for _, name := range wanted {
+			if !there[name] {
+				t.Errorf("%s: no example of %s", dir, name)
+			}
+		}
+	}
+}
+
+// parseDir parses the Go files of a directory that are tests, or are not.
+func parseDir(t *testing.T, dir string, tests bool) (files []*ast.File) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") != tests {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), dir+"/"+name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	return files
+}
+
+// exports returns the names of the exported functions, structs and methods of a
+// package, but for the methods of interfaces and for what others return.
+func exports(t *testing.T, dir string) (names []string) {
+	ofInterface := []string{"Name", "Dims", "ReadRows", "Error", "String"}
+	returned := []string{"Result", "Point"}
+	for _, f := range parseDir(t, dir, false) {
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Name.IsExported() && (d.Recv == nil || exportedReceiver(d) && !slices.Contains(ofInterface, d.Name.Name)) {
+					names = append(names, d.Name.Name)
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					if s, ok := s.(*ast.TypeSpec); ok && s.Name.IsExported() {
+						if _, ok := s.Type.(*ast.StructType); ok && !slices.Contains(returned, s.Name.Name) {
+							names = append(names, s.Name.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// exportedReceiver reports whether a method is one of an exported type.
+func exportedReceiver(d *ast.FuncDecl) bool {
+	exported := false
+	ast.Inspect(d.Recv.List[0].Type, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			exported = exported || id.IsExported() && len(id.Name) > 1
+		}
+		return true
+	})
+	return exported
+}
+
+// examples returns the names that the examples of a package select, and those
+// that they are of.
+func examples(t *testing.T, dir string) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range parseDir(t, dir, true) {
+		if !strings.HasSuffix(f.Name.Name, "_test") {
+			continue
+		}
+		example := false
+		for _, d := range f.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Example") {
+				example = true
+				for name := range strings.SplitSeq(strings.TrimPrefix(f.Name.Name, "Example"), "_") {
+					names[name] = true
+				}
+			}
+		}
+		if example {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					names[s.Sel.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	return names
+}

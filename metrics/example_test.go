@@ -364,3 +364,27 @@ func ExamplePropensities() {
 	fmt.Printf("%.4f\n", p)
 	// Output: [0.1448 0.2815 0.5648]
 }
+
+// predicted prints the classes of the first row that a rule predicts.
+func predicted(rule metrics.Rule) {
+	p, err := metrics.Predict(&metrics.Batch[float32]{Scores: exampleScores}, rule, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%04b\n", p.Words[0]) // the last class at the left
+}
+
+func ExampleAbove() {
+	predicted(metrics.Above(0))
+	// Output: 0101
+}
+
+func ExampleTop() {
+	predicted(metrics.Top(3))
+	// Output: 0111
+}
+
+func ExampleRule_AtMost() {
+	predicted(metrics.Above(0).AtMost(1))
+	// Output: 0001
+}
