@@ -44,7 +44,7 @@ type Options struct {
 
 // A Batch is what a loss is evaluated on. Labels are needed, but for SoftZLPR,
 // which needs Soft; the rest is optional.
-type Batch[T Float] struct {
+type Batch[T Score] struct {
 	Scores Matrix[T] // logits: no sigmoid or softmax before
 	Labels Bits      // the positive classes
 	Soft   Matrix[T] // labels in [0, 1]
@@ -62,7 +62,7 @@ type Batch[T Float] struct {
 
 // An Output is where results go, and how the gradient is scaled. All parts are
 // optional.
-type Output[T Float] struct {
+type Output[T Score] struct {
 	// Losses takes the weighted loss of every row, 0 for one that does not count.
 	// It must not overlap inputs or gradients.
 	Losses []float64
@@ -332,7 +332,7 @@ type memory struct {
 	from, to uintptr
 }
 
-func memoryOf[E Float](name string, x []E) memory {
+func memoryOf[E Score](name string, x []E) memory {
 	if len(x) == 0 {
 		return memory{}
 	}
@@ -343,7 +343,7 @@ func memoryOf[E Float](name string, x []E) memory {
 func (m memory) overlaps(n memory) bool { return m.from < n.to && n.from < m.to }
 
 // extent returns the elements of m from the first to the last.
-func extent[T Float](m Matrix[T]) []T {
+func extent[T Score](m Matrix[T]) []T {
 	if m.Rows == 0 || m.Cols == 0 {
 		return nil
 	}
@@ -351,6 +351,6 @@ func extent[T Float](m Matrix[T]) []T {
 }
 
 // same reports whether two matrices of the same shape are the same.
-func same[T Float](a, b Matrix[T]) bool {
+func same[T Score](a, b Matrix[T]) bool {
 	return len(a.Data) > 0 && len(b.Data) > 0 && &a.Data[0] == &b.Data[0] && a.step() == b.step()
 }

@@ -31,6 +31,11 @@ func (w *lossWorker[T]) read() error {
 	if t.soft {
 		clear(c.Pos)
 		c.Soft, c.SoftStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
+		if j.half != nil {
+			w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
+			j.half.soft(kernel.As32(w.soft), r0, r1)
+			c.Soft, c.SoftStride = w.soft, c.N
+		}
 	} else if err := b.Labels.ReadRows(c.Pos, r0, r1); err != nil {
 		return err
 	}

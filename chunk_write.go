@@ -27,7 +27,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	}
 	switch {
 	case out.Grad.Data == nil || c.N == 0:
-	case out.Accumulate || c.Buffered:
+	case out.Accumulate || c.Buffered || j.half != nil:
 		c.Grad, c.GradStride = w.buffer(), c.N
 	default:
 		c.Grad, c.GradStride = out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride
@@ -150,6 +150,10 @@ func (w *lossWorker[T]) writeGradient() {
 		w.pending.Finish()
 		from := c.First * c.N
 		w.pending = kernel.NewCopy(out.Grad.Data[from:][:c.Rows*c.N], c.Grad)
+	}
+	if j.half != nil {
+		j.half.gradient(kernel.As32(c.Grad[:c.Rows*c.N]), c.First, c.First+c.Rows)
+		return
 	}
 	if out.Accumulate {
 		kernel.Accumulate(out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride, c.Grad, c.N, c.Rows, c.N)

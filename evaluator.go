@@ -14,20 +14,21 @@ import (
 
 // An Evaluator evaluates a loss and its gradient on batches. It keeps its
 // memory from one batch to the next; one batch at a time.
-type Evaluator[T Float] struct {
-	loss    Loss
-	traits  lossTraits
-	opts    Options
-	workers []*lossWorker[T]
-	crew    *crew.Crew
-	job     lossJob[T]
-	none    Output[T]
-	turn    crew.Turn
+type Evaluator[T Score] struct {
+	loss   Loss
+	traits lossTraits
+	none   Output[T]
+	turn   crew.Turn
+
+	// The engine of the type that is computed in, and what 16-bit scores need.
+	single *engine[float32]
+	double *engine[float64]
+	half   halfJob[T]
 }
 
 // NewEvaluator returns an Evaluator of the loss, or what is wrong with its
 // parameters or the options.
-func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
+func NewEvaluator[T Score](loss Loss, opts Options) (*Evaluator[T], error) {
 	if loss == nil {
 		return nil, errors.New("zlpr: NewEvaluator without a loss")
 	}
@@ -54,31 +55,13 @@ func NewEvaluator[T Float](loss Loss, opts Options) (*Evaluator[T], error) {
 	if opts.Workers == 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
-	e := &Evaluator[T]{loss: loss, traits: t, opts: opts}
-	e.crew = crew.New(func(i int) { e.workers[i].run() })
+	e := &Evaluator[T]{loss: loss, traits: t}
+	if bytesOf[T]() == 8 {
+		e.double = newEngine[float64](loss, t, opts)
+	} else {
+		e.single = newEngine[float32](loss, t, opts)
+	}
 	return e, nil
-}
-
-// A lossJob is one call of Evaluate.
-type lossJob[T Float] struct {
-	ctx context.Context
-	b   *Batch[T]
-	out *Output[T]
-
-	// The caller's, with the strides that they mean.
-	batch  Batch[T]
-	output Output[T]
-
-	chunkRows, chunks int
-	active            []*lossWorker[T]
-	failed            atomic.Int64 // the first chunk with an error
-
-	number       int    // of batches so far
-	counting     bool   // the pass that counts rows
-	factor       scaled // of all gradients
-	maxPositives int
-	off          []uint64 // classes of weight 0; nil for none
-	stream       bool     // the gradient goes past the caches
 }
 
 // Evaluate evaluates the loss of a batch. out may be nil.
@@ -106,20 +89,75 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if err := b.check(out, &e.traits); err != nil {
 		return Result{}, err
 	}
+	switch b := any(b).(type) {
+	case *Batch[float32]:
+		return e.single.evaluate(ctx, b, any(out).(*Output[float32]), nil)
+	case *Batch[float64]:
+		return e.double.evaluate(ctx, b, any(out).(*Output[float64]), nil)
+	}
+	return e.half.evaluate(e.single, ctx, b, out)
+}
+
+// An engine is an Evaluator of scores of the type that is computed in.
+type engine[T Float] struct {
+	loss    Loss
+	traits  lossTraits
+	opts    Options
+	workers []*lossWorker[T]
+	crew    *crew.Crew
+	job     lossJob[T]
+}
+
+func newEngine[T Float](loss Loss, t lossTraits, opts Options) *engine[T] {
+	e := &engine[T]{loss: loss, traits: t, opts: opts}
+	e.crew = crew.New(func(i int) { e.workers[i].run() })
+	return e
+}
+
+// A lossJob is one call of Evaluate.
+type lossJob[T Float] struct {
+	ctx context.Context
+	b   *Batch[T]
+	out *Output[T]
+
+	// The caller's, with the strides that they mean.
+	batch  Batch[T]
+	output Output[T]
+
+	chunkRows, chunks int
+	active            []*lossWorker[T]
+	failed            atomic.Int64 // the first chunk with an error
+
+	number       int    // of batches so far
+	counting     bool   // the pass that counts rows
+	factor       scaled // of all gradients
+	maxPositives int
+	off          []uint64 // classes of weight 0; nil for none
+	stream       bool     // the gradient goes past the caches
+
+	half halfRows // 16-bit scores, which take the place of those of the batch; or nil
+}
+
+// evaluate evaluates a batch that is right.
+func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], half halfRows) (Result, error) {
 	j := &e.job
 	j.batch, j.output = *b, *out
 	b, out = &j.batch, &j.output
 	for _, m := range [...]*Matrix[T]{&b.Scores, &b.Soft, &out.Grad} {
 		*m = m.strided()
 	}
-	j.ctx, j.b, j.out = ctx, b, out
+	j.ctx, j.b, j.out, j.half = ctx, b, out, half
 	j.number++
 	defer func() {
-		j.ctx, j.b, j.out = nil, nil, nil
+		j.ctx, j.b, j.out, j.half = nil, nil, nil, nil
 		j.batch, j.output = Batch[T]{}, Output[T]{}
 	}()
 	rows, n := b.Scores.Rows, b.Scores.Cols
-	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
+	length := lossChunkLen
+	if half != nil {
+		length = halfLen
+	}
+	j.chunkRows = max(1, min(lossChunkRows, length/max(n, 1)))
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
 	active := max(1, min(e.opts.Workers, j.chunks))
 	for i := len(e.workers); i < active; i++ {
@@ -183,7 +221,7 @@ func (j *lossJob[T]) setClassesOff(words int) {
 // pass runs the workers over all chunks. Every one begins with a part of its own,
 // the same in every pass over as many rows: what it reads ahead is its own, and
 // so is what its caches hold from the pass before.
-func (e *Evaluator[T]) pass() (*lossTotal, error) {
+func (e *engine[T]) pass() (*lossTotal, error) {
 	j := &e.job
 	j.failed.Store(math.MaxInt64)
 	workers := j.active
@@ -210,7 +248,7 @@ func (e *Evaluator[T]) pass() (*lossTotal, error) {
 
 // A lossWorker evaluates chunks, one at a time.
 type lossWorker[T Float] struct {
-	e      *Evaluator[T]
+	e      *engine[T]
 	number int // of the worker
 
 	// The next chunk of the worker's own part, and the end of that.
@@ -221,6 +259,7 @@ type lossWorker[T Float] struct {
 	work    work[T]
 	pending kernel.Copy[T] // of the last chunk's gradient to its place
 
+	scores, soft  []T       // places for widened scores and soft labels
 	grad          [2][]T    // places for gradients that are not written in place
 	turn          int       // which of them is next
 	loss          []float64 // losses that are not written in place
@@ -239,7 +278,7 @@ type lossWorker[T Float] struct {
 	errChunk int64
 }
 
-func newLossWorker[T Float](e *Evaluator[T], number int) *lossWorker[T] {
+func newLossWorker[T Float](e *engine[T], number int) *lossWorker[T] {
 	w := &lossWorker[T]{e: e, number: number, work: workOf[T](e.loss)}
 	w.chunk.Pending = &w.pending
 	return w
@@ -287,6 +326,11 @@ func (w *lossWorker[T]) do(k int) error {
 	c.Rows, c.N = min(j.chunkRows, b.Scores.Rows-c.First), b.Scores.Cols
 	c.Words = kernel.BitWords(c.N)
 	c.X, c.Stride = b.Scores.Data[min(c.First*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
+	if j.half != nil {
+		w.scores = kernel.ResizeAligned(w.scores, c.Rows*c.N)
+		j.half.scores(kernel.As32(w.scores), c.First, c.First+c.Rows)
+		c.X, c.Stride = w.scores, c.N
+	}
 	c.Class = b.ClassWeights
 	c.MostPositives = j.maxPositives
 	if err := w.read(); err != nil {

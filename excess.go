@@ -170,7 +170,7 @@ func blockLog[T Float](x []T, p power.Number, c power.Class) (l float64, alone b
 	} else if !mayBePeaked(l, x) {
 		return l, false
 	}
-	m := Max(x)
+	m := maxOf(x)
 	if l-float64(m) > below {
 		return l, false
 	}

@@ -22,10 +22,15 @@ import (
 // however close to 0 it is, and never above 0; entries whose magnitude is below the
 // smallest normal number may be 0. Adding a number to all scores changes nothing where
 // the sums are exact.
-func LogSoftmax[T Float](dst, x []T) float64 {
+func LogSoftmax[T Score](dst, x []T) float64 {
 	if len(dst) != len(x) {
 		panic(badLength)
 	}
+	return intoRow(dst, x, logSoftmax[float32], logSoftmax[float64])
+}
+
+// logSoftmax is LogSoftmax.
+func logSoftmax[T Float](dst, x []T) float64 {
 	p, c, lse := rowSum(x)
 	logSoftmaxRow(dst, x, p, c)
 	return lse
@@ -35,12 +40,17 @@ func LogSoftmax[T Float](dst, x []T) float64 {
 // LogSumExp of every row to lse unless that is nil, with the same bits. dst may
 // be m itself; they must not overlap otherwise. It panics if the shapes differ
 // or a matrix does not lie within its data.
-func LogSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+func LogSoftmaxRows[T Score](dst Matrix[T], lse []float64, m Matrix[T]) {
 	checkOutput(dst, lse, m)
+	intoRows(dst, lse, m, logSoftmaxRows[float32], logSoftmaxRows[float64])
+}
+
+// logSoftmaxRows is LogSoftmaxRows.
+func logSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 	dst = dst.strided()
 	if m.Cols == 0 || m.Cols > BlockLen {
 		for i := range m.Rows {
-			l := LogSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))
+			l := logSoftmax(dst.rowOrEmpty(i), m.rowOrEmpty(i))
 			if lse != nil {
 				lse[i] = l
 			}
@@ -66,7 +76,7 @@ func logSoftmaxRow[T Float](dst, x []T, p power.Number, c power.Class) {
 		rows.next()
 		rows.logSoftmax(dst, len(x))
 	default:
-		m := Max(x)
+		m := maxOf(x)
 		writeLogs(dst, len(x), x, len(x), len(x), []T{m}, []float64{longExcess(x, p, m)})
 	}
 }
@@ -100,7 +110,7 @@ func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
 				logSoftmaxLimit(out, x, k)
 				continue
 			}
-			m := Max(x)
+			m := maxOf(x)
 			writeLogs(out, c.n, x, c.n, c.n, []T{m}, []float64{anyExcess(x, indexOf(x, m))})
 		}
 	}

@@ -16,7 +16,14 @@ import (
 //	Max of an empty slice = -Inf
 //	Max with a NaN = NaN
 //	Max(-0, +0) = +0
-func Max[T Float](x []T) T {
+func Max[T Score](x []T) T {
+	top := [1]T{}
+	MaxRows(top[:], Matrix[T]{1, len(x), x, len(x)})
+	return top[0]
+}
+
+// maxOf is Max.
+func maxOf[T Float](x []T) T {
 	top := [1]T{T(math.Inf(-1))}
 	if len(x) > 0 {
 		kernel.Maximum(top[:], x, len(x), 1, len(x))
@@ -57,9 +64,30 @@ func signZero[T Float](m T, x []T) T {
 // float64. See
 // Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and
 // softmax functions", IMA Journal of Numerical Analysis 41(4), 2021.
-func LogSumExp[T Float](x []T) float64 {
-	_, _, l := rowSum(x)
-	return l
+func LogSumExp[T Score](x []T) float64 {
+	switch bytesOf[T]() {
+	case 4:
+		_, _, l := rowSum(kernel.Cast[float32](x))
+		return l
+	case 8:
+		_, _, l := rowSum(kernel.Cast[float64](x))
+		return l
+	}
+	var s expSum
+	addHalves(&s, x)
+	return s.log()
+}
+
+// addHalves is addScores of 16-bit scores.
+func addHalves[T Score](s *expSum, x []T) {
+	b := takeHalf(min(len(x), halfLen))
+	defer b.give()
+	for len(x) > 0 {
+		n := min(len(x), halfLen)
+		widen(b.x[:n], x[:n])
+		addScores(s, b.x[:n])
+		x = x[n:]
+	}
 }
 
 const (
@@ -78,10 +106,15 @@ const (
 //
 // The error of an entry of at least 2^-124, for float64 2^-1020, is below 3 ULP,
 // 2^-23 or 2^-52 relative; smaller entries may be 0.
-func Softmax[T Float](dst, x []T) float64 {
+func Softmax[T Score](dst, x []T) float64 {
 	if len(dst) != len(x) {
 		panic(badLength)
 	}
+	return intoRow(dst, x, softmax[float32], softmax[float64])
+}
+
+// softmax is Softmax.
+func softmax[T Float](dst, x []T) float64 {
 	p, c, lse := rowSum(x)
 	softmaxRow(dst, x, p, c, len(x) >= streamBytes/4)
 	return lse
@@ -99,7 +132,7 @@ func softmaxRow[T Float](dst, x []T, p power.Number, c power.Class, stream bool)
 	}
 	if math.Abs(float64(p.Exp)) > coef.ShiftFrom || p.Shift != 0 {
 		// Take the maximum away: exact where the exponential counts.
-		m := Max(x)
+		m := maxOf(x)
 		for i, v := range x {
 			dst[i] = v - m
 		}
@@ -157,7 +190,7 @@ func softmaxLimit[T Float](dst, x []T, c power.Class) {
 // The result has the bits of LogSumExp of the whole row where every part but
 // the last is a whole number of blocks of BlockLen scores; otherwise it has the
 // same error bound. The order of the parts does not matter.
-type Accumulator[T Float] struct {
+type Accumulator[T Score] struct {
 	sum  expSum
 	busy uint32 // 1 while a goroutine uses it
 }
@@ -165,7 +198,14 @@ type Accumulator[T Float] struct {
 // Add adds the scores of x.
 func (a *Accumulator[T]) Add(x []T) {
 	a.take()
-	addScores(&a.sum, x)
+	switch bytesOf[T]() {
+	case 4:
+		addScores(&a.sum, kernel.Cast[float32](x))
+	case 8:
+		addScores(&a.sum, kernel.Cast[float64](x))
+	default:
+		addHalves(&a.sum, x)
+	}
 	a.give()
 }
 

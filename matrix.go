@@ -1,6 +1,6 @@
 package zlpr
 
-// Float is the type of scores and gradients.
+// Float is the type of scores and gradients that are computed with.
 type Float interface{ float32 | float64 }
 
 // Matrix is a row-major matrix: element (i, j) is Data[i*Stride+j], with
@@ -12,7 +12,7 @@ type Float interface{ float32 | float64 }
 // another order: a g of that type is
 //
 //	zlpr.Matrix[float32]{Rows: g.Rows, Cols: g.Cols, Data: g.Data, Stride: g.Stride}
-type Matrix[T Float] struct {
+type Matrix[T Score] struct {
 	Rows, Cols int
 	Data       []T
 	Stride     int
@@ -20,7 +20,7 @@ type Matrix[T Float] struct {
 
 // MatrixOf returns a copy of rows of the same length. It panics if their lengths
 // differ.
-func MatrixOf[T Float](rows [][]T) Matrix[T] {
+func MatrixOf[T Score](rows [][]T) Matrix[T] {
 	m := Matrix[T]{Rows: len(rows)}
 	if len(rows) > 0 {
 		m.Cols, m.Stride = len(rows[0]), len(rows[0])

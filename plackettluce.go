@@ -34,9 +34,11 @@ type PlackettLuceSampler struct {
 
 // NewPlackettLuceSampler returns a sampler for the scores x, of which it makes a
 // copy. A class at -Inf is never drawn. It panics if a score is NaN or +Inf.
-func NewPlackettLuceSampler[T Float](x []T) *PlackettLuceSampler {
-	luce, ok := subset.NewLuce(x)
-	if !ok {
+func NewPlackettLuceSampler[T Score](x []T) *PlackettLuceSampler {
+	luce := ofRow(x,
+		func(x []float32) *subset.Luce { return orNil(subset.NewLuce(x)) },
+		func(x []float64) *subset.Luce { return orNil(subset.NewLuce(x)) })
+	if luce == nil {
 		panic(undefinedLaw)
 	}
 	return &PlackettLuceSampler{luce: luce}
@@ -77,16 +79,20 @@ func (s *PlackettLuceSampler) Draw(rng *rand.Rand, dst []int) []int {
 //	a class of score -Inf in the order: -Inf
 //
 // It panics if a class is out of range or occurs twice, or if a score is +Inf.
-func PlackettLuceLogProbability[T Float](x []T, order []int) float64 {
+func PlackettLuceLogProbability[T Score](x []T, order []int) float64 {
 	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
 	given, ok := c.Bits(order, len(x))
 	if !ok {
 		panic(badOrder)
 	}
-	value, ok := subset.LuceLog(x, order, given)
-	if !ok {
-		panic(undefinedLaw)
+	log := func(value float64, ok bool) float64 {
+		if !ok {
+			panic(undefinedLaw)
+		}
+		return value
 	}
-	return value
+	return ofRow(x,
+		func(x []float32) float64 { return log(subset.LuceLog(x, order, given)) },
+		func(x []float64) float64 { return log(subset.LuceLog(x, order, given)) })
 }

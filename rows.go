@@ -102,12 +102,24 @@ func (c *rowChunk[T]) logs(dst []float64) {
 
 // MaxRows writes the maximum of every row of m to dst, with the special cases
 // of Max. It panics unless len(dst) = m.Rows and m lies within its data.
-func MaxRows[T Float](dst []T, m Matrix[T]) {
+func MaxRows[T Score](dst []T, m Matrix[T]) {
 	m.check()
 	checkRows(len(dst), m.Rows)
+	switch bytesOf[T]() {
+	case 4:
+		maxRows(kernel.Cast[float32](dst), cast[float32](m))
+	case 8:
+		maxRows(kernel.Cast[float64](dst), cast[float64](m))
+	default:
+		halfMaxRows(dst, m)
+	}
+}
+
+// maxRows is MaxRows.
+func maxRows[T Float](dst []T, m Matrix[T]) {
 	if m.Cols == 0 || m.Rows == 0 {
 		for i := range dst {
-			dst[i] = Max[T](nil)
+			dst[i] = maxOf[T](nil)
 		}
 		return
 	}
@@ -125,12 +137,30 @@ func checkRows(got, rows int) {
 
 // LogSumExpRows writes LogSumExp of every row of m to dst, with the same bits.
 // It panics unless len(dst) = m.Rows and m lies within its data.
-func LogSumExpRows[T Float](dst []float64, m Matrix[T]) {
+func LogSumExpRows[T Score](dst []float64, m Matrix[T]) {
 	m.check()
 	checkRows(len(dst), m.Rows)
+	switch bytesOf[T]() {
+	case 4:
+		logSumExpRows(dst, cast[float32](m))
+	case 8:
+		logSumExpRows(dst, cast[float64](m))
+	default:
+		if m.Cols <= halfLen {
+			widened(m, func(first int, rows Matrix[float32]) { logSumExpRows(dst[first:][:rows.Rows], rows) })
+			return
+		}
+		for i := range dst {
+			dst[i] = LogSumExp(m.Row(i))
+		}
+	}
+}
+
+// logSumExpRows is LogSumExpRows.
+func logSumExpRows[T Float](dst []float64, m Matrix[T]) {
 	if m.Cols == 0 || m.Cols > BlockLen {
 		for i := range dst {
-			dst[i] = LogSumExp(m.rowOrEmpty(i))
+			_, _, dst[i] = rowSum(m.rowOrEmpty(i))
 		}
 		return
 	}
@@ -148,7 +178,7 @@ func (m Matrix[T]) rowOrEmpty(i int) []T {
 }
 
 // checkOutput panics unless dst and lse fit m.
-func checkOutput[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+func checkOutput[T Score](dst Matrix[T], lse []float64, m Matrix[T]) {
 	m.check()
 	dst.check()
 	if dst.Rows != m.Rows || dst.Cols != m.Cols {
@@ -163,8 +193,13 @@ func checkOutput[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 // LogSumExp of every row to lse unless that is nil, with the same bits. dst may
 // be m itself; they must not overlap otherwise. It panics if the shapes differ
 // or a matrix does not lie within its data.
-func SoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
+func SoftmaxRows[T Score](dst Matrix[T], lse []float64, m Matrix[T]) {
 	checkOutput(dst, lse, m)
+	intoRows(dst, lse, m, softmaxRows[float32], softmaxRows[float64])
+}
+
+// softmaxRows is SoftmaxRows.
+func softmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 	stream := m.Rows*m.Cols >= streamBytes/4
 	dst = dst.strided()
 	if m.Cols == 0 || m.Cols > BlockLen {

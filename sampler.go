@@ -39,7 +39,7 @@ type SubsetSampler struct{ sampler *subset.Sampler }
 //
 // It panics if k < 0, k > len(x) or a score is NaN, or if infinite scores leave
 // the law undefined: with more than k scores +Inf or fewer than k above -Inf.
-func NewSubsetSampler[T Float](x []T, k int) *SubsetSampler {
+func NewSubsetSampler[T Score](x []T, k int) *SubsetSampler {
 	checkPicks(k, len(x))
 	return newSubsetSampler(x, subset.Law{Picks: k})
 }
@@ -51,14 +51,16 @@ func NewSubsetSampler[T Float](x []T, k int) *SubsetSampler {
 //
 // All else is as for [NewSubsetSampler]. It panics if k < 0, the threshold is not
 // finite, a score is NaN or more than k scores are +Inf.
-func NewPaddedSubsetSampler[T Float](x []T, k int, threshold float64) *SubsetSampler {
+func NewPaddedSubsetSampler[T Score](x []T, k int, threshold float64) *SubsetSampler {
 	checkPadding(k, threshold)
 	return newSubsetSampler(x, subset.Law{Picks: k, Padded: true, Threshold: threshold})
 }
 
-func newSubsetSampler[T Float](x []T, law subset.Law) *SubsetSampler {
-	s, ok := subset.NewSampler(x, law)
-	if !ok {
+func newSubsetSampler[T Score](x []T, law subset.Law) *SubsetSampler {
+	s := ofRow(x,
+		func(x []float32) *subset.Sampler { return orNil(subset.NewSampler(x, law)) },
+		func(x []float64) *subset.Sampler { return orNil(subset.NewSampler(x, law)) })
+	if s == nil {
 		panic(undefinedLaw)
 	}
 	return &SubsetSampler{s}

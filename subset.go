@@ -44,7 +44,7 @@ var subsetCores = sync.Pool{New: func() any { return new(subset.Core) }}
 // The law was named by Su Jianlin, spaces.ac.cn/archives/7359. The method is a
 // tilt (Chen, Dempster, Liu, Biometrika 81(3), 1994) followed by sums of
 // positive terms.
-func LogPartition[T Float](x []T, k int) float64 {
+func LogPartition[T Score](x []T, k int) float64 {
 	checkPicks(k, len(x))
 	return queryProbabilities(subset.Law{Picks: k}, subset.Inclusion, x, nil)
 }
@@ -65,7 +65,7 @@ func LogPartition[T Float](x []T, k int) float64 {
 // Infinite scores follow the limit: +Inf is picked before all finite ones, -Inf
 // after all, equal ones with equal probability; a NaN score makes all NaN, also
 // for k = 0. It panics if k < 0, k > len(x) or the lengths differ.
-func InclusionProbabilities[T Float](dst, x []T, k int) float64 {
+func InclusionProbabilities[T Score](dst, x []T, k int) float64 {
 	checkPicks(k, len(x))
 	checkLengths(dst, x)
 	return queryProbabilities(subset.Law{Picks: k}, subset.Inclusion, x, dst)
@@ -75,7 +75,7 @@ func InclusionProbabilities[T Float](dst, x []T, k int) float64 {
 // is not among the k picked, and returns log Z_k. Unlike 1 minus the inclusion
 // probability it keeps its relative accuracy where it is small. All else is as
 // for [InclusionProbabilities].
-func ExclusionProbabilities[T Float](dst, x []T, k int) float64 {
+func ExclusionProbabilities[T Score](dst, x []T, k int) float64 {
 	checkPicks(k, len(x))
 	checkLengths(dst, x)
 	return queryProbabilities(subset.Law{Picks: k}, subset.Exclusion, x, dst)
@@ -101,7 +101,7 @@ func ExclusionProbabilities[T Float](dst, x []T, k int) float64 {
 //
 // A -Inf score is never picked. It panics if k < 0 or the threshold is not
 // finite. For time and memory see [LogPartition].
-func PaddedLogPartition[T Float](x []T, k int, threshold float64) float64 {
+func PaddedLogPartition[T Score](x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Inclusion, x, nil)
 }
@@ -113,7 +113,7 @@ func PaddedLogPartition[T Float](x []T, k int, threshold float64) float64 {
 //
 // Error bounds and special cases are those of [InclusionProbabilities] and
 // PaddedLogPartition. dst may be x.
-func PaddedInclusionProbabilities[T Float](dst, x []T, k int, threshold float64) float64 {
+func PaddedInclusionProbabilities[T Score](dst, x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	checkLengths(dst, x)
 	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Inclusion, x, dst)
@@ -122,7 +122,7 @@ func PaddedInclusionProbabilities[T Float](dst, x []T, k int, threshold float64)
 // PaddedExclusionProbabilities writes the probability that class i is not among
 // the at most k picked to dst[i], and returns log Zbar_k; see
 // [PaddedInclusionProbabilities].
-func PaddedExclusionProbabilities[T Float](dst, x []T, k int, threshold float64) float64 {
+func PaddedExclusionProbabilities[T Score](dst, x []T, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	checkLengths(dst, x)
 	return queryProbabilities(subset.Law{Picks: k, Padded: true, Threshold: threshold}, subset.Exclusion, x, dst)
@@ -143,7 +143,7 @@ func PaddedExclusionProbabilities[T Float](dst, x []T, k int, threshold float64)
 //	a class of score -Inf in the subset, or of +Inf outside: -Inf
 //
 // It panics if a class is out of range or occurs twice.
-func SubsetLogProbability[T Float](x []T, classes []int) float64 {
+func SubsetLogProbability[T Score](x []T, classes []int) float64 {
 	return 0 - queryLoss(subset.Law{}, x, classes) // 0, not -0
 }
 
@@ -155,7 +155,7 @@ func SubsetLogProbability[T Float](x []T, classes []int) float64 {
 // It is the negative of the loss [PaddedSubset], with its bounds; see
 // [PaddedLogPartition] and [SubsetLogProbability]. It panics if the subset has
 // more than k classes, too.
-func PaddedSubsetLogProbability[T Float](x []T, classes []int, k int, threshold float64) float64 {
+func PaddedSubsetLogProbability[T Score](x []T, classes []int, k int, threshold float64) float64 {
 	checkPadding(k, threshold)
 	if len(classes) > k {
 		panic(badSubset)
@@ -167,12 +167,13 @@ func PaddedSubsetLogProbability[T Float](x []T, classes []int, k int, threshold 
 // under the k-subset law: those with the highest scores, the highest first, ties
 // by the lowest index. NaN counts as -Inf. It returns dst and panics if it is
 // longer than x.
-func MostProbableSubset[T Float](dst []int, x []T) []int {
+func MostProbableSubset[T Score](dst []int, x []T) []int {
 	checkPicks(len(dst), len(x))
 	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
-	subset.Highest(c, dst, x)
-	return dst
+	return ofRow(x,
+		func(x []float32) []int { subset.Highest(c, dst, x); return dst },
+		func(x []float64) []int { subset.Highest(c, dst, x); return dst })
 }
 
 func checkPicks(k, n int) {
@@ -190,28 +191,37 @@ func checkPadding(k int, threshold float64) {
 	}
 }
 
-func checkLengths[T Float](dst, x []T) {
+func checkLengths[T Score](dst, x []T) {
 	if len(dst) != len(x) {
 		panic(badLengths)
 	}
 }
 
 // queryProbabilities evaluates the law of the scores x.
-func queryProbabilities[T Float](law subset.Law, what subset.Output, x, dst []T) float64 {
+func queryProbabilities[T Score](law subset.Law, what subset.Output, x, dst []T) float64 {
 	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
-	value, _ := subset.Evaluate(c, &subset.Query{Law: law, What: what, Scale: 1}, x, dst)
-	return value
+	q := subset.Query{Law: law, What: what, Scale: 1}
+	single := func(dst, x []float32) float64 { return valueOf(subset.Evaluate(c, &q, x, dst)) }
+	double := func(dst, x []float64) float64 { return valueOf(subset.Evaluate(c, &q, x, dst)) }
+	if dst == nil {
+		return ofRow(x,
+			func(x []float32) float64 { return single(nil, x) },
+			func(x []float64) float64 { return double(nil, x) })
+	}
+	return intoRow(dst, x, single, double)
 }
 
 // queryLoss evaluates the loss of x with the subset as its positives.
-func queryLoss[T Float](law subset.Law, x []T, classes []int) float64 {
+func queryLoss[T Score](law subset.Law, x []T, classes []int) float64 {
 	c := subsetCores.Get().(*subset.Core)
 	defer subsetCores.Put(c)
 	pos, ok := c.Bits(classes, len(x))
 	if !ok {
 		panic(badSubset)
 	}
-	value, _ := subset.Evaluate(c, &subset.Query{Law: law, What: subset.Gradient, Pos: pos, Scale: 1}, x, nil)
-	return value
+	q := subset.Query{Law: law, What: subset.Gradient, Pos: pos, Scale: 1}
+	return ofRow(x,
+		func(x []float32) float64 { return valueOf(subset.Evaluate(c, &q, x, nil)) },
+		func(x []float64) float64 { return valueOf(subset.Evaluate(c, &q, x, nil)) })
 }

@@ -9,19 +9,27 @@ import (
 // LooksLikeProbabilities reports whether m has scores and all of them lie in
 // [0, 1]: a sigmoid or softmax was applied, and the losses want none. NaN is no
 // probability.
-func LooksLikeProbabilities[T Float](m Matrix[T]) bool {
+func LooksLikeProbabilities[T Score](m Matrix[T]) bool {
 	m.check()
 	if m.Cols == 0 {
 		return false
 	}
 	for i := range m.Rows {
-		for _, v := range m.Row(i) {
-			if !(v >= 0 && v <= 1) {
-				return false
-			}
+		if !ofRow(m.Row(i), unitRow[float32], unitRow[float64]) {
+			return false
 		}
 	}
 	return m.Rows > 0
+}
+
+// unitRow reports whether all scores of a row lie in [0, 1].
+func unitRow[T Float](row []T) bool {
+	for _, v := range row {
+		if !(v >= 0 && v <= 1) {
+			return false
+		}
+	}
+	return true
 }
 
 // NothingPredicted reports whether a batch has positives but no score above the
@@ -29,7 +37,7 @@ func LooksLikeProbabilities[T Float](m Matrix[T]) bool {
 // undefined then. It is true of untrained models, or of the wrong threshold.
 // Soft labels are positives from 1/2 on. The error is that of reading labels or
 // mask.
-func NothingPredicted[T Float](b *Batch[T], threshold float64) (bool, error) {
+func NothingPredicted[T Score](b *Batch[T], threshold float64) (bool, error) {
 	m := b.Scores
 	m.check()
 	w := kernel.BitWords(m.Cols)
@@ -52,10 +60,10 @@ func NothingPredicted[T Float](b *Batch[T], threshold float64) (bool, error) {
 			any = any || pos[k]&v != 0
 			for ; v != 0; v &= v - 1 {
 				j := 64*k + bits.TrailingZeros64(v)
-				if float64(row[j]) > threshold && j != b.ThresholdColumn-1 {
+				if valueAt(row, j) > threshold && j != b.ThresholdColumn-1 {
 					return false, nil
 				}
-				any = any || b.Soft.Data != nil && b.Soft.Row(i)[j] >= 0.5
+				any = any || b.Soft.Data != nil && valueAt(b.Soft.Row(i), j) >= 0.5
 			}
 		}
 	}

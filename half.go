@@ -1,0 +1,206 @@
+package zlpr
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+)
+
+// A BFloat16 is a bfloat16: the upper half of the bits of a float32, 8 bits of
+// exponent and 7 of fraction.
+type BFloat16 uint16
+
+// BFloat16Of returns f rounded to nearest, ties to even. A NaN becomes quiet and
+// keeps the upper part of its payload.
+func BFloat16Of(f float32) BFloat16 { return BFloat16(kernel.BFloat16Of(f)) }
+
+// Float32 returns the float32 of the same value, NaN with the same bits.
+func (h BFloat16) Float32() float32 { return kernel.Float32OfBFloat16(uint16(h)) }
+
+// A Float16 is a binary16 of IEEE 754: 5 bits of exponent and 10 of fraction, up to
+// 65504.
+type Float16 uint16
+
+// Float16Of returns f rounded to nearest, ties to even: ±Inf from 65520 on. A NaN
+// becomes quiet and keeps the upper part of its payload.
+func Float16Of(f float32) Float16 { return Float16(kernel.Float16Of(f)) }
+
+// Float32 returns the float32 of the same value. A NaN becomes quiet and keeps its
+// payload.
+func (h Float16) Float32() float32 { return kernel.Float32OfFloat16(uint16(h)) }
+
+// Score is the type of scores. 16-bit scores are widened a part at a time, in the
+// nearest cache: results have the bits of those of the float32 scores of the same
+// values, and outputs of the scores' type are these rounded once.
+type Score interface{ Float | BFloat16 | Float16 }
+
+// bytesOf returns the size of a score, a constant.
+func bytesOf[T Score]() int {
+	var x T
+	return int(unsafe.Sizeof(x))
+}
+
+func isBFloat16[T Score]() bool {
+	var x T
+	_, ok := any(x).(BFloat16)
+	return ok
+}
+
+// widen writes the float32 of 16-bit scores to dst, of the same length.
+func widen[T Score](dst []float32, x []T) {
+	if isBFloat16[T]() {
+		kernel.WidenBFloat16(dst, kernel.Cast[uint16](x), len(x))
+	} else {
+		kernel.WidenFloat16(dst, kernel.Cast[uint16](x), len(x))
+	}
+}
+
+// narrow writes x, rounded to 16 bits, to dst, of the same length.
+func narrow[T Score](dst []T, x []float32) {
+	if isBFloat16[T]() {
+		kernel.NarrowBFloat16(kernel.Cast[uint16](dst), x, len(x))
+	} else {
+		kernel.NarrowFloat16(kernel.Cast[uint16](dst), x, len(x))
+	}
+}
+
+// widenRows writes the float32 of rows r0 to r1-1 of m, one after the other, to dst.
+func widenRows[T Score](dst []float32, m Matrix[T], r0, r1 int) {
+	if n := m.Cols; m.step() == n {
+		widen(dst, m.Data[r0*n:r1*n])
+	} else {
+		for i := r0; i < r1; i++ {
+			widen(dst[(i-r0)*n:][:n], m.Row(i))
+		}
+	}
+}
+
+// narrowRows writes x, rows of m one after the other, rounded to rows r0 to r1-1.
+func narrowRows[T Score](m Matrix[T], x []float32, r0, r1 int) {
+	if n := m.Cols; m.step() == n {
+		narrow(m.Data[r0*n:r1*n], x)
+	} else {
+		for i := r0; i < r1; i++ {
+			narrow(m.Row(i), x[(i-r0)*n:][:n])
+		}
+	}
+}
+
+// halfLen is about as many 16-bit scores as are widened at a time: blocks of a row,
+// or rows.
+const halfLen = 2 * BlockLen
+
+// A halfBuffer is a place for widened scores.
+type halfBuffer struct{ x []float32 }
+
+var halfBuffers = sync.Pool{New: func() any { return new(halfBuffer) }}
+
+// takeHalf returns a place for n widened scores, to be given back.
+func takeHalf(n int) *halfBuffer {
+	b := halfBuffers.Get().(*halfBuffer)
+	b.x = kernel.ResizeAligned(b.x, max(n, halfLen))[:n]
+	return b
+}
+
+func (b *halfBuffer) give() { halfBuffers.Put(b) }
+
+// ofRow returns the result of a function of a row: single or double on scores of
+// these types, single on 16-bit scores widened.
+func ofRow[T Score, R any](x []T, single func(x []float32) R, double func(x []float64) R) R {
+	switch bytesOf[T]() {
+	case 4:
+		return single(kernel.Cast[float32](x))
+	case 8:
+		return double(kernel.Cast[float64](x))
+	}
+	b := takeHalf(len(x))
+	defer b.give()
+	widen(b.x, x)
+	return single(b.x)
+}
+
+// intoRow is ofRow for functions that write as many elements to dst, which may be x.
+func intoRow[T Score, R any](dst, x []T, single func(dst, x []float32) R, double func(dst, x []float64) R) R {
+	switch bytesOf[T]() {
+	case 4:
+		return single(kernel.Cast[float32](dst), kernel.Cast[float32](x))
+	case 8:
+		return double(kernel.Cast[float64](dst), kernel.Cast[float64](x))
+	}
+	b := takeHalf(len(x))
+	defer b.give()
+	widen(b.x, x)
+	r := single(b.x, b.x)
+	narrow(dst, b.x)
+	return r
+}
+
+// widened calls f with 16-bit rows of m widened, some at a time, and the number of the
+// first of them. It may write to them.
+func widened[T Score](m Matrix[T], f func(first int, rows Matrix[float32])) {
+	n := m.Cols
+	many := max(1, halfLen/max(n, 1))
+	b := takeHalf(min(many, m.Rows) * n)
+	defer b.give()
+	for first := 0; first < m.Rows; first += many {
+		rows := Matrix[float32]{Rows: min(many, m.Rows-first), Cols: n, Data: b.x, Stride: n}
+		widenRows(b.x[:rows.Rows*n], m, first, first+rows.Rows)
+		f(first, rows)
+	}
+}
+
+// cast returns m, whose scores are of type U in truth.
+func cast[U, T Score](m Matrix[T]) Matrix[U] {
+	return Matrix[U]{m.Rows, m.Cols, kernel.Cast[U](m.Data), m.Stride}
+}
+
+// intoRows writes the results of a function of rows to the rows of dst, and to lse
+// unless that is nil.
+func intoRows[T Score](dst Matrix[T], lse []float64, m Matrix[T],
+	single func(dst Matrix[float32], lse []float64, m Matrix[float32]),
+	double func(dst Matrix[float64], lse []float64, m Matrix[float64])) {
+	switch bytesOf[T]() {
+	case 4:
+		single(cast[float32](dst), lse, cast[float32](m))
+	case 8:
+		double(cast[float64](dst), lse, cast[float64](m))
+	default:
+		widened(m, func(first int, rows Matrix[float32]) {
+			var l []float64
+			if lse != nil {
+				l = lse[first:][:rows.Rows]
+			}
+			single(rows, l, rows)
+			narrowRows(dst, rows.Data[:rows.Rows*rows.Cols], first, first+rows.Rows)
+		})
+	}
+}
+
+// halfMaxRows is MaxRows of 16-bit scores.
+func halfMaxRows[T Score](dst []T, m Matrix[T]) {
+	widened(m, func(first int, rows Matrix[float32]) {
+		b := takeHalf(rows.Rows)
+		defer b.give()
+		maxRows(b.x, rows)
+		narrow(dst[first:][:rows.Rows], b.x)
+	})
+}
+
+// orNil returns p if it is right.
+func orNil[E any](p *E, ok bool) *E {
+	if !ok {
+		return nil
+	}
+	return p
+}
+
+// valueOf returns the first of two results.
+func valueOf(value, _ float64) float64 { return value }
+
+// valueAt returns the value of score j.
+func valueAt[T Score](x []T, j int) float64 {
+	return ofRow(x[j:j+1],
+		func(x []float32) float64 { return float64(x[0]) },
+		func(x []float64) float64 { return x[0] })
+}

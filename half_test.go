@@ -1,0 +1,307 @@
+package zlpr
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// halfScores returns n scores of 16 bits and the float32 of the same values, most of
+// them ordinary; wild ones are any pattern.
+func halfScores[T Score](rng *rand.Rand, n int, wild bool) ([]T, []float32) {
+	x, w := make([]float32, n), make([]float32, n)
+	for i := range x {
+		x[i] = float32(3 * rng.NormFloat64())
+	}
+	h := make([]T, n)
+	narrow(h, x)
+	if wild {
+		for i := range h {
+			if rng.IntN(3) == 0 {
+				h[i] = T(uint16(rng.IntN(1 << 16)))
+			}
+		}
+	}
+	widen(w, h)
+	return h, w
+}
+
+// halved is x rounded to 16 bits.
+func halved[T Score](x []float32) []T {
+	h := make([]T, len(x))
+	narrow(h, x)
+	return h
+}
+
+// equalBits fails where numbers differ in their bits.
+func equalBits(t *testing.T, want, got []float64, what string) {
+	t.Helper()
+	require.Len(t, got, len(want), what)
+	for i := range want {
+		if math.Float64bits(want[i]) != math.Float64bits(got[i]) {
+			t.Fatalf("%s: %v at %d, want %v", what, got[i], i, want[i])
+		}
+	}
+}
+
+func testHalfTypes(t *testing.T, bfloat16, float16 func(t *testing.T)) {
+	t.Run("bfloat16", bfloat16)
+	t.Run("float16", float16)
+}
+
+func TestHalfValues(t *testing.T) {
+	require.Equal(t, float32(1.5), BFloat16Of(1.5).Float32())
+	require.Equal(t, float32(65504), Float16Of(65504).Float32())
+	require.Equal(t, float32(math.Inf(1)), Float16Of(65520).Float32())
+	require.Equal(t, BFloat16(0x3f80), BFloat16Of(1+0x1p-8)) // a tie goes to even
+	require.Equal(t, Float16(0x3c02), Float16Of(1+3*0x1p-11))
+	require.Equal(t, uint32(0x7fe00000), math.Float32bits(BFloat16Of(math.Float32frombits(0x7fa00000)).Float32()))
+}
+
+// TestHalfFunctions compares the functions of 16-bit scores with those of the
+// float32 of the same values.
+func TestHalfFunctions(t *testing.T) {
+	testHalfTypes(t, testHalfFunctions[BFloat16], testHalfFunctions[Float16])
+}
+
+func testHalfFunctions[T Score](t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{0, 1, 2, 7, 16, 100, 1000, 4096, 4097, halfLen, halfLen + 1, 3*halfLen + 5} {
+		for _, wild := range []bool{false, true} {
+			x, w := halfScores[T](rng, n, wild)
+			what := fmt.Sprintf("n=%d wild=%v", n, wild)
+			require.Equal(t, halved[T]([]float32{Max(w)}), []T{Max(x)}, what)
+			var a Accumulator[T]
+			a.Add(x)
+			equalBits(t, []float64{LogSumExp(w), LogSumExp(w)}, []float64{LogSumExp(x), a.LogSumExp()}, what)
+			for name, f := range map[string]struct {
+				half   func(dst, x []T) float64
+				single func(dst, x []float32) float64
+			}{
+				"Softmax":    {Softmax[T], Softmax[float32]},
+				"LogSoftmax": {LogSoftmax[T], LogSoftmax[float32]},
+				"InclusionProbabilities": {
+					func(dst, x []T) float64 { return InclusionProbabilities(dst, x, min(3, n)) },
+					func(dst, x []float32) float64 { return InclusionProbabilities(dst, x, min(3, n)) },
+				},
+				"PaddedExclusionProbabilities": {
+					func(dst, x []T) float64 { return PaddedExclusionProbabilities(dst, x, 4, 0.5) },
+					func(dst, x []float32) float64 { return PaddedExclusionProbabilities(dst, x, 4, 0.5) },
+				},
+				"LogPartition": {
+					func(dst, x []T) float64 { return LogPartition(x, min(5, n)) },
+					func(dst, x []float32) float64 { return LogPartition(x, min(5, n)) },
+				},
+				"SubsetLogProbability": {
+					func(dst, x []T) float64 { return SubsetLogProbability(x, []int{0, 1}[:min(2, n)]) },
+					func(dst, x []float32) float64 { return SubsetLogProbability(x, []int{0, 1}[:min(2, n)]) },
+				},
+			} {
+				y, v := make([]T, n), make([]float32, n)
+				got, want := f.half(y, x), f.single(v, w)
+				equalBits(t, []float64{want}, []float64{got}, name+" "+what)
+				if v[:min(1, n)] != nil {
+					require.Equal(t, halved[T](v), y, name+" "+what)
+				}
+				copy(y, x)
+				equalBits(t, []float64{want}, []float64{f.half(y, y)}, name+" in place "+what)
+			}
+			if !wild {
+				top, want := make([]int, min(4, n)), make([]int, min(4, n))
+				require.Equal(t, MostProbableSubset(want, w), MostProbableSubset(top, x))
+				r, s := rand.New(rand.NewPCG(3, 4)), rand.New(rand.NewPCG(3, 4))
+				require.Equal(t, NewSubsetSampler(w, min(3, n)).Draw(r, nil), NewSubsetSampler(x, min(3, n)).Draw(s, nil))
+				require.Equal(t, NewPlackettLuceSampler(w).Draw(r, want), NewPlackettLuceSampler(x).Draw(s, top))
+				require.Equal(t, PlackettLuceLogProbability(w, want), PlackettLuceLogProbability(x, want))
+			}
+		}
+	}
+}
+
+// TestHalfRows is TestHalfFunctions for matrices with a stride.
+func TestHalfRows(t *testing.T) {
+	testHalfTypes(t, testHalfRows[BFloat16], testHalfRows[Float16])
+}
+
+func testHalfRows[T Score](t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{0, 1, 8, 20, 100, 1000, halfLen + 1} {
+		rows, stride := 1+rng.IntN(300000/(n+300)), n+rng.IntN(2)
+		x, w := halfScores[T](rng, rows*stride, true)
+		m, s := Matrix[T]{rows, n, x, stride}, Matrix[float32]{rows, n, w, stride}
+		what := fmt.Sprintf("n=%d", n)
+
+		top, want := make([]T, rows), make([]float32, rows)
+		MaxRows(top, m)
+		MaxRows(want, s)
+		require.Equal(t, halved[T](want), top, what)
+		lse, lse32 := make([]float64, rows), make([]float64, rows)
+		LogSumExpRows(lse, m)
+		LogSumExpRows(lse32, s)
+		equalBits(t, lse32, lse, what)
+		for name, f := range map[string]struct {
+			half   func(dst Matrix[T], lse []float64, m Matrix[T])
+			single func(dst Matrix[float32], lse []float64, m Matrix[float32])
+		}{
+			"SoftmaxRows":    {SoftmaxRows[T], SoftmaxRows[float32]},
+			"LogSoftmaxRows": {LogSoftmaxRows[T], LogSoftmaxRows[float32]},
+		} {
+			d := Matrix[T]{rows, n, make([]T, rows*stride), stride}
+			d32 := Matrix[float32]{rows, n, make([]float32, rows*stride), stride}
+			f.half(d, lse, m)
+			f.single(d32, lse32, s)
+			require.Equal(t, halved[T](d32.Data), d.Data, name+" "+what)
+			equalBits(t, lse32, lse, name+" "+what)
+		}
+	}
+	unit := Matrix[T]{2, 2, halved[T]([]float32{0, 0.25, 0.5, 1}), 0}
+	require.True(t, LooksLikeProbabilities(unit))
+	unit.Data[3] = halved[T]([]float32{2})[0]
+	require.False(t, LooksLikeProbabilities(unit))
+}
+
+// TestHalfEvaluate compares every loss on 16-bit scores with that on the float32 of
+// the same values.
+func TestHalfEvaluate(t *testing.T) {
+	testHalfTypes(t, testHalfEvaluate[BFloat16], testHalfEvaluate[Float16])
+}
+
+func testHalfEvaluate[T Score](t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, loss := range []Loss{
+		SoftmaxCrossEntropy{}, BCE{Threshold: 0.3}, BCE{Focal: 2}, Pairwise{Gamma: 2}, ZLPR{}, SoftZLPR{}, Subset{}, PaddedSubset{},
+	} {
+		for _, n := range []int{1, 8, 20, 100, 1000, halfLen + 3} {
+			rows, stride := 1+rng.IntN(60), n+rng.IntN(2)
+			if n > 1000 {
+				rows = 3
+			}
+			x, w := halfScores[T](rng, rows*stride, rng.IntN(2) == 0)
+			what := fmt.Sprintf("%s n=%d", loss.Name(), n)
+			b, single := &Batch[T]{Scores: Matrix[T]{rows, n, x, stride}}, &Batch[float32]{Scores: Matrix[float32]{rows, n, w, stride}}
+			tr, err := loss.traits()
+			require.NoError(t, err)
+			switch {
+			case tr.soft:
+				soft := make([]float32, rows*n)
+				for i := range soft {
+					soft[i] = rng.Float32()
+				}
+				b.Soft = Matrix[T]{rows, n, halved[T](soft), n}
+				widen(soft, b.Soft.Data)
+				single.Soft = Matrix[float32]{rows, n, soft, n}
+			case tr.target:
+				targets := make([]int32, rows)
+				for i := range targets {
+					targets[i] = int32(rng.IntN(n))
+				}
+				b.Labels = &TargetLabels{n, targets}
+			default:
+				y := make([]uint8, rows*n)
+				for i := range y {
+					y[i] = uint8(rng.IntN(2)) & uint8(rng.IntN(2))
+				}
+				b.Labels = &DenseLabels[uint8]{rows, n, y, n}
+			}
+			single.Labels = b.Labels
+			out := &Output[T]{Losses: make([]float64, rows), Upstream: 0.7}
+			out32 := &Output[float32]{Losses: make([]float64, rows), Upstream: 0.7}
+			out.Grad = Matrix[T]{rows, n, make([]T, rows*n), n}
+			out32.Grad = Matrix[float32]{rows, n, make([]float32, rows*n), n}
+			if tr.learned && tr.threshold == 0 && rng.IntN(2) == 0 {
+				th := make([]float32, rows)
+				for i := range th {
+					th[i] = rng.Float32()
+				}
+				b.Thresholds = halved[T](th)
+				widen(th, b.Thresholds)
+				single.Thresholds = th
+				out.ThresholdGrad, out32.ThresholdGrad = make([]T, rows), make([]float32, rows)
+			}
+			options := Options{Workers: 1 + rng.IntN(2), Reduction: Mean}
+			e, err := NewEvaluator[T](loss, options)
+			require.NoError(t, err)
+			e32, err := NewEvaluator[float32](loss, options)
+			require.NoError(t, err)
+			want, err := e32.Evaluate(context.Background(), single, out32)
+			require.NoError(t, err, what)
+			got, err := e.Evaluate(context.Background(), b, out)
+			require.NoError(t, err, what)
+			equalBits(t, []float64{want.Loss, want.Sum, want.Min, want.Max}, []float64{got.Loss, got.Sum, got.Min, got.Max}, what)
+			equalBits(t, out32.Losses, out.Losses, what)
+			require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+			if out.ThresholdGrad != nil {
+				require.Equal(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
+			}
+
+			// Once more, added to what is there.
+			out.Accumulate, out32.Accumulate = true, true
+			widen(out32.Grad.Data, out.Grad.Data)
+			if out.ThresholdGrad != nil {
+				widen(out32.ThresholdGrad, out.ThresholdGrad)
+			}
+			_, err = e32.Evaluate(context.Background(), single, out32)
+			require.NoError(t, err, what)
+			_, err = e.Evaluate(context.Background(), b, out)
+			require.NoError(t, err, what)
+			require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+			if out.ThresholdGrad != nil {
+				require.Equal(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
+			}
+
+			// And in place.
+			out.Accumulate, out32.Accumulate = false, false
+			out.Grad, out32.Grad = b.Scores, single.Scores
+			_, err = e32.Evaluate(context.Background(), single, out32)
+			require.NoError(t, err, what)
+			_, err = e.Evaluate(context.Background(), b, out)
+			require.NoError(t, err, what)
+			for i := range rows {
+				require.Equal(t, halved[T](out32.Grad.Row(i)), out.Grad.Row(i), what)
+			}
+		}
+	}
+}
+
+// TestHalfErrors has the errors of 16-bit batches name the values.
+func TestHalfErrors(t *testing.T) {
+	e, err := NewEvaluator[BFloat16](ZLPR{}, Options{Strict: true})
+	require.NoError(t, err)
+	b := &Batch[BFloat16]{
+		Scores: MatrixOf([][]BFloat16{{0, BFloat16Of(float32(math.Inf(1)))}}),
+		Labels: &DenseLabels[uint8]{1, 2, []uint8{0, 1}, 2},
+	}
+	_, err = e.Evaluate(context.Background(), b, nil)
+	require.EqualError(t, err, "zlpr: row 0, class 1: score is +Inf")
+	out := &Output[BFloat16]{Grad: Matrix[BFloat16]{1, 2, b.Scores.Data[1:], 2}}
+	_, err = e.Evaluate(context.Background(), b, out)
+	require.Error(t, err)
+}
+
+// TestHalfAllocations evaluates 16-bit scores without allocations.
+func TestHalfAllocations(t *testing.T) {
+	x, _ := halfScores[BFloat16](rand.New(rand.NewPCG(1, 1)), 1000, false)
+	m := Matrix[BFloat16]{10, 100, x, 100}
+	dst, lse := Matrix[BFloat16]{10, 100, make([]BFloat16, 1000), 100}, make([]float64, 10)
+	e, err := NewEvaluator[BFloat16](ZLPR{}, Options{Workers: 1})
+	require.NoError(t, err)
+	b := &Batch[BFloat16]{Scores: m, Labels: &DenseLabels[uint8]{10, 100, make([]uint8, 1000), 100}}
+	out := &Output[BFloat16]{Grad: dst}
+	for name, f := range map[string]func(){
+		"LogSumExp":     func() { lse[0] = LogSumExp(x) },
+		"Softmax":       func() { lse[0] = Softmax(dst.Data, x) },
+		"LogSumExpRows": func() { LogSumExpRows(lse, m) },
+		"SoftmaxRows":   func() { SoftmaxRows(dst, lse, m) },
+		"LogPartition":  func() { lse[0] = LogPartition(x, 3) },
+		"Evaluate":      func() { _, _ = e.Evaluate(context.Background(), b, out) },
+	} {
+		f()
+		if n := testing.AllocsPerRun(100, f); n > 0.5 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
