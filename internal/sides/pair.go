@@ -32,8 +32,8 @@ func (p pair) times(q pair) pair {
 func (p pair) over1p(u pair) pair {
 	sum := 1 + u.hi
 	rest := min(1, u.hi) - (sum - max(1, u.hi)) + u.lo
-	q := p.hi * (1 / sum)
-	return pair{q, (math.FMA(-q, sum, p.hi) + math.FMA(-q, rest, p.lo)) * (1 / sum)}.tidy()
+	q := float64(p.hi * (1 / sum))
+	return pair{q, float64((math.FMA(-q, sum, p.hi) + math.FMA(-q, rest, p.lo)) * (1 / sum))}.tidy()
 }
 
 // tidy makes lo at most half an ULP of hi.
