@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	encoding "encoding/binary"
@@ -55,4 +59,71 @@ func TestRawBFloat16(t *testing.T) {
 	}
 	fails(t, dir, 2, `--dtype goes with arrays of raw elements of two bytes; it has no effect here`, append([]string{"eval"}, args("F.npy", "G.npy", "--dtype", "bfloat16")...)...)
 	fails(t, dir, 2, `--dtype "float16": choose bfloat16`, append([]string{"eval"}, args("B.npy", "G.npy", "--dtype", "float16")...)...)
+}
+
+// tensors16 is a file with float32 as BF16 under the name "logits".
+func tensors16(shape string, x ...float32) []byte {
+	return safetensors(strings.Replace(tensor("BF16", shape, 0, 2*len(x)), `"a"`, `"logits"`, 1), raw16(x...))
+}
+
+// TestStdin: standard input is an input, a pipe or a file, but of one flag only.
+func TestStdin(t *testing.T) {
+	dir := t.TempDir()
+	x := []float32{0.25, -1.5, 2, 1, -0.5, 3, 0.75, -2, 1.25, 0.5, -1, -0.25}
+	save(t, dir, "S.npy", []int{3, 4}, x)
+	save(t, dir, "Y.npy", []int{3, 4}, []uint8{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "S.safetensors"), tensors16("[3,4]", x...), 0o644))
+	want := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy")
+	labels := []string{"--labels", "Y.npy"}
+	for _, c := range []struct {
+		file string
+		args []string
+	}{
+		{"S.npy", append([]string{"--scores", "-"}, labels...)},
+		{"S.safetensors", append([]string{"--scores", "-"}, labels...)},
+		{"S.safetensors", append([]string{"--scores", "-:logits"}, labels...)},
+		{"Y.npy", []string{"--scores", "S.safetensors:logits", "--labels", "-"}},
+	} {
+		for _, pipe := range []bool{false, true} {
+			f, err := os.Open(filepath.Join(dir, c.file))
+			require.NoError(t, err)
+			cmd := exec.Command(binary, append([]string{"eval", "--json"}, c.args...)...)
+			cmd.Stdin = f
+			if pipe { // which cannot be mapped
+				b, err := os.ReadFile(filepath.Join(dir, c.file))
+				require.NoError(t, err)
+				cmd.Stdin = bytes.NewReader(b)
+			}
+			stdout, stderr, status := runCommand(t, dir, cmd)
+			require.NoError(t, f.Close())
+			require.Equal(t, 0, status, stderr)
+			var got report
+			require.NoError(t, json.Unmarshal([]byte(stdout), &got), stdout)
+			require.Equal(t, want.Losses, got.Losses)
+			require.Equal(t, want.Metrics, got.Metrics)
+		}
+	}
+	bad := func(status int, want, stdin string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(binary, append([]string{"eval"}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		_, stderr, got := runCommand(t, dir, cmd)
+		require.Equal(t, status, got, stderr)
+		require.Regexp(t, "^zlpr: .*"+want, stderr)
+		require.Equal(t, 1, strings.Count(stderr, "\n"))
+	}
+	bad(2, "--scores and --labels are both standard input \\(-\\), which can be read once", "", "--scores", "-", "--labels", "-:y")
+	bad(1, "standard input: truncated: the header says float32 3×4, 48 bytes, but only 0 are there", string(npyOf(describe("'<f4'", "3, 4"), nil)), "--scores", "-", "--labels", "Y.npy")
+	bad(1, "standard input: an archive .* cannot be read from a pipe", "PK\x03\x04", "--scores", "-", "--labels", "Y.npy")
+	whole := tensors16("[3,4]", x...)
+	bad(1, "standard input:logits: truncated: the header says 24 bytes of tensors, but only 23", string(whole[:len(whole)-1]), "--scores", "-", "--labels", "Y.npy")
+	// An output that is the file behind standard input.
+	f, err := os.Open(filepath.Join(dir, "S.npy"))
+	require.NoError(t, err)
+	defer f.Close()
+	cmd := exec.Command(binary, "eval", "--scores", "-", "--labels", "Y.npy", "--grad", "S.npy")
+	cmd.Stdin = f
+	_, stderr, status := runCommand(t, dir, cmd)
+	require.Equal(t, 2, status)
+	require.Regexp(t, "--scores and --grad are the same file, S.npy", stderr)
 }

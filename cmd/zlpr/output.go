@@ -13,7 +13,7 @@ import (
 )
 
 // checkFiles checks that no output is an input, another output or standard
-// output, by whatever path. Nothing has been read or written by then.
+// output, by whatever path, and that one input at most is standard input. Nothing has been read or written by then.
 func (t flagTable) checkFiles(s *session) error {
 	type place struct {
 		flag, name string
@@ -36,6 +36,16 @@ func (t flagTable) checkFiles(s *session) error {
 			}
 		}
 	}
+	stdin := ""
+	for _, in := range inputs {
+		if path, _ := array.Split(in.name); path != array.Stdin {
+			continue
+		}
+		if stdin != "" {
+			return usagef("%s and %s are both standard input (-), which can be read once; give one of them as a file", stdin, in.flag)
+		}
+		stdin = in.flag
+	}
 	for i, o := range outputs {
 		for _, other := range slices.Concat(inputs, outputs[:i]) {
 			if o.same(other.identity) {
@@ -55,6 +65,12 @@ type identity struct {
 // identify returns what a name stands for, nil if it cannot be anything.
 func identify(name string) *identity {
 	path, _ := array.Split(name)
+	if path == array.Stdin {
+		if info, err := os.Stdin.Stat(); err == nil {
+			return &identity{info: info}
+		}
+		return nil
+	}
 	if info, err := os.Stat(path); err == nil {
 		return &identity{info: info}
 	}

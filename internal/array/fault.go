@@ -56,6 +56,11 @@ func Quote(name string) string {
 	odd := func(r rune) bool {
 		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar || r == '"'
 	}
+	if key, ok := strings.CutPrefix(name, Stdin+":"); ok {
+		return "standard input:" + Quote(key)
+	} else if name == Stdin {
+		return "standard input"
+	}
 	if name == "" || strings.ContainsFunc(name, odd) {
 		return strconv.Quote(name)
 	}

@@ -17,9 +17,10 @@ import (
 type Format uint8
 
 const (
-	NPY  Format = iota // an array
-	Zip                // an archive of arrays, .npz
-	Text               // numbers in text
+	NPY         Format = iota // an array
+	Zip                       // an archive of arrays, .npz
+	Safetensors               // a file of tensors
+	Text                      // numbers in text
 )
 
 // An Input is a file that the user named, or what a compressed one unpacks to.
@@ -35,22 +36,34 @@ type Input struct {
 	r      *bufio.Reader
 }
 
-// OpenInput opens a file and looks at how it begins.
-func OpenInput(name string) (*Input, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, Named(name, err)
+// Stdin is the name of standard input.
+const Stdin = "-"
+
+// OpenInput opens a file, or standard input, and looks at how it begins.
+func OpenInput(name string) (in *Input, err error) {
+	in = &Input{Name: name, file: os.Stdin}
+	if name != Stdin {
+		if in.file, err = os.Open(name); err != nil {
+			return nil, Named(name, err)
+		}
 	}
-	in := &Input{Name: name, file: f}
 	if err := in.recognise(); err != nil {
-		f.Close()
+		in.Close()
 		return nil, Named(name, err)
 	}
 	return in, nil
 }
 
 // Close closes the file. Arrays that were opened stay.
-func (in *Input) Close() error { return in.file.Close() }
+func (in *Input) Close() error {
+	if in.Name == Stdin {
+		return nil
+	}
+	return in.file.Close()
+}
+
+// mappable reports whether the bytes of the input lie in a file as they are.
+func (in *Input) mappable() bool { return in.size >= 0 && !in.packed }
 
 func newBuffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, peekSize) }
 
@@ -66,7 +79,8 @@ func (in *Input) recognise() error {
 	if info.IsDir() {
 		return errors.New("is a directory")
 	}
-	if in.size = -1; info.Mode().IsRegular() {
+	in.size = -1
+	if at, err := in.file.Seek(0, io.SeekCurrent); info.Mode().IsRegular() && err == nil && at == 0 {
 		in.size = info.Size()
 	}
 	in.read = &counter{r: in.file, size: in.size}
@@ -91,14 +105,16 @@ func (in *Input) recognise() error {
 		}
 	}
 	in.Format, err = formatOf(head)
-	if err == nil && in.Format == Zip && (in.packed || in.size < 0) {
-		err = errors.New("an .npz file cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
+	if err == nil && in.Format == Zip && !in.mappable() {
+		err = errors.New("an archive (.npz) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
 	}
 	if in.Format == Text {
 		if ext := in.Ext(); ext == ".npy" {
 			err = errNotNPY
 		} else if ext == ".npz" {
 			err = errNotNPZ
+		} else if ext == ".safetensors" {
+			err = errNotSafetensors
 		}
 	}
 	return err
@@ -163,6 +179,8 @@ func formatOf(head []byte) (Format, error) {
 		return NPY, nil
 	case begins("PK\x03\x04"), begins("PK\x05\x06"):
 		return Zip, nil
+	case isSafetensors(head):
+		return Safetensors, nil
 	case begins("\x89HDF\r\n"):
 		return convert("an HDF5 file", "read it in Python with h5py")
 	case begins("PAR1"):
@@ -203,15 +221,25 @@ func damagedGzip(err error) error {
 // Split cuts "file.npz:key" into its parts. A file that has the whole name is
 // taken as it stands.
 func Split(name string) (path, key string) {
-	if _, err := os.Stat(name); err == nil {
+	if exists(name) {
 		return name, ""
+	}
+	for i := range name {
+		if name[i] == ':' && i > 1 && exists(name[:i]) || name[:i] == Stdin && name[i] == ':' {
+			return name[:i], name[i+1:]
+		}
 	}
 	i := strings.LastIndex(name, ":")
 	if i <= 1 { // none, or that of a drive
 		return name, ""
 	}
-	if _, err := os.Stat(name[:i]); err == nil || strings.HasSuffix(strings.ToLower(name[:i]), ".npz") {
+	if isContainer(strings.ToLower(filepath.Ext(name[:i]))) {
 		return name[:i], name[i+1:]
 	}
 	return name, ""
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }

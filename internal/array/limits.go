@@ -14,6 +14,7 @@ const (
 	maxField     = 64 << 10  // bytes of a number or a name in text
 	maxLine      = 256 << 20 // bytes of a line of text
 	maxDirectory = 8 << 20   // bytes of an archive's directory
+	maxTensors   = 1 << 20   // bytes of the header of a safetensors file
 	spillSize    = 8 << 20   // bytes of data that wait for a temporary file
 
 	// Free is the number of elements that need no justification.

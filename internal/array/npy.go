@@ -198,15 +198,15 @@ func (p *literal) integer() (int, bool) {
 
 // openNPY returns the array that an input is.
 func openNPY(in *Input) (*Array, error) {
-	if in.size >= 0 && !in.packed {
-		return mapped(in.Name, in.file, 0, in.size, nil)
+	if in.mappable() {
+		return mapped(in.Name, in.file, 0, in.size, (*Array).interpret)
 	}
 	return readStream(in.Name, in)
 }
 
-// mapped returns the array that lies in a file from start to end, unless check
-// finds a fault in these bytes.
-func mapped(name string, f *os.File, start, end int64, check func([]byte) error) (*Array, error) {
+// mapped returns the array that lies in a file from start to end; interpret
+// says what it is.
+func mapped(name string, f *os.File, start, end int64, interpret func(*Array, []byte) error) (*Array, error) {
 	data, unmap, err := mapFile(name, f, end)
 	if err != nil {
 		return nil, err
@@ -215,13 +215,7 @@ func mapped(name string, f *os.File, start, end int64, check func([]byte) error)
 	if unmap != nil {
 		a.close = append(a.close, unmap)
 	}
-	if check != nil {
-		err = check(data[start:end])
-	}
-	if err == nil {
-		err = a.interpret(data[start:end])
-	}
-	if err != nil {
+	if err := interpret(a, data[start:end]); err != nil {
 		a.Close()
 		return nil, err
 	}

@@ -113,20 +113,6 @@ func (z *Archive) Keys() []string {
 // Has reports whether there is an array of that name.
 func (z *Archive) Has(key string) bool { return slices.Contains(z.Keys(), key) }
 
-// Only returns the name of the one array that there is, or an error that lists
-// them.
-func (z *Archive) Only() (string, error) {
-	switch keys := z.Keys(); len(keys) {
-	case 0:
-		return "", Faultf(z.path, "no arrays in it; write it with numpy.savez")
-	case 1:
-		return keys[0], nil
-	default:
-		return "", Faultf(z.path, "several arrays: %s; choose one by its name after a colon, as in %s",
-			quoteAll(keys), Quote(z.path+":"+short(keys[0])))
-	}
-}
-
 // member returns the member of that name.
 func (z *Archive) member(key string) (*zip.File, error) {
 	var found *zip.File
@@ -140,7 +126,7 @@ func (z *Archive) member(key string) (*zip.File, error) {
 		}
 	}
 	if found == nil {
-		return nil, Faultf(z.path, "no array %q; there are: %s", short(key), quoteAll(z.Keys()))
+		return nil, noArray(z, z.path, key)
 	}
 	return found, nil
 }
@@ -177,11 +163,11 @@ func (z *Archive) stored(name string, f *zip.File) (*Array, error) {
 	if f.CompressedSize64 != f.UncompressedSize64 || size < 0 || offset < 0 || size > z.size-offset {
 		return nil, errNotNPZ
 	}
-	return mapped(name, z.file, offset, offset+size, func(data []byte) error {
+	return mapped(name, z.file, offset, offset+size, func(a *Array, data []byte) error {
 		if crc32.ChecksumIEEE(data) != f.CRC32 {
 			return zip.ErrChecksum
 		}
-		return nil
+		return a.interpret(data)
 	})
 }
 

@@ -1,8 +1,8 @@
 package array
 
-// Open opens an array: an .npy file, an array of an .npz file (file.npz:key;
-// the key can be left out where there is one array only), or a CSV file. The
-// content tells which.
+// Open opens an array: an .npy file, an array of an .npz or a safetensors file
+// (file.npz:key; the key can be left out where there is one array only), or a
+// CSV file. The content tells which.
 func Open(name string) (*Array, error) {
 	path, key := Split(name)
 	in, err := OpenInput(path)
@@ -16,17 +16,12 @@ func Open(name string) (*Array, error) {
 // Array returns the array that an input is or, if it is an archive, has under
 // that key.
 func (in *Input) Array(key string, o CSVOptions) (*Array, error) {
-	if in.Format == Zip {
-		z, err := in.Archive()
-		if err != nil {
-			return nil, err
-		}
-		if key == "" {
-			if key, err = z.Only(); err != nil {
-				return nil, err
-			}
-		}
-		return z.Open(key)
+	c, err := in.Container()
+	switch {
+	case err != nil:
+		return nil, err
+	case c != nil:
+		return openOnly(c, in.Name, key)
 	}
 	if err := in.NoKey(key); err != nil {
 		return nil, err
@@ -44,9 +39,9 @@ func (in *Input) Array(key string, o CSVOptions) (*Array, error) {
 	return a, nil
 }
 
-// NoKey is an error if there is a key: only archives have them.
+// NoKey is an error if there is a key: only containers have them.
 func (in *Input) NoKey(key string) error {
-	if key == "" || in.Format == Zip {
+	if key == "" || in.Format == Zip || in.Format == Safetensors {
 		return nil
 	}
 	return Faultf(in.Name, "no archive, so no array %q is in it; leave the name after the colon out", short(key))

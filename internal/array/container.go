@@ -1,0 +1,49 @@
+package array
+
+import (
+	"slices"
+)
+
+// A Container is a file of arrays that have names.
+type Container interface {
+	Keys() []string // in the order of the file
+	Open(key string) (*Array, error)
+}
+
+// Container returns the arrays that an input has, nil if it is no container.
+// Closing the input closes it.
+func (in *Input) Container() (Container, error) {
+	switch in.Format {
+	case Zip:
+		return in.Archive()
+	case Safetensors:
+		return in.safetensors()
+	}
+	return nil, nil
+}
+
+// openOnly opens the array of that name or, without a name, the only one.
+func openOnly(c Container, path, key string) (*Array, error) {
+	if key == "" {
+		switch keys := c.Keys(); len(keys) {
+		case 0:
+			return nil, Faultf(path, "no arrays in it; write it again with some")
+		case 1:
+			key = keys[0]
+		default:
+			return nil, Faultf(path, "several arrays: %s; choose one by its name after a colon, as in %s",
+				quoteAll(keys), Quote(path+":"+short(keys[0])))
+		}
+	}
+	return c.Open(key)
+}
+
+// noArray is the error of a name that no array has.
+func noArray(c Container, path, key string) error {
+	return Faultf(path, "no array %q; there are: %s", short(key), quoteAll(c.Keys()))
+}
+
+// containers are the endings of the names of containers.
+var containers = []string{".npz", ".safetensors"}
+
+func isContainer(ext string) bool { return slices.Contains(containers, ext) }
