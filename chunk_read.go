@@ -28,6 +28,9 @@ func (w *lossWorker[T]) read() error {
 		w.living = 0 // of the new ones
 	}
 	c.Live = kernel.Resize(c.Live, c.Rows)
+	if w.readFlat() {
+		return nil
+	}
 	if t.soft {
 		clear(c.Pos)
 		c.Soft, c.SoftStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
@@ -45,7 +48,7 @@ func (w *lossWorker[T]) read() error {
 		}
 	}
 	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
-		// All classes take part.
+		c.Full = true
 		last := kernel.LastWord(c.N)
 		if words == 1 {
 			for i, p := range c.Pos {
@@ -59,14 +62,9 @@ func (w *lossWorker[T]) read() error {
 				c.Neg[i] &= last
 			}
 		}
-		if !c.AllLive || c.Rows > w.living {
-			for i := range c.Live {
-				c.Live[i] = true
-			}
-			c.AllLive, w.living = true, c.Rows
-		}
+		w.allLive()
 	} else {
-		c.AllLive = false
+		c.AllLive, c.Full = false, false
 		if err := w.masked(); err != nil {
 			return err
 		}
@@ -77,7 +75,7 @@ func (w *lossWorker[T]) read() error {
 		}
 	}
 	if len(j.off) > 0 && !t.target {
-		c.AllLive = false
+		c.AllLive, c.Full = false, false
 		for i := range c.Rows {
 			pos, neg := c.Sides(i)
 			var left uint64
@@ -99,6 +97,38 @@ func (w *lossWorker[T]) read() error {
 		return w.atMost(t.mostAllowed)
 	}
 	return nil
+}
+
+// readFlat reads the labels of short rows of which all classes take part without
+// bits of every row, if loss and labels allow it and nothing is wrong with these.
+func (w *lossWorker[T]) readFlat() bool {
+	j, c, o := &w.e.job, &w.chunk, &w.e.opts
+	b := j.b
+	if !w.e.traits.flatLabels || c.N > kernel.ShortRow || !kernel.IsFloat32[T]() || b.Mask != nil || b.RowWeights != nil ||
+		b.ThresholdColumn != 0 || len(j.off) > 0 || j.counting || o.Strict || o.TopNegatives > 0 || o.TopScores > 0 {
+		return false
+	}
+	l, ok := b.Labels.(interface {
+		readFlat(dst []uint64, r0, r1 int) bool
+	})
+	if !ok || c.N == 0 || !c.ReadFlat(func(dst []uint64) bool { return l.readFlat(dst, c.First, c.First+c.Rows) }) {
+		return false
+	}
+	c.Full = true
+	w.allLive()
+	return true
+}
+
+// allLive tells that all rows count.
+func (w *lossWorker[T]) allLive() {
+	c := &w.chunk
+	if c.AllLive && c.Rows <= w.living {
+		return
+	}
+	for i := range c.Live {
+		c.Live[i] = true
+	}
+	c.AllLive, w.living = true, c.Rows
 }
 
 // atMost checks the number of positives of every row.
@@ -245,7 +275,7 @@ func (w *lossWorker[T]) rowWeights() error {
 // leaveOut takes out row i.
 func (w *lossWorker[T]) leaveOut(i int) {
 	c := &w.chunk
-	c.AllLive = false
+	c.AllLive, c.Full = false, false
 	pos, neg := c.Sides(i)
 	clear(pos)
 	clear(neg)

@@ -14,6 +14,7 @@ type topScratch struct{ keys, work []uint64 }
 // Options.TopNegatives and TopScores keep.
 func (w *lossWorker[T]) hardNegatives() {
 	c, o := &w.chunk, &w.e.opts
+	c.Full = false
 	for i := range c.Rows {
 		pos, neg := c.Sides(i)
 		if o.TopScores > 0 {

@@ -64,6 +64,16 @@ func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 	return readNumbers(read, kernel.Cast[uint64](l.Data))
 }
 
+// readFlat reads rows without gaps as bits without gaps, or reports that it
+// cannot: ReadRows can, or says what is wrong.
+func (l *DenseLabels[E]) readFlat(dst []uint64, r0, r1 int) bool {
+	if unsafe.Sizeof(*new(E)) != 1 || strideOr(l.Stride, l.Cols) != l.Cols || !fits(l.Rows, l.Cols, l.Cols, len(l.Data)) {
+		return false
+	}
+	n := (r1 - r0) * l.Cols
+	return kernel.PackBytes(dst, kernel.Cast[uint8](l.Data)[r0*l.Cols:], n, 1, n)
+}
+
 // strideOr returns a stride, of which 0 means the row's length.
 func strideOr(stride, length int) int {
 	if stride == 0 {

@@ -45,6 +45,7 @@ type lossTraits struct {
 	mostAsked    bool // needs Weights.MostPositives
 	mostAllowed  int  // of positives of a row; 0 for any number
 	perClass     int  // a parameter has one value for each of so many classes; 0 for none
+	flatLabels   bool // its work takes labels of short rows from chunk.FlatPos
 	sideCopies   bool // its kernels make Out.Pending while they compute
 }
 

@@ -38,7 +38,7 @@ func (l Pairwise) traits() (lossTraits, error) {
 	case !finiteNumber(l.Gamma * l.Margin):
 		return lossTraits{}, badParameter("Pairwise.Gamma · Margin", l.Gamma*l.Margin)
 	}
-	return lossTraits{classWeights: true, hardNegative: true, sideCopies: true}, nil
+	return lossTraits{classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}, nil
 }
 
 func (l Pairwise) work32() work[float32] { return sides.New[float32](l.rule()) }

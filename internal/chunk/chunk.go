@@ -27,10 +27,14 @@ type Scores[T kernel.Float] struct {
 // Live[i] false: its loss and its gradient are 0.
 type Bits struct {
 	Words    int      // of bits a row
-	Pos, Neg []uint64 // positives and negatives that take part
+	Pos, Neg []uint64 // positives and negatives that take part; of short rows after Unpack
 	Live     []bool   // whether the row counts
 	AllLive  bool     // every row does
+	Full     bool     // every class of every row takes part
 	Target   []int    // the positive class, for losses of one target; -1 for none
+
+	flatPos, flatPart, part []uint64 // of FlatPos and FlatPart
+	onlyFlat                bool     // the positives are in flatPos alone
 }
 
 // Weights are what else the losses of the rows depend on.

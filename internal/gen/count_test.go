@@ -46,6 +46,12 @@ func TestInstructionCounts(t *testing.T) {
 		{"selectExp64", "group", 32, 32},
 		{"selectScale32", "group", 32, 32},
 		{"selectScale64", "group", 16, 16},
+		{"shortExp", "group", 32, 32},
+		{"shortExpPart", "group", 32, 32},
+		// Rows of 8.
+		{"shortSums", "rows", 32, 16},
+		{"shortScale", "rows", 8, 8},
+		{"finishProduct", "rows", 4, 4},
 		{"accumulate32", "group", 32, 32},
 		{"accumulate64", "group", 16, 16},
 		{"finishSums32", "rows", 4, 4},

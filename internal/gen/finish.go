@@ -18,55 +18,141 @@ import (
 //			bad = 1 // or more
 //		}
 //	}
-func finishSums(v *vec) {
-	d := &vec{v.file, v.tier, float64s}
-	loss, fa, fb := v.param("loss"), v.param("fa"), v.param("fb")
-	a, b, scale, rows := v.param("a"), v.param("b"), v.param("scale"), v.param("rows")
-	g := newLogarithms(d)
-	low, high := v.pick(coef.NaturalLow32, coef.NaturalLow64), v.pick(coef.NaturalHigh32, coef.NaturalHigh64)
-	least, most := v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64)
-	good := d.newMask()
-	d.fillMask(good)
-	loop, done := v.newLabel("rows"), v.newLabel("done")
-	v.TESTQ(rows, rows)
-	v.JZ(operand.LabelRef(done))
-	v.Label(loop)
-	sum := d.reg()
-	for i, side := range []gpreg{a, b} {
-		x := d.reg()
-		d.move(at(side, 0), x)
-		v.ADDQ(operand.U8(v.bytes), side)
-		natural, zero := d.within(x, low, high), d.newMask()
-		d.compare(equal, x, d.constant(0), zero)
-		d.orMask(zero, natural)
-		d.andMask(natural, good)
-		log, f := g.log1p(x)
-		q := d.reg()
-		d.mul(f, at(scale, 0), f)
-		d.and(f, d.constant(math.Float64frombits(1<<63-1)), q)
-		d.andMask(d.within(q, least, most), good)
-		out := fa
-		if i == 0 {
-			d.move(log, sum)
-		} else {
-			d.add(sum, log, sum)
-			out = fb
-		}
-		d.storeNarrow(v.elem, f, out, 0)
-		v.ADDQ(operand.U8(v.size*d.perReg()), out)
+//
+// Of float32, the logarithm is that of the product (see finishJoined).
+func finishSums(v *vec, factors bool) {
+	if !v.double() {
+		finishJoined(v, false, factors)
+		return
 	}
-	d.move(sum, at(loss, 0))
-	v.ADDQ(operand.U8(v.bytes), loss)
-	v.ADDQ(operand.U8(v.bytes), scale)
-	v.SUBQ(operand.U8(d.perReg()), rows)
-	v.JNZ(operand.LabelRef(loop))
-	v.Label(done)
-	bits := v.GP64()
-	d.maskBits(good, bits)
-	v.XORQ(operand.U32(1<<d.perReg()-1), bits)
-	v.Store(bits, v.ReturnIndex(0))
-	v.VZEROUPPER()
-	v.RET()
+	f := newFinish(v, factors)
+	f.run(func() {
+		sum := f.reg()
+		for i := range f.sums {
+			x, _ := f.load(i)
+			log, inverse := f.log1p(x)
+			if factors {
+				f.factor(i, inverse, nil)
+			}
+			if i == 0 {
+				f.move(log, sum)
+			} else {
+				f.add(sum, log, sum)
+			}
+		}
+		f.move(sum, at(f.loss, 0))
+	})
+}
+
+// finishJoined emits a loss of two sums of float32 that is one logarithm,
+//
+//	sums:     u = a·b + (a+b),  log1p(a) + log1p(b) = log1p(u)
+//	product:  u = a·b
+//
+// With d = 1+u, the factors are scale·((1+b)·(1/d)) and scale·((1+a)·(1/d)) or,
+// of the product, scale·(b·(1/d)) and scale·(a·(1/d)).
+func finishJoined(v *vec, product, factors bool) {
+	f := newFinish(v, factors)
+	f.run(func() {
+		a, noA := f.load(0)
+		b, noB := f.load(1)
+		u := f.reg()
+		if product {
+			f.mul(a, b, u)
+		} else {
+			f.add(a, b, u)
+			f.fmaAcc(a, b, u)
+		}
+		log, d := f.log1pSum(u)
+		f.move(log, at(f.loss, 0))
+		if !factors {
+			return
+		}
+		f.VDIVPD(d, f.one, d)
+		for i, other := range []vreg{b, a} {
+			none := []mask{noB, noA}[i]
+			if !product {
+				f.add(other, f.one, other)
+				none = nil
+			}
+			f.mul(other, d, other)
+			f.factor(i, other, none)
+		}
+	})
+}
+
+// A finish emits what finishes losses of two sums: it runs through rows by
+// registers of float64.
+type finish struct {
+	*logarithms
+	of          elem // the element type
+	loss, scale gpreg
+	sums, out   [2]gpreg // sums and factors of the negatives, of the positives
+	good        mask
+}
+
+func newFinish(v *vec, factors bool) *finish {
+	d := &vec{v.file, v.tier, float64s}
+	f := &finish{of: v.elem, loss: v.param("loss")}
+	f.sums = [2]gpreg{v.param("a"), v.param("b")}
+	if factors {
+		f.out = [2]gpreg{v.param("fa"), v.param("fb")}
+		f.scale = v.param("scale")
+	}
+	f.logarithms = newLogarithms(d)
+	f.good = d.newMask()
+	d.fillMask(f.good)
+	return f
+}
+
+// run emits the loop and the return; body moves on past what it reads, but for
+// loss and scale.
+func (f *finish) run(body func()) {
+	rows, loop, done := f.param("rows"), f.newLabel("rows"), f.newLabel("done")
+	f.TESTQ(rows, rows)
+	f.JZ(operand.LabelRef(done))
+	f.Label(loop)
+	body()
+	f.ADDQ(operand.U8(f.bytes), f.loss)
+	if f.scale != nil {
+		f.ADDQ(operand.U8(f.bytes), f.scale)
+	}
+	f.SUBQ(operand.U8(f.perReg()), rows)
+	f.JNZ(operand.LabelRef(loop))
+	f.Label(done)
+	bits := f.GP64()
+	f.maskBits(f.good, bits)
+	f.XORQ(operand.U32(1<<f.perReg()-1), bits)
+	f.Store(bits, f.ReturnIndex(0))
+	f.VZEROUPPER()
+	f.RET()
+}
+
+// load loads sums of side i, which are to be natural or 0, and where they are 0.
+func (f *finish) load(i int) (x vreg, zero mask) {
+	x, zero = f.reg(), f.newMask()
+	f.move(at(f.sums[i], 0), x)
+	f.ADDQ(operand.U8(f.bytes), f.sums[i])
+	natural := f.within(x, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+	f.compare(equal, x, f.constant(0), zero)
+	f.orMask(zero, natural)
+	f.andMask(natural, f.good)
+	return x, zero
+}
+
+// factor writes scale·x, the factors of side i, which are to fit but in the lanes
+// of none.
+func (f *finish) factor(i int, x vreg, none mask) {
+	q := f.reg()
+	f.mul(x, at(f.scale, 0), x)
+	f.and(x, f.constant(math.Float64frombits(1<<63-1)), q)
+	fits := f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.of.pick(coef.FactorHigh32, coef.FactorHigh64))
+	if none != nil {
+		f.orMask(none, fits)
+	}
+	f.andMask(fits, f.good)
+	f.storeNarrow(f.of, x, f.out[i], 0)
+	f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[i])
 }
 
 // within returns the lanes in which low ≤ x ≤ high.

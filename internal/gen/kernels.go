@@ -15,6 +15,7 @@ var packages = []*pkg{
 		{"bits", bitsKernels},
 		{"copy", copyKernels},
 		{"select", selectKernels},
+		{"short", shortKernels},
 		{"finish", finishKernels},
 		{"bce", bceKernels},
 		{"side", sideKernels},
@@ -189,19 +190,69 @@ var selectKernels = []*kernel{
 	},
 }
 
+// shortKernels are the kernels of short rows.
+var shortKernels = []*kernel{
+	{
+		name: "ShortExp", types: single,
+		params: "w, x []float32, pos, part []uint64",
+		doc: `writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
+			where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
+			has not either. It takes a multiple of ShortRows elements.`,
+		args: "w, x, n=len(x), pos, part", optional: "part",
+		forms: []form{
+			{
+				name: "Part", when: "part != nil",
+				x86:  func(v *vec) { shortExp(v, true) },
+				neon: func(v *neonVec) { neonShortExp(v, true) },
+			},
+			{
+				x86:  func(v *vec) { shortExp(v, false) },
+				neon: func(v *neonVec) { neonShortExp(v, false) },
+			},
+		},
+	},
+	{
+		name: "ShortSums", types: single,
+		params: "a, b []float64, w []float32, rows, n int",
+		doc: `writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
+			the negative ones, less their signs, to b[i]; NaN to both where there is one. Rows are
+			a multiple of 8, n is at most ShortRow, and w has ShortRoom.`,
+		forms: both(shortSides, neonShortSides),
+	},
+	{
+		name: "ShortScale", types: single,
+		params: "dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32",
+		doc:    `is SelectScale for rows of w without a gap, w[i·n:][:n], n at most ShortRow.`,
+		forms:  both(shortScale, neonShortScale),
+	},
+}
+
 // finishKernels are the kernels that finish and add up losses and gradients.
 var finishKernels = []*kernel{
 	{
-		name: "FinishSums", types: elems, oneTwin: true,
+		name: "FinishSums", types: elems,
 		params: "loss []float64, fa, fb []T, a, b, scale []float64", results: "good bool",
 		doc: `finishes a loss of two sums, for a multiple of 8 rows:
 
 			loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = scale·(1/(1+b))
 
-			It reports whether all sums are natural or 0 and all factors fit; where not, the
-			results are open.`,
-		args:  "loss, fa, fb, a, b, scale, rows=len(a)",
-		forms: both(finishSums, neonFinishSums),
+			It reports whether all sums are natural or 0 and all factors fit; where not, the row's
+			results are open. Where fa is nil there are no factors, and no scale.`,
+		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
+		forms: finishForms(finishSums, neonFinishSums),
+	},
+	{
+		name: "FinishProduct", types: single,
+		params: "loss []float64, fa, fb []float32, a, b, scale []float64", results: "good bool",
+		doc: `is FinishSums of a loss of the product:
+
+			loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
+
+			A factor need not fit where its other sum is 0.`,
+		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
+		forms: finishForms(
+			func(v *vec, factors bool) { finishJoined(v, true, factors) },
+			func(v *neonVec, factors bool) { neonFinishJoined(v, true, factors) }),
 	},
 	{
 		name: "Accumulate", types: elems, oneTwin: true,
@@ -217,6 +268,18 @@ var finishKernels = []*kernel{
 		args:  "out, x, n=len(x)",
 		forms: both(addParts, neonAddParts),
 	},
+}
+
+// finishForms are the forms of a kernel that finishes losses of two sums: without
+// and with factors.
+func finishForms(x86 func(v *vec, factors bool), neon func(v *neonVec, factors bool)) []form {
+	return []form{
+		{
+			name: "Loss", when: "fa == nil",
+			x86: func(v *vec) { x86(v, false) }, neon: func(v *neonVec) { neon(v, false) },
+		},
+		{x86: func(v *vec) { x86(v, true) }, neon: func(v *neonVec) { neon(v, true) }},
+	}
 }
 
 // bceKernels are the kernels of binary cross-entropy.

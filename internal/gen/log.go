@@ -62,6 +62,32 @@ func (g *logarithms) log1p(y vreg) (log, inverse vreg) {
 	return g.pair(h, c, y)
 }
 
+// log1pSum returns scalar.Log1pSum(y), y ≥ 0, and 1+y.
+func (g *logarithms) log1pSum(y vreg) (log, u vreg) {
+	u = g.reg()
+	g.add(y, g.one, u)
+	k, f := g.reduce(u)
+	c, near := g.reg(), g.newMask()
+	g.zero(c)
+	g.compare(equal, k, c, near)
+	g.choose(near, y, f, f)
+	return g.logSum(k, f, c), u
+}
+
+// reduce returns k and f, u = 2^k·(1+f), 1+f in [√½, √2).
+func (g *logarithms) reduce(u vreg) (k, f vreg) {
+	v := g.vec
+	f, k = v.reg(), v.reg()
+	v.VPADDQ(g.offset, u, f)
+	v.VPSRLQ(operand.U8(52), f, k)
+	v.or(k, v.constant(0x1p52), k)
+	v.sub(k, v.constant(0x1p52+1023), k)
+	v.and(f, g.significand, f)
+	v.VPADDQ(g.half, f, f)
+	v.sub(f, g.one, f)
+	return k, f
+}
+
 // pair returns log(h + c), whose registers it overwrites, and 1/(h + c). If it is
 // not nil, y is h + c - 1 exactly.
 func (g *logarithms) pair(h, c, y vreg) (log, inverse vreg) {
@@ -74,16 +100,7 @@ func (g *logarithms) pair(h, c, y vreg) (log, inverse vreg) {
 	inverse = v.reg()
 	v.VDIVPD(u, g.one, inverse)
 	v.mul(c, inverse, c)
-	// u = 2^k·(1+f)
-	b, k := v.reg(), v.reg()
-	v.VPADDQ(g.offset, u, b)
-	v.VPSRLQ(operand.U8(52), b, k)
-	v.or(k, v.constant(0x1p52), k)
-	v.sub(k, v.constant(0x1p52+1023), k)
-	f := b
-	v.and(f, g.significand, f)
-	v.VPADDQ(g.half, f, f)
-	v.sub(f, g.one, f)
+	k, f := g.reduce(u)
 	if y != nil {
 		// Where k is 0, f is y and c is 0.
 		zero, near := v.reg(), v.newMask()

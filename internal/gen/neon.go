@@ -434,3 +434,6 @@ func (f *neonFile) VFADDP(n lanes, d *vecReg) { f.scalarPair(0x7e70d800, "VFADDP
 
 // VFMAXP is d = max(n[0], n[1]), NaN where either is.
 func (f *neonFile) VFMAXP(n lanes, d *vecReg) { f.scalarPair(0x7e70f800, "VFMAXP", n, d) }
+
+// VFADDPV is d = n[0] + n[1], m[0] + m[1].
+func (f *neonFile) VFADDPV(m, n, d lanes) { f.threeSame(0x6e20d400, "VFADDP", m, n, d) }

@@ -7,73 +7,185 @@ import (
 )
 
 // neonFinishSums emits finishSums, two registers of rows at a time.
-func neonFinishSums(v *neonVec) {
+func neonFinishSums(v *neonVec, factors bool) {
+	if !v.double() {
+		neonFinishJoined(v, false, factors)
+		return
+	}
+	f := newNeonFinish(v, factors)
+	f.run(func() {
+		var sum []*vecReg
+		for i := range f.sums {
+			x, zero := f.load(i)
+			f.free(zero...)
+			reduced := f.reduce1p(x)
+			if factors {
+				f.factor(i, reduced.inverse, nil)
+			}
+			f.free(reduced.inverse...)
+			log := f.log(reduced)
+			if i == 0 {
+				sum = log
+				continue
+			}
+			for j := range sum {
+				f.add(sum[j], log[j], sum[j])
+			}
+			f.free(log...)
+		}
+		f.storePair(sum[0], sum[1], address{f.loss, 0})
+		f.free(sum...)
+	})
+}
+
+// neonFinishJoined emits finishJoined.
+func neonFinishJoined(v *neonVec, product, factors bool) {
+	f := newNeonFinish(v, factors)
+	f.run(func() {
+		a, noA := f.load(0)
+		b, noB := f.load(1)
+		u := f.regs(len(a))
+		for j := range u {
+			if product {
+				f.mul(a[j], b[j], u[j])
+			} else {
+				f.add(a[j], b[j], u[j])
+				f.fmaAcc(a[j], b[j], u[j])
+			}
+		}
+		if !factors || !product {
+			f.free(append(noA, noB...)...)
+		}
+		if factors {
+			inverse := f.regs(len(a))
+			for j := range u {
+				f.with(f.one, func(one *vecReg) {
+					f.add(u[j], one, inverse[j])
+					f.div(one, inverse[j], inverse[j])
+				})
+			}
+			for i, other := range [][]*vecReg{b, a} {
+				none := [][]*vecReg{noB, noA}[i]
+				for j, x := range other {
+					if !product {
+						f.with(f.one, func(one *vecReg) { f.add(x, one, x) })
+					}
+					f.mul(x, inverse[j], x)
+				}
+				if product {
+					f.factor(i, other, none)
+					f.free(none...)
+				} else {
+					f.factor(i, other, nil)
+				}
+			}
+			f.free(inverse...)
+		}
+		f.free(append(a, b...)...)
+		log := f.log(f.reduceSum(u))
+		f.storePair(log[0], log[1], address{f.loss, 0})
+		f.free(log...)
+	})
+}
+
+// reduceSum is reduce1p without the correction of 1+y.
+func (v *neonLogarithms) reduceSum(y []*vecReg) neonReduced {
+	k, f := v.regs(len(y)), v.regs(len(y))
+	for j, b := range f {
+		u := v.reg()
+		v.with(v.one, func(r *vecReg) { v.add(y[j], r, u) })
+		v.reduceTo(u, k[j], b)
+		v.comment("where k is 0, f = y")
+		v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
+		v.keepOr(u, y[j], b)
+		v.free(u, y[j])
+	}
+	return neonReduced{k: k, f: f, c: v.cleared(len(y))}
+}
+
+// A neonFinish is a finish, of two registers at a time.
+type neonFinish struct {
+	*neonLogarithms
+	of          elem
+	loss, scale genReg
+	sums, out   [2]genReg
+	factors     bool
+	good        *vecReg
+}
+
+const finishRegs = 2 // registers at a time
+
+func newNeonFinish(v *neonVec, factors bool) *neonFinish {
 	d := newNeonVec(v.neonFile, float64s)
 	d.set = "log"
-	loss, fa, fb := d.param("loss"), d.param("fa"), d.param("fb")
-	a, b, scale, rows := d.param("a"), d.param("b"), d.param("scale"), d.param("rows")
-	g := newNeonLogarithms(d, true)
-	low, high := v.pick(coef.NaturalLow32, coef.NaturalLow64), v.pick(coef.NaturalHigh32, coef.NaturalHigh64)
-	least, most := v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64)
-	const count = 2 // registers at a time
-	good := d.reg()
-	d.op("VCMEQ", good.d2(), good.d2(), good.d2())
-	loop, done := d.newLabel("rows"), d.newLabel("done")
-	d.op("CBZ", rows, done)
-	d.label(loop)
-	var sum []*vecReg
-	for i, side := range []genReg{a, b} {
-		x, q := d.regs(count), d.regs(count)
-		d.loadPair(address{side, 0}, x[0], x[1])
-		d.op("ADD", imm(16*count), side)
-		for _, r := range x {
-			natural, zero := d.within(r, low, high), d.cleared(1)[0]
-			d.op("VCMEQ", zero.d2(), r.d2(), zero.d2())
-			d.or(natural, zero, natural)
-			d.and(natural, good, good)
-			d.free(natural, zero)
-		}
-		reduced := g.reduce1p(x)
-		f := reduced.inverse
-		d.loadPair(address{scale, 0}, q[0], q[1])
-		for j := range f {
-			d.mul(f[j], q[j], f[j])
-			clear := d.inRegister(d.constant(math.Float64frombits(1<<63 - 1)))
-			d.and(f[j], clear, q[j])
-			fits := d.within(q[j], least, most)
-			d.and(fits, good, good)
-			d.free(fits, clear)
-		}
-		d.free(q...)
-		out := []genReg{fa, fb}[i]
-		d.storeNarrow(v.elem, f[0], f[1], out, 0)
-		d.op("ADD", imm(2*count*v.size), out)
-		d.free(f...)
-		log := g.log(reduced)
-		if i == 0 {
-			sum = log
-			continue
-		}
-		for j := range sum {
-			d.add(sum[j], log[j], sum[j])
-		}
-		d.free(log...)
+	f := &neonFinish{of: v.elem, loss: d.param("loss"), factors: factors}
+	f.sums = [2]genReg{d.param("a"), d.param("b")}
+	if factors {
+		f.out = [2]genReg{d.param("fa"), d.param("fb")}
+		f.scale = d.param("scale")
 	}
-	d.storePair(sum[0], sum[1], address{loss, 0})
-	d.free(sum...)
-	d.op("ADD", imm(16*count), loss)
-	d.op("ADD", imm(16*count), scale)
-	d.op("SUB", imm(2*count), rows)
-	d.op("CBNZ", rows, loop)
-	d.label(done)
-	d.comment("bad = not all good")
-	first, second := d.gp(), d.gp()
-	d.op("VMOV", good.as("D").String()+"[0]", first)
-	d.op("VMOV", good.as("D").String()+"[1]", second)
-	d.op("AND", first, second)
-	d.op("MVN", second, second)
-	d.op("MOVD", second, d.argument("bad"))
-	d.op("RET")
+	f.neonLogarithms = newNeonLogarithms(d, true)
+	f.good = d.reg()
+	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
+	return f
+}
+
+// run emits the loop and the return.
+func (f *neonFinish) run(body func()) {
+	rows, loop, done := f.param("rows"), f.newLabel("rows"), f.newLabel("done")
+	f.op("CBZ", rows, done)
+	f.label(loop)
+	body()
+	f.op("ADD", imm(16*finishRegs), f.loss)
+	if f.factors {
+		f.op("ADD", imm(16*finishRegs), f.scale)
+	}
+	f.op("SUB", imm(2*finishRegs), rows)
+	f.op("CBNZ", rows, loop)
+	f.label(done)
+	f.comment("bad = not all good")
+	first, second := f.gp(), f.gp()
+	f.op("VMOV", f.good.as("D").String()+"[0]", first)
+	f.op("VMOV", f.good.as("D").String()+"[1]", second)
+	f.op("AND", first, second)
+	f.op("MVN", second, second)
+	f.op("MOVD", second, f.argument("bad"))
+	f.op("RET")
+}
+
+// load loads sums of side i, and where they are 0.
+func (f *neonFinish) load(i int) (x, zero []*vecReg) {
+	x, zero = f.regs(finishRegs), f.cleared(finishRegs)
+	f.loadPair(address{f.sums[i], 0}, x[0], x[1])
+	f.op("ADD", imm(16*finishRegs), f.sums[i])
+	for j, r := range x {
+		natural := f.within(r, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+		f.op("VCMEQ", zero[j].d2(), r.d2(), zero[j].d2())
+		f.or(natural, zero[j], natural)
+		f.and(natural, f.good, f.good)
+		f.free(natural)
+	}
+	return x, zero
+}
+
+// factor writes scale·x, the factors of side i.
+func (f *neonFinish) factor(i int, x, none []*vecReg) {
+	q := f.regs(finishRegs)
+	f.loadPair(address{f.scale, 0}, q[0], q[1])
+	for j := range x {
+		f.mul(x[j], q[j], x[j])
+		clear := f.neonVec.inRegister(f.constant(math.Float64frombits(1<<63 - 1)))
+		f.and(x[j], clear, q[j])
+		fits := f.within(q[j], f.of.pick(coef.FactorLow32, coef.FactorLow64), f.of.pick(coef.FactorHigh32, coef.FactorHigh64))
+		if none != nil {
+			f.or(fits, none[j], fits)
+		}
+		f.and(fits, f.good, f.good)
+		f.free(fits, clear)
+	}
+	f.free(q...)
+	f.storeNarrow(f.of, x[0], x[1], f.out[i], 0)
+	f.op("ADD", imm(2*finishRegs*f.of.size), f.out[i])
 }
 
 // within returns the lanes in which low ≤ x ≤ high.

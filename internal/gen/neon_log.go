@@ -106,15 +106,7 @@ func (v *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
 		v.sub(c[j], h[j], c[j])
 		v.with(v.one, func(r *vecReg) { v.div(r, u, h[j]) })
 		v.mul(c[j], h[j], c[j])
-		v.comment("u = 2^k·(1+f)")
-		b := f[j]
-		v.with(v.offset, func(r *vecReg) { v.op("VADD", r.d2(), u.d2(), b.d2()) })
-		v.op("VUSHR", imm(52), b.d2(), k[j].d2())
-		v.with(v.unit, func(r *vecReg) { v.or(k[j], r, k[j]) })
-		v.with(v.bias, func(r *vecReg) { v.sub(k[j], r, k[j]) })
-		v.with(v.significand, func(r *vecReg) { v.and(b, r, b) })
-		v.with(v.half, func(r *vecReg) { v.op("VADD", r.d2(), b.d2(), b.d2()) })
-		v.with(v.one, func(r *vecReg) { v.sub(b, r, b) })
+		v.reduceTo(u, k[j], f[j])
 		if y != nil {
 			v.comment("where k is 0, f = y and c = 0")
 			v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
@@ -125,6 +117,18 @@ func (v *neonLogarithms) reduce(h, c, y []*vecReg) neonReduced {
 		v.free(u)
 	}
 	return neonReduced{k, f, c, h}
+}
+
+// reduceTo sets k and f, u = 2^k·(1+f), 1+f in [√½, √2).
+func (v *neonLogarithms) reduceTo(u, k, f *vecReg) {
+	v.comment("u = 2^k·(1+f)")
+	v.with(v.offset, func(r *vecReg) { v.op("VADD", r.d2(), u.d2(), f.d2()) })
+	v.op("VUSHR", imm(52), f.d2(), k.d2())
+	v.with(v.unit, func(r *vecReg) { v.or(k, r, k) })
+	v.with(v.bias, func(r *vecReg) { v.sub(k, r, k) })
+	v.with(v.significand, func(r *vecReg) { v.and(f, r, f) })
+	v.with(v.half, func(r *vecReg) { v.op("VADD", r.d2(), f.d2(), f.d2()) })
+	v.with(v.one, func(r *vecReg) { v.sub(f, r, f) })
 }
 
 // log returns the logarithms of reduced numbers, and frees those but for the

@@ -139,24 +139,119 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 	}
 }
 
+// ShortExp writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
+// where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
+// has not either. It takes a multiple of ShortRows elements.
+func ShortExp(w, x []float32, pos, part []uint64) {
+	switch Active {
+	case AVX512:
+		switch {
+		case part != nil:
+			shortExpPartAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		default:
+			shortExpAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		}
+	case AVX2:
+		switch {
+		case part != nil:
+			shortExpPartAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		default:
+			shortExpAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		}
+	default:
+		shortExpGeneric(w, x, pos, part)
+	}
+}
+
+// ShortSums writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
+// the negative ones, less their signs, to b[i]; NaN to both where there is one. Rows are
+// a multiple of 8, n is at most ShortRow, and w has ShortRoom.
+func ShortSums(a, b []float64, w []float32, rows, n int) {
+	switch Active {
+	case AVX512:
+		shortSumsAVX512(&a[0], &b[0], &w[0], rows, n)
+	case AVX2:
+		shortSumsAVX2(&a[0], &b[0], &w[0], rows, n)
+	default:
+		shortSumsGeneric(a, b, w, rows, n)
+	}
+}
+
+// ShortScale is SelectScale for rows of w without a gap, w[i·n:][:n], n at most ShortRow.
+func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
+	switch Active {
+	case AVX512:
+		shortScaleAVX512(&dst[0], dstStride, &w[0], rows, n, &fa[0], &fb[0])
+	case AVX2:
+		shortScaleAVX2(&dst[0], dstStride, &w[0], rows, n, &fa[0], &fb[0])
+	default:
+		shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
+	}
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
-		return finishSums32AVX512(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	case AVX2:
-		return finishSums32AVX2(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	}
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums32Generic(loss, fa, fb, a, b, scale)
 }
 
 func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
-		return finishSums64AVX512(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	case AVX2:
-		return finishSums64AVX2(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	}
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishProduct is FinishSums of a loss of the product:
+//
+// loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
+//
+// A factor need not fit where its other sum is 0.
+func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case fa == nil:
+			return finishProductLossAVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishProductAVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	case AVX2:
+		switch {
+		case fa == nil:
+			return finishProductLossAVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishProductAVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishProductGeneric(loss, fa, fb, a, b, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -713,16 +808,64 @@ func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, r
 func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
 //go:noescape
+func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortExpPartAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortExpAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortSumsAVX512(a *float64, b *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortSumsAVX2(a *float64, b *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortScaleAVX512(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
+
+//go:noescape
+func shortScaleAVX2(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
+
+//go:noescape
+func finishSumsLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishSumsLoss32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
 func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
+func finishSumsLoss64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishSumsLoss64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
 func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductLossAVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductLossAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductAVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

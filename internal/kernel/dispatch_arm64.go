@@ -109,20 +109,87 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 	}
 }
 
+// ShortExp writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
+// where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
+// has not either. It takes a multiple of ShortRows elements.
+func ShortExp(w, x []float32, pos, part []uint64) {
+	switch Active {
+	case NEON:
+		switch {
+		case part != nil:
+			shortExpPartNEON(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		default:
+			shortExpNEON(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+		}
+	default:
+		shortExpGeneric(w, x, pos, part)
+	}
+}
+
+// ShortSums writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
+// the negative ones, less their signs, to b[i]; NaN to both where there is one. Rows are
+// a multiple of 8, n is at most ShortRow, and w has ShortRoom.
+func ShortSums(a, b []float64, w []float32, rows, n int) {
+	switch Active {
+	case NEON:
+		shortSumsNEON(&a[0], &b[0], &w[0], rows, n)
+	default:
+		shortSumsGeneric(a, b, w, rows, n)
+	}
+}
+
+// ShortScale is SelectScale for rows of w without a gap, w[i·n:][:n], n at most ShortRow.
+func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
+	switch Active {
+	case NEON:
+		shortScaleNEON(&dst[0], dstStride, &w[0], rows, n, &fa[0], &fb[0])
+	default:
+		shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
+	}
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:
-		return finishSums32NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	}
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums32Generic(loss, fa, fb, a, b, scale)
 }
 
 func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:
-		return finishSums64NEON(&loss[0], &fa[0], &fb[0], &a[0], &b[0], &scale[0], len(a)) == 0
+		switch {
+		case fa == nil:
+			return finishSumsLoss64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishSums64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
 	}
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishProduct is FinishSums of a loss of the product:
+//
+// loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
+//
+// A factor need not fit where its other sum is 0.
+func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case fa == nil:
+			return finishProductLossNEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishProductNEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishProductGeneric(loss, fa, fb, a, b, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -517,10 +584,34 @@ func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride int, row
 func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
 //go:noescape
+func shortExpPartNEON(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortExpNEON(w *float32, x *float32, n int, pos *uint64, part *uint64)
+
+//go:noescape
+func shortSumsNEON(a *float64, b *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
+
+//go:noescape
+func finishSumsLoss32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
 func finishSums32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
+func finishSumsLoss64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
 func finishSums64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductLossNEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishProductNEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

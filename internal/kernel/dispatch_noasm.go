@@ -57,14 +57,42 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
 
+// ShortExp writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
+// where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
+// has not either. It takes a multiple of ShortRows elements.
+func ShortExp(w, x []float32, pos, part []uint64) {
+	shortExpGeneric(w, x, pos, part)
+}
+
+// ShortSums writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
+// the negative ones, less their signs, to b[i]; NaN to both where there is one. Rows are
+// a multiple of 8, n is at most ShortRow, and w has ShortRoom.
+func ShortSums(a, b []float64, w []float32, rows, n int) {
+	shortSumsGeneric(a, b, w, rows, n)
+}
+
+// ShortScale is SelectScale for rows of w without a gap, w[i·n:][:n], n at most ShortRow.
+func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
+	shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
+}
+
 //go:noinline
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums32Generic(loss, fa, fb, a, b, scale)
 }
 
 //go:noinline
 func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
-	return finishSumsGeneric(loss, fa, fb, a, b, scale)
+	return finishSums64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishProduct is FinishSums of a loss of the product:
+//
+// loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
+//
+// A factor need not fit where its other sum is 0.
+func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	return finishProductGeneric(loss, fa, fb, a, b, scale)
 }
 
 //go:noinline

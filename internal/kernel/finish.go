@@ -7,21 +7,86 @@ import (
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// finishSumsGeneric writes log1p(a[i]) + log1p(b[i]) to loss[i], scale[i]·(1/(1+a[i]))
-// to fa[i] and scale[i]·(1/(1+b[i])) to fb[i]. It reports whether all sums are
-// Natural or 0 and all factors fit; where not, the results are open.
-func finishSumsGeneric[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
+// finishSums64Generic writes log1p(a[i]) + log1p(b[i]) to loss[i] and, unless fa is
+// nil, scale[i]·(1/(1+a[i])) to fa[i] and scale[i]·(1/(1+b[i])) to fb[i]. It reports
+// whether all sums are Natural or 0 and all factors fit; where not, the row's results
+// are open.
+func finishSums64Generic(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
 	good := true
 	for i, u := range a {
-		v, s := b[i], scale[i]
-		if !(FastSum[T](u) && FastSum[T](v)) {
+		v := b[i]
+		if !(FastSum[float64](u) && FastSum[float64](v)) {
 			good = false
 			continue
 		}
-		f, g := s*(1/(1+u)), s*(1/(1+v))
-		good = good && FactorFits[T](f) && FactorFits[T](g)
 		loss[i] = scalar.Log1pFinite(u) + scalar.Log1pFinite(v)
-		fa[i], fb[i] = T(f), T(g)
+		if fa != nil {
+			fa[i], fb[i] = scale[i]*(1/(1+u)), scale[i]*(1/(1+v))
+			good = good && FactorFits[float64](fa[i]) && FactorFits[float64](fb[i])
+		}
+	}
+	return good
+}
+
+// finishSums32Generic is finishSums64Generic for sums of float32, of which the
+// product is in range. There is one logarithm and one division:
+//
+//	log1p(a) + log1p(b) = log1p(u),  u = a·b + (a+b)
+//	1/(1+a) = (1+b)/(1+u),  1/(1+b) = (1+a)/(1+u)
+func finishSums32Generic(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	good := true
+	for i, x := range a {
+		y := b[i]
+		if !(FastSum[float32](x) && FastSum[float32](y)) {
+			good = false
+			continue
+		}
+		loss[i] = JoinedLoss(x, y)
+		if fa != nil {
+			f, g := joinedFactors(x, y, scale[i])
+			good = good && FactorFits[float32](f) && FactorFits[float32](g)
+			fa[i], fb[i] = float32(f), float32(g)
+		}
+	}
+	return good
+}
+
+// JoinedLoss returns log1p(a) + log1p(b) of two sums of float32.
+func JoinedLoss(a, b float64) float64 { return scalar.Log1pSum(join64(a, b)) }
+
+// joinedFactors returns scale/(1+a) and scale/(1+b).
+func joinedFactors(a, b, scale float64) (float64, float64) {
+	inverse := 1 / (1 + join64(a, b))
+	return scale * float64((1+b)*inverse), scale * float64((1+a)*inverse)
+}
+
+// SumFactors returns the factors of finishSums of natural sums.
+func SumFactors[T Float](a, b, scale float64) (float64, float64) {
+	if IsFloat32[T]() {
+		return joinedFactors(a, b, scale)
+	}
+	return scale * (1 / (1 + a)), scale * (1 / (1 + b))
+}
+
+// finishProductGeneric is finishSums32Generic for log1p(a·b), whose derivatives are
+// b/(1+a·b) and a/(1+a·b). A factor need not fit where the other sum is 0: then it
+// is 0, too.
+func finishProductGeneric(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	good := true
+	for i, x := range a {
+		y := b[i]
+		if !(FastSum[float32](x) && FastSum[float32](y)) {
+			good = false
+			continue
+		}
+		u := float64(x * y)
+		loss[i] = scalar.Log1pSum(u)
+		if fa != nil {
+			inverse := 1 / (1 + u)
+			f, g := scale[i]*float64(y*inverse), scale[i]*float64(x*inverse)
+			good = good && (y == 0 || FactorFits[float32](f)) && (x == 0 || FactorFits[float32](g))
+			fa[i], fb[i] = float32(f), float32(g)
+		}
 	}
 	return good
 }

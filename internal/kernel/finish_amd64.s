@@ -4,134 +4,69 @@
 
 #include "textflag.h"
 
-// func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// func finishSumsLoss32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
+TEXT ·finishSumsLoss32AVX2(SB), NOSPLIT, $0-64
 	MOVQ     loss+0(FP), AX
-	MOVQ     fa+8(FP), CX
-	MOVQ     fb+16(FP), DX
-	MOVQ     a+24(FP), BX
-	MOVQ     b+32(FP), SI
-	MOVQ     scale+40(FP), DI
-	MOVQ     rows+48(FP), R8
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
-	TESTQ    R8, R8
+	MOVQ     rows+48(FP), BX
+	TESTQ    BX, BX
 	JZ       done2
 
 rows1:
-	VMOVUPD     (BX), Y2
-	ADDQ        $0x20, BX
-	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y3
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y4
-	VANDPD      Y4, Y3, Y3
-	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
-	VMAXPD      Y0, Y2, Y3
-	VMINPD      Y0, Y2, Y4
-	VADDPD      Y4, Y3, Y5
-	VSUBPD      Y3, Y5, Y3
-	VSUBPD      Y3, Y4, Y4
-	VDIVPD      Y5, Y0, Y3
-	VMULPD      Y3, Y4, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD      Y0, Y5, Y5
-	VXORPS      Y7, Y7, Y7
-	VCMPPD      $0x00, Y7, Y6, Y8
-	VBLENDVPD   Y8, Y2, Y5, Y5
-	VBLENDVPD   Y8, Y7, Y4, Y4
-	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y2
-	VDIVPD      Y2, Y5, Y2
-	VMULPD      Y2, Y2, Y7
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y9
-	VMULPD      Y5, Y9, Y9
-	VFMADD213PD Y9, Y7, Y8
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y6, Y4
-	VFMADD231PD Y8, Y2, Y4
-	VSUBPD      Y4, Y9, Y9
-	VSUBPD      Y9, Y5, Y5
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y6, Y5
-	VMULPD      (DI), Y3, Y3
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y2
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y2, Y4
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
-	VANDPD      Y2, Y4, Y4
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
 	VANDPD      Y4, Y1, Y1
-	VMOVUPD     Y5, Y2
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, (CX)
-	ADDQ        $0x10, CX
-	VMOVUPD     (SI), Y3
-	ADDQ        $0x20, SI
-	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y4
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y5
-	VANDPD      Y5, Y4, Y4
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y5
-	VORPS       Y5, Y4, Y4
-	VANDPD      Y4, Y1, Y1
-	VMAXPD      Y0, Y3, Y4
-	VMINPD      Y0, Y3, Y5
-	VADDPD      Y5, Y4, Y6
-	VSUBPD      Y4, Y6, Y4
-	VSUBPD      Y4, Y5, Y5
-	VDIVPD      Y6, Y0, Y4
-	VMULPD      Y4, Y5, Y5
-	VPADDQ      f64_95f619980c433<>+0(SB), Y6, Y6
-	VPSRLQ      $0x34, Y6, Y7
-	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD      f64_fffffffffffff<>+0(SB), Y6, Y6
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
-	VSUBPD      Y0, Y6, Y6
-	VXORPS      Y8, Y8, Y8
-	VCMPPD      $0x00, Y8, Y7, Y9
-	VBLENDVPD   Y9, Y3, Y6, Y6
-	VBLENDVPD   Y9, Y8, Y5, Y5
-	VADDPD      f64_4000000000000000<>+0(SB), Y6, Y3
-	VDIVPD      Y3, Y6, Y3
-	VMULPD      Y3, Y3, Y8
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y6, Y10
-	VMULPD      Y6, Y10, Y10
-	VFMADD213PD Y10, Y8, Y9
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y5
-	VFMADD231PD Y9, Y3, Y5
-	VSUBPD      Y5, Y10, Y10
-	VSUBPD      Y10, Y6, Y6
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y6
-	VMULPD      (DI), Y4, Y4
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y3
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y5, Y5
+	VMOVUPD     (DX), Y3
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y4
+	VANDPD      Y4, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
+	VORPS       Y4, Y5, Y5
 	VANDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VCVTPD2PSY  Y4, X3
-	VMOVUPS     X3, (DX)
-	ADDQ        $0x10, DX
+	VADDPD      Y3, Y2, Y4
+	VFMADD231PD Y3, Y2, Y4
+	VADDPD      Y0, Y4, Y2
+	VPADDQ      f64_95f619980c433<>+0(SB), Y2, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VORPD       f64_4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y3, Y3
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y0, Y2, Y2
+	VXORPS      Y5, Y5, Y5
+	VCMPPD      $0x00, Y5, Y3, Y6
+	VBLENDVPD   Y6, Y4, Y2, Y2
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y4
+	VDIVPD      Y4, Y2, Y4
+	VMULPD      Y4, Y4, Y6
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD      Y2, Y8, Y8
+	VFMADD213PD Y8, Y6, Y7
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y3, Y5
+	VFMADD231PD Y7, Y4, Y5
+	VSUBPD      Y5, Y8, Y8
+	VSUBPD      Y8, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y3, Y2
 	VMOVUPD     Y2, (AX)
 	ADDQ        $0x20, AX
-	ADDQ        $0x20, DI
-	SUBQ        $0x04, R8
+	SUBQ        $0x04, BX
 	JNZ         rows1
 
 done2:
@@ -261,6 +196,105 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
+// func finishSums32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishSums32AVX2(SB), NOSPLIT, $0-64
+	MOVQ     loss+0(FP), AX
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
+	MOVQ     fa+8(FP), BX
+	MOVQ     fb+16(FP), SI
+	MOVQ     scale+40(FP), DI
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+48(FP), R8
+	TESTQ    R8, R8
+	JZ       done4
+
+rows3:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VMOVUPD     (DX), Y3
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y4
+	VANDPD      Y4, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
+	VORPS       Y4, Y5, Y5
+	VANDPD      Y5, Y1, Y1
+	VADDPD      Y3, Y2, Y4
+	VFMADD231PD Y3, Y2, Y4
+	VADDPD      Y0, Y4, Y5
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y6
+	VPSRLQ      $0x34, Y6, Y7
+	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD      f64_fffffffffffff<>+0(SB), Y6, Y6
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
+	VSUBPD      Y0, Y6, Y6
+	VXORPS      Y8, Y8, Y8
+	VCMPPD      $0x00, Y8, Y7, Y9
+	VBLENDVPD   Y9, Y4, Y6, Y6
+	VADDPD      f64_4000000000000000<>+0(SB), Y6, Y4
+	VDIVPD      Y4, Y6, Y4
+	VMULPD      Y4, Y4, Y9
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y10
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y9, Y10
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y6, Y11
+	VMULPD      Y6, Y11, Y11
+	VFMADD213PD Y11, Y9, Y10
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y8
+	VFMADD231PD Y10, Y4, Y8
+	VSUBPD      Y8, Y11, Y11
+	VSUBPD      Y11, Y6, Y6
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y6
+	VMOVUPD     Y6, (AX)
+	VDIVPD      Y5, Y0, Y5
+	VADDPD      Y0, Y3, Y3
+	VMULPD      Y5, Y3, Y3
+	VMULPD      (DI), Y3, Y3
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y4
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y6
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y4, Y4
+	VANDPD      Y4, Y6, Y6
+	VANDPD      Y6, Y1, Y1
+	VCVTPD2PSY  Y3, X3
+	VMOVUPS     X3, (BX)
+	ADDQ        $0x10, BX
+	VADDPD      Y0, Y2, Y2
+	VMULPD      Y5, Y2, Y2
+	VMULPD      (DI), Y2, Y2
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y2, Y3
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y4
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
+	VANDPD      Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VCVTPD2PSY  Y2, X2
+	VMOVUPS     X2, (SI)
+	ADDQ        $0x10, SI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, DI
+	SUBQ        $0x04, R8
+	JNZ         rows3
+
+done4:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
 DATA f64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
 DATA f64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
 DATA f64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
@@ -278,6 +312,175 @@ DATA f64_4040000000000000<>+8(SB)/8, $0x4040000000000000
 DATA f64_4040000000000000<>+16(SB)/8, $0x4040000000000000
 DATA f64_4040000000000000<>+24(SB)/8, $0x4040000000000000
 GLOBL f64_4040000000000000<>(SB), RODATA|NOPTR, $32
+
+// func finishProductLossAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishProductLossAVX2(SB), NOSPLIT, $0-64
+	MOVQ     loss+0(FP), AX
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+48(FP), BX
+	TESTQ    BX, BX
+	JZ       done6
+
+rows5:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VMOVUPD     (DX), Y3
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y4
+	VANDPD      Y4, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
+	VORPS       Y4, Y5, Y5
+	VANDPD      Y5, Y1, Y1
+	VMULPD      Y3, Y2, Y2
+	VADDPD      Y0, Y2, Y3
+	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y3
+	VPSRLQ      $0x34, Y3, Y4
+	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y5, Y5, Y5
+	VCMPPD      $0x00, Y5, Y4, Y6
+	VBLENDVPD   Y6, Y2, Y3, Y3
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y2
+	VDIVPD      Y2, Y3, Y2
+	VMULPD      Y2, Y2, Y6
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y8
+	VMULPD      Y3, Y8, Y8
+	VFMADD213PD Y8, Y6, Y7
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y4, Y5
+	VFMADD231PD Y7, Y2, Y5
+	VSUBPD      Y5, Y8, Y8
+	VSUBPD      Y8, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y4, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, BX
+	JNZ         rows5
+
+done6:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func finishProductAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishProductAVX2(SB), NOSPLIT, $0-64
+	MOVQ     loss+0(FP), AX
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
+	MOVQ     fa+8(FP), BX
+	MOVQ     fb+16(FP), SI
+	MOVQ     scale+40(FP), DI
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+48(FP), R8
+	TESTQ    R8, R8
+	JZ       done8
+
+rows7:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VMOVUPD     (DX), Y4
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y4, Y6
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y4, Y5
+	VANDPD      Y5, Y6, Y6
+	VCMPPD      $0x00, f64_0<>+0(SB), Y4, Y5
+	VORPS       Y5, Y6, Y6
+	VANDPD      Y6, Y1, Y1
+	VMULPD      Y4, Y2, Y6
+	VADDPD      Y0, Y6, Y7
+	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y8
+	VPSRLQ      $0x34, Y8, Y9
+	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
+	VANDPD      f64_fffffffffffff<>+0(SB), Y8, Y8
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y8, Y8
+	VSUBPD      Y0, Y8, Y8
+	VXORPS      Y10, Y10, Y10
+	VCMPPD      $0x00, Y10, Y9, Y11
+	VBLENDVPD   Y11, Y6, Y8, Y8
+	VADDPD      f64_4000000000000000<>+0(SB), Y8, Y6
+	VDIVPD      Y6, Y8, Y6
+	VMULPD      Y6, Y6, Y11
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y11, Y12
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y8, Y13
+	VMULPD      Y8, Y13, Y13
+	VFMADD213PD Y13, Y11, Y12
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y9, Y10
+	VFMADD231PD Y12, Y6, Y10
+	VSUBPD      Y10, Y13, Y13
+	VSUBPD      Y13, Y8, Y8
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y9, Y8
+	VMOVUPD     Y8, (AX)
+	VDIVPD      Y7, Y0, Y7
+	VMULPD      Y7, Y4, Y4
+	VMULPD      (DI), Y4, Y4
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y6
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y6, Y8
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y6, Y6
+	VANDPD      Y6, Y8, Y8
+	VORPS       Y5, Y8, Y8
+	VANDPD      Y8, Y1, Y1
+	VCVTPD2PSY  Y4, X4
+	VMOVUPS     X4, (BX)
+	ADDQ        $0x10, BX
+	VMULPD      Y7, Y2, Y2
+	VMULPD      (DI), Y2, Y2
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y2, Y4
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y5
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y4, Y4
+	VANDPD      Y4, Y5, Y5
+	VORPS       Y3, Y5, Y5
+	VANDPD      Y5, Y1, Y1
+	VCVTPD2PSY  Y2, X2
+	VMOVUPS     X2, (SI)
+	ADDQ        $0x10, SI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, DI
+	SUBQ        $0x04, R8
+	JNZ         rows7
+
+done8:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
 
 // func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
 // Requires: AVX, MMX+
@@ -298,15 +501,15 @@ TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last4
+	JZ    last10
 
-row3:
+row9:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest8
+	JZ    rest14
 
-group7:
+group13:
 	VMOVUPS    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    (DX)(R10*1), Y1
@@ -327,13 +530,13 @@ group7:
 	VMOVUPS    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group7
+	JNZ        group13
 
-rest8:
+rest14:
 	TESTQ      SI, SI
-	JZ         done10
+	JZ         done16
 	CMPQ       SI, $0x10
-	JBE        half9
+	JBE        half15
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -364,9 +567,9 @@ rest8:
 	VADDPS     Y1, Y0, Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done10
+	JMP        done16
 
-half9:
+half15:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -383,13 +586,13 @@ half9:
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
 
-done10:
+done16:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row3
+	JNZ  row9
 
-last4:
+last10:
 	VZEROUPPER
 	RET
 
@@ -427,105 +630,126 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
+// func finishSumsLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishSumsLoss32AVX512(SB), NOSPLIT, $0-64
+	MOVQ         loss+0(FP), AX
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), BX
+	TESTQ        BX, BX
+	JZ           done18
+
+rows17:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMOVUPD          (DX), Z2
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VADDPD           Z2, Z1, Z3
+	VFMADD231PD      Z2, Z1, Z3
+	VADDPD           Z0, Z3, Z1
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z1, Z1
+	VPSRLQ           $0x34, Z1, Z2
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z2, Z2
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z1, Z1
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
+	VSUBPD           Z0, Z1, Z1
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x00, Z4, Z2, K2
+	VMOVAPD          Z3, K2, Z1
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z1, Z3
+	VDIVPD           Z3, Z1, Z3
+	VMULPD           Z3, Z3, Z5
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z1, Z7
+	VMULPD           Z1, Z7, Z7
+	VFMADD213PD      Z7, Z5, Z6
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z2, Z4
+	VFMADD231PD      Z6, Z3, Z4
+	VSUBPD           Z4, Z7, Z7
+	VSUBPD           Z7, Z1, Z1
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z2, Z1
+	VMOVUPD          Z1, (AX)
+	ADDQ             $0x40, AX
+	SUBQ             $0x08, BX
+	JNZ              rows17
+
+done18:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
 // func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         loss+0(FP), AX
-	MOVQ         fa+8(FP), CX
-	MOVQ         fb+16(FP), DX
-	MOVQ         a+24(FP), BX
-	MOVQ         b+32(FP), SI
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	MOVQ         fa+8(FP), BX
+	MOVQ         fb+16(FP), SI
 	MOVQ         scale+40(FP), DI
-	MOVQ         rows+48(FP), R8
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done12
+	JZ           done20
 
-rows11:
-	VMOVUPD          (BX), Z1
-	ADDQ             $0x40, BX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z1, Z2
-	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z2, Z5
-	VSUBPD           Z2, Z5, Z2
-	VSUBPD           Z2, Z4, Z4
-	VDIVPD           Z5, Z0, Z2
-	VMULPD           Z2, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
+rows19:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMOVUPD          (DX), Z2
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VADDPD           Z2, Z1, Z3
+	VFMADD231PD      Z2, Z1, Z3
+	VADDPD           Z0, Z3, Z4
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z4, Z5
 	VPSRLQ           $0x34, Z5, Z6
 	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
 	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
 	VSUBPD           Z0, Z5, Z5
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z6, K2
-	VMOVAPD          Z1, K2, Z5
-	VMOVAPD          Z3, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z1
-	VDIVPD           Z1, Z5, Z1
-	VMULPD           Z1, Z1, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
-	VMULPD           Z5, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
-	VFMADD231PD      Z8, Z1, Z4
-	VSUBPD           Z4, Z9, Z9
-	VSUBPD           Z9, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VMOVUPD          Z5, Z1
-	VCVTPD2PS        Z2, Y2
-	VMOVUPS          Y2, (CX)
-	ADDQ             $0x20, CX
-	VMOVUPD          (SI), Z2
-	ADDQ             $0x40, SI
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z2, Z4
-	VMINPD           Z0, Z2, Z5
-	VADDPD           Z5, Z4, Z6
-	VSUBPD           Z4, Z6, Z4
-	VSUBPD           Z4, Z5, Z5
-	VDIVPD           Z6, Z0, Z4
-	VMULPD           Z4, Z5, Z5
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z6
-	VPSRLQ           $0x34, Z6, Z7
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z7, Z7
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VSUBPD           Z0, Z6, Z6
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z7, K2
-	VMOVAPD          Z2, K2, Z6
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z6, K2
 	VMOVAPD          Z3, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z2
-	VDIVPD           Z2, Z6, Z2
-	VMULPD           Z2, Z2, Z8
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z3
+	VDIVPD           Z3, Z5, Z3
+	VMULPD           Z3, Z3, Z8
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
@@ -533,31 +757,213 @@ rows11:
 	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
 	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
 	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z10
-	VMULPD           Z6, Z10, Z10
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z10
+	VMULPD           Z5, Z10, Z10
 	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z5
-	VFMADD231PD      Z9, Z2, Z5
-	VSUBPD           Z5, Z10, Z10
-	VSUBPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z6
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z7
+	VFMADD231PD      Z9, Z3, Z7
+	VSUBPD           Z7, Z10, Z10
+	VSUBPD           Z10, Z5, Z5
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
+	VMOVUPD          Z5, (AX)
+	VDIVPD           Z4, Z0, Z4
+	VADDPD           Z0, Z2, Z2
+	VMULPD           Z4, Z2, Z2
+	VMULPD           (DI), Z2, Z2
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z3
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z3, K2
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K3
+	KANDB            K3, K2, K2
+	KANDB            K2, K1, K1
+	VCVTPD2PS        Z2, Y2
+	VMOVUPS          Y2, (BX)
+	ADDQ             $0x20, BX
+	VADDPD           Z0, Z1, Z1
+	VMULPD           Z4, Z1, Z1
+	VMULPD           (DI), Z1, Z1
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z1, Z2
 	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K2
 	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
-	VADDPD           Z6, Z1, Z1
-	VCVTPD2PS        Z4, Y2
-	VMOVUPS          Y2, (DX)
-	ADDQ             $0x20, DX
-	VMOVUPD          Z1, (AX)
+	VCVTPD2PS        Z1, Y1
+	VMOVUPS          Y1, (SI)
+	ADDQ             $0x20, SI
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows11
+	JNZ              rows19
 
-done12:
+done20:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func finishProductLossAVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishProductLossAVX512(SB), NOSPLIT, $0-64
+	MOVQ         loss+0(FP), AX
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), BX
+	TESTQ        BX, BX
+	JZ           done22
+
+rows21:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMOVUPD          (DX), Z2
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMULPD           Z2, Z1, Z1
+	VADDPD           Z0, Z1, Z2
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
+	VPSRLQ           $0x34, Z2, Z4
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD           Z0, Z2, Z2
+	VXORPS           Y3, Y3, Y3
+	VCMPPD           $0x00, Z3, Z4, K2
+	VMOVAPD          Z1, K2, Z2
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD           Z1, Z2, Z1
+	VMULPD           Z1, Z1, Z5
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
+	VMULPD           Z2, Z7, Z7
+	VFMADD213PD      Z7, Z5, Z6
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
+	VFMADD231PD      Z6, Z1, Z3
+	VSUBPD           Z3, Z7, Z7
+	VSUBPD           Z7, Z2, Z2
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
+	VMOVUPD          Z2, (AX)
+	ADDQ             $0x40, AX
+	SUBQ             $0x08, BX
+	JNZ              rows21
+
+done22:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func finishProductAVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishProductAVX512(SB), NOSPLIT, $0-64
+	MOVQ         loss+0(FP), AX
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	MOVQ         fa+8(FP), BX
+	MOVQ         fb+16(FP), SI
+	MOVQ         scale+40(FP), DI
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), R8
+	TESTQ        R8, R8
+	JZ           done24
+
+rows23:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMOVUPD          (DX), Z2
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K4
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K3
+	KANDB            K3, K4, K4
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
+	KORW             K3, K4, K4
+	KANDB            K4, K1, K1
+	VMULPD           Z2, Z1, Z3
+	VADDPD           Z0, Z3, Z4
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z4, Z5
+	VPSRLQ           $0x34, Z5, Z6
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VSUBPD           Z0, Z5, Z5
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z6, K4
+	VMOVAPD          Z3, K4, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z3
+	VDIVPD           Z3, Z5, Z3
+	VMULPD           Z3, Z3, Z8
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z10
+	VMULPD           Z5, Z10, Z10
+	VFMADD213PD      Z10, Z8, Z9
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z7
+	VFMADD231PD      Z9, Z3, Z7
+	VSUBPD           Z7, Z10, Z10
+	VSUBPD           Z10, Z5, Z5
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
+	VMOVUPD          Z5, (AX)
+	VDIVPD           Z4, Z0, Z4
+	VMULPD           Z4, Z2, Z2
+	VMULPD           (DI), Z2, Z2
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z3
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z3, K4
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K5
+	KANDB            K5, K4, K4
+	KORW             K3, K4, K4
+	KANDB            K4, K1, K1
+	VCVTPD2PS        Z2, Y2
+	VMOVUPS          Y2, (BX)
+	ADDQ             $0x20, BX
+	VMULPD           Z4, Z1, Z1
+	VMULPD           (DI), Z1, Z1
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z1, Z2
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K3
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
+	KANDB            K4, K3, K3
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VCVTPD2PS        Z1, Y1
+	VMOVUPS          Y1, (SI)
+	ADDQ             $0x20, SI
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, DI
+	SUBQ             $0x08, R8
+	JNZ              rows23
+
+done24:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -584,15 +990,15 @@ TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last14
+	JZ    last26
 
-row13:
+row25:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one16
+	JB   one28
 
-two15:
+two27:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -615,13 +1021,13 @@ two15:
 	VMOVUPS    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two15
+	JAE        two27
 
-one16:
+one28:
 	ADDQ $0x02, R10
-	JZ   rest18
+	JZ   rest30
 
-group17:
+group29:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -634,13 +1040,13 @@ group17:
 	VMOVUPS    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group17
+	JNZ        group29
 
-rest18:
+rest30:
 	TESTQ      SI, SI
-	JZ         done20
+	JZ         done32
 	CMPQ       SI, $0x10
-	JBE        half19
+	JBE        half31
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
@@ -651,49 +1057,176 @@ rest18:
 	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K2, 64(AX)(R9*1)
-	JMP        done20
+	JMP        done32
 
-half19:
+half31:
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K1, (AX)(R9*1)
 
-done20:
+done32:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row13
+	JNZ  row25
 
-last14:
+last26:
 	VZEROUPPER
 	RET
+
+// func finishSumsLoss64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishSumsLoss64AVX2(SB), NOSPLIT, $0-64
+	MOVQ     loss+0(FP), AX
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+48(FP), BX
+	TESTQ    BX, BX
+	JZ       done34
+
+rows33:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VMAXPD      Y0, Y2, Y3
+	VMINPD      Y0, Y2, Y4
+	VADDPD      Y4, Y3, Y5
+	VSUBPD      Y3, Y5, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y5, Y0, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y3
+	VPSRLQ      $0x34, Y3, Y5
+	VORPD       f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y5, Y5
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y6, Y6, Y6
+	VCMPPD      $0x00, Y6, Y5, Y7
+	VBLENDVPD   Y7, Y2, Y3, Y3
+	VBLENDVPD   Y7, Y6, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y2
+	VDIVPD      Y2, Y3, Y2
+	VMULPD      Y2, Y2, Y6
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y8
+	VMULPD      Y3, Y8, Y8
+	VFMADD213PD Y8, Y6, Y7
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD Y7, Y2, Y4
+	VSUBPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, Y2
+	VMOVUPD     (DX), Y3
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y4
+	VANDPD      Y4, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
+	VORPS       Y4, Y5, Y5
+	VANDPD      Y5, Y1, Y1
+	VMAXPD      Y0, Y3, Y4
+	VMINPD      Y0, Y3, Y5
+	VADDPD      Y5, Y4, Y6
+	VSUBPD      Y4, Y6, Y4
+	VSUBPD      Y4, Y5, Y5
+	VDIVPD      Y6, Y0, Y4
+	VMULPD      Y4, Y5, Y5
+	VPADDQ      f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ      $0x34, Y4, Y6
+	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD      f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD      Y0, Y4, Y4
+	VXORPS      Y7, Y7, Y7
+	VCMPPD      $0x00, Y7, Y6, Y8
+	VBLENDVPD   Y8, Y3, Y4, Y4
+	VBLENDVPD   Y8, Y7, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD      Y3, Y4, Y3
+	VMULPD      Y3, Y3, Y7
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD      Y4, Y9, Y9
+	VFMADD213PD Y9, Y7, Y8
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD Y8, Y3, Y5
+	VSUBPD      Y5, Y9, Y9
+	VSUBPD      Y9, Y4, Y4
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD      Y4, Y2, Y2
+	VMOVUPD     Y2, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, BX
+	JNZ         rows33
+
+done34:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+16(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+24(SB)/8, $0x07b0000000000000
+GLOBL f64_7b0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_7e70000000000000<>+0(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+8(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
+GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
 
 // func finishSums64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	MOVQ     loss+0(FP), AX
-	MOVQ     fa+8(FP), CX
-	MOVQ     fb+16(FP), DX
-	MOVQ     a+24(FP), BX
-	MOVQ     b+32(FP), SI
+	MOVQ     a+24(FP), CX
+	MOVQ     b+32(FP), DX
+	MOVQ     fa+8(FP), BX
+	MOVQ     fb+16(FP), SI
 	MOVQ     scale+40(FP), DI
-	MOVQ     rows+48(FP), R8
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+48(FP), R8
 	TESTQ    R8, R8
-	JZ       done22
+	JZ       done36
 
-rows21:
-	VMOVUPD     (BX), Y2
-	ADDQ        $0x20, BX
-	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y3
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y2, Y4
-	VANDPD      Y4, Y3, Y3
-	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
+rows35:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
 	VMAXPD      Y0, Y2, Y3
 	VMINPD      Y0, Y2, Y4
 	VADDPD      Y4, Y3, Y5
@@ -736,17 +1269,17 @@ rows21:
 	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
 	VANDPD      Y2, Y4, Y4
 	VANDPD      Y4, Y1, Y1
+	VMOVUPD     Y3, (BX)
+	ADDQ        $0x20, BX
 	VMOVUPD     Y5, Y2
-	VMOVUPD     Y3, (CX)
-	ADDQ        $0x20, CX
-	VMOVUPD     (SI), Y3
-	ADDQ        $0x20, SI
-	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y4
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y5
-	VANDPD      Y5, Y4, Y4
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y5
-	VORPS       Y5, Y4, Y4
-	VANDPD      Y4, Y1, Y1
+	VMOVUPD     (DX), Y3
+	ADDQ        $0x20, DX
+	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y4
+	VANDPD      Y4, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
+	VORPS       Y4, Y5, Y5
+	VANDPD      Y5, Y1, Y1
 	VMAXPD      Y0, Y3, Y4
 	VMINPD      Y0, Y3, Y5
 	VADDPD      Y5, Y4, Y6
@@ -789,33 +1322,21 @@ rows21:
 	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
 	VANDPD      Y3, Y5, Y5
 	VANDPD      Y5, Y1, Y1
+	VMOVUPD     Y4, (SI)
+	ADDQ        $0x20, SI
 	VADDPD      Y6, Y2, Y2
-	VMOVUPD     Y4, (DX)
-	ADDQ        $0x20, DX
 	VMOVUPD     Y2, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows21
+	JNZ         rows35
 
-done22:
+done36:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
 	VZEROUPPER
 	RET
-
-DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+16(SB)/8, $0x07b0000000000000
-DATA f64_7b0000000000000<>+24(SB)/8, $0x07b0000000000000
-GLOBL f64_7b0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_7e70000000000000<>+0(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+8(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
-DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
-GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_170000000000000<>+0(SB)/8, $0x0170000000000000
 DATA f64_170000000000000<>+8(SB)/8, $0x0170000000000000
@@ -842,15 +1363,15 @@ TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last24
+	JZ    last38
 
-row23:
+row37:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest28
+	JZ    rest42
 
-group27:
+group41:
 	VMOVUPD    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    (DX)(R10*1), Y1
@@ -871,13 +1392,13 @@ group27:
 	VMOVUPD    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group27
+	JNZ        group41
 
-rest28:
+rest42:
 	TESTQ      SI, SI
-	JZ         done30
+	JZ         done44
 	CMPQ       SI, $0x08
-	JBE        half29
+	JBE        half43
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -908,9 +1429,9 @@ rest28:
 	VADDPD     Y1, Y0, Y0
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done30
+	JMP        done44
 
-half29:
+half43:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -927,13 +1448,13 @@ half29:
 	VMOVUPD    160(R8), Y1
 	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
 
-done30:
+done44:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row23
+	JNZ  row37
 
-last24:
+last38:
 	VZEROUPPER
 	RET
 
@@ -955,7 +1476,7 @@ TEXT ·addPartsAVX2(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Y10
 	VMOVUPD 32(AX), Y11
 
-loop31:
+loop45:
 	VMOVUPD      (AX), Y12
 	VMINPD       Y12, Y8, Y8
 	VMAXPD       Y12, Y10, Y10
@@ -990,7 +1511,7 @@ loop31:
 	VORPD        Y12, Y7, Y7
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, CX
-	JNZ          loop31
+	JNZ          loop45
 	MOVQ         out+0(FP), AX
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
@@ -1049,37 +1570,152 @@ DATA f64_3bd8000000000000<>+16(SB)/8, $0x3bd8000000000000
 DATA f64_3bd8000000000000<>+24(SB)/8, $0x3bd8000000000000
 GLOBL f64_3bd8000000000000<>(SB), RODATA|NOPTR, $32
 
+// func finishSumsLoss64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishSumsLoss64AVX512(SB), NOSPLIT, $0-64
+	MOVQ         loss+0(FP), AX
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), BX
+	TESTQ        BX, BX
+	JZ           done47
+
+rows46:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMAXPD           Z0, Z1, Z3
+	VMINPD           Z0, Z1, Z4
+	VADDPD           Z4, Z3, Z5
+	VSUBPD           Z3, Z5, Z3
+	VSUBPD           Z3, Z4, Z4
+	VDIVPD           Z5, Z0, Z3
+	VMULPD           Z3, Z4, Z4
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z3
+	VPSRLQ           $0x34, Z3, Z5
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z5, Z5
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z3, Z3
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z3, Z3
+	VSUBPD           Z0, Z3, Z3
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z5, K2
+	VMOVAPD          Z1, K2, Z3
+	VMOVAPD          Z2, K2, Z4
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z3, Z1
+	VDIVPD           Z1, Z3, Z1
+	VMULPD           Z1, Z1, Z6
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z7
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z6, Z7
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z6, Z7
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z6, Z7
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z6, Z7
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z6, Z7
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z6, Z7
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z3, Z8
+	VMULPD           Z3, Z8, Z8
+	VFMADD213PD      Z8, Z6, Z7
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z5, Z4
+	VFMADD231PD      Z7, Z1, Z4
+	VSUBPD           Z4, Z8, Z8
+	VSUBPD           Z8, Z3, Z3
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z5, Z3
+	VMOVUPD          Z3, Z1
+	VMOVUPD          (DX), Z3
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z3, K3
+	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMAXPD           Z0, Z3, Z4
+	VMINPD           Z0, Z3, Z5
+	VADDPD           Z5, Z4, Z6
+	VSUBPD           Z4, Z6, Z4
+	VSUBPD           Z4, Z5, Z5
+	VDIVPD           Z6, Z0, Z4
+	VMULPD           Z4, Z5, Z5
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z4
+	VPSRLQ           $0x34, Z4, Z6
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z4, Z4
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z4, Z4
+	VSUBPD           Z0, Z4, Z4
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z6, K2
+	VMOVAPD          Z3, K2, Z4
+	VMOVAPD          Z2, K2, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z4, Z3
+	VDIVPD           Z3, Z4, Z3
+	VMULPD           Z3, Z3, Z7
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z4, Z9
+	VMULPD           Z4, Z9, Z9
+	VFMADD213PD      Z9, Z7, Z8
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z5
+	VFMADD231PD      Z8, Z3, Z5
+	VSUBPD           Z5, Z9, Z9
+	VSUBPD           Z9, Z4, Z4
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z4
+	VADDPD           Z4, Z1, Z1
+	VMOVUPD          Z1, (AX)
+	ADDQ             $0x40, AX
+	SUBQ             $0x08, BX
+	JNZ              rows46
+
+done47:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
 // func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         loss+0(FP), AX
-	MOVQ         fa+8(FP), CX
-	MOVQ         fb+16(FP), DX
-	MOVQ         a+24(FP), BX
-	MOVQ         b+32(FP), SI
+	MOVQ         a+24(FP), CX
+	MOVQ         b+32(FP), DX
+	MOVQ         fa+8(FP), BX
+	MOVQ         fb+16(FP), SI
 	MOVQ         scale+40(FP), DI
-	MOVQ         rows+48(FP), R8
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done33
+	JZ           done49
 
-rows32:
-	VMOVUPD          (BX), Z1
-	ADDQ             $0x40, BX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z1, Z2
+rows48:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMAXPD           Z0, Z1, Z3
 	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z2, Z5
-	VSUBPD           Z2, Z5, Z2
-	VSUBPD           Z2, Z4, Z4
-	VDIVPD           Z5, Z0, Z2
-	VMULPD           Z2, Z4, Z4
+	VADDPD           Z4, Z3, Z5
+	VSUBPD           Z3, Z5, Z3
+	VSUBPD           Z3, Z4, Z4
+	VDIVPD           Z5, Z0, Z3
+	VMULPD           Z3, Z4, Z4
 	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
 	VPSRLQ           $0x34, Z5, Z6
 	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
@@ -1087,10 +1723,10 @@ rows32:
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
 	VSUBPD           Z0, Z5, Z5
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z6, K2
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z6, K2
 	VMOVAPD          Z1, K2, Z5
-	VMOVAPD          Z3, K2, Z4
+	VMOVAPD          Z2, K2, Z4
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z1
 	VDIVPD           Z1, Z5, Z1
 	VMULPD           Z1, Z1, Z7
@@ -1109,25 +1745,25 @@ rows32:
 	VSUBPD           Z4, Z9, Z9
 	VSUBPD           Z9, Z5, Z5
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
+	VMULPD           (DI), Z3, Z3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z1
 	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z1, K2
 	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
+	VMOVUPD          Z3, (BX)
+	ADDQ             $0x40, BX
 	VMOVUPD          Z5, Z1
-	VMOVUPD          Z2, (CX)
-	ADDQ             $0x40, CX
-	VMOVUPD          (SI), Z2
-	ADDQ             $0x40, SI
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
-	KORW             K3, K2, K2
-	KANDB            K2, K1, K1
-	VMAXPD           Z0, Z2, Z4
-	VMINPD           Z0, Z2, Z5
+	VMOVUPD          (DX), Z3
+	ADDQ             $0x40, DX
+	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z3, K3
+	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VMAXPD           Z0, Z3, Z4
+	VMINPD           Z0, Z3, Z5
 	VADDPD           Z5, Z4, Z6
 	VSUBPD           Z4, Z6, Z4
 	VSUBPD           Z4, Z5, Z5
@@ -1140,13 +1776,13 @@ rows32:
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
 	VSUBPD           Z0, Z6, Z6
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z7, K2
-	VMOVAPD          Z2, K2, Z6
-	VMOVAPD          Z3, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z2
-	VDIVPD           Z2, Z6, Z2
-	VMULPD           Z2, Z2, Z8
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z7, K2
+	VMOVAPD          Z3, K2, Z6
+	VMOVAPD          Z2, K2, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z3
+	VDIVPD           Z3, Z6, Z3
+	VMULPD           Z3, Z3, Z8
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
@@ -1158,26 +1794,26 @@ rows32:
 	VMULPD           Z6, Z10, Z10
 	VFMADD213PD      Z10, Z8, Z9
 	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z5
-	VFMADD231PD      Z9, Z2, Z5
+	VFMADD231PD      Z9, Z3, Z5
 	VSUBPD           Z5, Z10, Z10
 	VSUBPD           Z10, Z6, Z6
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z6
 	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z3
+	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z3, K2
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K3
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
+	VMOVUPD          Z4, (SI)
+	ADDQ             $0x40, SI
 	VADDPD           Z6, Z1, Z1
-	VMOVUPD          Z4, (DX)
-	ADDQ             $0x40, DX
 	VMOVUPD          Z1, (AX)
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows32
+	JNZ              rows48
 
-done33:
+done49:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1204,15 +1840,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last35
+	JZ    last51
 
-row34:
+row50:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one37
+	JB   one53
 
-two36:
+two52:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -1235,13 +1871,13 @@ two36:
 	VMOVUPD    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two36
+	JAE        two52
 
-one37:
+one53:
 	ADDQ $0x02, R10
-	JZ   rest39
+	JZ   rest55
 
-group38:
+group54:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -1254,13 +1890,13 @@ group38:
 	VMOVUPD    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group38
+	JNZ        group54
 
-rest39:
+rest55:
 	TESTQ      SI, SI
-	JZ         done41
+	JZ         done57
 	CMPQ       SI, $0x08
-	JBE        half40
+	JBE        half56
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
@@ -1271,22 +1907,22 @@ rest39:
 	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K2, 64(AX)(R9*1)
-	JMP        done41
+	JMP        done57
 
-half40:
+half56:
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K1, (AX)(R9*1)
 
-done41:
+done57:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row34
+	JNZ  row50
 
-last35:
+last51:
 	VZEROUPPER
 	RET
 
@@ -1302,7 +1938,7 @@ TEXT ·addPartsAVX512(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Z4
 	VMOVUPD (AX), Z5
 
-loop42:
+loop58:
 	VMOVUPD       (AX), Z6
 	VMINPD        Z6, Z4, Z4
 	VMAXPD        Z6, Z5, Z5
@@ -1321,7 +1957,7 @@ loop42:
 	VORPD         Z6, Z3, Z3
 	ADDQ          $0x40, AX
 	SUBQ          $0x08, CX
-	JNZ           loop42
+	JNZ           loop58
 	MOVQ          out+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VEXTRACTF64X4 $0x01, Z1, Y7

@@ -18,8 +18,12 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("selectExp/float64", 0x0e96307902f6dbe0, 0xe49ecee69c3ab019, hashSelectExp[float64]),
 		kerneltest.Case("selectScale/float32", 0x2bd505112a4fad5b, 0x2fc21203588c417a, hashSelectScale[float32]),
 		kerneltest.Case("selectScale/float64", 0x6284dfed2711f29d, 0x7e95f7f24347e1cd, hashSelectScale[float64]),
-		kerneltest.Case("finishSums/float32", 0xdb78748f95df4201, 0x1283ca69d131fefa, hashFinishSums[float32]),
-		kerneltest.Case("finishSums/float64", 0xa70410869fcb99a6, 0xfae93e0478650562, hashFinishSums[float64]),
+		kerneltest.Case("finishSums/float32", 0x8ea11e3f6380c598, 0xaf7873c92337251d, hashFinishSums[float32]),
+		kerneltest.Case("finishSums/float64", 0x0304dac62756674c, 0x63c27fee8ab64c42, hashFinishSums[float64]),
+		kerneltest.Case("shortExp", 0xd789cc68c77b2670, 0x5e541c10b41fa470, hashShortExp),
+		kerneltest.Case("shortSums", 0x7ca08f793532409e, 0xe3a937b0b6114e90, hashShortSums),
+		kerneltest.Case("shortScale", 0xa864c3337e124d10, 0xc855ea665d5ca466, hashShortScale),
+		kerneltest.Case("finishProduct", 0xbcb3896b31c7dc30, 0x1f285e1838065e29, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
@@ -176,20 +180,88 @@ func hashSelectScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, dst...)
 }
 
+func hashShortExp(h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := make([]float32, ShortRows*(1+r.IntN(3)))
+	exp := r.IntN(14) - 3
+	for i := range x {
+		x[i] = kerneltest.Score[float32](r, exp)
+	}
+	pos, neg, words := hashedSides(r, 1, len(x))
+	part := make([]uint64, words)
+	for i := range part {
+		part[i] = pos[i] | neg[i]
+	}
+	if r.IntN(2) == 0 {
+		part = nil
+	}
+	w := make([]float32, len(x))
+	ShortExp(w, x, pos, part)
+	kerneltest.AddHash(h, w...)
+}
+
+// hashedShortRows makes short rows of kept exponentials.
+func hashedShortRows(r *kerneltest.Rand) (w []float32, rows, n int) {
+	rows, n = 8*(1+r.IntN(3)), 1+r.IntN(ShortRow)
+	w = make([]float32, ShortRoom(rows*n))
+	for i := range w {
+		w[i] = float32(r.Positive(100)) * float32(1-2*r.IntN(2))
+		if r.IntN(9) == 0 {
+			w[i] = normalExp[float32]() * float32(r.IntN(5)-2)
+		}
+	}
+	return w, rows, n
+}
+
+func hashShortSums(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, rows, n := hashedShortRows(r)
+	if r.IntN(9) == 0 {
+		w[r.IntN(rows*n)] = kerneltest.NaN[float32]()
+	}
+	a, b := make([]float64, rows), make([]float64, rows)
+	ShortSums(a, b, w, rows, n)
+	kerneltest.AddHash(h, a...)
+	kerneltest.AddHash(h, b...)
+}
+
+func hashShortScale(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, rows, n := hashedShortRows(r)
+	rows -= r.IntN(8)
+	stride := n + r.IntN(3)
+	dst, fa, fb := make([]float32, rows*stride), make([]float32, rows), make([]float32, rows)
+	for i := range fa {
+		fa[i], fb[i] = float32(r.Positive(20)), float32(r.Positive(20))
+	}
+	ShortScale(dst, stride, w, rows, n, fa, fb)
+	kerneltest.AddHash(h, dst...)
+}
+
 func hashFinishSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	hashFinish(h, r, FinishSums[T])
+}
+
+func hashFinishProduct(h *kerneltest.Hash, r *kerneltest.Rand) {
+	hashFinish(h, r, FinishProduct)
+}
+
+func hashFinish[T Float](h *kerneltest.Hash, r *kerneltest.Rand, finish func(loss []float64, fa, fb []T, a, b, scale []float64) bool) {
 	n, exp := 8*(1+r.IntN(4)), 58
 	a, b, scale := r.ManyOdds(n, exp), r.ManyOdds(n, exp), r.ManyOdds(n, 3)
 	for i := range scale {
 		scale[i]++
 	}
-	fa, fb, loss := make([]T, n), make([]T, n), make([]float64, n)
-	if !FinishSums(loss, fa, fb, a, b, scale) {
+	loss := make([]float64, n)
+	if !finish(loss, nil, nil, a, b, nil) {
+		h.Word(2)
+	}
+	kerneltest.AddHash(h, loss...)
+	fa, fb, again := make([]T, n), make([]T, n), make([]float64, n)
+	if !finish(again, fa, fb, a, b, scale) {
 		h.Word(1)
 		return
 	}
 	kerneltest.AddHash(h, fa...)
 	kerneltest.AddHash(h, fb...)
-	kerneltest.AddHash(h, loss...)
+	kerneltest.AddHash(h, again...)
 }
 
 func hashAccumulate[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

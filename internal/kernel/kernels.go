@@ -42,8 +42,8 @@ func SelectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f
 //
 // loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = scale·(1/(1+b))
 //
-// It reports whether all sums are natural or 0 and all factors fit; where not, the
-// results are open.
+// It reports whether all sums are natural or 0 and all factors fit; where not, the row's
+// results are open. Where fa is nil there are no factors, and no scale.
 func FinishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) (good bool) {
 	if IsFloat32[T]() {
 		return finishSums32(loss, As32(fa), As32(fb), a, b, scale)

@@ -102,18 +102,6 @@ func ResizeAligned[T Float](x []T, n int) []T {
 	return x[Misaligned(x):][:n]
 }
 
-// ResizeOnes is Resize for a slice all of whose elements are 1.
-func ResizeOnes(x []float64, n int) []float64 {
-	if cap(x) >= n {
-		return x[:n]
-	}
-	x = make([]float64, n)
-	for i := range x {
-		x[i] = 1
-	}
-	return x
-}
-
 // KeptStride is the distance of the rows of kept exponentials: whole virtual
 // vectors. Kernels write whole groups, but the rows in order: what is written
 // over the next row's place is written over.

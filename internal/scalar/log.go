@@ -90,6 +90,16 @@ func Log1pFinite(x float64) float64 {
 	return logSum(k, f, float64((lo-(u-hi))*(1/u)))
 }
 
+// Log1pSum is Log1pFinite for x ≥ 0 without the correction of 1+x where that is
+// √2 or more: its error is below 3 ULP.
+func Log1pSum(x float64) float64 {
+	k, f := reduce(1 + x)
+	if k == 0 {
+		f = x
+	}
+	return logSum(k, f, 0)
+}
+
 // logSum returns k·ln(2) + log(1+f) + c, with s = f/(2+f):
 //
 //	log(1+f) = f - (f²/2 - s·(f²/2 + R(s²)))

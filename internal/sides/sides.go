@@ -42,12 +42,12 @@ type Work[T kernel.Float] struct {
 	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
-	kept       []T       // exponentials of the chunk
-	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
-	slow       []bool    // rows that evalSlow evaluates
-	settled    []bool    // rows whose loss stands: it has the same bits whatever the gradient takes
-	none       []uint64  // no bits
-	ones       []float64 // scales of losses without gradient
+	kept       []T      // exponentials of the chunk
+	flat       []T      // scores of short rows, without gaps
+	fa, fb     []T      // factors of a row's gradient: of its negatives, its positives
+	slow       []bool   // rows that evalSlow evaluates
+	settled    []bool   // rows whose loss stands: it has the same bits whatever the gradient takes
+	none       []uint64 // no bits
 	general[T]
 }
 
@@ -128,13 +128,20 @@ func (w *Work[T]) weights() []float64 {
 // that does not serve.
 func (w *Work[T]) evalPlain() {
 	w.prepare(w.c.Rows)
+	short := w.isShort() && !w.rule.Target
+	if !short {
+		w.c.Unpack()
+	}
 	pos := w.c.Pos
 	if w.rule.Target {
 		pos = w.noBits(len(pos))
 	}
 	keep := w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
 	wStride := kernel.KeptStride[T](w.c.N)
-	if keep {
+	if short {
+		w.c.Pending.Finish()
+		w.shortSums()
+	} else if keep {
 		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
 		kernel.SelectExp(w.a, w.b, w.kept, wStride, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words, w.c.Pending)
 	} else {
@@ -172,7 +179,9 @@ func (w *Work[T]) evalPlain() {
 			for end = i + 1; end < w.c.Rows && !w.slow[end]; end++ {
 			}
 		}
-		if keep {
+		if short {
+			kernel.ShortScale(kernel.As32(w.c.Grad[i*w.c.GradStride:]), w.c.GradStride, kernel.As32(w.kept[i*w.c.N:]), end-i, w.c.N, kernel.As32(w.fa[i:]), kernel.As32(w.fb[i:]))
+		} else if keep {
 			kernel.SelectScale(w.c.Grad[i*w.c.GradStride:], w.c.GradStride, w.kept[i*wStride:], wStride, end-i, w.c.N, w.fa[i:], w.fb[i:])
 		} else {
 			w.longGradient(i, pos)
@@ -229,17 +238,46 @@ func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0
 func (w *Work[T]) finishSum() (anySlow bool) {
 	clear(w.a[w.c.Rows:])
 	clear(w.b[w.c.Rows:])
-	scale, wanted := w.scale, w.c.Derivatives()
-	if !wanted {
-		w.ones = kernel.ResizeOnes(w.ones, len(w.a))
-		scale = w.ones
+	scale, fa, fb := w.scale, w.fa, w.fb
+	if !w.c.Derivatives() {
+		scale, fa, fb = nil, nil, nil
 	}
-	if w.c.ZeroThreshold && kernel.FinishSums(w.c.Loss, w.fa, w.fb, w.a, w.b, scale) {
-		if w.c.ThresholdGrad != nil {
-			w.thresholdGradient(w.a, w.b)
+	u, v := w.a, w.b
+	if w.c.ZeroThreshold {
+		if !kernel.FinishSums(w.c.Loss, fa, fb, w.a, w.b, scale) {
+			anySlow = w.findSlow(scale)
 		}
-		return false
+	} else {
+		u, v = w.u, w.v
+		anySlow = w.finishShifted(scale)
 	}
+	if w.c.ThresholdGrad != nil {
+		w.thresholdGradient(u, v)
+	}
+	return anySlow
+}
+
+// findSlow finds the rows that FinishSums has not finished. scale is nil without
+// derivatives.
+func (w *Work[T]) findSlow(scale []float64) (anySlow bool) {
+	for i := range w.c.Rows {
+		a, b := w.a[i], w.b[i]
+		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
+		w.settled[i] = ok
+		if !ok {
+			w.a[i], w.b[i] = 0, 0
+		} else if scale != nil {
+			f, g := kernel.SumFactors[T](a, b, scale[i])
+			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
+		}
+		w.slow[i] = !ok
+		anySlow = anySlow || !ok
+	}
+	return anySlow
+}
+
+// finishShifted is finishSum with thresholds.
+func (w *Work[T]) finishShifted(scale []float64) (anySlow bool) {
 	u, v := w.u, w.v
 	for i, s0 := range w.c.Threshold {
 		a, b := w.a[i], w.b[i]
@@ -254,9 +292,12 @@ func (w *Work[T]) finishSum() (anySlow bool) {
 		w.settled[i] = ok
 		if !ok {
 			a, b = 0, 0
-		} else if wanted {
+		} else if scale != nil {
 			// Without the scale these are within 2^±1000, whatever the threshold.
 			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
+			if s0 == 0 {
+				f, g = kernel.SumFactors[T](a, b, scale[i])
+			}
 			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
 			w.fa[i], w.fb[i] = T(f), T(g)
 		}
@@ -267,9 +308,9 @@ func (w *Work[T]) finishSum() (anySlow bool) {
 	kernel.Log1p64(w.b[:w.c.Rows], v[:w.c.Rows])
 	for i := range w.c.Rows {
 		w.c.Loss[i] = w.a[i] + w.b[i]
-	}
-	if w.c.ThresholdGrad != nil {
-		w.thresholdGradient(u, v)
+		if w.c.Threshold[i] == 0 && kernel.IsFloat32[T]() {
+			w.c.Loss[i] = kernel.JoinedLoss(u[i], v[i])
+		}
 	}
 	return anySlow
 }

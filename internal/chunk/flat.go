@@ -1,0 +1,72 @@
+package chunk
+
+import "github.com/zlpr/zlpr/internal/kernel"
+
+// FlatPos returns the positives of short rows as bits without gaps: class j of
+// row i is bit i·N+j. Bits past the last row's are 0.
+func (c *Chunk[T]) FlatPos() []uint64 {
+	if !c.onlyFlat {
+		c.flatPos = flatten(c.flatPos, c.Pos, c.Rows, c.N)
+	}
+	return c.flatPos
+}
+
+// ReadFlat takes the positives from read in that form; all other classes are
+// negatives. Where read reports that it cannot read them, there are none.
+//
+// Pos and Neg are open then, until Unpack.
+func (c *Chunk[T]) ReadFlat(read func(dst []uint64) bool) bool {
+	c.flatPos = kernel.Resize(c.flatPos, kernel.BitWords(c.Rows*c.N))
+	c.onlyFlat = read(c.flatPos)
+	return c.onlyFlat
+}
+
+// Unpack makes sure that Pos and Neg are there.
+func (c *Chunk[T]) Unpack() {
+	if !c.onlyFlat {
+		return
+	}
+	c.onlyFlat = false
+	last, at := kernel.LastWord(c.N), 0
+	for i := range c.Rows {
+		p := c.flatPos[at/64] >> (at % 64)
+		if left := 64 - at%64; left < c.N {
+			p |= c.flatPos[at/64+1] << left
+		}
+		c.Pos[i], c.Neg[i] = p&last, ^p&last
+		at += c.N
+	}
+}
+
+// FlatPart returns in this form which classes take part; nil if all do.
+func (c *Chunk[T]) FlatPart() []uint64 {
+	if c.Full {
+		return nil
+	}
+	c.part = kernel.Resize(c.part, len(c.Pos))
+	for i, p := range c.Pos {
+		c.part[i] = p | c.Neg[i]
+	}
+	c.flatPart = flatten(c.flatPart, c.part, c.Rows, c.N)
+	return c.flatPart
+}
+
+// flatten writes rows of n ≤ 64 bits, a word each, without gaps.
+func flatten(dst, bits []uint64, rows, n int) []uint64 {
+	dst = kernel.Resize(dst, kernel.BitWords(rows*n))
+	var word uint64
+	filled, k := 0, 0
+	for _, p := range bits[:rows] {
+		word |= p << filled
+		if filled += n; filled >= 64 {
+			dst[k] = word
+			k++
+			filled -= 64
+			word = p >> (n - filled)
+		}
+	}
+	if filled > 0 {
+		dst[k] = word
+	}
+	return dst
+}

@@ -1,0 +1,392 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// This file emits the kernels of short rows (see kernel/short.go).
+
+// shortExp emits the exponentials of elements one after the other, with the signs
+// of their sides, 32 elements at a time.
+func shortExp(v *vec, part bool) {
+	w, x, n := v.param("w"), v.param("x"), v.param("n")
+	s := &shortBits{vec: v, pos: v.param("pos")}
+	if part {
+		s.part = v.param("part")
+	}
+	bias, least, most := pivot0(v.elem)
+	magic, low, high := v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
+	e := newExponential(v, magic, true)
+	loop, done := v.newLabel("group"), v.newLabel("done")
+	v.TESTQ(n, n)
+	v.JZ(operand.LabelRef(done))
+	v.Label(loop)
+	s.begin()
+	v.prefetch(at(x, 0), 0)
+	v.prefetch(at(x, 64), 0)
+	for first := 0; first < 128/v.bytes; first += 2 {
+		var y []vreg
+		var signs []mask
+		for i := first; i < first+2; i++ {
+			r := v.reg()
+			v.move(at(x, i*v.bytes), r)
+			k := s.sign(i)
+			s.change(k, r)
+			v.clamp(r, low, high)
+			y, signs = append(y, r), append(signs, k)
+		}
+		p, q := e.evaluate(y)
+		for i := range p {
+			k := s.exists(first + i)
+			v.mulKeep(k, p[i], q[i], p[i])
+			s.change(signs[i], p[i])
+			v.move(p[i], at(w, (first+i)*v.bytes))
+		}
+	}
+	s.next()
+	v.ADDQ(operand.I32(128), x)
+	v.ADDQ(operand.I32(128), w)
+	v.SUBQ(operand.U8(32), n)
+	v.JNZ(operand.LabelRef(loop))
+	v.Label(done)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// A shortBits has the sides of 32 elements, and which of them exist.
+type shortBits struct {
+	*vec
+	pos, part   gpreg // part is nil where all elements exist
+	sides, some vreg  // AVX2: the bits in every lane
+}
+
+// begin loads the bits, on AVX2.
+func (s *shortBits) begin() {
+	if s.wide() {
+		return
+	}
+	s.sides = s.reg()
+	s.VPBROADCASTD(at(s.pos, 0), s.sides)
+	if s.part != nil {
+		s.some = s.reg()
+		s.VPBROADCASTD(at(s.part, 0), s.some)
+	}
+}
+
+// next moves on.
+func (s *shortBits) next() {
+	s.ADDQ(operand.U8(4), s.pos)
+	if s.part != nil {
+		s.ADDQ(operand.U8(4), s.part)
+	}
+}
+
+// leading brings the bits of register i to the highest bits of the lanes.
+func (s *shortBits) leading(bits vreg, i int) vreg {
+	shifts := s.data("leading", func() {
+		for j := range 16 {
+			// Of lanes 2j and 2j+1.
+			s.AppendDatum(operand.U64(uint64(31-2*j) | uint64(30-2*j)<<32))
+		}
+	})
+	r := s.reg()
+	shifts.Disp = i * s.bytes
+	s.VPSLLVD(shifts, bits, r)
+	return r
+}
+
+// sign returns the sides of register i: on AVX2 as signs.
+func (s *shortBits) sign(i int) mask {
+	if s.wide() {
+		k := s.K()
+		s.KMOVW(at(s.pos, 2*i), k)
+		return k
+	}
+	r := s.leading(s.sides, i)
+	s.and(r, s.constant(math.Copysign(0, -1)), r)
+	return r
+}
+
+// change gives y the sign of its side, or takes it.
+func (s *shortBits) change(k mask, y vreg) {
+	if s.wide() {
+		s.flip(k, y)
+	} else {
+		s.xor(y, k, y)
+	}
+}
+
+// exists returns the elements of register i that exist; nil for all.
+func (s *shortBits) exists(i int) mask {
+	switch {
+	case s.part == nil:
+		return nil
+	case s.wide():
+		k := s.K()
+		s.KMOVW(at(s.part, 2*i), k)
+		return k
+	}
+	r := s.leading(s.some, i)
+	s.VPSRAD(operand.U8(31), r, r)
+	return r
+}
+
+// A shortLoop runs through short rows: step rows at a time, with a body for each
+// number of registers that a row takes.
+type shortLoop struct {
+	*vec
+	rows, n, stride gpreg
+	tail            mask // of the last register
+}
+
+func newShortLoop(v *vec) *shortLoop {
+	l := &shortLoop{vec: v, rows: v.param("rows"), n: v.param("n"), stride: v.GP64()}
+	v.MOVQ(l.n, l.stride)
+	v.SHLQ(operand.U8(log2(v.size)), l.stride)
+	return l
+}
+
+// run emits the bodies, and the return.
+func (l *shortLoop) run(step int, body func(vectors int)) {
+	v := l.vec
+	done := v.newLabel("done")
+	v.TESTQ(l.rows, l.rows)
+	v.JZ(operand.LabelRef(done))
+	most := 32 * v.size / v.bytes
+	// The elements of the last register.
+	rest := v.GP64()
+	v.LEAQ(operand.Mem{Base: l.n, Disp: -1}, rest)
+	v.ANDQ(operand.U8(v.perReg()-1), rest)
+	v.INCQ(rest)
+	l.tail = v.tailMasks(rest)[0]
+	if !v.wide() {
+		l.tail = v.inRegister(l.tail.(operand.Mem))
+	}
+	for vectors := 1; vectors <= most; vectors++ {
+		loop, longer := v.newLabel("rows"), v.newLabel("longer")
+		if vectors < most {
+			v.CMPQ(l.n, operand.U8(vectors*v.perReg()))
+			v.JG(operand.LabelRef(longer))
+		}
+		v.Label(loop)
+		body(vectors)
+		v.SUBQ(operand.U8(step), l.rows)
+		v.JNZ(operand.LabelRef(loop))
+		if vectors < most {
+			v.JMP(operand.LabelRef(done))
+			v.Label(longer)
+		}
+	}
+	v.Label(done)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// load loads register i of so many of the row at mem, 0 beyond the row.
+func (l *shortLoop) load(mem operand.Mem, i, vectors int) vreg {
+	r := l.reg()
+	mem.Disp += i * l.bytes
+	switch {
+	case i < vectors-1:
+		l.move(mem, r)
+	case l.wide():
+		l.vec.load(l.tail, mem, r)
+	default:
+		l.and(l.tail, mem, r) // what follows may be read
+	}
+	return r
+}
+
+// shortSides emits the sums of both signs of short rows.
+func shortSides(v *vec) {
+	a, b, w := v.param("a"), v.param("b"), v.param("w")
+	l := newShortLoop(v)
+	zero := v.reg()
+	v.zero(zero)
+	step := v.bytes / 8
+	four, free := v.GP64(), v.GP64()
+	l.run(step, func(vectors int) {
+		if v.wide() {
+			v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, four)
+		}
+		sums := v.rowTree(func(row int) []vreg {
+			base := w
+			if row >= 4 {
+				base = four
+			}
+			place := v.rowPlace(base, l.stride, row%4, 0, free)
+			sides := &[2]*laneTree[vreg]{}
+			for s := range sides {
+				sides[s] = &laneTree[vreg]{join: func(x, y vreg) { v.add(x, y, x) }}
+			}
+			// Lanes l and l+16, then these and l+8 and l+24.
+			for _, i := range shortOrder(vectors, v.perReg()) {
+				r, n := l.load(place, i, vectors), v.reg()
+				v.max(zero, r, n)
+				p := r
+				v.sub(n, r, p)
+				sides[0].push(n)
+				sides[1].push(p)
+			}
+			var out []vreg
+			for _, s := range sides {
+				out = append(out, v.eightLanes(s.all()))
+			}
+			return out
+		}, func(x, y vreg) { v.VADDPD(y, x, x) })
+		for i, out := range []gpreg{a, b} {
+			v.VMOVUPD(sums[i], at(out, 0))
+			v.ADDQ(operand.U8(v.bytes), out)
+		}
+		v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, w)
+		if v.wide() {
+			v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, w)
+		}
+	})
+}
+
+// shortOrder is the order in which the registers of a short row are joined: those
+// of lanes l and l+16 are next to each other.
+func shortOrder(vectors, perReg int) []int {
+	if perReg == 16 {
+		return []int{0, 1}[:vectors]
+	}
+	return [][]int{{0}, {0, 1}, {0, 2, 1}, {0, 2, 1, 3}}[vectors-1]
+}
+
+// all joins what is left over, from the last on.
+func (t *laneTree[R]) all() R {
+	for n := len(t.pending); n > 1; n-- {
+		t.join(t.pending[n-2], t.pending[n-1])
+		t.pending = t.pending[:n-1]
+	}
+	return t.pending[0]
+}
+
+// eightLanes returns the 8 lanes of a row, as float64, of the 16 or 8 of r: on
+// AVX2 lanes l and l+4 are added.
+func (v *vec) eightLanes(r vreg) vreg {
+	low, high := v.split(r)
+	d := v.reg()
+	if v.wide() {
+		v.VADDPS(high, low, low)
+		v.VCVTPS2PD(low, d)
+		return d
+	}
+	h := v.reg()
+	v.VCVTPS2PD(low, d)
+	v.VCVTPS2PD(high, h)
+	v.VADDPD(h, d, d)
+	return d
+}
+
+// rowTree brings as many rows as a register has float64 lanes down to their sums
+// by the tree (l, l+4), (l, l+2), (l, l+1); the first step is done on AVX2. row
+// returns the lanes of some quantities of a row; of the result, each lane is a
+// row.
+func (v *vec) rowTree(row func(i int) []vreg, join func(x, y vreg)) []vreg {
+	pairs := func(x, y []vreg, first, second func(m, a, d vreg)) []vreg {
+		for i := range x {
+			h := v.reg()
+			second(y[i], x[i], h)
+			first(y[i], x[i], x[i])
+			join(x[i], h)
+		}
+		return x
+	}
+	shuffle := func(order uint8) func(m, a, d vreg) {
+		return func(m, a, d vreg) {
+			if v.wide() {
+				v.VSHUFF64X2(operand.U8(order), m, a, d)
+			} else {
+				v.VPERM2F128(operand.U8(order), m, a, d)
+			}
+		}
+	}
+	var half func(i int) []vreg
+	if v.wide() {
+		quarter := func(i int) []vreg { return pairs(row(i), row(i+2), shuffle(0x44), shuffle(0xee)) }
+		half = func(i int) []vreg { return pairs(quarter(i), quarter(i+4), shuffle(0x88), shuffle(0xdd)) }
+	} else {
+		half = func(i int) []vreg { return pairs(row(i), row(i+2), shuffle(0x20), shuffle(0x31)) }
+	}
+	return pairs(half(0), half(1),
+		func(m, a, d vreg) { v.VUNPCKLPD(m, a, d) }, func(m, a, d vreg) { v.VUNPCKHPD(m, a, d) })
+}
+
+// shortScale emits the exponentials of short rows times the factors of their
+// sides. On AVX2 the last register of a row of 8 elements or more ends with the
+// row: some elements are written twice.
+func shortScale(v *vec) {
+	dst, dstStride, w := v.param("dst"), v.stride("dstStride"), v.param("w")
+	fa, fb := v.param("fa"), v.param("fb")
+	l := newShortLoop(v)
+	low, minusLow := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(-coef.LeastExp32))
+	absolute := v.constant(float64(math.Float32frombits(1<<31 - 1)))
+	negative, positive := v.reg(), v.reg()
+	l.run(1, func(vectors int) {
+		v.broadcast(at(fa, 0), negative)
+		v.broadcast(at(fb, 0), positive)
+		for i := range vectors {
+			l.each(i, vectors, func(k mask, index reg.Register, disp int) {
+				place := func(base gpreg) operand.Mem {
+					m := operand.Mem{Base: base, Disp: disp}
+					if index != nil {
+						m.Index, m.Scale = index, 1
+					}
+					return m
+				}
+				r := v.reg()
+				v.load(k, place(w), r)
+				f := v.reg()
+				if v.wide() {
+					above, below := v.newMask(), v.newMask()
+					v.compare(greaterOrEqual, r, low, above)
+					v.compare(lessOrEqual, r, minusLow, below)
+					v.mulKeep(above, r, negative, f)
+					v.either(v.VMULPS, v.VMULPD, positive, r, below, f)
+				} else {
+					kept := v.reg()
+					v.choose(r, positive, negative, f)
+					v.and(r, absolute, kept)
+					v.compare(greaterOrEqual, kept, low, kept)
+					v.mul(f, r, f)
+					v.and(f, kept, f)
+				}
+				v.store(k, f, place(dst))
+			})
+		}
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(l.stride, w)
+		v.ADDQ(operand.U8(v.size), fa)
+		v.ADDQ(operand.U8(v.size), fb)
+	})
+}
+
+// each emits body for register i of so many of a row, to be written: with its
+// mask and its place from the row's start.
+func (l *shortLoop) each(i, vectors int, body func(k mask, index reg.Register, disp int)) {
+	v := l.vec
+	switch {
+	case i < vectors-1:
+		body(nil, nil, i*v.bytes)
+	case v.wide():
+		body(l.tail, nil, i*v.bytes)
+	case vectors > 1:
+		body(nil, l.stride, -v.bytes)
+	default:
+		whole, done := v.newLabel("whole"), v.newLabel("written")
+		v.CMPQ(l.n, operand.U8(v.perReg()))
+		v.JE(operand.LabelRef(whole))
+		body(l.tail, nil, 0)
+		v.JMP(operand.LabelRef(done))
+		v.Label(whole)
+		body(nil, nil, 0)
+		v.Label(done)
+	}
+}

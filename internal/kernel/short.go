@@ -1,0 +1,73 @@
+package kernel
+
+// This file is the specification of the kernels of short rows: every tier gives
+// the bits of these functions.
+//
+// The elements of short rows without a gap are evaluated one after the other,
+// whatever the row: no lane is left empty where a row ends. Then the rows are
+// brought down to their sums, several side by side, a row in each lane of the
+// result. The sums are those of selectSums (see select.go): a row's lanes are
+// added in that order.
+
+// ShortRow is the length of the longest short row, and ShortRows the number of
+// which there must be a multiple.
+const (
+	ShortRow  = 32
+	ShortRows = 32
+)
+
+// ShortRoom is the number of elements that the place of as many exponentials of
+// short rows takes: kernels read on to the end of a register.
+func ShortRoom(n int) int { return n + 16 }
+
+// shortExpGeneric writes e^x[i], or -e^-x[i] where bit i of pos is set, to w[i],
+// x clamped to the range of pivot 0; and 0 where part is not nil and has not bit
+// i.
+func shortExpGeneric(w, x []float32, pos, part []uint64) {
+	limits := PivotParams[float32](0)
+	for k := 0; k < len(x); k += 2 * Lanes32 {
+		var y, e [2 * Lanes32]float32
+		p, q := pos[k/64]>>(k%64), ^uint64(0)
+		if part != nil {
+			q = part[k/64] >> (k % 64)
+		}
+		for j, v := range x[k:][:len(y)] {
+			y[j] = flip(v, p>>j)
+		}
+		Exp32(&e, y[:], limits[0], limits[1], limits[2])
+		for j, v := range e {
+			w[k+j] = flip(only(v, q>>j), p>>j)
+		}
+	}
+}
+
+// shortSumsGeneric writes the sums of the positive elements of every row of n to
+// a and those of the negative ones, less their signs, to b.
+func shortSumsGeneric(a, b []float64, w []float32, rows, n int) {
+	for i := range rows {
+		var e [2][ShortRow]float32
+		for j, v := range w[i*n:][:n] {
+			// A NaN is in both.
+			if !(v <= 0) {
+				e[0][j] = v
+			}
+			if !(v >= 0) {
+				e[1][j] = -v
+			}
+		}
+		var sums [2]float64
+		for s := range e {
+			var acc [8]float64
+			for l := range acc {
+				acc[l] = float64((e[s][l] + e[s][16+l]) + (e[s][8+l] + e[s][24+l]))
+			}
+			sums[s] = eight(&acc)
+		}
+		a[i], b[i] = sums[0], sums[1]
+	}
+}
+
+// shortScaleGeneric is selectScaleGeneric for rows without a gap.
+func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
+	selectScaleGeneric(dst, dstStride, w, n, rows, n, fa, fb)
+}
