@@ -25,17 +25,24 @@ func (f *Function) random(rng *rand.Rand) Input {
 			center, spread = center/in.Gamma, spread/in.Gamma
 		}
 	}
-	for range n {
+	peaked := rng.IntN(6) == 0 // one score, and others of about half its last place
+	if peaked {
+		center = 5 * rng.NormFloat64()
+	}
+	for i := range n {
 		x := center + spread*rng.NormFloat64()
-		switch rng.IntN(12) {
-		case 0:
-			x = -x
-		case 1:
-			x = one(rng, 0, 1e-30, -1e-30, 2*center, math.MaxFloat64, -math.MaxFloat64)
-		case 2:
-			if len(in.Scores) > 0 {
-				x = one(rng, in.Scores...)
+		switch choice := rng.IntN(12); {
+		case peaked:
+			x = center
+			if i > 0 {
+				x += rng.Float64() - one(rng, 17.1, 37.2)
 			}
+		case choice == 0:
+			x = -x
+		case choice == 1:
+			x = one(rng, 0, 1e-30, -1e-30, 2*center, math.MaxFloat64, -math.MaxFloat64)
+		case choice == 2 && i > 0:
+			x = one(rng, in.Scores...)
 		}
 		in.Scores = append(in.Scores, 0)
 		f.numbers(&in)[len(in.Scores)-1].set(x)
@@ -127,6 +134,6 @@ func (f *Function) randomParameters(rng *rand.Rand, in *Input, center float64) {
 		in.Among = rng.IntN(2) == 0
 	}
 	if f.uses&hasRepeat != 0 && rng.IntN(3) == 0 {
-		in.Repeat = one(rng, 2, 3, 4, 8, 16, 17, 64, 100, 700)
+		in.Repeat = one(rng, 2, 3, 4, 8, 16, 17, 64, 100, 700, 1<<12)
 	}
 }
