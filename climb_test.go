@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,12 @@ func held(f *climb.Function) bool {
 		}
 	}
 	return true
+}
+
+// heldFunctions are the functions that are held to their bounds: those of the
+// witnesses and of the accuracy table.
+func heldFunctions() []*climb.Function {
+	return slices.DeleteFunc(climbed(), func(f *climb.Function) bool { return !held(f) })
 }
 
 // climber returns a function's source of random numbers, in each round another.
@@ -100,7 +107,7 @@ func TestClimb(t *testing.T) {
 		}
 	}
 	if *update {
-		climb.Witnesses = climb.Merge(functions, climb.Witnesses, found)
+		climb.Witnesses = climb.Merge(heldFunctions(), climb.Witnesses, found)
 		writeWitnesses(t)
 	}
 }
@@ -115,7 +122,7 @@ func writeWitnesses(t *testing.T) {
 // TestClimbedWitnesses: every quantity of every function has its witness, which gives
 // the error that was recorded, below the bound.
 func TestClimbedWitnesses(t *testing.T) {
-	functions := climbed()
+	functions := heldFunctions()
 	var again []climb.Find
 	seen := map[string]bool{}
 	for _, f := range functions {
@@ -141,7 +148,7 @@ func TestClimbedWitnesses(t *testing.T) {
 			}
 		}
 		for _, q := range f.Quantities {
-			if key := (climb.Find{Function: f.Name, Quantity: q.Name}).Key(); !seen[key] && held(f) {
+			if key := (climb.Find{Function: f.Name, Quantity: q.Name}).Key(); !seen[key] {
 				t.Errorf("%s: no witness", key)
 			}
 		}
@@ -166,7 +173,7 @@ func TestAccuracyTable(t *testing.T) {
 	if from < 0 || length <= 0 {
 		t.Fatal("README.md has no accuracy table")
 	}
-	got, want := readme[from:from+length], climb.AccuracyTable(climbed(), climb.Witnesses)
+	got, want := readme[from:from+length], climb.AccuracyTable(heldFunctions(), climb.Witnesses)
 	if got == want {
 		return
 	}
