@@ -231,6 +231,11 @@ func badFiles() []badFile {
 		content("index.svm", []byte("0 0:1 x:2\n1 1:1\n")), content("beyond.svm", []byte("0\n3000000000\n5\n")), content("negative.svm", []byte("-1 -5:1\n0 0:1\n")),
 		content("number.svm", []byte("0 0:one\n1 1:1\n")), content("sizes.txt", []byte("1000000000000 4 4\n0 0:1\n")), content("rows.txt", []byte("7 4 4\n0 0:1\n1 1:1\n")),
 		content("twice.svm", []byte("1,1 0:1 0:2\n0 1:1\n0 1:1\n")), content("nan.svm", []byte("0 0:nan\n1 1:nan\n0 2:nan\n")),
+		content("shards.json", []byte(`{"shards": []}`)), content("list.json", []byte(`["a.npy", "b.npy"]`)), content("cut.json", []byte(`{"shards": [{"scores": "a.npy"`)),
+		content("unknown.json", []byte(`{"shards": [{"scores": "a.npy", "labls": "b.npy"}]}`)), content("twice.json", []byte(`{"shards": [{"scores": "a.npy", "scores": "b.npy"}]}`)),
+		content("uneven.json", []byte(`{"shards": [{"scores": "a.npy", "labels": "y.npy"}, {"scores": "b.npy"}]}`)), content("words.json", []byte("hello\n")), content("empty.json", nil),
+		content("rows.json", []byte(`{"shards": [{"scores": "a.npy", "rows": -1}]}`)), content("deep.json", bytes.Repeat([]byte("["), mebibyte)), content("more.json", []byte(`{"shards": [{"scores": "a.npy"}]} {}`)),
+		content("itself.json", []byte(`{"shards": [{"scores": "itself.json", "labels": "itself.json"}]}`)),
 		content("not.gz", []byte("\x1f\x8b hello")), content("cut.npy.gz", compressed(good, 0)[:40]), content("words.gz", compressed([]byte("hello\n"), 0)), content("not.bz2", []byte("BZh9 hello")),
 		made("bomb.gz", func() []byte { return compressed(nil, 256*mebibyte) }), made("bomb.npy.gz", func() []byte { return compressed(good, 256*mebibyte) }),
 	}
@@ -285,6 +290,20 @@ var fileUses = []fileUse{
 	{"indices of a set", "compare --data sets/X_indices.npy --l2 1 --json"},
 	{"values of a set", "compare --data sets/X_data.npy --l2 1"},
 	{"folder of sets", "compare --data FILE --l2 1"},
+	{"an argument", "eval FILE Y.npy --grad G.npy"},
+	{"labels as an argument", "eval S.npy FILE --grad G.npy"},
+	{"one argument", "eval FILE"},
+	{"shard of scores", "eval shards/S-*.npy Y6.npy --grad G.npy --per-row L.npy --predictions P.npy --plot p.svg"},
+	{"shard of labels", "eval S6.npy shards/Y-*.npy --grad G.npy"},
+	{"shard of a mask", "eval S6.npy Y6.npy --mask shards/M-*.npy --grad G.npy"},
+	{"shard of lengths", "eval S6.npy Y6.npy --lengths shards/N-*.npy --grad G.npy"},
+	{"shard of row weights", "eval S6.npy Y6.npy --row-weights shards/W-*.npy --grad G.npy"},
+	{"shard to draw from", "sample --scores shards/S-*.npy --k 2 --out D.npy"},
+	{"shard of features", "train --x shards/X-*.npy --y Y6.npy --l2 1 --out m.npz"},
+	{"shard of features to predict", "predict --model model.npz --x shards/X-*.npy --out P.npy"},
+	{"manifest", "eval shards/m.json"},
+	{"scores of a manifest", "eval shards/scores.json --grad G.npy"},
+	{"labels of a manifest", "eval shards/labels.json --grad G.npy"},
 }
 
 // TestBadFiles runs every command on every kind of bad file, for all that the
@@ -321,6 +340,7 @@ func TestBadFiles(t *testing.T) {
 			require.NoError(t, os.Symlink(filepath.Join(dir, from), filepath.Join(set, name)))
 		}
 	}
+	makeShards(t, dir)
 	require.NoError(t, os.Mkdir("bad", 0o755))
 	before := tree(t, dir)
 	runs, most, left := 0, 0, heap()
@@ -343,10 +363,19 @@ func TestBadFiles(t *testing.T) {
 			}
 			link := ""
 			if disagree[bad.name] { // with the other files, which may be named
-				names = append(names, "S.npy", "X.npy", "Y.npy", "model.npz")
+				names = append(names, "Y6.npy", "shards/W-*.npy", "S.npy", "X.npy", "Y.npy", "model.npz")
 			}
 			for i, arg := range args {
 				args[i] = strings.ReplaceAll(arg, "FILE", path)
+				if place, ok := shardUses[arg]; ok { // the second shard is the bad file
+					if place == "shards/labels-1" || place == "shards/scores-1" { // whose ending a manifest leaves as it is
+						place += filepath.Ext(bad.name)
+						require.NoError(t, os.WriteFile(arg, []byte(strings.ReplaceAll(manifests[arg], "BAD", filepath.Base(place))), 0o644))
+					}
+					link = place
+					names = append(names, link, "shards/"+bad.name, strings.ReplaceAll(link, "-1.", "-0."), strings.ReplaceAll(link, "-1.", "-2."))
+					require.NoError(t, os.Symlink(filepath.Join(dir, path), link))
+				}
 				if name, ok := strings.CutPrefix(arg, "sets/"); ok { // one file of the set is the bad one
 					link = filepath.Join(arg, "one", name)
 					names = append(names, arg)
@@ -386,6 +415,40 @@ func TestBadFiles(t *testing.T) {
 	t.Logf("%d runs, at most %d MiB of memory", runs, most>>10)
 }
 
+// shardUses are the places of the bad one of several files.
+var shardUses = map[string]string{
+	"shards/S-*.npy": "shards/S-1.npy", "shards/Y-*.npy": "shards/Y-1.npy", "shards/M-*.npy": "shards/M-1.npy",
+	"shards/N-*.npy": "shards/N-1.npy", "shards/W-*.npy": "shards/W-1.npy", "shards/X-*.npy": "shards/X-1.npy",
+	"shards/m.json": "shards/m.json", "shards/scores.json": "shards/scores-1", "shards/labels.json": "shards/labels-1",
+}
+
+// manifests are manifests of which a file, BAD, is bad.
+var manifests = map[string]string{
+	"shards/scores.json": `{"shards": [{"scores": "S-0.npy", "labels": "Y-0.npy", "rows": 3}, {"scores": "BAD", "labels": "Y-0.npy"}]}`,
+	"shards/labels.json": `{"shards": [{"scores": "S-0.npy", "labels": "Y-0.npy"}, {"labels": "BAD", "scores": "S-2.npy"}]}`,
+}
+
+// makeShards makes files that with another one, whose number is 1, are shards,
+// and files that go with them, of nine rows.
+func makeShards(t *testing.T, dir string) {
+	require.NoError(t, os.Mkdir("shards", 0o755))
+	for _, name := range []string{"S", "Y", "X"} {
+		for _, k := range []int{0, 2} {
+			require.NoError(t, os.Symlink(filepath.Join(dir, name+".npy"), fmt.Sprintf("shards/%s-%d.npy", name, k)))
+		}
+	}
+	for _, k := range []int{0, 2} {
+		save(t, "shards", fmt.Sprintf("M-%d.npy", k), []int{3, 4}, []uint8{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1})
+		save(t, "shards", fmt.Sprintf("N-%d.npy", k), []int{3}, []int64{4, 4, 4})
+		save(t, "shards", fmt.Sprintf("W-%d.npy", k), []int{3}, []float64{1, 2, 3})
+	}
+	for name := range manifests {
+		require.NoError(t, os.WriteFile(name, nil, 0o644))
+	}
+	save(t, dir, "S6.npy", []int{9, 4}, make([]float64, 36))
+	save(t, dir, "Y6.npy", []int{9, 4}, make([]uint8, 36))
+}
+
 // readsLong are uses of long files, one of every command.
 var readsLong = map[string]bool{"scores": true, "labels": true, "scores to draw from": true, "features to predict": true,
 	"features and labels": true, "features of a set": true}
@@ -398,9 +461,11 @@ func init() {
 		"other shape.npy":         {"scores to draw from", "scores to print draws of"},
 		"other shape.safetensors": {"scores to draw from", "scores to print draws of"},
 		"rows.csv":                {"scores to draw from"},
+		"nothing.npy":             {"shard to draw from"},  // no rows beside those of other shards
 		"rows.svm":                {"features to predict"}, // no features, of labels that nobody asks for
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
-		"nan.svm":                 {"labels", "labels of all losses", "labels of softmax", "labels to train with", "targets to train with"}, // nobody asks for its features
+		"nan.svm": {"labels as an argument", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
+			"labels to train with", "targets to train with"}, // nobody asks for its features
 	} {
 		for _, use := range uses {
 			fine[name+" as "+use] = true

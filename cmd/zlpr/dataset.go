@@ -237,7 +237,10 @@ func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, er
 			return &denseBits{a, a.Shape[0], a.Shape[1]}, f.y, nil
 		case len(a.Shape) == 1 && f.loss == "softmax" && !a.Type.IsFloat() && a.Type != array.Bool:
 			f.targets = true
-			if bits, err = newTargets(a, -1, int64(f.ignore), func(row int) string { return fmt.Sprintf("row %d", row) }); err == nil {
+			if bits, err = newTargets(a, -1, int64(f.ignore), func(row int) (file, place string) {
+				file, at, of := inShard(f.y, shardsOf(a, a.Len()), row)
+				return file, fmt.Sprintf("row %d%s", at, of)
+			}); err == nil {
 				return bits, f.y, nil
 			}
 		default:

@@ -100,28 +100,31 @@ var advice = map[zlpr.DataKind]struct{ file, text string }{
 // the column and what to do. The rows of the error begin with row first of the
 // files.
 func explain(err error, first int, files map[string]string) error {
-	return explainAt(err, files, func(row, class int) string {
+	return explainAt(err, func(what string, row, class int) (file, place string) {
 		if class < 0 {
-			return fmt.Sprintf("row %d", row+first)
+			return files[what], fmt.Sprintf("row %d", row+first)
 		}
-		return fmt.Sprintf("row %d, column %d", row+first, class)
+		return files[what], fmt.Sprintf("row %d, column %d", row+first, class)
 	})
 }
 
-// explainAt is explain where place says where a row and a class are, or a row
-// alone with class -1.
-func explainAt(err error, files map[string]string, place func(row, class int) string) error {
+// explainAt is explain where where says which file has a row and a class of
+// what, and where they are in it; class -1 is a row alone.
+func explainAt(err error, where func(what string, row, class int) (file, place string)) error {
 	var e *zlpr.DataError
 	if !errors.As(err, &e) {
 		return err
 	}
-	a := advice[e.Kind]
-	switch {
-	case a.file == "":
-		return fmt.Errorf("%s: %s: %s", quoted(files["scores"]), place(e.Row, e.Class), e.Reason)
-	case e.Kind == zlpr.LabelNoClass:
-		// The column would be the label itself.
-		return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, -1), e.Reason, a.text)
+	a, class := advice[e.Kind], e.Class
+	if a.file == "" {
+		a.file = "scores"
 	}
-	return fmt.Errorf("%s: %s: %s; %s", quoted(files[a.file]), place(e.Row, e.Class), e.Reason, a.text)
+	if e.Kind == zlpr.LabelNoClass {
+		class = -1 // the column would be the label itself
+	}
+	file, place := where(a.file, e.Row, class)
+	if a.text == "" {
+		return fmt.Errorf("%s: %s: %s", quoted(file), place, e.Reason)
+	}
+	return fmt.Errorf("%s: %s: %s; %s", quoted(file), place, e.Reason, a.text)
 }

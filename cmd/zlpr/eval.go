@@ -18,7 +18,7 @@ import (
 func newEval(s *session) *cobra.Command {
 	var f evalFlags
 	cmd := &cobra.Command{
-		Use:   "eval",
+		Use:   "eval [SCORES LABELS]",
 		Short: "Losses, gradient and metrics of a matrix of scores",
 		Long: `Evaluates a matrix of scores (logits: no sigmoid or softmax before) against
 labels. Without files it evaluates an embedded sample: the test rows of the
@@ -35,12 +35,24 @@ are soft. Files are recognised by their content, and by their name where that
 does not tell (.csv, .svm, .txt); gzip and bzip2 are unpacked. They may be
 larger than memory: they are mapped, or go through a temporary file.
 
+What has an entry a row (scores, labels, mask, lengths, row weights) may be in
+several files, one after another: a pattern in quotes ('out/s-*.npy') stands for
+those that match it, in natural order; a manifest (.json) lists them:
+
+  {"shards": [{"scores": "s-0.npy", "labels": "y-0.npy", "rows": 1000}, …]}
+
+with the keys scores, labels, mask, lengths, row_weights and rows, which can be
+left out, and names relative to its folder. The results, and the outputs, are
+those of one file.
+
 The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
 all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four
 beyond 64 million scores, and psp and psndcg, whose propensities are from the
 labels at hand.`,
 		Example: `  zlpr eval
-  zlpr eval --scores S.npy --labels Y.npy --loss zlpr,bce
+  zlpr eval S.npy Y.npy --loss zlpr,bce
+  zlpr eval 'out/scores-*.npy' 'out/labels-*.npy'
+  zlpr eval manifest.json
   zlpr eval --scores S.npy --labels Y.npz --loss all --metrics none --json
   zlpr eval --scores dump.npz:logits --labels dump.npz:targets --loss softmax
   zlpr eval --scores spans.npy --labels Y.npy --lengths N.npy --grad G.npy`,
@@ -60,7 +72,7 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier()}
 	if err := f.begin(); err != nil {
@@ -133,7 +145,7 @@ func (f *evalFlags) open(e *evaluation) error {
 	}
 	shape := e.scores.shape
 	if f.lengths != "" {
-		if e.mask, err = f.openLengths(f.lengths, shape); err != nil {
+		if e.mask, e.shards["mask"], err = f.openLengths(f.lengths, e.scores); err != nil {
 			return err
 		}
 		e.files["mask"] = f.lengths
@@ -142,6 +154,10 @@ func (f *evalFlags) open(e *evaluation) error {
 		}
 	}
 	rows, classes := e.scores.rows(), e.scores.classes()
+	e.shards["scores"] = shardsOf(e.scores, rows)
+	if s := e.shards["mask"]; s != nil {
+		e.shards["mask"] = s.Rows(rows)
+	}
 	if rows == 0 || classes == 0 {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to evaluate", f.scores, rows, classes)
 	}
@@ -149,6 +165,7 @@ func (f *evalFlags) open(e *evaluation) error {
 		if e.labels, err = f.openBits(f.labels, "labels", e.scores); err != nil {
 			return err
 		}
+		e.shards["labels"] = shardsOf(e.labels, rows)
 	}
 	if d, ok := e.labels.(*denseBits); ok && d.Type.IsFloat() {
 		if e.firstSoft = firstSoft(d.Array); e.firstSoft >= 0 {
@@ -166,14 +183,15 @@ func (f *evalFlags) open(e *evaluation) error {
 		if e.mask, err = f.openBits(f.mask, "mask", e.scores); err != nil {
 			return err
 		}
+		e.shards["mask"] = shardsOf(e.mask, rows)
 	}
 	if f.rowWeights != "" {
-		if e.rowWeights, err = f.openWeights(f.rowWeights, "row weights", "row", rows); err != nil {
+		if e.rowWeights, err = f.openWeights(f.rowWeights, "row weights", "row", rows, e.shards["scores"]); err != nil {
 			return err
 		}
 	}
 	if f.classWeights != "" {
-		if e.classWeights, err = f.openWeights(f.classWeights, "class weights", "class", classes); err != nil {
+		if e.classWeights, err = f.openWeights(f.classWeights, "class weights", "class", classes, nil); err != nil {
 			return err
 		}
 	}
@@ -281,8 +299,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 				continue
 			}
 			var buffer []float64
+			file, place := e.where("labels", e.firstSoft/classes, e.firstSoft%classes)
 			return fmt.Errorf("%s: %s: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss zlpr-soft",
-				quoted(f.labels), e.scores.place(e.firstSoft/classes, e.firstSoft%classes),
+				quoted(file), place,
 				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name)
 		}
 		if err := e.accepts(loss); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -42,9 +43,9 @@ func (f *evalFlags) table() flagTable {
 	npy := []string{".npy"}
 	reductions := []string{"none", "sum", "mean"}
 	return append(flagTable{
-		{name: "scores", to: &f.scores, file: input, doc: "scores `file`"},
-		{name: "labels", to: &f.labels, file: input, doc: "labels `file`"},
-		{name: "loss", to: &f.loss, words: append(slices.Clone(lossNames), "all"),
+		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
+		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
+		{name: "loss", to: &f.loss, list: true, words: append(slices.Clone(lossNames), "all"),
 			doc: "losses, separated by commas: " + strings.Join(lossNames, ", ") + ", all\n(without files: all)"},
 		{name: "mask", to: &f.mask, file: input, uses: scores, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, uses: scores,
@@ -73,7 +74,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for 16 bits"},
 		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
 		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
-		{name: "metrics", to: &f.metrics, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},
+		{name: "metrics", to: &f.metrics, list: true, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
@@ -134,9 +135,35 @@ func (f *evalFlags) metricNames() []string {
 	return names
 }
 
+// fromManifest takes from a manifest of scores whatever else it lists, unless
+// there is a flag for it.
+func (f *evalFlags) fromManifest() error {
+	if !source.IsManifest(f.scores) {
+		return nil
+	}
+	m, err := source.ReadManifest(f.scores)
+	if err != nil {
+		return err
+	}
+	for part, to := range map[source.Part]*string{source.LabelsPart: &f.labels, source.Mask: &f.mask, source.Lengths: &f.lengths,
+		source.RowWeights: &f.rowWeights} {
+		if *to == "" && m.Has(part) {
+			*to = f.scores
+		}
+	}
+	return nil
+}
+
 // check checks what can be checked without the files.
 func (f *evalFlags) check() error {
+	if err := f.fromManifest(); err != nil {
+		return err
+	}
 	switch {
+	case f.scores != "" && f.labels == "" && source.IsManifest(f.scores):
+		return usagef("%s lists no labels; add them to its shards, or give --labels", quoted(f.scores))
+	case f.scores != "" && f.labels == "":
+		return usagef("give both --scores and --labels: %s is alone; or zlpr eval SCORES LABELS", quoted(f.scores))
 	case (f.scores == "") != (f.labels == ""):
 		return usagef("give both --scores and --labels, or none for the embedded sample")
 	case f.workers < 1:
@@ -230,5 +257,5 @@ func (f *evalFlags) positiveWeight(classes int) ([]float64, error) {
 	if w, _ := f.positiveNumber(); w != nil {
 		return slices.Repeat([]float64{*w}, classes), nil
 	}
-	return f.openWeights(f.PosWeight, "positive weights", "class", classes)
+	return f.openWeights(f.PosWeight, "positive weights", "class", classes, nil)
 }

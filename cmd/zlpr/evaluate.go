@@ -37,8 +37,9 @@ type evaluation struct {
 	rule        metrics.Rule
 	propensity  []float64
 	workers     int
-	files       map[string]string // what is in which file, for messages
-	grad        *array.Writer     // or nil
+	files       map[string]string        // what is in which file, for messages
+	shards      map[string]*array.Shards // what is in several files, counted in rows
+	grad        *array.Writer            // or nil
 	perRow      *array.Writer
 	predictions *array.Writer
 	progress    *progress

@@ -23,6 +23,7 @@ type flag struct {
 	words []string // what shells complete
 	uses  []use    // one of these gives the flag an effect; none: it always has one
 	none  bool     // the default stands for no value
+	arg   bool     // an argument without a flag stands for it: the first of the table's, the second, …
 	doc   string
 }
 
@@ -75,14 +76,15 @@ func (t flagTable) declare(cmd *cobra.Command, s *session, check func() error) {
 		default:
 			panic(fmt.Sprintf("--%s: no flag is a %T", f.name, to))
 		}
-		switch {
-		case f.words != nil:
-			_ = cmd.RegisterFlagCompletionFunc(f.name, cobra.FixedCompletions(f.words, cobra.ShellCompDirectiveNoFileComp))
-		case f.file == noFile:
-			_ = cmd.RegisterFlagCompletionFunc(f.name, cobra.NoFileCompletions)
-		}
 	}
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+	if s.completes {
+		t.complete(cmd)
+	}
+	cmd.Args = t.checkArgs
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := t.take(set, args); err != nil {
+			return err
+		}
 		if err := t.checkNames(set); err != nil {
 			return err
 		}
@@ -94,6 +96,35 @@ func (t flagTable) declare(cmd *cobra.Command, s *session, check func() error) {
 		}
 		return t.checkFiles(s)
 	}
+}
+
+// positional are the flags that arguments stand for.
+func (t flagTable) positional() (list []flag) {
+	for _, f := range t {
+		if f.arg {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// checkArgs checks that there are no more arguments than stand for flags.
+func (t flagTable) checkArgs(cmd *cobra.Command, args []string) error {
+	n := len(t.positional())
+	return noArgs(cmd, args[min(n, len(args)):])
+}
+
+// take sets the flags that arguments stand for.
+func (t flagTable) take(set *pflag.FlagSet, args []string) error {
+	for i, f := range t.positional()[:len(args)] {
+		if set.Changed(f.name) {
+			return usagef("the %s are given twice: as the argument %q and by --%s; leave one out", f.name, args[i], f.name)
+		}
+		if err := set.Set(f.name, args[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // An intValue is an integer that fits into an int: pflag cuts it where int has 32

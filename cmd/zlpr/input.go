@@ -129,8 +129,8 @@ func (b *targetBits) block(r0, r1 int) zlpr.Bits {
 }
 
 // newTargets returns class numbers below classes, or of as many classes as
-// occur if classes is negative. place says where a row is.
-func newTargets(a *array.Array, classes int, ignore int64, place func(row int) string) (*targetBits, error) {
+// occur if classes is negative. where says which file has a row, and where.
+func newTargets(a *array.Array, classes int, ignore int64, where func(row int) (file, place string)) (*targetBits, error) {
 	b := &targetBits{a, classes, ignore}
 	const step = 1 << 16
 	buffer := make([]int64, 0, step)
@@ -139,11 +139,11 @@ func newTargets(a *array.Array, classes int, ignore int64, place func(row int) s
 		block, err := array.Integers(a, buffer, from, min(from+step, a.Len()))
 		var e *array.ElementError
 		if errors.As(err, &e) {
-			return nil, b.noClass(place(e.Index), e.Value)
+			return nil, b.noClass(where, e.Index, e.Value)
 		}
 		for i, v := range block {
 			if v != ignore && (v < zlpr.Ignore || v >= math.MaxInt32 || classes >= 0 && v >= int64(classes)) {
-				return nil, b.noClass(place(from+i), strconv.FormatInt(v, 10))
+				return nil, b.noClass(where, from+i, strconv.FormatInt(v, 10))
 			}
 			if v != ignore {
 				largest = max(largest, v)
@@ -157,12 +157,13 @@ func newTargets(a *array.Array, classes int, ignore int64, place func(row int) s
 }
 
 // noClass is the error of a class number that is none.
-func (b *targetBits) noClass(place, value string) error {
+func (b *targetBits) noClass(where func(row int) (file, place string), row int, value string) error {
+	file, place := where(row)
 	of := ""
 	if b.classes >= 0 {
 		of = fmt.Sprintf(" of %d", b.classes)
 	}
-	return array.Faultf(b.Name, "%s: class number %s%s, counted from 0; -1 leaves a row out, --ignore-index=%s this number too",
+	return array.Faultf(file, "%s: class number %s%s, counted from 0; -1 leaves a row out, --ignore-index=%s this number too",
 		place, value, of, value)
 }
 
@@ -206,8 +207,12 @@ func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource,
 	if scores.dense != nil && len(scores.dense.Shape) > 1 {
 		shape = scores.dense.Shape // spans: both axes
 	}
-	opened, err := f.options.Open(name, source.Labels, classes)
+	opened, err := f.options.OpenPart(name, source.Part(what), source.Labels, classes)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkPairs(what, shardsOf(opened, rows), shardsOf(scores, rows)); err != nil {
+		opened.Close()
 		return nil, err
 	}
 	var bits bitSource
@@ -218,7 +223,10 @@ func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource,
 		axisLess := slices.Equal(a.Shape, shape[:len(shape)-1])
 		if axisLess && classes > 1 && !a.Type.IsFloat() && a.Type != array.Bool && what == "labels" {
 			f.targets = true
-			return newTargets(a, classes, int64(f.ignore), func(row int) string { return scores.place(row, -1) })
+			return newTargets(a, classes, int64(f.ignore), func(row int) (file, place string) {
+				file, at, of := inShard(name, shardsOf(a, rows), row)
+				return file, scores.place(at, -1) + of
+			})
 		}
 		if !sameShape(a.Shape, shape) && !(axisLess && classes == 1) {
 			return nil, array.Faultf(name, "%s of shape %s, scores of shape %s; %s must have the shape of the scores%s",
@@ -268,12 +276,23 @@ func product(shape []int) int {
 //	rows × classes            the first N[row] classes take part
 //	batch × L × classes       the first N[example] positions take part
 //	batch × heads × L × L     spans with start ≤ end < N[example] take part
-func (f *readFlags) openLengths(name string, shape []int) (bitSource, error) {
-	a, err := f.openArray(name)
+//
+// It returns the files of the lengths as well, if there are several.
+func (f *readFlags) openLengths(name string, scores *scoreSource) (bitSource, *array.Shards, error) {
+	a, err := f.openArray(name, source.Lengths)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer a.Close()
+	if err := checkPairs("lengths", a.Shards, shardsOf(scores, scores.shape[0])); err != nil {
+		return nil, nil, err
+	}
+	bits, err := newLengths(a, name, scores.shape)
+	return bits, a.Shards, err
+}
+
+// newLengths makes the mask of lengths for scores of that shape.
+func newLengths(a *array.Array, name string, shape []int) (bitSource, error) {
 	if a.Type.IsFloat() || a.Type == array.Bool {
 		return nil, array.Faultf(name, "lengths must be integers, not %s", a.Type)
 	}
@@ -289,11 +308,13 @@ func (f *readFlags) openLengths(name string, shape []int) (bitSource, error) {
 	numbers, err := array.Integers[int64](a, nil, 0, a.Len())
 	var e *array.ElementError
 	if errors.As(err, &e) {
-		return nil, array.Faultf(name, "row %d: length %s is not in 0..%d", e.Index, e.Value, limit)
+		file, at, of := inShard(name, a.Shards, e.Index)
+		return nil, array.Faultf(file, "row %d%s: length %s is not in 0..%d", at, of, e.Value, limit)
 	}
 	for i, n := range numbers {
 		if lengths[i] = int(n); n < 0 || n > int64(limit) {
-			return nil, array.Faultf(name, "row %d: length %d is not in 0..%d", i, n, limit)
+			file, at, of := inShard(name, a.Shards, i)
+			return nil, array.Faultf(file, "row %d%s: length %d is not in 0..%d", at, of, n, limit)
 		}
 	}
 	switch {
@@ -315,8 +336,8 @@ func (f *readFlags) openLengths(name string, shape []int) (bitSource, error) {
 }
 
 // openArray opens an array, where a sparse matrix is none.
-func (f *readFlags) openArray(name string) (*array.Array, error) {
-	opened, err := f.options.Open(name, source.Numbers, -1)
+func (f *readFlags) openArray(name string, part source.Part) (*array.Array, error) {
+	opened, err := f.options.OpenPart(name, part, source.Numbers, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -330,26 +351,42 @@ func (f *readFlags) openArray(name string) (*array.Array, error) {
 
 // openVector opens an array of n numbers.
 func (f *readFlags) openVector(name, what string, n int) ([]float64, error) {
-	a, err := f.openArray(name)
+	x, _, err := f.openRows(name, what, "", n, nil)
+	return x, err
+}
+
+// openRows is openVector of a part of a manifest, or of files that go with the
+// shards of scores. It returns the files as well, if there are several.
+func (f *readFlags) openRows(name, what string, part source.Part, n int, scores *array.Shards) ([]float64, *array.Shards, error) {
+	a, err := f.openArray(name, part)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer a.Close()
-	if a.Len() != n {
-		return nil, array.Faultf(name, "%d %s, but %d are needed", a.Len(), what, n)
+	if err := checkPairs(what, a.Shards, scores); err != nil {
+		return nil, nil, err
 	}
-	return array.Copy[float64](a, 0, n), nil
+	if a.Len() != n {
+		return nil, nil, array.Faultf(name, "%d %s, but %d are needed", a.Len(), what, n)
+	}
+	return array.Copy[float64](a, 0, n), a.Shards, nil
 }
 
 // openWeights opens n weights: finite, and at least 0. each says what one is of.
-func (f *readFlags) openWeights(name, what, each string, n int) ([]float64, error) {
-	weights, err := f.openVector(name, what, n)
+// Those of rows may be in files that go with the shards of scores.
+func (f *readFlags) openWeights(name, what, each string, n int, scores *array.Shards) ([]float64, error) {
+	part := source.Part("")
+	if each == "row" {
+		part = source.RowWeights
+	}
+	weights, shards, err := f.openRows(name, what, part, n, scores)
 	if err != nil {
 		return nil, err
 	}
 	for i, w := range weights {
 		if !(w >= 0) || math.IsInf(w, 1) {
-			return nil, array.Faultf(name, "%s %d: weight %v is not finite and at least 0; mend the weight", each, i, w)
+			file, at, of := inShard(name, shards, i)
+			return nil, array.Faultf(file, "%s %d%s: weight %v is not finite and at least 0; mend the weight", each, at, of, w)
 		}
 	}
 	return weights, nil
@@ -365,7 +402,7 @@ type scoreSource struct {
 }
 
 func (f *readFlags) openScores(name string) (*scoreSource, error) {
-	opened, err := f.options.Open(name, source.Numbers, -1)
+	opened, err := f.options.OpenPart(name, source.Scores, source.Numbers, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -376,6 +413,9 @@ func (f *readFlags) openScores(name string) (*scoreSource, error) {
 		err = source.Check(name, opened)
 	case *array.Array:
 		s.dense, s.shape = opened, opened.Shape
+		if opened.Shards != nil && len(opened.Shape) < 2 {
+			err = array.Faultf(opened.Shards.Names[0], "scores of one axis in a shard; write them as rows×classes")
+		}
 		for len(s.shape) < 2 {
 			s.shape = append([]int{1}, s.shape...)
 		}

@@ -41,15 +41,17 @@ func newRoot(s *session) *cobra.Command {
 	root.InitDefaultHelpCmd()
 	root.SetFlagErrorFunc(flagError)
 	for _, c := range root.Commands() {
-		c.Args = noArgs
 		switch c.Name() {
 		case "completion": // a shell that is none is an error
+			c.Args = noArgs
 			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			for _, shell := range c.Commands() {
 				shell.Args = noArgs
 			}
 		case "help":
 			c.Args, c.RunE = cobra.ArbitraryArgs, help
+		case "version":
+			c.Args = noArgs
 		}
 	}
 	root.Args = func(_ *cobra.Command, args []string) error {

@@ -164,3 +164,36 @@ func (g group) peak(t *testing.T) int {
 	require.NoError(t, err)
 	return n
 }
+
+// peakOf runs the command, which is to succeed, and returns the most memory that
+// it has of its own, in KiB.
+func peakOf(t *testing.T, dir string, args ...string) int {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stderr = dir, &stderr
+	require.NoError(t, cmd.Start())
+	stop, most := make(chan struct{}), make(chan int)
+	go func() { most <- anonymous(cmd.Process.Pid, stop) }()
+	err := cmd.Wait()
+	close(stop)
+	peak := <-most
+	require.NoError(t, err, stderr.String())
+	return peak
+}
+
+// TestManyShards: shards that are held in memory, as those of text are, are in a
+// temporary file when there are many.
+func TestManyShards(t *testing.T) {
+	dir := t.TempDir()
+	const shards, rows, n = 80, 250, 1000 // 2 MB each as float64, 160 MB together
+	line := strings.TrimSuffix(strings.Repeat("0.5,-1,", n/2), ",") + "\n"
+	text := strings.Repeat(line, rows)
+	for k := range shards {
+		saveText(t, dir, fmt.Sprintf("s-%d.csv", k), text)
+	}
+	zeros(t, dir, "Y.npy", array.Uint8, shards*rows, n)
+	most := peakOf(t, dir, "eval", "s-*.csv", "Y.npy", "--metrics", "none", "--json")
+	t.Logf("%d MiB of numbers in shards of text, RssAnon at most %d MiB", shards*rows*n*8>>20, most>>10)
+	require.Less(t, most, 64<<10)
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/internal/source"
 )
 
 // checkFiles checks that no output is an input, another output or standard
@@ -32,7 +33,14 @@ func (t flagTable) checkFiles(s *session) error {
 			case f.file == output:
 				outputs = append(outputs, place{"--" + f.name, name, identify(name)})
 			case f.file == input:
-				inputs = append(inputs, place{"--" + f.name, name, identify(name)})
+				// A pattern or a manifest that is none is an error when it is opened.
+				files, err := new(source.Options).Files(name, "")
+				if err != nil {
+					files = []string{name}
+				}
+				for _, file := range files {
+					inputs = append(inputs, place{"--" + f.name, file, identify(file)})
+				}
 			}
 		}
 	}

@@ -142,7 +142,8 @@ func (f *sampleFlags) each(scores *scoreSource, rows int, row func(row int, draw
 	for r := range rows {
 		x := block(scores, &buffer, r, r+1)
 		if err := f.checkRow(x); err != nil {
-			return fmt.Errorf("%s: %s%w", quoted(scores.name), scores.place(r, -1), err)
+			file, place := scores.where(r, -1)
+			return fmt.Errorf("%s: %s%w", quoted(file), place, err)
 		}
 		if err := row(r, f.sampler(x, rand.New(rand.NewPCG(f.seed, uint64(r))))); err != nil {
 			return err

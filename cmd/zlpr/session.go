@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/zlpr/zlpr/internal/array"
 )
@@ -19,6 +22,7 @@ import (
 type session struct {
 	stdout, stderr io.Writer
 	warnings       []string // that no report has
+	completes      bool     // whether a shell asks what may come next
 	out            outputs
 	bar            atomic.Pointer[progress] // on the terminal, or nil
 
@@ -35,6 +39,7 @@ func newSession(stdout, stderr io.Writer) *session {
 
 // run runs the command and returns its exit status.
 func (s *session) run(args []string) int {
+	s.completes = len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
 	root := newRoot(s)
 	root.SetArgs(args)
 	err := array.Guard(func() error { return root.ExecuteContext(context.Background()) })

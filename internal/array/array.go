@@ -26,11 +26,18 @@ type Array struct {
 	Type  DType
 	Shape []int
 
+	// Shards are the files, counted along the first axis, that the array is in
+	// one after another; nil: one file.
+	Shards *Shards
+
 	data   []byte // little-endian
 	file   []byte // the whole file, where it is mapped
 	start  int    // where the data begin in file
 	mapped bool
 	close  []func() error
+
+	parts []*Array // of shards: an array each, and no data of its own
+	ends  []int    // the number of elements up to and including each
 }
 
 // New returns an array in memory.
@@ -56,16 +63,24 @@ func (a *Array) Close() error {
 			first = err
 		}
 	}
-	a.close, a.data = nil, nil
+	a.close, a.data, a.parts = nil, nil, nil
 	return first
 }
 
 // Len returns the number of elements.
 func (a *Array) Len() int { return product(a.Shape) }
 
-// Bytes returns the bytes of the elements from to to-1.
+// bytes returns the bytes of the elements from to to-1 of an array that is in
+// one file: of others, each and whole find the parts.
 func (a *Array) bytes(from, to int) []byte {
 	return a.data[from*a.Type.Size() : to*a.Type.Size()]
+}
+
+// WillNeed tells the system that the elements from to to-1 are wanted soon.
+func (a *Array) WillNeed(from, to int) {
+	if to = min(to, a.Len()); from < to {
+		a.each(from, to, (*Array).willNeed)
+	}
 }
 
 func product(shape []int) int {
@@ -116,7 +131,11 @@ func View[T Element](a *Array, from, to int) ([]T, bool) {
 	if from == to {
 		return []T{}, true
 	}
-	b := a.bytes(from, to)
+	part, start := a.whole(from, to)
+	if part == nil {
+		return nil, false
+	}
+	b := part.bytes(start, start+to-from)
 	p := unsafe.Pointer(&b[0])
 	if uintptr(p)%unsafe.Alignof(t) != 0 {
 		return nil, false
@@ -141,9 +160,18 @@ func Read[T Number](a *Array, dst []T, from, to int) []T {
 		dst = make([]T, to-from)
 	}
 	dst = dst[:to-from]
-	b := a.bytes(from, to)
+	at := 0
+	a.each(from, to, func(part *Array, from, to int) {
+		convert(dst[at:at+to-from], part.bytes(from, to), a.Type)
+		at += to - from
+	})
+	return dst
+}
+
+// convert converts elements of type t that lie in b.
+func convert[T Number](dst []T, b []byte, t DType) {
 	le := binary.LittleEndian
-	switch a.Type {
+	switch t {
 	case Bool, Uint8:
 		for i := range dst {
 			dst[i] = T(b[i])
@@ -193,7 +221,6 @@ func Read[T Number](a *Array, dst []T, from, to int) []T {
 			dst[i] = T(math.Float64frombits(le.Uint64(b[8*i:])))
 		}
 	}
-	return dst
 }
 
 // All returns all elements as T.
@@ -306,7 +333,7 @@ func (a *Array) DType() DType { return a.Type }
 
 // Describe returns the type and the shape, for messages.
 func (a *Array) Describe() string {
-	return fmt.Sprintf("%s %s", a.Type, ShapeString(a.Shape))
+	return fmt.Sprintf("%s %s%s", a.Type, ShapeString(a.Shape), a.Shards.describe())
 }
 
 // ShapeString returns a shape as people write it: 3×4.

@@ -14,26 +14,46 @@ import (
 type mapping struct {
 	name, path string // of the file: as the user wrote it, and where it is
 	start, end uintptr
+	closed     bool
 }
 
 // mappings are the files that are mapped, or were: a fault finds its file among
 // them, the last ones first, though deferred functions may have closed it.
 var mappings struct {
 	sync.Mutex
-	list []mapping
+	list   []mapping
+	closed int // how many of the list are closed
 }
 
-// register notes a mapping.
+// register notes a mapping. Those that are closed are forgotten when there are
+// many.
 func register(name, path string, data []byte) {
 	const most = 1 << 10
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
 	mappings.Lock()
 	defer mappings.Unlock()
-	if len(mappings.list) == most {
-		mappings.list = slices.Delete(mappings.list, 0, most/2)
+	if mappings.closed == most {
+		mappings.list = slices.DeleteFunc(mappings.list, func(m mapping) bool { return m.closed })
+		mappings.closed = 0
 	}
-	mappings.list = append(mappings.list, mapping{name, path, start, start + uintptr(len(data))})
+	start := address(data)
+	mappings.list = append(mappings.list, mapping{name, path, start, start + uintptr(len(data)), false})
 }
+
+// unregister notes the end of a mapping.
+func unregister(data []byte) {
+	mappings.Lock()
+	defer mappings.Unlock()
+	start := address(data)
+	for i := range slices.Backward(mappings.list) {
+		if m := &mappings.list[i]; m.start == start && !m.closed {
+			m.closed = true
+			mappings.closed++
+			return
+		}
+	}
+}
+
+func address(data []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(data))) }
 
 // Guard calls f, which may read arrays. Where a file that is mapped became
 // shorter, or its disk failed, this is an error that names the file instead of

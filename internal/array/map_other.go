@@ -16,5 +16,5 @@ func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() err
 	return data, nil, err
 }
 
-// WillNeed tells the system that the elements from to to-1 are wanted soon.
-func (a *Array) WillNeed(from, to int) {}
+// willNeed is WillNeed of an array that is in one file.
+func (a *Array) willNeed(from, to int) {}

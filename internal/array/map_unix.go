@@ -19,11 +19,11 @@ func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() err
 		return nil, nil, &os.PathError{Op: "map", Path: name, Err: err}
 	}
 	register(name, f.Name(), data)
-	return data, func() error { return unix.Munmap(data) }, nil
+	return data, func() error { unregister(data); return unix.Munmap(data) }, nil
 }
 
-// WillNeed tells the system that the elements from to to-1 are wanted soon.
-func (a *Array) WillNeed(from, to int) {
+// willNeed is WillNeed of an array that is in one file.
+func (a *Array) willNeed(from, to int) {
 	size := a.Type.Size()
 	b := a.data[min(from*size, len(a.data)):min(to*size, len(a.data))]
 	if !a.mapped || len(b) == 0 {

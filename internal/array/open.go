@@ -46,3 +46,17 @@ func (in *Input) NoKey(key string) error {
 	}
 	return Faultf(in.Name, "no archive, so no array %q is in it; leave the name after the colon out", short(key))
 }
+
+// Keys returns the names of the arrays in a file of several, nil of another one.
+func Keys(path string) []string {
+	in, err := OpenInput(path)
+	if err != nil {
+		return nil
+	}
+	defer in.Close()
+	c, err := in.Container()
+	if err != nil || c == nil {
+		return nil
+	}
+	return c.Keys()
+}

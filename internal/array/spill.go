@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 )
 
 // A spill takes data of unknown length: short ones stay in memory, long ones go
@@ -22,16 +23,9 @@ func (s *spill) Write(p []byte) (int, error) {
 			s.size += int64(len(p))
 			return s.buffer.Write(p)
 		}
-		f, err := os.CreateTemp("", "zlpr-*")
-		if err != nil {
-			return 0, s.failed(err)
+		if err := s.toFile(); err != nil {
+			return 0, err
 		}
-		os.Remove(f.Name()) // where the system lets us; else discard does it
-		s.file = f
-		if _, err := f.Write(s.buffer.Bytes()); err != nil {
-			return 0, s.failed(err)
-		}
-		s.buffer = bytes.Buffer{}
 	}
 	n, err := s.file.Write(p)
 	s.size += int64(n)
@@ -40,6 +34,27 @@ func (s *spill) Write(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// toFile begins the temporary file.
+func (s *spill) toFile() error {
+	f, err := os.CreateTemp("", "zlpr-*")
+	if err != nil {
+		return s.failed(err)
+	}
+	os.Remove(f.Name()) // where the system lets us; else discard does it
+	s.file = f
+	if _, err := f.Write(s.buffer.Bytes()); err != nil {
+		return s.failed(err)
+	}
+	s.buffer = bytes.Buffer{}
+	return nil
+}
+
+// inMemory is the length of the short data of all arrays that are open.
+var inMemory atomic.Int64
+
+// maxInMemory is how long they may be together: an array may be in many files.
+const maxInMemory = spillSize
 
 // failed says what an error of the temporary file means for the user.
 func (s *spill) failed(err error) error {
@@ -59,12 +74,19 @@ func (s *spill) discard() {
 	}
 }
 
-// bytes returns what was written, and how to release it if it is mapped.
-func (s *spill) bytes() (data []byte, unmap func() error, err error) {
-	if s.file != nil {
-		return mapFile(s.name, s.file, s.size)
+// bytes returns what was written, and how to release it.
+func (s *spill) bytes() (data []byte, release func() error, err error) {
+	if s.file == nil {
+		n := int64(s.buffer.Len())
+		if inMemory.Add(n) <= maxInMemory || n < 1<<12 { // less than a mapping takes
+			return s.buffer.Bytes(), func() error { inMemory.Add(-n); return nil }, nil
+		}
+		inMemory.Add(-n)
+		if err := s.toFile(); err != nil {
+			return nil, nil, err
+		}
 	}
-	return s.buffer.Bytes(), nil, nil
+	return mapFile(s.name, s.file, s.size)
 }
 
 // array makes an array of what was written; interpret says what it is.

@@ -38,6 +38,8 @@ type Options struct {
 	Warn      func(message string)
 
 	CSV, Lists bool // whether a file of that kind was opened
+
+	manifests map[string]*Manifest // that were read
 }
 
 func (o *Options) warn(format string, args ...any) {
@@ -49,15 +51,62 @@ func (o *Options) warn(format string, args ...any) {
 // Open opens a file for some use. Where the file does not say how many columns
 // there are, as lists may not, there are cols of them; -1: as many as occur. A
 // place that a sparse matrix lists twice has the sum of its entries, for labels
-// it is an error.
+// it is an error. A pattern stands for the files that match it, one after
+// another.
 func (o *Options) Open(name string, use Use, cols int) (Source, error) {
-	s, _, err := o.OpenBoth(name, use, cols)
+	return o.OpenPart(name, "", use, cols)
+}
+
+// OpenPart is Open, of a manifest too: that part of it.
+func (o *Options) OpenPart(name string, part Part, use Use, cols int) (Source, error) {
+	s, _, err := o.open(name, part, use, cols)
 	return s, err
 }
 
 // OpenBoth is Open, and returns the labels that stand in the same lists as
 // features, else nil.
 func (o *Options) OpenBoth(name string, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
+	return o.open(name, "", use, cols)
+}
+
+func (o *Options) open(name string, part Part, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
+	switch {
+	case IsManifest(name):
+		m, err := o.Manifest(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		files, err := m.Files(part)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o.openShards(name, files, m.rows(), use, cols)
+	case array.IsPattern(name):
+		files, err := array.Match(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o.openShards(name, files, nil, use, cols)
+	}
+	s, labels, err = o.openFile(name, use, cols)
+	if err == nil && !o.OneBased {
+		o.warnOneBased(name, s, labels, use)
+	}
+	return s, labels, err
+}
+
+// warnOneBased warns where lists have no label 0.
+func (o *Options) warnOneBased(name string, s Source, labels *sparse.Matrix, use Use) {
+	if use == Labels {
+		labels, _ = s.(*sparse.Matrix)
+	}
+	if labels != nil && labels.Lists && labels.FromOne() {
+		o.warn("%s: no row has label 0: if labels count from 1, say --one-based", array.Quote(name))
+	}
+}
+
+// openFile opens one file.
+func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
 	path, key := array.Split(name)
 	in, err := array.OpenInput(path)
 	if err != nil {
@@ -123,8 +172,8 @@ func (o *Options) openLists(in *array.Input, use Use, cols int) (Source, *sparse
 	default:
 		text.Y.Close()
 	}
-	if labels != nil && !o.OneBased && labels.FromOne() {
-		o.warn("%s: no row has label 0: if labels count from 1, say --one-based", array.Quote(in.Name))
+	if labels != nil {
+		labels.Lists = true
 	}
 	if use == Labels {
 		return labels, nil, nil

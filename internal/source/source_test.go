@@ -121,3 +121,74 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Check("s.txt", s))
 }
+
+// FuzzManifest: what is read as a manifest has shards that all have the same
+// parts, of names that are not empty; all else is an error of one line.
+func FuzzManifest(f *testing.F) {
+	for _, text := range []string{
+		`{"shards": [{"scores": "s-0.npy", "labels": "y-0.npy", "rows": 1000}, {"rows": 2, "labels": "b.npz:k", "scores": "/s-1.npy"}]}`,
+		`{"shards": [{"mask": "m", "lengths": "l", "row_weights": "w"}]}`, "\xef\xbb\xbf{\"shards\":[]}", `{"shards": [{}]}`, `{"shards": [{"rows": -1}]}`,
+		`{"shards": [{"rows": 1e99}]}`, `{"shards": [{"scores": "a", "scores": "b"}]}`, `{"shards": [], "shards": []}`, `{"shards": [[[[`, `{"shards": {"scores": "a"}}`,
+		`{"shards": [{"scores": null}]}`, `{"shards": [{"scores": ["a"]}]}`, `{"shards": [{"scores": "\ud800"}]} 1`, `[]`, `{`, ``, `nul`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := parseManifest("d/m.json", text)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			require.Less(t, len(err.Error()), 1000)
+			return
+		}
+		require.Equal(t, len(m.shards), len(m.rows()))
+		count := 0
+		for _, part := range parts {
+			files, err := m.Files(part)
+			require.Equal(t, m.Has(part), err == nil)
+			if err == nil {
+				require.Len(t, files, len(m.shards))
+			}
+			for _, file := range files {
+				require.NotEmpty(t, file)
+				require.True(t, filepath.IsAbs(file) || strings.HasPrefix(file, "d/") || strings.HasPrefix(file, "."), file)
+			}
+			count += len(files)
+		}
+		require.Len(t, m.all(""), count)
+		for _, n := range m.rows() {
+			require.GreaterOrEqual(t, n, -1)
+		}
+	})
+}
+
+// TestManifest: what manifests may say, and what is wrong with others.
+func TestManifest(t *testing.T) {
+	m, err := parseManifest("d/m.json", []byte(`{"shards": [{"scores": "s.npz:k", "rows": 7}, {"scores": "/abs.npy"}]}`))
+	require.NoError(t, err)
+	files, err := m.Files(Scores)
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join("d", "s.npz:k"), "/abs.npy"}, files)
+	require.Equal(t, []int{7, -1}, m.rows())
+	_, err = m.Files(Mask)
+	require.EqualError(t, err, `d/m.json: no mask in its shards; add "mask" to each`)
+	for text, want := range map[string]string{
+		"{\n\"shards\": [{\"scors\": \"a\"}]}": `line 2: unknown key "scors"; there are scores, labels,`,
+		`{"shards": []}`:                       "lists no shards",
+		`{}`:                                   `line 1: no "shards"`,
+		`{"shards": [{"scores": "a"}, {"labels": "b"}]}`:              "shard 1 has no scores, the first one has",
+		`{"shards": [{"scores": "a"}, {"scores": "b", "mask": "c"}]}`: "shard 1 has mask, the first one has none",
+		`{"shards": [{"scores": "a"}, {"scores": "./a"}]}`:            "shards 0 and 1 have the same scores, d/a; list them once",
+		`{"shards": [{"scores": "a", "scores": "b"}]}`:                `key "scores" is given twice`,
+		`{"shards": [{"scores": ""}]}`:                                "give the name of a file",
+		`{"shards": [{"rows": 1.5}]}`:                                 `rows "1.5": give an integer of at least 0`,
+		`{"shards": [{"rows": "7"}]}`:                                 `rows "7": give an integer of at least 0`,
+		`{"shards": [{"scores": "a"}`:                                 "it ends too early",
+		`{"shards": [{"scores": "a"}]}]`:                              "more follows after the closing brace",
+		`[1]`:                                                         `"[", where an object in braces is wanted`,
+		`{"shards": [{"scores": {"a": 1}}]}`:                          `scores "{": give the name of a file`,
+		"{\"shards\": [{\"scores\": \"\xff\"}]}":                      "no text in UTF-8",
+	} {
+		_, err := parseManifest("d/m.json", []byte(text))
+		require.ErrorContains(t, err, want, text)
+	}
+}

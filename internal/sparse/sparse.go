@@ -20,7 +20,10 @@ type Matrix struct {
 	Rows, Cols int
 	RowPtr     []int64
 	Indices    []int32
-	Values     *array.Array // nil: all 1
+	Values     *array.Array  // nil: all 1
+	Counted    bool          // whether there are as many columns as occur: the file does not say
+	Lists      bool          // whether it is from lists in text
+	Shards     *array.Shards // the files, counted in rows, if there are several
 	arrays     []*array.Array
 }
 
@@ -54,7 +57,11 @@ func (m *Matrix) DType() array.DType {
 
 // Describe returns the type, the shape and the number of entries, for messages.
 func (m *Matrix) Describe() string {
-	return fmt.Sprintf("%s %d×%d, %d listed", m.DType(), m.Rows, m.Cols, len(m.Indices))
+	shards := ""
+	if m.Shards != nil {
+		shards = fmt.Sprintf(", %d shards", len(m.Shards.Names))
+	}
+	return fmt.Sprintf("%s %d×%d, %d listed%s", m.DType(), m.Rows, m.Cols, len(m.Indices), shards)
 }
 
 // Block returns rows r0 to r1-1 with all columns, in buffer, which grows. What

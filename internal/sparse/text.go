@@ -323,10 +323,10 @@ func (r *textReader) finish(name string) (*Text, error) {
 	}
 	t.X, t.Y = &Matrix{Name: name, Cols: r.Features}, &Matrix{Name: name, Cols: r.Classes}
 	if r.Features < 0 {
-		t.X.Cols = int(r.maxX) + 1
+		t.X.Cols, t.X.Counted = int(r.maxX)+1, true
 	}
 	if r.Classes < 0 {
-		t.Y.Cols = int(r.maxY) + 1
+		t.Y.Cols, t.Y.Counted = int(r.maxY)+1, true
 	}
 	rows := int(r.rows())
 	err := errors.Join(t.X.set(r.xPtr, r.xIndices, r.values, rows), t.Y.set(r.yPtr, r.yIndices, nil, rows))
@@ -355,7 +355,7 @@ func (t *Text) LabelMatrix(classes int) (*Matrix, error) {
 	}
 	t.Y.Close()
 	if t.Sizes == 0 && classes >= 0 {
-		t.X.Cols = classes
+		t.X.Cols, t.X.Counted = classes, false
 		if err := t.X.check(Refuse); err != nil {
 			t.X.Close()
 			return nil, array.Named(t.X.Name, err)
