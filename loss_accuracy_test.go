@@ -456,11 +456,7 @@ func (w *witness[T]) row() ref.Row {
 	for j := range w.scores {
 		c.positive = append(c.positive, w.positives>>j&1 != 0)
 	}
-	switch l := w.loss.(type) {
-	case ZLPR:
-		c.threshold = l.Threshold
-	case SoftZLPR:
-		c.threshold = l.Threshold
+	if _, soft := w.loss.(SoftZLPR); soft {
 		c.soft = make([]T, len(w.scores))
 		for j, p := range c.positive {
 			if p {
@@ -474,23 +470,7 @@ func (w *witness[T]) row() ref.Row {
 // want returns what the loss is, and its gradient times the row's weight and
 // Upstream, exactly.
 func (w *witness[T]) want() ref.Result {
-	var result ref.Result
-	switch l := w.loss.(type) {
-	case ZLPR:
-		result = w.row().ZLPR()
-	case SoftZLPR:
-		result = w.row().SoftZLPR()
-	case SoftmaxCrossEntropy:
-		result = w.row().SoftmaxCrossEntropy()
-	case Pairwise:
-		gamma := l.Gamma
-		if gamma == 0 {
-			gamma = 1
-		}
-		result = w.row().Pairwise(gamma, l.Margin)
-	default:
-		panic(l)
-	}
+	result := reference(w.loss, w.row())
 	for _, f := range []float64{w.rowWeight, w.upstream} {
 		if f != 0 {
 			for k, g := range result.Grad {
@@ -561,6 +541,7 @@ func TestWitnessRows(t *testing.T) {
 			{name: "weights far apart", loss: ZLPR{}, scores: []float64{2100.123, 548.3456}, weights: []float64{1e-300, 1e300}},
 			{name: "weights far apart, γ", loss: Pairwise{Gamma: 1.7}, scores: []float64{1300.123, 200.3456, -3}, positives: 4, weights: []float64{1e-300, 1e300, 2}},
 			{name: "row weight and Upstream", loss: ZLPR{}, scores: []float64{0.5, -1}, positives: 2, rowWeight: 1e-200, upstream: 1e250},
+			{name: "exponentials below the normal numbers", loss: BCE{Threshold: -400.1}, scores: []float64{288.39060810707633, 321.08990472589437}, positives: 3, weights: []float64{0.08631532324728375, 4.626187284476014}},
 			{name: "γ, row weight and Upstream", loss: Pairwise{Gamma: 1e100}, scores: []float64{0.5e-100, -1e-100}, positives: 2, rowWeight: 1e-200, upstream: 1e-150},
 		})
 	})

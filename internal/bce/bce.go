@@ -44,7 +44,7 @@ type Work[T kernel.Float] struct {
 	pos     []uint64 // positives whose weight is not 0
 	product []float64
 	params  []kernel.BCEParams[T]
-	slow    []bool
+	slow    []slowness
 	grad    []T // where only the thresholds' derivatives are wanted
 
 	block *block

@@ -55,13 +55,8 @@ func (w *Work[T]) row(i int) {
 			if v < 0 {
 				derivative *= e
 			}
-			rest := 0.0
-			if s0 != 0 && math.Abs(v) <= math.MaxFloat64 {
-				// What rounding s-s0 has lost.
-				rest = differenceError(float64(w.scores(i)[b.at[k]&math.MaxInt]), s0)
-				if b.at[k] < 0 {
-					rest = -rest
-				}
+			rest := w.lost(i, k, s0)
+			if rest != 0 {
 				softplus += float64(derivative * rest)
 				derivative += float64(derivative * (1 - derivative) * rest)
 			}
@@ -71,8 +66,13 @@ func (w *Work[T]) row(i int) {
 				term, derivative = focal(w.rule.Focal, v, rest, e, b.log1p[k], softplus, derivative)
 			}
 			term, g := factor*term, factor*scale*derivative
-			if most := factor * max(math.Abs(scale), 1); most > 0x1p20 && (most > 0x1p1000 || e == 0 && v < 0) {
-				term, g = extremeTerm(w.rule.Focal, v, rest, factor, scale, derivative, term)
+			extreme := func(most float64) bool { return most > 0x1p20 && (most > 0x1p1000 || e == 0 && v < 0) }
+			if extreme(factor * max(math.Abs(scale), 1)) {
+				var t float64
+				t, g = extremeTerm(w.rule.Focal, v, rest, factor, scale, derivative, term)
+				if extreme(factor) { // whatever the scale
+					term = t
+				}
 			}
 			if !infinite {
 				sum, err = kernel.TwoSum(sum, err, term)
@@ -86,9 +86,13 @@ func (w *Work[T]) row(i int) {
 			}
 		}
 	}
-	w.c.Loss[i] = sum + err
-	if infinite || sum > math.MaxFloat64 {
+	switch {
+	case infinite || sum > math.MaxFloat64:
 		w.c.Loss[i] = math.Inf(1)
+	case w.rule.Focal == 0 && sum < 0x1p-900:
+		w.c.Loss[i] = w.smallLoss(i, s0)
+	default:
+		w.c.Loss[i] = sum + err
 	}
 	if w.c.ThresholdGrad != nil {
 		w.c.ThresholdGrad[i] = slope.value()
@@ -99,6 +103,38 @@ func (w *Work[T]) row(i int) {
 			out[j] = T(v)
 		}
 	}
+}
+
+// lost returns what rounding s-s0 has lost of argument k of the block of row i.
+func (w *Work[T]) lost(i, k int, s0 float64) float64 {
+	x, at := w.block.x[k], w.block.at[k]
+	if s0 == 0 || !(math.Abs(x) <= math.MaxFloat64) {
+		return 0
+	}
+	rest := differenceError(float64(w.scores(i)[at&math.MaxInt]), s0)
+	if at < 0 {
+		return -rest
+	}
+	return rest
+}
+
+// smallLoss returns the loss of row i where it is so small that terms count whose
+// exponential is below the smallest normal number: softplus(x) = e^x there.
+func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
+	const up = 600
+	var sum, err float64
+	b := w.block
+	for from := 0; from < w.c.N; from += blockLen {
+		for k, v := range b.x[:w.gather(i, s0, from, min(from+blockLen, w.c.N))] {
+			if v < -1500 {
+				continue // 0, whatever the factor
+			}
+			t := power.ExpPair(v, w.lost(i, k, s0)).Times(power.Number{Hi: b.factor[k]})
+			t.Exp += up
+			sum, err = kernel.TwoSum(sum, err, t.Float())
+		}
+	}
+	return math.Ldexp(sum+err, -up)
 }
 
 // extremeTerm returns factor·term and factor·scale·derivative where a product on

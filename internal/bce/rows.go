@@ -126,8 +126,12 @@ func (w *Work[T]) kernelRows() bool {
 		low *= 0x1p-960
 	}
 	for i, v := range c.Loss[:c.Rows] {
-		if !(v >= low && v <= math.MaxFloat64) || anySlow && w.slow[i] {
+		switch {
+		case !(v >= low && v <= math.MaxFloat64) || anySlow && w.slow[i] == all:
 			w.row(i)
+		case anySlow && w.slow[i] == gradientOnly:
+			w.row(i)
+			c.Loss[i] = v // the same bits whatever the gradient takes
 		}
 	}
 	return true
@@ -158,6 +162,15 @@ func (w *Work[T]) saveScores() {
 	w.args.X, w.args.Stride = w.x, w.stride
 }
 
+// A slowness tells what of a row is evaluated in the general way.
+type slowness uint8
+
+const (
+	nothing slowness = iota
+	gradientOnly
+	all
+)
+
 // setParams sets the rows' parameters and notes which rows are slow, and reports
 // whether there are any.
 func (w *Work[T]) setParams() (anySlow bool) {
@@ -172,16 +185,21 @@ func (w *Work[T]) setParams() (anySlow bool) {
 		p := &w.params[i]
 		hi := T(s0)
 		lo := s0 - float64(hi)
-		// It must not take the reduced argument out of the polynomial's range.
-		slow := !(math.Abs(lo) <= 0x1p-18)
+		slow := nothing
 		*p = kernel.BCEParams[T]{1, hi, T(lo)}
 		if gradient {
 			p[0] = T(w.c.Scale[i])
 			size := math.Abs(w.c.Scale[i])
-			slow = slow || !(size*w.weights.most <= most) || w.weights.most > 1 && size != 0 && size < 1/most
+			if !(size*w.weights.most <= most) || w.weights.most > 1 && size != 0 && size < 1/most {
+				slow = gradientOnly
+			}
+		}
+		if !(math.Abs(lo) <= 0x1p-18) {
+			// It would take the reduced argument out of the polynomial's range.
+			slow = all
 		}
 		w.slow[i] = slow
-		anySlow = anySlow || slow
+		anySlow = anySlow || slow != nothing
 	}
 	return anySlow
 }
