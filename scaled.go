@@ -40,8 +40,8 @@ func (s scaled) times(x, y float64) scaled {
 	m, e := math.Frexp(s.value)
 	n, f := math.Frexp(x)
 	o, g := math.Frexp(y)
-	hi := m * n
-	p := hi * o
+	hi := float64(m * n)
+	p := float64(hi * o)
 	return scaled{p + (math.FMA(hi, o, -p) + float64(math.FMA(m, n, -hi)*o)), s.exp + e + f + g}.tidy()
 }
 

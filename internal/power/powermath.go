@@ -60,7 +60,7 @@ func (p Number) Times(q Number) Number {
 	if p.Hi == 0 || q.Hi == 0 {
 		return Number{}
 	}
-	r := Number{Hi: p.Hi * q.Hi, Exp: p.Exp + q.Exp}
+	r := Number{Hi: float64(p.Hi * q.Hi), Exp: p.Exp + q.Exp}
 	r.Lo = math.FMA(p.Hi, q.Hi, -r.Hi) + math.FMA(p.Hi, q.Lo, float64(p.Lo*q.Hi))
 	switch shift := p.Shift + q.Shift; {
 	case math.Abs(shift) >= shiftBound:
@@ -144,7 +144,7 @@ func (c Class) Log(p Number) float64 {
 func (p Number) Inverse() Number {
 	p = p.Tidy()
 	hi := 1 / p.Hi
-	lo := hi * (math.FMA(-hi, p.Hi, 1) - float64(hi*p.Lo))
+	lo := float64(hi * (math.FMA(-hi, p.Hi, 1) - float64(hi*p.Lo)))
 	return Number{Hi: hi, Lo: lo, Exp: -p.Exp, Shift: -p.Shift}
 }
 

@@ -350,7 +350,7 @@ func (w *Work[T]) marginOf(a, b float64) power.Number {
 	// The product, whose exponent may be beyond all numbers.
 	g, k := math.Frexp(w.rule.Gamma)
 	h, j := math.Frexp(hi)
-	y := g * h
+	y := float64(g * h)
 	rest := math.FMA(g, h, -y) + float64(g*math.Ldexp(lo, -j))
 	y, rest = math.Ldexp(y, j+k+up), math.Ldexp(rest, j+k+up)
 	return power.ExpPair(y, rest)
