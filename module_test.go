@@ -65,7 +65,7 @@ var aside = map[string][]string{
 	"/internal/ref":               nil,
 	"/internal/kernel/kerneltest": {"/internal/kernel"},
 	"/zlprtest":                   {"/internal/ref"},
-	"/internal/climb":             {"", "/internal/ref"},
+	"/internal/climb":             {"", "/metrics", "/internal/ref"},
 }
 
 // foreign are the packages of other modules that a package below floor 8, or

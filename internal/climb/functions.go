@@ -24,6 +24,8 @@ func functionsOf[T zlpr.Float]() []*Function {
 		logProbability[T](false), logProbability[T](true),
 		partition[T](false), partition[T](true),
 		plackettLuce[T](),
+		subsetSampler[T](), luceSampler[T](),
+		probabilities[T](), rowMeasures[T](),
 	)
 }
 

@@ -247,7 +247,7 @@ func (f *Function) repair(in *Input) {
 	}
 	switch {
 	case f.uses&hasPicks == 0:
-	case f.uses&hasLabels != 0: // the positives and paddings
+	case f.uses&(hasLabels|hasSoft) == hasLabels: // the positives and paddings
 		in.K = max(in.K, in.Positive.count())
 	case f.uses&hasThreshold == 0:
 		in.K = min(in.K, n)

@@ -104,6 +104,9 @@ const cutDistance = 4096
 // weights add, differ by less than widest.
 const nearby = widest/2 - 2048
 
+// tooFarApart would be a fault of near.
+const tooFarApart = "zlpr: the scores of a row are still too far apart"
+
 // near brings the scores and the threshold of a query near each other, and near
 // 0, where they are large. Let c be the score of the last pick, paddings
 // counted, when the highest are picked. Classes above c + cutDistance are in
@@ -233,7 +236,7 @@ func evaluateCompact[T kernel.Float](c *Core, q *Query, x, dst []T) (value, push
 		}
 		var ok bool
 		if value, push, ok = evaluateDense(c, &inner, w.x, out); !ok {
-			panic("zlpr: scores of a row are still too far apart")
+			panic(tooFarApart)
 		}
 		push += float64(w.positives - w.finite - w.ups)
 		if w.moved {

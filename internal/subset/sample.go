@@ -81,11 +81,14 @@ func (s *Sampler) setFixed(k int) {
 // of the numbers of items.
 func (s *Sampler) build(c *Core, x []float64, law Law) {
 	var t tilted
-	switch {
-	case !law.Padded:
-		t, _ = pickExactly(c, x, law.Picks)
-	default:
-		t, _, _ = pickUpTo(c, x, law.Picks, law.Threshold)
+	var ok bool
+	if law.Padded {
+		t, _, ok = pickUpTo(c, x, law.Picks, law.Threshold)
+	} else {
+		t, ok = pickExactly(c, x, law.Picks)
+	}
+	if !ok {
+		panic(tooFarApart)
 	}
 	s.failures = t.failures
 	s.tree.p, s.tree.q = make([]float64, s.n), make([]float64, s.n)
