@@ -65,28 +65,54 @@ func (e *exponential) evaluateShifted(x, shift []vreg) (p, s []vreg) {
 	return e.powers(r, t, n)
 }
 
+// evaluateAt is evaluate with a magic number for each x, in a register that it
+// overwrites; nil for the one of all.
+func (e *exponential) evaluateAt(x []vreg, magic []op) (p, s []vreg) {
+	r, t, n := e.reduceAt(x, magic, false)
+	return e.powers(r, t, n)
+}
+
 // reduce returns the reduced arguments r of the x, n as an integer, and free
 // registers, one for each. r are the registers of x, but with keep new ones.
 func (e *exponential) reduce(x []vreg, keep bool) (r, t, free []vreg) {
+	return e.reduceAt(x, nil, keep)
+}
+
+// reduceAt is reduce with a magic number for each x, in a register that it
+// overwrites; nil for the one of all.
+func (e *exponential) reduceAt(x []vreg, magic []op, keep bool) (r, t, free []vreg) {
 	r, t, free = make([]vreg, len(x)), make([]vreg, len(x)), make([]vreg, len(x))
+	if magic == nil {
+		all := e.shared(e.magic, len(x))
+		for i := range x {
+			magic, free[i] = append(magic, all), e.reg()
+		}
+	} else {
+		for i := range x {
+			free[i] = magic[i].(vreg)
+		}
+	}
+	log2e := e.shared(e.log2e, len(x))
 	for i := range x {
-		t[i], free[i] = e.reg(), e.reg()
+		t[i] = e.reg()
 		e.move(x[i], t[i])
-		e.fmaMul(e.log2e, e.magic, t[i])
+		e.fmaMul(log2e, magic[i], t[i])
 	}
 	for i := range x {
-		e.sub(t[i], e.magic, free[i])
+		e.sub(t[i], magic[i], free[i])
 	}
+	ln2Hi := e.shared(e.minusLn2Hi, len(x))
 	for i := range x {
 		r[i] = x[i]
 		if keep {
 			r[i] = e.reg()
 			e.move(x[i], r[i])
 		}
-		e.fmaAcc(free[i], e.minusLn2Hi, r[i])
+		e.fmaAcc(free[i], ln2Hi, r[i])
 	}
+	ln2Lo := e.shared(e.minusLn2Lo, len(x))
 	for i := range x {
-		e.fmaAcc(free[i], e.minusLn2Lo, r[i])
+		e.fmaAcc(free[i], ln2Lo, r[i])
 	}
 	return r, t, free
 }
@@ -100,16 +126,18 @@ func (e *exponential) powers(r, t, free []vreg) (p, s []vreg) {
 // powersWith is powers that calls between after every step of the polynomial.
 func (e *exponential) powersWith(r, t, free []vreg, between func()) (p, s []vreg) {
 	p = free
+	highest := e.shared(e.highest, len(r))
 	for i := range r {
-		e.move(e.highest, p[i])
+		e.move(highest, p[i])
 	}
 	for _, c := range e.rest {
+		c = e.shared(c, len(r))
 		for i := range r {
 			e.fmaMul(r[i], c, p[i])
 		}
 		between()
 	}
-	for i := range r {
+	for i := range t {
 		e.shiftToExponent(t[i], t[i])
 	}
 	return p, t

@@ -166,9 +166,9 @@ var selectKernels = []*kernel{
 		name: "SelectSums", types: elems,
 		params: "a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int",
 		doc: `writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
-			over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x.
-			Bits beyond n are 0; a and b have room for a multiple of 8 rows.`,
-		forms: both(func(v *vec) { selectSums(v, false) }, func(v *neonVec) { neonSelectSums(v, false) }),
+			over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
+			where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.`,
+		forms: both(func(v *vec) { selectSums(v, false, false) }, func(v *neonVec) { neonSelectSums(v, false) }),
 	},
 	{
 		name: "SelectExp", types: elems,
@@ -176,7 +176,7 @@ var selectKernels = []*kernel{
 		doc: `is SelectSums and writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and
 			anything on to the end of the row's last group. Meanwhile it makes the copy c.`,
 		forms: []form{{
-			x86: func(v *vec) { selectSums(v, true) }, copies: true,
+			x86: func(v *vec) { selectSums(v, false, true) }, copies: true,
 			neon: func(v *neonVec) { neonSelectSums(v, true) },
 		}},
 	},

@@ -62,6 +62,22 @@ func neonSelectSums(v *neonVec, keep bool) {
 	}, func() {
 		negative.store(a)
 		positive.store(b)
+		v.spreadNaN(a, b)
+	})
+}
+
+// spreadNaN makes both of two sums NaN where one is; they have just been written.
+func (v *neonVec) spreadNaN(a, b genReg) {
+	v.scope(func() {
+		r, sum, numbers := v.regs(2), v.reg(), v.reg()
+		v.op("FMOVD", address{a, -8}, r[0])
+		v.op("FMOVD", address{b, -8}, r[1])
+		v.VFADD(r[0].d2(), r[1].d2(), sum.d2())
+		v.VFCMGE(sum.d2(), sum.d2(), numbers.d2())
+		for i, place := range []genReg{a, b} {
+			v.keepOr(numbers, sum, r[i])
+			v.op("FMOVD", r[i], address{place, -8})
+		}
 	})
 }
 

@@ -58,14 +58,19 @@ func (s *rowSums) next(count int, rows op) {
 
 // write emits the tree: it writes the sums of side i, of slots rows, to the
 // argument out[i], a pointer, and moves that on; those of float64 with two
-// pointers a side stay two numbers.
+// pointers a side stay two numbers. Where the sum of one of two sides is
+// NaN, both are.
 func (s *rowSums) write(out ...operand.Mem) {
 	s.Label(s.tree)
+	p := s.slot // which has no other use now
 	for i := range s.sides {
-		r, p := s.sums(i), s.slot // which has no other use now
+		r := s.sums(i)
 		if each := len(out) / s.sides; len(r) > each {
 			s.VADDPD(r[1], r[0], r[0])
 			r = r[:1]
+		}
+		if i == 1 {
+			s.spreadNaN(out[0], r[0])
 		}
 		for j, x := range r {
 			m := out[i*len(r)+j]
@@ -75,6 +80,23 @@ func (s *rowSums) write(out ...operand.Mem) {
 		}
 	}
 	s.begin()
+}
+
+// spreadNaN makes both of two sides' sums NaN where one is: those of the first are
+// written.
+func (s *rowSums) spreadNaN(out operand.Mem, second vreg) {
+	first, either, place := s.reg(), s.newMask(), at(s.slot, -s.bytes)
+	s.MOVQ(out, s.slot)
+	s.VMOVUPD(place, first)
+	s.VCMPPD(operand.U8(unordered), second, first, either)
+	for _, r := range []vreg{first, second} {
+		if s.wide() {
+			s.VADDPD(second, first, either, r)
+		} else {
+			s.VORPD(r, either, r)
+		}
+	}
+	s.VMOVUPD(first, place)
 }
 
 // quantities is the number of quantities of a side.

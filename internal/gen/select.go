@@ -17,8 +17,12 @@ type sides struct {
 	at       gpreg // byte offset of the group in the bits
 }
 
-func newSides(v *vec) *sides {
-	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), step: v.param("words"), at: v.GP64()}
+// newSides loads the arguments; with one there are negatives alone.
+func newSides(v *vec, one bool) *sides {
+	s := &sides{vec: v, neg: v.param("neg"), step: v.param("words"), at: v.GP64()}
+	if !one {
+		s.pos = v.param("pos")
+	}
 	v.SHLQ(operand.U8(3), s.step)
 	s.laneTests()
 	return s
@@ -82,12 +86,6 @@ func (s *sides) half(h *half, off gpreg) {
 		s.ANDQ(operand.U8(s.bytes), s.current)
 		s.ADDQ(table, s.current)
 	}
-}
-
-// next moves to the next row.
-func (s *sides) next() {
-	s.ADDQ(s.step, s.pos)
-	s.ADDQ(s.step, s.neg)
 }
 
 // mask returns the lanes of register i of the group whose bits in pos or neg

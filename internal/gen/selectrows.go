@@ -45,8 +45,9 @@ func (k *selectKernel) wideRow(p *pipeline) {
 		after   = k.groupAt(next, part)
 	)
 	group, whole := v.newLabel("group"), v.newLabel("whole")
-	k.negative.clear()
-	k.positive.clear()
+	for _, s := range k.selected {
+		s.clear()
+	}
 	k.XORQ(k.off, k.off)
 	k.MOVQ(k.length, k.left)
 	k.MOVQ(operand.U32(size), k.at)
@@ -55,13 +56,17 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	v.firstMasks(part, k.at)
 	p.begin(k.groupAt(k.off, part))
 	// The lanes of a group are added while the next is evaluated.
-	n, t := v.reg(), v.reg()
-	v.zero(n)
-	v.zero(t)
+	var before []vreg
+	for range k.selected {
+		r := v.reg()
+		v.zero(r)
+		before = append(before, r)
+	}
 	lanes := func() {
-		k.negative.group, k.positive.group = n, t
-		k.negative.lanes(&half{})
-		k.positive.lanes(&half{})
+		for i, s := range k.selected {
+			s.group = before[i]
+			s.lanes(&half{})
+		}
 	}
 	k.Label(group)
 	k.copy.block()
@@ -76,9 +81,10 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	k.CMOVQGT(k.left, k.at)
 	v.firstMasks(part, k.at)
 	k.Label(whole)
-	negatives, positives := p.group(this, after, lanes)
-	v.move(v.groupSum(negatives), n)
-	v.move(v.groupSum(positives), t)
+	n, t := p.group(this, after, lanes)
+	for i, terms := range [][]vreg{n, t}[:len(before)] {
+		v.move(v.groupSum(terms), before[i])
+	}
 	k.ADDQ(operand.I32(256), k.off)
 	k.TESTQ(k.left, k.left)
 	k.JG(operand.LabelRef(group))
@@ -97,10 +103,18 @@ func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
 		begin: func() { k.group(off) },
 		x:     place(k.x),
 		part:  part,
-		pos:   func(i int) mask { return k.mask(k.pos, i) },
-		neg:   func(i int) mask { return k.mask(k.neg, i) },
+		pos:   k.masks(k.pos),
+		neg:   k.masks(k.neg),
 		w:     place(k.w),
 	}
+}
+
+// masks is mask of a side; nil for none.
+func (k *selectKernel) masks(side gpreg) func(i int) mask {
+	if side == nil {
+		return nil
+	}
+	return func(i int) mask { return k.mask(side, i) }
 }
 
 // groupsOfRows emits the loop through rows of so many virtual vectors at most: a
@@ -109,7 +123,11 @@ func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
 func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
 	v, count := k.vec, 4/vectors
 	again, rest := v.newLabel("again"), v.newLabel("rest")
-	x, pos, wStep, free := v.GP64(), v.GP64(), v.GP64(), v.GP64()
+	x, wStep, free := v.GP64(), v.GP64(), v.GP64()
+	var pos gpreg
+	if k.pos != nil {
+		pos = v.GP64()
+	}
 	part := v.lastMasks(k.length, vectors, k.cut)
 	// Register i holds vector i%vectors of row i/vectors.
 	place := func(base, step gpreg, size int) func(i int) operand.Mem {
@@ -119,6 +137,9 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
 		return func(i int) operand.Mem { return v.rowPlace(base, step, i/vectors, i%vectors*size, free) }
 	}
 	bits := func(base gpreg) func(i int) mask {
+		if base == nil {
+			return nil
+		}
 		from := place(base, k.step, v.lanes/8)
 		return func(i int) mask {
 			m := v.newMask()
@@ -147,13 +168,17 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
 	}
 	// After the last group the same is loaded again.
 	v.LEAQ(operand.Mem{Base: k.x, Index: k.stride, Scale: uint8(count)}, x)
-	v.LEAQ(operand.Mem{Base: k.pos, Index: k.step, Scale: uint8(count)}, pos)
+	if pos != nil {
+		v.LEAQ(operand.Mem{Base: k.pos, Index: k.step, Scale: uint8(count)}, pos)
+	}
 	v.CMPQ(k.rows, operand.U8(2*count))
 	v.CMOVQLT(k.x, x)
-	v.CMOVQLT(k.pos, pos)
+	if pos != nil {
+		v.CMOVQLT(k.pos, pos)
+	}
 	n, t := p.group(this, next, func() {})
 	for row := range count {
-		for i, terms := range [][]vreg{n, t} {
+		for i, terms := range [][]vreg{n, t}[:len(k.selected)] {
 			k.sums.put(i, row, v.oneGroup(v.groupSum(terms[row*vectors:][:vectors])))
 		}
 	}

@@ -5,31 +5,42 @@ import (
 )
 
 // selectSums emits the sums of e^x over the negative and of e^-x over the
-// positive classes, one exponential an element.
+// positive classes, one exponential an element; with one, those over the negative
+// classes alone.
 //
 // A row is cut into groups of four virtual vectors v0 … v3. The terms of a side
 // are added lane by lane as (v0+v1) + (v2+v3), 0 where an element is of the
 // other side or of none. float32: then lane l+8 to lane l, and these 8 to
-// float64 accumulators. float64: to 8 accumulators, exactly.
+// float64 accumulators. float64: to 8 accumulators, exactly. A NaN of either
+// side is in both sums.
 //
 // selectExp keeps the exponentials as well.
-func selectSums(v *vec, keep bool) {
+func selectSums(v *vec, one, keep bool) {
 	k := &selectKernel{}
 	// There are registers for all but these.
 	k.length, k.rows = v.argument("n"), v.argument("rows")
-	k.a, k.b, k.row = v.argument("a"), v.argument("b"), v.argument("x")
+	k.out = []operand.Mem{v.argument("a")}
+	if !one {
+		k.out = append(k.out, v.argument("b"))
+	}
 	if keep {
 		k.w, k.wStride = v.param("w"), v.argument("wStride")
 		v.SHLQ(operand.U8(log2(v.size)), k.wStride)
 		k.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
 	k.x, k.stride = v.param("x"), v.stride("stride")
-	k.sides = newSides(v)
+	k.sides = newSides(v, one)
+	k.steps = [2]op{k.stride, k.step}
+	if !v.wide() {
+		k.steps = [2]op{v.slot(k.stride), v.slot(k.step)}
+	}
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
-	k.negative, k.positive = newSelected(v), newSelected(v)
+	for range k.out {
+		k.selected = append(k.selected, newSelected(v))
+	}
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	k.sums = newRowSums(v, 2)
+	k.sums = newRowSums(v, len(k.out))
 	k.off, k.left = v.GP64(), v.GP64()
 
 	last := v.newLabel("last")
@@ -50,31 +61,37 @@ func selectSums(v *vec, keep bool) {
 // A selectKernel is the state of selectSums.
 type selectKernel struct {
 	*sides
-	length, rows, a, b operand.Mem // arguments
-	x, stride          gpreg
-	row                operand.Mem // AVX2: x at the row's begin, an argument
-	w                  gpreg       // nil where the exponentials are not kept
-	wStride            operand.Mem
-	copy               *sideCopy
-	negative, positive *selected
-	sums               *rowSums
-	off, left          gpreg   // of the row: bytes done, elements left
-	cut                [2]mask // AVX-512: of the last vectors of short rows
+	length, rows operand.Mem   // arguments
+	out          []operand.Mem // arguments: where the sums go
+	x, stride    gpreg
+	steps        [2]op // from row to row: stride, and of the bits; on AVX2 in memory
+	w            gpreg // nil where the exponentials are not kept
+	wStride      operand.Mem
+	copy         *sideCopy
+	selected     []*selected // negatives, positives
+	sums         *rowSums
+	off, left    gpreg   // of the row: bytes done, elements left
+	cut          [2]mask // AVX-512: of the last vectors of short rows
 }
 
 // nextRow puts down the lanes of a row and goes to the next, at label again, or on
 // to writeSums.
 func (k *selectKernel) nextRow(again string) {
-	k.ADDQ(k.stride, k.x)
-	if !k.wide() {
-		k.MOVQ(k.x, k.row)
+	move := func(step op, registers ...gpreg) {
+		for _, r := range registers {
+			if r != nil {
+				k.ADDQ(step, r)
+			}
+		}
 	}
+	move(k.steps[0], k.x)
+	move(k.steps[1], k.pos, k.neg)
 	if k.w != nil {
 		k.ADDQ(k.wStride, k.w)
 	}
-	k.sides.next()
-	k.sums.put(0, 0, k.negative.quantities())
-	k.sums.put(1, 0, k.positive.quantities())
+	for i, s := range k.selected {
+		k.sums.put(i, 0, s.quantities())
+	}
 	k.sums.next(1, k.rows)
 	k.JNE(operand.LabelRef(again))
 }
@@ -82,117 +99,12 @@ func (k *selectKernel) nextRow(again string) {
 // writeSums emits the tree of the rows' sums, and what follows when there are no
 // more rows.
 func (k *selectKernel) writeSums(goOn func()) {
-	k.sums.write(k.a, k.b)
+	k.sums.write(k.out...)
 	last := k.newLabel("last")
 	k.CMPQ(k.rows, operand.U8(0))
 	k.JEQ(operand.LabelRef(last))
 	goOn()
 	k.Label(last)
-}
-
-// narrowRows emits the loop through the rows on AVX2. The last group of a row, if
-// more than two of its vectors exist, goes through the loop in the buffer.
-func (k *selectKernel) narrowRows(e *exponential, low, high op) {
-	var (
-		row, group  = k.newLabel("row"), k.newLabel("group")
-		added, rest = k.newLabel("added"), k.newLabel("rest")
-		one, short  = k.newLabel("one"), k.newLabel("short")
-		done        = k.newLabel("done")
-		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		size        = 4 * k.lanes // of a group
-		terms       = func(vectors int, whole bool) { k.narrowTerms(e, low, high, vectors, whole) }
-		buffer      = newRestBuffer(k.vec)
-	)
-	k.Label(row)
-	k.negative.clear()
-	k.positive.clear()
-	k.XORQ(k.off, k.off)
-	k.MOVQ(k.length, k.left)
-	k.SUBQ(operand.U32(size), k.left)
-	k.JL(goTo(rest))
-	k.Label(group)
-	k.copy.block()
-	terms(4, true)
-	k.Label(added)
-	k.endHalves(k.off)
-	k.SUBQ(operand.U32(size), k.left)
-	k.JGE(goTo(group))
-	k.Label(rest)
-	k.ADDQ(operand.U32(size), k.left)
-	k.JLE(goTo(done))
-	k.CMPQ(k.left, operand.U8(2*k.lanes))
-	k.JBE(goTo(short))
-	buffer.read(k.x, k.off, k.left)
-	k.XORQ(k.left, k.left)
-	k.JMP(goTo(group))
-
-	k.Label(short)
-	k.copy.block()
-	k.CMPQ(k.left, operand.U8(k.lanes))
-	k.JBE(goTo(one))
-	terms(2, false)
-	k.XORQ(k.left, k.left)
-	k.JMP(goTo(added))
-	k.Label(one)
-	terms(1, false)
-	k.XORQ(k.left, k.left)
-	k.JMP(goTo(added))
-	k.Label(done)
-	k.MOVQ(k.row, k.x)
-	k.nextRow(row)
-	k.writeSums(func() { k.JMP(operand.LabelRef(row)) })
-}
-
-// narrowTerms adds the first vectors of a group; whole tells that all its
-// elements exist. Elements that take no part are not read otherwise.
-func (k *selectKernel) narrowTerms(e *exponential, low, high op, vectors int, whole bool) {
-	v := k.vec
-	for i := range vectors {
-		v.prefetch(operand.Mem{Base: k.x, Index: k.off, Scale: 1, Disp: 64 * i}, i*v.regs())
-	}
-	loop := whole && v.double() // of float32 it would be slower
-	v.halves(k.off, loop, func(h *half) { k.narrowHalf(e, low, high, h, vectors, whole) })
-	k.negative.endGroup(loop)
-	k.positive.endGroup(loop)
-}
-
-// narrowHalf adds a half of the vectors, two registers at a time.
-func (k *selectKernel) narrowHalf(e *exponential, low, high op, h *half, vectors int, whole bool) {
-	v, s := k.vec, k.sides
-	s.half(h, k.off)
-	for first := 0; first < vectors; first += 2 {
-		var y []vreg
-		numbers := []int{first*v.regs() + h.number, (first+1)*v.regs() + h.number}[:min(2, vectors)]
-		place := func(base gpreg, i int) operand.Mem {
-			return operand.Mem{Base: base, Index: k.off, Scale: 1, Disp: numbers[i] * v.bytes}
-		}
-		for i, number := range numbers {
-			mem, r, of := place(k.x, i), v.reg(), s.mask(s.pos, number)
-			if whole {
-				v.move(mem, r)
-			} else {
-				v.load(v.union(s.mask(s.neg, number), of), mem, r)
-			}
-			v.flip(of, r)
-			v.clamp(r, low, high)
-			y = append(y, r)
-		}
-		p, q := e.evaluate(y)
-		masks := func(side gpreg) func(i int) mask {
-			return func(i int) mask { return s.mask(side, numbers[i]) }
-		}
-		if k.w == nil {
-			k.negative.products(masks(s.neg), first > 0, p, q)
-			k.positive.products(masks(s.pos), first > 0, p, q)
-			continue
-		}
-		n, t := v.signed(p, q, masks(s.neg), masks(s.pos), func(i int) operand.Mem { return place(k.w, i) })
-		k.negative.terms(first > 0, n)
-		k.positive.terms(first > 0, t)
-	}
-	h.setOffset(v, k.off)
-	k.negative.lanes(h)
-	k.positive.lanes(h)
 }
 
 // A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
@@ -255,30 +167,40 @@ func (v *vec) naturalRange() (magic, low, high op) {
 
 // clamp is y = min(max(y, low), high), y where it is NaN.
 func (v *vec) clamp(y vreg, low, high op) {
-	// The instructions return their second source where either is NaN: that
-	// has to be y, and the other in a register.
-	for i, bound := range []op{low, high} {
-		b, ok := bound.(vreg)
-		if !ok {
-			b = v.reg()
-			v.move(bound, b)
-		}
-		if i == 0 {
-			v.max(b, y, y)
-		} else {
-			v.min(b, y, y)
-		}
-	}
+	v.clampBelow(y, low)
+	v.clampAbove(y, high)
 }
 
-// selected accumulates the terms of one side of a row in 8 float64 lanes. On
-// AVX2 what does not fit the registers lies on the stack.
+// The instructions return their second source where either is NaN: that has to be
+// y, and the other in a register.
+
+func (v *vec) clampBelow(y vreg, low op)  { v.max(v.asRegister(low), y, y) }
+func (v *vec) clampAbove(y vreg, high op) { v.min(v.asRegister(high), y, y) }
+
+// asRegister returns a constant that may be in memory in a register.
+func (v *vec) asRegister(x op) vreg {
+	if r, ok := x.(vreg); ok {
+		return r
+	}
+	return v.inRegister(x.(operand.Mem))
+}
+
+// shared returns a constant as an operand of so many instructions: where these are
+// more than two, in a register, for a load takes as long as an operation.
+func (v *vec) shared(x op, uses int) op {
+	if uses > 2 && !v.wide() {
+		return v.asRegister(x)
+	}
+	return x
+}
+
+// selected accumulates the terms of one side of a row in 8 float64 lanes, on AVX2
+// on the stack.
 type selected struct {
 	*vec
-	sum, err []vreg      // AVX-512, and the sums of float32 on AVX2
-	stack    operand.Mem // AVX2. float64: the sums, then the errors; float32: the group's halves, in a loop
+	sum, err []vreg      // AVX-512
+	stack    operand.Mem // AVX2: the sums, then of float64 the errors, of float32 the group's halves
 	group    vreg        // the group's sum so far, lanes of one register
-	low      vreg        // AVX2, float32, no loop: the group's sum of the first half
 }
 
 func newSelected(v *vec) *selected {
@@ -288,11 +210,8 @@ func newSelected(v *vec) *selected {
 		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
 	case v.wide():
 		a.sum = []vreg{v.reg()}
-	case v.double():
-		a.stack = v.AllocLocal(4 * v.bytes)
 	default:
-		a.sum = []vreg{v.reg(), v.reg()}
-		a.stack = v.AllocLocal(2 * v.bytes)
+		a.stack = v.AllocLocal(4 * v.bytes)
 	}
 	return a
 }
@@ -306,10 +225,13 @@ func (a *selected) onStack(i int) operand.Mem {
 
 func (a *selected) clear() {
 	var stack []operand.Mem
-	if !a.wide() && a.double() {
-		for i := range 4 {
-			stack = append(stack, a.onStack(i))
-		}
+	switch {
+	case a.wide():
+	case a.double():
+		stack = append(stack, a.onStack(2), a.onStack(3))
+		fallthrough
+	default:
+		stack = append(stack, a.onStack(0), a.onStack(1))
 	}
 	a.clearLanes(stack, a.sum, a.err)
 }
@@ -331,19 +253,21 @@ func (v *vec) clearLanes(stack []operand.Mem, registers ...[]vreg) {
 }
 
 // signed returns the terms p·q of the negatives, and of the positives, 0
-// elsewhere. Unless place is nil it writes the differences: a term's sign tells
-// its side.
+// elsewhere, on AVX-512. Unless place is nil it writes the differences: a term's
+// sign tells its side. Without pos there are no positives.
 func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) operand.Mem) (n, t []vreg) {
 	for i := range p {
-		a, b := v.reg(), p[i]
-		if v.wide() {
-			v.mulKeep(neg(i), p[i], q[i], a)
-			v.mulKeep(pos(i), p[i], q[i], b)
-		} else {
-			v.mul(p[i], q[i], b)
-			v.keep(neg(i), b, a)
-			v.keep(pos(i), b, b)
+		if pos == nil {
+			v.mulKeep(neg(i), p[i], q[i], p[i])
+			if place != nil {
+				v.move(p[i], place(i))
+			}
+			n = append(n, p[i])
+			continue
 		}
+		a, b := v.reg(), p[i]
+		v.mulKeep(neg(i), p[i], q[i], a)
+		v.mulKeep(pos(i), p[i], q[i], b)
 		if place != nil {
 			v.sub(a, b, q[i])
 			v.move(q[i], place(i))
@@ -351,37 +275,6 @@ func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) o
 		n, t = append(n, a), append(t, b)
 	}
 	return n, t
-}
-
-// products adds the products p·q in the lanes of k, of one or two registers of
-// the same lanes. more tells that they are not the group's first.
-func (a *selected) products(k func(i int) mask, more bool, p, q []vreg) {
-	sum := a.reg()
-	first := k(0)
-	if len(p) < 2 {
-		a.mulKeep(first, p[0], q[0], sum)
-	} else {
-		second := k(1)
-		a.mulKeep(first, p[0], q[0], sum)
-		a.addProduct(second, p[1], q[1], sum)
-	}
-	a.addGroup(more, sum)
-}
-
-// terms is products of the products.
-func (a *selected) terms(more bool, p []vreg) {
-	if len(p) == 2 {
-		a.add(p[0], p[1], p[0])
-	}
-	a.addGroup(more, p[0])
-}
-
-func (a *selected) addGroup(more bool, sum vreg) {
-	if more {
-		a.add(a.group, sum, a.group)
-	} else {
-		a.group = sum
-	}
 }
 
 // lanes adds the group's sum of the lanes of a half. On AVX2 those of float32 are
@@ -402,27 +295,27 @@ func (a *selected) lanes(h *half) {
 		a.twoSum(sum, err, a.group)
 		a.move(sum, sums)
 		a.move(err, errs)
-	case h.loop:
-		a.move(a.group, h.at(a.stack))
-	case h.number == 0:
-		a.low = a.group
+	case h.loop || h.number == 0:
+		a.move(a.group, h.at(a.onStack(2)))
 	default:
-		a.addHalves(a.low, a.group)
+		a.addHalves(a.group, a.onStack(2))
 	}
 }
 
 // endGroup completes what lanes began in a loop through the halves.
 func (a *selected) endGroup(loop bool) {
 	if !a.wide() && !a.double() && loop {
-		a.addHalves(a.inRegister(a.stack), a.onStack(1))
+		a.addHalves(a.inRegister(a.onStack(3)), a.onStack(2))
 	}
 }
 
-func (a *selected) addHalves(first vreg, second op) {
-	a.add(first, second, first)
-	low, high := a.widen(first)
-	a.VADDPD(low, a.sum[0], a.sum[0])
-	a.VADDPD(high, a.sum[1], a.sum[1])
+func (a *selected) addHalves(x vreg, y op) {
+	a.add(x, y, x)
+	low, high := a.widen(x)
+	for i, r := range []vreg{low, high} {
+		a.VADDPD(a.onStack(i), r, r)
+		a.VMOVUPD(r, a.onStack(i))
+	}
 }
 
 // store combines the lanes and writes the row's sum.
@@ -443,12 +336,14 @@ func (a *selected) store(out operand.Mem) {
 // quantities returns the row's lanes: the sums and, for float64, the errors.
 func (a *selected) quantities() [][]vreg {
 	sum, err := a.sum, a.err
-	if !a.wide() && a.double() {
+	if !a.wide() {
 		sum = []vreg{a.inRegister(a.onStack(0)), a.inRegister(a.onStack(1))}
+	}
+	if !a.double() {
+		return [][]vreg{sum}
+	}
+	if !a.wide() {
 		err = []vreg{a.inRegister(a.onStack(2)), a.inRegister(a.onStack(3))}
 	}
-	if a.double() {
-		return [][]vreg{sum, err}
-	}
-	return [][]vreg{sum}
+	return [][]vreg{sum, err}
 }

@@ -23,7 +23,7 @@ func newSideLoop(v *vec) *sideLoop {
 	l := &sideLoop{x: v.param("x"), w: v.param("w")}
 	l.advance(v, l.x, "stride", log2(v.size))
 	l.advance(v, l.w, "wStride", log2(v.size))
-	l.sides = newSides(v)
+	l.sides = newSides(v, false)
 	step := v.slot(l.sides.step)
 	l.next = append(l.next, func() {
 		v.ADDQ(step, l.sides.pos)

@@ -6,7 +6,7 @@
 
 // func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $384-112
+TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $448-112
 	MOVQ    x+32(FP), AX
 	MOVQ    negWeight+96(FP), CX
 	MOVQ    posWeight+104(FP), DX
@@ -18,12 +18,13 @@ TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $384-112
 
 row1:
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
+	VMOVUPS      Y1, 256(SP)
+	VMOVUPS      Y1, 288(SP)
 	MOVQ         p+88(FP), DI
-	VBROADCASTSS 4(DI), Y3
-	VMOVUPS      Y3, 320(SP)
-	VBROADCASTSS 8(DI), Y3
-	VMOVUPS      Y3, 352(SP)
+	VBROADCASTSS 4(DI), Y1
+	VMOVUPS      Y1, 384(SP)
+	VBROADCASTSS 8(DI), Y1
+	VMOVUPS      Y1, 416(SP)
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
@@ -38,21 +39,226 @@ group3:
 half9:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y7
+	VPBROADCASTB (BX)(DI*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (SI)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMOVUPS      (AX)(R8*1), Y1
+	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       384(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       416(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (DX)(R8*1), Y4
+	VMOVUPS      (CX)(R8*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VPBROADCASTB 2(BX)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 2(SI)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPS      64(AX)(R8*1), Y2
+	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       384(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       416(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      64(DX)(R8*1), Y5
+	VMOVUPS      64(CX)(R8*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VPBROADCASTB 4(BX)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 4(SI)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPS      128(AX)(R8*1), Y2
+	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       384(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       416(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 4(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      128(DX)(R8*1), Y5
+	VMOVUPS      128(CX)(R8*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VPBROADCASTB 6(BX)(DI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (SI)(DI*1), Y4
+	VPBROADCASTB 6(SI)(DI*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (AX)(R8*1), Y3
-	VSUBPS       320(SP), Y3, Y5
+	VMOVUPS      192(AX)(R8*1), Y3
+	VSUBPS       384(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       320(SP), Y8, Y8
+	VADDPS       384(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       352(SP), Y6, Y6
+	VSUBPS       416(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -68,264 +274,61 @@ half9:
 	VORPS        f32_80000000<>+0(SB), Y5, Y5
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
 	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      Y5, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
 	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VADDPS       f32_40000000<>+0(SB), Y8, Y4
-	VDIVPS       Y4, Y8, Y4
-	VMULPS       Y4, Y4, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VADDPS       f32_40000000<>+0(SB), Y4, Y5
+	VDIVPS       Y5, Y4, Y5
+	VMULPS       Y5, Y5, Y4
 	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y6, Y6
+	VADDPS       Y5, Y5, Y5
+	VADDPS       Y5, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (BX)(DI*1), Y4
+	VPBROADCASTB 6(BX)(DI*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DX)(R8*1), Y6
-	VMOVUPS      (CX)(R8*1), Y5
+	VMOVUPS      192(DX)(R8*1), Y6
+	VMOVUPS      192(CX)(R8*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(SI)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(AX)(R8*1), Y4
-	VSUBPS       320(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       320(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       352(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       f32_40000000<>+0(SB), Y9, Y5
-	VDIVPS       Y5, Y9, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(DX)(R8*1), Y7
-	VMOVUPS      64(CX)(R8*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(SI)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(AX)(R8*1), Y4
-	VSUBPS       320(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       320(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       352(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       f32_40000000<>+0(SB), Y9, Y5
-	VDIVPS       Y5, Y9, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 4(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(DX)(R8*1), Y7
-	VMOVUPS      128(CX)(R8*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 6(BX)(DI*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(SI)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMOVUPS      192(AX)(R8*1), Y5
-	VSUBPS       320(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       320(SP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       352(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       f32_40000000<>+0(SB), Y10, Y6
-	VDIVPS       Y6, Y10, Y6
-	VMULPS       Y6, Y6, Y7
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3e8f59d1<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3ecce94f<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3f2aaa80<>+0(SB), Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y7, Y8, Y8
-	VADDPS       Y6, Y6, Y6
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 6(BX)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(DX)(R8*1), Y8
-	VMOVUPS      192(CX)(R8*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y5, Y7, Y5
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
 	MOVQ         R8, DI
 	ANDQ         $0x20, DI
-	VMOVUPS      Y3, 256(SP)(DI*1)
+	VMOVUPS      Y1, 320(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
 	JNZ          half9
-	VMOVUPS      256(SP), Y3
-	VADDPS       288(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMOVUPS      352(SP), Y1
+	VADDPS       320(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       256(SP), Y1, Y1
+	VMOVUPD      Y1, 256(SP)
+	VADDPD       288(SP), Y2, Y2
+	VMOVUPD      Y2, 288(SP)
 
 added4:
 	ADDQ $+192, R8
@@ -341,26 +344,26 @@ rest5:
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R9
 	SUBQ       R9, DI
-	VMOVUPS    (AX)(R8*1), Y3
-	VMOVUPS    Y3, (SP)
-	VMOVUPS    32(AX)(R8*1), Y3
-	VMOVUPS    Y3, 32(SP)
-	VMOVUPS    64(AX)(R8*1), Y3
-	VMOVUPS    Y3, 64(SP)
-	VMOVUPS    96(AX)(R8*1), Y3
-	VMOVUPS    Y3, 96(SP)
-	VMOVUPS    128(DI), Y3
-	VMASKMOVPS 128(AX)(R8*1), Y3, Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    160(DI), Y3
-	VMASKMOVPS 160(AX)(R8*1), Y3, Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    192(DI), Y3
-	VMASKMOVPS 192(AX)(R8*1), Y3, Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    224(DI), Y3
-	VMASKMOVPS 224(AX)(R8*1), Y3, Y3
-	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    (AX)(R8*1), Y1
+	VMOVUPS    Y1, (SP)
+	VMOVUPS    32(AX)(R8*1), Y1
+	VMOVUPS    Y1, 32(SP)
+	VMOVUPS    64(AX)(R8*1), Y1
+	VMOVUPS    Y1, 64(SP)
+	VMOVUPS    96(AX)(R8*1), Y1
+	VMOVUPS    Y1, 96(SP)
+	VMOVUPS    128(DI), Y1
+	VMASKMOVPS 128(AX)(R8*1), Y1, Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    160(DI), Y1
+	VMASKMOVPS 160(AX)(R8*1), Y1, Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    192(DI), Y1
+	VMASKMOVPS 192(AX)(R8*1), Y1, Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    224(DI), Y1
+	VMASKMOVPS 224(AX)(R8*1), Y1, Y1
+	VMOVUPS    Y1, 224(SP)
 	LEAQ       (SP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
@@ -371,286 +374,289 @@ short6:
 	JBE          one7
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(R8*1), Y4, Y3
-	VSUBPS       320(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       320(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       352(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VADDPS       f32_40000000<>+0(SB), Y8, Y4
-	VDIVPS       Y4, Y8, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (BX)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DX)(R8*1), Y6
-	VMOVUPS      (CX)(R8*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(SI)(DI*1), Y5
+	VPBROADCASTB (BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(AX)(R8*1), Y5, Y4
-	VSUBPS       320(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       320(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       352(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       f32_40000000<>+0(SB), Y9, Y5
-	VDIVPS       Y5, Y9, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(DX)(R8*1), Y7
-	VMOVUPS      64(CX)(R8*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
+	VPBROADCASTB (SI)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (AX)(R8*1), Y2, Y1
+	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       384(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       416(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(AX)(R8*1), Y5, Y4
-	VSUBPS       320(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       320(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       352(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       f32_40000000<>+0(SB), Y9, Y5
-	VDIVPS       Y5, Y9, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (DX)(R8*1), Y4
+	VMOVUPS      (CX)(R8*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VPBROADCASTB 2(BX)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 2(SI)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   64(AX)(R8*1), Y3, Y2
+	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       384(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       416(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      64(DX)(R8*1), Y5
+	VMOVUPS      64(CX)(R8*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 320(SP)
 	VPBROADCASTB 1(BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DX)(R8*1), Y7
-	VMOVUPS      32(CX)(R8*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 3(BX)(DI*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(SI)(DI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(AX)(R8*1), Y6, Y5
-	VSUBPS       320(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       320(SP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       352(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
+	VPBROADCASTB 1(SI)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
+	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       384(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       416(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
 	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
 	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       f32_40000000<>+0(SB), Y10, Y6
-	VDIVPS       Y6, Y10, Y6
-	VMULPS       Y6, Y6, Y7
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3e8f59d1<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3ecce94f<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3f2aaa80<>+0(SB), Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y7, Y8, Y8
-	VADDPS       Y6, Y6, Y6
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y8, Y5, Y5
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      32(DX)(R8*1), Y4
+	VMOVUPS      32(CX)(R8*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
 	VPBROADCASTB 3(BX)(DI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      96(DX)(R8*1), Y8
-	VMOVUPS      96(CX)(R8*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y5, Y7, Y5
+	VPBROADCASTB 3(SI)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   96(AX)(R8*1), Y3, Y2
+	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       384(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       416(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
 	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 3(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      96(DX)(R8*1), Y5
+	VMOVUPS      96(CX)(R8*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VADDPS       320(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       256(SP), Y1, Y1
+	VMOVUPD      Y1, 256(SP)
+	VADDPD       288(SP), Y2, Y2
+	VMOVUPD      Y2, 288(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added4
@@ -658,154 +664,159 @@ short6:
 one7:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(R8*1), Y4, Y3
-	VSUBPS       320(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       320(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       352(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VADDPS       f32_40000000<>+0(SB), Y8, Y4
-	VDIVPS       Y4, Y8, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (BX)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (DX)(R8*1), Y6
-	VMOVUPS      (CX)(R8*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y5
+	VPBROADCASTB (BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(AX)(R8*1), Y5, Y4
-	VSUBPS       320(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       320(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       352(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       f32_40000000<>+0(SB), Y9, Y5
-	VDIVPS       Y5, Y9, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
+	VPBROADCASTB (SI)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (AX)(R8*1), Y2, Y1
+	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       384(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       416(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (DX)(R8*1), Y4
+	VMOVUPS      (CX)(R8*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVUPS      Y1, 320(SP)
 	VPBROADCASTB 1(BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      32(DX)(R8*1), Y7
-	VMOVUPS      32(CX)(R8*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
+	VPBROADCASTB 1(SI)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
+	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       384(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       416(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      32(DX)(R8*1), Y4
+	VMOVUPS      32(CX)(R8*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       320(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       256(SP), Y1, Y1
+	VMOVUPD      Y1, 256(SP)
+	VADDPD       288(SP), Y2, Y2
+	VMOVUPD      Y2, 288(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added4
 
 done8:
 	MOVQ         sum+0(FP), AX
+	VMOVUPS      256(SP), Y1
+	VMOVUPS      288(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -1063,7 +1074,7 @@ GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 // func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $512-112
+TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $576-112
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -1073,15 +1084,16 @@ TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $512-112
 
 row10:
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y1, 384(SP)
+	VMOVUPS      Y1, 416(SP)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	MOVQ         p+88(FP), BX
-	VBROADCASTSS 4(BX), Y3
-	VMOVUPS      Y3, 448(SP)
-	VBROADCASTSS 8(BX), Y3
-	VMOVUPS      Y3, 480(SP)
+	VBROADCASTSS 4(BX), Y1
+	VMOVUPS      Y1, 512(SP)
+	VBROADCASTSS 8(BX), Y1
+	VMOVUPS      Y1, 544(SP)
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000040, DI
@@ -1096,21 +1108,67 @@ group12:
 half18:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
+	VPBROADCASTB (CX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (DX)(BX*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMOVUPS      (AX)(SI*1), Y1
+	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       512(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       544(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(CX)(BX*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
+	VPBROADCASTB 2(DX)(BX*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (AX)(SI*1), Y3
-	VSUBPS       448(SP), Y3, Y5
+	VMOVUPS      64(AX)(SI*1), Y3
+	VSUBPS       512(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
+	VADDPS       512(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
+	VSUBPS       544(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -1126,222 +1184,178 @@ half18:
 	VORPS        f32_80000000<>+0(SB), Y5, Y5
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
 	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      Y5, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
 	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 2(CX)(BX*1), Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VADDPS       Y4, Y2, Y5
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y1, Y1
+	VPBROADCASTB 4(CX)(BX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB 4(DX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPS      128(AX)(SI*1), Y3
+	VSUBPS       512(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       512(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       544(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
+	VANDPS       Y4, Y7, Y7
+	VMOVUPS      Y5, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
+	VADDPS       Y6, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VPBROADCASTB 6(CX)(BX*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPS      64(AX)(SI*1), Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 4(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPS      128(AX)(SI*1), Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 6(CX)(BX*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
 	VPBROADCASTB 6(DX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y11, Y6, Y6
+	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(AX)(SI*1), Y5
-	VSUBPS       448(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y9
-	VSUBPS       Y9, Y5, Y9
-	VADDPS       448(SP), Y12, Y12
-	VSUBPS       Y12, Y9, Y9
-	VSUBPS       480(SP), Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
+	VSUBPS       512(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y10
+	VSUBPS       Y10, Y7, Y8
+	VSUBPS       Y8, Y5, Y8
+	VADDPS       512(SP), Y10, Y10
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       544(SP), Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y9, Y5
+	VXORPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
-	VXORPS       Y11, Y11, Y11
-	VADDPS       Y11, Y7, Y7
-	VCMPPS       $0x11, Y11, Y7, Y11
-	VADDPS       Y9, Y7, Y5
-	VANDNPS      Y5, Y11, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y9, Y9
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
-	VANDPS       Y6, Y11, Y11
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
+	VXORPS       Y9, Y9, Y9
 	VADDPS       Y9, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VCMPPS       $0x11, Y9, Y7, Y9
+	VADDPS       Y8, Y7, Y5
+	VANDNPS      Y5, Y9, Y5
+	VANDPS       Y6, Y5, Y5
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y7, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y7
+	VADDPS       Y8, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y6
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y6, Y6
+	VANDPS       Y9, Y6, Y6
+	VADDPS       Y6, Y4, Y7
+	VMULPS       Y6, Y4, Y4
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y4, Y2, Y6
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y3, Y1, Y1
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 384(SP)(BX*1)
-	VMOVUPS      Y8, 64(SP)(BX*1)
+	VMOVUPS      Y1, 448(SP)(BX*1)
+	VMOVUPS      Y2, 64(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half18
-	VMOVUPS      384(SP), Y3
-	VADDPS       416(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      480(SP), Y1
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y2, Y2
+	VMOVUPD      Y2, 416(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
 
 added13:
 	ADDQ         $+192, SI
 	TESTQ        $0x000007ff, SI
 	JNZ          more19
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (BX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (BX)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 more19:
@@ -1357,26 +1371,26 @@ rest14:
 	LEAQ       tail<>+0(SB), BX
 	SHLQ       $0x02, DI
 	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(BX), Y3
-	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(BX), Y3
-	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(BX), Y3
-	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(BX), Y3
-	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
+	VMOVUPS    (AX)(SI*1), Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    32(AX)(SI*1), Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    64(AX)(SI*1), Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    96(AX)(SI*1), Y1
+	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    128(BX), Y1
+	VMASKMOVPS 128(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    160(BX), Y1
+	VMASKMOVPS 160(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    192(BX), Y1
+	VMASKMOVPS 192(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    224(BX), Y1
+	VMASKMOVPS 224(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 352(SP)
 	LEAQ       128(SP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
@@ -1387,21 +1401,67 @@ short15:
 	JBE          one16
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
+	VPBROADCASTB (CX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (DX)(BX*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (AX)(SI*1), Y2, Y1
+	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       512(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       544(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(CX)(BX*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
+	VPBROADCASTB 2(DX)(BX*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(SI*1), Y4, Y3
-	VSUBPS       448(SP), Y3, Y5
+	VMASKMOVPS   64(AX)(SI*1), Y4, Y3
+	VSUBPS       512(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
+	VADDPS       512(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
+	VSUBPS       544(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -1417,188 +1477,145 @@ short15:
 	VORPS        f32_80000000<>+0(SB), Y5, Y5
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
 	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      Y5, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
 	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 2(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   64(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 3(CX)(BX*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VPBROADCASTB 3(DX)(BX*1), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VADDPS       Y4, Y2, Y5
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 448(SP)
+	VPBROADCASTB 1(CX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y11, Y6, Y6
-	VMASKMOVPS   96(AX)(SI*1), Y6, Y5
-	VSUBPS       448(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y9
-	VSUBPS       Y9, Y5, Y9
-	VADDPS       448(SP), Y12, Y12
-	VSUBPS       Y12, Y9, Y9
-	VSUBPS       480(SP), Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y11, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y11, Y11, Y11
-	VADDPS       Y11, Y7, Y7
-	VCMPPS       $0x11, Y11, Y7, Y11
-	VADDPS       Y9, Y7, Y5
-	VANDNPS      Y5, Y11, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       Y11, Y9, Y9
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y11
-	VANDPS       Y6, Y11, Y11
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
+	VPBROADCASTB 1(DX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
+	VSUBPS       512(SP), Y1, Y4
+	VSUBPS       Y1, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y1, Y5
+	VADDPS       512(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       544(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y1
+	VANDNPS      Y1, Y6, Y1
+	VANDPS       Y3, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
 	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VPBROADCASTB 3(CX)(BX*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VPBROADCASTB 3(DX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPS   96(AX)(SI*1), Y5, Y4
+	VSUBPS       512(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y9
+	VSUBPS       Y9, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       512(SP), Y9, Y9
+	VSUBPS       Y9, Y7, Y7
+	VSUBPS       544(SP), Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, Y8, Y6, Y8
+	VADDPS       Y7, Y6, Y4
+	VANDNPS      Y4, Y8, Y4
+	VANDPS       Y5, Y4, Y4
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
+	VANDPS       Y5, Y8, Y8
+	VMOVUPS      Y6, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y5, Y5
+	VANDPS       Y8, Y5, Y5
+	VADDPS       Y5, Y3, Y6
+	VMULPS       Y5, Y3, Y3
+	VADDPS       Y6, Y3, Y3
+	VADDPS       Y4, Y1, Y1
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y4, Y4
+	VMOVUPD      Y4, 416(SP)
+	VADDPS       Y3, Y2, Y1
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added13
@@ -1606,118 +1623,121 @@ short15:
 one16:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (AX)(SI*1), Y4, Y3
-	VSUBPS       448(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       448(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       480(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 1(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 1(DX)(BX*1), Y5
+	VPBROADCASTB (CX)(BX*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMASKMOVPS   32(AX)(SI*1), Y5, Y4
-	VSUBPS       448(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       448(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       480(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y6, Y6
-	VCMPPS       $0x11, Y9, Y6, Y9
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y9, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
+	VPBROADCASTB (DX)(BX*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (AX)(SI*1), Y2, Y1
+	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       512(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       544(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VMOVUPS      Y1, 448(SP)
+	VPBROADCASTB 1(CX)(BX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 1(DX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
+	VSUBPS       512(SP), Y1, Y4
+	VSUBPS       Y1, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y1, Y5
+	VADDPS       512(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       544(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y1
+	VANDNPS      Y1, Y6, Y1
+	VANDPS       Y3, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y4, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y4, Y4
+	VMOVUPD      Y4, 416(SP)
+	VADDPS       Y3, Y2, Y1
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added13
@@ -1726,24 +1746,26 @@ done17:
 	TESTQ        $0x000007ff, SI
 	JZ           complete20
 	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (AX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (AX)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 complete20:
 	MOVQ         sum+0(FP), AX
+	VMOVUPS      384(SP), Y1
+	VMOVUPS      416(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -1769,7 +1791,7 @@ last11:
 
 // func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), NOSPLIT, $448-112
+TEXT ·bceSums32AVX2(SB), NOSPLIT, $512-112
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -1779,10 +1801,11 @@ TEXT ·bceSums32AVX2(SB), NOSPLIT, $448-112
 
 row21:
 	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, (SP)
-	VMOVUPS Y3, 32(SP)
+	VMOVUPS Y1, 384(SP)
+	VMOVUPS Y1, 416(SP)
+	VXORPS  Y1, Y1, Y1
+	VMOVUPS Y1, (SP)
+	VMOVUPS Y1, 32(SP)
 	XORQ    SI, SI
 	MOVQ    n+56(FP), DI
 	SUBQ    $0x00000040, DI
@@ -1797,192 +1820,194 @@ group23:
 half29:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
+	VPBROADCASTB (CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (DX)(BX*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (AX)(SI*1), Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMOVUPS      64(AX)(SI*1), Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VMOVUPS      Y4, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y8, Y8
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y8, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMULPS       Y11, Y12, Y12
-	VANDPS       Y9, Y12, Y12
-	VADDPS       Y12, Y10, Y4
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y4, Y10, Y10
-	VADDPS       Y5, Y3, Y3
-	VPBROADCASTB 4(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(DX)(BX*1), Y6
+	VORPS        Y1, Y3, Y3
+	VMOVUPS      (AX)(SI*1), Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y4
+	VANDPS       Y3, Y4, Y4
+	VPBROADCASTB 2(CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 2(DX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(AX)(SI*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
+	VORPS        Y3, Y6, Y6
+	VMOVUPS      64(AX)(SI*1), Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y5, Y3, Y3
+	VANDPS       Y6, Y3, Y3
 	VORPS        f32_80000000<>+0(SB), Y5, Y5
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
 	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 6(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 6(DX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMOVUPS      192(AX)(SI*1), Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y8, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
-	VANDPS       Y9, Y11, Y11
-	VMOVUPS      Y5, Y9
+	VMOVUPS      Y2, Y9
 	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VMOVUPS      Y5, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
 	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y9, Y12, Y12
-	VANDPS       Y7, Y12, Y12
-	VMULPS       Y13, Y14, Y14
-	VANDPS       Y11, Y14, Y14
-	VADDPS       Y14, Y12, Y5
-	VMULPS       Y14, Y12, Y12
-	VADDPS       Y5, Y12, Y12
-	VADDPS       Y12, Y10, Y5
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y6, Y6
+	VANDPS       Y4, Y6, Y6
+	VMULPS       Y10, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VADDPS       Y8, Y6, Y2
+	VMULPS       Y8, Y6, Y6
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y1, Y1
+	VPBROADCASTB 4(CX)(BX*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 4(DX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y2, Y4, Y4
+	VMOVUPS      128(AX)(SI*1), Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
+	VANDPS       Y4, Y5, Y5
+	VPBROADCASTB 6(CX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VPBROADCASTB 6(DX)(BX*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y4, Y8, Y8
+	VMOVUPS      192(AX)(SI*1), Y7
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y7, Y7
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y7, Y4, Y4
+	VANDPS       Y8, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      Y3, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VMOVUPS      Y7, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPSLLD       $0x17, Y12, Y12
+	VMULPS       Y11, Y8, Y8
+	VANDPS       Y5, Y8, Y8
 	VMULPS       Y12, Y10, Y10
-	VADDPS       Y5, Y10, Y10
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VANDPS       Y9, Y10, Y10
+	VADDPS       Y10, Y8, Y3
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y3, Y8, Y8
+	VADDPS       Y8, Y6, Y3
+	VMULPS       Y8, Y6, Y6
+	VADDPS       Y3, Y6, Y6
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 384(SP)(BX*1)
-	VMOVUPS      Y10, 64(SP)(BX*1)
+	VMOVUPS      Y1, 448(SP)(BX*1)
+	VMOVUPS      Y6, 64(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half29
-	VMOVUPS      384(SP), Y3
-	VADDPS       416(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      480(SP), Y1
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y2, Y2
+	VMOVUPD      Y2, 416(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
 
 added24:
 	ADDQ         $+192, SI
 	TESTQ        $0x000007ff, SI
 	JNZ          more30
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (BX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (BX)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 more30:
@@ -1998,26 +2023,26 @@ rest25:
 	LEAQ       tail<>+0(SB), BX
 	SHLQ       $0x02, DI
 	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(BX), Y3
-	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(BX), Y3
-	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(BX), Y3
-	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(BX), Y3
-	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
+	VMOVUPS    (AX)(SI*1), Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    32(AX)(SI*1), Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    64(AX)(SI*1), Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    96(AX)(SI*1), Y1
+	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    128(BX), Y1
+	VMASKMOVPS 128(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    160(BX), Y1
+	VMASKMOVPS 160(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    192(BX), Y1
+	VMASKMOVPS 192(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    224(BX), Y1
+	VMASKMOVPS 224(AX)(SI*1), Y1, Y1
+	VMOVUPS    Y1, 352(SP)
 	LEAQ       128(SP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
@@ -2028,158 +2053,161 @@ short26:
 	JBE          one27
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
+	VPBROADCASTB (CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (DX)(BX*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMASKMOVPS   64(AX)(SI*1), Y8, Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VMOVUPS      Y4, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y12
-	VPSLLD       $0x17, Y8, Y8
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y8, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMULPS       Y11, Y12, Y12
-	VANDPS       Y9, Y12, Y12
-	VADDPS       Y12, Y10, Y4
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y4, Y10, Y10
-	VADDPS       Y5, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y6
+	VORPS        Y1, Y3, Y3
+	VMASKMOVPS   (AX)(SI*1), Y3, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y4
+	VANDPS       Y3, Y4, Y4
+	VPBROADCASTB 2(CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 2(DX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
+	VORPS        Y3, Y6, Y6
+	VMASKMOVPS   64(AX)(SI*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y5, Y3, Y3
+	VANDPS       Y6, Y3, Y3
 	VORPS        f32_80000000<>+0(SB), Y5, Y5
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
 	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 3(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(DX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMASKMOVPS   96(AX)(SI*1), Y9, Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y8, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
-	VANDPS       Y9, Y11, Y11
-	VMOVUPS      Y5, Y9
+	VMOVUPS      Y2, Y9
 	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VMOVUPS      Y8, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y14
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VMOVUPS      f32_3ab52766<>+0(SB), Y14
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y14
+	VMOVUPS      Y5, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
 	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y9, Y12, Y12
-	VANDPS       Y7, Y12, Y12
-	VMULPS       Y13, Y14, Y14
-	VANDPS       Y11, Y14, Y14
-	VADDPS       Y14, Y12, Y5
-	VMULPS       Y14, Y12, Y12
-	VADDPS       Y5, Y12, Y12
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y12, Y10, Y3
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y3, Y10, Y10
-	VEXTRACTF128 $0x01, Y10, X3
-	VCVTPS2PD    X10, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y6, Y6
+	VANDPS       Y4, Y6, Y6
+	VMULPS       Y10, Y8, Y8
+	VANDPS       Y7, Y8, Y8
+	VADDPS       Y8, Y6, Y2
+	VMULPS       Y8, Y6, Y6
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 448(SP)
+	VPBROADCASTB 1(CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(DX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y1, Y3, Y3
+	VMASKMOVPS   32(AX)(SI*1), Y3, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y4
+	VANDPS       Y3, Y4, Y4
+	VPBROADCASTB 3(CX)(BX*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 3(DX)(BX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y3, Y7, Y7
+	VMASKMOVPS   96(AX)(SI*1), Y7, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y5, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y8
+	VANDPS       Y7, Y8, Y8
+	VMOVUPS      Y2, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VMOVUPS      Y5, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y10, Y7, Y7
+	VANDPS       Y4, Y7, Y7
+	VMULPS       Y11, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VADDPS       Y9, Y7, Y2
+	VMULPS       Y9, Y7, Y7
+	VADDPS       Y2, Y7, Y7
+	VADDPS       Y3, Y1, Y1
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y2, Y2
+	VMOVUPD      Y2, 416(SP)
+	VADDPS       Y7, Y6, Y1
+	VMULPS       Y7, Y6, Y6
+	VADDPS       Y1, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X1
+	VCVTPS2PD    X6, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added24
@@ -2187,88 +2215,91 @@ short26:
 one27:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
+	VPBROADCASTB (CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (DX)(BX*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VMOVUPS      Y4, Y5
+	VORPS        Y1, Y3, Y3
+	VMASKMOVPS   (AX)(SI*1), Y3, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y2, Y5
 	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y3
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y7, Y7
-	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 1(CX)(BX*1), Y4
+	VMULPS       Y5, Y3, Y3
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      Y1, 448(SP)
+	VPBROADCASTB 1(CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(DX)(BX*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y5, Y6
+	VORPS        Y1, Y4, Y4
+	VMASKMOVPS   32(AX)(SI*1), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y4, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y5
+	VANDPS       Y4, Y5, Y5
+	VMOVUPS      Y2, Y6
 	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y4
 	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y9, Y7, Y3
-	VMULPS       Y9, Y7, Y7
-	VADDPS       Y3, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X3
-	VCVTPS2PD    X7, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMULPS       Y6, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y2, Y2
+	VMOVUPD      Y2, 416(SP)
+	VADDPS       Y4, Y3, Y1
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added24
@@ -2277,24 +2308,26 @@ done28:
 	TESTQ        $0x000007ff, SI
 	JZ           complete31
 	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (AX)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (AX)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 complete31:
 	MOVQ         sum+0(FP), AX
+	VMOVUPS      384(SP), Y1
+	VMOVUPS      416(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -2319,7 +2352,7 @@ last22:
 
 // func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $424-136
+TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $488-136
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -2335,14 +2368,15 @@ TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $424-136
 
 row32:
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
+	VMOVUPS      Y1, 264(SP)
+	VMOVUPS      Y1, 296(SP)
 	MOVQ         p+112(FP), R11
-	VBROADCASTSS (R11), Y3
-	VMOVUPS      Y3, 328(SP)
-	VBROADCASTSS 4(R11), Y3
-	VMOVUPS      Y3, 360(SP)
-	VBROADCASTSS 8(R11), Y3
-	VMOVUPS      Y3, 392(SP)
+	VBROADCASTSS (R11), Y1
+	VMOVUPS      Y1, 392(SP)
+	VBROADCASTSS 4(R11), Y1
+	VMOVUPS      Y1, 424(SP)
+	VBROADCASTSS 8(R11), Y1
+	VMOVUPS      Y1, 456(SP)
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
@@ -2356,22 +2390,22 @@ group34:
 	PREFETCHT0 16384(CX)
 
 same41:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -2385,21 +2419,286 @@ none40:
 half42:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
+	VPBROADCASTB (R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMOVUPS      (SI)(R12*1), Y1
+	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       424(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       456(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      392(SP), Y4
+	VMOVUPS      (R8)(R12*1), Y7
+	VMOVUPS      (DI)(R12*1), Y6
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (R9)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (R8)(R12*1), Y4
+	VMOVUPS      (DI)(R12*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VPBROADCASTB 2(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 2(R10)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPS      64(SI)(R12*1), Y2
+	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       424(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       456(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 2(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      392(SP), Y5
+	VMOVUPS      64(R8)(R12*1), Y8
+	VMOVUPS      64(DI)(R12*1), Y7
+	VBLENDVPS    Y6, Y8, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 2(R10)(R11*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, 64(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(R9)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      64(R8)(R12*1), Y5
+	VMOVUPS      64(DI)(R12*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VPBROADCASTB 4(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 4(R10)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMOVUPS      128(SI)(R12*1), Y2
+	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       424(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       456(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 4(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      392(SP), Y5
+	VMOVUPS      128(R8)(R12*1), Y8
+	VMOVUPS      128(DI)(R12*1), Y7
+	VBLENDVPS    Y6, Y8, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 4(R10)(R11*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, 128(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 4(R9)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      128(R8)(R12*1), Y5
+	VMOVUPS      128(DI)(R12*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VPBROADCASTB 6(R9)(R11*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VPBROADCASTB 6(R10)(R11*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (SI)(R12*1), Y3
-	VSUBPS       360(SP), Y3, Y5
+	VMOVUPS      192(SI)(R12*1), Y3
+	VSUBPS       424(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       360(SP), Y8, Y8
+	VADDPS       424(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       392(SP), Y6, Y6
+	VSUBPS       456(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -2415,344 +2714,81 @@ half42:
 	VORPS        f32_80000000<>+0(SB), Y5, Y7
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
 	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VMOVUPS      Y7, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
 	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      328(SP), Y4
-	VMOVUPS      (R8)(R12*1), Y8
-	VMOVUPS      (DI)(R12*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y4, Y4
+	VANDPS       Y8, Y4, Y4
+	VPBROADCASTB 6(R9)(R11*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, (AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y9, Y4
-	VDIVPS       Y4, Y9, Y4
-	VMULPS       Y4, Y4, Y5
+	VMOVUPS      392(SP), Y6
+	VMOVUPS      192(R8)(R12*1), Y9
+	VMOVUPS      192(DI)(R12*1), Y8
+	VBLENDVPS    Y7, Y9, Y8, Y8
+	VMULPS       Y8, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y6, Y6
+	VPBROADCASTB 6(R10)(R11*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y4, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 192(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y4, Y5
+	VDIVPS       Y5, Y4, Y5
+	VMULPS       Y5, Y5, Y4
 	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y6, Y6
+	VADDPS       Y5, Y5, Y5
+	VADDPS       Y5, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VPBROADCASTB 6(R9)(R11*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (R8)(R12*1), Y6
-	VMOVUPS      (DI)(R12*1), Y5
+	VMOVUPS      192(R8)(R12*1), Y6
+	VMOVUPS      192(DI)(R12*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R10)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(SI)(R12*1), Y4
-	VSUBPS       360(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       360(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       392(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      328(SP), Y5
-	VMOVUPS      64(R8)(R12*1), Y9
-	VMOVUPS      64(DI)(R12*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y10, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y10, Y5
-	VDIVPS       Y5, Y10, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(R8)(R12*1), Y7
-	VMOVUPS      64(DI)(R12*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R10)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(SI)(R12*1), Y4
-	VSUBPS       360(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       360(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       392(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 4(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      328(SP), Y5
-	VMOVUPS      128(R8)(R12*1), Y9
-	VMOVUPS      128(DI)(R12*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 4(R10)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y10, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 128(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y10, Y5
-	VDIVPS       Y5, Y10, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 4(R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(R8)(R12*1), Y7
-	VMOVUPS      128(DI)(R12*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 6(R9)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMOVUPS      192(SI)(R12*1), Y5
-	VSUBPS       360(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       360(SP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       392(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VANDPS       Y6, Y10, Y10
-	VMOVUPS      Y9, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y9
-	VADDPS       Y8, Y9, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 6(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      328(SP), Y6
-	VMOVUPS      192(R8)(R12*1), Y10
-	VMOVUPS      192(DI)(R12*1), Y9
-	VBLENDVPS    Y8, Y10, Y9, Y9
-	VMULPS       Y9, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 6(R10)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y11, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 192(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y11, Y6
-	VDIVPS       Y6, Y11, Y6
-	VMULPS       Y6, Y6, Y7
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3e8f59d1<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3ecce94f<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3f2aaa80<>+0(SB), Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y7, Y8, Y8
-	VADDPS       Y6, Y6, Y6
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y8, Y5, Y5
-	VPBROADCASTB 6(R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(R8)(R12*1), Y8
-	VMOVUPS      192(DI)(R12*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y5, Y7, Y5
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
 	MOVQ         R12, R11
 	ANDQ         $0x20, R11
-	VMOVUPS      Y3, 264(SP)(R11*1)
+	VMOVUPS      Y1, 328(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
 	JNZ          half42
-	VMOVUPS      264(SP), Y3
-	VADDPS       296(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMOVUPS      360(SP), Y1
+	VADDPS       328(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       264(SP), Y1, Y1
+	VMOVUPD      Y1, 264(SP)
+	VADDPD       296(SP), Y2, Y2
+	VMOVUPD      Y2, 296(SP)
 
 added35:
 	ADDQ $+192, R12
@@ -2769,26 +2805,26 @@ rest36:
 	MOVQ       R13, R11
 	SHLQ       $0x02, R11
 	SUBQ       R11, AX
-	VMOVUPS    (SI)(R12*1), Y3
-	VMOVUPS    Y3, (SP)
-	VMOVUPS    32(SI)(R12*1), Y3
-	VMOVUPS    Y3, 32(SP)
-	VMOVUPS    64(SI)(R12*1), Y3
-	VMOVUPS    Y3, 64(SP)
-	VMOVUPS    96(SI)(R12*1), Y3
-	VMOVUPS    Y3, 96(SP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R12*1), Y3, Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R12*1), Y3, Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R12*1), Y3, Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R12*1), Y3, Y3
-	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    (SI)(R12*1), Y1
+	VMOVUPS    Y1, (SP)
+	VMOVUPS    32(SI)(R12*1), Y1
+	VMOVUPS    Y1, 32(SP)
+	VMOVUPS    64(SI)(R12*1), Y1
+	VMOVUPS    Y1, 64(SP)
+	VMOVUPS    96(SI)(R12*1), Y1
+	VMOVUPS    Y1, 96(SP)
+	VMOVUPS    128(AX), Y1
+	VMASKMOVPS 128(SI)(R12*1), Y1, Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    160(AX), Y1
+	VMASKMOVPS 160(SI)(R12*1), Y1, Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    192(AX), Y1
+	VMASKMOVPS 192(SI)(R12*1), Y1, Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    224(AX), Y1
+	VMASKMOVPS 224(SI)(R12*1), Y1, Y1
+	VMOVUPS    Y1, 224(SP)
 	LEAQ       (SP), SI
 	SUBQ       R12, SI
 	MOVQ       SI, AX
@@ -2803,22 +2839,22 @@ short37:
 	PREFETCHT0 16384(CX)
 
 same44:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -2831,378 +2867,381 @@ none43:
 	JBE          one38
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R12*1), Y4, Y3
-	VSUBPS       360(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       360(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       392(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (SI)(R12*1), Y2, Y1
+	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       424(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       456(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      392(SP), Y4
+	VMOVUPS      (R8)(R12*1), Y7
+	VMOVUPS      (DI)(R12*1), Y6
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R10)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      328(SP), Y4
-	VMOVUPS      (R8)(R12*1), Y8
-	VMOVUPS      (DI)(R12*1), Y7
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 256(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (R9)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (R8)(R12*1), Y4
+	VMOVUPS      (DI)(R12*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VPBROADCASTB 2(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 2(R10)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   64(SI)(R12*1), Y3, Y2
+	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       424(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       456(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 2(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      392(SP), Y5
+	VMOVUPS      64(R8)(R12*1), Y8
+	VMOVUPS      64(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 2(R10)(R11*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 256(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y9, Y4
-	VDIVPS       Y4, Y9, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 258(SP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (R8)(R12*1), Y6
-	VMOVUPS      (DI)(R12*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R10)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(SI)(R12*1), Y5, Y4
-	VSUBPS       360(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       360(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       392(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 2(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      328(SP), Y5
-	VMOVUPS      64(R8)(R12*1), Y9
-	VMOVUPS      64(DI)(R12*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y10, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 258(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y10, Y5
-	VDIVPS       Y5, Y10, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      64(R8)(R12*1), Y7
-	VMOVUPS      64(DI)(R12*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R12*1), Y5, Y4
-	VSUBPS       360(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       360(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       392(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      328(SP), Y5
-	VMOVUPS      32(R8)(R12*1), Y9
-	VMOVUPS      32(DI)(R12*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y10, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 257(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y10, Y5
-	VDIVPS       Y5, Y10, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
+	VMASKMOVPS   Y5, Y4, 64(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 2(R9)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      64(R8)(R12*1), Y5
+	VMOVUPS      64(DI)(R12*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 328(SP)
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 1(R10)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
+	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       424(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       456(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB 1(R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      392(SP), Y4
 	VMOVUPS      32(R8)(R12*1), Y7
 	VMOVUPS      32(DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 3(R10)(R11*1), Y6
+	VMULPS       Y6, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 1(R10)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMASKMOVPS   96(SI)(R12*1), Y6, Y5
-	VSUBPS       360(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       360(SP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       392(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VANDPS       Y6, Y10, Y10
-	VMOVUPS      Y9, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y9
-	VADDPS       Y8, Y9, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 3(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      328(SP), Y6
-	VMOVUPS      96(R8)(R12*1), Y10
-	VMOVUPS      96(DI)(R12*1), Y9
-	VBLENDVPS    Y8, Y10, Y9, Y9
-	VMULPS       Y9, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 3(R10)(R11*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y11, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 259(SP), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y11, Y6
-	VDIVPS       Y6, Y11, Y6
-	VMULPS       Y6, Y6, Y7
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3e8f59d1<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3ecce94f<>+0(SB), Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VADDPS       f32_3f2aaa80<>+0(SB), Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y7, Y8, Y8
-	VADDPS       Y6, Y6, Y6
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y8, Y5, Y5
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 257(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB 1(R9)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      32(R8)(R12*1), Y4
+	VMOVUPS      32(DI)(R12*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
 	VPBROADCASTB 3(R9)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 3(R10)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   96(SI)(R12*1), Y3, Y2
+	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       Y2, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       424(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       456(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y2
+	VANDNPS      Y2, Y6, Y2
+	VANDPS       Y3, Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 3(R9)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      392(SP), Y5
 	VMOVUPS      96(R8)(R12*1), Y8
 	VMOVUPS      96(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y5, Y7, Y5
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMULPS       Y7, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 3(R10)(R11*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 259(SP), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMASKMOVPS   Y5, Y4, 96(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VPBROADCASTB 3(R9)(R11*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      96(R8)(R12*1), Y5
+	VMOVUPS      96(DI)(R12*1), Y4
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VADDPS       328(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       264(SP), Y1, Y1
+	VMOVUPD      Y1, 264(SP)
+	VADDPD       296(SP), Y2, Y2
+	VMOVUPD      Y2, 296(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added35
@@ -3210,200 +3249,205 @@ none43:
 one38:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R10)(R11*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R12*1), Y4, Y3
-	VSUBPS       360(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       360(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       392(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      328(SP), Y4
-	VMOVUPS      (R8)(R12*1), Y8
-	VMOVUPS      (DI)(R12*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 256(SP), Y5
+	VPBROADCASTB (R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y9, Y4
-	VDIVPS       Y4, Y9, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      (R8)(R12*1), Y6
-	VMOVUPS      (DI)(R12*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R10)(R11*1), Y5
+	VPBROADCASTB (R10)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (SI)(R12*1), Y2, Y1
+	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       424(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       456(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R12*1), Y5, Y4
-	VSUBPS       360(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       360(SP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       392(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(R9)(R11*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      328(SP), Y5
-	VMOVUPS      32(R8)(R12*1), Y9
-	VMOVUPS      32(DI)(R12*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y10, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 257(SP), Y6
+	VMOVUPS      392(SP), Y4
+	VMOVUPS      (R8)(R12*1), Y7
+	VMOVUPS      (DI)(R12*1), Y6
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R10)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y10, Y5
-	VDIVPS       Y5, Y10, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3e8f59d1<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3ecce94f<>+0(SB), Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VADDPS       f32_3f2aaa80<>+0(SB), Y7, Y7
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y7, Y7
-	VADDPS       Y7, Y4, Y4
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 256(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB (R9)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      (R8)(R12*1), Y4
+	VMOVUPS      (DI)(R12*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVUPS      Y1, 328(SP)
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 1(R10)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
+	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       424(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       456(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB 1(R9)(R11*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      392(SP), Y4
 	VMOVUPS      32(R8)(R12*1), Y7
 	VMOVUPS      32(DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VMULPS       Y6, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB 1(R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 257(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
+	VADDPS       f32_40000000<>+0(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB 1(R9)(R11*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      32(R8)(R12*1), Y4
+	VMOVUPS      32(DI)(R12*1), Y3
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       328(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       264(SP), Y1, Y1
+	VMOVUPD      Y1, 264(SP)
+	VADDPD       296(SP), Y2, Y2
+	VMOVUPD      Y2, 296(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added35
 
 done39:
 	MOVQ         sum+0(FP), SI
+	VMOVUPS      264(SP), Y1
+	VMOVUPS      296(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -3495,7 +3539,7 @@ none47:
 
 // func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $552-136
+TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $616-136
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -3509,17 +3553,18 @@ TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $552-136
 
 row49:
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y1, 392(SP)
+	VMOVUPS      Y1, 424(SP)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 456(SP)
-	VBROADCASTSS 4(R9), Y3
-	VMOVUPS      Y3, 488(SP)
-	VBROADCASTSS 8(R9), Y3
-	VMOVUPS      Y3, 520(SP)
+	VBROADCASTSS (R9), Y1
+	VMOVUPS      Y1, 520(SP)
+	VBROADCASTSS 4(R9), Y1
+	VMOVUPS      Y1, 552(SP)
+	VBROADCASTSS 8(R9), Y1
+	VMOVUPS      Y1, 584(SP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
@@ -3533,22 +3578,22 @@ group51:
 	PREFETCHT0 16384(CX)
 
 same58:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -3562,21 +3607,83 @@ none57:
 half59:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMOVUPS      (SI)(R10*1), Y1
+	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       552(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       584(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB 2(R8)(R9*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      (SI)(R10*1), Y3
-	VSUBPS       488(SP), Y3, Y5
+	VMOVUPS      64(SI)(R10*1), Y3
+	VSUBPS       552(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
+	VADDPS       552(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
+	VSUBPS       584(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -3592,286 +3699,226 @@ half59:
 	VORPS        f32_80000000<>+0(SB), Y5, Y7
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
 	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VMOVUPS      Y7, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
 	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      64(SI)(R10*1), Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y4, Y4
+	VANDPS       Y8, Y4, Y4
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
+	VMOVUPS      520(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
+	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB 2(R8)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R10*1)
-	VADDPS       Y11, Y9, Y5
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y5, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 4(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPS      128(SI)(R10*1), Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
+	VMULPS       Y4, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 64(AX)(R10*1)
+	VADDPS       Y4, Y2, Y5
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y1, Y1
 	VPBROADCASTB 4(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
+	VPBROADCASTB 4(R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y7, Y4, Y4
+	VMOVUPS      128(SI)(R10*1), Y3
+	VSUBPS       552(SP), Y3, Y5
+	VSUBPS       Y3, Y5, Y8
+	VSUBPS       Y8, Y5, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       552(SP), Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       584(SP), Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y3
+	VXORPS       Y3, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VADDPS       Y6, Y5, Y3
+	VANDNPS      Y3, Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
+	VXORPS       Y7, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y7, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y4, Y4
+	VANDPS       Y8, Y4, Y4
+	VPBROADCASTB 4(DI)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      520(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
+	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB 4(R8)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMULPS       Y4, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 128(AX)(R10*1)
+	VPBROADCASTB 6(DI)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VPBROADCASTB 6(R8)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y10, Y6, Y6
+	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(SI)(R10*1), Y5
-	VSUBPS       488(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y8
+	VSUBPS       552(SP), Y5, Y7
+	VSUBPS       Y5, Y7, Y10
+	VSUBPS       Y10, Y7, Y8
 	VSUBPS       Y8, Y5, Y8
-	VADDPS       488(SP), Y12, Y12
-	VSUBPS       Y12, Y8, Y8
-	VSUBPS       520(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VADDPS       552(SP), Y10, Y10
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       584(SP), Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
+	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y7, Y7
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y7, Y7
-	VCMPPS       $0x11, Y10, Y7, Y10
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y7, Y7
+	VCMPPS       $0x11, Y9, Y7, Y9
 	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y10, Y5
+	VANDNPS      Y5, Y9, Y5
 	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y7, Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
+	VANDPS       Y6, Y10, Y10
+	VMOVUPS      Y9, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y6
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y9
+	VADDPS       Y8, Y9, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y6
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y11, Y6, Y6
+	VANDPS       Y10, Y6, Y6
+	VPBROADCASTB 6(DI)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VMOVUPS      520(SP), Y8
+	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y6, Y12, Y12
-	VMOVUPS      Y10, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y13, Y13
-	VANDPS       Y12, Y13, Y13
-	VPBROADCASTB 6(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y6, Y6
 	VPBROADCASTB 6(R8)(R9*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y13, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y10, Y6, Y6
-	VMOVUPS      Y6, 192(AX)(R10*1)
-	VADDPS       Y13, Y11, Y6
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y6, Y11, Y11
-	VADDPS       Y11, Y9, Y6
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VORPS        Y9, Y10, Y10
+	VMULPS       Y6, Y8, Y9
+	VBLENDVPS    Y7, Y9, Y8, Y8
+	VADDPS       f32_3f800000<>+0(SB), Y6, Y9
+	VDIVPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VMOVUPS      Y8, 192(AX)(R10*1)
+	VADDPS       Y6, Y4, Y7
+	VMULPS       Y6, Y4, Y4
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y4, Y2, Y6
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y3, Y1, Y1
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 392(SP)(R9*1)
-	VMOVUPS      Y9, 64(SP)(R9*1)
+	VMOVUPS      Y1, 456(SP)(R9*1)
+	VMOVUPS      Y2, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half59
-	VMOVUPS      392(SP), Y3
-	VADDPS       424(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      488(SP), Y1
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y2, Y2
+	VMOVUPD      Y2, 424(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
 
 added52:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
 	JNZ          more60
 	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R9)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (R9)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 more60:
@@ -3888,26 +3935,26 @@ rest53:
 	MOVQ       R11, R9
 	SHLQ       $0x02, R9
 	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
+	VMOVUPS    (SI)(R10*1), Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    32(SI)(R10*1), Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    64(SI)(R10*1), Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    96(SI)(R10*1), Y1
+	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    128(AX), Y1
+	VMASKMOVPS 128(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    160(AX), Y1
+	VMASKMOVPS 160(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    192(AX), Y1
+	VMASKMOVPS 192(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    224(AX), Y1
+	VMASKMOVPS 224(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 352(SP)
 	LEAQ       128(SP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
@@ -3922,22 +3969,22 @@ short54:
 	PREFETCHT0 16384(CX)
 
 same62:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -3950,21 +3997,86 @@ none61:
 	JBE          one55
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (SI)(R10*1), Y2, Y1
+	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       552(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       584(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 384(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
+	VPBROADCASTB 2(R8)(R9*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R10*1), Y4, Y3
-	VSUBPS       488(SP), Y3, Y5
+	VMASKMOVPS   64(SI)(R10*1), Y4, Y3
+	VSUBPS       552(SP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
+	VADDPS       552(SP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
+	VSUBPS       584(SP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -3980,125 +4092,126 @@ none61:
 	VORPS        f32_80000000<>+0(SB), Y5, Y7
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
 	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
+	VMOVUPS      Y7, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
 	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 384(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   64(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y4, Y4
+	VANDPS       Y8, Y4, Y4
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
+	VMOVUPS      520(SP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
+	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB 2(R8)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 386(SP), Y6
+	VMULPS       Y4, Y6, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
+	VDIVPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VPBROADCASTB 386(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y6, Y5, 64(AX)(R10*1)
+	VADDPS       Y4, Y2, Y5
+	VMULPS       Y4, Y2, Y2
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 456(SP)
+	VPBROADCASTB 1(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 64(AX)(R10*1)
-	VADDPS       Y11, Y9, Y5
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y5, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y8
+	VPBROADCASTB 1(R8)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
+	VSUBPS       552(SP), Y1, Y4
+	VSUBPS       Y1, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y1, Y5
+	VADDPS       552(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       584(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y1
+	VANDNPS      Y1, Y6, Y1
+	VANDPS       Y3, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 1(R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 385(SP), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
+	VPBROADCASTB 3(R8)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
+	VMASKMOVPS   96(SI)(R10*1), Y5, Y4
+	VSUBPS       552(SP), Y4, Y6
+	VSUBPS       Y4, Y6, Y9
+	VSUBPS       Y9, Y6, Y7
 	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
+	VADDPS       552(SP), Y9, Y9
+	VSUBPS       Y9, Y7, Y7
+	VSUBPS       584(SP), Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
@@ -4112,132 +4225,69 @@ none61:
 	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
 	VXORPS       Y8, Y7, Y7
 	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
+	VANDPS       Y5, Y9, Y9
+	VMOVUPS      Y8, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y8
 	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 385(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VPBROADCASTB 3(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y10, Y6, Y6
-	VMASKMOVPS   96(SI)(R10*1), Y6, Y5
-	VSUBPS       488(SP), Y5, Y7
-	VSUBPS       Y5, Y7, Y12
-	VSUBPS       Y12, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       488(SP), Y12, Y12
-	VSUBPS       Y12, Y8, Y8
-	VSUBPS       520(SP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y10, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y10, Y10, Y10
-	VADDPS       Y10, Y7, Y7
-	VCMPPS       $0x11, Y10, Y7, Y10
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y10, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y10, Y10
-	VXORPS       Y10, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y12
-	VANDPS       Y6, Y12, Y12
-	VMOVUPS      Y10, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y13
-	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y13
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y13
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y13, Y13
-	VANDPS       Y12, Y13, Y13
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y5
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y5, Y5
+	VANDPS       Y9, Y5, Y5
 	VPBROADCASTB 3(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y8, Y10
-	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 3(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPS       Y13, Y6, Y8
-	VBLENDVPS    Y7, Y8, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y13, Y8
-	VDIVPS       Y8, Y6, Y6
-	VANDPS       Y10, Y6, Y6
-	VPBROADCASTB 387(SP), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y7, 96(AX)(R10*1)
-	VADDPS       Y13, Y11, Y6
-	VMULPS       Y13, Y11, Y11
-	VADDPS       Y6, Y11, Y11
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
+	VMOVUPS      520(SP), Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y9
+	VXORPS       Y9, Y7, Y7
+	VPBROADCASTB 3(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPS       Y5, Y7, Y8
+	VBLENDVPS    Y6, Y8, Y7, Y7
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y8
+	VDIVPS       Y8, Y7, Y7
+	VANDPS       Y9, Y7, Y7
+	VPBROADCASTB 387(SP), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMASKMOVPS   Y7, Y6, 96(AX)(R10*1)
+	VADDPS       Y5, Y3, Y6
+	VMULPS       Y5, Y3, Y3
+	VADDPS       Y6, Y3, Y3
+	VADDPS       Y4, Y1, Y1
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y11, Y9, Y3
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y3, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y4, Y4
+	VMOVUPD      Y4, 424(SP)
+	VADDPS       Y3, Y2, Y1
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added52
@@ -4245,156 +4295,159 @@ none61:
 one55:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   (SI)(R10*1), Y4, Y3
-	VSUBPS       488(SP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       488(SP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       520(SP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y9
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VPBROADCASTB (DI)(R9*1), Y6
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y5, Y2, Y2
+	VMASKMOVPS   (SI)(R10*1), Y2, Y1
+	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       Y1, Y3, Y6
+	VSUBPS       Y6, Y3, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       552(SP), Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       584(SP), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VXORPS       Y1, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x11, Y5, Y3, Y5
+	VADDPS       Y4, Y3, Y1
+	VANDNPS      Y1, Y5, Y1
+	VANDPS       Y2, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y3, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y2, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y4
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y2, Y4, Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 384(SP), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
+	VMOVUPS      Y1, 456(SP)
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VPBROADCASTB 1(R8)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VORPS        Y6, Y3, Y3
+	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
+	VSUBPS       552(SP), Y1, Y4
+	VSUBPS       Y1, Y4, Y7
+	VSUBPS       Y7, Y4, Y5
+	VSUBPS       Y5, Y1, Y5
+	VADDPS       552(SP), Y7, Y7
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       584(SP), Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x11, Y6, Y4, Y6
+	VADDPS       Y5, Y4, Y1
+	VANDNPS      Y1, Y6, Y1
+	VANDPS       Y3, Y1, Y1
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y3, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VANDPS       Y7, Y3, Y3
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 1(R8)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPS       Y9, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 384(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   32(SI)(R10*1), Y5, Y4
-	VSUBPS       488(SP), Y4, Y6
-	VSUBPS       Y4, Y6, Y10
-	VSUBPS       Y10, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       488(SP), Y10, Y10
-	VSUBPS       Y10, Y7, Y7
-	VSUBPS       520(SP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y5, Y10, Y10
-	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y11
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y11, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y11, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 385(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 32(AX)(R10*1)
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
+	VMULPS       Y3, Y5, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 385(SP), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y11, Y9, Y3
-	VMULPS       Y11, Y9, Y9
-	VADDPS       Y3, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X3
-	VCVTPS2PD    X9, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y4, Y4
+	VMOVUPD      Y4, 424(SP)
+	VADDPS       Y3, Y2, Y1
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added52
@@ -4403,24 +4456,26 @@ done56:
 	TESTQ        $0x000007ff, R10
 	JZ           complete63
 	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (SI)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (SI)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 complete63:
 	MOVQ         sum+0(FP), SI
+	VMOVUPS      392(SP), Y1
+	VMOVUPS      424(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -4512,7 +4567,7 @@ none66:
 
 // func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), NOSPLIT, $488-136
+TEXT ·bceGrad32AVX2(SB), NOSPLIT, $552-136
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -4526,13 +4581,14 @@ TEXT ·bceGrad32AVX2(SB), NOSPLIT, $488-136
 
 row68:
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y1, 392(SP)
+	VMOVUPS      Y1, 424(SP)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 456(SP)
+	VBROADCASTSS (R9), Y1
+	VMOVUPS      Y1, 520(SP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
@@ -4546,22 +4602,22 @@ group70:
 	PREFETCHT0 16384(CX)
 
 same77:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -4575,256 +4631,258 @@ none76:
 half78:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
+	VPBROADCASTB (DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (R8)(R9*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
+	VORPS        Y1, Y3, Y3
+	VMOVUPS      (SI)(R10*1), Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y4, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (SI)(R10*1), Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y3, Y4, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y2, Y5, Y5
+	VMOVUPS      64(SI)(R10*1), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y4, Y2, Y2
+	VANDPS       Y5, Y2, Y2
 	VORPS        f32_80000000<>+0(SB), Y4, Y6
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
 	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      64(SI)(R10*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VMOVUPS      520(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y5, Y6, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y7
 	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
+	VANDPS       Y8, Y6, Y6
 	VMOVUPS      Y6, 64(AX)(R10*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
+	VADDPS       Y5, Y3, Y4
+	VMULPS       Y5, Y3, Y3
 	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 4(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMOVUPS      128(SI)(R10*1), Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
+	VADDPS       Y2, Y1, Y1
+	VPBROADCASTB 4(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 4(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y2, Y5, Y5
+	VMOVUPS      128(SI)(R10*1), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y4, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
+	VANDPS       Y5, Y7, Y7
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y5, Y5
+	VANDPS       Y7, Y5, Y5
 	VPBROADCASTB 4(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 4(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VMOVUPS      520(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y6, Y6
+	VPBROADCASTB 4(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y5, Y6, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y7
 	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
+	VANDPS       Y8, Y6, Y6
 	VMOVUPS      Y6, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VPBROADCASTB 6(DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VPBROADCASTB 6(R8)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
+	VORPS        Y4, Y7, Y7
 	VMOVUPS      192(SI)(R10*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y6, Y6
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y6, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y6, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
+	VANDPS       Y7, Y9, Y9
+	VMOVUPS      Y8, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y7
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y7, Y7
+	VANDPS       Y9, Y7, Y7
 	VPBROADCASTB 6(DI)(R9*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      456(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 6(R8)(R9*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 192(AX)(R10*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y10, Y8, Y6
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y6, Y8, Y8
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y3, Y3
+	VMOVUPS      520(SP), Y8
+	VANDPS       f32_80000000<>+0(SB), Y9, Y10
+	VXORPS       Y10, Y8, Y8
+	VPBROADCASTB 6(R8)(R9*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VORPS        Y9, Y10, Y10
+	VMULPS       Y7, Y8, Y9
+	VBLENDVPS    Y6, Y9, Y8, Y8
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y9
+	VDIVPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VMOVUPS      Y8, 192(AX)(R10*1)
+	VADDPS       Y7, Y5, Y6
+	VMULPS       Y7, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y6
+	VMULPS       Y5, Y3, Y3
+	VADDPS       Y6, Y3, Y3
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 392(SP)(R9*1)
-	VMOVUPS      Y8, 64(SP)(R9*1)
+	VMOVUPS      Y1, 456(SP)(R9*1)
+	VMOVUPS      Y3, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half78
-	VMOVUPS      392(SP), Y3
-	VADDPS       424(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      488(SP), Y1
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y2, Y2
+	VMOVUPD      Y2, 424(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
 
 added71:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
 	JNZ          more79
 	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R9)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (R9)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 more79:
@@ -4841,26 +4899,26 @@ rest72:
 	MOVQ       R11, R9
 	SHLQ       $0x02, R9
 	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(SP)
-	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(SP)
-	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(SP)
-	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(SP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
+	VMOVUPS    (SI)(R10*1), Y1
+	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    32(SI)(R10*1), Y1
+	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    64(SI)(R10*1), Y1
+	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    96(SI)(R10*1), Y1
+	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    128(AX), Y1
+	VMASKMOVPS 128(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    160(AX), Y1
+	VMASKMOVPS 160(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    192(AX), Y1
+	VMASKMOVPS 192(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    224(AX), Y1
+	VMASKMOVPS 224(SI)(R10*1), Y1, Y1
+	VMOVUPS    Y1, 352(SP)
 	LEAQ       128(SP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
@@ -4875,22 +4933,22 @@ short73:
 	PREFETCHT0 16384(CX)
 
 same81:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
+	VMOVUPS  (DX), Y1
+	VMOVNTPS Y1, (CX)
+	VMOVUPS  32(DX), Y1
+	VMOVNTPS Y1, 32(CX)
+	VMOVUPS  64(DX), Y1
+	VMOVNTPS Y1, 64(CX)
+	VMOVUPS  96(DX), Y1
+	VMOVNTPS Y1, 96(CX)
+	VMOVUPS  128(DX), Y1
+	VMOVNTPS Y1, 128(CX)
+	VMOVUPS  160(DX), Y1
+	VMOVNTPS Y1, 160(CX)
+	VMOVUPS  192(DX), Y1
+	VMOVNTPS Y1, 192(CX)
+	VMOVUPS  224(DX), Y1
+	VMOVNTPS Y1, 224(CX)
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
@@ -4903,234 +4961,237 @@ none80:
 	JBE          one74
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
+	VPBROADCASTB (DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (R8)(R9*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
+	VORPS        Y1, Y3, Y3
+	VMASKMOVPS   (SI)(R10*1), Y3, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y4, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y3, Y4, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 384(SP), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMASKMOVPS   Y4, Y2, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VORPS        Y2, Y5, Y5
+	VMASKMOVPS   64(SI)(R10*1), Y5, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y4, Y2, Y2
+	VANDPS       Y5, Y2, Y2
 	VORPS        f32_80000000<>+0(SB), Y4, Y6
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
 	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
-	VDIVPS       Y6, Y5, Y5
+	VMOVUPS      Y6, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y5
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 384(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   64(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
+	VMOVUPS      520(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y7, Y8
+	VXORPS       Y8, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPS       Y5, Y6, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y7
 	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 386(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 64(AX)(R10*1)
-	VADDPS       Y10, Y8, Y5
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPS       Y8, Y6, Y6
+	VPBROADCASTB 386(SP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 385(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y5, Y7, Y7
-	VMASKMOVPS   96(SI)(R10*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y7, Y11, Y11
-	VMOVUPS      Y9, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y12
-	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y12
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y12, Y12
-	VANDPS       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      456(SP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y9, Y11
-	VXORPS       Y11, Y7, Y7
-	VPBROADCASTB 3(R8)(R9*1), Y11
-	VANDPS       bits32<>+0(SB), Y11, Y11
-	VPCMPEQD     bits32<>+0(SB), Y11, Y11
-	VORPS        Y9, Y11, Y11
-	VMULPS       Y12, Y7, Y9
-	VBLENDVPS    Y6, Y9, Y7, Y7
-	VADDPS       f32_3f800000<>+0(SB), Y12, Y9
-	VDIVPS       Y9, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VPBROADCASTB 387(SP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 96(AX)(R10*1)
-	VADDPS       Y12, Y10, Y6
-	VMULPS       Y12, Y10, Y10
-	VADDPS       Y6, Y10, Y10
-	VADDPS       Y5, Y4, Y4
+	VMASKMOVPS   Y6, Y4, 64(AX)(R10*1)
+	VADDPS       Y5, Y3, Y4
+	VMULPS       Y5, Y3, Y3
 	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 456(SP)
+	VPBROADCASTB 1(DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y1, Y4, Y4
+	VMASKMOVPS   32(SI)(R10*1), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y4, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y4, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y5
+	VANDPS       f32_80000000<>+0(SB), Y6, Y7
+	VXORPS       Y7, Y5, Y5
+	VPBROADCASTB 1(R8)(R9*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPS       Y4, Y5, Y6
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y6
+	VDIVPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VPBROADCASTB 385(SP), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMASKMOVPS   Y5, Y2, 32(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 3(R8)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y2, Y6, Y6
+	VMASKMOVPS   96(SI)(R10*1), Y6, Y5
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y5, Y5
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y5, Y2, Y2
+	VANDPS       Y6, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y5, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y7, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y6
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y6
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VPBROADCASTB 3(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      520(SP), Y7
+	VANDPS       f32_80000000<>+0(SB), Y8, Y9
+	VXORPS       Y9, Y7, Y7
+	VPBROADCASTB 3(R8)(R9*1), Y9
+	VANDPS       bits32<>+0(SB), Y9, Y9
+	VPCMPEQD     bits32<>+0(SB), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPS       Y6, Y7, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VADDPS       f32_3f800000<>+0(SB), Y6, Y8
+	VDIVPS       Y8, Y7, Y7
+	VANDPS       Y9, Y7, Y7
+	VPBROADCASTB 387(SP), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMASKMOVPS   Y7, Y5, 96(AX)(R10*1)
+	VADDPS       Y6, Y4, Y5
+	VMULPS       Y6, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y2, Y1, Y1
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y2, Y2
+	VMOVUPD      Y2, 424(SP)
+	VADDPS       Y4, Y3, Y1
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added71
@@ -5138,126 +5199,129 @@ none80:
 one74:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
+	VPBROADCASTB (DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (R8)(R9*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
+	VORPS        Y1, Y3, Y3
+	VMASKMOVPS   (SI)(R10*1), Y3, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y4, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y8
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y8, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y5, Y6
+	VXORPS       Y6, Y4, Y4
+	VPBROADCASTB (R8)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      456(SP), Y5
+	VORPS        Y5, Y6, Y6
+	VMULPS       Y3, Y4, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y5
+	VDIVPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 384(SP), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMASKMOVPS   Y4, Y2, (AX)(R10*1)
+	VMOVUPS      Y1, 456(SP)
+	VPBROADCASTB 1(DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(R8)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y1, Y4, Y4
+	VMASKMOVPS   32(SI)(R10*1), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VANDPS       Y4, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VANDPS       Y4, Y6, Y6
+	VMOVUPS      Y5, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y4
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
+	VPBROADCASTB 1(R8)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPS       Y8, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y6
+	VMULPS       Y4, Y5, Y6
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 384(SP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y4, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y5
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y7, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y10
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VANDPS       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      456(SP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y9
-	VXORPS       Y9, Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPS       Y10, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VPBROADCASTB 385(SP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y6, Y5, 32(AX)(R10*1)
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
-	VADDPS       Y10, Y8, Y3
-	VMULPS       Y10, Y8, Y8
-	VADDPS       Y3, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X3
-	VCVTPS2PD    X8, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VPBROADCASTB 385(SP), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMASKMOVPS   Y5, Y2, 32(AX)(R10*1)
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y2, Y2
+	VMOVUPD      Y2, 424(SP)
+	VADDPS       Y4, Y3, Y1
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y2, Y4
+	VFMADD213PD  Y4, Y2, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y2, Y1, Y3
+	VFMADD213PD  Y3, Y1, Y2
+	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added71
@@ -5266,24 +5330,26 @@ done75:
 	TESTQ        $0x000007ff, R10
 	JZ           complete82
 	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (SI)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y1
+	VMOVUPS      32(SP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (SI)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
 complete82:
 	MOVQ         sum+0(FP), SI
+	VMOVUPS      392(SP), Y1
+	VMOVUPS      424(SP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -5452,38 +5518,38 @@ group89:
 	VXORPS        Z2, Z21, K1, Z21
 	VORPS         Z2, Z20, Z20
 	VCMPPS        $0x15, Z1, Z20, K3, K3
-	VMOVUPS       Z17, Z22
-	VFMADD213PS   Z0, Z5, Z22
-	VMOVUPS       Z20, Z24
+	VMOVUPS       Z17, Z24
 	VFMADD213PS   Z0, Z5, Z24
-	VSUBPS        Z0, Z22, Z23
-	VSUBPS        Z0, Z24, Z25
-	VFMADD231PS   Z6, Z23, Z17
-	VFMADD231PS   Z6, Z25, Z20
-	VFMADD231PS   Z7, Z23, Z17
-	VFMADD231PS   Z7, Z25, Z20
+	VMOVUPS       Z20, Z25
+	VFMADD213PS   Z0, Z5, Z25
+	VSUBPS        Z0, Z24, Z22
+	VSUBPS        Z0, Z25, Z23
+	VFMADD231PS   Z6, Z22, Z17
+	VFMADD231PS   Z6, Z23, Z20
+	VFMADD231PS   Z7, Z22, Z17
+	VFMADD231PS   Z7, Z23, Z20
 	VADDPS        Z18, Z17, Z17
 	VADDPS        Z21, Z20, Z20
+	VMOVUPS       Z8, Z22
 	VMOVUPS       Z8, Z23
-	VMOVUPS       Z8, Z25
-	VFMADD213PS   Z9, Z17, Z23
-	VFMADD213PS   Z9, Z20, Z25
-	VFMADD213PS   Z10, Z17, Z23
-	VFMADD213PS   Z10, Z20, Z25
-	VFMADD213PS   Z11, Z17, Z23
-	VFMADD213PS   Z11, Z20, Z25
-	VFMADD213PS   Z12, Z17, Z23
-	VFMADD213PS   Z12, Z20, Z25
-	VFMADD213PS   Z13, Z17, Z23
-	VFMADD213PS   Z13, Z20, Z25
-	VFMADD213PS   Z13, Z17, Z23
-	VFMADD213PS   Z13, Z20, Z25
-	VPSLLD        $0x17, Z22, Z22
+	VFMADD213PS   Z9, Z17, Z22
+	VFMADD213PS   Z9, Z20, Z23
+	VFMADD213PS   Z10, Z17, Z22
+	VFMADD213PS   Z10, Z20, Z23
+	VFMADD213PS   Z11, Z17, Z22
+	VFMADD213PS   Z11, Z20, Z23
+	VFMADD213PS   Z12, Z17, Z22
+	VFMADD213PS   Z12, Z20, Z23
+	VFMADD213PS   Z13, Z17, Z22
+	VFMADD213PS   Z13, Z20, Z23
+	VFMADD213PS   Z13, Z17, Z22
+	VFMADD213PS   Z13, Z20, Z23
 	VPSLLD        $0x17, Z24, Z24
-	VMULPS.Z      Z22, Z23, K2, Z23
-	VMULPS.Z      Z24, Z25, K3, Z25
-	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
-	VDIVPS        Z17, Z23, Z17
+	VPSLLD        $0x17, Z25, Z25
+	VMULPS.Z      Z24, Z22, K2, Z22
+	VMULPS.Z      Z25, Z23, K3, Z23
+	VADDPS.BCST   f32_40000000<>+0(SB), Z22, Z17
+	VDIVPS        Z17, Z22, Z17
 	VMULPS        Z17, Z17, Z18
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
@@ -5502,8 +5568,8 @@ group89:
 	VMOVUPS       (CX)(R8*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
-	VADDPS.BCST   f32_40000000<>+0(SB), Z25, Z17
-	VDIVPS        Z17, Z25, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
+	VDIVPS        Z17, Z23, Z17
 	VMULPS        Z17, Z17, Z18
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
@@ -5561,38 +5627,38 @@ group89:
 	VXORPS        Z2, Z22, K1, Z22
 	VORPS         Z2, Z21, Z21
 	VCMPPS        $0x15, Z1, Z21, K3, K3
-	VMOVUPS       Z18, Z23
-	VFMADD213PS   Z0, Z5, Z23
-	VMOVUPS       Z21, Z25
+	VMOVUPS       Z18, Z25
 	VFMADD213PS   Z0, Z5, Z25
-	VSUBPS        Z0, Z23, Z24
-	VSUBPS        Z0, Z25, Z26
-	VFMADD231PS   Z6, Z24, Z18
-	VFMADD231PS   Z6, Z26, Z21
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z26, Z21
+	VMOVUPS       Z21, Z26
+	VFMADD213PS   Z0, Z5, Z26
+	VSUBPS        Z0, Z25, Z23
+	VSUBPS        Z0, Z26, Z24
+	VFMADD231PS   Z6, Z23, Z18
+	VFMADD231PS   Z6, Z24, Z21
+	VFMADD231PS   Z7, Z23, Z18
+	VFMADD231PS   Z7, Z24, Z21
 	VADDPS        Z19, Z18, Z18
 	VADDPS        Z22, Z21, Z21
+	VMOVUPS       Z8, Z23
 	VMOVUPS       Z8, Z24
-	VMOVUPS       Z8, Z26
-	VFMADD213PS   Z9, Z18, Z24
-	VFMADD213PS   Z9, Z21, Z26
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z21, Z26
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z21, Z26
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VPSLLD        $0x17, Z23, Z23
+	VFMADD213PS   Z9, Z18, Z23
+	VFMADD213PS   Z9, Z21, Z24
+	VFMADD213PS   Z10, Z18, Z23
+	VFMADD213PS   Z10, Z21, Z24
+	VFMADD213PS   Z11, Z18, Z23
+	VFMADD213PS   Z11, Z21, Z24
+	VFMADD213PS   Z12, Z18, Z23
+	VFMADD213PS   Z12, Z21, Z24
+	VFMADD213PS   Z13, Z18, Z23
+	VFMADD213PS   Z13, Z21, Z24
+	VFMADD213PS   Z13, Z18, Z23
+	VFMADD213PS   Z13, Z21, Z24
 	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z18
-	VDIVPS        Z18, Z24, Z18
+	VPSLLD        $0x17, Z26, Z26
+	VMULPS.Z      Z25, Z23, K2, Z23
+	VMULPS.Z      Z26, Z24, K3, Z24
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z18
+	VDIVPS        Z18, Z23, Z18
 	VMULPS        Z18, Z18, Z19
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
 	VMULPS        Z19, Z21, Z21
@@ -5611,8 +5677,8 @@ group89:
 	VMOVUPS       128(CX)(R8*1), Z18
 	VMOVAPS       Z19, K1, Z18
 	VMULPS        Z17, Z18, Z17
-	VADDPS.BCST   f32_40000000<>+0(SB), Z26, Z18
-	VDIVPS        Z18, Z26, Z18
+	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z18
+	VDIVPS        Z18, Z24, Z18
 	VMULPS        Z18, Z18, Z19
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
 	VMULPS        Z19, Z21, Z21
@@ -5710,38 +5776,38 @@ short92:
 	VXORPS        Z2, Z21, K1, Z21
 	VORPS         Z2, Z20, Z20
 	VCMPPS        $0x15, Z1, Z20, K3, K3
-	VMOVUPS       Z17, Z22
-	VFMADD213PS   Z0, Z5, Z22
-	VMOVUPS       Z20, Z24
+	VMOVUPS       Z17, Z24
 	VFMADD213PS   Z0, Z5, Z24
-	VSUBPS        Z0, Z22, Z23
-	VSUBPS        Z0, Z24, Z25
-	VFMADD231PS   Z6, Z23, Z17
-	VFMADD231PS   Z6, Z25, Z20
-	VFMADD231PS   Z7, Z23, Z17
-	VFMADD231PS   Z7, Z25, Z20
+	VMOVUPS       Z20, Z25
+	VFMADD213PS   Z0, Z5, Z25
+	VSUBPS        Z0, Z24, Z22
+	VSUBPS        Z0, Z25, Z23
+	VFMADD231PS   Z6, Z22, Z17
+	VFMADD231PS   Z6, Z23, Z20
+	VFMADD231PS   Z7, Z22, Z17
+	VFMADD231PS   Z7, Z23, Z20
 	VADDPS        Z18, Z17, Z17
 	VADDPS        Z21, Z20, Z20
+	VMOVUPS       Z8, Z22
 	VMOVUPS       Z8, Z23
-	VMOVUPS       Z8, Z25
-	VFMADD213PS   Z9, Z17, Z23
-	VFMADD213PS   Z9, Z20, Z25
-	VFMADD213PS   Z10, Z17, Z23
-	VFMADD213PS   Z10, Z20, Z25
-	VFMADD213PS   Z11, Z17, Z23
-	VFMADD213PS   Z11, Z20, Z25
-	VFMADD213PS   Z12, Z17, Z23
-	VFMADD213PS   Z12, Z20, Z25
-	VFMADD213PS   Z13, Z17, Z23
-	VFMADD213PS   Z13, Z20, Z25
-	VFMADD213PS   Z13, Z17, Z23
-	VFMADD213PS   Z13, Z20, Z25
-	VPSLLD        $0x17, Z22, Z22
+	VFMADD213PS   Z9, Z17, Z22
+	VFMADD213PS   Z9, Z20, Z23
+	VFMADD213PS   Z10, Z17, Z22
+	VFMADD213PS   Z10, Z20, Z23
+	VFMADD213PS   Z11, Z17, Z22
+	VFMADD213PS   Z11, Z20, Z23
+	VFMADD213PS   Z12, Z17, Z22
+	VFMADD213PS   Z12, Z20, Z23
+	VFMADD213PS   Z13, Z17, Z22
+	VFMADD213PS   Z13, Z20, Z23
+	VFMADD213PS   Z13, Z17, Z22
+	VFMADD213PS   Z13, Z20, Z23
 	VPSLLD        $0x17, Z24, Z24
-	VMULPS.Z      Z22, Z23, K2, Z23
-	VMULPS.Z      Z24, Z25, K3, Z25
-	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
-	VDIVPS        Z17, Z23, Z17
+	VPSLLD        $0x17, Z25, Z25
+	VMULPS.Z      Z24, Z22, K2, Z22
+	VMULPS.Z      Z25, Z23, K3, Z23
+	VADDPS.BCST   f32_40000000<>+0(SB), Z22, Z17
+	VDIVPS        Z17, Z22, Z17
 	VMULPS        Z17, Z17, Z18
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
@@ -5760,8 +5826,8 @@ short92:
 	VMOVUPS       (CX)(R8*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
-	VADDPS.BCST   f32_40000000<>+0(SB), Z25, Z17
-	VDIVPS        Z17, Z25, Z17
+	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
+	VDIVPS        Z17, Z23, Z17
 	VMULPS        Z17, Z17, Z18
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
 	VMULPS        Z18, Z20, Z20
@@ -5810,23 +5876,23 @@ one93:
 	VXORPS        Z2, Z18, K1, Z18
 	VORPS         Z2, Z17, Z17
 	VCMPPS        $0x15, Z1, Z17, K2, K2
-	VMOVUPS       Z17, Z19
-	VFMADD213PS   Z0, Z5, Z19
-	VSUBPS        Z0, Z19, Z20
-	VFMADD231PS   Z6, Z20, Z17
-	VFMADD231PS   Z7, Z20, Z17
+	VMOVUPS       Z17, Z20
+	VFMADD213PS   Z0, Z5, Z20
+	VSUBPS        Z0, Z20, Z19
+	VFMADD231PS   Z6, Z19, Z17
+	VFMADD231PS   Z7, Z19, Z17
 	VADDPS        Z18, Z17, Z17
-	VMOVUPS       Z8, Z20
-	VFMADD213PS   Z9, Z17, Z20
-	VFMADD213PS   Z10, Z17, Z20
-	VFMADD213PS   Z11, Z17, Z20
-	VFMADD213PS   Z12, Z17, Z20
-	VFMADD213PS   Z13, Z17, Z20
-	VFMADD213PS   Z13, Z17, Z20
-	VPSLLD        $0x17, Z19, Z19
-	VMULPS.Z      Z19, Z20, K2, Z20
-	VADDPS.BCST   f32_40000000<>+0(SB), Z20, Z17
-	VDIVPS        Z17, Z20, Z17
+	VMOVUPS       Z8, Z19
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z12, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VMULPS.Z      Z20, Z19, K2, Z19
+	VADDPS.BCST   f32_40000000<>+0(SB), Z19, Z17
+	VDIVPS        Z17, Z19, Z17
 	VMULPS        Z17, Z17, Z18
 	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z19
 	VMULPS        Z18, Z19, Z19
@@ -5956,39 +6022,39 @@ group97:
 	VXORPS        Z3, Z22, K1, Z22
 	VORPS         Z3, Z21, Z21
 	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z21, Z25
+	VMOVUPS       Z18, Z25
 	VFMADD213PS   Z1, Z6, Z25
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z26, Z21
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z26, Z21
+	VMOVUPS       Z21, Z26
+	VFMADD213PS   Z1, Z6, Z26
+	VSUBPS        Z1, Z25, Z23
+	VSUBPS        Z1, Z26, Z24
+	VFMADD231PS   Z7, Z23, Z18
+	VFMADD231PS   Z7, Z24, Z21
+	VFMADD231PS   Z8, Z23, Z18
+	VFMADD231PS   Z8, Z24, Z21
 	VADDPS        Z19, Z18, Z18
 	VADDPS        Z22, Z21, Z21
+	VMOVUPS       Z9, Z23
 	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z21, Z26
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z21, Z26
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VPSLLD        $0x17, Z23, Z23
+	VFMADD213PS   Z10, Z18, Z23
+	VFMADD213PS   Z10, Z21, Z24
+	VFMADD213PS   Z11, Z18, Z23
+	VFMADD213PS   Z11, Z21, Z24
+	VFMADD213PS   Z12, Z18, Z23
+	VFMADD213PS   Z12, Z21, Z24
+	VFMADD213PS   Z13, Z18, Z23
+	VFMADD213PS   Z13, Z21, Z24
+	VFMADD213PS   Z14, Z18, Z23
+	VFMADD213PS   Z14, Z21, Z24
+	VFMADD213PS   Z14, Z18, Z23
+	VFMADD213PS   Z14, Z21, Z24
 	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS        Z26, Z24, Z18
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z18, Z24, Z24
+	VPSLLD        $0x17, Z26, Z26
+	VMULPS.Z      Z25, Z23, K2, Z23
+	VMULPS.Z      Z26, Z24, K3, Z24
+	VADDPS        Z24, Z23, Z18
+	VMULPS        Z24, Z23, Z23
+	VADDPS        Z18, Z23, Z23
 	VADDPS        Z20, Z17, Z17
 	KMOVW         4(CX)(BX*1), K1
 	KMOVW         4(DX)(BX*1), K2
@@ -6015,66 +6081,66 @@ group97:
 	VMOVUPS       192(AX)(SI*1), Z21
 	VSUBPS        Z15, Z21, Z22
 	VSUBPS        Z21, Z22, Z25
-	VSUBPS        Z25, Z22, Z23
-	VSUBPS        Z23, Z21, Z23
+	VSUBPS        Z25, Z22, Z24
+	VSUBPS        Z24, Z21, Z24
 	VADDPS        Z15, Z25, Z25
-	VSUBPS        Z25, Z23, Z23
-	VSUBPS        Z16, Z23, Z23
-	VXORPS.BCST   f32_80000000<>+0(SB), Z23, K1, Z23
+	VSUBPS        Z25, Z24, Z24
+	VSUBPS        Z16, Z24, Z24
+	VXORPS.BCST   f32_80000000<>+0(SB), Z24, K1, Z24
 	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
 	VXORPS        Y5, Y5, Y5
 	VCMPPS        $0x15, Z5, Z22, K3, K1
-	VADDPS.Z      Z23, Z22, K1, Z21
-	VXORPS        Z3, Z23, K1, Z23
+	VADDPS.Z      Z24, Z22, K1, Z21
+	VXORPS        Z3, Z24, K1, Z24
 	VORPS         Z3, Z22, Z22
 	VCMPPS        $0x15, Z2, Z22, K3, K3
-	VMOVUPS       Z19, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z22, Z27
+	VMOVUPS       Z19, Z27
 	VFMADD213PS   Z1, Z6, Z27
-	VSUBPS        Z1, Z25, Z26
-	VSUBPS        Z1, Z27, Z28
-	VFMADD231PS   Z7, Z26, Z19
-	VFMADD231PS   Z7, Z28, Z22
-	VFMADD231PS   Z8, Z26, Z19
-	VFMADD231PS   Z8, Z28, Z22
+	VMOVUPS       Z22, Z28
+	VFMADD213PS   Z1, Z6, Z28
+	VSUBPS        Z1, Z27, Z25
+	VSUBPS        Z1, Z28, Z26
+	VFMADD231PS   Z7, Z25, Z19
+	VFMADD231PS   Z7, Z26, Z22
+	VFMADD231PS   Z8, Z25, Z19
+	VFMADD231PS   Z8, Z26, Z22
 	VADDPS        Z20, Z19, Z19
-	VADDPS        Z23, Z22, Z22
+	VADDPS        Z24, Z22, Z22
+	VMOVUPS       Z9, Z25
 	VMOVUPS       Z9, Z26
-	VMOVUPS       Z9, Z28
-	VFMADD213PS   Z10, Z19, Z26
-	VFMADD213PS   Z10, Z22, Z28
-	VFMADD213PS   Z11, Z19, Z26
-	VFMADD213PS   Z11, Z22, Z28
-	VFMADD213PS   Z12, Z19, Z26
-	VFMADD213PS   Z12, Z22, Z28
-	VFMADD213PS   Z13, Z19, Z26
-	VFMADD213PS   Z13, Z22, Z28
-	VFMADD213PS   Z14, Z19, Z26
-	VFMADD213PS   Z14, Z22, Z28
-	VFMADD213PS   Z14, Z19, Z26
-	VFMADD213PS   Z14, Z22, Z28
-	VPSLLD        $0x17, Z25, Z25
+	VFMADD213PS   Z10, Z19, Z25
+	VFMADD213PS   Z10, Z22, Z26
+	VFMADD213PS   Z11, Z19, Z25
+	VFMADD213PS   Z11, Z22, Z26
+	VFMADD213PS   Z12, Z19, Z25
+	VFMADD213PS   Z12, Z22, Z26
+	VFMADD213PS   Z13, Z19, Z25
+	VFMADD213PS   Z13, Z22, Z26
+	VFMADD213PS   Z14, Z19, Z25
+	VFMADD213PS   Z14, Z22, Z26
+	VFMADD213PS   Z14, Z19, Z25
+	VFMADD213PS   Z14, Z22, Z26
 	VPSLLD        $0x17, Z27, Z27
-	VMULPS.Z      Z25, Z26, K2, Z26
-	VMULPS.Z      Z27, Z28, K3, Z28
-	VADDPS        Z28, Z26, Z19
-	VMULPS        Z28, Z26, Z26
-	VADDPS        Z19, Z26, Z26
-	VADDPS        Z26, Z24, Z19
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z19, Z24, Z24
+	VPSLLD        $0x17, Z28, Z28
+	VMULPS.Z      Z27, Z25, K2, Z25
+	VMULPS.Z      Z28, Z26, K3, Z26
+	VADDPS        Z26, Z25, Z19
+	VMULPS        Z26, Z25, Z25
+	VADDPS        Z19, Z25, Z25
+	VADDPS        Z25, Z23, Z19
+	VMULPS        Z25, Z23, Z23
+	VADDPS        Z19, Z23, Z23
 	VADDPS        Z21, Z18, Z18
 	VADDPS        Z18, Z17, Z17
 	VEXTRACTF64X4 $0x01, Z17, Y5
 	VADDPS        Y5, Y17, Y17
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y17
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y17, Y24, Y24
-	VCVTPS2PD     Y24, Z17
+	VEXTRACTF64X4 $0x01, Z23, Y5
+	VADDPS        Y5, Y23, Y17
+	VMULPS        Y5, Y23, Y23
+	VADDPS        Y17, Y23, Y23
+	VCVTPS2PD     Y23, Z17
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 
@@ -6167,49 +6233,49 @@ short100:
 	VXORPS        Z3, Z22, K1, Z22
 	VORPS         Z3, Z21, Z21
 	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z21, Z25
+	VMOVUPS       Z18, Z25
 	VFMADD213PS   Z1, Z6, Z25
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z26, Z21
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z26, Z21
+	VMOVUPS       Z21, Z26
+	VFMADD213PS   Z1, Z6, Z26
+	VSUBPS        Z1, Z25, Z23
+	VSUBPS        Z1, Z26, Z24
+	VFMADD231PS   Z7, Z23, Z18
+	VFMADD231PS   Z7, Z24, Z21
+	VFMADD231PS   Z8, Z23, Z18
+	VFMADD231PS   Z8, Z24, Z21
 	VADDPS        Z19, Z18, Z18
 	VADDPS        Z22, Z21, Z21
+	VMOVUPS       Z9, Z23
 	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z21, Z26
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z21, Z26
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z21, Z26
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z21, Z26
-	VPSLLD        $0x17, Z23, Z23
+	VFMADD213PS   Z10, Z18, Z23
+	VFMADD213PS   Z10, Z21, Z24
+	VFMADD213PS   Z11, Z18, Z23
+	VFMADD213PS   Z11, Z21, Z24
+	VFMADD213PS   Z12, Z18, Z23
+	VFMADD213PS   Z12, Z21, Z24
+	VFMADD213PS   Z13, Z18, Z23
+	VFMADD213PS   Z13, Z21, Z24
+	VFMADD213PS   Z14, Z18, Z23
+	VFMADD213PS   Z14, Z21, Z24
+	VFMADD213PS   Z14, Z18, Z23
+	VFMADD213PS   Z14, Z21, Z24
 	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VADDPS        Z26, Z24, Z18
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z18, Z24, Z24
+	VPSLLD        $0x17, Z26, Z26
+	VMULPS.Z      Z25, Z23, K2, Z23
+	VMULPS.Z      Z26, Z24, K3, Z24
+	VADDPS        Z24, Z23, Z18
+	VMULPS        Z24, Z23, Z23
+	VADDPS        Z18, Z23, Z23
 	VADDPS        Z20, Z17, Z17
 	VEXTRACTF64X4 $0x01, Z17, Y5
 	VADDPS        Y5, Y17, Y17
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y17
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y17, Y24, Y24
-	VCVTPS2PD     Y24, Z17
+	VEXTRACTF64X4 $0x01, Z23, Y5
+	VADDPS        Y5, Y23, Y17
+	VMULPS        Y5, Y23, Y23
+	VADDPS        Y17, Y23, Y23
+	VCVTPS2PD     Y23, Z17
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 	XORQ          DI, DI
@@ -6237,30 +6303,30 @@ one101:
 	VXORPS        Z3, Z19, K1, Z19
 	VORPS         Z3, Z18, Z18
 	VCMPPS        $0x15, Z2, Z18, K2, K2
-	VMOVUPS       Z18, Z20
-	VFMADD213PS   Z1, Z6, Z20
-	VSUBPS        Z1, Z20, Z21
-	VFMADD231PS   Z7, Z21, Z18
-	VFMADD231PS   Z8, Z21, Z18
+	VMOVUPS       Z18, Z21
+	VFMADD213PS   Z1, Z6, Z21
+	VSUBPS        Z1, Z21, Z20
+	VFMADD231PS   Z7, Z20, Z18
+	VFMADD231PS   Z8, Z20, Z18
 	VADDPS        Z19, Z18, Z18
-	VMOVUPS       Z9, Z21
-	VFMADD213PS   Z10, Z18, Z21
-	VFMADD213PS   Z11, Z18, Z21
-	VFMADD213PS   Z12, Z18, Z21
-	VFMADD213PS   Z13, Z18, Z21
-	VFMADD213PS   Z14, Z18, Z21
-	VFMADD213PS   Z14, Z18, Z21
-	VPSLLD        $0x17, Z20, Z20
-	VMULPS.Z      Z20, Z21, K2, Z21
+	VMOVUPS       Z9, Z20
+	VFMADD213PS   Z10, Z18, Z20
+	VFMADD213PS   Z11, Z18, Z20
+	VFMADD213PS   Z12, Z18, Z20
+	VFMADD213PS   Z13, Z18, Z20
+	VFMADD213PS   Z14, Z18, Z20
+	VFMADD213PS   Z14, Z18, Z20
+	VPSLLD        $0x17, Z21, Z21
+	VMULPS.Z      Z21, Z20, K2, Z20
 	VEXTRACTF64X4 $0x01, Z17, Y5
 	VADDPS        Y5, Y17, Y17
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z21, Y5
-	VADDPS        Y5, Y21, Y17
-	VMULPS        Y5, Y21, Y21
-	VADDPS        Y17, Y21, Y21
-	VCVTPS2PD     Y21, Z17
+	VEXTRACTF64X4 $0x01, Z20, Y5
+	VADDPS        Y5, Y20, Y17
+	VMULPS        Y5, Y20, Y20
+	VADDPS        Y17, Y20, Y20
+	VCVTPS2PD     Y20, Z17
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 	XORQ          DI, DI
@@ -6382,83 +6448,83 @@ group107:
 	VMAXPS.Z      Z22, Z5, K5, Z21
 	VORPS         Z3, Z22, Z22
 	VCMPPS        $0x15, Z2, Z22, K5, K5
-	VMOVUPS       Z16, Z23
-	VFMADD213PS   Z1, Z6, Z23
-	VMOVUPS       Z18, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z20, Z27
+	VMOVUPS       Z16, Z27
 	VFMADD213PS   Z1, Z6, Z27
-	VMOVUPS       Z22, Z29
+	VMOVUPS       Z18, Z28
+	VFMADD213PS   Z1, Z6, Z28
+	VMOVUPS       Z20, Z29
 	VFMADD213PS   Z1, Z6, Z29
-	VSUBPS        Z1, Z23, Z24
-	VSUBPS        Z1, Z25, Z26
-	VSUBPS        Z1, Z27, Z28
-	VSUBPS        Z1, Z29, Z30
-	VFMADD231PS   Z7, Z24, Z16
-	VFMADD231PS   Z7, Z26, Z18
-	VFMADD231PS   Z7, Z28, Z20
-	VFMADD231PS   Z7, Z30, Z22
-	VFMADD231PS   Z8, Z24, Z16
-	VFMADD231PS   Z8, Z26, Z18
-	VFMADD231PS   Z8, Z28, Z20
-	VFMADD231PS   Z8, Z30, Z22
+	VMOVUPS       Z22, Z30
+	VFMADD213PS   Z1, Z6, Z30
+	VSUBPS        Z1, Z27, Z23
+	VSUBPS        Z1, Z28, Z24
+	VSUBPS        Z1, Z29, Z25
+	VSUBPS        Z1, Z30, Z26
+	VFMADD231PS   Z7, Z23, Z16
+	VFMADD231PS   Z7, Z24, Z18
+	VFMADD231PS   Z7, Z25, Z20
+	VFMADD231PS   Z7, Z26, Z22
+	VFMADD231PS   Z8, Z23, Z16
+	VFMADD231PS   Z8, Z24, Z18
+	VFMADD231PS   Z8, Z25, Z20
+	VFMADD231PS   Z8, Z26, Z22
+	VMOVUPS       Z9, Z23
 	VMOVUPS       Z9, Z24
+	VMOVUPS       Z9, Z25
 	VMOVUPS       Z9, Z26
-	VMOVUPS       Z9, Z28
-	VMOVUPS       Z9, Z30
-	VFMADD213PS   Z10, Z16, Z24
-	VFMADD213PS   Z10, Z18, Z26
-	VFMADD213PS   Z10, Z20, Z28
-	VFMADD213PS   Z10, Z22, Z30
-	VFMADD213PS   Z11, Z16, Z24
-	VFMADD213PS   Z11, Z18, Z26
-	VFMADD213PS   Z11, Z20, Z28
-	VFMADD213PS   Z11, Z22, Z30
-	VFMADD213PS   Z12, Z16, Z24
-	VFMADD213PS   Z12, Z18, Z26
-	VFMADD213PS   Z12, Z20, Z28
-	VFMADD213PS   Z12, Z22, Z30
-	VFMADD213PS   Z13, Z16, Z24
-	VFMADD213PS   Z13, Z18, Z26
-	VFMADD213PS   Z13, Z20, Z28
-	VFMADD213PS   Z13, Z22, Z30
-	VFMADD213PS   Z14, Z16, Z24
-	VFMADD213PS   Z14, Z18, Z26
-	VFMADD213PS   Z14, Z20, Z28
-	VFMADD213PS   Z14, Z22, Z30
-	VFMADD213PS   Z14, Z16, Z24
-	VFMADD213PS   Z14, Z18, Z26
-	VFMADD213PS   Z14, Z20, Z28
-	VFMADD213PS   Z14, Z22, Z30
-	VPSLLD        $0x17, Z23, Z23
-	VPSLLD        $0x17, Z25, Z25
+	VFMADD213PS   Z10, Z16, Z23
+	VFMADD213PS   Z10, Z18, Z24
+	VFMADD213PS   Z10, Z20, Z25
+	VFMADD213PS   Z10, Z22, Z26
+	VFMADD213PS   Z11, Z16, Z23
+	VFMADD213PS   Z11, Z18, Z24
+	VFMADD213PS   Z11, Z20, Z25
+	VFMADD213PS   Z11, Z22, Z26
+	VFMADD213PS   Z12, Z16, Z23
+	VFMADD213PS   Z12, Z18, Z24
+	VFMADD213PS   Z12, Z20, Z25
+	VFMADD213PS   Z12, Z22, Z26
+	VFMADD213PS   Z13, Z16, Z23
+	VFMADD213PS   Z13, Z18, Z24
+	VFMADD213PS   Z13, Z20, Z25
+	VFMADD213PS   Z13, Z22, Z26
+	VFMADD213PS   Z14, Z16, Z23
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z20, Z25
+	VFMADD213PS   Z14, Z22, Z26
+	VFMADD213PS   Z14, Z16, Z23
+	VFMADD213PS   Z14, Z18, Z24
+	VFMADD213PS   Z14, Z20, Z25
+	VFMADD213PS   Z14, Z22, Z26
 	VPSLLD        $0x17, Z27, Z27
+	VPSLLD        $0x17, Z28, Z28
 	VPSLLD        $0x17, Z29, Z29
-	VMULPS.Z      Z23, Z24, K2, Z24
-	VMULPS.Z      Z25, Z26, K3, Z26
-	VMULPS.Z      Z27, Z28, K4, Z28
-	VMULPS.Z      Z29, Z30, K5, Z30
-	VADDPS        Z26, Z24, Z16
-	VMULPS        Z26, Z24, Z24
-	VADDPS        Z16, Z24, Z24
+	VPSLLD        $0x17, Z30, Z30
+	VMULPS.Z      Z27, Z23, K2, Z23
+	VMULPS.Z      Z28, Z24, K3, Z24
+	VMULPS.Z      Z29, Z25, K4, Z25
+	VMULPS.Z      Z30, Z26, K5, Z26
+	VADDPS        Z24, Z23, Z16
+	VMULPS        Z24, Z23, Z23
+	VADDPS        Z16, Z23, Z23
 	VADDPS        Z17, Z15, Z15
-	VADDPS        Z30, Z28, Z16
-	VMULPS        Z30, Z28, Z28
-	VADDPS        Z16, Z28, Z28
-	VADDPS        Z28, Z24, Z16
-	VMULPS        Z28, Z24, Z24
-	VADDPS        Z16, Z24, Z24
+	VADDPS        Z26, Z25, Z16
+	VMULPS        Z26, Z25, Z25
+	VADDPS        Z16, Z25, Z25
+	VADDPS        Z25, Z23, Z16
+	VMULPS        Z25, Z23, Z23
+	VADDPS        Z16, Z23, Z23
 	VADDPS        Z21, Z19, Z19
 	VADDPS        Z19, Z15, Z15
 	VEXTRACTF64X4 $0x01, Z15, Y5
 	VADDPS        Y5, Y15, Y15
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z24, Y5
-	VADDPS        Y5, Y24, Y15
-	VMULPS        Y5, Y24, Y24
-	VADDPS        Y15, Y24, Y24
-	VCVTPS2PD     Y24, Z15
+	VEXTRACTF64X4 $0x01, Z23, Y5
+	VADDPS        Y5, Y23, Y15
+	VMULPS        Y5, Y23, Y23
+	VADDPS        Y15, Y23, Y23
+	VCVTPS2PD     Y23, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 
@@ -6531,47 +6597,47 @@ short110:
 	VMAXPS.Z      Z18, Z5, K3, Z17
 	VORPS         Z3, Z18, Z18
 	VCMPPS        $0x15, Z2, Z18, K3, K3
-	VMOVUPS       Z16, Z19
-	VFMADD213PS   Z1, Z6, Z19
-	VMOVUPS       Z18, Z21
+	VMOVUPS       Z16, Z21
 	VFMADD213PS   Z1, Z6, Z21
-	VSUBPS        Z1, Z19, Z20
-	VSUBPS        Z1, Z21, Z22
-	VFMADD231PS   Z7, Z20, Z16
-	VFMADD231PS   Z7, Z22, Z18
-	VFMADD231PS   Z8, Z20, Z16
-	VFMADD231PS   Z8, Z22, Z18
+	VMOVUPS       Z18, Z22
+	VFMADD213PS   Z1, Z6, Z22
+	VSUBPS        Z1, Z21, Z19
+	VSUBPS        Z1, Z22, Z20
+	VFMADD231PS   Z7, Z19, Z16
+	VFMADD231PS   Z7, Z20, Z18
+	VFMADD231PS   Z8, Z19, Z16
+	VFMADD231PS   Z8, Z20, Z18
+	VMOVUPS       Z9, Z19
 	VMOVUPS       Z9, Z20
-	VMOVUPS       Z9, Z22
-	VFMADD213PS   Z10, Z16, Z20
-	VFMADD213PS   Z10, Z18, Z22
-	VFMADD213PS   Z11, Z16, Z20
-	VFMADD213PS   Z11, Z18, Z22
-	VFMADD213PS   Z12, Z16, Z20
-	VFMADD213PS   Z12, Z18, Z22
-	VFMADD213PS   Z13, Z16, Z20
-	VFMADD213PS   Z13, Z18, Z22
-	VFMADD213PS   Z14, Z16, Z20
-	VFMADD213PS   Z14, Z18, Z22
-	VFMADD213PS   Z14, Z16, Z20
-	VFMADD213PS   Z14, Z18, Z22
-	VPSLLD        $0x17, Z19, Z19
+	VFMADD213PS   Z10, Z16, Z19
+	VFMADD213PS   Z10, Z18, Z20
+	VFMADD213PS   Z11, Z16, Z19
+	VFMADD213PS   Z11, Z18, Z20
+	VFMADD213PS   Z12, Z16, Z19
+	VFMADD213PS   Z12, Z18, Z20
+	VFMADD213PS   Z13, Z16, Z19
+	VFMADD213PS   Z13, Z18, Z20
+	VFMADD213PS   Z14, Z16, Z19
+	VFMADD213PS   Z14, Z18, Z20
+	VFMADD213PS   Z14, Z16, Z19
+	VFMADD213PS   Z14, Z18, Z20
 	VPSLLD        $0x17, Z21, Z21
-	VMULPS.Z      Z19, Z20, K2, Z20
-	VMULPS.Z      Z21, Z22, K3, Z22
-	VADDPS        Z22, Z20, Z16
-	VMULPS        Z22, Z20, Z20
-	VADDPS        Z16, Z20, Z20
+	VPSLLD        $0x17, Z22, Z22
+	VMULPS.Z      Z21, Z19, K2, Z19
+	VMULPS.Z      Z22, Z20, K3, Z20
+	VADDPS        Z20, Z19, Z16
+	VMULPS        Z20, Z19, Z19
+	VADDPS        Z16, Z19, Z19
 	VADDPS        Z17, Z15, Z15
 	VEXTRACTF64X4 $0x01, Z15, Y5
 	VADDPS        Y5, Y15, Y15
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z20, Y5
-	VADDPS        Y5, Y20, Y15
-	VMULPS        Y5, Y20, Y20
-	VADDPS        Y15, Y20, Y20
-	VCVTPS2PD     Y20, Z15
+	VEXTRACTF64X4 $0x01, Z19, Y5
+	VADDPS        Y5, Y19, Y15
+	VMULPS        Y5, Y19, Y19
+	VADDPS        Y15, Y19, Y19
+	VCVTPS2PD     Y19, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 	XORQ          DI, DI
@@ -6589,29 +6655,29 @@ one111:
 	VMAXPS.Z      Z16, Z5, K2, Z15
 	VORPS         Z3, Z16, Z16
 	VCMPPS        $0x15, Z2, Z16, K2, K2
-	VMOVUPS       Z16, Z17
-	VFMADD213PS   Z1, Z6, Z17
-	VSUBPS        Z1, Z17, Z18
-	VFMADD231PS   Z7, Z18, Z16
-	VFMADD231PS   Z8, Z18, Z16
-	VMOVUPS       Z9, Z18
-	VFMADD213PS   Z10, Z16, Z18
-	VFMADD213PS   Z11, Z16, Z18
-	VFMADD213PS   Z12, Z16, Z18
-	VFMADD213PS   Z13, Z16, Z18
-	VFMADD213PS   Z14, Z16, Z18
-	VFMADD213PS   Z14, Z16, Z18
-	VPSLLD        $0x17, Z17, Z17
-	VMULPS.Z      Z17, Z18, K2, Z18
+	VMOVUPS       Z16, Z18
+	VFMADD213PS   Z1, Z6, Z18
+	VSUBPS        Z1, Z18, Z17
+	VFMADD231PS   Z7, Z17, Z16
+	VFMADD231PS   Z8, Z17, Z16
+	VMOVUPS       Z9, Z17
+	VFMADD213PS   Z10, Z16, Z17
+	VFMADD213PS   Z11, Z16, Z17
+	VFMADD213PS   Z12, Z16, Z17
+	VFMADD213PS   Z13, Z16, Z17
+	VFMADD213PS   Z14, Z16, Z17
+	VFMADD213PS   Z14, Z16, Z17
+	VPSLLD        $0x17, Z18, Z18
+	VMULPS.Z      Z18, Z17, K2, Z17
 	VEXTRACTF64X4 $0x01, Z15, Y5
 	VADDPS        Y5, Y15, Y15
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z18, Y5
-	VADDPS        Y5, Y18, Y15
-	VMULPS        Y5, Y18, Y18
-	VADDPS        Y15, Y18, Y18
-	VCVTPS2PD     Y18, Z15
+	VEXTRACTF64X4 $0x01, Z17, Y5
+	VADDPS        Y5, Y17, Y15
+	VMULPS        Y5, Y17, Y17
+	VADDPS        Y15, Y17, Y17
+	VCVTPS2PD     Y17, Z15
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 	XORQ          DI, DI
@@ -6757,36 +6823,36 @@ none123:
 	VCMPPS           $0x11, Z4, Z13, K3
 	VORPS            Z2, Z13, Z13
 	VCMPPS           $0x15, Z1, Z13, K4, K4
-	VMOVUPS          Z10, Z15
-	VFMADD213PS      Z0, Z5, Z15
-	VMOVUPS          Z13, Z17
+	VMOVUPS          Z10, Z17
 	VFMADD213PS      Z0, Z5, Z17
-	VSUBPS           Z0, Z15, Z16
-	VSUBPS           Z0, Z17, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
+	VMOVUPS          Z13, Z18
+	VFMADD213PS      Z0, Z5, Z18
+	VSUBPS           Z0, Z17, Z15
+	VSUBPS           Z0, Z18, Z16
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
 	VADDPS           Z11, Z10, Z10
 	VADDPS           Z14, Z13, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VPSLLD           $0x17, Z15, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
 	VPSLLD           $0x17, Z17, Z17
-	VMULPS.Z         Z15, Z16, K2, Z16
-	VMULPS.Z         Z17, Z18, K4, Z18
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z17, Z15, K2, Z15
+	VMULPS.Z         Z18, Z16, K4, Z16
 	KMOVW            (R9)(R11*1), K2
 	VMOVUPS          Z6, Z10
 	VMOVUPS          (R8)(R12*1), Z13
@@ -6796,12 +6862,12 @@ none123:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
 	KMOVW            (R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z16, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
+	VMULPS           Z15, Z10, K1, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
 	VMOVUPS          Z10, (AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS           Z10, Z16, Z10
+	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
+	VDIVPS           Z10, Z15, Z10
 	VMULPS           Z10, Z10, Z11
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
 	VMULPS           Z11, Z13, Z13
@@ -6829,12 +6895,12 @@ none123:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
 	KMOVW            2(R10)(R11*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z18, Z10, K3, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
+	VMULPS           Z16, Z10, K3, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
 	VMOVUPS          Z10, 64(AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
-	VDIVPS           Z10, Z18, Z10
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
+	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
 	VMULPS           Z11, Z13, Z13
@@ -6894,36 +6960,36 @@ none123:
 	VCMPPS           $0x11, Z4, Z14, K3
 	VORPS            Z2, Z14, Z14
 	VCMPPS           $0x15, Z1, Z14, K4, K4
-	VMOVUPS          Z11, Z16
-	VFMADD213PS      Z0, Z5, Z16
-	VMOVUPS          Z14, Z18
+	VMOVUPS          Z11, Z18
 	VFMADD213PS      Z0, Z5, Z18
-	VSUBPS           Z0, Z16, Z17
-	VSUBPS           Z0, Z18, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VMOVUPS          Z14, Z19
+	VFMADD213PS      Z0, Z5, Z19
+	VSUBPS           Z0, Z18, Z16
+	VSUBPS           Z0, Z19, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
 	VADDPS           Z12, Z11, Z11
 	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD           $0x17, Z16, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
 	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K4, Z19
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS.Z         Z18, Z16, K2, Z16
+	VMULPS.Z         Z19, Z17, K4, Z17
 	KMOVW            4(R9)(R11*1), K2
 	VMOVUPS          Z6, Z11
 	VMOVUPS          128(R8)(R12*1), Z14
@@ -6933,12 +6999,12 @@ none123:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
 	KMOVW            4(R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z17, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VMULPS           Z16, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
 	VMOVUPS          Z11, 128(AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
-	VDIVPS           Z11, Z17, Z11
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z11
+	VDIVPS           Z11, Z16, Z11
 	VMULPS           Z11, Z11, Z12
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
 	VMULPS           Z12, Z14, Z14
@@ -6966,12 +7032,12 @@ none123:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	KMOVW            6(R10)(R11*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z19, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VMULPS           Z17, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
 	VMOVUPS          Z11, 192(AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z19, Z11
-	VDIVPS           Z11, Z19, Z11
+	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
+	VDIVPS           Z11, Z17, Z11
 	VMULPS           Z11, Z11, Z12
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
 	VMULPS           Z12, Z14, Z14
@@ -7095,36 +7161,36 @@ none125:
 	VCMPPS           $0x11, Z4, Z13, K3
 	VORPS            Z2, Z13, Z13
 	VCMPPS           $0x15, Z1, Z13, K4, K4
-	VMOVUPS          Z10, Z15
-	VFMADD213PS      Z0, Z5, Z15
-	VMOVUPS          Z13, Z17
+	VMOVUPS          Z10, Z17
 	VFMADD213PS      Z0, Z5, Z17
-	VSUBPS           Z0, Z15, Z16
-	VSUBPS           Z0, Z17, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
+	VMOVUPS          Z13, Z18
+	VFMADD213PS      Z0, Z5, Z18
+	VSUBPS           Z0, Z17, Z15
+	VSUBPS           Z0, Z18, Z16
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
 	VADDPS           Z11, Z10, Z10
 	VADDPS           Z14, Z13, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VPSLLD           $0x17, Z15, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
 	VPSLLD           $0x17, Z17, Z17
-	VMULPS.Z         Z15, Z16, K2, Z16
-	VMULPS.Z         Z17, Z18, K4, Z18
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS.Z         Z17, Z15, K2, Z15
+	VMULPS.Z         Z18, Z16, K4, Z16
 	KMOVW            (R9)(R11*1), K2
 	VMOVUPS          Z6, Z10
 	VMOVUPS          (R8)(R12*1), Z13
@@ -7134,13 +7200,13 @@ none125:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
 	KMOVW            (R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z16, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
+	VMULPS           Z15, Z10, K1, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
 	KMOVW            256(SP), K1
 	VMOVUPS          Z10, K1, (AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS           Z10, Z16, Z10
+	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
+	VDIVPS           Z10, Z15, Z10
 	VMULPS           Z10, Z10, Z11
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
 	VMULPS           Z11, Z13, Z13
@@ -7168,13 +7234,13 @@ none125:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
 	KMOVW            2(R10)(R11*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z18, Z10, K3, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z11
+	VMULPS           Z16, Z10, K3, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
 	KMOVW            258(SP), K1
 	VMOVUPS          Z10, K1, 64(AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z18, Z10
-	VDIVPS           Z10, Z18, Z10
+	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
+	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
 	VMULPS           Z11, Z13, Z13
@@ -7224,37 +7290,37 @@ one121:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	VMOVUPS          Z10, Z12
-	VFMADD213PS      Z0, Z5, Z12
-	VSUBPS           Z0, Z12, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z10
+	VMOVUPS          Z10, Z13
+	VFMADD213PS      Z0, Z5, Z13
+	VSUBPS           Z0, Z13, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z10
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z10
 	VADDPS           Z11, Z10, Z10
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z13
-	VPSLLD           $0x17, Z12, Z12
-	VMULPS.Z         Z12, Z13, K2, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
+	VPSLLD           $0x17, Z13, Z13
+	VMULPS.Z         Z13, Z12, K2, Z12
 	KMOVW            (R9)(R11*1), K2
 	VMOVUPS          Z6, Z10
-	VMOVUPS          (R8)(R12*1), Z12
+	VMOVUPS          (R8)(R12*1), Z13
 	VMOVUPS          (DI)(R12*1), Z11
-	VMOVAPS          Z12, K2, Z11
+	VMOVAPS          Z13, K2, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
 	KMOVW            (R10)(R11*1), K3
 	KORW             K2, K3, K3
-	VMULPS           Z13, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VMULPS           Z12, Z10, K1, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z11
 	VDIVPS.Z         Z11, Z10, K3, Z10
 	KMOVW            256(SP), K1
 	VMOVUPS          Z10, K1, (AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z13, Z10
-	VDIVPS           Z10, Z13, Z10
+	VADDPS.BCST      f32_40000000<>+0(SB), Z12, Z10
+	VDIVPS           Z10, Z12, Z10
 	VMULPS           Z10, Z10, Z11
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z12
 	VMULPS           Z11, Z12, Z12
@@ -7451,43 +7517,43 @@ none139:
 	VCMPPS           $0x11, Z5, Z14, K3
 	VORPS            Z3, Z14, Z14
 	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z14, Z18
+	VMOVUPS          Z11, Z18
 	VFMADD213PS      Z1, Z6, Z18
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VMOVUPS          Z14, Z19
+	VFMADD213PS      Z1, Z6, Z19
+	VSUBPS           Z1, Z18, Z16
+	VSUBPS           Z1, Z19, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
 	VADDPS           Z12, Z11, Z11
 	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD           $0x17, Z16, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
 	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K4, Z19
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS.Z         Z18, Z16, K2, Z16
+	VMULPS.Z         Z19, Z17, K4, Z17
 	KMOVW            (DI)(R9*1), K2
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
 	KMOVW            (R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z17, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VMULPS           Z16, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
 	VMOVUPS          Z11, (AX)(R10*1)
 	KMOVW            2(DI)(R9*1), K1
@@ -7495,13 +7561,13 @@ none139:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	KMOVW            2(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z19, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VMULPS           Z17, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
 	VMOVUPS          Z11, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z11
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z11, Z17, Z17
+	VADDPS           Z17, Z16, Z11
+	VMULPS           Z17, Z16, Z16
+	VADDPS           Z11, Z16, Z16
 	VADDPS           Z13, Z10, Z10
 	KMOVW            4(DI)(R9*1), K1
 	KMOVW            4(R8)(R9*1), K2
@@ -7529,57 +7595,57 @@ none139:
 	VMOVUPS          192(SI)(R10*1), Z14
 	VSUBPS           Z8, Z14, Z15
 	VSUBPS           Z14, Z15, Z18
-	VSUBPS           Z18, Z15, Z16
-	VSUBPS           Z16, Z14, Z16
+	VSUBPS           Z18, Z15, Z17
+	VSUBPS           Z17, Z14, Z17
 	VADDPS           Z8, Z18, Z18
-	VSUBPS           Z18, Z16, Z16
-	VSUBPS           Z9, Z16, Z16
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K3, Z16
+	VSUBPS           Z18, Z17, Z17
+	VSUBPS           Z9, Z17, Z17
+	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K3, Z17
 	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z15, K4, K3
-	VADDPS.Z         Z16, Z15, K3, Z14
-	VXORPS           Z3, Z16, K3, Z16
+	VADDPS.Z         Z17, Z15, K3, Z14
+	VXORPS           Z3, Z17, K3, Z17
 	VCMPPS           $0x11, Z5, Z15, K3
 	VORPS            Z3, Z15, Z15
 	VCMPPS           $0x15, Z2, Z15, K4, K4
-	VMOVUPS          Z12, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z15, Z20
+	VMOVUPS          Z12, Z20
 	VFMADD213PS      Z1, Z6, Z20
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z15
+	VMOVUPS          Z15, Z21
+	VFMADD213PS      Z1, Z6, Z21
+	VSUBPS           Z1, Z20, Z18
+	VSUBPS           Z1, Z21, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z15
 	VADDPS           Z13, Z12, Z12
-	VADDPS           Z16, Z15, Z15
+	VADDPS           Z17, Z15, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z21
-	VPSLLD           $0x17, Z18, Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
 	VPSLLD           $0x17, Z20, Z20
-	VMULPS.Z         Z18, Z19, K2, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
+	VPSLLD           $0x17, Z21, Z21
+	VMULPS.Z         Z20, Z18, K2, Z18
+	VMULPS.Z         Z21, Z19, K4, Z19
 	KMOVW            4(DI)(R9*1), K2
 	VMOVUPS          Z7, Z12
 	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
 	KMOVW            4(R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z19, Z12, K1, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
+	VMULPS           Z18, Z12, K1, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z13
 	VDIVPS.Z         Z13, Z12, K4, Z12
 	VMOVUPS          Z12, 128(AX)(R10*1)
 	KMOVW            6(DI)(R9*1), K1
@@ -7587,27 +7653,27 @@ none139:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
 	KMOVW            6(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z21, Z12, K3, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z13
+	VMULPS           Z19, Z12, K3, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
 	VDIVPS.Z         Z13, Z12, K2, Z12
 	VMOVUPS          Z12, 192(AX)(R10*1)
-	VADDPS           Z21, Z19, Z12
-	VMULPS           Z21, Z19, Z19
-	VADDPS           Z12, Z19, Z19
-	VADDPS           Z19, Z17, Z12
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z12, Z17, Z17
+	VADDPS           Z19, Z18, Z12
+	VMULPS           Z19, Z18, Z18
+	VADDPS           Z12, Z18, Z18
+	VADDPS           Z18, Z16, Z12
+	VMULPS           Z18, Z16, Z16
+	VADDPS           Z12, Z16, Z16
 	VADDPS           Z14, Z11, Z11
 	VADDPS           Z11, Z10, Z10
 	VEXTRACTF64X4    $0x01, Z10, Y5
 	VADDPS           Y5, Y10, Y10
 	VCVTPS2PD        Y10, Z10
 	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y10
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y10, Y17, Y17
-	VCVTPS2PD        Y17, Z10
+	VEXTRACTF64X4    $0x01, Z16, Y5
+	VADDPS           Y5, Y16, Y10
+	VMULPS           Y5, Y16, Y16
+	VADDPS           Y10, Y16, Y16
+	VCVTPS2PD        Y16, Z10
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 
@@ -7726,43 +7792,43 @@ none142:
 	VCMPPS           $0x11, Z5, Z14, K3
 	VORPS            Z3, Z14, Z14
 	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z14, Z18
+	VMOVUPS          Z11, Z18
 	VFMADD213PS      Z1, Z6, Z18
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z14
+	VMOVUPS          Z14, Z19
+	VFMADD213PS      Z1, Z6, Z19
+	VSUBPS           Z1, Z18, Z16
+	VSUBPS           Z1, Z19, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
 	VADDPS           Z12, Z11, Z11
 	VADDPS           Z15, Z14, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z19
-	VPSLLD           $0x17, Z16, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
 	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K4, Z19
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS.Z         Z18, Z16, K2, Z16
+	VMULPS.Z         Z19, Z17, K4, Z17
 	KMOVW            (DI)(R9*1), K2
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
 	KMOVW            (R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPS           Z17, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
+	VMULPS           Z16, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
 	KMOVW            256(SP), K1
 	VMOVUPS          Z11, K1, (AX)(R10*1)
@@ -7771,24 +7837,24 @@ none142:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
 	KMOVW            2(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPS           Z19, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z12
+	VMULPS           Z17, Z11, K3, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
 	KMOVW            258(SP), K1
 	VMOVUPS          Z11, K1, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z11
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z11, Z17, Z17
+	VADDPS           Z17, Z16, Z11
+	VMULPS           Z17, Z16, Z16
+	VADDPS           Z11, Z16, Z16
 	VADDPS           Z13, Z10, Z10
 	VEXTRACTF64X4    $0x01, Z10, Y5
 	VADDPS           Y5, Y10, Y10
 	VCVTPS2PD        Y10, Z10
 	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y10
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y10, Y17, Y17
-	VCVTPS2PD        Y17, Z10
+	VEXTRACTF64X4    $0x01, Z16, Y5
+	VADDPS           Y5, Y16, Y10
+	VMULPS           Y5, Y16, Y16
+	VADDPS           Y10, Y16, Y16
+	VCVTPS2PD        Y16, Z10
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 	XORQ             R11, R11
@@ -7817,28 +7883,28 @@ one137:
 	VCMPPS           $0x11, Z5, Z11, K1
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K2, K2
-	VMOVUPS          Z11, Z13
-	VFMADD213PS      Z1, Z6, Z13
-	VSUBPS           Z1, Z13, Z14
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z11
+	VMOVUPS          Z11, Z14
+	VFMADD213PS      Z1, Z6, Z14
+	VSUBPS           Z1, Z14, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
 	VADDPS           Z12, Z11, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z14
-	VPSLLD           $0x17, Z13, Z13
-	VMULPS.Z         Z13, Z14, K2, Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z14, Z13, K2, Z13
 	KMOVW            (DI)(R9*1), K2
 	VMOVUPS          Z7, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
 	KMOVW            (R8)(R9*1), K3
 	KORW             K2, K3, K3
-	VMULPS           Z14, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z12
+	VMULPS           Z13, Z11, K1, Z11
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z12
 	VDIVPS.Z         Z12, Z11, K3, Z11
 	KMOVW            256(SP), K1
 	VMOVUPS          Z11, K1, (AX)(R10*1)
@@ -7846,11 +7912,11 @@ one137:
 	VADDPS           Y5, Y10, Y10
 	VCVTPS2PD        Y10, Z10
 	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z14, Y5
-	VADDPS           Y5, Y14, Y10
-	VMULPS           Y5, Y14, Y14
-	VADDPS           Y10, Y14, Y14
-	VCVTPS2PD        Y14, Z10
+	VEXTRACTF64X4    $0x01, Z13, Y5
+	VADDPS           Y5, Y13, Y10
+	VMULPS           Y5, Y13, Y13
+	VADDPS           Y10, Y13, Y13
+	VCVTPS2PD        Y13, Z10
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 	XORQ             R11, R11
@@ -8038,62 +8104,62 @@ none157:
 	VMAXPS.Z         Z15, Z5, K5, Z14
 	VORPS            Z3, Z15, Z15
 	VCMPPS           $0x15, Z2, Z15, K5, K5
-	VMOVUPS          Z9, Z16
-	VFMADD213PS      Z1, Z6, Z16
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z13, Z20
+	VMOVUPS          Z9, Z20
 	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z15, Z22
+	VMOVUPS          Z11, Z21
+	VFMADD213PS      Z1, Z6, Z21
+	VMOVUPS          Z13, Z22
 	VFMADD213PS      Z1, Z6, Z22
-	VSUBPS           Z1, Z16, Z17
-	VSUBPS           Z1, Z18, Z19
-	VSUBPS           Z1, Z20, Z21
-	VSUBPS           Z1, Z22, Z23
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z23, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z23, Z15
+	VMOVUPS          Z15, Z23
+	VFMADD213PS      Z1, Z6, Z23
+	VSUBPS           Z1, Z20, Z16
+	VSUBPS           Z1, Z21, Z17
+	VSUBPS           Z1, Z22, Z18
+	VSUBPS           Z1, Z23, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z23
-	VPSLLD           $0x17, Z16, Z16
-	VPSLLD           $0x17, Z18, Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
 	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
 	VPSLLD           $0x17, Z22, Z22
-	VMULPS.Z         Z16, Z17, K2, Z17
-	VMULPS.Z         Z18, Z19, K3, Z19
-	VMULPS.Z         Z20, Z21, K4, Z21
-	VMULPS.Z         Z22, Z23, K5, Z23
+	VPSLLD           $0x17, Z23, Z23
+	VMULPS.Z         Z20, Z16, K2, Z16
+	VMULPS.Z         Z21, Z17, K3, Z17
+	VMULPS.Z         Z22, Z18, K4, Z18
+	VMULPS.Z         Z23, Z19, K5, Z19
 	KMOVW            (DI)(R9*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
@@ -8101,8 +8167,8 @@ none157:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z17, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
+	VMULPS           Z16, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	VMOVUPS          Z9, (AX)(R10*1)
 	KMOVW            2(DI)(R9*1), K1
@@ -8112,13 +8178,13 @@ none157:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z19, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z11
+	VMULPS           Z17, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	VMOVUPS          Z9, 64(AX)(R10*1)
-	VADDPS           Z19, Z17, Z9
-	VMULPS           Z19, Z17, Z17
-	VADDPS           Z9, Z17, Z17
+	VADDPS           Z17, Z16, Z9
+	VMULPS           Z17, Z16, Z16
+	VADDPS           Z9, Z16, Z16
 	VADDPS           Z10, Z8, Z8
 	KMOVW            4(DI)(R9*1), K1
 	VMOVUPS          Z7, Z9
@@ -8127,8 +8193,8 @@ none157:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z12, K1
-	VMULPS           Z21, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z21, Z10
+	VMULPS           Z18, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z10
 	VDIVPS.Z         Z10, Z9, K2, Z9
 	VMOVUPS          Z9, 128(AX)(R10*1)
 	KMOVW            6(DI)(R9*1), K1
@@ -8138,27 +8204,27 @@ none157:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z14, K1
-	VMULPS           Z23, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z23, Z10
+	VMULPS           Z19, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z10
 	VDIVPS.Z         Z10, Z9, K2, Z9
 	VMOVUPS          Z9, 192(AX)(R10*1)
-	VADDPS           Z23, Z21, Z9
-	VMULPS           Z23, Z21, Z21
-	VADDPS           Z9, Z21, Z21
-	VADDPS           Z21, Z17, Z9
-	VMULPS           Z21, Z17, Z17
-	VADDPS           Z9, Z17, Z17
+	VADDPS           Z19, Z18, Z9
+	VMULPS           Z19, Z18, Z18
+	VADDPS           Z9, Z18, Z18
+	VADDPS           Z18, Z16, Z9
+	VMULPS           Z18, Z16, Z16
+	VADDPS           Z9, Z16, Z16
 	VADDPS           Z14, Z12, Z12
 	VADDPS           Z12, Z8, Z8
 	VEXTRACTF64X4    $0x01, Z8, Y5
 	VADDPS           Y5, Y8, Y8
 	VCVTPS2PD        Y8, Z8
 	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z17, Y5
-	VADDPS           Y5, Y17, Y8
-	VMULPS           Y5, Y17, Y17
-	VADDPS           Y8, Y17, Y17
-	VCVTPS2PD        Y17, Z8
+	VEXTRACTF64X4    $0x01, Z16, Y5
+	VADDPS           Y5, Y16, Y8
+	VMULPS           Y5, Y16, Y16
+	VADDPS           Y8, Y16, Y16
+	VCVTPS2PD        Y16, Z8
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 
@@ -8255,34 +8321,34 @@ none160:
 	VMAXPS.Z         Z11, Z5, K3, Z10
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x15, Z2, Z11, K3, K3
-	VMOVUPS          Z9, Z12
-	VFMADD213PS      Z1, Z6, Z12
-	VMOVUPS          Z11, Z14
+	VMOVUPS          Z9, Z14
 	VFMADD213PS      Z1, Z6, Z14
-	VSUBPS           Z1, Z12, Z13
-	VSUBPS           Z1, Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z11
+	VMOVUPS          Z11, Z15
+	VFMADD213PS      Z1, Z6, Z15
+	VSUBPS           Z1, Z14, Z12
+	VSUBPS           Z1, Z15, Z13
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z15
-	VPSLLD           $0x17, Z12, Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
 	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z12, Z13, K2, Z13
-	VMULPS.Z         Z14, Z15, K3, Z15
+	VPSLLD           $0x17, Z15, Z15
+	VMULPS.Z         Z14, Z12, K2, Z12
+	VMULPS.Z         Z15, Z13, K3, Z13
 	KMOVW            (DI)(R9*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
@@ -8290,8 +8356,8 @@ none160:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z13, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
+	VMULPS           Z12, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            256(SP), K1
 	VMOVUPS          Z9, K1, (AX)(R10*1)
@@ -8302,24 +8368,24 @@ none160:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z15, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
+	VMULPS           Z13, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
 	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            258(SP), K1
 	VMOVUPS          Z9, K1, 64(AX)(R10*1)
-	VADDPS           Z15, Z13, Z9
-	VMULPS           Z15, Z13, Z13
-	VADDPS           Z9, Z13, Z13
+	VADDPS           Z13, Z12, Z9
+	VMULPS           Z13, Z12, Z12
+	VADDPS           Z9, Z12, Z12
 	VADDPS           Z10, Z8, Z8
 	VEXTRACTF64X4    $0x01, Z8, Y5
 	VADDPS           Y5, Y8, Y8
 	VCVTPS2PD        Y8, Z8
 	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z13, Y5
-	VADDPS           Y5, Y13, Y8
-	VMULPS           Y5, Y13, Y13
-	VADDPS           Y8, Y13, Y13
-	VCVTPS2PD        Y13, Z8
+	VEXTRACTF64X4    $0x01, Z12, Y5
+	VADDPS           Y5, Y12, Y8
+	VMULPS           Y5, Y12, Y12
+	VADDPS           Y8, Y12, Y12
+	VCVTPS2PD        Y12, Z8
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 	XORQ             R11, R11
@@ -8337,20 +8403,20 @@ one155:
 	VMAXPS.Z         Z9, Z5, K2, Z8
 	VORPS            Z3, Z9, Z9
 	VCMPPS           $0x15, Z2, Z9, K2, K2
-	VMOVUPS          Z9, Z10
-	VFMADD213PS      Z1, Z6, Z10
-	VSUBPS           Z1, Z10, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z9
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z11
-	VPSLLD           $0x17, Z10, Z10
-	VMULPS.Z         Z10, Z11, K2, Z11
+	VMOVUPS          Z9, Z11
+	VFMADD213PS      Z1, Z6, Z11
+	VSUBPS           Z1, Z11, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z10
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z10
+	VPSLLD           $0x17, Z11, Z11
+	VMULPS.Z         Z11, Z10, K2, Z10
 	KMOVW            (DI)(R9*1), K1
 	VMOVUPS          Z7, Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
@@ -8358,20 +8424,20 @@ one155:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z11, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
+	VMULPS           Z10, Z9, K1, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z11
+	VDIVPS.Z         Z11, Z9, K2, Z9
 	KMOVW            256(SP), K1
 	VMOVUPS          Z9, K1, (AX)(R10*1)
 	VEXTRACTF64X4    $0x01, Z8, Y5
 	VADDPS           Y5, Y8, Y8
 	VCVTPS2PD        Y8, Z8
 	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z11, Y5
-	VADDPS           Y5, Y11, Y8
-	VMULPS           Y5, Y11, Y11
-	VADDPS           Y8, Y11, Y11
-	VCVTPS2PD        Y11, Z8
+	VEXTRACTF64X4    $0x01, Z10, Y5
+	VADDPS           Y5, Y10, Y8
+	VMULPS           Y5, Y10, Y10
+	VADDPS           Y8, Y10, Y10
+	VCVTPS2PD        Y10, Z8
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 	XORQ             R11, R11
@@ -8483,10 +8549,10 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
 
 row167:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y2, 288(SP)
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y2, 352(SP)
+	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      Y2, 288(SP)
 	MOVQ         p+88(FP), DI
 	VBROADCASTSD 8(DI), Y2
 	VMOVUPD      Y2, 384(SP)
@@ -8540,48 +8606,48 @@ half175:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMAXPD       Y1, Y7, Y3
-	VMINPD       Y1, Y7, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y3
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -8589,15 +8655,15 @@ half175:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (BX)(DI*1), Y3
 	VANDPD       (R11), Y3, Y3
 	VPCMPEQQ     (R11), Y3, Y3
@@ -8635,48 +8701,48 @@ half175:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
 	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VMAXPD       Y1, Y8, Y4
-	VMINPD       Y1, Y8, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y9
-	VBLENDVPD    Y9, Y8, Y4, Y4
-	VBLENDVPD    Y9, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -8684,15 +8750,15 @@ half175:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(BX)(DI*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
@@ -8731,48 +8797,48 @@ half175:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
 	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VMAXPD       Y1, Y8, Y4
-	VMINPD       Y1, Y8, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y9
-	VBLENDVPD    Y9, Y8, Y4, Y4
-	VBLENDVPD    Y9, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -8780,15 +8846,15 @@ half175:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 2(BX)(DI*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
@@ -8826,48 +8892,48 @@ half175:
 	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
 	VANDPD       Y5, Y8, Y8
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
 	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VMAXPD       Y1, Y9, Y5
-	VMINPD       Y1, Y9, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y10
-	VBLENDVPD    Y10, Y9, Y5, Y5
-	VBLENDVPD    Y10, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y8
-	VDIVPD       Y8, Y5, Y8
-	VMULPD       Y8, Y8, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VMAXPD       Y1, Y5, Y6
+	VMINPD       Y1, Y5, Y7
+	VADDPD       Y7, Y6, Y8
+	VSUBPD       Y6, Y8, Y6
+	VSUBPD       Y6, Y7, Y7
+	VDIVPD       Y8, Y1, Y6
+	VMULPD       Y6, Y7, Y7
+	VPADDQ       f64_95f619980c433<>+0(SB), Y8, Y6
+	VPSRLQ       $0x34, Y6, Y8
+	VORPD        f64_4330000000000000<>+0(SB), Y8, Y8
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y8, Y8
+	VANDPD       f64_fffffffffffff<>+0(SB), Y6, Y6
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
+	VSUBPD       Y1, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x00, Y9, Y8, Y10
+	VBLENDVPD    Y10, Y5, Y6, Y6
+	VBLENDVPD    Y10, Y9, Y7, Y7
+	VADDPD       f64_4000000000000000<>+0(SB), Y6, Y5
+	VDIVPD       Y5, Y6, Y5
+	VMULPD       Y5, Y5, Y9
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y10
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
@@ -8875,15 +8941,15 @@ half175:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y9, Y10
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y11
-	VMULPD       Y5, Y11, Y11
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y6, Y11
+	VMULPD       Y6, Y11, Y11
 	VFMADD213PD  Y11, Y9, Y10
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y10, Y8, Y6
-	VSUBPD       Y6, Y11, Y11
-	VSUBPD       Y11, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y8, Y7
+	VFMADD231PD  Y10, Y5, Y7
+	VSUBPD       Y7, Y11, Y11
+	VSUBPD       Y11, Y6, Y6
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
+	VADDPD       Y6, Y4, Y4
 	VPBROADCASTB 3(BX)(DI*1), Y5
 	VANDPD       (R11), Y5, Y5
 	VPCMPEQQ     (R11), Y5, Y5
@@ -8984,48 +9050,48 @@ short172:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMAXPD       Y1, Y7, Y3
-	VMINPD       Y1, Y7, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y3
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -9033,15 +9099,15 @@ short172:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (BX)(DI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -9079,48 +9145,48 @@ short172:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
 	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VMAXPD       Y1, Y8, Y4
-	VMINPD       Y1, Y8, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y9
-	VBLENDVPD    Y9, Y8, Y4, Y4
-	VBLENDVPD    Y9, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -9128,15 +9194,15 @@ short172:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(BX)(DI*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
@@ -9186,48 +9252,48 @@ short172:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMAXPD       Y1, Y7, Y3
-	VMINPD       Y1, Y7, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y3
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -9235,15 +9301,15 @@ short172:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (BX)(DI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
@@ -9281,48 +9347,48 @@ short172:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VMOVUPD      Y5, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
 	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VMAXPD       Y1, Y8, Y4
-	VMINPD       Y1, Y8, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y9
-	VBLENDVPD    Y9, Y8, Y4, Y4
-	VBLENDVPD    Y9, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y4, Y4
+	VANDPD       Y7, Y4, Y4
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -9330,15 +9396,15 @@ short172:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(BX)(DI*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
@@ -9395,48 +9461,48 @@ one173:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMAXPD       Y1, Y7, Y3
-	VMINPD       Y1, Y7, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y3
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -9444,15 +9510,15 @@ one173:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (BX)(DI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -9501,48 +9567,48 @@ one173:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMAXPD       Y1, Y7, Y3
-	VMINPD       Y1, Y7, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y3
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -9550,15 +9616,15 @@ one173:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (BX)(DI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
@@ -9881,10 +9947,10 @@ TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
 
 row176:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y2, 288(SP)
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y2, 352(SP)
+	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      Y2, 288(SP)
 	MOVQ         p+88(FP), BX
 	VBROADCASTSD 8(BX), Y2
 	VMOVUPD      Y2, 384(SP)
@@ -9938,223 +10004,223 @@ half184:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
 	VPBROADCASTB 1(CX)(BX*1), Y8
 	VANDPD       (R9), Y8, Y8
 	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMOVUPD      64(AX)(SI*1), Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
+	VPBROADCASTB 1(DX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPD      64(AX)(SI*1), Y4
+	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
 	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       416(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
 	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y5, Y8, Y8
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB 2(CX)(BX*1), Y8
 	VANDPD       (R9), Y8, Y8
 	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 2(DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMOVUPD      128(AX)(SI*1), Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
+	VPBROADCASTB 2(DX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPD      128(AX)(SI*1), Y4
+	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
 	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       416(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
 	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y5, Y8, Y8
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y5, Y5
+	VANDPD       Y8, Y5, Y5
 	VPBROADCASTB 3(CX)(BX*1), Y10
 	VANDPD       (R9), Y10, Y10
 	VPCMPEQQ     (R9), Y10, Y10
-	VPBROADCASTB 3(DX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VORPS        Y10, Y5, Y5
-	VMOVUPD      192(AX)(SI*1), Y4
-	VSUBPD       384(SP), Y4, Y6
-	VSUBPD       Y4, Y6, Y11
-	VSUBPD       Y11, Y6, Y8
-	VSUBPD       Y8, Y4, Y8
+	VPBROADCASTB 3(DX)(BX*1), Y7
+	VANDPD       (R9), Y7, Y7
+	VPCMPEQQ     (R9), Y7, Y7
+	VORPS        Y10, Y7, Y7
+	VMOVUPD      192(AX)(SI*1), Y6
+	VSUBPD       384(SP), Y6, Y8
+	VSUBPD       Y6, Y8, Y11
+	VSUBPD       Y11, Y8, Y9
+	VSUBPD       Y9, Y6, Y9
 	VADDPD       384(SP), Y11, Y11
-	VSUBPD       Y11, Y8, Y8
-	VSUBPD       416(SP), Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y4
-	VXORPD       Y4, Y6, Y6
+	VSUBPD       Y11, Y9, Y9
+	VSUBPD       416(SP), Y9, Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
+	VXORPD       Y6, Y9, Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
+	VXORPD       Y6, Y8, Y8
 	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y6, Y6
-	VCMPPD       $0x11, Y10, Y6, Y10
-	VADDPD       Y8, Y6, Y4
-	VANDNPD      Y4, Y10, Y4
-	VANDPD       Y5, Y4, Y4
+	VADDPD       Y10, Y8, Y8
+	VCMPPD       $0x11, Y10, Y8, Y10
+	VADDPD       Y9, Y8, Y6
+	VANDNPD      Y6, Y10, Y6
+	VANDPD       Y7, Y6, Y6
 	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
-	VXORPD       Y10, Y8, Y8
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y10
-	VANDPD       Y5, Y10, Y10
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
-	VADDPD       Y8, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y11, Y11
-	VANDPD       Y10, Y11, Y11
-	VADDPD       Y11, Y9, Y5
-	VFMADD213PD  Y5, Y11, Y9
-	VADDPD       Y9, Y7, Y5
-	VFMADD213PD  Y5, Y9, Y7
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VXORPD       Y10, Y9, Y9
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y10
+	VANDPD       Y7, Y10, Y10
+	VMOVUPD      Y8, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y7
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y11, Y7, Y7
+	VANDPD       Y10, Y7, Y7
+	VADDPD       Y7, Y5, Y8
+	VFMADD213PD  Y8, Y7, Y5
+	VADDPD       Y5, Y3, Y7
+	VFMADD213PD  Y7, Y5, Y3
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMOVUPD      256(SP)(BX*1), Y4
+	VMOVUPD      320(SP)(BX*1), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 256(SP)(BX*1)
+	VMOVUPD      Y5, 320(SP)(BX*1)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -10165,11 +10231,11 @@ half184:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      256(SP)(BX*1), Y3
 	VMOVUPD      320(SP)(BX*1), Y4
 	VADDPD       Y2, Y3, Y5
@@ -10259,113 +10325,113 @@ short181:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
 	VPBROADCASTB 1(CX)(BX*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMASKMOVPD   64(AX)(SI*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
+	VPBROADCASTB 1(DX)(BX*1), Y5
+	VANDPD       bits64<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPD   64(AX)(SI*1), Y5, Y4
+	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
 	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       416(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
 	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y5, Y8, Y8
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      256(SP), Y4
+	VMOVUPD      320(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 256(SP)
+	VMOVUPD      Y5, 320(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -10376,11 +10442,11 @@ short181:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      256(SP), Y3
 	VMOVUPD      320(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -10422,113 +10488,113 @@ short181:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
 	VPBROADCASTB 1(CX)(BX*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y8, Y4, Y4
-	VMASKMOVPD   96(AX)(SI*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
+	VPBROADCASTB 1(DX)(BX*1), Y5
+	VANDPD       bits64odd<>+0(SB), Y5, Y5
+	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPD   96(AX)(SI*1), Y5, Y4
+	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
 	VADDPD       384(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y3
-	VXORPD       Y3, Y5, Y5
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       416(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
 	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y5, Y5
-	VCMPPD       $0x11, Y8, Y5, Y8
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y8, Y3
-	VANDPD       Y4, Y3, Y3
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
 	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VADDPD       Y9, Y7, Y4
-	VFMADD213PD  Y4, Y9, Y7
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
+	VANDPD       Y5, Y8, Y8
+	VMOVUPD      Y6, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y5, Y5
+	VANDPD       Y8, Y5, Y5
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      288(SP), Y4
+	VMOVUPD      352(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 288(SP)
+	VMOVUPD      Y5, 352(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -10539,11 +10605,11 @@ short181:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      288(SP), Y3
 	VMOVUPD      352(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -10592,59 +10658,59 @@ one182:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMOVUPD      256(SP), Y4
+	VMOVUPD      320(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 256(SP)
+	VMOVUPD      Y5, 320(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -10655,11 +10721,11 @@ one182:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      256(SP), Y3
 	VMOVUPD      320(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -10701,59 +10767,59 @@ one182:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
 	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
+	VMOVUPD      Y4, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y3, Y3
+	VANDPD       Y6, Y3, Y3
+	VMOVUPD      288(SP), Y4
+	VMOVUPD      352(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 288(SP)
+	VMOVUPD      Y5, 352(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -10764,11 +10830,11 @@ one182:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      288(SP), Y3
 	VMOVUPD      352(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -10850,10 +10916,10 @@ TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
 
 row185:
 	VXORPS  Y2, Y2, Y2
-	VMOVUPD Y2, 256(SP)
-	VMOVUPD Y2, 288(SP)
 	VMOVUPD Y2, 320(SP)
 	VMOVUPD Y2, 352(SP)
+	VMOVUPD Y2, 256(SP)
+	VMOVUPD Y2, 288(SP)
 	XORQ    SI, SI
 	MOVQ    n+56(FP), DI
 	SUBQ    $0x00000020, DI
@@ -10904,48 +10970,48 @@ half193:
 	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
 	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
+	VMOVUPD      Y3, Y10
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      Y6, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
 	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y10, Y7, Y7
+	VANDPD       Y5, Y7, Y7
+	VMULPD       Y11, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y3
+	VFMADD213PD  Y3, Y9, Y7
 	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB 2(CX)(BX*1), Y3
 	VANDPD       (R9), Y3, Y3
@@ -10966,63 +11032,63 @@ half193:
 	VPBROADCASTB 3(CX)(BX*1), Y5
 	VANDPD       (R9), Y5, Y5
 	VPCMPEQQ     (R9), Y5, Y5
-	VPBROADCASTB 3(DX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMOVUPD      192(AX)(SI*1), Y7
+	VPBROADCASTB 3(DX)(BX*1), Y9
+	VANDPD       (R9), Y9, Y9
+	VPCMPEQQ     (R9), Y9, Y9
+	VORPS        Y5, Y9, Y9
+	VMOVUPD      192(AX)(SI*1), Y8
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y7, Y7
+	VXORPD       Y5, Y8, Y8
 	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y10
-	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y4, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y7, Y12
+	VMAXPD       Y8, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y10
+	VANDPD       Y9, Y10, Y10
+	VMOVUPD      Y4, Y12
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y7
+	VMOVUPD      Y8, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y13
-	VPSLLQ       $0x34, Y8, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
 	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y9, Y9
+	VANDPD       Y6, Y9, Y9
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y10, Y11, Y11
 	VADDPD       Y11, Y9, Y4
 	VFMADD213PD  Y4, Y11, Y9
+	VADDPD       Y9, Y7, Y4
+	VFMADD213PD  Y4, Y9, Y7
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	MOVQ         SI, BX
@@ -11038,8 +11104,8 @@ half193:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 256(SP)(BX*1)
 	VMOVUPD      Y4, 320(SP)(BX*1)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -11054,7 +11120,7 @@ half193:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y7, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -11165,48 +11231,48 @@ short190:
 	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
 	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
+	VMOVUPD      Y3, Y10
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      Y6, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
 	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y10, Y7, Y7
+	VANDPD       Y5, Y7, Y7
+	VMULPD       Y11, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y3
+	VFMADD213PD  Y3, Y9, Y7
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      256(SP), Y3
 	VMOVUPD      320(SP), Y4
@@ -11219,8 +11285,8 @@ short190:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 256(SP)
 	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -11235,7 +11301,7 @@ short190:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y7, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -11298,48 +11364,48 @@ short190:
 	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
 	VANDPD       Y7, Y8, Y8
-	VMOVUPD      Y3, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VMOVUPD      Y6, Y10
+	VMOVUPD      Y3, Y10
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y6
+	VMOVUPD      Y6, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y11
-	VPSLLQ       $0x34, Y7, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
 	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y7, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMULPD       Y10, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VADDPD       Y11, Y9, Y3
-	VFMADD213PD  Y3, Y11, Y9
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y10, Y7, Y7
+	VANDPD       Y5, Y7, Y7
+	VMULPD       Y11, Y9, Y9
+	VANDPD       Y8, Y9, Y9
+	VADDPD       Y9, Y7, Y3
+	VFMADD213PD  Y3, Y9, Y7
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      288(SP), Y3
 	VMOVUPD      352(SP), Y4
@@ -11352,8 +11418,8 @@ short190:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 288(SP)
 	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y9, Y2
-	VMINPD       Y1, Y9, Y3
+	VMAXPD       Y1, Y7, Y2
+	VMINPD       Y1, Y7, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -11368,7 +11434,7 @@ short190:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y9, Y2, Y2
+	VBLENDVPD    Y6, Y7, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -11422,58 +11488,58 @@ one191:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
 	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y6, Y6
-	VANDPD       Y5, Y6, Y6
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VPSLLQ       $0x34, Y6, Y6
+	VMULPD       Y6, Y4, Y4
+	VANDPD       Y5, Y4, Y4
 	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VADDPD       Y2, Y3, Y5
+	VMOVUPD      320(SP), Y5
+	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y5, Y7
+	VSUBPD       Y7, Y6, Y7
 	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y3
 	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
-	VMAXPD       Y1, Y6, Y2
-	VMINPD       Y1, Y6, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
+	VMOVUPD      Y5, 320(SP)
+	VMAXPD       Y1, Y4, Y2
+	VMINPD       Y1, Y4, Y3
+	VADDPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
 	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
+	VDIVPD       Y5, Y1, Y2
 	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y7
-	VBLENDVPD    Y7, Y6, Y2, Y2
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y4, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
+	VDIVPD       Y4, Y2, Y4
+	VMULPD       Y4, Y4, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -11484,11 +11550,11 @@ one191:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
+	VFMADD231PD  Y7, Y4, Y3
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      256(SP), Y3
 	VMOVUPD      320(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -11516,58 +11582,58 @@ one191:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
 	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y6, Y6
-	VANDPD       Y5, Y6, Y6
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VPSLLQ       $0x34, Y6, Y6
+	VMULPD       Y6, Y4, Y4
+	VANDPD       Y5, Y4, Y4
 	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
-	VADDPD       Y2, Y3, Y5
+	VMOVUPD      352(SP), Y5
+	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y5, Y7
+	VSUBPD       Y7, Y6, Y7
 	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y3
 	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
-	VMAXPD       Y1, Y6, Y2
-	VMINPD       Y1, Y6, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
+	VMOVUPD      Y5, 352(SP)
+	VMAXPD       Y1, Y4, Y2
+	VMINPD       Y1, Y4, Y3
+	VADDPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
 	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
+	VDIVPD       Y5, Y1, Y2
 	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y7
-	VBLENDVPD    Y7, Y6, Y2, Y2
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y4, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
+	VDIVPD       Y4, Y2, Y4
+	VMULPD       Y4, Y4, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -11578,11 +11644,11 @@ one191:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
+	VFMADD231PD  Y7, Y4, Y3
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      288(SP), Y3
 	VMOVUPD      352(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -11669,10 +11735,10 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
 
 row194:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
+	VMOVUPD      Y2, 264(SP)
+	VMOVUPD      Y2, 296(SP)
 	MOVQ         p+112(FP), R11
 	VBROADCASTSD (R11), Y2
 	VMOVUPD      Y2, 392(SP)
@@ -11756,68 +11822,68 @@ half204:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPD       (R15), Y5, Y5
-	VPCMPEQQ     (R15), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VMOVUPD      (R8)(R12*1), Y7
-	VMOVUPD      (DI)(R12*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y6, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       (R15), Y6, Y6
 	VPCMPEQQ     (R15), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, (AX)(R12*1)
-	VMAXPD       Y1, Y8, Y3
-	VMINPD       Y1, Y8, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y8, Y3, Y3
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMOVUPD      392(SP), Y5
+	VMOVUPD      (R8)(R12*1), Y8
+	VMOVUPD      (DI)(R12*1), Y7
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VMULPD       Y7, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       (R15), Y7, Y7
+	VPCMPEQQ     (R15), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
+	VMOVUPD      Y5, (AX)(R12*1)
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -11825,15 +11891,15 @@ half204:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (R9)(R11*1), Y3
 	VANDPD       (R15), Y3, Y3
 	VPCMPEQQ     (R15), Y3, Y3
@@ -11871,68 +11937,68 @@ half204:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
 	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y7
+	VMOVUPD      Y7, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
-	VANDPD       (R15), Y6, Y6
-	VPCMPEQQ     (R15), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VMOVUPD      64(R8)(R12*1), Y8
-	VMOVUPD      64(DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y9, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 64(AX)(R12*1)
-	VMAXPD       Y1, Y9, Y4
-	VMINPD       Y1, Y9, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y9, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      392(SP), Y6
+	VMOVUPD      64(R8)(R12*1), Y9
+	VMOVUPD      64(DI)(R12*1), Y8
+	VBLENDVPD    Y7, Y9, Y8, Y8
+	VMULPD       Y8, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
+	VXORPD       Y8, Y6, Y6
+	VPBROADCASTB 1(R10)(R11*1), Y8
+	VANDPD       (R15), Y8, Y8
+	VPCMPEQQ     (R15), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPD       Y4, Y6, Y7
+	VBLENDVPD    Y5, Y7, Y6, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VDIVPD       Y7, Y6, Y6
+	VANDPD       Y8, Y6, Y6
+	VMOVUPD      Y6, 64(AX)(R12*1)
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -11940,15 +12006,15 @@ half204:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(R9)(R11*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
@@ -11987,68 +12053,68 @@ half204:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
 	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y7
+	VMOVUPD      Y7, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 2(R9)(R11*1), Y6
-	VANDPD       (R15), Y6, Y6
-	VPCMPEQQ     (R15), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VMOVUPD      128(R8)(R12*1), Y8
-	VMOVUPD      128(DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VPBROADCASTB 2(R9)(R11*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y9, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 128(AX)(R12*1)
-	VMAXPD       Y1, Y9, Y4
-	VMINPD       Y1, Y9, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y9, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMOVUPD      392(SP), Y6
+	VMOVUPD      128(R8)(R12*1), Y9
+	VMOVUPD      128(DI)(R12*1), Y8
+	VBLENDVPD    Y7, Y9, Y8, Y8
+	VMULPD       Y8, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
+	VXORPD       Y8, Y6, Y6
+	VPBROADCASTB 2(R10)(R11*1), Y8
+	VANDPD       (R15), Y8, Y8
+	VPCMPEQQ     (R15), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPD       Y4, Y6, Y7
+	VBLENDVPD    Y5, Y7, Y6, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VDIVPD       Y7, Y6, Y6
+	VANDPD       Y8, Y6, Y6
+	VMOVUPD      Y6, 128(AX)(R12*1)
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -12056,15 +12122,15 @@ half204:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 2(R9)(R11*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
@@ -12102,68 +12168,68 @@ half204:
 	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
 	VANDPD       Y5, Y9, Y9
-	VMOVUPD      Y8, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y8
+	VMOVUPD      Y8, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
 	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y10
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 3(R9)(R11*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VMOVUPD      392(SP), Y5
-	VMOVUPD      192(R8)(R12*1), Y9
-	VMOVUPD      192(DI)(R12*1), Y8
-	VBLENDVPD    Y7, Y9, Y8, Y8
-	VMULPD       Y8, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VPBROADCASTB 3(R9)(R11*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y10, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 192(AX)(R12*1)
-	VMAXPD       Y1, Y10, Y5
-	VMINPD       Y1, Y10, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y10, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y8
-	VDIVPD       Y8, Y5, Y8
-	VMULPD       Y8, Y8, Y9
+	VMOVUPD      392(SP), Y7
+	VMOVUPD      192(R8)(R12*1), Y10
+	VMOVUPD      192(DI)(R12*1), Y9
+	VBLENDVPD    Y8, Y10, Y9, Y9
+	VMULPD       Y9, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
+	VXORPD       Y9, Y7, Y7
+	VPBROADCASTB 3(R10)(R11*1), Y9
+	VANDPD       (R15), Y9, Y9
+	VPCMPEQQ     (R15), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPD       Y5, Y7, Y8
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VDIVPD       Y8, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VMOVUPD      Y7, 192(AX)(R12*1)
+	VMAXPD       Y1, Y5, Y6
+	VMINPD       Y1, Y5, Y7
+	VADDPD       Y7, Y6, Y8
+	VSUBPD       Y6, Y8, Y6
+	VSUBPD       Y6, Y7, Y7
+	VDIVPD       Y8, Y1, Y6
+	VMULPD       Y6, Y7, Y7
+	VPADDQ       f64_95f619980c433<>+0(SB), Y8, Y6
+	VPSRLQ       $0x34, Y6, Y8
+	VORPD        f64_4330000000000000<>+0(SB), Y8, Y8
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y8, Y8
+	VANDPD       f64_fffffffffffff<>+0(SB), Y6, Y6
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
+	VSUBPD       Y1, Y6, Y6
+	VXORPS       Y9, Y9, Y9
+	VCMPPD       $0x00, Y9, Y8, Y10
+	VBLENDVPD    Y10, Y5, Y6, Y6
+	VBLENDVPD    Y10, Y9, Y7, Y7
+	VADDPD       f64_4000000000000000<>+0(SB), Y6, Y5
+	VDIVPD       Y5, Y6, Y5
+	VMULPD       Y5, Y5, Y9
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y10
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
@@ -12171,15 +12237,15 @@ half204:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y9, Y10
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y9, Y10
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y11
-	VMULPD       Y5, Y11, Y11
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y6, Y11
+	VMULPD       Y6, Y11, Y11
 	VFMADD213PD  Y11, Y9, Y10
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y10, Y8, Y6
-	VSUBPD       Y6, Y11, Y11
-	VSUBPD       Y11, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y8, Y7
+	VFMADD231PD  Y10, Y5, Y7
+	VSUBPD       Y7, Y11, Y11
+	VSUBPD       Y11, Y6, Y6
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
+	VADDPD       Y6, Y4, Y4
 	VPBROADCASTB 3(R9)(R11*1), Y5
 	VANDPD       (R15), Y5, Y5
 	VPCMPEQQ     (R15), Y5, Y5
@@ -12313,71 +12379,71 @@ none205:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VMOVUPD      (R8)(R12*1), Y7
-	VMOVUPD      (DI)(R12*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y6, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VMOVUPD      (R8)(R12*1), Y8
+	VMOVUPD      (DI)(R12*1), Y7
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VMULPD       Y7, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R12*1)
-	VMAXPD       Y1, Y8, Y3
-	VMINPD       Y1, Y8, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y8, Y3, Y3
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -12385,15 +12451,15 @@ none205:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (R9)(R11*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -12431,71 +12497,71 @@ none205:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
 	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y7
+	VMOVUPD      Y7, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VMOVUPD      64(R8)(R12*1), Y8
-	VMOVUPD      64(DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y9, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
+	VMOVUPD      392(SP), Y6
+	VMOVUPD      64(R8)(R12*1), Y9
+	VMOVUPD      64(DI)(R12*1), Y8
+	VBLENDVPD    Y7, Y9, Y8, Y8
+	VMULPD       Y8, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
+	VXORPD       Y8, Y6, Y6
+	VPBROADCASTB 1(R10)(R11*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPD       Y4, Y6, Y7
+	VBLENDVPD    Y5, Y7, Y6, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VDIVPD       Y7, Y6, Y6
+	VANDPD       Y8, Y6, Y6
 	VPBROADCASTB 257(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(AX)(R12*1)
-	VMAXPD       Y1, Y9, Y4
-	VMINPD       Y1, Y9, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y9, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMASKMOVPD   Y6, Y5, 64(AX)(R12*1)
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -12503,15 +12569,15 @@ none205:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(R9)(R11*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
@@ -12561,71 +12627,71 @@ none205:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VMOVUPD      32(R8)(R12*1), Y7
-	VMOVUPD      32(DI)(R12*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y6, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VMOVUPD      32(R8)(R12*1), Y8
+	VMOVUPD      32(DI)(R12*1), Y7
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VMULPD       Y7, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R12*1)
-	VMAXPD       Y1, Y8, Y3
-	VMINPD       Y1, Y8, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y8, Y3, Y3
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -12633,15 +12699,15 @@ none205:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (R9)(R11*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
@@ -12679,71 +12745,71 @@ none205:
 	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
 	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y7
+	VMOVUPD      Y7, Y9
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y9
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y9, Y9
-	VANDPD       Y8, Y9, Y9
-	VPBROADCASTB 1(R9)(R11*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VMOVUPD      96(R8)(R12*1), Y8
-	VMOVUPD      96(DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
+	VPSLLQ       $0x34, Y9, Y9
+	VMULPD       Y9, Y4, Y4
+	VANDPD       Y8, Y4, Y4
+	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y9, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
+	VMOVUPD      392(SP), Y6
+	VMOVUPD      96(R8)(R12*1), Y9
+	VMOVUPD      96(DI)(R12*1), Y8
+	VBLENDVPD    Y7, Y9, Y8, Y8
+	VMULPD       Y8, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
+	VXORPD       Y8, Y6, Y6
+	VPBROADCASTB 1(R10)(R11*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VORPS        Y7, Y8, Y8
+	VMULPD       Y4, Y6, Y7
+	VBLENDVPD    Y5, Y7, Y6, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
+	VDIVPD       Y7, Y6, Y6
+	VANDPD       Y8, Y6, Y6
 	VPBROADCASTB 257(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(AX)(R12*1)
-	VMAXPD       Y1, Y9, Y4
-	VMINPD       Y1, Y9, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y9, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y4, Y7
-	VMULPD       Y7, Y7, Y8
+	VMASKMOVPD   Y6, Y5, 96(AX)(R12*1)
+	VMAXPD       Y1, Y4, Y5
+	VMINPD       Y1, Y4, Y6
+	VADDPD       Y6, Y5, Y7
+	VSUBPD       Y5, Y7, Y5
+	VSUBPD       Y5, Y6, Y6
+	VDIVPD       Y7, Y1, Y5
+	VMULPD       Y5, Y6, Y6
+	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ       $0x34, Y5, Y7
+	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VXORPS       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y7, Y9
+	VBLENDVPD    Y9, Y4, Y5, Y5
+	VBLENDVPD    Y9, Y8, Y6, Y6
+	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
+	VDIVPD       Y4, Y5, Y4
+	VMULPD       Y4, Y4, Y8
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
@@ -12751,15 +12817,15 @@ none205:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y10
-	VMULPD       Y4, Y10, Y10
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
+	VMULPD       Y5, Y10, Y10
 	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y9, Y7, Y5
-	VSUBPD       Y5, Y10, Y10
-	VSUBPD       Y10, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD  Y9, Y4, Y6
+	VSUBPD       Y6, Y10, Y10
+	VSUBPD       Y10, Y5, Y5
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD       Y5, Y3, Y3
 	VPBROADCASTB 1(R9)(R11*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
@@ -12816,71 +12882,71 @@ one200:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VMOVUPD      (R8)(R12*1), Y7
-	VMOVUPD      (DI)(R12*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y6, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VMOVUPD      (R8)(R12*1), Y8
+	VMOVUPD      (DI)(R12*1), Y7
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VMULPD       Y7, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R12*1)
-	VMAXPD       Y1, Y8, Y3
-	VMINPD       Y1, Y8, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y8, Y3, Y3
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -12888,15 +12954,15 @@ one200:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (R9)(R11*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -12945,71 +13011,71 @@ one200:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VMOVUPD      32(R8)(R12*1), Y7
-	VMOVUPD      32(DI)(R12*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y6, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R10)(R11*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VMOVUPD      32(R8)(R12*1), Y8
+	VMOVUPD      32(DI)(R12*1), Y7
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VMULPD       Y7, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R12*1)
-	VMAXPD       Y1, Y8, Y3
-	VMINPD       Y1, Y8, Y4
-	VADDPD       Y4, Y3, Y5
-	VSUBPD       Y3, Y5, Y3
-	VSUBPD       Y3, Y4, Y4
-	VDIVPD       Y5, Y1, Y3
-	VMULPD       Y3, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y3
-	VPSRLQ       $0x34, Y3, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD       Y1, Y3, Y3
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y8, Y3, Y3
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y3, Y6
-	VMULPD       Y6, Y6, Y7
+	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
+	VMAXPD       Y1, Y3, Y4
+	VMINPD       Y1, Y3, Y5
+	VADDPD       Y5, Y4, Y6
+	VSUBPD       Y4, Y6, Y4
+	VSUBPD       Y4, Y5, Y5
+	VDIVPD       Y6, Y1, Y4
+	VMULPD       Y4, Y5, Y5
+	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
+	VPSRLQ       $0x34, Y4, Y6
+	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
+	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD       Y1, Y4, Y4
+	VXORPS       Y7, Y7, Y7
+	VCMPPD       $0x00, Y7, Y6, Y8
+	VBLENDVPD    Y8, Y3, Y4, Y4
+	VBLENDVPD    Y8, Y7, Y5, Y5
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y7
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
@@ -13017,15 +13083,15 @@ one200:
 	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
 	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y3, Y9
-	VMULPD       Y3, Y9, Y9
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y4, Y9, Y9
 	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y8, Y6, Y4
-	VSUBPD       Y4, Y9, Y9
-	VSUBPD       Y9, Y3, Y3
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y3
-	VADDPD       Y3, Y2, Y2
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
+	VFMADD231PD  Y8, Y3, Y5
+	VSUBPD       Y5, Y9, Y9
+	VSUBPD       Y9, Y4, Y4
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
+	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB (R9)(R11*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
@@ -13184,10 +13250,10 @@ TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
 
 row211:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
+	VMOVUPD      Y2, 264(SP)
+	VMOVUPD      Y2, 296(SP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSD (R9), Y2
 	VMOVUPD      Y2, 392(SP)
@@ -13271,287 +13337,287 @@ half221:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       (R13), Y6, Y6
 	VPCMPEQQ     (R13), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(SI)(R10*1), Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 64(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(SI)(R10*1), Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 2(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      Y4, 128(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VPBROADCASTB 3(R8)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VORPS        Y9, Y5, Y5
-	VMOVUPD      192(SI)(R10*1), Y4
-	VSUBPD       424(SP), Y4, Y6
-	VSUBPD       Y4, Y6, Y11
-	VSUBPD       Y11, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y11, Y11
-	VSUBPD       Y11, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VADDPD       Y9, Y6, Y6
-	VCMPPD       $0x11, Y9, Y6, Y9
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y9, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y9, Y9
-	VXORPD       Y9, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y11
-	VANDPD       Y5, Y11, Y11
-	VMOVUPD      Y9, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y12
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
-	VADDPD       Y7, Y9, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y12
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y12
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y12, Y12
-	VANDPD       Y11, Y12, Y12
-	VPBROADCASTB 3(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
 	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
+	VMOVUPD      Y5, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VPBROADCASTB 1(R8)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPD      64(SI)(R10*1), Y4
+	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       456(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
+	VANDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
+	VADDPD       Y7, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VMOVUPD      392(SP), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
+	VXORPD       Y9, Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y9
 	VANDPD       (R13), Y9, Y9
 	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y12, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y7
-	VDIVPD       Y7, Y5, Y5
+	VORPS        Y8, Y9, Y9
+	VMULPD       Y5, Y7, Y8
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VDIVPD       Y8, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VMOVUPD      Y7, 64(AX)(R10*1)
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
+	VPBROADCASTB 2(DI)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VPBROADCASTB 2(R8)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VORPS        Y8, Y5, Y5
+	VMOVUPD      128(SI)(R10*1), Y4
+	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       456(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
+	VANDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
+	VADDPD       Y7, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VMOVUPD      Y5, 192(AX)(R10*1)
-	VADDPD       Y12, Y10, Y5
-	VFMADD213PD  Y5, Y12, Y10
-	VADDPD       Y10, Y8, Y5
-	VFMADD213PD  Y5, Y10, Y8
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VPBROADCASTB 2(DI)(R9*1), Y8
+	VANDPD       (R13), Y8, Y8
+	VPCMPEQQ     (R13), Y8, Y8
+	VMOVUPD      392(SP), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
+	VXORPD       Y9, Y7, Y7
+	VPBROADCASTB 2(R8)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPD       Y5, Y7, Y8
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VDIVPD       Y8, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VMOVUPD      Y7, 128(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y10
+	VANDPD       (R13), Y10, Y10
+	VPCMPEQQ     (R13), Y10, Y10
+	VPBROADCASTB 3(R8)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VORPS        Y10, Y7, Y7
+	VMOVUPD      192(SI)(R10*1), Y6
+	VSUBPD       424(SP), Y6, Y8
+	VSUBPD       Y6, Y8, Y11
+	VSUBPD       Y11, Y8, Y9
+	VSUBPD       Y9, Y6, Y9
+	VADDPD       424(SP), Y11, Y11
+	VSUBPD       Y11, Y9, Y9
+	VSUBPD       456(SP), Y9, Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
+	VXORPD       Y6, Y9, Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
+	VXORPD       Y6, Y8, Y8
+	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y8, Y8
+	VCMPPD       $0x11, Y10, Y8, Y10
+	VADDPD       Y9, Y8, Y6
+	VANDNPD      Y6, Y10, Y6
+	VANDPD       Y7, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y9, Y9
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y11
+	VANDPD       Y7, Y11, Y11
+	VMOVUPD      Y10, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y7
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y10
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y10
+	VADDPD       Y9, Y10, Y10
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y7
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y7
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y12, Y7, Y7
+	VANDPD       Y11, Y7, Y7
+	VPBROADCASTB 3(DI)(R9*1), Y10
+	VANDPD       (R13), Y10, Y10
+	VPCMPEQQ     (R13), Y10, Y10
+	VMOVUPD      392(SP), Y9
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y11
+	VXORPD       Y11, Y9, Y9
+	VPBROADCASTB 3(R8)(R9*1), Y11
+	VANDPD       (R13), Y11, Y11
+	VPCMPEQQ     (R13), Y11, Y11
+	VORPS        Y10, Y11, Y11
+	VMULPD       Y7, Y9, Y10
+	VBLENDVPD    Y8, Y10, Y9, Y9
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VDIVPD       Y10, Y9, Y9
+	VANDPD       Y11, Y9, Y9
+	VMOVUPD      Y9, 192(AX)(R10*1)
+	VADDPD       Y7, Y5, Y8
+	VFMADD213PD  Y8, Y7, Y5
+	VADDPD       Y5, Y3, Y7
+	VFMADD213PD  Y7, Y5, Y3
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y2, Y2
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMOVUPD      264(SP)(R9*1), Y4
+	VMOVUPD      328(SP)(R9*1), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 264(SP)(R9*1)
+	VMOVUPD      Y5, 328(SP)(R9*1)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -13562,11 +13628,11 @@ half221:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      264(SP)(R9*1), Y3
 	VMOVUPD      328(SP)(R9*1), Y4
 	VADDPD       Y2, Y3, Y5
@@ -13689,151 +13755,151 @@ none222:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(SI)(R10*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
+	VMOVUPD      392(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 257(SP), Y5
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(R8)(R9*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 64(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPD   64(SI)(R10*1), Y5, Y4
+	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       456(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
+	VANDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
+	VADDPD       Y7, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       bits64<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
+	VMOVUPD      392(SP), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
+	VXORPD       Y9, Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y9
+	VANDPD       bits64<>+0(SB), Y9, Y9
+	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPD       Y5, Y7, Y8
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VDIVPD       Y8, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VPBROADCASTB 257(SP), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VMASKMOVPD   Y7, Y6, 64(AX)(R10*1)
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      264(SP), Y4
+	VMOVUPD      328(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 264(SP)
+	VMOVUPD      Y5, 328(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -13844,11 +13910,11 @@ none222:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      264(SP), Y3
 	VMOVUPD      328(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -13890,151 +13956,151 @@ none222:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 256(SP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(SI)(R10*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
-	VSUBPD       Y3, Y5, Y9
-	VSUBPD       Y9, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y9, Y9
-	VSUBPD       Y9, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
-	VANDPD       Y4, Y9, Y9
-	VMOVUPD      Y7, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y4
+	VMOVUPD      392(SP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPD       Y10, Y4, Y6
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y6
-	VDIVPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VPBROADCASTB 257(SP), Y5
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
+	VPBROADCASTB 256(SP), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VPBROADCASTB 1(R8)(R9*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y4, Y5, 96(AX)(R10*1)
-	VADDPD       Y10, Y8, Y4
-	VFMADD213PD  Y4, Y10, Y8
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VORPS        Y8, Y5, Y5
+	VMASKMOVPD   96(SI)(R10*1), Y5, Y4
+	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       Y4, Y6, Y9
+	VSUBPD       Y9, Y6, Y7
+	VSUBPD       Y7, Y4, Y7
+	VADDPD       424(SP), Y9, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       456(SP), Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
+	VXORPD       Y4, Y6, Y6
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y6, Y6
+	VCMPPD       $0x11, Y8, Y6, Y8
+	VADDPD       Y7, Y6, Y4
+	VANDNPD      Y4, Y8, Y4
+	VANDPD       Y5, Y4, Y4
+	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
+	VANDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
+	VADDPD       Y7, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VANDPD       Y9, Y5, Y5
+	VPBROADCASTB 1(DI)(R9*1), Y8
+	VANDPD       bits64odd<>+0(SB), Y8, Y8
+	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
+	VMOVUPD      392(SP), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
+	VXORPD       Y9, Y7, Y7
+	VPBROADCASTB 1(R8)(R9*1), Y9
+	VANDPD       bits64odd<>+0(SB), Y9, Y9
+	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
+	VORPS        Y8, Y9, Y9
+	VMULPD       Y5, Y7, Y8
+	VBLENDVPD    Y6, Y8, Y7, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VDIVPD       Y8, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VPBROADCASTB 257(SP), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VMASKMOVPD   Y7, Y6, 96(AX)(R10*1)
+	VADDPD       Y5, Y3, Y6
+	VFMADD213PD  Y6, Y5, Y3
+	VADDPD       Y4, Y2, Y2
+	VMOVUPD      296(SP), Y4
+	VMOVUPD      360(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 296(SP)
+	VMOVUPD      Y5, 360(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -14045,11 +14111,11 @@ none222:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      296(SP), Y3
 	VMOVUPD      360(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -14098,78 +14164,78 @@ one217:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R10*1)
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
+	VMOVUPD      264(SP), Y4
+	VMOVUPD      328(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 264(SP)
+	VMOVUPD      Y5, 328(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -14180,11 +14246,11 @@ one217:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      264(SP), Y3
 	VMOVUPD      328(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -14226,78 +14292,78 @@ one217:
 	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
 	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
+	VMOVUPD      Y6, Y8
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
 	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x34, Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VANDPD       Y7, Y3, Y3
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y4, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y3, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R10*1)
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y8, Y2
-	VMINPD       Y1, Y8, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
+	VMOVUPD      296(SP), Y4
+	VMOVUPD      360(SP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 296(SP)
+	VMOVUPD      Y5, 360(SP)
+	VMAXPD       Y1, Y3, Y2
+	VMINPD       Y1, Y3, Y4
+	VADDPD       Y4, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
+	VSUBPD       Y2, Y4, Y4
+	VDIVPD       Y5, Y1, Y2
+	VMULPD       Y2, Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y8, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y3, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y4, Y4
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
+	VDIVPD       Y3, Y2, Y3
+	VMULPD       Y3, Y3, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -14308,11 +14374,11 @@ one217:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD  Y7, Y3, Y4
+	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      296(SP), Y3
 	VMOVUPD      360(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -14464,10 +14530,10 @@ TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
 
 row228:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
+	VMOVUPD      Y2, 264(SP)
+	VMOVUPD      Y2, 296(SP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSD (R9), Y2
 	VMOVUPD      Y2, 392(SP)
@@ -14549,61 +14615,61 @@ half238:
 	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
 	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
+	VMOVUPD      Y5, Y12
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      Y9, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
 	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y10, Y11, Y11
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       (R13), Y6, Y6
 	VPCMPEQQ     (R13), Y6, Y6
 	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
+	VXORPD       Y9, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y9
+	VANDPD       (R13), Y9, Y9
+	VPCMPEQQ     (R13), Y9, Y9
+	VORPS        Y6, Y9, Y9
+	VMULPD       Y8, Y5, Y6
 	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y6
 	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
+	VANDPD       Y9, Y5, Y5
 	VMOVUPD      Y5, (AX)(R10*1)
 	VPBROADCASTB 1(DI)(R9*1), Y5
 	VANDPD       (R13), Y5, Y5
@@ -14615,14 +14681,14 @@ half238:
 	VANDPD       (R13), Y6, Y6
 	VPCMPEQQ     (R13), Y6, Y6
 	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
+	VMULPD       Y11, Y3, Y5
 	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
 	VMOVUPD      Y3, 64(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y11, Y8, Y3
+	VFMADD213PD  Y3, Y11, Y8
 	VADDPD       Y4, Y2, Y2
 	VPBROADCASTB 2(DI)(R9*1), Y3
 	VANDPD       (R13), Y3, Y3
@@ -14643,74 +14709,74 @@ half238:
 	VPBROADCASTB 3(DI)(R9*1), Y5
 	VANDPD       (R13), Y5, Y5
 	VPCMPEQQ     (R13), Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y5, Y9, Y9
-	VMOVUPD      192(SI)(R10*1), Y8
+	VPBROADCASTB 3(R8)(R9*1), Y10
+	VANDPD       (R13), Y10, Y10
+	VPCMPEQQ     (R13), Y10, Y10
+	VORPS        Y5, Y10, Y10
+	VMOVUPD      192(SI)(R10*1), Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y8, Y8
+	VXORPD       Y5, Y9, Y9
 	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y8, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y10, Y14
+	VMAXPD       Y9, Y5, Y5
+	VANDPD       Y10, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y9, Y11
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y11, Y12
+	VANDPD       Y10, Y12, Y12
+	VMOVUPD      Y6, Y14
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y15
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y10
+	VMOVUPD      Y11, Y15
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y15
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y15, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y15
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y15
-	VPSLLQ       $0x34, Y9, Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y11, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y11, Y13
 	VPSLLQ       $0x34, Y14, Y14
-	VMULPD       Y9, Y13, Y13
-	VANDPD       Y7, Y13, Y13
-	VMULPD       Y14, Y15, Y15
-	VANDPD       Y12, Y15, Y15
+	VPSLLQ       $0x34, Y15, Y15
+	VMULPD       Y14, Y10, Y10
+	VANDPD       Y7, Y10, Y10
+	VMULPD       Y15, Y13, Y13
+	VANDPD       Y12, Y13, Y13
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
 	VMOVUPD      392(SP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y13, Y6, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y11
+	VXORPD       Y11, Y6, Y6
+	VPBROADCASTB 2(R8)(R9*1), Y11
+	VANDPD       (R13), Y11, Y11
+	VPCMPEQQ     (R13), Y11, Y11
+	VORPS        Y7, Y11, Y11
+	VMULPD       Y10, Y6, Y7
 	VBLENDVPD    Y4, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y7
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y7
 	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
+	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 128(AX)(R10*1)
 	VPBROADCASTB 3(DI)(R9*1), Y6
 	VANDPD       (R13), Y6, Y6
@@ -14722,16 +14788,16 @@ half238:
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
 	VORPS        Y6, Y7, Y7
-	VMULPD       Y15, Y4, Y6
-	VBLENDVPD    Y8, Y6, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y15, Y6
+	VMULPD       Y13, Y4, Y6
+	VBLENDVPD    Y9, Y6, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y6
 	VDIVPD       Y6, Y4, Y4
 	VANDPD       Y7, Y4, Y4
 	VMOVUPD      Y4, 192(AX)(R10*1)
-	VADDPD       Y15, Y13, Y4
-	VFMADD213PD  Y4, Y15, Y13
-	VADDPD       Y13, Y11, Y4
-	VFMADD213PD  Y4, Y13, Y11
+	VADDPD       Y13, Y10, Y4
+	VFMADD213PD  Y4, Y13, Y10
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	MOVQ         R10, R9
@@ -14747,8 +14813,8 @@ half238:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 264(SP)(R9*1)
 	VMOVUPD      Y4, 328(SP)(R9*1)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -14763,7 +14829,7 @@ half238:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y8, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -14907,61 +14973,61 @@ none239:
 	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
 	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
+	VMOVUPD      Y5, Y12
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      Y9, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
 	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y10, Y11, Y11
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
+	VXORPD       Y9, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y9
+	VANDPD       bits64<>+0(SB), Y9, Y9
+	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
+	VORPS        Y6, Y9, Y9
+	VMULPD       Y8, Y5, Y6
 	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y6
 	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
+	VANDPD       Y9, Y5, Y5
 	VPBROADCASTB 256(SP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -14976,17 +15042,17 @@ none239:
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
+	VMULPD       Y11, Y3, Y5
 	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
 	VPBROADCASTB 257(SP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y3, Y5, 64(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y11, Y8, Y3
+	VFMADD213PD  Y3, Y11, Y8
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      264(SP), Y3
 	VMOVUPD      328(SP), Y4
@@ -14999,8 +15065,8 @@ none239:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 264(SP)
 	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -15015,7 +15081,7 @@ none239:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y8, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -15078,61 +15144,61 @@ none239:
 	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
 	VANDPD       Y8, Y10, Y10
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VMOVUPD      Y9, Y12
+	VMOVUPD      Y5, Y12
 	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y13
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      Y9, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
-	VPSLLQ       $0x34, Y8, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y11
 	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y8, Y11, Y11
-	VANDPD       Y6, Y11, Y11
-	VMULPD       Y12, Y13, Y13
-	VANDPD       Y10, Y13, Y13
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y8, Y8
+	VANDPD       Y6, Y8, Y8
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y10, Y11, Y11
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      392(SP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPD       Y11, Y5, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
+	VXORPD       Y9, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y9
+	VANDPD       bits64odd<>+0(SB), Y9, Y9
+	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
+	VORPS        Y6, Y9, Y9
+	VMULPD       Y8, Y5, Y6
 	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y6
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y6
 	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y8, Y5, Y5
+	VANDPD       Y9, Y5, Y5
 	VPBROADCASTB 256(SP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
@@ -15147,17 +15213,17 @@ none239:
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
-	VMULPD       Y13, Y3, Y5
+	VMULPD       Y11, Y3, Y5
 	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
 	VPBROADCASTB 257(SP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y3, Y5, 96(AX)(R10*1)
-	VADDPD       Y13, Y11, Y3
-	VFMADD213PD  Y3, Y13, Y11
+	VADDPD       Y11, Y8, Y3
+	VFMADD213PD  Y3, Y11, Y8
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      296(SP), Y3
 	VMOVUPD      360(SP), Y4
@@ -15170,8 +15236,8 @@ none239:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 296(SP)
 	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y11, Y2
-	VMINPD       Y1, Y11, Y3
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
 	VADDPD       Y3, Y2, Y4
 	VSUBPD       Y2, Y4, Y2
 	VSUBPD       Y2, Y3, Y3
@@ -15186,7 +15252,7 @@ none239:
 	VSUBPD       Y1, Y2, Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y11, Y2, Y2
+	VBLENDVPD    Y6, Y8, Y2, Y2
 	VBLENDVPD    Y6, Y5, Y3, Y3
 	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
 	VDIVPD       Y5, Y2, Y5
@@ -15240,77 +15306,77 @@ one234:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      Y5, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPD       bits64<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y4, Y5, Y6
+	VBLENDVPD    Y3, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, (AX)(R10*1)
+	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
 	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
+	VMOVUPD      328(SP), Y5
+	VADDPD       Y2, Y3, Y6
+	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y3
 	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
+	VMOVUPD      Y5, 328(SP)
+	VMAXPD       Y1, Y4, Y2
+	VMINPD       Y1, Y4, Y3
+	VADDPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
 	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
+	VDIVPD       Y5, Y1, Y2
 	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y4, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
+	VDIVPD       Y4, Y2, Y4
+	VMULPD       Y4, Y4, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -15321,11 +15387,11 @@ one234:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
+	VFMADD231PD  Y7, Y4, Y3
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      264(SP), Y3
 	VMOVUPD      328(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -15353,77 +15419,77 @@ one234:
 	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
 	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
 	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y4
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPSLLQ       $0x34, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
+	VMOVUPD      Y5, Y7
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y7, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y4, Y4
-	VANDPD       Y6, Y4, Y4
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
+	VXORPD       Y7, Y5, Y5
+	VPBROADCASTB (R8)(R9*1), Y7
+	VANDPD       bits64odd<>+0(SB), Y7, Y7
+	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
+	VORPS        Y6, Y7, Y7
+	VMULPD       Y4, Y5, Y6
+	VBLENDVPD    Y3, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
+	VDIVPD       Y6, Y5, Y5
+	VANDPD       Y7, Y5, Y5
 	VPBROADCASTB 256(SP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y4, Y3, 32(AX)(R10*1)
+	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
 	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
+	VMOVUPD      360(SP), Y5
+	VADDPD       Y2, Y3, Y6
+	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y3
 	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
-	VMAXPD       Y1, Y7, Y2
-	VMINPD       Y1, Y7, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
+	VMOVUPD      Y5, 360(SP)
+	VMAXPD       Y1, Y4, Y2
+	VMINPD       Y1, Y4, Y3
+	VADDPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y2
 	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
+	VDIVPD       Y5, Y1, Y2
 	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
+	VPSRLQ       $0x34, Y2, Y5
+	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
 	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
 	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y7, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
+	VXORPS       Y6, Y6, Y6
+	VCMPPD       $0x00, Y6, Y5, Y7
+	VBLENDVPD    Y7, Y4, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
+	VDIVPD       Y4, Y2, Y4
+	VMULPD       Y4, Y4, Y6
 	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
 	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
@@ -15434,11 +15500,11 @@ one234:
 	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
 	VMULPD       Y2, Y8, Y8
 	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
+	VFMADD231PD  Y7, Y4, Y3
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
 	VMOVUPD      296(SP), Y3
 	VMOVUPD      360(SP), Y4
 	VADDPD       Y2, Y3, Y5
@@ -15646,46 +15712,88 @@ group247:
 	VXORPD           Z2, Z15, K1, Z15
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
+	VMOVUPD          Z11, Z18
 	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VMOVUPD          Z14, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z18, Z16
+	VSUBPD           Z0, Z19, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
 	VADDPD           Z12, Z11, Z11
 	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z18, Z16, K2, Z16
+	VMULPD.Z         Z19, Z17, K3, Z17
+	VMAXPD           Z7, Z16, Z11
+	VMINPD           Z7, Z16, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z16, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z19
+	VMULPD           Z11, Z19, Z19
+	VFMADD213PD      Z19, Z16, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z18, Z15, Z12
+	VSUBPD           Z12, Z19, Z19
+	VSUBPD           Z19, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z10, Z10
+	KMOVB            (BX)(DI*1), K1
+	VMOVUPD          (DX)(R8*1), Z12
+	VMOVUPD          (CX)(R8*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z10, Z11, Z10
 	VMAXPD           Z7, Z17, Z11
 	VMINPD           Z7, Z17, Z12
 	VADDPD           Z12, Z11, Z14
@@ -15703,48 +15811,6 @@ group247:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z14, K1
 	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD           Z11, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z17, Z15, Z12
-	VSUBPD           Z12, Z18, Z18
-	VSUBPD           Z18, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z10, Z10
-	KMOVB            (BX)(DI*1), K1
-	VMOVUPD          (DX)(R8*1), Z12
-	VMOVUPD          (CX)(R8*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z10, Z11, Z10
-	VMAXPD           Z7, Z19, Z11
-	VMINPD           Z7, Z19, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z19, K1, Z11
 	VMOVAPD          Z5, K1, Z12
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
 	VDIVPD           Z15, Z11, Z15
@@ -15809,46 +15875,88 @@ group247:
 	VXORPD           Z2, Z16, K1, Z16
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K3, K3
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
+	VMOVUPD          Z12, Z19
 	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z19, Z17
+	VSUBPD           Z0, Z20, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
 	VADDPD           Z13, Z12, Z12
 	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
 	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K3, Z20
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z19, Z17, K2, Z17
+	VMULPD.Z         Z20, Z18, K3, Z18
+	VMAXPD           Z7, Z17, Z12
+	VMINPD           Z7, Z17, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z17, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
+	VMULPD           Z12, Z20, Z20
+	VFMADD213PD      Z20, Z17, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z19, Z16, Z13
+	VSUBPD           Z13, Z20, Z20
+	VSUBPD           Z20, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            2(BX)(DI*1), K1
+	VMOVUPD          128(DX)(R8*1), Z13
+	VMOVUPD          128(CX)(R8*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -15866,48 +15974,6 @@ group247:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
 	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            2(BX)(DI*1), K1
-	VMOVUPD          128(DX)(R8*1), Z13
-	VMOVUPD          128(CX)(R8*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	VMAXPD           Z7, Z20, Z12
-	VMINPD           Z7, Z20, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z20, K1, Z12
 	VMOVAPD          Z5, K1, Z13
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
 	VDIVPD           Z16, Z12, Z16
@@ -16015,46 +16081,88 @@ short250:
 	VXORPD           Z2, Z15, K1, Z15
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
+	VMOVUPD          Z11, Z18
 	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VMOVUPD          Z14, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z18, Z16
+	VSUBPD           Z0, Z19, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
 	VADDPD           Z12, Z11, Z11
 	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z18, Z16, K2, Z16
+	VMULPD.Z         Z19, Z17, K3, Z17
+	VMAXPD           Z7, Z16, Z11
+	VMINPD           Z7, Z16, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
+	VSUBPD           Z11, Z12, Z12
+	VDIVPD           Z14, Z7, Z11
+	VMULPD           Z11, Z12, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VSUBPD           Z7, Z11, Z11
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z16, K1, Z11
+	VMOVAPD          Z5, K1, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
+	VDIVPD           Z15, Z11, Z15
+	VMULPD           Z15, Z15, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z19
+	VMULPD           Z11, Z19, Z19
+	VFMADD213PD      Z19, Z16, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z18, Z15, Z12
+	VSUBPD           Z12, Z19, Z19
+	VSUBPD           Z19, Z11, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
+	VADDPD           Z11, Z10, Z10
+	KMOVB            (BX)(DI*1), K1
+	VMOVUPD          (DX)(R8*1), Z12
+	VMOVUPD          (CX)(R8*1), Z11
+	VMOVAPD          Z12, K1, Z11
+	VMULPD           Z10, Z11, Z10
 	VMAXPD           Z7, Z17, Z11
 	VMINPD           Z7, Z17, Z12
 	VADDPD           Z12, Z11, Z14
@@ -16072,48 +16180,6 @@ short250:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z14, K1
 	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD           Z11, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z17, Z15, Z12
-	VSUBPD           Z12, Z18, Z18
-	VSUBPD           Z18, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z10, Z10
-	KMOVB            (BX)(DI*1), K1
-	VMOVUPD          (DX)(R8*1), Z12
-	VMOVUPD          (CX)(R8*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z10, Z11, Z10
-	VMAXPD           Z7, Z19, Z11
-	VMINPD           Z7, Z19, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z19, K1, Z11
 	VMOVAPD          Z5, K1, Z12
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
 	VDIVPD           Z15, Z11, Z15
@@ -16172,47 +16238,47 @@ one251:
 	VXORPD           Z2, Z12, K1, Z12
 	VORPD            Z2, Z11, Z11
 	VCMPPD           $0x15, Z1, Z11, K2, K2
-	VMOVUPD          Z11, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VSUBPD           Z0, Z13, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z11
+	VMOVUPD          Z11, Z14
+	VFMADD213PD      Z0, Z6, Z14
+	VSUBPD           Z0, Z14, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
 	VADDPD           Z12, Z11, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VPSLLQ           $0x34, Z13, Z13
-	VMULPD.Z         Z13, Z14, K2, Z14
-	VMAXPD           Z7, Z14, Z11
-	VMINPD           Z7, Z14, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD.Z         Z14, Z13, K2, Z13
+	VMAXPD           Z7, Z13, Z11
+	VMINPD           Z7, Z13, Z12
+	VADDPD           Z12, Z11, Z14
+	VSUBPD           Z11, Z14, Z11
 	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
+	VDIVPD           Z14, Z7, Z11
 	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
+	VPSRLQ           $0x34, Z11, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
 	VSUBPD           Z7, Z11, Z11
 	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z14, K1, Z11
+	VCMPPD           $0x00, Z5, Z14, K1
+	VMOVAPD          Z13, K1, Z11
 	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z13
+	VDIVPD           Z13, Z11, Z13
+	VMULPD           Z13, Z13, Z15
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
@@ -16223,11 +16289,11 @@ one251:
 	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
 	VMULPD           Z11, Z17, Z17
 	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
+	VFMADD231PD      Z16, Z13, Z12
 	VSUBPD           Z12, Z17, Z17
 	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
 	VADDPD           Z11, Z10, Z10
 	KMOVB            (BX)(DI*1), K1
 	VMOVUPD          (DX)(R8*1), Z12
@@ -16366,48 +16432,48 @@ group255:
 	VXORPD           Z2, Z15, K1, Z15
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
+	VMOVUPD          Z11, Z18
 	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VMOVUPD          Z14, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z18, Z16
+	VSUBPD           Z0, Z19, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
 	VADDPD           Z12, Z11, Z11
 	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VADDPD           Z19, Z17, Z11
-	VFMADD213PD      Z11, Z19, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z18, Z16, K2, Z16
+	VMULPD.Z         Z19, Z17, K3, Z17
+	VADDPD           Z17, Z16, Z11
+	VFMADD213PD      Z11, Z17, Z16
 	VADDPD           Z13, Z10, Z10
 	KMOVB            2(CX)(BX*1), K1
 	KMOVB            2(DX)(BX*1), K2
@@ -16434,63 +16500,63 @@ group255:
 	VMOVUPD          192(AX)(SI*1), Z14
 	VSUBPD           Z8, Z14, Z15
 	VSUBPD           Z14, Z15, Z18
-	VSUBPD           Z18, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
+	VSUBPD           Z18, Z15, Z17
+	VSUBPD           Z17, Z14, Z17
 	VADDPD           Z8, Z18, Z18
-	VSUBPD           Z18, Z16, Z16
-	VSUBPD           Z9, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
+	VSUBPD           Z18, Z17, Z17
+	VSUBPD           Z9, Z17, Z17
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x15, Z5, Z15, K3, K1
-	VADDPD.Z         Z16, Z15, K1, Z14
-	VXORPD           Z2, Z16, K1, Z16
+	VADDPD.Z         Z17, Z15, K1, Z14
+	VXORPD           Z2, Z17, K1, Z17
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K3, K3
-	VMOVUPD          Z12, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z15, Z20
+	VMOVUPD          Z12, Z20
 	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z15
+	VMOVUPD          Z15, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VSUBPD           Z0, Z20, Z18
+	VSUBPD           Z0, Z21, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
 	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
+	VADDPD           Z17, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z21
-	VPSLLQ           $0x34, Z18, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
 	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VMULPD.Z         Z20, Z21, K3, Z21
-	VADDPD           Z21, Z19, Z12
-	VFMADD213PD      Z12, Z21, Z19
-	VADDPD           Z19, Z17, Z12
-	VFMADD213PD      Z12, Z19, Z17
+	VPSLLQ           $0x34, Z21, Z21
+	VMULPD.Z         Z20, Z18, K2, Z18
+	VMULPD.Z         Z21, Z19, K3, Z19
+	VADDPD           Z19, Z18, Z12
+	VFMADD213PD      Z12, Z19, Z18
+	VADDPD           Z18, Z16, Z12
+	VFMADD213PD      Z12, Z18, Z16
 	VADDPD           Z14, Z11, Z11
 	VADDPD           Z11, Z10, Z10
 	VADDPD           Z10, Z3, Z11
@@ -16500,8 +16566,8 @@ group255:
 	VSUBPD           Z12, Z10, Z10
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z17, Z10
-	VMINPD           Z7, Z17, Z11
+	VMAXPD           Z7, Z16, Z10
+	VMINPD           Z7, Z16, Z11
 	VADDPD           Z11, Z10, Z12
 	VSUBPD           Z10, Z12, Z10
 	VSUBPD           Z10, Z11, Z11
@@ -16516,7 +16582,7 @@ group255:
 	VSUBPD           Z7, Z10, Z10
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z17, K1, Z10
+	VMOVAPD          Z16, K1, Z10
 	VMOVAPD          Z5, K1, Z11
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
 	VDIVPD           Z13, Z10, Z13
@@ -16616,48 +16682,48 @@ short258:
 	VXORPD           Z2, Z15, K1, Z15
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z14, Z18
+	VMOVUPD          Z11, Z18
 	VFMADD213PD      Z0, Z6, Z18
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VMOVUPD          Z14, Z19
+	VFMADD213PD      Z0, Z6, Z19
+	VSUBPD           Z0, Z18, Z16
+	VSUBPD           Z0, Z19, Z17
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
 	VADDPD           Z12, Z11, Z11
 	VADDPD           Z15, Z14, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VPSLLQ           $0x34, Z16, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VPSLLQ           $0x34, Z18, Z18
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VADDPD           Z19, Z17, Z11
-	VFMADD213PD      Z11, Z19, Z17
+	VPSLLQ           $0x34, Z19, Z19
+	VMULPD.Z         Z18, Z16, K2, Z16
+	VMULPD.Z         Z19, Z17, K3, Z17
+	VADDPD           Z17, Z16, Z11
+	VFMADD213PD      Z11, Z17, Z16
 	VADDPD           Z13, Z10, Z10
 	VADDPD           Z10, Z3, Z11
 	VMAXPD           Z10, Z3, Z12
@@ -16666,8 +16732,8 @@ short258:
 	VSUBPD           Z12, Z10, Z10
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z17, Z10
-	VMINPD           Z7, Z17, Z11
+	VMAXPD           Z7, Z16, Z10
+	VMINPD           Z7, Z16, Z11
 	VADDPD           Z11, Z10, Z12
 	VSUBPD           Z10, Z12, Z10
 	VSUBPD           Z10, Z11, Z11
@@ -16682,7 +16748,7 @@ short258:
 	VSUBPD           Z7, Z10, Z10
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z17, K1, Z10
+	VMOVAPD          Z16, K1, Z10
 	VMOVAPD          Z5, K1, Z11
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
 	VDIVPD           Z13, Z10, Z13
@@ -16734,26 +16800,26 @@ one259:
 	VXORPD           Z2, Z12, K1, Z12
 	VORPD            Z2, Z11, Z11
 	VCMPPD           $0x15, Z1, Z11, K2, K2
-	VMOVUPD          Z11, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VSUBPD           Z0, Z13, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z11
+	VMOVUPD          Z11, Z14
+	VFMADD213PD      Z0, Z6, Z14
+	VSUBPD           Z0, Z14, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
 	VADDPD           Z12, Z11, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z14
-	VPSLLQ           $0x34, Z13, Z13
-	VMULPD.Z         Z13, Z14, K2, Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD.Z         Z14, Z13, K2, Z13
 	VADDPD           Z10, Z3, Z11
 	VMAXPD           Z10, Z3, Z12
 	VMINPD           Z10, Z3, Z10
@@ -16761,8 +16827,8 @@ one259:
 	VSUBPD           Z12, Z10, Z10
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z14, Z10
-	VMINPD           Z7, Z14, Z11
+	VMAXPD           Z7, Z13, Z10
+	VMINPD           Z7, Z13, Z11
 	VADDPD           Z11, Z10, Z12
 	VSUBPD           Z10, Z12, Z10
 	VSUBPD           Z10, Z11, Z11
@@ -16777,7 +16843,7 @@ one259:
 	VSUBPD           Z7, Z10, Z10
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z14, K1, Z10
+	VMOVAPD          Z13, K1, Z10
 	VMOVAPD          Z5, K1, Z11
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
 	VDIVPD           Z13, Z10, Z13
@@ -16924,89 +16990,89 @@ group263:
 	VMAXPD.Z         Z15, Z5, K5, Z14
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K5, K5
-	VMOVUPD          Z9, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z13, Z20
+	VMOVUPD          Z9, Z20
 	VFMADD213PD      Z0, Z6, Z20
-	VMOVUPD          Z15, Z22
+	VMOVUPD          Z11, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VMOVUPD          Z13, Z22
 	VFMADD213PD      Z0, Z6, Z22
-	VSUBPD           Z0, Z16, Z17
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VSUBPD           Z0, Z22, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z15
+	VMOVUPD          Z15, Z23
+	VFMADD213PD      Z0, Z6, Z23
+	VSUBPD           Z0, Z20, Z16
+	VSUBPD           Z0, Z21, Z17
+	VSUBPD           Z0, Z22, Z18
+	VSUBPD           Z0, Z23, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z23
-	VPSLLQ           $0x34, Z16, Z16
-	VPSLLQ           $0x34, Z18, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
 	VPSLLQ           $0x34, Z20, Z20
+	VPSLLQ           $0x34, Z21, Z21
 	VPSLLQ           $0x34, Z22, Z22
-	VMULPD.Z         Z16, Z17, K2, Z17
-	VMULPD.Z         Z18, Z19, K3, Z19
-	VMULPD.Z         Z20, Z21, K4, Z21
-	VMULPD.Z         Z22, Z23, K5, Z23
-	VADDPD           Z19, Z17, Z9
-	VFMADD213PD      Z9, Z19, Z17
+	VPSLLQ           $0x34, Z23, Z23
+	VMULPD.Z         Z20, Z16, K2, Z16
+	VMULPD.Z         Z21, Z17, K3, Z17
+	VMULPD.Z         Z22, Z18, K4, Z18
+	VMULPD.Z         Z23, Z19, K5, Z19
+	VADDPD           Z17, Z16, Z9
+	VFMADD213PD      Z9, Z17, Z16
 	VADDPD           Z10, Z8, Z8
-	VADDPD           Z23, Z21, Z9
-	VFMADD213PD      Z9, Z23, Z21
-	VADDPD           Z21, Z17, Z9
-	VFMADD213PD      Z9, Z21, Z17
+	VADDPD           Z19, Z18, Z9
+	VFMADD213PD      Z9, Z19, Z18
+	VADDPD           Z18, Z16, Z9
+	VFMADD213PD      Z9, Z18, Z16
 	VADDPD           Z14, Z12, Z12
 	VADDPD           Z12, Z8, Z8
 	VADDPD           Z8, Z3, Z9
@@ -17016,8 +17082,8 @@ group263:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z17, Z8
-	VMINPD           Z7, Z17, Z9
+	VMAXPD           Z7, Z16, Z8
+	VMINPD           Z7, Z16, Z9
 	VADDPD           Z9, Z8, Z10
 	VSUBPD           Z8, Z10, Z8
 	VSUBPD           Z8, Z9, Z9
@@ -17032,7 +17098,7 @@ group263:
 	VSUBPD           Z7, Z8, Z8
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z17, K1, Z8
+	VMOVAPD          Z16, K1, Z8
 	VMOVAPD          Z5, K1, Z9
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
 	VDIVPD           Z11, Z8, Z11
@@ -17112,46 +17178,46 @@ short266:
 	VMAXPD.Z         Z11, Z5, K3, Z10
 	VORPD            Z2, Z11, Z11
 	VCMPPD           $0x15, Z1, Z11, K3, K3
-	VMOVUPD          Z9, Z12
-	VFMADD213PD      Z0, Z6, Z12
-	VMOVUPD          Z11, Z14
+	VMOVUPD          Z9, Z14
 	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z12, Z13
-	VSUBPD           Z0, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z11
+	VMOVUPD          Z11, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z14, Z12
+	VSUBPD           Z0, Z15, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z15
-	VPSLLQ           $0x34, Z12, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
 	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z12, Z13, K2, Z13
-	VMULPD.Z         Z14, Z15, K3, Z15
-	VADDPD           Z15, Z13, Z9
-	VFMADD213PD      Z9, Z15, Z13
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z14, Z12, K2, Z12
+	VMULPD.Z         Z15, Z13, K3, Z13
+	VADDPD           Z13, Z12, Z9
+	VFMADD213PD      Z9, Z13, Z12
 	VADDPD           Z10, Z8, Z8
 	VADDPD           Z8, Z3, Z9
 	VMAXPD           Z8, Z3, Z10
@@ -17160,8 +17226,8 @@ short266:
 	VSUBPD           Z10, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z13, Z8
-	VMINPD           Z7, Z13, Z9
+	VMAXPD           Z7, Z12, Z8
+	VMINPD           Z7, Z12, Z9
 	VADDPD           Z9, Z8, Z10
 	VSUBPD           Z8, Z10, Z8
 	VSUBPD           Z8, Z9, Z9
@@ -17176,7 +17242,7 @@ short266:
 	VSUBPD           Z7, Z8, Z8
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z13, K1, Z8
+	VMOVAPD          Z12, K1, Z8
 	VMOVAPD          Z5, K1, Z9
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
 	VDIVPD           Z11, Z8, Z11
@@ -17218,53 +17284,53 @@ one267:
 	VMAXPD.Z         Z9, Z5, K2, Z8
 	VORPD            Z2, Z9, Z9
 	VCMPPD           $0x15, Z1, Z9, K2, K2
-	VMOVUPD          Z9, Z10
-	VFMADD213PD      Z0, Z6, Z10
-	VSUBPD           Z0, Z10, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VPSLLQ           $0x34, Z10, Z10
-	VMULPD.Z         Z10, Z11, K2, Z11
+	VMOVUPD          Z9, Z11
+	VFMADD213PD      Z0, Z6, Z11
+	VSUBPD           Z0, Z11, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z9
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z10
+	VPSLLQ           $0x34, Z11, Z11
+	VMULPD.Z         Z11, Z10, K2, Z10
 	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
+	VMAXPD           Z8, Z3, Z11
 	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
+	VSUBPD           Z11, Z9, Z11
+	VSUBPD           Z11, Z8, Z8
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z11, Z8
-	VMINPD           Z7, Z11, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
+	VMAXPD           Z7, Z10, Z8
+	VMINPD           Z7, Z10, Z9
+	VADDPD           Z9, Z8, Z11
+	VSUBPD           Z8, Z11, Z8
 	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
+	VDIVPD           Z11, Z7, Z8
 	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z8
+	VPSRLQ           $0x34, Z8, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
 	VSUBPD           Z7, Z8, Z8
 	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z11, K1, Z8
+	VCMPPD           $0x00, Z5, Z11, K1
+	VMOVAPD          Z10, K1, Z8
 	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z10
+	VDIVPD           Z10, Z8, Z10
+	VMULPD           Z10, Z10, Z12
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
@@ -17275,11 +17341,11 @@ one267:
 	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
 	VMULPD           Z8, Z14, Z14
 	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z9
+	VFMADD231PD      Z13, Z10, Z9
 	VSUBPD           Z9, Z14, Z14
 	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z8
 	VADDPD           Z8, Z3, Z9
 	VMAXPD           Z8, Z3, Z10
 	VMINPD           Z8, Z3, Z8
@@ -17440,46 +17506,46 @@ none277:
 	VCMPPD           $0x11, Z5, Z15, K3
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
+	VMOVUPD          Z12, Z19
 	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z19, Z17
+	VSUBPD           Z0, Z20, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
 	VADDPD           Z13, Z12, Z12
 	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
 	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z19, Z17, K2, Z17
+	VMULPD.Z         Z20, Z18, K4, Z18
 	KMOVB            (R9)(R11*1), K2
 	VMOVUPD          Z8, Z12
 	VMOVUPD          (R8)(R12*1), Z15
@@ -17489,10 +17555,65 @@ none277:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VMULPD           Z17, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	VMOVUPD          Z12, (AX)(R12*1)
+	VMAXPD           Z7, Z17, Z12
+	VMINPD           Z7, Z17, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z17, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
+	VMULPD           Z12, Z20, Z20
+	VFMADD213PD      Z20, Z17, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z19, Z16, Z13
+	VSUBPD           Z13, Z20, Z20
+	VSUBPD           Z20, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (R8)(R12*1), Z13
+	VMOVUPD          (DI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          Z8, Z12
+	VMOVUPD          64(R8)(R12*1), Z15
+	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVAPD          Z15, K1, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z18, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	VMOVUPD          Z12, 64(AX)(R12*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -17510,61 +17631,6 @@ none277:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
 	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (R8)(R12*1), Z13
-	VMOVUPD          (DI)(R12*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R8)(R12*1), Z15
-	VMOVUPD          64(DI)(R12*1), Z13
-	VMOVAPD          Z15, K1, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(AX)(R12*1)
-	VMAXPD           Z7, Z20, Z12
-	VMINPD           Z7, Z20, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z20, K1, Z12
 	VMOVAPD          Z5, K1, Z13
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
 	VDIVPD           Z16, Z12, Z16
@@ -17631,46 +17697,46 @@ none277:
 	VCMPPD           $0x11, Z5, Z16, K3
 	VORPD            Z2, Z16, Z16
 	VCMPPD           $0x15, Z1, Z16, K4, K4
-	VMOVUPD          Z13, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z16, Z20
+	VMOVUPD          Z13, Z20
 	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z18, Z19
-	VSUBPD           Z0, Z20, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z16
+	VMOVUPD          Z16, Z21
+	VFMADD213PD      Z0, Z6, Z21
+	VSUBPD           Z0, Z20, Z18
+	VSUBPD           Z0, Z21, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z16
 	VADDPD           Z14, Z13, Z13
 	VADDPD           Z17, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z21
-	VPSLLQ           $0x34, Z18, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
 	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z18, Z19, K2, Z19
-	VMULPD.Z         Z20, Z21, K4, Z21
+	VPSLLQ           $0x34, Z21, Z21
+	VMULPD.Z         Z20, Z18, K2, Z18
+	VMULPD.Z         Z21, Z19, K4, Z19
 	KMOVB            2(R9)(R11*1), K2
 	VMOVUPD          Z8, Z13
 	VMOVUPD          128(R8)(R12*1), Z16
@@ -17680,10 +17746,65 @@ none277:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
 	KMOVB            2(R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z19, Z13, K1, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
+	VMULPD           Z18, Z13, K1, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z14
 	VDIVPD.Z         Z14, Z13, K4, Z13
 	VMOVUPD          Z13, 128(AX)(R12*1)
+	VMAXPD           Z7, Z18, Z13
+	VMINPD           Z7, Z18, Z14
+	VADDPD           Z14, Z13, Z16
+	VSUBPD           Z13, Z16, Z13
+	VSUBPD           Z13, Z14, Z14
+	VDIVPD           Z16, Z7, Z13
+	VMULPD           Z13, Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
+	VPSRLQ           $0x34, Z13, Z16
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z7, Z13, Z13
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z16, K1
+	VMOVAPD          Z18, K1, Z13
+	VMOVAPD          Z5, K1, Z14
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
+	VDIVPD           Z17, Z13, Z17
+	VMULPD           Z17, Z17, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z20
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z20
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z20
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z20
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z20
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z20
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z21
+	VMULPD           Z13, Z21, Z21
+	VFMADD213PD      Z21, Z18, Z20
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
+	VFMADD231PD      Z20, Z17, Z14
+	VSUBPD           Z14, Z21, Z21
+	VSUBPD           Z21, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
+	VADDPD           Z13, Z12, Z12
+	KMOVB            2(R9)(R11*1), K1
+	VMOVUPD          128(R8)(R12*1), Z14
+	VMOVUPD          128(DI)(R12*1), Z13
+	VMOVAPD          Z14, K1, Z13
+	VMULPD           Z12, Z13, Z12
+	KMOVB            3(R9)(R11*1), K1
+	VMOVUPD          Z8, Z13
+	VMOVUPD          192(R8)(R12*1), Z16
+	VMOVUPD          192(DI)(R12*1), Z14
+	VMOVAPD          Z16, K1, Z14
+	VMULPD           Z14, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	KMOVB            3(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z19, Z13, K3, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
+	VDIVPD.Z         Z14, Z13, K2, Z13
+	VMOVUPD          Z13, 192(AX)(R12*1)
 	VMAXPD           Z7, Z19, Z13
 	VMINPD           Z7, Z19, Z14
 	VADDPD           Z14, Z13, Z16
@@ -17701,61 +17822,6 @@ none277:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z16, K1
 	VMOVAPD          Z19, K1, Z13
-	VMOVAPD          Z5, K1, Z14
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
-	VDIVPD           Z17, Z13, Z17
-	VMULPD           Z17, Z17, Z18
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z20
-	VMULPD           Z13, Z20, Z20
-	VFMADD213PD      Z20, Z18, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
-	VFMADD231PD      Z19, Z17, Z14
-	VSUBPD           Z14, Z20, Z20
-	VSUBPD           Z20, Z13, Z13
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
-	VADDPD           Z13, Z12, Z12
-	KMOVB            2(R9)(R11*1), K1
-	VMOVUPD          128(R8)(R12*1), Z14
-	VMOVUPD          128(DI)(R12*1), Z13
-	VMOVAPD          Z14, K1, Z13
-	VMULPD           Z12, Z13, Z12
-	KMOVB            3(R9)(R11*1), K1
-	VMOVUPD          Z8, Z13
-	VMOVUPD          192(R8)(R12*1), Z16
-	VMOVUPD          192(DI)(R12*1), Z14
-	VMOVAPD          Z16, K1, Z14
-	VMULPD           Z14, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R10)(R11*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z21, Z13, K3, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z21, Z14
-	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(AX)(R12*1)
-	VMAXPD           Z7, Z21, Z13
-	VMINPD           Z7, Z21, Z14
-	VADDPD           Z14, Z13, Z16
-	VSUBPD           Z13, Z16, Z13
-	VSUBPD           Z13, Z14, Z14
-	VDIVPD           Z16, Z7, Z13
-	VMULPD           Z13, Z14, Z14
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
-	VPSRLQ           $0x34, Z13, Z16
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD           Z7, Z13, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z16, K1
-	VMOVAPD          Z21, K1, Z13
 	VMOVAPD          Z5, K1, Z14
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
 	VDIVPD           Z17, Z13, Z17
@@ -17889,46 +17955,46 @@ none279:
 	VCMPPD           $0x11, Z5, Z15, K3
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
+	VMOVUPD          Z12, Z19
 	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z19, Z17
+	VSUBPD           Z0, Z20, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
 	VADDPD           Z13, Z12, Z12
 	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
 	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z19, Z17, K2, Z17
+	VMULPD.Z         Z20, Z18, K4, Z18
 	KMOVB            (R9)(R11*1), K2
 	VMOVUPD          Z8, Z12
 	VMOVUPD          (R8)(R12*1), Z15
@@ -17938,11 +18004,67 @@ none279:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R10)(R11*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VMULPD           Z17, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	KMOVB            256(SP), K1
 	VMOVUPD          Z12, K1, (AX)(R12*1)
+	VMAXPD           Z7, Z17, Z12
+	VMINPD           Z7, Z17, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
+	VSUBPD           Z12, Z13, Z13
+	VDIVPD           Z15, Z7, Z12
+	VMULPD           Z12, Z13, Z13
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z12
+	VXORPS           Y5, Y5, Y5
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z17, K1, Z12
+	VMOVAPD          Z5, K1, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
+	VDIVPD           Z16, Z12, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
+	VMULPD           Z12, Z20, Z20
+	VFMADD213PD      Z20, Z17, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z19, Z16, Z13
+	VSUBPD           Z13, Z20, Z20
+	VSUBPD           Z20, Z12, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
+	VADDPD           Z12, Z11, Z11
+	KMOVB            (R9)(R11*1), K1
+	VMOVUPD          (R8)(R12*1), Z13
+	VMOVUPD          (DI)(R12*1), Z12
+	VMOVAPD          Z13, K1, Z12
+	VMULPD           Z11, Z12, Z11
+	KMOVB            1(R9)(R11*1), K1
+	VMOVUPD          Z8, Z12
+	VMOVUPD          64(R8)(R12*1), Z15
+	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVAPD          Z15, K1, Z13
+	VMULPD           Z13, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	KMOVB            1(R10)(R11*1), K2
+	KORW             K1, K2, K2
+	VMULPD           Z18, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VDIVPD.Z         Z13, Z12, K2, Z12
+	KMOVB            257(SP), K1
+	VMOVUPD          Z12, K1, 64(AX)(R12*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -17960,62 +18082,6 @@ none279:
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
 	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (R8)(R12*1), Z13
-	VMOVUPD          (DI)(R12*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R8)(R12*1), Z15
-	VMOVUPD          64(DI)(R12*1), Z13
-	VMOVAPD          Z15, K1, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	KMOVB            257(SP), K1
-	VMOVUPD          Z12, K1, 64(AX)(R12*1)
-	VMAXPD           Z7, Z20, Z12
-	VMINPD           Z7, Z20, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z20, K1, Z12
 	VMOVAPD          Z5, K1, Z13
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
 	VDIVPD           Z16, Z12, Z16
@@ -18075,61 +18141,61 @@ one275:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	VMOVUPD          Z12, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z12
+	VMOVUPD          Z12, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z15, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
 	VADDPD           Z13, Z12, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z14, Z15, K2, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z14, K2, Z14
 	KMOVB            (R9)(R11*1), K2
 	VMOVUPD          Z8, Z12
-	VMOVUPD          (R8)(R12*1), Z14
+	VMOVUPD          (R8)(R12*1), Z15
 	VMOVUPD          (DI)(R12*1), Z13
-	VMOVAPD          Z14, K2, Z13
+	VMOVAPD          Z15, K2, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R10)(R11*1), K3
 	KORW             K2, K3, K3
-	VMULPD           Z15, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
+	VMULPD           Z14, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z13
 	VDIVPD.Z         Z13, Z12, K3, Z12
 	KMOVB            256(SP), K1
 	VMOVUPD          Z12, K1, (AX)(R12*1)
-	VMAXPD           Z7, Z15, Z12
-	VMINPD           Z7, Z15, Z13
-	VADDPD           Z13, Z12, Z14
-	VSUBPD           Z12, Z14, Z12
+	VMAXPD           Z7, Z14, Z12
+	VMINPD           Z7, Z14, Z13
+	VADDPD           Z13, Z12, Z15
+	VSUBPD           Z12, Z15, Z12
 	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z14, Z7, Z12
+	VDIVPD           Z15, Z7, Z12
 	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z12
-	VPSRLQ           $0x34, Z12, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
+	VPSRLQ           $0x34, Z12, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
 	VSUBPD           Z7, Z12, Z12
 	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z15, K1, Z12
+	VCMPPD           $0x00, Z5, Z15, K1
+	VMOVAPD          Z14, K1, Z12
 	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z15
-	VDIVPD           Z15, Z12, Z15
-	VMULPD           Z15, Z15, Z16
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z14
+	VDIVPD           Z14, Z12, Z14
+	VMULPD           Z14, Z14, Z16
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
@@ -18140,11 +18206,11 @@ one275:
 	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z18
 	VMULPD           Z12, Z18, Z18
 	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z13
-	VFMADD231PD      Z17, Z15, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
+	VFMADD231PD      Z17, Z14, Z13
 	VSUBPD           Z13, Z18, Z18
 	VSUBPD           Z18, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
 	KMOVB            (R9)(R11*1), K1
 	VMOVUPD          (R8)(R12*1), Z13
@@ -18358,53 +18424,53 @@ none293:
 	VCMPPD           $0x11, Z5, Z15, K3
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
+	VMOVUPD          Z12, Z19
 	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z19, Z17
+	VSUBPD           Z0, Z20, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
 	VADDPD           Z13, Z12, Z12
 	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
 	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z19, Z17, K2, Z17
+	VMULPD.Z         Z20, Z18, K4, Z18
 	KMOVB            (DI)(R9*1), K2
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VMULPD           Z17, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	VMOVUPD          Z12, (AX)(R10*1)
 	KMOVB            1(DI)(R9*1), K1
@@ -18412,12 +18478,12 @@ none293:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	KMOVB            1(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VMULPD           Z18, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
 	VMOVUPD          Z12, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z12
-	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z18, Z17, Z12
+	VFMADD213PD      Z12, Z18, Z17
 	VADDPD           Z14, Z11, Z11
 	KMOVB            2(DI)(R9*1), K1
 	KMOVB            2(R8)(R9*1), K2
@@ -18445,67 +18511,67 @@ none293:
 	VMOVUPD          192(SI)(R10*1), Z15
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z19
-	VSUBPD           Z19, Z16, Z17
-	VSUBPD           Z17, Z15, Z17
+	VSUBPD           Z19, Z16, Z18
+	VSUBPD           Z18, Z15, Z18
 	VADDPD           Z9, Z19, Z19
-	VSUBPD           Z19, Z17, Z17
-	VSUBPD           Z10, Z17, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
+	VSUBPD           Z19, Z18, Z18
+	VSUBPD           Z10, Z18, Z18
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K3, Z18
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x15, Z5, Z16, K4, K3
-	VADDPD.Z         Z17, Z16, K3, Z15
-	VXORPD           Z2, Z17, K3, Z17
+	VADDPD.Z         Z18, Z16, K3, Z15
+	VXORPD           Z2, Z18, K3, Z18
 	VCMPPD           $0x11, Z5, Z16, K3
 	VORPD            Z2, Z16, Z16
 	VCMPPD           $0x15, Z1, Z16, K4, K4
-	VMOVUPD          Z13, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z16, Z21
+	VMOVUPD          Z13, Z21
 	VFMADD213PD      Z0, Z6, Z21
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z16
+	VMOVUPD          Z16, Z22
+	VFMADD213PD      Z0, Z6, Z22
+	VSUBPD           Z0, Z21, Z19
+	VSUBPD           Z0, Z22, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
 	VADDPD           Z14, Z13, Z13
-	VADDPD           Z17, Z16, Z16
+	VADDPD           Z18, Z16, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z22
-	VPSLLQ           $0x34, Z19, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
 	VPSLLQ           $0x34, Z21, Z21
-	VMULPD.Z         Z19, Z20, K2, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
+	VPSLLQ           $0x34, Z22, Z22
+	VMULPD.Z         Z21, Z19, K2, Z19
+	VMULPD.Z         Z22, Z20, K4, Z20
 	KMOVB            2(DI)(R9*1), K2
 	VMOVUPD          Z8, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
 	KMOVB            2(R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z20, Z13, K1, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
+	VMULPD           Z19, Z13, K1, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
 	VDIVPD.Z         Z14, Z13, K4, Z13
 	VMOVUPD          Z13, 128(AX)(R10*1)
 	KMOVB            3(DI)(R9*1), K1
@@ -18513,14 +18579,14 @@ none293:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
 	KMOVB            3(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPD           Z22, Z13, K3, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VMULPD           Z20, Z13, K3, Z13
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
 	VDIVPD.Z         Z14, Z13, K2, Z13
 	VMOVUPD          Z13, 192(AX)(R10*1)
-	VADDPD           Z22, Z20, Z13
-	VFMADD213PD      Z13, Z22, Z20
-	VADDPD           Z20, Z18, Z13
-	VFMADD213PD      Z13, Z20, Z18
+	VADDPD           Z20, Z19, Z13
+	VFMADD213PD      Z13, Z20, Z19
+	VADDPD           Z19, Z17, Z13
+	VFMADD213PD      Z13, Z19, Z17
 	VADDPD           Z15, Z12, Z12
 	VADDPD           Z12, Z11, Z11
 	VADDPD           Z11, Z3, Z12
@@ -18530,8 +18596,8 @@ none293:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z18, Z11
-	VMINPD           Z7, Z18, Z12
+	VMAXPD           Z7, Z17, Z11
+	VMINPD           Z7, Z17, Z12
 	VADDPD           Z12, Z11, Z13
 	VSUBPD           Z11, Z13, Z11
 	VSUBPD           Z11, Z12, Z12
@@ -18546,7 +18612,7 @@ none293:
 	VSUBPD           Z7, Z11, Z11
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z18, K1, Z11
+	VMOVAPD          Z17, K1, Z11
 	VMOVAPD          Z5, K1, Z12
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
 	VDIVPD           Z14, Z11, Z14
@@ -18672,53 +18738,53 @@ none295:
 	VCMPPD           $0x11, Z5, Z15, K3
 	VORPD            Z2, Z15, Z15
 	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z15, Z19
+	VMOVUPD          Z12, Z19
 	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z15
+	VMOVUPD          Z15, Z20
+	VFMADD213PD      Z0, Z6, Z20
+	VSUBPD           Z0, Z19, Z17
+	VSUBPD           Z0, Z20, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
 	VADDPD           Z13, Z12, Z12
 	VADDPD           Z16, Z15, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z20
-	VPSLLQ           $0x34, Z17, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
 	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K4, Z20
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD.Z         Z19, Z17, K2, Z17
+	VMULPD.Z         Z20, Z18, K4, Z18
 	KMOVB            (DI)(R9*1), K2
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R8)(R9*1), K4
 	KORW             K2, K4, K4
-	VMULPD           Z18, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
+	VMULPD           Z17, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	KMOVB            256(SP), K1
 	VMOVUPD          Z12, K1, (AX)(R10*1)
@@ -18727,13 +18793,13 @@ none295:
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
 	KMOVB            1(R8)(R9*1), K2
 	KORW             K1, K2, K2
-	VMULPD           Z20, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z13
+	VMULPD           Z18, Z12, K3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
 	KMOVB            257(SP), K1
 	VMOVUPD          Z12, K1, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z12
-	VFMADD213PD      Z12, Z20, Z18
+	VADDPD           Z18, Z17, Z12
+	VFMADD213PD      Z12, Z18, Z17
 	VADDPD           Z14, Z11, Z11
 	VADDPD           Z11, Z3, Z12
 	VMAXPD           Z11, Z3, Z13
@@ -18742,8 +18808,8 @@ none295:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z18, Z11
-	VMINPD           Z7, Z18, Z12
+	VMAXPD           Z7, Z17, Z11
+	VMINPD           Z7, Z17, Z12
 	VADDPD           Z12, Z11, Z13
 	VSUBPD           Z11, Z13, Z11
 	VSUBPD           Z11, Z12, Z12
@@ -18758,7 +18824,7 @@ none295:
 	VSUBPD           Z7, Z11, Z11
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z18, K1, Z11
+	VMOVAPD          Z17, K1, Z11
 	VMOVAPD          Z5, K1, Z12
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
 	VDIVPD           Z14, Z11, Z14
@@ -18811,33 +18877,33 @@ one291:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	VMOVUPD          Z12, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z14, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z12
+	VMOVUPD          Z12, Z15
+	VFMADD213PD      Z0, Z6, Z15
+	VSUBPD           Z0, Z15, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
 	VADDPD           Z13, Z12, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z15
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z14, Z15, K2, Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z14, K2, Z14
 	KMOVB            (DI)(R9*1), K2
 	VMOVUPD          Z8, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
 	KMOVB            (R8)(R9*1), K3
 	KORW             K2, K3, K3
-	VMULPD           Z15, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z13
+	VMULPD           Z14, Z12, K1, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z13
 	VDIVPD.Z         Z13, Z12, K3, Z12
 	KMOVB            256(SP), K1
 	VMOVUPD          Z12, K1, (AX)(R10*1)
@@ -18848,8 +18914,8 @@ one291:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z15, Z11
-	VMINPD           Z7, Z15, Z12
+	VMAXPD           Z7, Z14, Z11
+	VMINPD           Z7, Z14, Z12
 	VADDPD           Z12, Z11, Z13
 	VSUBPD           Z11, Z13, Z11
 	VSUBPD           Z11, Z12, Z12
@@ -18864,7 +18930,7 @@ one291:
 	VSUBPD           Z7, Z11, Z11
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z15, K1, Z11
+	VMOVAPD          Z14, K1, Z11
 	VMOVAPD          Z5, K1, Z12
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
 	VDIVPD           Z14, Z11, Z14
@@ -19085,82 +19151,82 @@ none309:
 	VMAXPD.Z         Z16, Z5, K5, Z15
 	VORPD            Z2, Z16, Z16
 	VCMPPD           $0x15, Z1, Z16, K5, K5
-	VMOVUPD          Z10, Z17
-	VFMADD213PD      Z0, Z6, Z17
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z14, Z21
+	VMOVUPD          Z10, Z21
 	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z16, Z23
+	VMOVUPD          Z12, Z22
+	VFMADD213PD      Z0, Z6, Z22
+	VMOVUPD          Z14, Z23
 	VFMADD213PD      Z0, Z6, Z23
-	VSUBPD           Z0, Z17, Z18
-	VSUBPD           Z0, Z19, Z20
-	VSUBPD           Z0, Z21, Z22
-	VSUBPD           Z0, Z23, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z16
+	VMOVUPD          Z16, Z24
+	VFMADD213PD      Z0, Z6, Z24
+	VSUBPD           Z0, Z21, Z17
+	VSUBPD           Z0, Z22, Z18
+	VSUBPD           Z0, Z23, Z19
+	VSUBPD           Z0, Z24, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z24
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z19, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
 	VPSLLQ           $0x34, Z21, Z21
+	VPSLLQ           $0x34, Z22, Z22
 	VPSLLQ           $0x34, Z23, Z23
-	VMULPD.Z         Z17, Z18, K2, Z18
-	VMULPD.Z         Z19, Z20, K3, Z20
-	VMULPD.Z         Z21, Z22, K4, Z22
-	VMULPD.Z         Z23, Z24, K5, Z24
+	VPSLLQ           $0x34, Z24, Z24
+	VMULPD.Z         Z21, Z17, K2, Z17
+	VMULPD.Z         Z22, Z18, K3, Z18
+	VMULPD.Z         Z23, Z19, K4, Z19
+	VMULPD.Z         Z24, Z20, K5, Z20
 	KMOVB            (DI)(R9*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -19168,8 +19234,8 @@ none309:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z18, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
+	VMULPD           Z17, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	VMOVUPD          Z10, (AX)(R10*1)
 	KMOVB            1(DI)(R9*1), K1
@@ -19179,12 +19245,12 @@ none309:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z20, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VMULPD           Z18, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	VMOVUPD          Z10, 64(AX)(R10*1)
-	VADDPD           Z20, Z18, Z10
-	VFMADD213PD      Z10, Z20, Z18
+	VADDPD           Z18, Z17, Z10
+	VFMADD213PD      Z10, Z18, Z17
 	VADDPD           Z11, Z9, Z9
 	KMOVB            2(DI)(R9*1), K1
 	VMOVUPD          Z8, Z10
@@ -19193,8 +19259,8 @@ none309:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z13, K1
-	VMULPD           Z22, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z11
+	VMULPD           Z19, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z11
 	VDIVPD.Z         Z11, Z10, K2, Z10
 	VMOVUPD          Z10, 128(AX)(R10*1)
 	KMOVB            3(DI)(R9*1), K1
@@ -19204,14 +19270,14 @@ none309:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z15, K1
-	VMULPD           Z24, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z11
+	VMULPD           Z20, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z11
 	VDIVPD.Z         Z11, Z10, K2, Z10
 	VMOVUPD          Z10, 192(AX)(R10*1)
-	VADDPD           Z24, Z22, Z10
-	VFMADD213PD      Z10, Z24, Z22
-	VADDPD           Z22, Z18, Z10
-	VFMADD213PD      Z10, Z22, Z18
+	VADDPD           Z20, Z19, Z10
+	VFMADD213PD      Z10, Z20, Z19
+	VADDPD           Z19, Z17, Z10
+	VFMADD213PD      Z10, Z19, Z17
 	VADDPD           Z15, Z13, Z13
 	VADDPD           Z13, Z9, Z9
 	VADDPD           Z9, Z3, Z10
@@ -19221,8 +19287,8 @@ none309:
 	VSUBPD           Z11, Z9, Z9
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z18, Z9
-	VMINPD           Z7, Z18, Z10
+	VMAXPD           Z7, Z17, Z9
+	VMINPD           Z7, Z17, Z10
 	VADDPD           Z10, Z9, Z11
 	VSUBPD           Z9, Z11, Z9
 	VSUBPD           Z9, Z10, Z10
@@ -19237,7 +19303,7 @@ none309:
 	VSUBPD           Z7, Z9, Z9
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z18, K1, Z9
+	VMOVAPD          Z17, K1, Z9
 	VMOVAPD          Z5, K1, Z10
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
 	VDIVPD           Z12, Z9, Z12
@@ -19341,44 +19407,44 @@ none311:
 	VMAXPD.Z         Z12, Z5, K3, Z11
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K3, K3
-	VMOVUPD          Z10, Z13
-	VFMADD213PD      Z0, Z6, Z13
-	VMOVUPD          Z12, Z15
+	VMOVUPD          Z10, Z15
 	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z13, Z14
-	VSUBPD           Z0, Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z12
+	VMOVUPD          Z12, Z16
+	VFMADD213PD      Z0, Z6, Z16
+	VSUBPD           Z0, Z15, Z13
+	VSUBPD           Z0, Z16, Z14
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z16
-	VPSLLQ           $0x34, Z13, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
 	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z13, Z14, K2, Z14
-	VMULPD.Z         Z15, Z16, K3, Z16
+	VPSLLQ           $0x34, Z16, Z16
+	VMULPD.Z         Z15, Z13, K2, Z13
+	VMULPD.Z         Z16, Z14, K3, Z14
 	KMOVB            (DI)(R9*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -19386,8 +19452,8 @@ none311:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z14, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
+	VMULPD           Z13, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            256(SP), K1
 	VMOVUPD          Z10, K1, (AX)(R10*1)
@@ -19398,13 +19464,13 @@ none311:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z16, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z12
+	VMULPD           Z14, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
 	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            257(SP), K1
 	VMOVUPD          Z10, K1, 64(AX)(R10*1)
-	VADDPD           Z16, Z14, Z10
-	VFMADD213PD      Z10, Z16, Z14
+	VADDPD           Z14, Z13, Z10
+	VFMADD213PD      Z10, Z14, Z13
 	VADDPD           Z11, Z9, Z9
 	VADDPD           Z9, Z3, Z10
 	VMAXPD           Z9, Z3, Z11
@@ -19413,8 +19479,8 @@ none311:
 	VSUBPD           Z11, Z9, Z9
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z14, Z9
-	VMINPD           Z7, Z14, Z10
+	VMAXPD           Z7, Z13, Z9
+	VMINPD           Z7, Z13, Z10
 	VADDPD           Z10, Z9, Z11
 	VSUBPD           Z9, Z11, Z9
 	VSUBPD           Z9, Z10, Z10
@@ -19429,7 +19495,7 @@ none311:
 	VSUBPD           Z7, Z9, Z9
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z14, K1, Z9
+	VMOVAPD          Z13, K1, Z9
 	VMOVAPD          Z5, K1, Z10
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
 	VDIVPD           Z12, Z9, Z12
@@ -19471,25 +19537,25 @@ one307:
 	VMAXPD.Z         Z10, Z5, K2, Z9
 	VORPD            Z2, Z10, Z10
 	VCMPPD           $0x15, Z1, Z10, K2, K2
-	VMOVUPD          Z10, Z11
-	VFMADD213PD      Z0, Z6, Z11
-	VSUBPD           Z0, Z11, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VPSLLQ           $0x34, Z11, Z11
-	VMULPD.Z         Z11, Z12, K2, Z12
+	VMOVUPD          Z10, Z12
+	VFMADD213PD      Z0, Z6, Z12
+	VSUBPD           Z0, Z12, Z11
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z10
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z10
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z11
+	VPSLLQ           $0x34, Z12, Z12
+	VMULPD.Z         Z12, Z11, K2, Z11
 	KMOVB            (DI)(R9*1), K1
 	VMOVUPD          Z8, Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -19497,39 +19563,39 @@ one307:
 	KORW             K1, K2, K2
 	VXORPS           Y5, Y5, Y5
 	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z12, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
+	VMULPD           Z11, Z10, K1, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z12
+	VDIVPD.Z         Z12, Z10, K2, Z10
 	KMOVB            256(SP), K1
 	VMOVUPD          Z10, K1, (AX)(R10*1)
 	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
+	VMAXPD           Z9, Z3, Z12
 	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
+	VSUBPD           Z12, Z10, Z12
+	VSUBPD           Z12, Z9, Z9
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z12, Z9
-	VMINPD           Z7, Z12, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
+	VMAXPD           Z7, Z11, Z9
+	VMINPD           Z7, Z11, Z10
+	VADDPD           Z10, Z9, Z12
+	VSUBPD           Z9, Z12, Z9
 	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
+	VDIVPD           Z12, Z7, Z9
 	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z9
+	VPSRLQ           $0x34, Z9, Z12
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
 	VSUBPD           Z7, Z9, Z9
 	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z12, K1, Z9
+	VCMPPD           $0x00, Z5, Z12, K1
+	VMOVAPD          Z11, K1, Z9
 	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z11
+	VDIVPD           Z11, Z9, Z11
+	VMULPD           Z11, Z11, Z13
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
@@ -19540,11 +19606,11 @@ one307:
 	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
 	VMULPD           Z9, Z15, Z15
 	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z10
+	VFMADD231PD      Z14, Z11, Z10
 	VSUBPD           Z10, Z15, Z15
 	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z9
 	VADDPD           Z9, Z3, Z10
 	VMAXPD           Z9, Z3, Z11
 	VMINPD           Z9, Z3, Z9

@@ -7,8 +7,8 @@ import (
 )
 
 // SelectSums writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
-// over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x.
-// Bits beyond n are 0; a and b have room for a multiple of 8 rows.
+// over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
+// where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.
 func SelectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int) {
 	if IsFloat32[T]() {
 		selectSums32(a, b, As32(x), stride, rows, n, pos, neg, words)

@@ -15,7 +15,7 @@ import "github.com/zlpr/zlpr/internal/coef"
 //
 // The exponentials of a group are added lane by lane as (0+1)+(2+3), then lane
 // l+8 to lane l, all in float32; these 8 sums are added to the float64
-// accumulators.
+// accumulators. A NaN of either side is in both sums.
 func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
 	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, &Copy[float32]{})
 }
@@ -61,8 +61,16 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 				}
 			}
 		}
-		a[i], b[i] = eight(&acc[0]), eight(&acc[1])
+		a[i], b[i] = shareNaN(eight(&acc[0]), eight(&acc[1]))
 	}
+}
+
+// shareNaN returns a and b, both NaN where one is.
+func shareNaN(a, b float64) (float64, float64) {
+	if a != a || b != b {
+		return CanonicalNaN[float64](), CanonicalNaN[float64]()
+	}
+	return a, b
 }
 
 // keepExp writes exponentials as selectExp does.
@@ -134,7 +142,7 @@ func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, s
 				}
 			}
 		}
-		a[i], b[i] = acc[0][0]+e[0][0], acc[1][0]+e[1][0]
+		a[i], b[i] = shareNaN(acc[0][0]+e[0][0], acc[1][0]+e[1][0])
 	}
 }
 

@@ -16,24 +16,24 @@ TEXT ·sideMax32AVX2(SB), NOSPLIT, $88-88
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSS (DI), Y0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSS (SI), Y0
 	VMOVUPS      Y0, 24(SP)
-	VBROADCASTSS 4(DI), Y0
+	VBROADCASTSS 4(SI), Y0
 	VMOVUPS      Y0, 56(SP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
 	VMOVUPS      f32_ff800000<>+0(SB), Y0
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y1
@@ -53,16 +53,16 @@ row1:
 	JZ      rest6
 
 group5:
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      (CX)(R12*1), Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -94,13 +94,13 @@ group5:
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 	VMOVUPS      64(CX)(R12*1), Y8
-	VPBROADCASTB 2(BX)(DI*1), Y9
+	VPBROADCASTB 2(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	PREFETCHT0   12352(CX)(R12*1)
-	VPBROADCASTB 2(SI)(DI*1), Y10
+	VPBROADCASTB 2(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -131,15 +131,15 @@ group5:
 	VCMPPS       $0x03, Y8, Y10, Y10
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      32(CX)(R12*1), Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -171,12 +171,12 @@ group5:
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 	VMOVUPS      96(CX)(R12*1), Y8
-	VPBROADCASTB 3(BX)(DI*1), Y9
+	VPBROADCASTB 3(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 3(SI)(DI*1), Y10
+	VPBROADCASTB 3(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -216,17 +216,17 @@ rest6:
 	JZ           done8
 	CMPQ         R8, $0x10
 	JBE          half7
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y8
 	VMASKMOVPS   (CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -259,13 +259,13 @@ rest6:
 	VORPS        Y9, Y7, Y7
 	VMOVUPS      192(R10), Y8
 	VMASKMOVPS   64(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 2(BX)(DI*1), Y9
+	VPBROADCASTB 2(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	PREFETCHT0   12352(CX)(R12*1)
-	VPBROADCASTB 2(SI)(DI*1), Y10
+	VPBROADCASTB 2(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -296,16 +296,16 @@ rest6:
 	VCMPPS       $0x03, Y8, Y10, Y10
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y8
 	VMASKMOVPS   32(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -338,12 +338,12 @@ rest6:
 	VORPS        Y9, Y7, Y7
 	VMOVUPS      224(R10), Y8
 	VMASKMOVPS   96(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 3(BX)(DI*1), Y9
+	VPBROADCASTB 3(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 3(SI)(DI*1), Y10
+	VPBROADCASTB 3(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -377,17 +377,17 @@ rest6:
 	JMP          done8
 
 half7:
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y8
 	VMASKMOVPS   (CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -418,16 +418,16 @@ half7:
 	VCMPPS       $0x03, Y8, Y10, Y10
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x05, DI
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y8
 	VMASKMOVPS   32(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
 	VMULPS       24(SP), Y8, Y11
@@ -462,9 +462,9 @@ half7:
 done8:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
+	ADDQ         16(SP), DI
 	ADDQ         16(SP), BX
-	ADDQ         16(SP), SI
-	MOVL         $0x7fc00000, DI
+	MOVL         $0x7fc00000, SI
 	VEXTRACTF128 $0x01, Y2, X8
 	VMAXPS       X8, X2, X2
 	VUNPCKHPD    X2, X2, X8
@@ -495,14 +495,14 @@ done8:
 	VMOVSS       X5, 12(AX)
 	VPTEST       Y6, Y6
 	JZ           number9
-	MOVL         DI, (AX)
-	MOVL         DI, 8(AX)
+	MOVL         SI, (AX)
+	MOVL         SI, 8(AX)
 
 number9:
 	VPTEST Y7, Y7
 	JZ     number10
-	MOVL   DI, 4(AX)
-	MOVL   DI, 12(AX)
+	MOVL   SI, 4(AX)
+	MOVL   SI, 12(AX)
 
 number10:
 	ADDQ $0x10, AX
@@ -617,29 +617,29 @@ TEXT ·sideSums32AVX2(SB), NOSPLIT, $160-104
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSS (DI), Y0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSS (SI), Y0
 	VMOVUPS      Y0, 24(SP)
-	VBROADCASTSS 4(DI), Y0
+	VBROADCASTSS 4(SI), Y0
 	VMOVUPS      Y0, 56(SP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
 	MOVQ         p+88(FP), R12
-	MOVQ         pStep+96(FP), DI
-	IMUL3Q       $0x18, DI, DI
-	MOVQ         DI, 88(SP)
+	MOVQ         pStep+96(FP), SI
+	IMUL3Q       $0x18, SI, SI
+	MOVQ         SI, 88(SP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last12
@@ -659,10 +659,10 @@ row11:
 	JZ           rest16
 
 group15:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      (CX)(R13*1), Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
@@ -674,7 +674,7 @@ group15:
 	VMOVUPS      Y7, Y8
 	VFMSUB231PS  24(SP), Y5, Y8
 	VFMADD231PS  56(SP), Y5, Y8
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
@@ -704,7 +704,7 @@ group15:
 	VMULPS       (DX)(R13*2), Y9, Y9
 	VANDPS       Y5, Y9, Y9
 	VMOVUPS      64(CX)(R13*1), Y5
-	VPBROADCASTB 2(BX)(DI*1), Y6
+	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
@@ -716,7 +716,7 @@ group15:
 	VMOVUPS      Y7, Y8
 	VFMSUB231PS  24(SP), Y5, Y8
 	VFMADD231PS  56(SP), Y5, Y8
-	VPBROADCASTB 2(SI)(DI*1), Y5
+	VPBROADCASTB 2(BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
@@ -745,28 +745,28 @@ group15:
 	VMULPS       Y6, Y10, Y10
 	VMULPS       128(DX)(R13*2), Y10, Y10
 	VANDPS       Y5, Y10, Y10
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y9, Y5
-	VPBROADCASTB 2(SI)(DI*1), Y6
+	VPBROADCASTB 2(BX)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       Y10, Y6, Y6
 	VADDPS       Y6, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       Y6, Y9, Y6
-	VPBROADCASTB 2(BX)(DI*1), Y7
+	VPBROADCASTB 2(DI)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y10, Y7, Y7
 	VADDPS       Y7, Y6, Y6
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      32(CX)(R13*1), Y7
-	VPBROADCASTB 1(BX)(DI*1), Y8
+	VPBROADCASTB 1(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
@@ -778,7 +778,7 @@ group15:
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  24(SP), Y7, Y10
 	VFMADD231PS  56(SP), Y7, Y10
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y8, Y7, Y7
@@ -808,7 +808,7 @@ group15:
 	VMULPS       32(DX)(R13*2), Y11, Y11
 	VANDPS       Y7, Y11, Y11
 	VMOVUPS      96(CX)(R13*1), Y7
-	VPBROADCASTB 3(BX)(DI*1), Y8
+	VPBROADCASTB 3(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
@@ -820,7 +820,7 @@ group15:
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  24(SP), Y7, Y10
 	VFMADD231PS  56(SP), Y7, Y10
-	VPBROADCASTB 3(SI)(DI*1), Y7
+	VPBROADCASTB 3(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y8, Y7, Y7
@@ -849,11 +849,11 @@ group15:
 	VMULPS       Y8, Y12, Y12
 	VMULPS       160(DX)(R13*2), Y12, Y12
 	VANDPS       Y7, Y12, Y12
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y7, Y11, Y7
-	VPBROADCASTB 3(SI)(DI*1), Y8
+	VPBROADCASTB 3(BX)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       Y12, Y8, Y8
@@ -864,11 +864,11 @@ group15:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y7, Y1, Y1
 	VADDPD       Y5, Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y5
+	VPBROADCASTB 1(DI)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y11, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y7
+	VPBROADCASTB 3(DI)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y12, Y7, Y7
@@ -888,11 +888,11 @@ rest16:
 	JZ           done18
 	CMPQ         R8, $0x10
 	JBE          half17
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y5
 	VMASKMOVPS   (CX)(R13*1), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
@@ -904,7 +904,7 @@ rest16:
 	VMOVUPS      Y7, Y8
 	VFMSUB231PS  24(SP), Y5, Y8
 	VFMADD231PS  56(SP), Y5, Y8
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
@@ -935,7 +935,7 @@ rest16:
 	VANDPS       Y5, Y9, Y9
 	VMOVUPS      192(R10), Y5
 	VMASKMOVPS   64(CX)(R13*1), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y6
+	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
@@ -947,7 +947,7 @@ rest16:
 	VMOVUPS      Y7, Y8
 	VFMSUB231PS  24(SP), Y5, Y8
 	VFMADD231PS  56(SP), Y5, Y8
-	VPBROADCASTB 2(SI)(DI*1), Y5
+	VPBROADCASTB 2(BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
@@ -976,29 +976,29 @@ rest16:
 	VMULPS       Y6, Y10, Y10
 	VMULPS       128(DX)(R13*2), Y10, Y10
 	VANDPS       Y5, Y10, Y10
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y9, Y5
-	VPBROADCASTB 2(SI)(DI*1), Y6
+	VPBROADCASTB 2(BX)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       Y10, Y6, Y6
 	VADDPS       Y6, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       Y6, Y9, Y6
-	VPBROADCASTB 2(BX)(DI*1), Y7
+	VPBROADCASTB 2(DI)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y10, Y7, Y7
 	VADDPS       Y7, Y6, Y6
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y7
 	VMASKMOVPS   32(CX)(R13*1), Y7, Y7
-	VPBROADCASTB 1(BX)(DI*1), Y8
+	VPBROADCASTB 1(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
@@ -1010,7 +1010,7 @@ rest16:
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  24(SP), Y7, Y10
 	VFMADD231PS  56(SP), Y7, Y10
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y8, Y7, Y7
@@ -1041,7 +1041,7 @@ rest16:
 	VANDPS       Y7, Y11, Y11
 	VMOVUPS      224(R10), Y7
 	VMASKMOVPS   96(CX)(R13*1), Y7, Y7
-	VPBROADCASTB 3(BX)(DI*1), Y8
+	VPBROADCASTB 3(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
@@ -1053,7 +1053,7 @@ rest16:
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  24(SP), Y7, Y10
 	VFMADD231PS  56(SP), Y7, Y10
-	VPBROADCASTB 3(SI)(DI*1), Y7
+	VPBROADCASTB 3(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y8, Y7, Y7
@@ -1082,11 +1082,11 @@ rest16:
 	VMULPS       Y8, Y12, Y12
 	VMULPS       160(DX)(R13*2), Y12, Y12
 	VANDPS       Y7, Y12, Y12
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y7, Y11, Y7
-	VPBROADCASTB 3(SI)(DI*1), Y8
+	VPBROADCASTB 3(BX)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       Y12, Y8, Y8
@@ -1097,11 +1097,11 @@ rest16:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y7, Y1, Y1
 	VADDPD       Y5, Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y5
+	VPBROADCASTB 1(DI)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y11, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y7
+	VPBROADCASTB 3(DI)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y12, Y7, Y7
@@ -1115,11 +1115,11 @@ rest16:
 	JMP          done18
 
 half17:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y5
 	VMASKMOVPS   (CX)(R13*1), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
@@ -1131,7 +1131,7 @@ half17:
 	VMOVUPS      Y7, Y8
 	VFMSUB231PS  24(SP), Y5, Y8
 	VFMADD231PS  56(SP), Y5, Y8
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y6, Y5, Y5
@@ -1160,19 +1160,19 @@ half17:
 	VMULPS       Y6, Y9, Y9
 	VMULPS       (DX)(R13*2), Y9, Y9
 	VANDPS       Y5, Y9, Y9
-	VPBROADCASTB (SI)(DI*1), Y5
+	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y9, Y5
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       Y6, Y9, Y6
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y7
 	VMASKMOVPS   32(CX)(R13*1), Y7, Y7
-	VPBROADCASTB 1(BX)(DI*1), Y8
+	VPBROADCASTB 1(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
@@ -1184,7 +1184,7 @@ half17:
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  24(SP), Y7, Y10
 	VFMADD231PS  56(SP), Y7, Y10
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y8, Y7, Y7
@@ -1213,7 +1213,7 @@ half17:
 	VMULPS       Y8, Y11, Y11
 	VMULPS       32(DX)(R13*2), Y11, Y11
 	VANDPS       Y7, Y11, Y11
-	VPBROADCASTB 1(SI)(DI*1), Y7
+	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y7, Y11, Y7
@@ -1223,7 +1223,7 @@ half17:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y7, Y1, Y1
 	VADDPD       Y5, Y2, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y5
+	VPBROADCASTB 1(DI)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y11, Y5
@@ -1237,8 +1237,8 @@ half17:
 done18:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
+	ADDQ         16(SP), DI
 	ADDQ         16(SP), BX
-	ADDQ         16(SP), SI
 	ADDQ         88(SP), R12
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1372,33 +1372,33 @@ TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $232-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Y0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSS (SI), Y0
 	VMOVUPS      Y0, 24(SP)
-	VBROADCASTSS 4(DI), Y0
+	VBROADCASTSS 4(SI), Y0
 	VMOVUPS      Y0, 56(SP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 88(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 88(SP)
 	MOVQ         p+96(FP), R12
 	MOVQ         add+104(FP), R13
-	MOVQ         addStride+112(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 96(SP)
+	MOVQ         addStride+112(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 96(SP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last20
@@ -1418,10 +1418,10 @@ row19:
 	JZ           rest24
 
 group23:
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      (CX)(R14*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1433,7 +1433,7 @@ group23:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1461,7 +1461,7 @@ group23:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1472,7 +1472,7 @@ group23:
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, (AX)(R14*1)
 	VMOVUPS      64(CX)(R14*1), Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
+	VPBROADCASTB 2(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1484,7 +1484,7 @@ group23:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
+	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1512,7 +1512,7 @@ group23:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       128(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1522,10 +1522,10 @@ group23:
 	VMOVUPS      64(R13)(R14*1), Y1
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, 64(AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      32(CX)(R14*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1537,7 +1537,7 @@ group23:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1565,7 +1565,7 @@ group23:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1576,7 +1576,7 @@ group23:
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, 32(AX)(R14*1)
 	VMOVUPS      96(CX)(R14*1), Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
+	VPBROADCASTB 3(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1588,7 +1588,7 @@ group23:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
+	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1616,7 +1616,7 @@ group23:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       160(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VPBROADCASTB 3(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1635,11 +1635,11 @@ rest24:
 	JZ           done26
 	CMPQ         R8, $0x10
 	JBE          half25
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1651,7 +1651,7 @@ rest24:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1679,7 +1679,7 @@ rest24:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1693,7 +1693,7 @@ rest24:
 	VMASKMOVPS   Y5, Y1, (AX)(R14*1)
 	VMOVUPS      192(R10), Y1
 	VMASKMOVPS   64(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
+	VPBROADCASTB 2(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1705,7 +1705,7 @@ rest24:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
+	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1733,7 +1733,7 @@ rest24:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       128(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1745,11 +1745,11 @@ rest24:
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      192(R10), Y1
 	VMASKMOVPS   Y5, Y1, 64(AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1761,7 +1761,7 @@ rest24:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1789,7 +1789,7 @@ rest24:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1803,7 +1803,7 @@ rest24:
 	VMASKMOVPS   Y5, Y1, 32(AX)(R14*1)
 	VMOVUPS      224(R10), Y1
 	VMASKMOVPS   96(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
+	VPBROADCASTB 3(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1815,7 +1815,7 @@ rest24:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
+	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1843,7 +1843,7 @@ rest24:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       160(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VPBROADCASTB 3(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1858,11 +1858,11 @@ rest24:
 	JMP          done26
 
 half25:
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1874,7 +1874,7 @@ half25:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1902,7 +1902,7 @@ half25:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1914,11 +1914,11 @@ half25:
 	VADDPS       Y1, Y5, Y5
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   Y5, Y1, (AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x05, DI
+	MOVQ         R14, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -1930,7 +1930,7 @@ half25:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -1958,7 +1958,7 @@ half25:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      168(SP), Y2
@@ -1974,8 +1974,8 @@ half25:
 done26:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 88(SP), AX
 	ADDQ 96(SP), R13
 	ADDQ $0x18, R12
@@ -1998,28 +1998,28 @@ TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Y0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSS (SI), Y0
 	VMOVUPS      Y0, 24(SP)
-	VBROADCASTSS 4(DI), Y0
+	VBROADCASTSS 4(SI), Y0
 	VMOVUPS      Y0, 56(SP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 88(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 88(SP)
 	MOVQ         p+96(FP), R12
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
@@ -2040,10 +2040,10 @@ row27:
 	JZ           rest32
 
 group31:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      (CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2055,7 +2055,7 @@ group31:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2083,7 +2083,7 @@ group31:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2092,7 +2092,7 @@ group31:
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, (AX)(R13*1)
 	VMOVUPS      64(CX)(R13*1), Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
+	VPBROADCASTB 2(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2104,7 +2104,7 @@ group31:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
+	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2132,7 +2132,7 @@ group31:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2140,10 +2140,10 @@ group31:
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      32(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2155,7 +2155,7 @@ group31:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2183,7 +2183,7 @@ group31:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2192,7 +2192,7 @@ group31:
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      Y5, 32(AX)(R13*1)
 	VMOVUPS      96(CX)(R13*1), Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
+	VPBROADCASTB 3(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2204,7 +2204,7 @@ group31:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
+	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2232,7 +2232,7 @@ group31:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VPBROADCASTB 3(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2249,11 +2249,11 @@ rest32:
 	JZ           done34
 	CMPQ         R8, $0x10
 	JBE          half33
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2265,7 +2265,7 @@ rest32:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2293,7 +2293,7 @@ rest32:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2304,7 +2304,7 @@ rest32:
 	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
 	VMOVUPS      192(R10), Y1
 	VMASKMOVPS   64(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 2(BX)(DI*1), Y2
+	VPBROADCASTB 2(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2316,7 +2316,7 @@ rest32:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 2(SI)(DI*1), Y1
+	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2344,7 +2344,7 @@ rest32:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2353,11 +2353,11 @@ rest32:
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      192(R10), Y1
 	VMASKMOVPS   Y5, Y1, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2369,7 +2369,7 @@ rest32:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2397,7 +2397,7 @@ rest32:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2408,7 +2408,7 @@ rest32:
 	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
 	VMOVUPS      224(R10), Y1
 	VMASKMOVPS   96(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 3(BX)(DI*1), Y2
+	VPBROADCASTB 3(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2420,7 +2420,7 @@ rest32:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 3(SI)(DI*1), Y1
+	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2448,7 +2448,7 @@ rest32:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VPBROADCASTB 3(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2460,11 +2460,11 @@ rest32:
 	JMP          done34
 
 half33:
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2476,7 +2476,7 @@ half33:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2504,7 +2504,7 @@ half33:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2513,11 +2513,11 @@ half33:
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      128(R10), Y1
 	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x05, DI
+	MOVQ         R13, SI
+	SHRQ         $0x05, SI
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2529,7 +2529,7 @@ half33:
 	VMOVUPS      Y3, Y4
 	VFMSUB231PS  24(SP), Y1, Y4
 	VFMADD231PS  56(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -2557,7 +2557,7 @@ half33:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y5, Y5
 	VMULPS       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMOVUPS      160(SP), Y2
@@ -2570,8 +2570,8 @@ half33:
 done34:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 88(SP), AX
 	ADDQ $0x18, R12
 	DECQ R11
@@ -2923,23 +2923,23 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
 	MOVQ         rows+24(FP), R10
 	VBROADCASTSS f32_ff800000<>+0(SB), Z1
 	VBROADCASTSS f32_0<>+0(SB), Z2
@@ -2960,13 +2960,13 @@ row39:
 	JB      one42
 
 two41:
-	MOVQ        R11, DI
-	SHRQ        $0x05, DI
+	MOVQ        R11, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
-	KMOVW       (BX)(DI*1), K5
+	KMOVW       (DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVW       (SI)(DI*1), K6
+	KMOVW       (BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -2980,10 +2980,10 @@ two41:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPS     64(CX)(R11*1), Z8
-	KMOVW       2(BX)(DI*1), K5
+	KMOVW       2(DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVW       2(SI)(DI*1), K6
+	KMOVW       2(BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -2997,10 +2997,10 @@ two41:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPS     128(CX)(R11*1), Z8
-	KMOVW       4(BX)(DI*1), K5
+	KMOVW       4(DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12416(CX)(R11*1)
-	KMOVW       4(SI)(DI*1), K6
+	KMOVW       4(BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 320(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, 256(DX)(R11*2), Z2, K6, K6
@@ -3014,10 +3014,10 @@ two41:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPS     192(CX)(R11*1), Z8
-	KMOVW       6(BX)(DI*1), K5
+	KMOVW       6(DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12480(CX)(R11*1)
-	KMOVW       6(SI)(DI*1), K6
+	KMOVW       6(BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 448(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, 384(DX)(R11*2), Z2, K6, K6
@@ -3039,13 +3039,13 @@ one42:
 	JZ   rest44
 
 group43:
-	MOVQ        R11, DI
-	SHRQ        $0x05, DI
+	MOVQ        R11, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
-	KMOVW       (BX)(DI*1), K5
+	KMOVW       (DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVW       (SI)(DI*1), K6
+	KMOVW       (BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -3059,10 +3059,10 @@ group43:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPS     64(CX)(R11*1), Z8
-	KMOVW       2(BX)(DI*1), K5
+	KMOVW       2(DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVW       2(SI)(DI*1), K6
+	KMOVW       2(BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -3084,13 +3084,13 @@ rest44:
 	JZ          done46
 	CMPQ        R8, $0x10
 	JBE         half45
-	MOVQ        R11, DI
-	SHRQ        $0x05, DI
+	MOVQ        R11, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
-	KMOVW       (BX)(DI*1), K5
+	KMOVW       (DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVW       (SI)(DI*1), K6
+	KMOVW       (BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -3104,10 +3104,10 @@ rest44:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPS.Z   64(CX)(R11*1), K2, Z8
-	KMOVW       2(BX)(DI*1), K5
+	KMOVW       2(DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVW       2(SI)(DI*1), K6
+	KMOVW       2(BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 192(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -3123,13 +3123,13 @@ rest44:
 	JMP         done46
 
 half45:
-	MOVQ        R11, DI
-	SHRQ        $0x05, DI
+	MOVQ        R11, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
-	KMOVW       (BX)(DI*1), K5
+	KMOVW       (DI)(SI*1), K5
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVW       (SI)(DI*1), K6
+	KMOVW       (BX)(SI*1), K6
 	VMULPS      Z0, Z8, Z9
 	VFMADD213PS 64(DX)(R11*2), Z3, Z9
 	VCMPPS      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -3146,9 +3146,9 @@ half45:
 done46:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
+	ADDQ          16(SP), DI
 	ADDQ          16(SP), BX
-	ADDQ          16(SP), SI
-	MOVL          $0x7fc00000, DI
+	MOVL          $0x7fc00000, SI
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VMAXPS        Y8, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X8
@@ -3187,14 +3187,14 @@ done46:
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
 	JZ            number47
-	MOVL          DI, (AX)
-	MOVL          DI, 8(AX)
+	MOVL          SI, (AX)
+	MOVL          SI, 8(AX)
 
 number47:
 	KORTESTW K4, K4
 	JZ       number48
-	MOVL     DI, 4(AX)
-	MOVL     DI, 12(AX)
+	MOVL     SI, 4(AX)
+	MOVL     SI, 12(AX)
 
 number48:
 	ADDQ $0x10, AX
@@ -3217,28 +3217,28 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
 	MOVQ         rows+24(FP), R10
 	MOVQ         p+88(FP), R11
-	MOVQ         pStep+96(FP), DI
-	IMUL3Q       $0x18, DI, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         pStep+96(FP), SI
+	IMUL3Q       $0x18, SI, SI
+	MOVQ         SI, 24(SP)
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
 	VBROADCASTSS f32_bf317218<>+0(SB), Z3
 	VBROADCASTSS f32_3102e308<>+0(SB), Z4
@@ -3265,10 +3265,10 @@ row49:
 	JB           one52
 
 two51:
-	MOVQ          R12, DI
-	SHRQ          $0x05, DI
+	MOVQ          R12, SI
+	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z21
 	VMOVAPS       Z15, K3, Z21
@@ -3277,11 +3277,11 @@ two51:
 	VMOVUPS       Z19, Z20
 	VFMSUB231PS   Z0, Z18, Z20
 	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         (SI)(DI*1), K4
+	KMOVW         (BX)(SI*1), K4
 	KORW          K3, K4, K4
 	VCMPPS        $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS       64(CX)(R12*1), Z18
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z24
 	VMOVAPS       Z15, K3, Z24
@@ -3290,7 +3290,7 @@ two51:
 	VMOVUPS       Z22, Z23
 	VFMSUB231PS   Z0, Z18, Z23
 	VFMADD231PS   Z1, Z18, Z23
-	KMOVW         2(SI)(DI*1), K5
+	KMOVW         2(BX)(SI*1), K5
 	KORW          K3, K5, K5
 	VCMPPS        $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS       Z19, Z18
@@ -3329,24 +3329,24 @@ two51:
 	VMULPS.Z      (DX)(R12*2), Z21, K4, Z21
 	VMULPS        Z25, Z24, Z24
 	VMULPS.Z      128(DX)(R12*2), Z24, K5, Z24
-	KMOVW         (SI)(DI*1), K3
+	KMOVW         (BX)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(SI)(DI*1), K3
+	KMOVW         2(BX)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
 	VCVTPS2PD     Y18, Z18
 	VADDPD        Z18, Z16, Z16
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
 	VCVTPS2PD     Y18, Z18
 	VADDPD        Z18, Z17, Z17
 	VMOVUPS       128(CX)(R12*1), Z18
-	KMOVW         4(BX)(DI*1), K3
+	KMOVW         4(DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z21
 	VMOVAPS       Z15, K3, Z21
@@ -3355,11 +3355,11 @@ two51:
 	VMOVUPS       Z19, Z20
 	VFMSUB231PS   Z0, Z18, Z20
 	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         4(SI)(DI*1), K4
+	KMOVW         4(BX)(SI*1), K4
 	KORW          K3, K4, K4
 	VCMPPS        $0x04, 256(DX)(R12*2), Z11, K4, K4
 	VMOVUPS       192(CX)(R12*1), Z18
-	KMOVW         6(BX)(DI*1), K3
+	KMOVW         6(DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z24
 	VMOVAPS       Z15, K3, Z24
@@ -3368,7 +3368,7 @@ two51:
 	VMOVUPS       Z22, Z23
 	VFMSUB231PS   Z0, Z18, Z23
 	VFMADD231PS   Z1, Z18, Z23
-	KMOVW         6(SI)(DI*1), K5
+	KMOVW         6(BX)(SI*1), K5
 	KORW          K3, K5, K5
 	VCMPPS        $0x04, 384(DX)(R12*2), Z11, K5, K5
 	VMOVUPS       Z19, Z18
@@ -3407,17 +3407,17 @@ two51:
 	VMULPS.Z      256(DX)(R12*2), Z21, K4, Z21
 	VMULPS        Z25, Z24, Z24
 	VMULPS.Z      384(DX)(R12*2), Z24, K5, Z24
-	KMOVW         4(SI)(DI*1), K3
+	KMOVW         4(BX)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         6(SI)(DI*1), K3
+	KMOVW         6(BX)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
 	VCVTPS2PD     Y18, Z18
 	VADDPD        Z18, Z16, Z16
-	KMOVW         4(BX)(DI*1), K3
+	KMOVW         4(DI)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         6(BX)(DI*1), K3
+	KMOVW         6(DI)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
@@ -3432,10 +3432,10 @@ one52:
 	JZ   rest54
 
 group53:
-	MOVQ          R12, DI
-	SHRQ          $0x05, DI
+	MOVQ          R12, SI
+	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z21
 	VMOVAPS       Z15, K3, Z21
@@ -3444,11 +3444,11 @@ group53:
 	VMOVUPS       Z19, Z20
 	VFMSUB231PS   Z0, Z18, Z20
 	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         (SI)(DI*1), K4
+	KMOVW         (BX)(SI*1), K4
 	KORW          K3, K4, K4
 	VCMPPS        $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS       64(CX)(R12*1), Z18
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z24
 	VMOVAPS       Z15, K3, Z24
@@ -3457,7 +3457,7 @@ group53:
 	VMOVUPS       Z22, Z23
 	VFMSUB231PS   Z0, Z18, Z23
 	VFMADD231PS   Z1, Z18, Z23
-	KMOVW         2(SI)(DI*1), K5
+	KMOVW         2(BX)(SI*1), K5
 	KORW          K3, K5, K5
 	VCMPPS        $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS       Z19, Z18
@@ -3496,17 +3496,17 @@ group53:
 	VMULPS.Z      (DX)(R12*2), Z21, K4, Z21
 	VMULPS        Z25, Z24, Z24
 	VMULPS.Z      128(DX)(R12*2), Z24, K5, Z24
-	KMOVW         (SI)(DI*1), K3
+	KMOVW         (BX)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(SI)(DI*1), K3
+	KMOVW         2(BX)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
 	VCVTPS2PD     Y18, Z18
 	VADDPD        Z18, Z16, Z16
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VADDPS        Z24, Z18, K3, Z18
 	VEXTRACTF64X4 $0x01, Z18, Y19
 	VADDPS        Y19, Y18, Y18
@@ -3521,10 +3521,10 @@ rest54:
 	JZ            done56
 	CMPQ          R8, $0x10
 	JBE           half55
-	MOVQ          R12, DI
-	SHRQ          $0x05, DI
+	MOVQ          R12, SI
+	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z21
 	VMOVAPS       Z15, K3, Z21
@@ -3533,11 +3533,11 @@ rest54:
 	VMOVUPS       Z19, Z20
 	VFMSUB231PS   Z0, Z18, Z20
 	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         (SI)(DI*1), K4
+	KMOVW         (BX)(SI*1), K4
 	KORW          K3, K4, K4
 	VCMPPS        $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS.Z     64(CX)(R12*1), K2, Z18
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z14
 	VMOVAPS       Z15, K3, Z14
@@ -3546,7 +3546,7 @@ rest54:
 	VMOVUPS       Z15, Z22
 	VFMSUB231PS   Z0, Z18, Z22
 	VFMADD231PS   Z1, Z18, Z22
-	KMOVW         2(SI)(DI*1), K5
+	KMOVW         2(BX)(SI*1), K5
 	KORW          K3, K5, K5
 	VCMPPS        $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS       Z19, Z18
@@ -3585,17 +3585,17 @@ rest54:
 	VMULPS.Z      (DX)(R12*2), Z21, K4, Z21
 	VMULPS        Z23, Z14, Z14
 	VMULPS.Z      128(DX)(R12*2), Z14, K5, Z14
-	KMOVW         (SI)(DI*1), K3
+	KMOVW         (BX)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z15
-	KMOVW         2(SI)(DI*1), K3
+	KMOVW         2(BX)(SI*1), K3
 	VADDPS        Z14, Z15, K3, Z15
 	VEXTRACTF64X4 $0x01, Z15, Y18
 	VADDPS        Y18, Y15, Y15
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z15, Z16, Z16
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VMOVAPS.Z     Z21, K3, Z15
-	KMOVW         2(BX)(DI*1), K3
+	KMOVW         2(DI)(SI*1), K3
 	VADDPS        Z14, Z15, K3, Z15
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
@@ -3604,10 +3604,10 @@ rest54:
 	JMP           done56
 
 half55:
-	MOVQ          R12, DI
-	SHRQ          $0x05, DI
+	MOVQ          R12, SI
+	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS       Z14, Z14
 	VMOVAPS       Z15, K3, Z14
@@ -3616,7 +3616,7 @@ half55:
 	VMOVUPS       Z15, Z19
 	VFMSUB231PS   Z0, Z18, Z19
 	VFMADD231PS   Z1, Z18, Z19
-	KMOVW         (SI)(DI*1), K4
+	KMOVW         (BX)(SI*1), K4
 	KORW          K3, K4, K4
 	VCMPPS        $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS       Z15, Z18
@@ -3637,13 +3637,13 @@ half55:
 	VPSLLD        $0x17, Z18, Z18
 	VMULPS        Z18, Z14, Z14
 	VMULPS.Z      (DX)(R12*2), Z14, K4, Z14
-	KMOVW         (SI)(DI*1), K3
+	KMOVW         (BX)(SI*1), K3
 	VMOVAPS.Z     Z14, K3, Z15
 	VEXTRACTF64X4 $0x01, Z15, Y18
 	VADDPS        Y18, Y15, Y15
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z15, Z16, Z16
-	KMOVW         (BX)(DI*1), K3
+	KMOVW         (DI)(SI*1), K3
 	VMOVAPS.Z     Z14, K3, Z14
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VADDPS        Y15, Y14, Y14
@@ -3653,8 +3653,8 @@ half55:
 done56:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
+	ADDQ          16(SP), DI
 	ADDQ          16(SP), BX
-	ADDQ          16(SP), SI
 	ADDQ          24(SP), R11
 	VEXTRACTF64X4 $0x01, Z16, Y14
 	VADDPD        Y14, Y16, Y16
@@ -3690,32 +3690,32 @@ TEXT ·sideGradAdd32AVX512(SB), NOSPLIT, $40-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
 	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 24(SP)
 	MOVQ         p+96(FP), R11
 	MOVQ         add+104(FP), R12
-	MOVQ         addStride+112(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 32(SP)
+	MOVQ         addStride+112(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 32(SP)
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
 	VBROADCASTSS f32_bf317218<>+0(SB), Z3
 	VBROADCASTSS f32_3102e308<>+0(SB), Z4
@@ -3742,10 +3742,10 @@ row57:
 	JB           one60
 
 two59:
-	MOVQ        R13, DI
-	SHRQ        $0x05, DI
+	MOVQ        R13, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R13*1), Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -3754,11 +3754,11 @@ two59:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
 	VMOVUPS     64(CX)(R13*1), Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -3767,7 +3767,7 @@ two59:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -3806,14 +3806,14 @@ two59:
 	VMULPS      (DX)(R13*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      128(DX)(R13*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     (R12)(R13*1), Z18
 	VADDPS      Z18, Z21, Z21
 	VMOVUPS     Z21, (AX)(R13*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
@@ -3821,7 +3821,7 @@ two59:
 	VADDPS      Z18, Z24, Z24
 	VMOVUPS     Z24, 64(AX)(R13*1)
 	VMOVUPS     128(CX)(R13*1), Z18
-	KMOVW       4(BX)(DI*1), K3
+	KMOVW       4(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -3830,11 +3830,11 @@ two59:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       4(SI)(DI*1), K4
+	KMOVW       4(BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, 256(DX)(R13*2), Z11, K4, K4
 	VMOVUPS     192(CX)(R13*1), Z18
-	KMOVW       6(BX)(DI*1), K3
+	KMOVW       6(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -3843,7 +3843,7 @@ two59:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       6(SI)(DI*1), K5
+	KMOVW       6(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 384(DX)(R13*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -3882,14 +3882,14 @@ two59:
 	VMULPS      256(DX)(R13*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      384(DX)(R13*2), Z24, Z24
-	KMOVW       4(BX)(DI*1), K3
+	KMOVW       4(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     128(R12)(R13*1), Z18
 	VADDPS      Z18, Z21, Z21
 	VMOVUPS     Z21, 128(AX)(R13*1)
-	KMOVW       6(BX)(DI*1), K3
+	KMOVW       6(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
@@ -3905,10 +3905,10 @@ one60:
 	JZ   rest62
 
 group61:
-	MOVQ        R13, DI
-	SHRQ        $0x05, DI
+	MOVQ        R13, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R13*1), Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -3917,11 +3917,11 @@ group61:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
 	VMOVUPS     64(CX)(R13*1), Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -3930,7 +3930,7 @@ group61:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -3969,14 +3969,14 @@ group61:
 	VMULPS      (DX)(R13*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      128(DX)(R13*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     (R12)(R13*1), Z18
 	VADDPS      Z18, Z21, Z21
 	VMOVUPS     Z21, (AX)(R13*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
@@ -3992,10 +3992,10 @@ rest62:
 	JZ          done64
 	CMPQ        R8, $0x10
 	JBE         half63
-	MOVQ        R13, DI
-	SHRQ        $0x05, DI
+	MOVQ        R13, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -4004,11 +4004,11 @@ rest62:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
 	VMOVUPS.Z   64(CX)(R13*1), K2, Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z14
 	VMOVAPS     Z15, K3, Z14
@@ -4017,7 +4017,7 @@ rest62:
 	VMOVUPS     Z15, Z22
 	VFMSUB231PS Z0, Z18, Z22
 	VFMADD231PS Z1, Z18, Z22
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -4056,14 +4056,14 @@ rest62:
 	VMULPS      (DX)(R13*2), Z21, Z21
 	VMULPS      Z23, Z14, Z14
 	VMULPS      128(DX)(R13*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z21, K4, Z21
 	VMOVUPS.Z   (R12)(R13*1), K1, Z15
 	VADDPS      Z15, Z21, Z21
 	VMOVUPS     Z21, K1, (AX)(R13*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z14, K5, Z14
@@ -4073,10 +4073,10 @@ rest62:
 	JMP         done64
 
 half63:
-	MOVQ        R13, DI
-	SHRQ        $0x05, DI
+	MOVQ        R13, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R13*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z14
 	VMOVAPS     Z15, K3, Z14
@@ -4085,7 +4085,7 @@ half63:
 	VMOVUPS     Z15, Z19
 	VFMSUB231PS Z0, Z18, Z19
 	VFMADD231PS Z1, Z18, Z19
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
 	VMOVUPS     Z15, Z18
@@ -4106,7 +4106,7 @@ half63:
 	VPSLLD      $0x17, Z18, Z18
 	VMULPS      Z18, Z14, Z14
 	VMULPS      (DX)(R13*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z14, K4, Z14
@@ -4117,8 +4117,8 @@ half63:
 done64:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ 32(SP), R12
 	ADDQ $0x18, R11
@@ -4141,27 +4141,27 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
 	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x02, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 24(SP)
 	MOVQ         p+96(FP), R11
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
 	VBROADCASTSS f32_bf317218<>+0(SB), Z3
@@ -4189,10 +4189,10 @@ row65:
 	JB           one68
 
 two67:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
+	MOVQ        R12, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -4201,11 +4201,11 @@ two67:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS     64(CX)(R12*1), Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -4214,7 +4214,7 @@ two67:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -4253,18 +4253,18 @@ two67:
 	VMULPS      (DX)(R12*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      128(DX)(R12*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     Z21, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	VMOVUPS     128(CX)(R12*1), Z18
-	KMOVW       4(BX)(DI*1), K3
+	KMOVW       4(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -4273,11 +4273,11 @@ two67:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       4(SI)(DI*1), K4
+	KMOVW       4(BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, 256(DX)(R12*2), Z11, K4, K4
 	VMOVUPS     192(CX)(R12*1), Z18
-	KMOVW       6(BX)(DI*1), K3
+	KMOVW       6(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -4286,7 +4286,7 @@ two67:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       6(SI)(DI*1), K5
+	KMOVW       6(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 384(DX)(R12*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -4325,12 +4325,12 @@ two67:
 	VMULPS      256(DX)(R12*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      384(DX)(R12*2), Z24, Z24
-	KMOVW       4(BX)(DI*1), K3
+	KMOVW       4(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     Z21, 128(AX)(R12*1)
-	KMOVW       6(BX)(DI*1), K3
+	KMOVW       6(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
@@ -4344,10 +4344,10 @@ one68:
 	JZ   rest70
 
 group69:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
+	MOVQ        R12, SI
+	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -4356,11 +4356,11 @@ group69:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS     64(CX)(R12*1), Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z24
 	VMOVAPS     Z15, K3, Z24
@@ -4369,7 +4369,7 @@ group69:
 	VMOVUPS     Z22, Z23
 	VFMSUB231PS Z0, Z18, Z23
 	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -4408,12 +4408,12 @@ group69:
 	VMULPS      (DX)(R12*2), Z21, Z21
 	VMULPS      Z25, Z24, Z24
 	VMULPS      128(DX)(R12*2), Z24, Z24
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z21, K4, Z21
 	VMOVUPS     Z21, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z18
 	VMOVAPS     Z17, K3, Z18
 	VMULPS.Z    Z18, Z24, K5, Z24
@@ -4427,10 +4427,10 @@ rest70:
 	JZ          done72
 	CMPQ        R8, $0x10
 	JBE         half71
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
+	MOVQ        R12, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z21
 	VMOVAPS     Z15, K3, Z21
@@ -4439,11 +4439,11 @@ rest70:
 	VMOVUPS     Z19, Z20
 	VFMSUB231PS Z0, Z18, Z20
 	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS.Z   64(CX)(R12*1), K2, Z18
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z14
 	VMOVAPS     Z15, K3, Z14
@@ -4452,7 +4452,7 @@ rest70:
 	VMOVUPS     Z15, Z22
 	VFMSUB231PS Z0, Z18, Z22
 	VFMADD231PS Z1, Z18, Z22
-	KMOVW       2(SI)(DI*1), K5
+	KMOVW       2(BX)(SI*1), K5
 	KORW        K3, K5, K5
 	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
 	VMOVUPS     Z19, Z18
@@ -4491,12 +4491,12 @@ rest70:
 	VMULPS      (DX)(R12*2), Z21, Z21
 	VMULPS      Z23, Z14, Z14
 	VMULPS      128(DX)(R12*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z21, K4, Z21
 	VMOVUPS     Z21, K1, (AX)(R12*1)
-	KMOVW       2(BX)(DI*1), K3
+	KMOVW       2(DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z14, K5, Z14
@@ -4504,10 +4504,10 @@ rest70:
 	JMP         done72
 
 half71:
-	MOVQ        R12, DI
-	SHRQ        $0x05, DI
+	MOVQ        R12, SI
+	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
 	VMOVUPS     Z14, Z14
 	VMOVAPS     Z15, K3, Z14
@@ -4516,7 +4516,7 @@ half71:
 	VMOVUPS     Z15, Z19
 	VFMSUB231PS Z0, Z18, Z19
 	VFMADD231PS Z1, Z18, Z19
-	KMOVW       (SI)(DI*1), K4
+	KMOVW       (BX)(SI*1), K4
 	KORW        K3, K4, K4
 	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
 	VMOVUPS     Z15, Z18
@@ -4537,7 +4537,7 @@ half71:
 	VPSLLD      $0x17, Z18, Z18
 	VMULPS      Z18, Z14, Z14
 	VMULPS      (DX)(R12*2), Z14, Z14
-	KMOVW       (BX)(DI*1), K3
+	KMOVW       (DI)(SI*1), K3
 	VMOVUPS     Z16, Z15
 	VMOVAPS     Z17, K3, Z15
 	VMULPS.Z    Z15, Z14, K4, Z14
@@ -4546,8 +4546,8 @@ half71:
 done72:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
@@ -4722,22 +4722,22 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $56-88
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSD (DI), Y0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSD (SI), Y0
 	VMOVUPD      Y0, 24(SP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x03, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x03, SI
+	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
 	VMOVUPD      f64_fff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
@@ -4757,16 +4757,16 @@ row77:
 	JZ      rest82
 
 group81:
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R12*1), Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -4798,13 +4798,13 @@ group81:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 	VMOVUPD      64(CX)(R12*1), Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
 	PREFETCHT0   12352(CX)(R12*1)
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -4835,15 +4835,15 @@ group81:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R12*1), Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -4875,12 +4875,12 @@ group81:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 	VMOVUPD      96(CX)(R12*1), Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -4920,17 +4920,17 @@ rest82:
 	JZ           done84
 	CMPQ         R8, $0x08
 	JBE          half83
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y8
 	VMASKMOVPD   (CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -4963,13 +4963,13 @@ rest82:
 	VORPS        Y9, Y7, Y7
 	VMOVUPD      192(R10), Y8
 	VMASKMOVPD   64(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
 	PREFETCHT0   12352(CX)(R12*1)
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -5000,16 +5000,16 @@ rest82:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y8
 	VMASKMOVPD   32(CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -5042,12 +5042,12 @@ rest82:
 	VORPS        Y9, Y7, Y7
 	VMOVUPD      224(R10), Y8
 	VMASKMOVPD   96(CX)(R12*1), Y8, Y8
-	VPBROADCASTB 1(BX)(DI*1), Y9
+	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
-	VPBROADCASTB 1(SI)(DI*1), Y10
+	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -5081,17 +5081,17 @@ rest82:
 	JMP          done84
 
 half83:
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y8
 	VMASKMOVPD   (CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
 	PREFETCHT0   12288(CX)(R12*1)
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -5122,16 +5122,16 @@ half83:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	MOVQ         R12, DI
-	SHRQ         $0x06, DI
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y8
 	VMASKMOVPD   32(CX)(R12*1), Y8, Y8
-	VPBROADCASTB (BX)(DI*1), Y9
+	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
 	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y9, Y10
 	VXORPD       Y10, Y8, Y8
-	VPBROADCASTB (SI)(DI*1), Y10
+	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
 	VMULPD       24(SP), Y8, Y11
@@ -5166,9 +5166,9 @@ half83:
 done84:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
+	ADDQ         16(SP), DI
 	ADDQ         16(SP), BX
-	ADDQ         16(SP), SI
-	MOVQ         $0x7ff8000000000000, DI
+	MOVQ         $0x7ff8000000000000, SI
 	VEXTRACTF128 $0x01, Y2, X8
 	VMAXPD       X8, X2, X2
 	VUNPCKHPD    X2, X2, X8
@@ -5191,14 +5191,14 @@ done84:
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
 	JZ           number85
-	MOVQ         DI, (AX)
-	MOVQ         DI, 16(AX)
+	MOVQ         SI, (AX)
+	MOVQ         SI, 16(AX)
 
 number85:
 	VPTEST Y7, Y7
 	JZ     number86
-	MOVQ   DI, 8(AX)
-	MOVQ   DI, 24(AX)
+	MOVQ   SI, 8(AX)
+	MOVQ   SI, 24(AX)
 
 number86:
 	ADDQ $0x20, AX
@@ -5239,27 +5239,27 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $384-104
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSD (DI), Y0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSD (SI), Y0
 	VMOVUPD      Y0, 24(SP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x03, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x03, SI
+	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
 	MOVQ         p+88(FP), R12
-	MOVQ         pStep+96(FP), DI
-	IMUL3Q       $0x30, DI, DI
-	MOVQ         DI, 56(SP)
+	MOVQ         pStep+96(FP), SI
+	IMUL3Q       $0x30, SI, SI
+	MOVQ         SI, 56(SP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last88
@@ -5285,10 +5285,10 @@ row87:
 	JZ           rest92
 
 group91:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5299,7 +5299,7 @@ group91:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5334,7 +5334,7 @@ group91:
 	VMULPD       (DX)(R13*2), Y5, Y5
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      64(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5345,7 +5345,7 @@ group91:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5379,11 +5379,11 @@ group91:
 	VMULPD       Y2, Y6, Y6
 	VMULPD       128(DX)(R13*2), Y6, Y6
 	VANDPD       Y1, Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB 1(BX)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5399,11 +5399,11 @@ group91:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 128(SP)
 	VMOVUPD      Y3, 160(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5419,10 +5419,10 @@ group91:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 256(SP)
 	VMOVUPD      Y3, 288(SP)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5433,7 +5433,7 @@ group91:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5468,7 +5468,7 @@ group91:
 	VMULPD       32(DX)(R13*2), Y5, Y5
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      96(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5479,7 +5479,7 @@ group91:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5513,11 +5513,11 @@ group91:
 	VMULPD       Y2, Y6, Y6
 	VMULPD       160(DX)(R13*2), Y6, Y6
 	VANDPD       Y1, Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB 1(BX)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5533,11 +5533,11 @@ group91:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 192(SP)
 	VMOVUPD      Y3, 224(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5562,11 +5562,11 @@ rest92:
 	JZ           done94
 	CMPQ         R8, $0x08
 	JBE          half93
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5577,7 +5577,7 @@ rest92:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5613,7 +5613,7 @@ rest92:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      192(R10), Y1
 	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5624,7 +5624,7 @@ rest92:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5658,11 +5658,11 @@ rest92:
 	VMULPD       Y2, Y6, Y6
 	VMULPD       128(DX)(R13*2), Y6, Y6
 	VANDPD       Y1, Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB 1(BX)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5678,11 +5678,11 @@ rest92:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 128(SP)
 	VMOVUPD      Y3, 160(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5698,11 +5698,11 @@ rest92:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 256(SP)
 	VMOVUPD      Y3, 288(SP)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5713,7 +5713,7 @@ rest92:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5749,7 +5749,7 @@ rest92:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5760,7 +5760,7 @@ rest92:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5794,11 +5794,11 @@ rest92:
 	VMULPD       Y2, Y6, Y6
 	VMULPD       160(DX)(R13*2), Y6, Y6
 	VANDPD       Y1, Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB 1(BX)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5814,11 +5814,11 @@ rest92:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 192(SP)
 	VMOVUPD      Y3, 224(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
@@ -5837,11 +5837,11 @@ rest92:
 	JMP          done94
 
 half93:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5852,7 +5852,7 @@ half93:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5886,7 +5886,7 @@ half93:
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R13*2), Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
@@ -5901,7 +5901,7 @@ half93:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 128(SP)
 	VMOVUPD      Y3, 160(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
@@ -5916,11 +5916,11 @@ half93:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 256(SP)
 	VMOVUPD      Y3, 288(SP)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -5931,7 +5931,7 @@ half93:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -5965,7 +5965,7 @@ half93:
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R13*2), Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
@@ -5980,7 +5980,7 @@ half93:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 192(SP)
 	VMOVUPD      Y3, 224(SP)
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
@@ -5999,8 +5999,8 @@ half93:
 done94:
 	ADDQ         (SP), CX
 	ADDQ         8(SP), DX
+	ADDQ         16(SP), DI
 	ADDQ         16(SP), BX
-	ADDQ         16(SP), SI
 	ADDQ         56(SP), R12
 	VMOVUPD      128(SP), Y1
 	VMOVUPD      160(SP), Y2
@@ -6174,31 +6174,31 @@ TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Y0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSD (SI), Y0
 	VMOVUPD      Y0, 24(SP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x03, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x03, SI
+	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 56(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 56(SP)
 	MOVQ         p+96(FP), R12
 	MOVQ         add+104(FP), R13
-	MOVQ         addStride+112(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 64(SP)
+	MOVQ         addStride+112(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 64(SP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last96
@@ -6218,10 +6218,10 @@ row95:
 	JZ           rest100
 
 group99:
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R14*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6232,7 +6232,7 @@ group99:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6265,7 +6265,7 @@ group99:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6276,7 +6276,7 @@ group99:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, (AX)(R14*1)
 	VMOVUPD      64(CX)(R14*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6287,7 +6287,7 @@ group99:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6320,7 +6320,7 @@ group99:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       128(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6330,10 +6330,10 @@ group99:
 	VMOVUPD      64(R13)(R14*1), Y1
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, 64(AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R14*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6344,7 +6344,7 @@ group99:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6377,7 +6377,7 @@ group99:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6388,7 +6388,7 @@ group99:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, 32(AX)(R14*1)
 	VMOVUPD      96(CX)(R14*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6399,7 +6399,7 @@ group99:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6432,7 +6432,7 @@ group99:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       160(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6451,11 +6451,11 @@ rest100:
 	JZ           done102
 	CMPQ         R8, $0x08
 	JBE          half101
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6466,7 +6466,7 @@ rest100:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6499,7 +6499,7 @@ rest100:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6513,7 +6513,7 @@ rest100:
 	VMASKMOVPD   Y5, Y1, (AX)(R14*1)
 	VMOVUPD      192(R10), Y1
 	VMASKMOVPD   64(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6524,7 +6524,7 @@ rest100:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6557,7 +6557,7 @@ rest100:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       128(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6569,11 +6569,11 @@ rest100:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      192(R10), Y1
 	VMASKMOVPD   Y5, Y1, 64(AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6584,7 +6584,7 @@ rest100:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6617,7 +6617,7 @@ rest100:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6631,7 +6631,7 @@ rest100:
 	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   96(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6642,7 +6642,7 @@ rest100:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6675,7 +6675,7 @@ rest100:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       160(DX)(R14*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6690,11 +6690,11 @@ rest100:
 	JMP          done102
 
 half101:
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6705,7 +6705,7 @@ half101:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6738,7 +6738,7 @@ half101:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6750,11 +6750,11 @@ half101:
 	VADDPD       Y1, Y5, Y5
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   Y5, Y1, (AX)(R14*1)
-	MOVQ         R14, DI
-	SHRQ         $0x06, DI
+	MOVQ         R14, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6765,7 +6765,7 @@ half101:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6798,7 +6798,7 @@ half101:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R14*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      136(SP), Y2
@@ -6814,8 +6814,8 @@ half101:
 done102:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 56(SP), AX
 	ADDQ 64(SP), R13
 	ADDQ $0x30, R12
@@ -6838,26 +6838,26 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Y0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSD (SI), Y0
 	VMOVUPD      Y0, 24(SP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
 	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, DI
-	SHLQ         $0x03, DI
-	SUBQ         DI, R10
+	MOVQ         R8, SI
+	SHLQ         $0x03, SI
+	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 56(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 56(SP)
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
@@ -6878,10 +6878,10 @@ row103:
 	JZ           rest108
 
 group107:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6892,7 +6892,7 @@ group107:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6925,7 +6925,7 @@ group107:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -6934,7 +6934,7 @@ group107:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, (AX)(R13*1)
 	VMOVUPD      64(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -6945,7 +6945,7 @@ group107:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -6978,7 +6978,7 @@ group107:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -6986,10 +6986,10 @@ group107:
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R13*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7000,7 +7000,7 @@ group107:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7033,7 +7033,7 @@ group107:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7042,7 +7042,7 @@ group107:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      Y5, 32(AX)(R13*1)
 	VMOVUPD      96(CX)(R13*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7053,7 +7053,7 @@ group107:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7086,7 +7086,7 @@ group107:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7103,11 +7103,11 @@ rest108:
 	JZ           done110
 	CMPQ         R8, $0x08
 	JBE          half109
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7118,7 +7118,7 @@ rest108:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7151,7 +7151,7 @@ rest108:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7162,7 +7162,7 @@ rest108:
 	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
 	VMOVUPD      192(R10), Y1
 	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7173,7 +7173,7 @@ rest108:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7206,7 +7206,7 @@ rest108:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       128(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7215,11 +7215,11 @@ rest108:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      192(R10), Y1
 	VMASKMOVPD   Y5, Y1, 64(AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7230,7 +7230,7 @@ rest108:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7263,7 +7263,7 @@ rest108:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7274,7 +7274,7 @@ rest108:
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7285,7 +7285,7 @@ rest108:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB 1(SI)(DI*1), Y1
+	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7318,7 +7318,7 @@ rest108:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       160(DX)(R13*2), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VPBROADCASTB 1(DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7330,11 +7330,11 @@ rest108:
 	JMP          done110
 
 half109:
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7345,7 +7345,7 @@ half109:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7378,7 +7378,7 @@ half109:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       (DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7387,11 +7387,11 @@ half109:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      128(R10), Y1
 	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
-	MOVQ         R13, DI
-	SHRQ         $0x06, DI
+	MOVQ         R13, SI
+	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
@@ -7402,7 +7402,7 @@ half109:
 	VMULPD       24(SP), Y1, Y3
 	VMOVUPD      Y3, Y4
 	VFMSUB231PD  24(SP), Y1, Y4
-	VPBROADCASTB (SI)(DI*1), Y1
+	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y2, Y1, Y1
@@ -7435,7 +7435,7 @@ half109:
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
 	VMULPD       32(DX)(R13*2), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (DI)(SI*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMOVUPD      128(SP), Y2
@@ -7448,8 +7448,8 @@ half109:
 done110:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 56(SP), AX
 	ADDQ $0x30, R12
 	DECQ R11
@@ -7598,22 +7598,22 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSD (DI), Z0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSD (SI), Z0
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K2
 	MOVQ         rows+24(FP), R10
 	VBROADCASTSD f64_fff0000000000000<>+0(SB), Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
@@ -7634,13 +7634,13 @@ row113:
 	JB      one116
 
 two115:
-	MOVQ        R11, DI
-	SHRQ        $0x06, DI
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
-	KMOVB       (BX)(DI*1), K5
+	KMOVB       (DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVB       (SI)(DI*1), K6
+	KMOVB       (BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -7654,10 +7654,10 @@ two115:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPD     64(CX)(R11*1), Z8
-	KMOVB       1(BX)(DI*1), K5
+	KMOVB       1(DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVB       1(SI)(DI*1), K6
+	KMOVB       1(BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -7671,10 +7671,10 @@ two115:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPD     128(CX)(R11*1), Z8
-	KMOVB       2(BX)(DI*1), K5
+	KMOVB       2(DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12416(CX)(R11*1)
-	KMOVB       2(SI)(DI*1), K6
+	KMOVB       2(BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 320(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, 256(DX)(R11*2), Z2, K6, K6
@@ -7688,10 +7688,10 @@ two115:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPD     192(CX)(R11*1), Z8
-	KMOVB       3(BX)(DI*1), K5
+	KMOVB       3(DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12480(CX)(R11*1)
-	KMOVB       3(SI)(DI*1), K6
+	KMOVB       3(BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 448(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, 384(DX)(R11*2), Z2, K6, K6
@@ -7713,13 +7713,13 @@ one116:
 	JZ   rest118
 
 group117:
-	MOVQ        R11, DI
-	SHRQ        $0x06, DI
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
-	KMOVB       (BX)(DI*1), K5
+	KMOVB       (DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVB       (SI)(DI*1), K6
+	KMOVB       (BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -7733,10 +7733,10 @@ group117:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPD     64(CX)(R11*1), Z8
-	KMOVB       1(BX)(DI*1), K5
+	KMOVB       1(DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVB       1(SI)(DI*1), K6
+	KMOVB       1(BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -7758,13 +7758,13 @@ rest118:
 	JZ          done120
 	CMPQ        R8, $0x08
 	JBE         half119
-	MOVQ        R11, DI
-	SHRQ        $0x06, DI
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
-	KMOVB       (BX)(DI*1), K5
+	KMOVB       (DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVB       (SI)(DI*1), K6
+	KMOVB       (BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -7778,10 +7778,10 @@ rest118:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 	VMOVUPD.Z   64(CX)(R11*1), K2, Z8
-	KMOVB       1(BX)(DI*1), K5
+	KMOVB       1(DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12352(CX)(R11*1)
-	KMOVB       1(SI)(DI*1), K6
+	KMOVB       1(BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 192(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, 128(DX)(R11*2), Z2, K6, K6
@@ -7797,13 +7797,13 @@ rest118:
 	JMP         done120
 
 half119:
-	MOVQ        R11, DI
-	SHRQ        $0x06, DI
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
-	KMOVB       (BX)(DI*1), K5
+	KMOVB       (DI)(SI*1), K5
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
 	PREFETCHT0  12288(CX)(R11*1)
-	KMOVB       (SI)(DI*1), K6
+	KMOVB       (BX)(SI*1), K6
 	VMULPD      Z0, Z8, Z9
 	VFMADD213PD 64(DX)(R11*2), Z3, Z9
 	VCMPPD      $0x04, (DX)(R11*2), Z2, K6, K6
@@ -7820,9 +7820,9 @@ half119:
 done120:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
+	ADDQ          16(SP), DI
 	ADDQ          16(SP), BX
-	ADDQ          16(SP), SI
-	MOVQ          $0x7ff8000000000000, DI
+	MOVQ          $0x7ff8000000000000, SI
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VMAXPD        Y8, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X8
@@ -7853,14 +7853,14 @@ done120:
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
 	JZ            number121
-	MOVQ          DI, (AX)
-	MOVQ          DI, 16(AX)
+	MOVQ          SI, (AX)
+	MOVQ          SI, 16(AX)
 
 number121:
 	KORTESTW K4, K4
 	JZ       number122
-	MOVQ     DI, 8(AX)
-	MOVQ     DI, 24(AX)
+	MOVQ     SI, 8(AX)
+	MOVQ     SI, 24(AX)
 
 number122:
 	ADDQ $0x20, AX
@@ -7883,27 +7883,27 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         words+56(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+80(FP), DI
-	VBROADCASTSD (DI), Z0
+	MOVQ         neg+48(FP), BX
+	MOVQ         words+56(FP), SI
+	MOVQ         pos+40(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+80(FP), SI
+	VBROADCASTSD (SI), Z0
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K2
 	MOVQ         rows+24(FP), R10
 	MOVQ         p+88(FP), R11
-	MOVQ         pStep+96(FP), DI
-	IMUL3Q       $0x30, DI, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         pStep+96(FP), SI
+	IMUL3Q       $0x30, SI, SI
+	MOVQ         SI, 24(SP)
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
@@ -7924,10 +7924,10 @@ row123:
 	JB           one126
 
 two125:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z14
 	VMOVAPD          Z6, K3, Z14
@@ -7935,11 +7935,11 @@ two125:
 	VMULPD           Z0, Z11, Z12
 	VMOVUPD          Z12, Z13
 	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R12*1), Z11
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z17
 	VMOVAPD          Z6, K3, Z17
@@ -7947,7 +7947,7 @@ two125:
 	VMULPD           Z0, Z11, Z15
 	VMOVUPD          Z15, Z16
 	VFMSUB231PD      Z0, Z11, Z16
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z12, Z11
@@ -7996,9 +7996,9 @@ two125:
 	VMULPD.Z         (DX)(R12*2), Z14, K4, Z14
 	VMULPD           Z18, Z17, Z17
 	VMULPD.Z         128(DX)(R12*2), Z17, K5, Z17
-	KMOVB            (SI)(DI*1), K3
+	KMOVB            (BX)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(SI)(DI*1), K3
+	KMOVB            1(BX)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z7, Z12
 	VMAXPD           Z11, Z7, Z13
@@ -8007,9 +8007,9 @@ two125:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z8, Z8
 	VMOVAPD          Z12, Z7
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z9, Z12
 	VMAXPD           Z11, Z9, Z13
@@ -8019,7 +8019,7 @@ two125:
 	VADDPD           Z11, Z10, Z10
 	VMOVAPD          Z12, Z9
 	VMOVUPD          128(CX)(R12*1), Z11
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z14
 	VMOVAPD          Z6, K3, Z14
@@ -8027,11 +8027,11 @@ two125:
 	VMULPD           Z0, Z11, Z12
 	VMOVUPD          Z12, Z13
 	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            2(SI)(DI*1), K4
+	KMOVB            2(BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
 	VMOVUPD          192(CX)(R12*1), Z11
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z17
 	VMOVAPD          Z6, K3, Z17
@@ -8039,7 +8039,7 @@ two125:
 	VMULPD           Z0, Z11, Z15
 	VMOVUPD          Z15, Z16
 	VFMSUB231PD      Z0, Z11, Z16
-	KMOVB            3(SI)(DI*1), K5
+	KMOVB            3(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z12, Z11
@@ -8088,9 +8088,9 @@ two125:
 	VMULPD.Z         256(DX)(R12*2), Z14, K4, Z14
 	VMULPD           Z18, Z17, Z17
 	VMULPD.Z         384(DX)(R12*2), Z17, K5, Z17
-	KMOVB            2(SI)(DI*1), K3
+	KMOVB            2(BX)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            3(SI)(DI*1), K3
+	KMOVB            3(BX)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z7, Z12
 	VMAXPD           Z11, Z7, Z13
@@ -8099,9 +8099,9 @@ two125:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z8, Z8
 	VMOVAPD          Z12, Z7
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z9, Z12
 	VMAXPD           Z11, Z9, Z13
@@ -8119,10 +8119,10 @@ one126:
 	JZ   rest128
 
 group127:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z14
 	VMOVAPD          Z6, K3, Z14
@@ -8130,11 +8130,11 @@ group127:
 	VMULPD           Z0, Z11, Z12
 	VMOVUPD          Z12, Z13
 	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R12*1), Z11
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z17
 	VMOVAPD          Z6, K3, Z17
@@ -8142,7 +8142,7 @@ group127:
 	VMULPD           Z0, Z11, Z15
 	VMOVUPD          Z15, Z16
 	VFMSUB231PD      Z0, Z11, Z16
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z12, Z11
@@ -8191,9 +8191,9 @@ group127:
 	VMULPD.Z         (DX)(R12*2), Z14, K4, Z14
 	VMULPD           Z18, Z17, Z17
 	VMULPD.Z         128(DX)(R12*2), Z17, K5, Z17
-	KMOVB            (SI)(DI*1), K3
+	KMOVB            (BX)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(SI)(DI*1), K3
+	KMOVB            1(BX)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z7, Z12
 	VMAXPD           Z11, Z7, Z13
@@ -8202,9 +8202,9 @@ group127:
 	VSUBPD           Z13, Z11, Z11
 	VADDPD           Z11, Z8, Z8
 	VMOVAPD          Z12, Z7
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VADDPD           Z17, Z11, K3, Z11
 	VADDPD           Z11, Z9, Z12
 	VMAXPD           Z11, Z9, Z13
@@ -8222,10 +8222,10 @@ rest128:
 	JZ               done130
 	CMPQ             R8, $0x08
 	JBE              half129
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z14
 	VMOVAPD          Z6, K3, Z14
@@ -8233,11 +8233,11 @@ rest128:
 	VMULPD           Z0, Z11, Z12
 	VMOVUPD          Z12, Z13
 	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD.Z        64(CX)(R12*1), K2, Z11
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -8245,7 +8245,7 @@ rest128:
 	VMULPD           Z0, Z11, Z6
 	VMOVUPD          Z6, Z15
 	VFMSUB231PD      Z0, Z11, Z15
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z12, Z11
@@ -8294,9 +8294,9 @@ rest128:
 	VMULPD.Z         (DX)(R12*2), Z14, K4, Z14
 	VMULPD           Z16, Z5, Z5
 	VMULPD.Z         128(DX)(R12*2), Z5, K5, Z5
-	KMOVB            (SI)(DI*1), K3
+	KMOVB            (BX)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z6
-	KMOVB            1(SI)(DI*1), K3
+	KMOVB            1(BX)(SI*1), K3
 	VADDPD           Z5, Z6, K3, Z6
 	VADDPD           Z6, Z7, Z11
 	VMAXPD           Z6, Z7, Z12
@@ -8305,9 +8305,9 @@ rest128:
 	VSUBPD           Z12, Z6, Z6
 	VADDPD           Z6, Z8, Z8
 	VMOVAPD          Z11, Z7
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVAPD.Z        Z14, K3, Z6
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VADDPD           Z5, Z6, K3, Z6
 	VADDPD           Z6, Z9, Z5
 	VMAXPD           Z6, Z9, Z11
@@ -8319,10 +8319,10 @@ rest128:
 	JMP              done130
 
 half129:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -8330,7 +8330,7 @@ half129:
 	VMULPD           Z0, Z11, Z6
 	VMOVUPD          Z6, Z12
 	VFMSUB231PD      Z0, Z11, Z12
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          Z6, Z11
@@ -8356,7 +8356,7 @@ half129:
 	VPSLLQ           $0x34, Z11, Z11
 	VMULPD           Z11, Z5, Z5
 	VMULPD.Z         (DX)(R12*2), Z5, K4, Z5
-	KMOVB            (SI)(DI*1), K3
+	KMOVB            (BX)(SI*1), K3
 	VMOVAPD.Z        Z5, K3, Z6
 	VADDPD           Z6, Z7, Z11
 	VMAXPD           Z6, Z7, Z12
@@ -8365,7 +8365,7 @@ half129:
 	VSUBPD           Z12, Z6, Z6
 	VADDPD           Z6, Z8, Z8
 	VMOVAPD          Z11, Z7
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVAPD.Z        Z5, K3, Z5
 	VADDPD           Z5, Z9, Z6
 	VMAXPD           Z5, Z9, Z11
@@ -8378,8 +8378,8 @@ half129:
 done130:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
+	ADDQ          16(SP), DI
 	ADDQ          16(SP), BX
-	ADDQ          16(SP), SI
 	ADDQ          24(SP), R11
 	VEXTRACTF64X4 $0x01, Z7, Y5
 	VEXTRACTF64X4 $0x01, Z8, Y6
@@ -8465,31 +8465,31 @@ TEXT ·sideGradAdd64AVX512(SB), NOSPLIT, $40-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Z0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSD (SI), Z0
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K2
 	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 24(SP)
 	MOVQ         p+96(FP), R11
 	MOVQ         add+104(FP), R12
-	MOVQ         addStride+112(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 32(SP)
+	MOVQ         addStride+112(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 32(SP)
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
@@ -8508,10 +8508,10 @@ row131:
 	JB           one134
 
 two133:
-	MOVQ             R13, DI
-	SHRQ             $0x06, DI
+	MOVQ             R13, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R13*1), Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -8519,11 +8519,11 @@ two133:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R13*1), Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -8531,7 +8531,7 @@ two133:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -8580,14 +8580,14 @@ two133:
 	VMULPD           (DX)(R13*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           128(DX)(R13*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          (R12)(R13*1), Z9
 	VADDPD           Z9, Z12, Z12
 	VMOVUPD          Z12, (AX)(R13*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
@@ -8595,7 +8595,7 @@ two133:
 	VADDPD           Z9, Z15, Z15
 	VMOVUPD          Z15, 64(AX)(R13*1)
 	VMOVUPD          128(CX)(R13*1), Z9
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -8603,11 +8603,11 @@ two133:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            2(SI)(DI*1), K4
+	KMOVB            2(BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, 256(DX)(R13*2), Z2, K4, K4
 	VMOVUPD          192(CX)(R13*1), Z9
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -8615,7 +8615,7 @@ two133:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            3(SI)(DI*1), K5
+	KMOVB            3(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 384(DX)(R13*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -8664,14 +8664,14 @@ two133:
 	VMULPD           256(DX)(R13*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           384(DX)(R13*2), Z15, Z15
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          128(R12)(R13*1), Z9
 	VADDPD           Z9, Z12, Z12
 	VMOVUPD          Z12, 128(AX)(R13*1)
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
@@ -8687,10 +8687,10 @@ one134:
 	JZ   rest136
 
 group135:
-	MOVQ             R13, DI
-	SHRQ             $0x06, DI
+	MOVQ             R13, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R13*1), Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -8698,11 +8698,11 @@ group135:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R13*1), Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -8710,7 +8710,7 @@ group135:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -8759,14 +8759,14 @@ group135:
 	VMULPD           (DX)(R13*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           128(DX)(R13*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          (R12)(R13*1), Z9
 	VADDPD           Z9, Z12, Z12
 	VMOVUPD          Z12, (AX)(R13*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
@@ -8782,10 +8782,10 @@ rest136:
 	JZ               done138
 	CMPQ             R8, $0x08
 	JBE              half137
-	MOVQ             R13, DI
-	SHRQ             $0x06, DI
+	MOVQ             R13, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R13*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -8793,11 +8793,11 @@ rest136:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
 	VMOVUPD.Z        64(CX)(R13*1), K2, Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -8805,7 +8805,7 @@ rest136:
 	VMULPD           Z0, Z9, Z6
 	VMOVUPD          Z6, Z13
 	VFMSUB231PD      Z0, Z9, Z13
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -8854,14 +8854,14 @@ rest136:
 	VMULPD           (DX)(R13*2), Z12, Z12
 	VMULPD           Z14, Z5, Z5
 	VMULPD           128(DX)(R13*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z12, K4, Z12
 	VMOVUPD.Z        (R12)(R13*1), K1, Z6
 	VADDPD           Z6, Z12, Z12
 	VMOVUPD          Z12, K1, (AX)(R13*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z5, K5, Z5
@@ -8871,10 +8871,10 @@ rest136:
 	JMP              done138
 
 half137:
-	MOVQ             R13, DI
-	SHRQ             $0x06, DI
+	MOVQ             R13, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R13*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -8882,7 +8882,7 @@ half137:
 	VMULPD           Z0, Z9, Z6
 	VMOVUPD          Z6, Z10
 	VFMSUB231PD      Z0, Z9, Z10
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
 	VMOVUPD          Z6, Z9
@@ -8908,7 +8908,7 @@ half137:
 	VPSLLQ           $0x34, Z9, Z9
 	VMULPD           Z9, Z5, Z5
 	VMULPD           (DX)(R13*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z5, K4, Z5
@@ -8919,8 +8919,8 @@ half137:
 done138:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ 32(SP), R12
 	ADDQ $0x30, R11
@@ -8943,26 +8943,26 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-120
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         BX, 8(SP)
-	MOVQ         pos+48(FP), BX
-	MOVQ         neg+56(FP), SI
-	MOVQ         words+64(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 16(SP)
-	MOVQ         gamma+88(FP), DI
-	VBROADCASTSD (DI), Z0
+	MOVQ         neg+56(FP), BX
+	MOVQ         words+64(FP), SI
+	MOVQ         pos+48(FP), DI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         gamma+88(FP), SI
+	VBROADCASTSD (SI), Z0
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	MOVQ         $-1, DI
-	BZHIQ        R8, DI, DI
-	KMOVB        DI, K1
-	SHRQ         $0x08, DI
-	KMOVB        DI, K2
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K2
 	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), DI
-	SHLQ         $0x03, DI
-	MOVQ         DI, 24(SP)
+	MOVQ         dstStride+8(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 24(SP)
 	MOVQ         p+96(FP), R11
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
@@ -8982,10 +8982,10 @@ row139:
 	JB           one142
 
 two141:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -8993,11 +8993,11 @@ two141:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R12*1), Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -9005,7 +9005,7 @@ two141:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -9054,18 +9054,18 @@ two141:
 	VMULPD           (DX)(R12*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           128(DX)(R12*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          Z12, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
 	VMOVUPD          Z15, 64(AX)(R12*1)
 	VMOVUPD          128(CX)(R12*1), Z9
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -9073,11 +9073,11 @@ two141:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            2(SI)(DI*1), K4
+	KMOVB            2(BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
 	VMOVUPD          192(CX)(R12*1), Z9
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -9085,7 +9085,7 @@ two141:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            3(SI)(DI*1), K5
+	KMOVB            3(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -9134,12 +9134,12 @@ two141:
 	VMULPD           256(DX)(R12*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           384(DX)(R12*2), Z15, Z15
-	KMOVB            2(BX)(DI*1), K3
+	KMOVB            2(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          Z12, 128(AX)(R12*1)
-	KMOVB            3(BX)(DI*1), K3
+	KMOVB            3(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
@@ -9153,10 +9153,10 @@ one142:
 	JZ   rest144
 
 group143:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -9164,11 +9164,11 @@ group143:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          64(CX)(R12*1), Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z15
 	VMOVAPD          Z6, K3, Z15
@@ -9176,7 +9176,7 @@ group143:
 	VMULPD           Z0, Z9, Z13
 	VMOVUPD          Z13, Z14
 	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -9225,12 +9225,12 @@ group143:
 	VMULPD           (DX)(R12*2), Z12, Z12
 	VMULPD           Z16, Z15, Z15
 	VMULPD           128(DX)(R12*2), Z15, Z15
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z12, K4, Z12
 	VMOVUPD          Z12, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z9
 	VMOVAPD          Z8, K3, Z9
 	VMULPD.Z         Z9, Z15, K5, Z15
@@ -9244,10 +9244,10 @@ rest144:
 	JZ               done146
 	CMPQ             R8, $0x08
 	JBE              half145
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z12
 	VMOVAPD          Z6, K3, Z12
@@ -9255,11 +9255,11 @@ rest144:
 	VMULPD           Z0, Z9, Z10
 	VMOVUPD          Z10, Z11
 	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD.Z        64(CX)(R12*1), K2, Z9
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -9267,7 +9267,7 @@ rest144:
 	VMULPD           Z0, Z9, Z6
 	VMOVUPD          Z6, Z13
 	VFMSUB231PD      Z0, Z9, Z13
-	KMOVB            1(SI)(DI*1), K5
+	KMOVB            1(BX)(SI*1), K5
 	KORW             K3, K5, K5
 	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
 	VMOVUPD          Z10, Z9
@@ -9316,12 +9316,12 @@ rest144:
 	VMULPD           (DX)(R12*2), Z12, Z12
 	VMULPD           Z14, Z5, Z5
 	VMULPD           128(DX)(R12*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z12, K4, Z12
 	VMOVUPD          Z12, K1, (AX)(R12*1)
-	KMOVB            1(BX)(DI*1), K3
+	KMOVB            1(DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z5, K5, Z5
@@ -9329,10 +9329,10 @@ rest144:
 	JMP              done146
 
 half145:
-	MOVQ             R12, DI
-	SHRQ             $0x06, DI
+	MOVQ             R12, SI
+	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
 	VMOVUPD          Z5, Z5
 	VMOVAPD          Z6, K3, Z5
@@ -9340,7 +9340,7 @@ half145:
 	VMULPD           Z0, Z9, Z6
 	VMOVUPD          Z6, Z10
 	VFMSUB231PD      Z0, Z9, Z10
-	KMOVB            (SI)(DI*1), K4
+	KMOVB            (BX)(SI*1), K4
 	KORW             K3, K4, K4
 	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
 	VMOVUPD          Z6, Z9
@@ -9366,7 +9366,7 @@ half145:
 	VPSLLQ           $0x34, Z9, Z9
 	VMULPD           Z9, Z5, Z5
 	VMULPD           (DX)(R12*2), Z5, Z5
-	KMOVB            (BX)(DI*1), K3
+	KMOVB            (DI)(SI*1), K3
 	VMOVUPD          Z7, Z6
 	VMOVAPD          Z8, K3, Z6
 	VMULPD.Z         Z6, Z5, K4, Z5
@@ -9375,8 +9375,8 @@ half145:
 done146:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
+	ADDQ 16(SP), DI
 	ADDQ 16(SP), BX
-	ADDQ 16(SP), SI
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10

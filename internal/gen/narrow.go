@@ -1,0 +1,81 @@
+package gen
+
+import "github.com/mmcloughlin/avo/operand"
+
+// A narrowPipeline evaluates e^y on AVX2, four registers at a time. While four are
+// in the polynomial the arguments of the next four are reduced, one register after
+// the other; they go through memory, for there are 16 registers: the polynomial
+// takes 9, a register on its way to its reduced argument 3, constants 3.
+type narrowPipeline struct {
+	*exponential
+	low, high vreg
+	slots     [2]narrowSlots
+}
+
+// narrowSlots are places of four reduced arguments and of their n.
+type narrowSlots struct{ r, t operand.Mem }
+
+func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
+	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: e.asRegister(high)}
+	for i := range p.slots {
+		p.slots[i] = narrowSlots{e.AllocLocal(4 * e.bytes), e.AllocLocal(4 * e.bytes)}
+	}
+	return p
+}
+
+// register is the place of register i.
+func (v *vec) register(m operand.Mem, i int) operand.Mem {
+	m.Disp += i * v.bytes
+	return m
+}
+
+// reduced returns the steps that fill a slot with four arguments, which argument
+// loads with their magic number. That is overwritten where it is in a register.
+func (p *narrowPipeline) reduced(slot int, argument func(i int) (y vreg, magic op)) (steps []func()) {
+	to := p.slots[slot]
+	for i := range 4 {
+		var y, t, n vreg
+		var magic op
+		steps = append(steps,
+			func() { y, magic = argument(i) },
+			func() { p.max(p.low, y, y); p.min(p.high, y, y) },
+			func() {
+				t = p.reg()
+				p.move(y, t)
+				p.fmaMul(p.log2e, magic, t)
+			},
+			func() {
+				if r, ok := magic.(vreg); ok {
+					n = r
+				} else {
+					n = p.reg()
+				}
+				p.sub(t, magic, n)
+			},
+			func() { p.fmaAcc(n, p.minusLn2Hi, y); p.fmaAcc(n, p.minusLn2Lo, y) },
+			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.t, i)) },
+		)
+	}
+	return steps
+}
+
+// powersOf returns the exponentials of a slot as factors. Meanwhile it takes the
+// steps.
+func (p *narrowPipeline) powersOf(slot int, steps []func()) (a, s []vreg) {
+	from, r := p.slots[slot], p.newRegs(4)
+	for i := range r {
+		p.move(p.register(from.r, i), r[i])
+	}
+	each := (len(steps) + len(p.rest) - 1) / len(p.rest)
+	a, _ = p.powersWith(r, nil, p.newRegs(4), func() {
+		count := min(len(steps), each)
+		emit(steps[:count])
+		steps = steps[count:]
+	})
+	for i := range a {
+		t := p.inRegister(p.register(from.t, i))
+		p.shiftToExponent(t, t)
+		s = append(s, t)
+	}
+	return a, s
+}
