@@ -121,6 +121,24 @@ func safetensors(header string, data []byte) []byte {
 	return append(append(b, header...), data...)
 }
 
+// torch is a file of that pickle and one storage.
+func torch(pickle string, storage []byte) []byte {
+	return archive(zip.Store, "a/data.pkl", "\x80\x02"+pickle+".", "a/data/0", string(storage))
+}
+
+// tensorOf is the pickle of a tensor of a storage of so many numbers.
+func tensorOf(class string, size, offset int, shape, strides []int) string {
+	number := func(n int) string { return string(encoding.LittleEndian.AppendUint32([]byte("J"), uint32(n))) }
+	tuple := func(list []int) string {
+		s := "("
+		for _, n := range list {
+			s += number(n)
+		}
+		return s + "t"
+	}
+	return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\n" + class + "\nU\x010U\x03cpu" + number(size) + "tQ" + number(offset) + tuple(shape) + tuple(strides) + "\x89NtR"
+}
+
 // tensor is the header of one.
 func tensor(dtype, shape string, begin, end int) string {
 	return fmt.Sprintf(`{"a":{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, begin, end)
@@ -206,6 +224,22 @@ func badFiles() []badFile {
 				fmt.Fprintf(&b, `,"%d":{"dtype":"F64","shape":[0],"data_offsets":[0,0]}`, i)
 			}
 			return safetensors("{"+b.String()[1:]+"}", nil)
+		}),
+
+		content("words.pt", []byte("hello")), content("old.pt", []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.}q\x00.")), content("pickle.pkl", []byte("\x80\x04\x95\x01\x00\x00\x00\x00\x00\x00\x00N.")),
+		content("global.pt", torch("cos\nsystem\nX\x02\x00\x00\x00ls\x85R", nil)), content("nothing.pt", torch("]", nil)), content("cut pickle.pt", torch("((((", nil)), content("instruction.pt", torch("\xff", nil)),
+		content("missing.pt", archive(zip.Store, "a/data.pkl", "\x80\x02"+tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1})+".")), content("short.pt", torch(tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1}), make([]byte, 95))),
+		content("outside.pt", torch(tensorOf("DoubleStorage", 12, 1, []int{3, 4}, []int{4, 1}), make([]byte, 96))), content("strides.pt", torch(tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{1<<31 - 1, 1<<31 - 1}), make([]byte, 96))),
+		content("repeats.pt", torch(tensorOf("DoubleStorage", 1, 0, []int{1 << 20, 1 << 20}, []int{0, 0}), make([]byte, 8))), content("overflow.pt", torch(tensorOf("DoubleStorage", 1, 0, []int{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, []int{0, 0, 0}), make([]byte, 8))),
+		content("other shape.pt", torch(tensorOf("DoubleStorage", 35, 0, []int{7, 5}, []int{5, 1}), make([]byte, 280))), content("nan.pt", torch(tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{1, 3}), nans(12))),
+		content("several.pt", torch("]("+tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1})+tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1})+"e", make([]byte, 96))),
+		content("itself.pt", torch("]q\x00h\x00a", nil)), content("shares.pt", torch("]q\x00"+strings.Repeat("0](h\x00h\x00eq\x00", 60), nil)), content("cut.pt", torch(tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1}), make([]byte, 96))[:200]),
+		made("lists.pt", func() []byte { return torch("("+strings.Repeat("]\x94", 1<<20-100), nil) }), made("long.pt", func() []byte { return torch("X\xff\xff\xff\x7f", nil) }),
+		made("bomb.pt", func() []byte {
+			return bomb(zip.Deflate, 256*mebibyte, "a/data/0", "", "a/data.pkl", "\x80\x02")
+		}),
+		made("bomb storage.pt", func() []byte {
+			return bomb(zip.Deflate, 256*mebibyte, "a/data.pkl", "\x80\x02"+tensorOf("DoubleStorage", 12, 0, []int{3, 4}, []int{4, 1})+".", "a/data/0", "")
 		}),
 
 		content("words.npz", []byte("hello")), content("cut.npz", zipped[:len(zipped)-10]), content("directory.npz", zipped[len(zipped)/2:]),
@@ -459,6 +493,7 @@ var fine = map[string]bool{}
 func init() {
 	for name, uses := range map[string][]string{
 		"other shape.npy":         {"scores to draw from", "scores to print draws of"},
+		"other shape.pt":          {"scores to draw from", "scores to print draws of"},
 		"other shape.safetensors": {"scores to draw from", "scores to print draws of"},
 		"rows.csv":                {"scores to draw from"},
 		"nothing.npy":             {"shard to draw from"},  // no rows beside those of other shards
@@ -475,7 +510,7 @@ func init() {
 
 // disagree are files that are wrong only beside others.
 var disagree = map[string]bool{"no axis.npy": true, "nothing.npy": true, "no columns.npy": true,
-	"other shape.npy": true, "other shape.safetensors": true, "nan vector.npy": true, "nan four.npy": true, "rows.csv": true, "rows.svm": true, "nan.svm": true}
+	"other shape.npy": true, "other shape.safetensors": true, "other shape.pt": true, "nan vector.npy": true, "nan four.npy": true, "rows.csv": true, "rows.svm": true, "nan.svm": true}
 
 // heap returns how much memory is in use, in KiB.
 func heap() int {

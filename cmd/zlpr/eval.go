@@ -25,14 +25,16 @@ labels. Without files it evaluates an embedded sample: the test rows of the
 model that zlpr train fits to Go's own source, by all losses.
 
 Scores are .npy (float16, float32, float64, bfloat16 by --dtype; any number of
-axes, of which the last is the classes), an array of an .npz or of a .safetensors (file.npz:key;
-the only one needs no key), CSV, or a sparse matrix that scipy.sparse.save_npz
-wrote, whose unlisted scores are -Inf; - is standard input, of one flag. Labels
-and masks are 0 or 1 in the same formats, of any type; labels may also be
-multi-label libsvm or extreme-classification text, or integers of one axis
-less: the number of the one positive class, -1 for none. Labels between 0 and 1
-are soft. Files are recognised by their content, and by their name where that
-does not tell (.csv, .svm, .txt); gzip and bzip2 are unpacked. They may be
+axes, of which the last is the classes), an array of an .npz or a .safetensors
+(file.npz:key; the only one needs no key), a tensor of what torch.save wrote
+(file.pt:key, with dots between the keys of dictionaries and the places in
+lists), CSV, or a sparse matrix that scipy.sparse.save_npz wrote, whose unlisted
+scores are -Inf; - is standard input. Labels and masks are 0 or 1 in the same
+formats, of any type; labels may also be multi-label libsvm or
+extreme-classification text, or integers of one axis less: the number of the one
+positive class, -1 for none. Labels between 0 and 1 are soft. Files are
+recognised by their content, and by their name where that does not tell (.csv,
+.svm, .txt); gzip and bzip2 are unpacked. They may be
 larger than memory: they are mapped, or go through a temporary file.
 
 What has an entry a row (scores, labels, mask, lengths, row weights) may be in

@@ -15,7 +15,14 @@ type Container interface {
 func (in *Input) Container() (Container, error) {
 	switch in.Format {
 	case Zip:
-		return in.Archive()
+		z, err := in.Archive()
+		if err != nil {
+			return nil, err
+		}
+		if folder := z.torchFolder(); folder != "" {
+			return readTorch(z, folder)
+		}
+		return z, nil
 	case Safetensors:
 		return in.safetensors()
 	}
@@ -44,6 +51,6 @@ func noArray(c Container, path, key string) error {
 }
 
 // containers are the endings of the names of containers.
-var containers = []string{".npz", ".safetensors"}
+var containers = []string{".npz", ".safetensors", ".pt", ".pth"}
 
 func isContainer(ext string) bool { return slices.Contains(containers, ext) }

@@ -18,7 +18,7 @@ type Format uint8
 
 const (
 	NPY         Format = iota // an array
-	Zip                       // an archive of arrays, .npz
+	Zip                       // an archive of arrays, .npz, or of tensors, .pt
 	Safetensors               // a file of tensors
 	Text                      // numbers in text
 )
@@ -106,15 +106,18 @@ func (in *Input) recognise() error {
 	}
 	in.Format, err = formatOf(head)
 	if err == nil && in.Format == Zip && !in.mappable() {
-		err = errors.New("an archive (.npz) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
+		err = errors.New("an archive (.npz, .pt) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
 	}
-	if in.Format == Text {
-		if ext := in.Ext(); ext == ".npy" {
+	if err == nil && in.Format == Text {
+		switch in.Ext() {
+		case ".npy":
 			err = errNotNPY
-		} else if ext == ".npz" {
+		case ".npz":
 			err = errNotNPZ
-		} else if ext == ".safetensors" {
+		case ".safetensors":
 			err = errNotSafetensors
+		case ".pt", ".pth":
+			err = errNotTorch
 		}
 	}
 	return err
@@ -187,6 +190,10 @@ func formatOf(head []byte) (Format, error) {
 		return convert("a Parquet file", "read it in Python with pyarrow")
 	case begins("ARROW1"):
 		return convert("an Arrow file", "read it in Python with pyarrow")
+	case begins("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."):
+		return Text, errors.New("a torch file of the old format, which is not read; convert it: python3 -c 'import sys, torch; torch.save(torch.load(sys.argv[1]), sys.argv[2])' OLD.pt NEW.pt")
+	case len(head) > 1 && head[0] == 0x80 && 2 <= head[1] && head[1] <= 5:
+		return convert("a pickle, which may run programs", "read it in Python, if you trust it,")
 	case begins("\x28\xb5\x2f\xfd"):
 		return Text, errors.New("compressed by zstd, which is not read; unpack it first: unzstd")
 	case begins("\xfd7zXZ"):

@@ -58,7 +58,7 @@ func TestDamagedFiles(t *testing.T) {
 		{"a.npy.gz", broken, "damaged: gzip: invalid checksum"},
 		{"a.gz", gzipped(file[:len(file)-2]), "truncated: the header says float32 2×3, 24 bytes, but only 22"},
 		{"a.gz", gzipped(append(slices.Clone(file), 1)), "bytes follow"},
-		{"a", gzipped([]byte("PK\x03\x04 and so on")), `an archive \(\.npz\) cannot be read from a pipe or unpacked`},
+		{"a", gzipped([]byte("PK\x03\x04 and so on")), `an archive \(\.npz, \.pt\) cannot be read from a pipe or unpacked`},
 		{"a", make([]byte, 100), "no format that is read"},
 		{"a.h5", []byte("\x89HDF\r\n\x1a\nxxxxxxxxxx"), "HDF5 file, which is not read; read it in Python with h5py"},
 		{"a.parquet", []byte("PAR1xxxxxxxxxxxxxxxxx"), "Parquet"},

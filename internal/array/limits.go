@@ -14,6 +14,9 @@ const (
 	maxField     = 64 << 10  // bytes of a number or a name in text
 	maxLine      = 256 << 20 // bytes of a line of text
 	maxDirectory = 8 << 20   // bytes of an archive's directory
+	maxPickle    = 2 << 20   // bytes of the pickle of a torch file
+	maxValues    = 1 << 19   // values that it makes, and places where they are
+	maxNesting   = 64        // lists and dictionaries within one another
 	maxTensors   = 1 << 20   // bytes of the header of a safetensors file
 	spillSize    = 8 << 20   // bytes of data that wait for a temporary file
 

@@ -20,7 +20,8 @@ type header struct {
 	bigEndian bool
 	fortran   bool
 	shape     []int
-	size      int // of the header in bytes
+	strides   []int // in elements; nil: all elements lie one after another
+	size      int   // of the header in bytes
 }
 
 const magic = "\x93NUMPY"
@@ -251,10 +252,24 @@ func (h *header) checkLength(want, have int64) error {
 // take makes a the array of those data, as the header describes them.
 func (a *Array) take(h *header, data []byte) error {
 	a.Type, a.Shape, a.data = h.dtype, h.shape, data
-	if h.bigEndian && h.dtype.Size() > 1 || h.fortran && len(h.shape) > 1 {
+	if h.bigEndian && h.dtype.Size() > 1 || h.fortran && len(h.shape) > 1 || h.strides != nil && !h.contiguous() {
 		return a.rewrite(h)
 	}
+	a.data = data[:product(h.shape)*h.dtype.Size()]
 	return nil
+}
+
+// contiguous reports whether the strides are those of C order.
+func (h *header) contiguous() bool {
+	stride := 1
+	for axis := len(h.shape) - 1; axis >= 0; axis-- {
+		n := h.shape[axis]
+		if n > 1 && h.strides[axis] != stride {
+			return product(h.shape) == 0
+		}
+		stride *= n
+	}
+	return true
 }
 
 // readHeader reads a header, and not a byte beyond it.

@@ -140,7 +140,7 @@ func (z *Archive) Open(key string) (*Array, error) {
 	name := z.path + ":" + key
 	var a *Array
 	if f.Method == zip.Store && z.file != nil {
-		a, err = z.stored(name, f)
+		a, err = z.stored(name, f, (*Array).interpret)
 	} else {
 		a, err = unpacked(name, f)
 	}
@@ -153,8 +153,8 @@ func (z *Archive) Open(key string) (*Array, error) {
 	return a, nil
 }
 
-// stored maps a member that is not compressed.
-func (z *Archive) stored(name string, f *zip.File) (*Array, error) {
+// stored maps a member that is not compressed; interpret says what it is.
+func (z *Archive) stored(name string, f *zip.File, interpret func(*Array, []byte) error) (*Array, error) {
 	size := int64(f.UncompressedSize64)
 	offset, err := f.DataOffset()
 	if err != nil {
@@ -167,7 +167,7 @@ func (z *Archive) stored(name string, f *zip.File) (*Array, error) {
 		if crc32.ChecksumIEEE(data) != f.CRC32 {
 			return zip.ErrChecksum
 		}
-		return a.interpret(data)
+		return interpret(a, data)
 	})
 }
 

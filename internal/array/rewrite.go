@@ -9,8 +9,8 @@ func (a *Array) rewrite(h *header) error {
 	defer s.discard()
 	size, from := h.dtype.Size(), a.data
 	place := newPlaces(h)
-	block := make([]byte, 0, min(len(from), 1<<20/size*size))
-	for range len(from) / size {
+	block := make([]byte, 0, min(product(h.shape)*size, 1<<20/size*size))
+	for range product(h.shape) {
 		at := place.next() * size
 		block = append(block, from[at:at+size]...)
 		if len(block) == cap(block) {
@@ -58,6 +58,10 @@ type places struct {
 
 func newPlaces(h *header) *places {
 	p := &places{shape: h.shape, stride: make([]int, len(h.shape)), index: make([]int, len(h.shape))}
+	if h.strides != nil {
+		copy(p.stride, h.strides)
+		return p
+	}
 	stride := 1
 	for k := range h.shape {
 		axis := len(h.shape) - 1 - k // the last is the fastest, or the first
