@@ -25,7 +25,7 @@ import (
 //
 // A gradient that was written in place, Output.Grad being the scores, has
 // destroyed the scores: measure first, or give the gradient memory of its own.
-type Batch[T zlpr.Float] = zlpr.Batch[T]
+type Batch[T zlpr.Score] = zlpr.Batch[T]
 
 var (
 	errNoBatch  = errors.New("metrics: no batch")
@@ -36,7 +36,7 @@ var (
 
 // checked returns b with a stride, or why it cannot be used with that number of
 // classes.
-func checked[T zlpr.Float](b *Batch[T], classes int, labels bool) (Batch[T], error) {
+func checked[T zlpr.Score](b *Batch[T], classes int, labels bool) (Batch[T], error) {
 	if b == nil {
 		return Batch[T]{}, errNoBatch
 	}
@@ -83,7 +83,7 @@ func checked[T zlpr.Float](b *Batch[T], classes int, labels bool) (Batch[T], err
 }
 
 // checkDims compares bits with the scores.
-func checkDims[T zlpr.Float](name string, bits zlpr.Bits, s zlpr.Matrix[T]) error {
+func checkDims[T zlpr.Score](name string, bits zlpr.Bits, s zlpr.Matrix[T]) error {
 	if r, c := bits.Dims(); r != s.Rows || c != s.Cols {
 		return fmt.Errorf("metrics: %s of %d × %d, scores of %d × %d", name, r, c, s.Rows, s.Cols)
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // chunkWords is about the number of words of bits in a chunk of rows.
@@ -15,6 +16,10 @@ const chunkWords = 2048
 // of each bit array is at r·w + i; bits past the last class are zero.
 type chunk[T zlpr.Float] struct {
 	batch     *Batch[T]
+	half      halfScores // in place of the scores of the batch; or nil
+	x         []T        // the scores, row r at r·stride
+	stride    int
+	wide      []T // those of half
 	rule      Rule
 	labelled  bool
 	byRow     bool // rows have weights or thresholds
@@ -59,10 +64,27 @@ func newChunk[T zlpr.Float](classes int, rule Rule, labelled bool, maxRows int) 
 }
 
 // begin goes over to the batch b.
-func (c *chunk[T]) begin(b *Batch[T]) {
-	c.batch = b
+func (c *chunk[T]) begin(b *Batch[T], half halfScores) {
+	c.batch, c.half = b, half
 	c.byRow = b.RowWeights != nil || b.Thresholds != nil || b.ThresholdColumn > 0
 	thresholds(c.rule, c.t)
+}
+
+// scores returns the scores of row r of the chunk.
+func (c *chunk[T]) scores(r int) []T { return c.x[r*c.stride:][:c.batch.Scores.Cols] }
+
+// readScores finds the scores, widened from those of half.
+func (c *chunk[T]) readScores(r0, r1 int) {
+	s := &c.batch.Scores
+	if c.half == nil {
+		c.x, c.stride = s.Data[r0*s.Stride:], s.Stride
+		return
+	}
+	if n := (r1 - r0) * s.Cols; cap(c.wide) < n {
+		c.wide = make([]T, n)
+	}
+	c.x, c.stride = c.wide[:(r1-r0)*s.Cols], s.Cols
+	c.half.widen(kernel.As32(c.x), r0, r1)
 }
 
 // row returns the words of row r of the chunk.
@@ -87,6 +109,7 @@ func (c *chunk[T]) read(r0, r1 int) error {
 func (c *chunk[T]) readBits(r0, r1 int) error {
 	c.r0, c.rows = r0, r1-r0
 	n := c.rows * c.w
+	c.readScores(r0, r1)
 	if c.labelled {
 		if err := c.batch.Labels.ReadRows(c.positive[:n], r0, r1); err != nil {
 			return err
@@ -132,7 +155,7 @@ func (c *chunk[T]) rowThreshold(r int) T {
 	case b.Thresholds != nil:
 		return b.Thresholds[c.r0+r]
 	case b.ThresholdColumn > 0:
-		return b.Scores.Row(c.r0 + r)[b.ThresholdColumn-1]
+		return c.scores(r)[b.ThresholdColumn-1]
 	}
 	return 0
 }
@@ -140,8 +163,7 @@ func (c *chunk[T]) rowThreshold(r int) T {
 // predict checks row r of the chunk and writes its predicted bits. A row of
 // weight 0 is left out.
 func (c *chunk[T]) predict(r int) error {
-	b := c.batch
-	x := b.Scores.Row(c.r0 + r)
+	x := c.scores(r)
 	part, predicted := c.row(c.part, r), c.row(c.predicted, r)
 	if c.labelled {
 		for i, y := range c.row(c.positive, r) {

@@ -41,8 +41,8 @@ func newCounter[T zlpr.Float](s *state[T], maxRows int) *counter[T] {
 }
 
 // begin goes over to a batch with row weights of that window.
-func (c *counter[T]) begin(b *Batch[T], weights window) {
-	c.chunk.begin(b)
+func (c *counter[T]) begin(b *Batch[T], half halfScores, weights window) {
+	c.chunk.begin(b, half)
 	if b.RowWeights == nil {
 		return
 	}
@@ -72,7 +72,7 @@ func (c *counter[T]) count(r0, r1 int) error {
 		if c.thresholded {
 			c.countPredicted(r, t)
 		}
-		x := c.batch.Scores.Row(c.r0 + r)
+		x := c.chunk.scores(r)
 		positive := c.row(c.positive, r)
 		if c.ranking {
 			c.ranker.gather(x, positive, c.row(c.chunk.part, r))
@@ -92,7 +92,7 @@ func (c *counter[T]) count(r0, r1 int) error {
 		c.countClasses()
 	}
 	if c.keep {
-		c.scores.add(c.chunk)
+		c.part.scores.add(c.chunk)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ type solver interface {
 }
 
 // solver returns the solver with counts as long as the weights need.
-func (t *Tuner[T]) solver() solver {
+func (t *tuner[T]) solver() solver {
 	var w window
 	n := 0
 	for i := range t.scores.Lists {

@@ -31,9 +31,7 @@ type encoded[T zlpr.Float] struct {
 
 const encodedVersion = 2
 
-// MarshalBinary returns the metrics, options and sums of a, so that another
-// process can merge them. The number of workers is not part of it.
-func (a *Accumulator[T]) MarshalBinary() ([]byte, error) {
+func (a *accumulator[T]) MarshalBinary() ([]byte, error) {
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
@@ -62,9 +60,7 @@ func (a *Accumulator[T]) MarshalBinary() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// UnmarshalBinary makes a the Accumulator that was marshalled, of the same
-// type of scores. After an error a is as it was before.
-func (a *Accumulator[T]) UnmarshalBinary(data []byte) error {
+func (a *accumulator[T]) UnmarshalBinary(data []byte) error {
 	if !a.turn.Take() {
 		return errUsed
 	}

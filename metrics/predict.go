@@ -7,15 +7,28 @@ import "github.com/zlpr/zlpr"
 // predicted. Workers is the number of goroutines, 0: as many as GOMAXPROCS.
 //
 // A NaN score that takes part is a *zlpr.DataError.
-func Predict[T zlpr.Float](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels, error) {
+func Predict[T zlpr.Score](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels, error) {
 	if b == nil {
 		return nil, errNoBatch
 	}
-	rows, classes := b.Scores.Rows, b.Scores.Cols
-	c, err := checked(b, classes, false)
+	if isDouble[T]() {
+		c, err := checked(any(b).(*Batch[float64]), b.Scores.Cols, false)
+		if err != nil {
+			return nil, err
+		}
+		return predict(&c, nil, rule, workers)
+	}
+	var h half[T]
+	c, half, err := h.checked(b, b.Scores.Cols, false)
 	if err != nil {
 		return nil, err
 	}
+	return predict(&c, half, rule, workers)
+}
+
+// predict is Predict of a batch that is right.
+func predict[T zlpr.Float](c *Batch[T], half halfScores, rule Rule, workers int) (*zlpr.BitLabels, error) {
+	rows, classes := c.Scores.Rows, c.Scores.Cols
 	if err := rule.check(classes); err != nil {
 		return nil, err
 	}
@@ -27,9 +40,9 @@ func Predict[T zlpr.Float](b *Batch[T], rule Rule, workers int) (*zlpr.BitLabels
 	chunks := make([]*chunk[T], workers)
 	for i := range chunks {
 		chunks[i] = newChunk[T](classes, rule, false, size)
-		chunks[i].begin(&c)
+		chunks[i].begin(c, half)
 	}
-	err = newSplit(func(worker, r0, r1 int) error {
+	err := newSplit(func(worker, r0, r1 int) error {
 		c := chunks[worker]
 		if err := c.read(r0, r1); err != nil {
 			return err

@@ -36,7 +36,7 @@ const (
 // The results are the same bits on all machines. The error of the sigmoids is
 // below 3 ULP of T, the difference s - s0 being rounded to float64 before; that
 // of Softmax is the one of zlpr.Softmax.
-func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, workers int) error {
+func Probabilities[T zlpr.Score](dst zlpr.Matrix[T], b *Batch[T], link Link, workers int) error {
 	if b == nil {
 		return errNoBatch
 	}
@@ -44,23 +44,41 @@ func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, wor
 	if err != nil {
 		return err
 	}
-	s := from.Scores
-	to, err := checked(&Batch[T]{Scores: dst}, s.Cols, false)
-	if err != nil || dst.Rows != s.Rows {
+	to, err := checked(&Batch[T]{Scores: dst}, from.Scores.Cols, false)
+	if err != nil || dst.Rows != from.Scores.Rows {
 		return errors.New("metrics: the probabilities have not the shape of the scores")
 	}
-	dst = to.Scores
 	if link > DoubleSigmoid {
 		return errors.New("metrics: unknown link")
 	}
+	if isDouble[T]() {
+		to := any(&to.Scores).(*zlpr.Matrix[float64])
+		return probabilities(any(&from).(*Batch[float64]), nil, link, workers, to.Row, nil)
+	}
+	var h half[T]
+	c, half, err := h.checked(&from, from.Scores.Cols, false)
+	if err != nil {
+		return err
+	}
+	if half == nil {
+		to := any(&to.Scores).(*zlpr.Matrix[float32])
+		return probabilities(&c, nil, link, workers, to.Row, nil)
+	}
+	return probabilities(&c, half, link, workers, nil, func(r int, p []float32) { narrow16(to.Scores.Row(r), p) })
+}
+
+// probabilities writes the probabilities of a batch that is right to the rows of dst,
+// or gives every row to take, if there is one.
+func probabilities[T zlpr.Float](from *Batch[T], half halfScores, link Link, workers int, dst func(r int) []T, take func(r int, p []T)) error {
+	s := from.Scores
 	n := usedRows(s)
 	size := chunkRows(s.Cols, n)
 	workers = workersFor(workers, n, size)
-	chunks, rooms := make([]*chunk[T], workers), make([][]T, workers)
+	chunks, rooms, rows := make([]*chunk[T], workers), make([][]T, workers), make([][]T, workers)
 	for i := range chunks {
 		chunks[i] = newChunk[T](s.Cols, Rule{}, false, size)
-		chunks[i].batch = &from
-		rooms[i] = make([]T, s.Cols)
+		chunks[i].batch, chunks[i].half = from, half
+		rooms[i], rows[i] = make([]T, s.Cols), make([]T, s.Cols)
 	}
 	return newSplit(func(worker, r0, r1 int) error {
 		c := chunks[worker]
@@ -68,13 +86,19 @@ func Probabilities[T zlpr.Float](dst zlpr.Matrix[T], b *Batch[T], link Link, wor
 			return err
 		}
 		for r := range c.rows {
-			x, to := s.Row(r0+r), dst.Row(r0+r)
+			x, to := c.scores(r), rows[worker]
+			if take == nil {
+				to = dst(r0 + r)
+			}
 			s0 := c.rowThreshold(r)
 			part := c.row(c.part, r)
 			if link == Softmax {
 				softmaxOf(to, x, rooms[worker], part)
 			} else {
 				sigmoids(to, x, s0, link, part)
+			}
+			if take != nil {
+				take(r0+r, to)
 			}
 		}
 		return nil

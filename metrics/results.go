@@ -8,10 +8,7 @@ import (
 
 var nan = math.NaN()
 
-// Results returns the values of the metrics, in the order in which
-// NewAccumulator had their names. It is ErrNoRows if no row counts. More
-// batches may be added afterwards.
-func (a *Accumulator[T]) Results() ([]Result, error) {
+func (a *accumulator[T]) Results() ([]Result, error) {
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
@@ -148,7 +145,7 @@ func (w *weighed) classMean(m metric) float64 {
 
 // areas returns the area under the ROC curve and the average precision, micro
 // and macro, those that are asked for.
-func (a *Accumulator[T]) areas() (areas [2][2]float64, err error) {
+func (a *accumulator[T]) areas() (areas [2][2]float64, err error) {
 	s := &a.total.scores
 	for _, m := range a.metrics {
 		if m.keepsScores() && m.average == Micro {

@@ -43,10 +43,9 @@ func (s *scores[T]) add(c *chunk[T]) {
 		s.addWeighed(c)
 		return
 	}
-	m := c.batch.Scores
 	// Class by class: the chunk is in the cache, the ends of the lists need
 	// not be.
-	for j := range m.Cols {
+	for j := range c.batch.Scores.Cols {
 		l := &s.Lists[min(j, len(s.Lists)-1)]
 		pos, neg := l.Pos, l.Neg
 		i, bit := j/64, uint64(1)<<(j%64)
@@ -54,9 +53,9 @@ func (s *scores[T]) add(c *chunk[T]) {
 			switch at := r*c.w + i; {
 			case c.part[at]&bit == 0:
 			case c.positive[at]&bit != 0:
-				pos = append(pos, m.Data[(c.r0+r)*m.Stride+j])
+				pos = append(pos, c.x[r*c.stride+j])
 			default:
-				neg = append(neg, m.Data[(c.r0+r)*m.Stride+j])
+				neg = append(neg, c.x[r*c.stride+j])
 			}
 		}
 		l.Pos, l.Neg = pos, neg
@@ -65,8 +64,8 @@ func (s *scores[T]) add(c *chunk[T]) {
 
 // addWeighed does the same with weights.
 func (s *scores[T]) addWeighed(c *chunk[T]) {
-	m, weights := c.batch.Scores, c.batch.RowWeights
-	for j := range m.Cols {
+	weights := c.batch.RowWeights
+	for j := range c.batch.Scores.Cols {
 		l := &s.Lists[min(j, len(s.Lists)-1)]
 		x := l.Weighed
 		i, bit := j/64, uint64(1)<<(j%64)
@@ -79,7 +78,7 @@ func (s *scores[T]) addWeighed(c *chunk[T]) {
 			if c.positive[at]&bit == 0 {
 				w = -w
 			}
-			x = append(x, weighedScore[T]{m.Data[(c.r0+r)*m.Stride+j], w})
+			x = append(x, weighedScore[T]{c.x[r*c.stride+j], w})
 		}
 		l.Weighed = x
 	}

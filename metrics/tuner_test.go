@@ -61,7 +61,7 @@ func TestTuner(t *testing.T) {
 		for average, name := range []string{"micro_f1", "macro_f1"} {
 			threshold, value, err := tuner.Best(Average(average))
 			if err != nil {
-				if all := tuner.scores.all(); all.len() == 0 {
+				if all := tuner.single.scores.all(); all.len() == 0 {
 					continue
 				}
 				t.Fatal(err)

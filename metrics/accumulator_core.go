@@ -1,0 +1,240 @@
+package metrics
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/crew"
+)
+
+// An accumulator is an Accumulator of scores of the type that is computed in.
+type accumulator[T zlpr.Float] struct {
+	turn crew.Turn
+	state[T]
+	split    *split
+	batch    Batch[T]      // of the call of Add that is under way
+	counters []*counter[T] // of the workers
+}
+
+// state is what MarshalBinary keeps of an Accumulator.
+type state[T zlpr.Float] struct {
+	made    bool // by NewAccumulator
+	classes int
+	options Options
+	metrics []metric
+	kinds   needs
+	inverse []float64 // of the propensities
+	total   part[T]
+}
+
+// needs says what the metrics need of a row.
+type needs struct {
+	thresholded, byClass, ranking, keep, keepByClass bool
+	samples                                          []metric
+	tops                                             []metric
+	k                                                int // the largest
+	slots                                            int
+}
+
+// part is what one worker, or all of them, gathered.
+type part[T zlpr.Float] struct {
+	tally   tally
+	weighed *weighed // of rows with weights; nil before the first
+	scores  scores[T]
+}
+
+// mostClasses is the largest number of classes.
+const mostClasses = 1 << 30
+
+func newState[T zlpr.Float](classes int, names []string, options Options) (s state[T], err error) {
+	if classes < 0 || classes > mostClasses {
+		return s, fmt.Errorf("metrics: %d classes, not in 0..%d", classes, mostClasses)
+	}
+	if options.Sparse {
+		options.Rule = options.Rule.Listed()
+	}
+	if err := options.Rule.check(classes); err != nil {
+		return s, err
+	}
+	s = state[T]{made: true, classes: classes, options: options}
+	for _, name := range names {
+		m, err := parse(name)
+		if err != nil {
+			return s, err
+		}
+		if m.weighs() && s.inverse == nil {
+			if s.inverse, err = inverses(options.Propensities, classes); err != nil {
+				return s, fmt.Errorf("metrics: %s: %w", name, err)
+			}
+		}
+		s.metrics = append(s.metrics, s.kinds.include(m))
+	}
+	s.total = s.newPart()
+	return s, nil
+}
+
+// include notes what m needs and returns m with its slot.
+func (n *needs) include(m metric) metric {
+	m.slot = n.slots
+	switch {
+	case m.bySample():
+		n.samples = append(n.samples, m)
+		n.slots++
+	case m.top():
+		n.tops = append(n.tops, m)
+		n.k = max(n.k, m.k)
+		if m.kind != oneError {
+			n.slots++
+		}
+		if m.weighs() {
+			n.slots++ // for the best possible sum
+		}
+	}
+	n.thresholded = n.thresholded || m.thresholded()
+	n.byClass = n.byClass || m.byClass()
+	n.ranking = n.ranking || m.ranking()
+	n.keep = n.keep || m.keepsScores()
+	n.keepByClass = n.keepByClass || m.keepsScores() && m.average == Macro
+	return m
+}
+
+func (s *state[T]) newPart() part[T] {
+	p := part[T]{tally: newTally(s.kinds.slots, s.classes, s.kinds.byClass)}
+	if s.kinds.keep {
+		p.scores = newScores[T](s.classes, s.kinds.keepByClass)
+	}
+	return p
+}
+
+func (s *state[T]) newWeighed() *weighed {
+	return newWeighed(s.kinds.slots, s.classes, s.kinds.byClass)
+}
+
+// rowsCounted is the number of rows that count.
+func (p *part[T]) rowsCounted() uint64 {
+	n := p.tally.Rows
+	if p.weighed != nil {
+		n += p.weighed.Rows
+	}
+	return n
+}
+
+var (
+	errMade = errors.New("metrics: the Accumulator was not made by NewAccumulator")
+	errUsed = errors.New("metrics: Accumulator used by two goroutines")
+)
+
+// enter takes the turn, and reports why it cannot.
+func (a *accumulator[T]) enter() error {
+	if a == nil {
+		return errMade
+	}
+	if !a.turn.Take() {
+		return errUsed
+	}
+	if !a.made {
+		a.turn.Give()
+		return errMade
+	}
+	return nil
+}
+
+// add is Add of the batch that prepare returns for the number of classes.
+func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) error {
+	if err := a.enter(); err != nil {
+		return err
+	}
+	counted := false
+	defer func() {
+		if !counted {
+			a.counters = nil // they may have counted a part
+		}
+		a.batch = Batch[T]{}
+		a.turn.Give()
+	}()
+	batch, half, err := prepare(a.classes)
+	if err != nil {
+		counted = true // nothing
+		return err
+	}
+	a.batch = batch
+	rows := usedRows(a.batch.Scores)
+	size := chunkRows(a.classes, rows)
+	workers := workersFor(a.options.Workers, rows, size)
+	if len(a.counters) > 0 && a.counters[0].maxRows < size {
+		a.counters = nil
+	}
+	for len(a.counters) < workers {
+		a.counters = append(a.counters, newCounter(&a.state, size))
+	}
+	used := a.counters[:workers]
+	weights := windowOf(a.batch.RowWeights)
+	for _, c := range used {
+		c.begin(&a.batch, half, weights)
+	}
+	if a.split == nil {
+		a.split = newSplit(func(worker, r0, r1 int) error { return a.counters[worker].count(r0, r1) })
+	}
+	if err := a.split.run(rows, size, workers); err != nil {
+		return err
+	}
+	for _, c := range used {
+		c.finish()
+		a.take(&c.part)
+	}
+	counted = true
+	return nil
+}
+
+// take adds p to the total and makes it empty.
+func (s *state[T]) take(p *part[T]) {
+	s.total.tally.merge(&p.tally)
+	p.tally.clear()
+	if p.weighed != nil && p.weighed.Rows > 0 {
+		s.mergeWeighed(p.weighed)
+		p.weighed.clear()
+	}
+	s.total.scores.take(p.scores)
+}
+
+func (s *state[T]) mergeWeighed(w *weighed) {
+	if s.total.weighed == nil {
+		s.total.weighed = s.newWeighed()
+	}
+	s.total.weighed.merge(w)
+}
+
+func (a *accumulator[T]) merge(o *accumulator[T]) error {
+	if err := a.enter(); err != nil {
+		return err
+	}
+	defer a.turn.Give()
+	if a != o {
+		if err := o.enter(); err != nil {
+			return err
+		}
+		defer o.turn.Give()
+	}
+	if a.classes != o.classes {
+		return fmt.Errorf("metrics: merge of %d and %d classes", a.classes, o.classes)
+	}
+	if !slices.Equal(a.metrics, o.metrics) {
+		return errors.New("metrics: merge of different metrics")
+	}
+	a.total.tally.merge(&o.total.tally)
+	if o.total.weighed != nil {
+		a.mergeWeighed(o.total.weighed)
+	}
+	a.total.scores.merge(o.total.scores)
+	return nil
+}
+
+func (a *accumulator[T]) Rows() int {
+	if !a.turn.Take() {
+		panic("zlpr: Accumulator used by two goroutines")
+	}
+	defer a.turn.Give()
+	return int(a.total.rowsCounted())
+}

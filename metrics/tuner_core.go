@@ -1,0 +1,154 @@
+package metrics
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/crew"
+)
+
+// A tuner is a Tuner of scores of the type that is computed in.
+type tuner[T zlpr.Float] struct {
+	turn    crew.Turn
+	made    bool
+	classes int
+	workers int
+	scores  scores[T]
+}
+
+var (
+	errTunerMade = errors.New("metrics: the Tuner was not made by NewTuner")
+	errTunerUsed = errors.New("metrics: Tuner used by two goroutines, or within the loop over one of its curves")
+	errTuned     = errors.New("metrics: the rows have thresholds already")
+	errNoScores  = errors.New("metrics: no scores")
+	errAverage   = errors.New("metrics: a Tuner averages by Micro or Macro")
+)
+
+// begin makes the tuner ready.
+func (t *tuner[T]) begin(classes, workers int) {
+	t.made, t.classes, t.workers, t.scores = true, classes, workers, newScores[T](classes, true)
+}
+
+// enter takes the turn, and reports why it cannot.
+func (t *tuner[T]) enter() error {
+	if t == nil {
+		return errTunerMade
+	}
+	if !t.turn.Take() {
+		return errTunerUsed
+	}
+	if !t.made {
+		t.turn.Give()
+		return errTunerMade
+	}
+	return nil
+}
+
+// add is Add of the batch that prepare returns for the number of classes.
+func (t *tuner[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) error {
+	if err := t.enter(); err != nil {
+		return err
+	}
+	defer t.turn.Give()
+	c, half, err := prepare(t.classes)
+	if err != nil {
+		return err
+	}
+	if c.Thresholds != nil || c.ThresholdColumn > 0 {
+		return errTuned
+	}
+	rows := usedRows(c.Scores)
+	size := chunkRows(t.classes, rows)
+	workers := workersFor(t.workers, rows, size)
+	parts, chunks := make([]scores[T], workers), make([]*chunk[T], workers)
+	for i := range parts {
+		parts[i] = newScores[T](t.classes, true)
+		chunks[i] = newChunk[T](t.classes, Rule{}, true, size)
+		chunks[i].begin(&c, half)
+	}
+	err = newSplit(func(worker, r0, r1 int) error {
+		if err := chunks[worker].read(r0, r1); err != nil {
+			return err
+		}
+		parts[worker].add(chunks[worker])
+		return nil
+	}).run(rows, size, workers)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		t.scores.take(part)
+	}
+	return nil
+}
+
+func (t *tuner[T]) merge(o *tuner[T]) error {
+	if err := t.enter(); err != nil {
+		return err
+	}
+	defer t.turn.Give()
+	if t != o {
+		if err := o.enter(); err != nil {
+			return err
+		}
+		defer o.turn.Give()
+	}
+	if t.classes != o.classes {
+		return fmt.Errorf("metrics: merge of %d and %d classes", t.classes, o.classes)
+	}
+	t.scores.merge(o.scores)
+	return nil
+}
+
+func (t *tuner[T]) Curve(average Average) iter.Seq[Point] {
+	if average > Macro {
+		panic("zlpr: a Tuner averages by Micro or Macro")
+	}
+	return func(yield func(Point) bool) {
+		t.mustEnter()
+		defer t.turn.Give()
+		t.solver().curve(average, yield)
+	}
+}
+
+func (t *tuner[T]) ClassCurve(class int) iter.Seq[Point] {
+	if class < 0 || class >= t.classes {
+		panic("zlpr: the Tuner has no such class")
+	}
+	return func(yield func(Point) bool) {
+		t.mustEnter()
+		defer t.turn.Give()
+		t.solver().classCurve(class, yield)
+	}
+}
+
+// mustEnter takes the turn or panics.
+func (t *tuner[T]) mustEnter() {
+	if !t.turn.Take() {
+		panic("zlpr: Tuner used by two goroutines, or within the loop over one of its curves")
+	}
+}
+
+func (t *tuner[T]) Best(average Average) (threshold, f1 float64, err error) {
+	if err := t.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer t.turn.Give()
+	if average > Macro {
+		return 0, 0, errAverage
+	}
+	return t.solver().best(average)
+}
+
+func (t *tuner[T]) BestEach(average Average) (thresholds []float64, f1 float64, err error) {
+	if err := t.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer t.turn.Give()
+	if average > Macro {
+		return nil, 0, errAverage
+	}
+	return t.solver().bestEach(average)
+}
