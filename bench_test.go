@@ -47,6 +47,11 @@ func perElement[T Float](b *testing.B, elements int) {
 // benchImpls runs the naive loop, then run on every tier that the CPU has.
 func benchImpls(b *testing.B, naive, run func(b *testing.B)) {
 	b.Run("impl=naive", naive)
+	benchTiers(b, run)
+}
+
+// benchTiers runs run on every tier.
+func benchTiers(b *testing.B, run func(b *testing.B)) {
 	for _, t := range kernel.Available() {
 		b.Run("impl="+t.String(), func(b *testing.B) {
 			defer forceTier(t)()

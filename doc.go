@@ -14,8 +14,10 @@
 //     [Matrix], rows × classes, row-major with a stride; axes before the last are
 //     flattened to rows. Labels and masks are [Bits] in any format; a mask's 1 takes
 //     part, and the score of a class that is left out is not read as a value.
-//   - Losses are float64 for both types of scores, gradients have the scores' type.
-//     Sums over rows are exactly rounded, whatever their order.
+//   - Losses are float64 for every type of scores, gradients have the scores' type.
+//     Sums over rows are exactly rounded, whatever their order. 16-bit scores,
+//     [BFloat16] and [Float16], give the results of the float32 of the same values,
+//     those of the scores' type rounded once more.
 //   - An error bound in ULP is relative: 2^-23 for float32 scores, 2^-52 for float64.
 //     Tests against math/big pin every bound.
 //   - Every finite score is legal everywhere. A NaN among the scores that take part

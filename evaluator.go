@@ -153,11 +153,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 		j.batch, j.output = Batch[T]{}, Output[T]{}
 	}()
 	rows, n := b.Scores.Rows, b.Scores.Cols
-	length := lossChunkLen
-	if half != nil {
-		length = halfLen
-	}
-	j.chunkRows = max(1, min(lossChunkRows, length/max(n, 1)))
+	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
 	active := max(1, min(e.opts.Workers, j.chunks))
 	for i := len(e.workers); i < active; i++ {

@@ -458,3 +458,26 @@ func ExamplePlackettLuceLogProbability() {
 	fmt.Printf("%.4f\n", zlpr.PlackettLuceLogProbability([]float64{1, 1, 1}, []int{2, 0}))
 	// Output: -1.7918
 }
+
+// Scores of 16 bits give the results of the float32 of the same values.
+func ExampleBFloat16() {
+	x := []zlpr.BFloat16{zlpr.BFloat16Of(1.003), zlpr.BFloat16Of(-2)}
+	w := []float32{x[0].Float32(), x[1].Float32()}
+	fmt.Println(w, zlpr.LogSumExp(x) == zlpr.LogSumExp(w))
+	// Output: [1 -2] true
+}
+
+func ExampleFloat16() {
+	fmt.Println(zlpr.Float16Of(0.1).Float32(), zlpr.Float16Of(1e6).Float32())
+	// Output: 0.099975586 +Inf
+}
+
+func ExampleBFloat16Of() {
+	fmt.Printf("%#04x\n", zlpr.BFloat16Of(1.5))
+	// Output: 0x3fc0
+}
+
+func ExampleFloat16Of() {
+	fmt.Printf("%#04x\n", zlpr.Float16Of(1.5))
+	// Output: 0x3e00
+}

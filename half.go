@@ -89,7 +89,7 @@ func narrowRows[T Score](m Matrix[T], x []float32, r0, r1 int) {
 
 // halfLen is about as many 16-bit scores as are widened at a time: blocks of a row,
 // or rows.
-const halfLen = 2 * BlockLen
+const halfLen = lossChunkLen
 
 // A halfBuffer is a place for widened scores.
 type halfBuffer struct{ x []float32 }

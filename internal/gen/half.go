@@ -19,17 +19,34 @@ func (v *vec) bits32(bits uint32) operand.Mem {
 // registers of a step.
 func (v *vec) halfLoop(fromSize, toSize int, body func(dst, src func(i int) operand.Mem, registers int)) {
 	dst, src, n := v.param("dst"), v.param("src"), v.param("n")
-	loop, perReg := v.newLabel("loop"), v.perReg()
-	place := func(base gpreg, size int) func(int) operand.Mem {
-		return func(i int) operand.Mem { return at(base, i*perReg*size) }
+	loop, last, rest, done := v.newLabel("loop"), v.newLabel("last"), v.newLabel("rest"), v.newLabel("done")
+	perReg := v.perReg()
+	steps := func(count int) {
+		for i := range count {
+			if i*halfStep*fromSize%64 == 0 {
+				v.prefetch(at(src, i*halfStep*fromSize), 0)
+			}
+			body(
+				func(r int) operand.Mem { return at(dst, i*halfStep*toSize+r*perReg*toSize) },
+				func(r int) operand.Mem { return at(src, i*halfStep*fromSize+r*perReg*fromSize) },
+				halfStep/perReg)
+		}
+		v.ADDQ(operand.I32(count*halfStep*toSize), dst)
+		v.ADDQ(operand.I32(count*halfStep*fromSize), src)
+		v.SUBQ(operand.U8(count*halfStep), n)
 	}
+	v.SUBQ(operand.U8(4*halfStep), n)
+	v.JL(operand.LabelRef(rest))
 	v.Label(loop)
-	v.prefetch(at(src, 0), 0)
-	body(place(dst, toSize), place(src, fromSize), halfStep/perReg)
-	v.ADDQ(operand.U8(halfStep*toSize), dst)
-	v.ADDQ(operand.U8(halfStep*fromSize), src)
-	v.SUBQ(operand.U8(halfStep), n)
-	v.JNZ(operand.LabelRef(loop))
+	steps(4)
+	v.JGE(operand.LabelRef(loop))
+	v.Label(rest)
+	v.ADDQ(operand.U8(4*halfStep), n)
+	v.JZ(operand.LabelRef(done))
+	v.Label(last)
+	steps(1)
+	v.JNZ(operand.LabelRef(last))
+	v.Label(done)
 	v.VZEROUPPER()
 	v.RET()
 }

@@ -10,6 +10,8 @@ TEXT ·widenBFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest3
 
 loop1:
 	PREFETCHT0 12288(CX)
@@ -19,10 +21,48 @@ loop1:
 	VPMOVZXWD  16(CX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, 32(AX)
-	ADDQ       $0x40, AX
-	ADDQ       $0x20, CX
+	VPMOVZXWD  32(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 64(AX)
+	VPMOVZXWD  48(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 96(AX)
+	PREFETCHT0 12352(CX)
+	VPMOVZXWD  64(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 128(AX)
+	VPMOVZXWD  80(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 160(AX)
+	VPMOVZXWD  96(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 192(AX)
+	VPMOVZXWD  112(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 224(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+128, CX
+	SUBQ       $0x40, DX
+	JGE        loop1
+
+rest3:
+	ADDQ $0x40, DX
+	JZ   done4
+
+last2:
+	PREFETCHT0 12288(CX)
+	VPMOVZXWD  (CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	VPMOVZXWD  16(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 32(AX)
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
 	SUBQ       $0x10, DX
-	JNZ        loop1
+	JNZ        last2
+
+done4:
 	VZEROUPPER
 	RET
 
@@ -32,17 +72,49 @@ TEXT ·widenFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest7
 
-loop2:
+loop5:
 	PREFETCHT0 12288(CX)
 	VCVTPH2PS  (CX), Y0
 	VMOVUPS    Y0, (AX)
 	VCVTPH2PS  16(CX), Y0
 	VMOVUPS    Y0, 32(AX)
-	ADDQ       $0x40, AX
-	ADDQ       $0x20, CX
+	VCVTPH2PS  32(CX), Y0
+	VMOVUPS    Y0, 64(AX)
+	VCVTPH2PS  48(CX), Y0
+	VMOVUPS    Y0, 96(AX)
+	PREFETCHT0 12352(CX)
+	VCVTPH2PS  64(CX), Y0
+	VMOVUPS    Y0, 128(AX)
+	VCVTPH2PS  80(CX), Y0
+	VMOVUPS    Y0, 160(AX)
+	VCVTPH2PS  96(CX), Y0
+	VMOVUPS    Y0, 192(AX)
+	VCVTPH2PS  112(CX), Y0
+	VMOVUPS    Y0, 224(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+128, CX
+	SUBQ       $0x40, DX
+	JGE        loop5
+
+rest7:
+	ADDQ $0x40, DX
+	JZ   done8
+
+last6:
+	PREFETCHT0 12288(CX)
+	VCVTPH2PS  (CX), Y0
+	VMOVUPS    Y0, (AX)
+	VCVTPH2PS  16(CX), Y0
+	VMOVUPS    Y0, 32(AX)
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
 	SUBQ       $0x10, DX
-	JNZ        loop2
+	JNZ        last6
+
+done8:
 	VZEROUPPER
 	RET
 
@@ -55,8 +127,10 @@ TEXT ·narrowBFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    n+16(FP), DX
+	SUBQ    $0x40, DX
+	JL      rest11
 
-loop3:
+loop9:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Y3
 	VPSRLD     $0x10, Y3, Y4
@@ -79,10 +153,110 @@ loop3:
 	VPACKUSDW  Y5, Y4, Y3
 	VPERMQ     $0xd8, Y3, Y3
 	VMOVDQU    Y3, (AX)
-	ADDQ       $0x20, AX
-	ADDQ       $0x40, CX
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Y3
+	VPSRLD     $0x10, Y3, Y4
+	VANDPS     Y0, Y4, Y4
+	VPADDD     Y1, Y4, Y4
+	VPADDD     Y3, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VMOVUPS    96(CX), Y3
+	VPSRLD     $0x10, Y3, Y5
+	VANDPS     Y0, Y5, Y5
+	VPADDD     Y1, Y5, Y5
+	VPADDD     Y3, Y5, Y5
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y6, Y3, Y5, Y5
+	VPSRLD     $0x10, Y5, Y5
+	VPACKUSDW  Y5, Y4, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVDQU    Y3, 32(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Y3
+	VPSRLD     $0x10, Y3, Y4
+	VANDPS     Y0, Y4, Y4
+	VPADDD     Y1, Y4, Y4
+	VPADDD     Y3, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VMOVUPS    160(CX), Y3
+	VPSRLD     $0x10, Y3, Y5
+	VANDPS     Y0, Y5, Y5
+	VPADDD     Y1, Y5, Y5
+	VPADDD     Y3, Y5, Y5
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y6, Y3, Y5, Y5
+	VPSRLD     $0x10, Y5, Y5
+	VPACKUSDW  Y5, Y4, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVDQU    Y3, 64(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Y3
+	VPSRLD     $0x10, Y3, Y4
+	VANDPS     Y0, Y4, Y4
+	VPADDD     Y1, Y4, Y4
+	VPADDD     Y3, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VMOVUPS    224(CX), Y3
+	VPSRLD     $0x10, Y3, Y5
+	VANDPS     Y0, Y5, Y5
+	VPADDD     Y1, Y5, Y5
+	VPADDD     Y3, Y5, Y5
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y6, Y3, Y5, Y5
+	VPSRLD     $0x10, Y5, Y5
+	VPACKUSDW  Y5, Y4, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVDQU    Y3, 96(AX)
+	ADDQ       $+128, AX
+	ADDQ       $+256, CX
+	SUBQ       $0x40, DX
+	JGE        loop9
+
+rest11:
+	ADDQ $0x40, DX
+	JZ   done12
+
+last10:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Y3
+	VPSRLD     $0x10, Y3, Y4
+	VANDPS     Y0, Y4, Y4
+	VPADDD     Y1, Y4, Y4
+	VPADDD     Y3, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VMOVUPS    32(CX), Y3
+	VPSRLD     $0x10, Y3, Y5
+	VANDPS     Y0, Y5, Y5
+	VPADDD     Y1, Y5, Y5
+	VPADDD     Y3, Y5, Y5
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VORPS      Y2, Y3, Y3
+	VBLENDVPS  Y6, Y3, Y5, Y5
+	VPSRLD     $0x10, Y5, Y5
+	VPACKUSDW  Y5, Y4, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVDQU    Y3, (AX)
+	ADDQ       $+32, AX
+	ADDQ       $+64, CX
 	SUBQ       $0x10, DX
-	JNZ        loop3
+	JNZ        last10
+
+done12:
 	VZEROUPPER
 	RET
 
@@ -122,17 +296,51 @@ TEXT ·narrowFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest15
 
-loop4:
+loop13:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Y0
 	VCVTPS2PH  $0x00, Y0, (AX)
 	VMOVUPS    32(CX), Y0
 	VCVTPS2PH  $0x00, Y0, 16(AX)
-	ADDQ       $0x20, AX
-	ADDQ       $0x40, CX
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 32(AX)
+	VMOVUPS    96(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 48(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 64(AX)
+	VMOVUPS    160(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 80(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 96(AX)
+	VMOVUPS    224(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 112(AX)
+	ADDQ       $+128, AX
+	ADDQ       $+256, CX
+	SUBQ       $0x40, DX
+	JGE        loop13
+
+rest15:
+	ADDQ $0x40, DX
+	JZ   done16
+
+last14:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Y0
+	VCVTPS2PH  $0x00, Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 16(AX)
+	ADDQ       $+32, AX
+	ADDQ       $+64, CX
 	SUBQ       $0x10, DX
-	JNZ        loop4
+	JNZ        last14
+
+done16:
 	VZEROUPPER
 	RET
 
@@ -142,16 +350,44 @@ TEXT ·widenBFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest19
 
-loop5:
+loop17:
 	PREFETCHT0 12288(CX)
 	VPMOVZXWD  (CX), Z0
 	VPSLLD     $0x10, Z0, Z0
 	VMOVUPS    Z0, (AX)
-	ADDQ       $0x40, AX
-	ADDQ       $0x20, CX
+	VPMOVZXWD  32(CX), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, 64(AX)
+	PREFETCHT0 12352(CX)
+	VPMOVZXWD  64(CX), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, 128(AX)
+	VPMOVZXWD  96(CX), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, 192(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+128, CX
+	SUBQ       $0x40, DX
+	JGE        loop17
+
+rest19:
+	ADDQ $0x40, DX
+	JZ   done20
+
+last18:
+	PREFETCHT0 12288(CX)
+	VPMOVZXWD  (CX), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
 	SUBQ       $0x10, DX
-	JNZ        loop5
+	JNZ        last18
+
+done20:
 	VZEROUPPER
 	RET
 
@@ -161,15 +397,39 @@ TEXT ·widenFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest23
 
-loop6:
+loop21:
 	PREFETCHT0 12288(CX)
 	VCVTPH2PS  (CX), Z0
 	VMOVUPS    Z0, (AX)
-	ADDQ       $0x40, AX
-	ADDQ       $0x20, CX
+	VCVTPH2PS  32(CX), Z0
+	VMOVUPS    Z0, 64(AX)
+	PREFETCHT0 12352(CX)
+	VCVTPH2PS  64(CX), Z0
+	VMOVUPS    Z0, 128(AX)
+	VCVTPH2PS  96(CX), Z0
+	VMOVUPS    Z0, 192(AX)
+	ADDQ       $+256, AX
+	ADDQ       $+128, CX
+	SUBQ       $0x40, DX
+	JGE        loop21
+
+rest23:
+	ADDQ $0x40, DX
+	JZ   done24
+
+last22:
+	PREFETCHT0 12288(CX)
+	VCVTPH2PS  (CX), Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
 	SUBQ       $0x10, DX
-	JNZ        loop6
+	JNZ        last22
+
+done24:
 	VZEROUPPER
 	RET
 
@@ -182,8 +442,10 @@ TEXT ·narrowBFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
 	MOVQ         n+16(FP), DX
+	SUBQ         $0x40, DX
+	JL           rest27
 
-loop7:
+loop25:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Z3
 	VPSRLD     $0x10, Z3, Z4
@@ -195,10 +457,66 @@ loop7:
 	VMOVAPS    Z3, K1, Z4
 	VPSRLD     $0x10, Z4, Z4
 	VPMOVDW    Z4, (AX)
-	ADDQ       $0x20, AX
-	ADDQ       $0x40, CX
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Z3
+	VPSRLD     $0x10, Z3, Z4
+	VANDPS     Z0, Z4, Z4
+	VPADDD     Z1, Z4, Z4
+	VPADDD     Z3, Z4, Z4
+	VCMPPS     $0x03, Z3, Z3, K1
+	VORPS      Z2, Z3, Z3
+	VMOVAPS    Z3, K1, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPMOVDW    Z4, 32(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Z3
+	VPSRLD     $0x10, Z3, Z4
+	VANDPS     Z0, Z4, Z4
+	VPADDD     Z1, Z4, Z4
+	VPADDD     Z3, Z4, Z4
+	VCMPPS     $0x03, Z3, Z3, K1
+	VORPS      Z2, Z3, Z3
+	VMOVAPS    Z3, K1, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPMOVDW    Z4, 64(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Z3
+	VPSRLD     $0x10, Z3, Z4
+	VANDPS     Z0, Z4, Z4
+	VPADDD     Z1, Z4, Z4
+	VPADDD     Z3, Z4, Z4
+	VCMPPS     $0x03, Z3, Z3, K1
+	VORPS      Z2, Z3, Z3
+	VMOVAPS    Z3, K1, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPMOVDW    Z4, 96(AX)
+	ADDQ       $+128, AX
+	ADDQ       $+256, CX
+	SUBQ       $0x40, DX
+	JGE        loop25
+
+rest27:
+	ADDQ $0x40, DX
+	JZ   done28
+
+last26:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Z3
+	VPSRLD     $0x10, Z3, Z4
+	VANDPS     Z0, Z4, Z4
+	VPADDD     Z1, Z4, Z4
+	VPADDD     Z3, Z4, Z4
+	VCMPPS     $0x03, Z3, Z3, K1
+	VORPS      Z2, Z3, Z3
+	VMOVAPS    Z3, K1, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPMOVDW    Z4, (AX)
+	ADDQ       $+32, AX
+	ADDQ       $+64, CX
 	SUBQ       $0x10, DX
-	JNZ        loop7
+	JNZ        last26
+
+done28:
 	VZEROUPPER
 	RET
 
@@ -208,14 +526,40 @@ TEXT ·narrowFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   rest31
 
-loop8:
+loop29:
 	PREFETCHT0 12288(CX)
 	VMOVUPS    (CX), Z0
 	VCVTPS2PH  $0x00, Z0, (AX)
-	ADDQ       $0x20, AX
-	ADDQ       $0x40, CX
+	PREFETCHT0 12352(CX)
+	VMOVUPS    64(CX), Z0
+	VCVTPS2PH  $0x00, Z0, 32(AX)
+	PREFETCHT0 12416(CX)
+	VMOVUPS    128(CX), Z0
+	VCVTPS2PH  $0x00, Z0, 64(AX)
+	PREFETCHT0 12480(CX)
+	VMOVUPS    192(CX), Z0
+	VCVTPS2PH  $0x00, Z0, 96(AX)
+	ADDQ       $+128, AX
+	ADDQ       $+256, CX
+	SUBQ       $0x40, DX
+	JGE        loop29
+
+rest31:
+	ADDQ $0x40, DX
+	JZ   done32
+
+last30:
+	PREFETCHT0 12288(CX)
+	VMOVUPS    (CX), Z0
+	VCVTPS2PH  $0x00, Z0, (AX)
+	ADDQ       $+32, AX
+	ADDQ       $+64, CX
 	SUBQ       $0x10, DX
-	JNZ        loop8
+	JNZ        last30
+
+done32:
 	VZEROUPPER
 	RET
