@@ -3,6 +3,7 @@ module github.com/zlpr/zlpr
 go 1.25.0
 
 require (
+	github.com/klauspost/compress v1.20.4
 	github.com/mmcloughlin/avo v0.6.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9

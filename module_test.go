@@ -72,7 +72,7 @@ var aside = map[string][]string{
 // aside, may import.
 var foreign = map[string][]string{
 	"/internal/kernel":            {"golang.org/x/sys/cpu"},
-	"/internal/array":             {"golang.org/x/sys/unix"},
+	"/internal/array":             {"golang.org/x/sys/unix", "github.com/klauspost/compress/zstd"},
 	"/internal/gen":               {"github.com/mmcloughlin/avo/..."},
 	"/internal/kernel/kerneltest": {"github.com/stretchr/testify/require"},
 }

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/array"
@@ -119,6 +120,19 @@ func lie(size uint64, crc uint32) []byte {
 func safetensors(header string, data []byte) []byte {
 	b := encoding.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), data...)
+}
+
+// zstandard is that head and zeros after it, compressed.
+func zstandard(head []byte, zeros int64) []byte {
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out)
+	if err == nil {
+		_, err = io.Copy(z, repeated(head, zeros))
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
 }
 
 // torch is a file of that pickle and one storage.
@@ -271,6 +285,8 @@ func badFiles() []badFile {
 		content("rows.json", []byte(`{"shards": [{"scores": "a.npy", "rows": -1}]}`)), content("deep.json", bytes.Repeat([]byte("["), mebibyte)), content("more.json", []byte(`{"shards": [{"scores": "a.npy"}]} {}`)),
 		content("itself.json", []byte(`{"shards": [{"scores": "itself.json", "labels": "itself.json"}]}`)),
 		content("not.gz", []byte("\x1f\x8b hello")), content("cut.npy.gz", compressed(good, 0)[:40]), content("words.gz", compressed([]byte("hello\n"), 0)), content("not.bz2", []byte("BZh9 hello")),
+		content("not.zst", []byte("\x28\xb5\x2f\xfd hello hello hello")), content("window.zst", []byte("\x28\xb5\x2f\xfd\x00\xa8"+strings.Repeat("x", 60))), content("cut.npy.zst", zstandard(good, 0)[:40]),
+		made("bomb.zst", func() []byte { return zstandard(nil, 256*mebibyte) }), made("bomb.npy.zst", func() []byte { return zstandard(good, 256*mebibyte) }),
 		made("bomb.gz", func() []byte { return compressed(nil, 256*mebibyte) }), made("bomb.npy.gz", func() []byte { return compressed(good, 256*mebibyte) }),
 	}
 	for _, ending := range []string{".npy", ".npz", ".csv", ".tsv", ".svm", ".txt", ""} {

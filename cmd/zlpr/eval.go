@@ -34,8 +34,8 @@ formats, of any type; labels may also be multi-label libsvm or
 extreme-classification text, or integers of one axis less: the number of the one
 positive class, -1 for none. Labels between 0 and 1 are soft. Files are
 recognised by their content, and by their name where that does not tell (.csv,
-.svm, .txt); gzip and bzip2 are unpacked. They may be
-larger than memory: they are mapped, or go through a temporary file.
+.svm, .txt); gzip, bzip2 and zstd are unpacked. They may be larger than memory:
+they are mapped, or go through a temporary file.
 
 What has an entry a row (scores, labels, mask, lengths, row weights) may be in
 several files, one after another: a pattern in quotes ('out/s-*.npy') stands for

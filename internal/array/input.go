@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // A Format is what the first bytes of a file tell.
@@ -89,17 +91,12 @@ func (in *Input) recognise() error {
 	if err != nil {
 		return err
 	}
-	var unpack io.Reader
-	switch {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		if unpack, err = gzip.NewReader(in.r); err != nil {
-			return damagedGzip(err)
-		}
-	case bytes.HasPrefix(head, []byte("BZh")) && len(head) > 9 && string(head[4:10]) == "1AY&SY":
-		unpack = bzip2.NewReader(in.r)
+	unpack, err := in.unpacker(head)
+	if err != nil {
+		return unpackError(err)
 	}
 	if unpack != nil {
-		in.packed, in.r = true, newBuffered(unpack)
+		in.packed, in.r = true, newBuffered(&unpackedReader{unpack, in.read})
 		if head, err = in.peek(); err != nil {
 			return err
 		}
@@ -129,7 +126,7 @@ func (in *Input) peek() ([]byte, error) {
 	if err == io.EOF {
 		err = nil
 	}
-	return head, unpackError(err)
+	return head, err
 }
 
 // Ext returns the ending of the name, in small letters, without that of a
@@ -137,17 +134,16 @@ func (in *Input) peek() ([]byte, error) {
 func (in *Input) Ext() string {
 	name := strings.ToLower(in.Name)
 	if in.packed {
-		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".bz2")
+		for _, ext := range []string{".gz", ".bz2", ".zst"} {
+			name = strings.TrimSuffix(name, ext)
+		}
 	}
 	return filepath.Ext(name)
 }
 
 // Read reads what the file contains, unpacked. It ends with an error where a
 // file is shorter than it was when it was opened.
-func (in *Input) Read(p []byte) (int, error) {
-	n, err := in.r.Read(p)
-	return n, unpackError(err)
-}
+func (in *Input) Read(p []byte) (int, error) { return in.r.Read(p) }
 
 // Peek returns the next n bytes without reading them, fewer if there are no
 // more.
@@ -160,6 +156,7 @@ func (in *Input) Peek(n int) []byte {
 type counter struct {
 	r       io.Reader
 	n, size int64
+	err     error // other than the end
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -167,7 +164,47 @@ func (c *counter) Read(p []byte) (int, error) {
 	if c.n += int64(n); err == io.EOF && c.n < c.size {
 		err = errShorter(c.n, c.size)
 	}
+	if err != io.EOF {
+		c.err = err
+	}
 	return n, err
+}
+
+// unpacker returns what unpacks a file that begins so, nil if it is not
+// compressed.
+func (in *Input) unpacker(head []byte) (io.Reader, error) {
+	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
+	switch {
+	case begins("\x1f\x8b"):
+		return gzip.NewReader(in.r)
+	case begins("BZh") && len(head) > 9 && string(head[4:10]) == "1AY&SY":
+		return bzip2.NewReader(in.r), nil
+	case begins("\x28\xb5\x2f\xfd"), len(head) > 4 && head[0]>>4 == 5 && string(head[1:4]) == "\x2a\x4d\x18": // what may be skipped
+		window := min(max(smallWindow, 64*in.size), maxWindow)
+		z, err := zstd.NewReader(in.r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(window)))
+		if err != nil {
+			return nil, err
+		}
+		return z, nil
+	}
+	return nil, nil
+}
+
+// An unpackedReader is what a compressed file contains.
+type unpackedReader struct {
+	io.Reader
+	file *counter
+}
+
+func (u *unpackedReader) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case u.file.err != nil: // not the decompressor's
+		return n, u.file.err
+	}
+	return n, unpackError(err)
 }
 
 // formatOf returns the format of a file that begins so, or says what the file
@@ -194,8 +231,6 @@ func formatOf(head []byte) (Format, error) {
 		return Text, errors.New("a torch file of the old format, which is not read; convert it: python3 -c 'import sys, torch; torch.save(torch.load(sys.argv[1]), sys.argv[2])' OLD.pt NEW.pt")
 	case len(head) > 1 && head[0] == 0x80 && 2 <= head[1] && head[1] <= 5:
 		return convert("a pickle, which may run programs", "read it in Python, if you trust it,")
-	case begins("\x28\xb5\x2f\xfd"):
-		return Text, errors.New("compressed by zstd, which is not read; unpack it first: unzstd")
 	case begins("\xfd7zXZ"):
 		return Text, errors.New("compressed by xz, which is not read; unpack it first: unxz")
 	case begins("\xff\xfe"), begins("\xfe\xff"):
@@ -208,21 +243,13 @@ func formatOf(head []byte) (Format, error) {
 
 // unpackError says what an error of a decompressor means.
 func unpackError(err error) error {
-	var structural bzip2.StructuralError
 	switch {
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &structural):
-		return fmt.Errorf("damaged: %w; compress it again", err)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("truncated; compress it again")
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return errors.New("compressed by zstd with a window that takes too much memory; unpack it first: unzstd --long=31")
 	}
-	return err
-}
-
-func damagedGzip(err error) error {
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return unpackError(err)
+	return fmt.Errorf("damaged: %w; compress it again", err)
 }
 
 // Split cuts "file.npz:key" into its parts. A file that has the whole name is

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,10 +25,18 @@ func gzipped(b []byte) []byte {
 	return out.Bytes()
 }
 
+func zstandard(t testing.TB, b []byte, options ...zstd.EOption) []byte {
+	w, err := zstd.NewWriter(nil, options...)
+	require.NoError(t, err)
+	return w.EncodeAll(b, nil)
+}
+
 // TestUnpack reads compressed files by their content.
 func TestUnpack(t *testing.T) {
 	file := buildNPY(float32Matrix, 0x23, []byte{0, 0, 128, 63})
-	for name, b := range map[string][]byte{"x.npy": file, "x.npy.gz": gzipped(file), "x": gzipped(file), "x.csv.gz": gzipped([]byte("1,1,1\n1,1,1\n"))} {
+	for name, b := range map[string][]byte{"x.npy": file, "x.npy.gz": gzipped(file), "x": gzipped(file), "x.csv.gz": gzipped([]byte("1,1,1\n1,1,1\n")),
+		"x.npy.zst": zstandard(t, file), "x.zst": append([]byte("\x52\x2a\x4d\x18\x02\x00\x00\x00ab"), zstandard(t, file)...),
+		"x.safetensors.zst": zstandard(t, buildTensors(0, tensorSpec{"a", "F32", []int{2, 3}, file[len(file)-24:]}))} {
 		a, err := Open(writeFile(t, name, b))
 		require.NoError(t, err, name)
 		require.Equal(t, []int{2, 3}, a.Shape, name)
@@ -42,6 +51,9 @@ func TestDamagedFiles(t *testing.T) {
 	packed := gzipped(file)
 	broken := slices.Clone(packed)
 	broken[len(broken)-6] ^= 1
+	sealed := zstandard(t, bytes.Repeat(file, 100))
+	brokenSeal := slices.Clone(sealed)
+	brokenSeal[len(sealed)-2] ^= 1
 	header := func(dict string) []byte {
 		return append(append([]byte(magic), 2, 0, byte(len(dict)), byte(len(dict)>>8), byte(len(dict)>>16), 0), dict...)
 	}
@@ -58,6 +70,12 @@ func TestDamagedFiles(t *testing.T) {
 		{"a.npy.gz", broken, "damaged: gzip: invalid checksum"},
 		{"a.gz", gzipped(file[:len(file)-2]), "truncated: the header says float32 2×3, 24 bytes, but only 22"},
 		{"a.gz", gzipped(append(slices.Clone(file), 1)), "bytes follow"},
+		{"a.npy.zst", sealed[:len(sealed)-5], "truncated; compress it again"},
+		{"a.zst", sealed[:5], "truncated"},
+		{"a.npy.zst", brokenSeal, "damaged: .*; compress it again"},
+		{"a.zst", append(zstandard(t, file), "rest"...), "damaged: "},
+		{"a.zst", []byte("\x28\xb5\x2f\xfd\x00\xa8xxxxxxxxxxxxxxxxxxxxxxxxxxx"), "a window that takes too much memory; unpack it first: unzstd"},
+		{"a", zstandard(t, []byte("PK\x03\x04 and so on")), `an archive .* cannot be`},
 		{"a", gzipped([]byte("PK\x03\x04 and so on")), `an archive \(\.npz, \.pt\) cannot be read from a pipe or unpacked`},
 		{"a", make([]byte, 100), "no format that is read"},
 		{"a.h5", []byte("\x89HDF\r\n\x1a\nxxxxxxxxxx"), "HDF5 file, which is not read; read it in Python with h5py"},

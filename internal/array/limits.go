@@ -18,6 +18,8 @@ const (
 	maxValues    = 1 << 19   // values that it makes, and places where they are
 	maxNesting   = 64        // lists and dictionaries within one another
 	maxTensors   = 1 << 20   // bytes of the header of a safetensors file
+	smallWindow  = 8 << 20   // bytes of what zstd looks back, in any case
+	maxWindow    = 128 << 20 // of a file that is not 64 times smaller
 	spillSize    = 8 << 20   // bytes of data that wait for a temporary file
 
 	// Free is the number of elements that need no justification.
