@@ -111,10 +111,15 @@ func (w *lossWorker[T]) readFlat() bool {
 	l, ok := b.Labels.(interface {
 		readFlat(dst []uint64, r0, r1 int) bool
 	})
+	if w.e.traits.target {
+		// Of other labels it takes the bits of every row to see that one is set.
+		_, one := b.Labels.(*TargetLabels)
+		ok = ok && one && b.ClassWeights == nil
+	}
 	if !ok || c.N == 0 || !c.ReadFlat(func(dst []uint64) bool { return l.readFlat(dst, c.First, c.First+c.Rows) }) {
 		return false
 	}
-	c.Full = true
+	c.Full, c.OneTarget = true, w.e.traits.target
 	w.allLive()
 	return true
 }

@@ -373,6 +373,33 @@ func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	return nil
 }
 
+// readFlat is that of DenseLabels.
+func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
+	if r0 < 0 || r1 > len(l.Targets) {
+		return false
+	}
+	n := uint(l.Classes)
+	var word uint64
+	filled, k := uint(0), 0
+	for _, j := range l.Targets[r0:r1] {
+		if uint(j) >= n {
+			return false // -1 among them
+		}
+		bit := uint64(1) << (j & 63)
+		word |= bit << (filled & 63)
+		if filled += n; filled >= 64 {
+			dst[k] = word
+			k++
+			filled -= 64
+			word = bit >> ((n - filled) & 63) // n is at most 32
+		}
+	}
+	if filled > 0 {
+		dst[k] = word
+	}
+	return true
+}
+
 // ignores reports whether row r is left out.
 func (l *TargetLabels) ignores(r int) bool { return l.Targets[r] == Ignore }
 

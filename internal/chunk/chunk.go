@@ -35,6 +35,7 @@ type Bits struct {
 
 	flatPos, flatPart, part []uint64 // of FlatPos and FlatPart
 	onlyFlat                bool     // the positives are in flatPos alone
+	OneTarget               bool     // then: every row has one, which Unpack notes in Target
 }
 
 // Weights are what else the losses of the rows depend on.

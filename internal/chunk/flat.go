@@ -1,6 +1,10 @@
 package chunk
 
-import "github.com/zlpr/zlpr/internal/kernel"
+import (
+	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+)
 
 // FlatPos returns the positives of short rows as bits without gaps: class j of
 // row i is bit i·N+j. Bits past the last row's are 0.
@@ -36,6 +40,12 @@ func (c *Chunk[T]) Unpack() {
 		c.Pos[i], c.Neg[i] = p&last, ^p&last
 		at += c.N
 	}
+	if c.OneTarget {
+		c.Target = kernel.Resize(c.Target, c.Rows)
+		for i, p := range c.Pos[:c.Rows] {
+			c.Target[i] = bits.TrailingZeros64(p)
+		}
+	}
 }
 
 // FlatPart returns in this form which classes take part; nil if all do.
@@ -52,11 +62,11 @@ func (c *Chunk[T]) FlatPart() []uint64 {
 }
 
 // flatten writes rows of n ≤ 64 bits, a word each, without gaps.
-func flatten(dst, bits []uint64, rows, n int) []uint64 {
+func flatten(dst, rowBits []uint64, rows, n int) []uint64 {
 	dst = kernel.Resize(dst, kernel.BitWords(rows*n))
 	var word uint64
 	filled, k := 0, 0
-	for _, p := range bits[:rows] {
+	for _, p := range rowBits[:rows] {
 		word |= p << filled
 		if filled += n; filled >= 64 {
 			dst[k] = word

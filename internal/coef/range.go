@@ -44,6 +44,10 @@ const (
 	FactorLow64, FactorHigh64 = 0x1p-1000, 0x1p5
 )
 
+// ProductHigh32 is the highest factor of a loss of the product, for rows that have
+// no exponential below the smallest normal number.
+const ProductHigh32 = 0x1p120
+
 // Limits of t = γy·log2(e) + magic in the kernels of one side: with a t below
 // Lowest the term is 0, one above Highest is clamped. The exponents of 2 are
 // those of the normal numbers.

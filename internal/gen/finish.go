@@ -53,6 +53,9 @@ func finishSums(v *vec, factors bool) {
 // of the product, scale·(b·(1/d)) and scale·(a·(1/d)).
 func finishJoined(v *vec, product, factors bool) {
 	f := newFinish(v, factors)
+	if product {
+		f.most = coef.ProductHigh32
+	}
 	f.run(func() {
 		a, noA := f.load(0)
 		b, noB := f.load(1)
@@ -89,6 +92,7 @@ type finish struct {
 	loss, scale gpreg
 	sums, out   [2]gpreg // sums and factors of the negatives, of the positives
 	good        mask
+	most        float64 // of the factors
 }
 
 func newFinish(v *vec, factors bool) *finish {
@@ -100,6 +104,7 @@ func newFinish(v *vec, factors bool) *finish {
 		f.scale = v.param("scale")
 	}
 	f.logarithms = newLogarithms(d)
+	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	f.good = d.newMask()
 	d.fillMask(f.good)
 	return f
@@ -140,15 +145,18 @@ func (f *finish) load(i int) (x vreg, zero mask) {
 	return x, zero
 }
 
-// factor writes scale·x, the factors of side i, which are to fit but in the lanes
-// of none.
+// factor writes scale·x, the factors of side i, which are to fit or, in the lanes
+// of none, to be 0.
 func (f *finish) factor(i int, x vreg, none mask) {
 	q := f.reg()
 	f.mul(x, at(f.scale, 0), x)
 	f.and(x, f.constant(math.Float64frombits(1<<63-1)), q)
-	fits := f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.of.pick(coef.FactorHigh32, coef.FactorHigh64))
+	fits := f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most)
 	if none != nil {
-		f.orMask(none, fits)
+		zero := f.newMask()
+		f.compare(equal, x, f.constant(0), zero)
+		f.andMask(none, zero)
+		f.orMask(zero, fits)
 	}
 	f.andMask(fits, f.good)
 	f.storeNarrow(f.of, x, f.out[i], 0)

@@ -194,7 +194,7 @@ var selectKernels = []*kernel{
 var shortKernels = []*kernel{
 	{
 		name: "ShortExp", types: single,
-		params: "w, x []float32, pos, part []uint64",
+		params: "w, x []float32, pos, part []uint64", results: "normal bool",
 		doc: `writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
 			where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
 			has not either. It takes a multiple of ShortRows elements.`,
@@ -248,7 +248,8 @@ var finishKernels = []*kernel{
 
 			loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
 
-			A factor need not fit where its other sum is 0.`,
+			A factor may be 0 where the other sum is, and as large as exponentials allow none of
+			which is below the least normal one (see SelectScale).`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
 		forms: finishForms(
 			func(v *vec, factors bool) { finishJoined(v, true, factors) },

@@ -437,3 +437,6 @@ func (f *neonFile) VFMAXP(n lanes, d *vecReg) { f.scalarPair(0x7e70f800, "VFMAXP
 
 // VFADDPV is d = n[0] + n[1], m[0] + m[1].
 func (f *neonFile) VFADDPV(m, n, d lanes) { f.threeSame(0x6e20d400, "VFADDP", m, n, d) }
+
+// VFMINNM is d = min(n, m), the number where the other is NaN.
+func (f *neonFile) VFMINNM(m, n, d lanes) { f.threeSame(0x4ea0c400, "VFMINNM", m, n, d) }

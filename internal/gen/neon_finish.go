@@ -41,6 +41,9 @@ func neonFinishSums(v *neonVec, factors bool) {
 // neonFinishJoined emits finishJoined.
 func neonFinishJoined(v *neonVec, product, factors bool) {
 	f := newNeonFinish(v, factors)
+	if product {
+		f.most = coef.ProductHigh32
+	}
 	f.run(func() {
 		a, noA := f.load(0)
 		b, noB := f.load(1)
@@ -111,6 +114,7 @@ type neonFinish struct {
 	sums, out   [2]genReg
 	factors     bool
 	good        *vecReg
+	most        float64 // of the factors
 }
 
 const finishRegs = 2 // registers at a time
@@ -125,6 +129,7 @@ func newNeonFinish(v *neonVec, factors bool) *neonFinish {
 		f.scale = d.param("scale")
 	}
 	f.neonLogarithms = newNeonLogarithms(d, true)
+	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
 	return f
@@ -176,9 +181,13 @@ func (f *neonFinish) factor(i int, x, none []*vecReg) {
 		f.mul(x[j], q[j], x[j])
 		clear := f.neonVec.inRegister(f.constant(math.Float64frombits(1<<63 - 1)))
 		f.and(x[j], clear, q[j])
-		fits := f.within(q[j], f.of.pick(coef.FactorLow32, coef.FactorLow64), f.of.pick(coef.FactorHigh32, coef.FactorHigh64))
+		fits := f.within(q[j], f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most)
 		if none != nil {
-			f.or(fits, none[j], fits)
+			zero := f.cleared(1)[0]
+			f.op("VCMEQ", zero.d2(), q[j].d2(), zero.d2())
+			f.and(zero, none[j], zero)
+			f.or(fits, zero, fits)
+			f.free(zero)
 		}
 		f.and(fits, f.good, f.good)
 		f.free(fits, clear)

@@ -20,6 +20,7 @@ func neonShortExp(v *neonVec, part bool) {
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)
+	smallest := v.inRegister(v.constant(1))
 	loop, done := v.newLabel("group"), v.newLabel("done")
 	v.op("CBZ", n, done)
 	v.label(loop)
@@ -45,6 +46,7 @@ func neonShortExp(v *neonVec, part bool) {
 		p, s := e.evaluate(y)
 		for i := range p {
 			v.mul(p[i], s[i], p[i])
+			v.VFMINNM(v.lanes(p[i]), v.lanes(smallest), v.lanes(smallest))
 			if part {
 				v.and(p[i], exist[i], p[i])
 				v.free(exist[i])
@@ -59,6 +61,12 @@ func neonShortExp(v *neonVec, part bool) {
 	v.op("SUB", imm(32), n)
 	v.op("CBNZ", n, loop)
 	v.label(done)
+	least := v.inRegister(v.constant(coef.LeastExp32))
+	v.above(least, smallest, smallest)
+	v.op("VMOV", smallest.as("D").String()+"[0]", x)
+	v.op("VMOV", smallest.as("D").String()+"[1]", w)
+	v.op("ORR", x, w)
+	v.op("MOVD", w, v.argument("bad"))
 	v.op("RET")
 }
 

@@ -22,6 +22,7 @@ func shortExp(v *vec, part bool) {
 	bias, least, most := pivot0(v.elem)
 	magic, low, high := v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
 	e := newExponential(v, magic, true)
+	smallest := v.inRegister(v.constant(1))
 	loop, done := v.newLabel("group"), v.newLabel("done")
 	v.TESTQ(n, n)
 	v.JZ(operand.LabelRef(done))
@@ -42,8 +43,9 @@ func shortExp(v *vec, part bool) {
 		}
 		p, q := e.evaluate(y)
 		for i := range p {
-			k := s.exists(first + i)
-			v.mulKeep(k, p[i], q[i], p[i])
+			v.mul(p[i], q[i], p[i])
+			v.min(p[i], smallest, smallest) // which stays where p is NaN
+			v.keep(s.exists(first+i), p[i], p[i])
 			s.change(signs[i], p[i])
 			v.move(p[i], at(w, (first+i)*v.bytes))
 		}
@@ -54,6 +56,14 @@ func shortExp(v *vec, part bool) {
 	v.SUBQ(operand.U8(32), n)
 	v.JNZ(operand.LabelRef(loop))
 	v.Label(done)
+	below, bits := v.newMask(), v.GP64()
+	v.compare(less, smallest, v.constant(coef.LeastExp32), below)
+	if v.wide() {
+		v.KMOVW(below, bits.As32())
+	} else {
+		v.VMOVMSKPS(below, bits.As32())
+	}
+	v.Store(bits, v.ReturnIndex(0))
 	v.VZEROUPPER()
 	v.RET()
 }

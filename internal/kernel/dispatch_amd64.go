@@ -142,25 +142,24 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 // ShortExp writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
 // where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
 // has not either. It takes a multiple of ShortRows elements.
-func ShortExp(w, x []float32, pos, part []uint64) {
+func ShortExp(w, x []float32, pos, part []uint64) (normal bool) {
 	switch Active {
 	case AVX512:
 		switch {
 		case part != nil:
-			shortExpPartAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+			return shortExpPartAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 		default:
-			shortExpAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+			return shortExpAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 		}
 	case AVX2:
 		switch {
 		case part != nil:
-			shortExpPartAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+			return shortExpPartAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 		default:
-			shortExpAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part))
+			return shortExpAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 		}
-	default:
-		shortExpGeneric(w, x, pos, part)
 	}
+	return shortExpGeneric(w, x, pos, part)
 }
 
 // ShortSums writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
@@ -233,7 +232,8 @@ func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good
 //
 // loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
 //
-// A factor need not fit where its other sum is 0.
+// A factor may be 0 where the other sum is, and as large as exponentials allow none of
+// which is below the least normal one (see SelectScale).
 func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
@@ -808,16 +808,16 @@ func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, r
 func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
 //go:noescape
-func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64)
+func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
-func shortExpPartAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64)
+func shortExpPartAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
-func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64)
+func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
-func shortExpAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64)
+func shortExpAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
 func shortSumsAVX512(a *float64, b *float64, w *float32, rows int, n int)

@@ -60,8 +60,8 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 // ShortExp writes e^y, y = x[i] clamped to the range of pivot 0, to w[i], or -e^y of y = -x[i]
 // where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
 // has not either. It takes a multiple of ShortRows elements.
-func ShortExp(w, x []float32, pos, part []uint64) {
-	shortExpGeneric(w, x, pos, part)
+func ShortExp(w, x []float32, pos, part []uint64) (normal bool) {
+	return shortExpGeneric(w, x, pos, part)
 }
 
 // ShortSums writes the sum of the positive elements of row i, w[i·n:][:n], to a[i] and that of
@@ -90,7 +90,8 @@ func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good
 //
 // loss = log1p(a·b),  fa = scale·(b/(1+a·b)),  fb = scale·(a/(1+a·b))
 //
-// A factor need not fit where its other sum is 0.
+// A factor may be 0 where the other sum is, and as large as exponentials allow none of
+// which is below the least normal one (see SelectScale).
 func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	return finishProductGeneric(loss, fa, fb, a, b, scale)
 }

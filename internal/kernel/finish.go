@@ -69,8 +69,8 @@ func SumFactors[T Float](a, b, scale float64) (float64, float64) {
 }
 
 // finishProductGeneric is finishSums32Generic for log1p(a·b), whose derivatives are
-// b/(1+a·b) and a/(1+a·b). A factor need not fit where the other sum is 0: then it
-// is 0, too.
+// b/(1+a·b) and a/(1+a·b). A factor may be 0 where the other sum is, and as large as
+// ProductFits says.
 func finishProductGeneric(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
 	good := true
 	for i, x := range a {
@@ -84,11 +84,31 @@ func finishProductGeneric(loss []float64, fa, fb []float32, a, b, scale []float6
 		if fa != nil {
 			inverse := 1 / (1 + u)
 			f, g := scale[i]*float64(y*inverse), scale[i]*float64(x*inverse)
-			good = good && (y == 0 || FactorFits[float32](f)) && (x == 0 || FactorFits[float32](g))
+			good = good && ProductFits(f, y) && ProductFits(g, x)
 			fa[i], fb[i] = float32(f), float32(g)
 		}
 	}
 	return good
+}
+
+// ProductFits reports whether the exponentials of a side, none of them below the
+// smallest normal number, may be multiplied by the factor f of a loss of the product,
+// other being the sum of the other side.
+func ProductFits(f, other float64) bool {
+	a := math.Abs(f)
+	return a >= coef.FactorLow32 && a <= coef.ProductHigh32 || f == 0 && other == 0
+}
+
+// NormalTerms reports whether none of the kept exponentials w is below the smallest
+// normal number.
+func NormalTerms[T Float](w []T) bool {
+	low := normalExp[T]()
+	for _, v := range w {
+		if v < low && v > 0 || v > -low && v < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // FactorFits reports whether an exponential at pivot 0 may be multiplied by the

@@ -452,9 +452,11 @@ rows7:
 	VMULPD      (DI), Y4, Y4
 	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y6
 	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y6, Y8
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y6, Y6
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y6, Y6
 	VANDPD      Y6, Y8, Y8
-	VORPS       Y5, Y8, Y8
+	VCMPPD      $0x00, f64_0<>+0(SB), Y4, Y6
+	VANDPD      Y5, Y6, Y6
+	VORPS       Y6, Y8, Y8
 	VANDPD      Y8, Y1, Y1
 	VCVTPD2PSY  Y4, X4
 	VMOVUPS     X4, (BX)
@@ -463,9 +465,11 @@ rows7:
 	VMULPD      (DI), Y2, Y2
 	VANDPD      f64_7fffffffffffffff<>+0(SB), Y2, Y4
 	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y5
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y4, Y4
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y4, Y4
 	VANDPD      Y4, Y5, Y5
-	VORPS       Y3, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
+	VANDPD      Y3, Y4, Y4
+	VORPS       Y4, Y5, Y5
 	VANDPD      Y5, Y1, Y1
 	VCVTPD2PSY  Y2, X2
 	VMOVUPS     X2, (SI)
@@ -940,9 +944,11 @@ rows23:
 	VMULPD           (DI), Z2, Z2
 	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z3
 	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z3, K4
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K5
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z3, K5
 	KANDB            K5, K4, K4
-	KORW             K3, K4, K4
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K5
+	KANDB            K3, K5, K5
+	KORW             K5, K4, K4
 	KANDB            K4, K1, K1
 	VCVTPD2PS        Z2, Y2
 	VMOVUPS          Y2, (BX)
@@ -951,9 +957,11 @@ rows23:
 	VMULPD           (DI), Z1, Z1
 	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z1, Z2
 	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K4
 	KANDB            K4, K3, K3
-	KORW             K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K4
+	KANDB            K2, K4, K4
+	KORW             K4, K3, K3
 	KANDB            K3, K1, K1
 	VCVTPD2PS        Z1, Y1
 	VMOVUPS          Y1, (SI)

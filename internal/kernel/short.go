@@ -22,9 +22,11 @@ func ShortRoom(n int) int { return n + 16 }
 
 // shortExpGeneric writes e^x[i], or -e^-x[i] where bit i of pos is set, to w[i],
 // x clamped to the range of pivot 0; and 0 where part is not nil and has not bit
-// i.
-func shortExpGeneric(w, x []float32, pos, part []uint64) {
+// i. It reports whether none of these exponentials, of all elements, is below
+// normalExp.
+func shortExpGeneric(w, x []float32, pos, part []uint64) bool {
 	limits := PivotParams[float32](0)
+	normal := true
 	for k := 0; k < len(x); k += 2 * Lanes32 {
 		var y, e [2 * Lanes32]float32
 		p, q := pos[k/64]>>(k%64), ^uint64(0)
@@ -36,9 +38,11 @@ func shortExpGeneric(w, x []float32, pos, part []uint64) {
 		}
 		Exp32(&e, y[:], limits[0], limits[1], limits[2])
 		for j, v := range e {
+			normal = normal && !(v < normalExp[float32]())
 			w[k+j] = flip(only(v, q>>j), p>>j)
 		}
 	}
+	return normal
 }
 
 // shortSumsGeneric writes the sums of the positive elements of every row of n to

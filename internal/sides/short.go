@@ -31,8 +31,9 @@ func (w *Work[T]) shortExp() {
 	}
 	pos, part := c.FlatPos(), c.FlatPart()
 	whole := n &^ (kernel.ShortRows - 1)
+	w.normal = true
 	if whole > 0 {
-		kernel.ShortExp(kernel.As32(w.kept), kernel.As32(x[:whole]), pos, part)
+		w.normal = kernel.ShortExp(kernel.As32(w.kept), kernel.As32(x[:whole]), pos, part)
 	}
 	if whole == n {
 		return
@@ -47,5 +48,6 @@ func (w *Work[T]) shortExp() {
 		last[1] = part[whole/64] >> shift
 		of = last[1:]
 	}
-	kernel.ShortExp(kernel.As32(w.kept[whole:]), y[:], last[:1], of)
+	normal := kernel.ShortExp(kernel.As32(w.kept[whole:]), y[:], last[:1], of)
+	w.normal = w.normal && normal
 }

@@ -46,6 +46,8 @@ type Work[T kernel.Float] struct {
 	flat       []T      // scores of short rows, without gaps
 	fa, fb     []T      // factors of a row's gradient: of its negatives, its positives
 	slow       []bool   // rows that evalSlow evaluates
+	normal     bool     // no kept exponential of short rows is below the smallest normal number
+	apart      bool     // there are targets whose derivatives are set apart: their factor is 0
 	settled    []bool   // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64 // no bits
 	general[T]
@@ -128,12 +130,12 @@ func (w *Work[T]) weights() []float64 {
 // that does not serve.
 func (w *Work[T]) evalPlain() {
 	w.prepare(w.c.Rows)
-	short := w.isShort() && !w.rule.Target
+	short := w.isShort()
 	if !short {
 		w.c.Unpack()
 	}
 	pos := w.c.Pos
-	if w.rule.Target {
+	if w.rule.Target && !short {
 		pos = w.noBits(len(pos))
 	}
 	keep := w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
@@ -147,13 +149,9 @@ func (w *Work[T]) evalPlain() {
 	} else {
 		kernel.SelectSums(w.a, w.b, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words)
 	}
-	if w.rule.Target {
-		// B = e^-s of the target.
-		for i, t := range w.c.Target {
-			w.b[i] = 0
-			if t >= 0 {
-				w.b[i] = scalar.Exp(-float64(w.c.X[i*w.c.Stride+t]))
-			}
+	if w.rule.Target && !short {
+		for i := range w.c.Rows {
+			w.b[i] = w.targetTerm(i, 0)
 		}
 	}
 	var anySlow bool
@@ -188,9 +186,9 @@ func (w *Work[T]) evalPlain() {
 		}
 		i = end
 	}
-	if w.rule.Target {
+	if w.rule.Product && w.apart {
 		for i, t := range w.c.Target {
-			if t >= 0 && !(anySlow && w.slow[i]) {
+			if t >= 0 && !(anySlow && w.slow[i]) && w.fb[i] == 0 {
 				w.c.Grad[i*w.c.GradStride+t] = T(-w.scale[i] * w.u[i] / (1 + w.u[i]))
 			}
 		}
@@ -330,11 +328,41 @@ func thresholdSlope(u, v float64) float64 {
 	return 1/(1+u) - 1/(1+v)
 }
 
+// joined reports whether the kernel finishes a loss of the product.
+func (w *Work[T]) joined() bool { return w.isShort() && w.rule.shift == 0 && w.rule.rest == 0 }
+
 // finishProduct is finishSum for a loss of the product.
 func (w *Work[T]) finishProduct() (anySlow bool) {
+	w.apart = w.rule.Target
+	joined := w.joined()
+	if joined {
+		clear(w.a[w.c.Rows:])
+		clear(w.b[w.c.Rows:])
+		scale, fa, fb := w.scale, w.fa, w.fb
+		if !w.c.Derivatives() {
+			scale, fa, fb = nil, nil, nil
+		}
+		if kernel.FinishProduct(w.c.Loss, kernel.As32(fa), kernel.As32(fb), w.a, w.b, scale) && (w.normal || w.c.Grad == nil) {
+			w.apart = false
+			return false
+		}
+		w.c.Unpack()
+	}
 	shift := scalar.Exp(w.rule.shift) * scalar.Exp(w.rule.rest)
 	for i := range w.c.Rows {
 		a, b := w.a[i], w.b[i]
+		if joined && kernel.FastSum[T](a) && kernel.FastSum[T](b) {
+			// The loss stands.
+			w.settled[i], w.slow[i], w.u[i] = true, false, 0
+			if w.c.Grad != nil && !(w.productFits(i, w.fa[i], b) && w.productFits(i, w.fb[i], a)) {
+				w.slow[i], anySlow = true, true
+			}
+			continue
+		}
+		w.settled[i] = false
+		if joined {
+			b = w.targetTerm(i, b)
+		}
 		ok := kernel.FastSum[T](a) && math.Abs(w.rule.shift) < 600
 		if w.rule.Target && w.c.Target[i] >= 0 {
 			ok = ok && fastTerm(b) && b != 0
@@ -362,8 +390,31 @@ func (w *Work[T]) finishProduct() (anySlow bool) {
 		w.u[i], w.slow[i] = u, !ok
 		anySlow = anySlow || !ok
 	}
-	kernel.Log1p64(w.c.Loss[:w.c.Rows], w.u[:w.c.Rows])
+	kernel.Log1p64(w.v[:w.c.Rows], w.u[:w.c.Rows])
+	for i, l := range w.v[:w.c.Rows] {
+		if !joined || !(kernel.FastSum[T](w.a[i]) && kernel.FastSum[T](w.b[i])) {
+			w.c.Loss[i] = l
+		}
+	}
 	return anySlow
+}
+
+// productFits reports whether FinishProduct's factor f fits row i, other being the
+// other side's sum.
+func (w *Work[T]) productFits(i int, f T, other float64) bool {
+	return kernel.ProductFits(float64(f), other) &&
+		(w.normal || f == 0 || kernel.FactorFits[T](float64(f)) || kernel.NormalTerms(w.kept[i*w.c.N:][:w.c.N]))
+}
+
+// targetTerm returns e^-s of row i's target s, if the loss has one; b else.
+func (w *Work[T]) targetTerm(i int, b float64) float64 {
+	switch {
+	case !w.rule.Target:
+		return b
+	case w.c.Target[i] < 0:
+		return 0
+	}
+	return scalar.Exp(-float64(w.c.X[i*w.c.Stride+w.c.Target[i]]))
 }
 
 // keepFactors keeps the factors of row i for exponentials at pivot 0, if they
