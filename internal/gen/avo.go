@@ -116,6 +116,7 @@ type context interface {
 	VFMSUB231PD(ops ...operand.Op)
 	VFMSUB231PS(ops ...operand.Op)
 	VFNMADD213PD(ops ...operand.Op)
+	VFNMADD231PD(ops ...operand.Op)
 	VINSERTF128(i operand.Op, mx operand.Op, y operand.Op, y1 operand.Op)
 	VINSERTF64X4(ops ...operand.Op)
 	VMASKMOVPD(mxy operand.Op, xy operand.Op, mxy1 operand.Op)

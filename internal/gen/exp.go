@@ -125,20 +125,34 @@ func (e *exponential) powers(r, t, free []vreg) (p, s []vreg) {
 
 // powersWith is powers that calls between after every step of the polynomial.
 func (e *exponential) powersWith(r, t, free []vreg, between func()) (p, s []vreg) {
-	p = free
+	e.horner(r, free, e.rest, between)
+	for i := range t {
+		e.shiftToExponent(t[i], t[i])
+	}
+	return free, t
+}
+
+// quotients is powers that returns q, e^r = 1 + r·q, in place of p.
+func (e *exponential) quotients(r, t, free []vreg) (q, s []vreg) {
+	e.horner(r, free, e.rest[:len(e.rest)-1], func() {})
+	for i := range t {
+		e.shiftToExponent(t[i], t[i])
+	}
+	return free, t
+}
+
+// horner evaluates the polynomial with the highest coefficient and those given, and
+// calls between after every step.
+func (e *exponential) horner(r, p []vreg, rest []op, between func()) {
 	highest := e.shared(e.highest, len(r))
 	for i := range r {
 		e.move(highest, p[i])
 	}
-	for _, c := range e.rest {
+	for _, c := range rest {
 		c = e.shared(c, len(r))
 		for i := range r {
 			e.fmaMul(r[i], c, p[i])
 		}
 		between()
 	}
-	for i := range t {
-		e.shiftToExponent(t[i], t[i])
-	}
-	return p, t
 }

@@ -84,3 +84,14 @@ func (e *neonExponential) powers(r, t []*vecReg) (p, s []*vecReg) {
 	}
 	return p, t
 }
+
+// quotients is powers that returns q, e^r = 1 + r·q, in place of p, and leaves r.
+func (e *neonExponential) quotients(r, t []*vecReg) (q, s []*vecReg) {
+	e.comment("q = (e^r - 1)/r")
+	q = e.horner(e.highest, e.rest[:len(e.rest)-1], r)
+	e.comment("s = 2^(n-c)")
+	for i := range t {
+		e.shiftToExponent(t[i], t[i])
+	}
+	return q, t
+}

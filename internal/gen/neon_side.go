@@ -88,9 +88,9 @@ func (v *neonVec) broadcastAt(p genReg, numbers []int, registers []*vecReg) {
 	v.release(at)
 }
 
-// terms returns the terms p·s·m of some registers and the lanes that count: for
-// a sum a NaN does.
-func (e *neonSideExponential) terms(numbers []int, sum bool) (w, keep []*vecReg) {
+// terms returns the terms of some registers, as those of a sideExponential, and the
+// lanes that count: for a sum a NaN does.
+func (e *neonSideExponential) terms(numbers []int, sum bool, factor func(number int) *vecReg) (w, keep []*vecReg) {
 	l := e.loop
 	var h, minusL, magic, t []*vecReg
 	e.comment("h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e")
@@ -145,13 +145,23 @@ func (e *neonSideExponential) terms(numbers []int, sum bool) (w, keep []*vecReg)
 	}
 	e.free(magic...)
 	e.free(minusL...)
-	w, s := e.powers(h, t)
+	q, s := e.quotients(h, t)
+	e.comment("(m + m·r·q)·s")
 	for i, number := range numbers {
-		e.mul(w[i], s[i], w[i])
-		e.load(l.weight(number), s[i])
-		e.mul(w[i], s[i], w[i])
+		m := e.inRegister(l.weight(number))
+		if factor != nil {
+			f := factor(number)
+			e.mul(m, f, m)
+			e.free(f)
+		}
+		e.mul(h[i], m, h[i])
+		e.fmaAcc(q[i], h[i], m)
+		e.mul(m, s[i], m)
+		w = append(w, m)
 	}
 	e.free(s...)
+	e.free(q...)
+	e.free(h...)
 	return w, keep
 }
 
@@ -226,7 +236,7 @@ func neonSideSums(v *neonVec) {
 	}, func(t neonTurn) {
 		for all := t.numbers(); len(all) > 0; all = all[2:] {
 			numbers := all[:2]
-			w, keep := e.terms(numbers, true)
+			w, keep := e.terms(numbers, true, nil)
 			for i := range w {
 				v.and(w[i], keep[i], w[i])
 			}
@@ -271,14 +281,16 @@ func neonSideGrad(v *neonVec, more bool) {
 	}, func(t neonTurn) {
 		for k := range t.vectors {
 			numbers := []int{k*neonRegs + t.lanes[0], k*neonRegs + t.lanes[1]}
-			w, keep := e.terms(numbers, false)
-			for i, number := range numbers {
+			w, keep := e.terms(numbers, false, func(number int) *vecReg {
 				factor, test := v.reg(), v.laneTest(number)
 				l.pos.selected(number, test, factor)
 				v.choose(factor, factors[1], factors[0])
-				v.mul(w[i], factor, w[i])
+				v.free(test)
+				return factor
+			})
+			for i, number := range numbers {
 				v.and(w[i], keep[i], w[i])
-				v.free(factor, test, keep[i])
+				v.free(keep[i])
 				if more {
 					r := v.inRegister(add.place(number))
 					v.add(w[i], r, w[i])

@@ -43,16 +43,17 @@ func neonSoftWeights(v *neonVec) {
 					u, bias := v.reg(), 1023
 					switch {
 					case side == 0:
-						v.sub(one, label, u)
+						v.copy(class[i], u)
+						v.fmaSub(label, class[i], u)
 					case shift != 0:
 						scale := v.inRegister(v.constant(math.Ldexp(1, shift)))
 						v.mul(label, scale, u)
+						v.mul(u, class[i], u)
 						v.free(scale)
 						bias += shift
 					default:
-						v.copy(label, u)
+						v.mul(label, class[i], u)
 					}
-					v.mul(u, class[i], u)
 					k, test := v.reg(), v.laneTest(first+i)
 					v.op("VCMTST", test.d2(), bits.d2(), test.d2())
 					v.above(u, zero, k)

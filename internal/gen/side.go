@@ -153,10 +153,13 @@ func (e *sideExponential) begin(p gpreg) {
 	}
 }
 
-// terms computes the terms p·s·m of some registers, two at a time on AVX-512, one
-// on AVX2. For a sum, lanes that do not count are 0, and a NaN counts; else keep
-// has the lanes that count.
-func (e *sideExponential) terms(all []term, off reg.Register, sum bool) (w []vreg, keep []mask) {
+// terms computes the terms of some registers, two at a time on AVX-512, one on AVX2:
+//
+//	(m + m·r·q)·s   for e^y = (1 + r·q)·s
+//
+// m being the weights, times what factor returns unless that is nil. Lanes that do not
+// count are 0; for a sum a NaN counts.
+func (e *sideExponential) terms(all []term, off reg.Register, sum bool, factor func(t term) vreg) (w []vreg) {
 	step := 1
 	if e.wide() {
 		step = min(2, len(all))
@@ -166,20 +169,22 @@ func (e *sideExponential) terms(all []term, off reg.Register, sum bool) (w []vre
 		for _, t := range all[:step] {
 			begun = append(begun, e.start(t, off))
 		}
-		p, s := e.powersOf(begun, sum)
+		q, s, r := e.quotientsOf(begun, sum)
 		for i, t := range begun {
-			m, _ := e.loop.weights(t.term, off)
-			e.mul(p[i], s[i], p[i])
-			if sum {
-				e.mulKeep(t.keep, p[i], m, p[i])
-			} else {
-				e.mul(p[i], m, p[i])
-				keep = append(keep, t.keep)
+			weights, _ := e.loop.weights(t.term, off)
+			var m op = weights
+			if factor != nil {
+				f := factor(t.term)
+				e.mul(f, weights, f)
+				m = f
 			}
+			e.mul(r[i], m, r[i])
+			e.fmaMul(r[i], m, q[i])
+			e.mulKeep(t.keep, q[i], s[i], q[i])
 		}
-		w = append(w, p...)
+		w = append(w, q...)
 	}
-	return w, keep
+	return w
 }
 
 // start computes what comes before the exponential:
@@ -215,10 +220,10 @@ func (v *vec) restrict(k mask, predicate uint8, a, b op) {
 	v.and(k, in, k)
 }
 
-// powersOf returns the terms, without m, of those that start has begun, and takes
-// out of keep what is 0.
-func (e *sideExponential) powersOf(terms []*sideTerm, nanStays bool) (p, s []vreg) {
-	var t, n, r []vreg
+// quotientsOf returns q, s and r of the terms that start has begun, and takes out of
+// keep what is 0.
+func (e *sideExponential) quotientsOf(terms []*sideTerm, nanStays bool) (q, s, r []vreg) {
+	var t, n []vreg
 	for _, x := range terms {
 		k := e.reg()
 		e.move(x.h, k)
@@ -249,7 +254,8 @@ func (e *sideExponential) powersOf(terms []*sideTerm, nanStays bool) (p, s []vre
 	for i := range r {
 		e.fmaAcc(n[i], e.minusLn2Lo, r[i])
 	}
-	return e.powers(r, t, n)
+	q, s = e.quotients(r, t, n)
+	return q, s, r
 }
 
 // sideMax emits the highest scores and the highest terms of rows, roughly.
@@ -353,7 +359,7 @@ func sideSums(v *vec) {
 	}, func(off reg.Register, pairs []pair) {
 		l.sides.group(off)
 		for _, q := range pairs {
-			w, _ := e.terms(q, off, true)
+			w := e.terms(q, off, true, nil)
 			for side, bits := range []gpreg{l.sides.neg, l.sides.pos} {
 				acc[side].pair(l.sides, bits, q, w)
 			}
@@ -497,11 +503,12 @@ func sideGrad(v *vec, more bool) {
 			step = min(2, len(all))
 		}
 		for ; len(all) > 0; all = all[step:] {
-			w, keep := e.terms(all[:step], off, false)
-			for i, t := range all[:step] {
+			w := e.terms(all[:step], off, false, func(t term) vreg {
 				f := v.reg()
 				v.choose(l.sides.mask(l.sides.pos, t.reg), factor[1], factor[0], f)
-				v.mulKeep(keep[i], w[i], f, w[i])
+				return f
+			})
+			for i, t := range all[:step] {
 				place := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
 				if more {
 					from := place

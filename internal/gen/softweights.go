@@ -64,16 +64,17 @@ func softWeights(v *vec) {
 		}
 		for side, out := range []gpreg{neg, pos} {
 			u, bias := d.reg(), 1023
+			weights := operand.Mem{Base: class, Index: off, Scale: 8, Disp: 8 * first}
 			if side == 0 {
-				d.move(d.constant(1), u)
-				d.sub(u, label, u)
+				d.move(weights, u)
+				v.VFNMADD231PD(u, label, u)
 			} else if shift != 0 {
 				d.mul(label, d.constant(math.Ldexp(1, shift)), u)
+				d.mul(u, weights, u)
 				bias += shift
 			} else {
-				d.move(label, u)
+				d.mul(label, weights, u)
 			}
-			d.mul(u, operand.Mem{Base: class, Index: off, Scale: 8, Disp: 8 * first}, u)
 			var k mask
 			if v.wide() {
 				k = v.K()

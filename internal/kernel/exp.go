@@ -110,6 +110,32 @@ func expPolynomials(w *[2 * Lanes32]float64, r []float64) {
 	}
 }
 
+// expQuotients is expPolynomials without the last step: it writes q, e^r = 1 + r·q.
+func expQuotients(w *[2 * Lanes32]float64, r []float64) {
+	var (
+		c     = &coef.Exp32
+		c6    = float64(c[4])
+		c5    = float64(c[3]) + round_7
+		c4    = float64(c[2]) + round_5
+		c3    = float64(c[1]) + round_3
+		half  = 0.5 - float64(c[0])
+		c2    = [2]float64{float64(c[0]) + round_1, float64(c[0]) + round_2}
+		back2 = [2]float64{round_1, round_2}
+		c1    = [2]float64{1 + round0, 1 + round_1}
+		back1 = [2]float64{round0, round_1}
+	)
+	for i, r := range r[:min(len(r), len(w))] {
+		p := (r*c6 + c5) - round_7
+		p = (r*p + c4) - round_5
+		p = (r*p + c3) - round_3
+		q := r * p
+		k := math.Float64bits(q-half) >> 63
+		p = (q + c2[k]) - back2[k]
+		k = math.Float64bits(r) >> 63
+		w[i] = (r*p + c1[k]) - back1[k]
+	}
+}
+
 // Exp64 is Exp32 for float64.
 func Exp64(w *[2 * Lanes64]float64, x []float64, magic, low, high float64) {
 	exp64Shifted(w, x, nil, magic, low, high)

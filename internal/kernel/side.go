@@ -15,8 +15,8 @@ import (
 // Two arrays of bits, pos and neg, select elements: y = -x for those in pos and
 // y = x for those in neg; no element is in both; the others take no part. The
 // weight of element j is m·2^e, 1 ≤ m ≤ 2 and e an integer, or m = 0, which
-// leaves the element out. So a weight has any magnitude and costs one rounding.
-// The term of an element is
+// leaves the element out. So a weight has any magnitude, and no rounding of its own.
+// Where the term is multiplied by a factor, m is. The term of an element is
 //
 //	m·2^e·e^(γy)·2^-c
 //
@@ -26,8 +26,8 @@ import (
 //
 //	h = hi·y;  l = fma(lo, y, fma(hi, y, -h))
 //	t = fma(h, log2(e), magic - c + e);  n = t - (magic - c + e)
-//	r = fma(n, -ln2Lo, fma(n, -ln2Hi, h) + l)
-//	term = p(r)·2^(low bits of t, as exponent)·m
+//	r = fma(n, -ln2Lo, fma(n, -ln2Hi, h) + l);  e^r = 1 + r·q(r)
+//	term = fma(q, m·r, m)·2^(low bits of t, as exponent)
 //
 // A term whose power of two would lie below the smallest normal number is 0, and
 // t is clamped so that it does not pass the largest. A sum of e^(ax+b) has e^b
@@ -112,9 +112,10 @@ func sideMaxGeneric[T Float](top []SideTop[T], r *SideRows[T], power func(y, e T
 type sideGroup[T Float] struct{ term, t [2 * Lanes32]T }
 
 // terms32 computes the terms of x, at most 32 elements whose bits in pos are p,
-// with the magic numbers of the pivots of the two sides.
-func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, gamma [2]float32) {
+// with the magic numbers of the pivots of the two sides, times their factors.
+func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, factor, gamma [2]float32) {
 	var r, s, poly [2 * Lanes32]float64
+	var rest [2 * Lanes32]float32 // where it is wild
 	wild := uint32(0)
 	for j, x := range x {
 		y := flip(x, p>>j)
@@ -133,29 +134,32 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, g
 		z := fma32(n, -coef.Ln2Lo32, fma32(n, -coef.Ln2Hi32, h)+l)
 		if !(z <= 0.35 && z >= -0.35) { // clamped, or NaN
 			wild |= 1 << j
-			poly[j], z = float64(polynomial32(z)), 0
+			rest[j] = z
+			poly[j], z = float64(quotient32(z)), 0
 		}
 		r[j] = float64(z)
 		s[j] = math.Float64frombits((math.Float64bits(t+round23) + 1023 - 127) << 52)
 	}
 	saved := poly
-	expPolynomials(&poly, r[:len(x)])
+	expQuotients(&poly, r[:len(x)])
 	for j := range x {
+		z := float32(r[j])
 		if wild>>j&1 != 0 {
-			poly[j] = saved[j]
+			poly[j], z = saved[j], rest[j]
 		}
-		g.term[j] = float32(float32(poly[j]*s[j]) * w[WeightPlace[float32](j)])
+		m := float32(w[WeightPlace[float32](j)] * factor[p>>j&1])
+		g.term[j] = float32(float64(fma32(float32(poly[j]), float32(m*z), m)) * s[j])
 	}
 }
 
-// polynomial32 is the polynomial of exp32 for any r.
-func polynomial32(r float32) float32 {
+// quotient32 is expQuotients for any r.
+func quotient32(r float32) float32 {
 	c := &coef.Exp32
 	p := c[len(c)-1]
 	for j := len(c) - 2; j >= 0; j-- {
 		p = fma32(p, r, c[j])
 	}
-	return fma32(fma32(p, r, 1), r, 1)
+	return fma32(p, r, 1)
 }
 
 // fma32 returns a·b + c, rounded once. In float64 products are exact; rounding
@@ -188,7 +192,7 @@ func oddFMA32(p, q float64) float32 {
 }
 
 // terms64 is terms32 for float64, of at most 16 elements.
-func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, gamma [2]float64) {
+func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, factor, gamma [2]float64) {
 	for j, x := range x {
 		y := flip(x, p>>j)
 		h := float64(gamma[0] * y)
@@ -204,7 +208,8 @@ func terms64(g *sideGroup[float64], x []float64, p uint64, w []float64, magic, g
 		}
 		n := t - m
 		r := math.FMA(n, -coef.Ln2Lo64, math.FMA(n, -coef.Ln2Hi64, h)+l)
-		g.term[j] = float64(float64(scalar.ExpRest(r)*math.Float64frombits(math.Float64bits(t)<<52)) * w[WeightPlace[float64](j)])
+		k := float64(w[WeightPlace[float64](j)] * factor[p>>j&1])
+		g.term[j] = math.FMA(scalar.ExpQuotient(r), float64(k*r), k) * math.Float64frombits(math.Float64bits(t)<<52)
 	}
 }
 
@@ -231,7 +236,7 @@ func sideSums32Generic(sum [][2]float64, r *SideRows[float32], p []SideParams[fl
 		var acc [2][8]float64
 		r.groups(i, func(from, m int, pos, neg uint64, w []float32) {
 			var g sideGroup[float32]
-			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{q[0], q[3]}, r.Gamma)
+			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{q[0], q[3]}, [2]float32{1, 1}, r.Gamma)
 			for s, bits := range [2]uint64{neg, pos} {
 				bits = countedTerms(&g, w, bits, m, coef.Lowest32)
 				for l := range acc[s] {
@@ -265,7 +270,7 @@ func sideSums64Generic(sum [][2]float64, r *SideRows[float64], p []SideParams[fl
 		var acc, e [2][Lanes64]float64
 		r.groups(i, func(from, m int, pos, neg uint64, w []float64) {
 			var g sideGroup[float64]
-			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{q[0], q[3]}, r.Gamma)
+			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{q[0], q[3]}, [2]float64{1, 1}, r.Gamma)
 			for s, bits := range [2]uint64{neg, pos} {
 				bits = countedTerms(&g, w, bits, m, coef.Lowest64)
 				for l := range acc[s] {
@@ -292,8 +297,8 @@ func sideGrad32Generic(dst []float32, dstStride int, r *SideRows[float32], p []S
 	for i := range r.Rows {
 		r.groups(i, func(from, m int, pos, neg uint64, w []float32) {
 			var g sideGroup[float32]
-			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{p[i][0], p[i][3]}, r.Gamma)
-			g.scale(m, pos, neg, w, &p[i], coef.Lowest32)
+			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{p[i][0], p[i][3]}, [2]float32{p[i][2], p[i][5]}, r.Gamma)
+			g.clear(m, pos|neg, w, coef.Lowest32)
 			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
 		})
 	}
@@ -304,21 +309,17 @@ func sideGrad64Generic(dst []float64, dstStride int, r *SideRows[float64], p []S
 	for i := range r.Rows {
 		r.groups(i, func(from, m int, pos, neg uint64, w []float64) {
 			var g sideGroup[float64]
-			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{p[i][0], p[i][3]}, r.Gamma)
-			g.scale(m, pos, neg, w, &p[i], coef.Lowest64)
+			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{p[i][0], p[i][3]}, [2]float64{p[i][2], p[i][5]}, r.Gamma)
+			g.clear(m, pos|neg, w, coef.Lowest64)
 			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
 		})
 	}
 }
 
-// scale multiplies the first m terms by the factors of their sides, and makes
-// those that do not count 0.
-func (g *sideGroup[T]) scale(m int, pos, neg uint64, w []T, p *SideParams[T], lowest T) {
-	factor := [2]T{p[2], p[5]}
+// clear makes those of the first m terms 0 that do not count.
+func (g *sideGroup[T]) clear(m int, in uint64, w []T, lowest T) {
 	for j := range m {
-		if (pos|neg)>>j&1 != 0 && g.t[j] >= lowest && w[WeightPlace[T](j)] != 0 {
-			g.term[j] = T(g.term[j] * factor[pos>>j&1])
-		} else {
+		if in>>j&1 == 0 || !(g.t[j] >= lowest) || w[WeightPlace[T](j)] == 0 {
 			g.term[j] = 0
 		}
 	}
@@ -340,7 +341,7 @@ func writeTerms[T Float](dst []T, g *sideGroup[T], add []T, at int) {
 // part from element from on: of 1-t to neg and of t to pos, in rows of
 // WeightsLen(n). The class weight of element j is class[j]·2^e, e of exponents,
 // which have the form of weights; class[j] is 0 or 1 to 2. The products are
-// rounded to float64, then to float32.
+// rounded once to float64, then to float32.
 func softWeights32Generic(neg, pos []float32, t []float32, stride, rows, n int, part []uint64, words int, class []float64, exponents []float32, from int) {
 	softWeightsGeneric(neg, pos, t, stride, rows, n, part, words, class, exponents, from, 0)
 }
@@ -360,15 +361,15 @@ func softWeightsGeneric[T Float](neg, pos []T, t []T, stride, rows, n int, part 
 			in := part[i*words+j/64]>>(j%64)&1 != 0
 			set := func(w []T, u float64, bias int) {
 				m, e := T(0), T(0)
-				if u *= class[j]; in && u != 0 {
+				if in && u != 0 {
 					b := math.Float64bits(u)
 					m = T(math.Float64frombits(b&(1<<52-1) | 1023<<52))
 					e = T(int(b>>52)-bias) + exponents[k+lanes]
 				}
 				w[i*size+k], w[i*size+k+lanes] = m, e
 			}
-			set(neg, 1-v, 1023)
-			set(pos, v*scale, 1023+shift)
+			set(neg, math.FMA(-v, class[j], class[j]), 1023)
+			set(pos, float64(v*scale)*class[j], 1023+shift)
 		}
 	}
 }

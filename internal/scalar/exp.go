@@ -40,25 +40,26 @@ func Exp(x float64) float64 {
 
 // ExpRest returns e^r for the rest r of an argument less n·ln(2), |r| ≤ ln(2)/2 and a
 // little more: the polynomial of all float64 exponentials, by Horner's rule.
-func ExpRest(r float64) float64 {
+func ExpRest(r float64) float64 { return math.FMA(ExpQuotient(r), r, 1) }
+
+// ExpQuotient returns q, e^r = 1 + r·q, for r as ExpRest takes it.
+func ExpQuotient(r float64) float64 { return math.FMA(expTail(r), r, 1) }
+
+// expTail returns p, e^r = 1 + r + r²·p, for r as ExpRest takes it.
+func expTail(r float64) float64 {
 	c := &coef.Exp64
 	p := c[len(c)-1]
 	for j := len(c) - 2; j >= 0; j-- {
 		p = math.FMA(p, r, c[j])
 	}
-	return math.FMA(math.FMA(p, r, 1), r, 1)
+	return p
 }
 
 // ExpRestPair returns e^(r+s) as hi + lo, |lo| at most half an ULP of hi, for r as
 // ExpRest takes it and |s| ≤ 2^-28. Its error is below 2^-55, relative.
 func ExpRestPair(r, s float64) (hi, lo float64) {
-	c := &coef.Exp64
-	p := c[len(c)-1]
-	for j := len(c) - 2; j >= 0; j-- {
-		p = math.FMA(p, r, c[j])
-	}
 	// 1 + r + r²·p, the last term small beside the others.
-	u, q := 1+r, float64(float64(r*r)*p)
+	u, q := 1+r, float64(float64(r*r)*expTail(r))
 	sum := u + q
 	rest := (q - (sum - u)) + (r - (u - 1)) + float64(sum*s)
 	hi = sum + rest
