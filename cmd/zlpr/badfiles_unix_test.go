@@ -352,6 +352,15 @@ var fileUses = []fileUse{
 	{"shard of features", "train --x shards/X-*.npy --y Y6.npy --l2 1 --out m.npz"},
 	{"shard of features to predict", "predict --model model.npz --x shards/X-*.npy --out P.npy"},
 	{"manifest", "eval shards/m.json"},
+	{"scores to predict by", "predict --scores FILE --as probabilities --top 2 --out P.csv"},
+	{"scores to predict classes by", "predict --scores FILE --as classes --out P.npz"},
+	{"shard to predict by", "predict --scores shards/S-*.npy --top 2 --out P.npz"},
+	{"scores to convert", "convert FILE P.csv --as scores"},
+	{"scores to convert to an array", "convert FILE P.npy --as scores"},
+	{"labels to convert", "convert FILE P.npz --as labels"},
+	{"a file to convert", "convert FILE P.txt"},
+	{"bits to convert", "convert FILE P.npy --from bits --columns 4"},
+	{"shard to convert", "convert shards/S-*.npy P.npz"},
 	{"scores of a manifest", "eval shards/scores.json --grad G.npy"},
 	{"labels of a manifest", "eval shards/labels.json --grad G.npy"},
 }
@@ -500,7 +509,7 @@ func makeShards(t *testing.T, dir string) {
 }
 
 // readsLong are uses of long files, one of every command.
-var readsLong = map[string]bool{"scores": true, "labels": true, "scores to draw from": true, "features to predict": true,
+var readsLong = map[string]bool{"scores": true, "labels": true, "scores to draw from": true, "a file to convert": true, "scores to predict by": true, "features to predict": true,
 	"features and labels": true, "features of a set": true}
 
 // fine are uses of files that are not bad for them.
@@ -517,6 +526,24 @@ func init() {
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
 		"nan.svm": {"labels as an argument", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
 			"labels to train with", "targets to train with"}, // nobody asks for its features
+	} {
+		for _, use := range uses {
+			fine[name+" as "+use] = true
+		}
+	}
+	// What is copied, or predicted by, may be of any shape; what is copied may
+	// be NaN.
+	copies := []string{"scores to convert", "scores to convert to an array", "a file to convert"}
+	for name, uses := range map[string][]string{
+		"no axis.npy":             append(copies, "scores to predict classes by"),
+		"nothing.npy":             {"shard to predict by", "shard to convert"},
+		"other shape.npy":         append(copies, "scores to predict by", "scores to predict classes by", "labels to convert"),
+		"other shape.safetensors": append(copies, "scores to predict by", "scores to predict classes by", "labels to convert"),
+		"nan.npy":                 append(copies, "shard to convert"),
+		"nan vector.npy":          copies, "nan four.npy": copies, "nan.safetensors": copies, "csr nan.npz": copies, "nan.csv": copies,
+		"nan.svm":  append(copies, "labels to convert"),
+		"rows.csv": {"scores to predict by", "a file to convert"},
+		"rows.svm": {"a file to convert"},
 	} {
 		for _, use := range uses {
 			fine[name+" as "+use] = true

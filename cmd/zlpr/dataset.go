@@ -17,7 +17,8 @@ import (
 // A dataset is what a model is trained and tested on.
 type dataset struct {
 	describe    string
-	labels      string // name of the file
+	labels      string        // name of the file
+	shards      *array.Shards // that the labels are in, if there are several
 	train, test part
 	features    int
 	classes     int
@@ -82,17 +83,37 @@ func (f *featureFlags) open(count int) (*features, error) {
 	return x, nil
 }
 
+// read returns rows r0 to r1-1.
+func (x *features) read(r0, r1 int) *linear.Matrix {
+	if s, ok := x.Source.(*sparse.Matrix); ok {
+		return sparseRows(s, r0, r1)
+	}
+	s := x.Source.(*array.Array)
+	ahead(s, r0*s.Shape[1], r1*s.Shape[1])
+	return denseRows(s, r0, r1)
+}
+
 // rows returns rows r0 to r1-1, checked.
 func (x *features) rows(r0, r1 int) (*linear.Matrix, error) {
-	var m *linear.Matrix
-	switch s := x.Source.(type) {
-	case *array.Array:
-		ahead(s, r0*s.Shape[1], r1*s.Shape[1])
-		m = denseRows(s, r0, r1)
-	case *sparse.Matrix:
-		m = sparseRows(s, r0, r1)
+	m := x.read(r0, r1)
+	err := m.Check(r0)
+	if s := shardsOf(x.Source, x.count()); err != nil && s != nil { // the shard, and the row in it
+		for k := s.Find(r0); k < len(s.Names); k++ {
+			first, end := max(r0, s.Start(k)), min(r1, s.Ends[k])
+			if first < end {
+				if err := x.read(first, end).Check(first - s.Start(k)); err != nil {
+					return nil, array.Named(s.Names[k], err)
+				}
+			}
+		}
 	}
-	return m, array.Named(x.name, m.Check(r0))
+	return m, array.Named(x.name, err)
+}
+
+// count returns the number of rows.
+func (x *features) count() int {
+	rows, _ := x.Dims()
+	return rows
 }
 
 // all returns all rows. They are checked block by block before memory for all of
@@ -153,7 +174,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	} else if err := checkSize(x, name, classes); err != nil {
 		return nil, err
 	}
-	y, ignored, err := readBits(bits.block(0, rows), name)
+	y, ignored, err := readBits(bits.block(0, rows), name, shardsOf(bits, rows))
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +203,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.labels = name
+	d.labels, d.shards = name, shardsOf(bits, rows)
 	return d, nil
 }
 
@@ -253,12 +274,12 @@ func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, er
 
 // readBits reads labels, and tells which rows are left out where they are class
 // numbers.
-func readBits(bits zlpr.Bits, name string) (y *zlpr.BitLabels, ignored []bool, err error) {
+func readBits(bits zlpr.Bits, name string, shards *array.Shards) (y *zlpr.BitLabels, ignored []bool, err error) {
 	rows, classes := bits.Dims()
 	width := (classes + 63) / 64
 	y = &zlpr.BitLabels{Rows: rows, Cols: classes, Words: make([]uint64, rows*width), Stride: width}
 	if err := bits.ReadRows(y.Words, 0, rows); err != nil {
-		return nil, nil, explain(err, 0, map[string]string{"labels": name})
+		return nil, nil, explainAt(err, func(_ string, row, class int) (file, place string) { return placeInShard(name, shards, row, class) })
 	}
 	if t, ok := bits.(*zlpr.TargetLabels); ok {
 		ignored = make([]bool, rows)
@@ -285,7 +306,7 @@ func goCorpus(ctx context.Context, dir string) (*dataset, error) {
 	for _, v := range c.Values {
 		x.Values = append(x.Values, float64(v))
 	}
-	y, _, err := readBits(&zlpr.SparseLabels{Classes: len(c.Classes), RowPtr: c.LabelPtr, Indices: c.Labels}, dir)
+	y, _, err := readBits(&zlpr.SparseLabels{Classes: len(c.Classes), RowPtr: c.LabelPtr, Indices: c.Labels}, dir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type flag struct {
 	to    any      // where the value goes: a pointer to the default
 	file  role     // what the value names, if it is a file
 	list  bool     // the string is of several names, separated by commas
-	ends  []string // what the name of an output ends in
+	ends  []string // what the name of an output ends in; nil: the command looks itself
 	words []string // what shells complete
 	uses  []use    // one of these gives the flag an effect; none: it always has one
 	none  bool     // the default stands for no value
@@ -165,7 +165,7 @@ func (t flagTable) checkNames(set *pflag.FlagSet) error {
 			return usagef("--%s: the name of a file is empty", f.name)
 		}
 		for _, name := range names {
-			if f.file == output && !slices.Contains(f.ends, strings.ToLower(filepath.Ext(name))) {
+			if f.file == output && f.ends != nil && !slices.Contains(f.ends, strings.ToLower(filepath.Ext(name))) {
 				return usagef("--%s %s: the name must end in %s", f.name, quoted(name), strings.Join(f.ends, " or "))
 			}
 		}

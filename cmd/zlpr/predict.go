@@ -2,29 +2,59 @@ package main
 
 import (
 	"io"
+	"math"
+	"math/bits"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/scalar"
+	"github.com/zlpr/zlpr/metrics"
 )
 
 type predictFlags struct {
 	featureFlags
-	model, out string
-	workers    int
+	model, scores  string
+	as, by         string
+	top            int
+	threshold      float64
+	out, to        string
+	path, key, how string // of out
+	workers        int
 }
+
+// What predict writes, and how scores become probabilities.
+var (
+	predictions = []string{"scores", "probabilities", "classes"}
+	links       = []string{"sigmoid", "sigmoid2", "softmax"}
+)
 
 func newPredict(s *session) *cobra.Command {
 	var f predictFlags
 	cmd := &cobra.Command{
 		Use:   "predict",
-		Short: "Scores of a trained model",
-		Long: `Writes the scores x·W + b of the rows of a matrix of features, as float32. A
-model that was trained with --standardize standardises them itself.`,
+		Short: "Scores, probabilities and classes, of a trained model or of scores",
+		Long: `Writes the scores x·W + b of the rows of a matrix of features, as float32, or
+what --as says of these or of a file of scores:
+
+  scores          as they are
+  probabilities   of every class: --by sigmoid 1/(1+exp(-s)), sigmoid2
+                  1/(1+exp(-2s)), as for ZLPR on soft labels, or softmax
+  classes         0 and 1: 1 above --predict-threshold, or for the K highest
+
+With --top K only the K highest scores of a row are written, the lowest column
+first where they are equal, or their probabilities; in arrays and CSV all others
+are -Inf, or 0. A model that was trained with --standardize standardises features
+itself. The output is what its ending says: .npy, .npz (a sparse matrix as
+scipy.sparse.save_npz writes it; out.npz:key: an array), .safetensors, .csv,
+.svm (libsvm) or .txt (extreme classification), or what --to does.`,
 		Example: `  zlpr predict --model model.npz --x X.npy --out S.npy
-  zlpr eval --scores S.npy --labels Y.npy`,
+  zlpr predict --scores S.npy --as classes --top 5 --out top.txt
+  zlpr predict --scores 'out/s-*.npy' --as probabilities --out P.npy`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(s, &f) },
 	}
 	f.table().declare(cmd, s, f.check)
@@ -34,26 +64,56 @@ model that was trained with --standardize standardises them itself.`,
 
 // table is the flags of predict.
 func (f *predictFlags) table() flagTable {
-	f.workers = runtime.GOMAXPROCS(0)
+	f.as, f.by, f.workers = "scores", "sigmoid", runtime.GOMAXPROCS(0)
+	as := func(what string) []use {
+		return []use{{"--as " + what, func() bool { return f.as == what }}}
+	}
 	t := flagTable{{name: "model", to: &f.model, file: input, doc: "model `file` that zlpr train wrote"}}
 	return slices.Concat(t, f.featureFlags.table(), flagTable{
-		{name: "out", to: &f.out, file: output, ends: []string{".npy"}, doc: "write the scores to this .npy `file`"},
+		{name: "scores", to: &f.scores, file: input, doc: "scores `file`, pattern or manifest, instead of a model"},
+		{name: "as", to: &f.as, words: predictions, doc: strings.Join(predictions, ", ")},
+		{name: "by", to: &f.by, words: links, uses: as("probabilities"), doc: "how scores become probabilities: " + strings.Join(links, ", ")},
+		{name: "top", to: &f.top, doc: "only the `K` highest of a row"},
+		{name: "predict-threshold", to: &f.threshold, uses: as("classes"), doc: "a class is predicted above this score; with --top at most K of those"},
+		{name: "out", to: &f.out, file: output, doc: "write to this `file`"},
+		{name: "to", to: &f.to, words: outFormats, doc: "format of the output: " + strings.Join(outFormats, ", ") + "\n(default: as its ending says)"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 	}, f.readFlags.table(false))
 }
 
 // check checks what can be checked without the files.
 func (f *predictFlags) check() error {
+	features := f.x != "" || f.csr != ""
 	switch {
-	case f.model == "" || f.out == "" || (f.x == "") == (f.csr == ""):
-		return usagef("give --model, --x (or --x-csr) and --out")
+	case f.scores != "" && (f.model != "" || features):
+		return usagef("give --scores, or --model and --x, not both")
+	case f.scores == "" && (f.model == "" || !features), f.x != "" && f.csr != "", f.out == "":
+		return usagef("give --model and --x (or --x-csr), or --scores, and --out")
+	case !slices.Contains(predictions, f.as):
+		return usagef("--as %q: choose %s%s", f.as, strings.Join(predictions, ", "), didYouMean(f.as, "", predictions))
+	case !slices.Contains(links, f.by):
+		return usagef("--by %q: choose %s%s", f.by, strings.Join(links, ", "), didYouMean(f.by, "", links))
+	case f.set("top") && f.top < 1:
+		return usagef("--top %d: at least 1", f.top)
+	case math.IsNaN(f.threshold):
+		return usagef("--predict-threshold %v: a number", f.threshold)
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
+	}
+	var err error
+	if f.path, f.key, f.how, err = checkOutput(f.out, f.to); err != nil {
+		return err
+	}
+	if f.key == "" {
+		f.key = f.as
 	}
 	return f.featureFlags.check()
 }
 
 func runPredict(s *session, f *predictFlags) error {
+	if f.scores != "" {
+		return f.fromScores(s)
+	}
 	m, err := openModel(f.model)
 	if err != nil {
 		return err
@@ -80,20 +140,191 @@ func runPredict(s *session, f *predictFlags) error {
 	if rows == 0 {
 		return array.Faultf(x.name, "empty: no rows of features; there is nothing to predict")
 	}
-	w, err := s.out.createArray(f.out, array.Float32, []int{rows, m.classes}, m.classes)
+	p, err := newPredictor[float32](s, f, f.model, []int{rows, m.classes})
 	if err != nil {
 		return err
 	}
-	bar := s.progress("predict", rows)
-	err = m.predict(x, f.workers, func(row int, scores []float32) error {
-		bar.add(len(scores) / max(1, m.classes))
-		return writeRows(w, f.out, row, scores)
-	})
-	bar.close()
+	defer p.close()
+	p.explain = func(err error, r0 int) error { return explain(err, r0, map[string]string{"scores": x.name}) }
+	if err := m.predict(x, f.workers, p.write); err != nil {
+		return err
+	}
+	return p.finish()
+}
+
+// fromScores predicts by a file of scores.
+func (f *predictFlags) fromScores(s *session) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	scores, err := f.openScores(f.scores)
 	if err != nil {
 		return err
 	}
-	return s.finish(func(io.Writer) error { return nil })
+	defer scores.Close()
+	if err := f.end(); err != nil {
+		return err
+	}
+	s.warnings = f.warnings
+	if rows, n := scores.rows(), scores.classes(); rows == 0 || n == 0 {
+		return array.Faultf(f.scores, "empty: %d rows of %d classes; there is nothing to predict", rows, n)
+	}
+	if scores.dtype == array.Float64 {
+		return predictScores[float64](s, f, scores)
+	}
+	return predictScores[float32](s, f, scores)
+}
+
+func predictScores[T zlpr.Float](s *session, f *predictFlags, scores *scoreSource) error {
+	p, err := newPredictor[T](s, f, scores.name, scores.shape)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	p.explain = func(err error, r0 int) error {
+		return explainAt(err, func(_ string, row, class int) (file, place string) { return scores.where(r0+row, class) })
+	}
+	if scores.csr != nil {
+		p.rule = p.rule.Listed()
+	}
+	var buffer []T
+	rows := scores.rows()
+	size := blockRows(rows, scores.classes())
+	for r0 := 0; r0 < rows; r0 += size {
+		if err := p.write(r0, block(scores, &buffer, r0, min(r0+size, rows))); err != nil {
+			return err
+		}
+	}
+	return p.finish()
+}
+
+// A predictor writes what is predicted by scores.
+type predictor[T zlpr.Float] struct {
+	*predictFlags
+	s       *session
+	classes int
+	rule    metrics.Rule
+	out     rowWriter
+	bar     *progress
+	explain func(err error, r0 int) error // where an error of a block is
+
+	probabilities []T
+	block         rowBlock
+}
+
+// newPredictor begins the output, for scores of that shape, of the file of that
+// name.
+func newPredictor[T zlpr.Float](s *session, f *predictFlags, name string, shape []int) (*predictor[T], error) {
+	n := shape[len(shape)-1]
+	if f.top > n {
+		return nil, array.Faultf(name, "--top %d is more than the %d classes; choose at most %d", f.top, n, n)
+	}
+	info := matrixInfo{rows: product(shape[:len(shape)-1]), cols: n, shape: shape, dtype: array.Float32, missing: math.Inf(-1), key: f.key}
+	var t T
+	if _, double := any(t).(float64); double {
+		info.dtype = array.Float64
+	}
+	switch f.as {
+	case "classes":
+		info.dtype, info.labels, info.missing = array.Uint8, true, 0
+	case "probabilities":
+		info.missing = 0
+	}
+	p := &predictor[T]{predictFlags: f, s: s, classes: n, rule: metrics.Above(f.threshold)}
+	if f.top > 0 {
+		p.rule = metrics.Top(f.top)
+		if f.set("predict-threshold") {
+			p.rule = metrics.Above(f.threshold).AtMost(f.top)
+		}
+	}
+	var err error
+	if p.out, err = s.out.newRowWriter(f.path, f.how, info); err != nil {
+		return nil, err
+	}
+	p.bar = s.progress("predict", info.rows)
+	return p, nil
+}
+
+func (p *predictor[T]) close() {
+	p.bar.close()
+	p.out.discard()
+}
+
+func (p *predictor[T]) finish() error {
+	if err := p.out.finish(); err != nil {
+		return err
+	}
+	return p.s.finish(func(io.Writer) error { return nil })
+}
+
+// write predicts by the scores of rows from row r0 on.
+func (p *predictor[T]) write(r0 int, scores []T) error {
+	x := matrix(scores, p.classes)
+	var chosen *zlpr.BitLabels
+	if p.top > 0 || p.as == "classes" {
+		var err error
+		if chosen, err = metrics.Predict(&metrics.Batch[T]{Scores: x}, p.rule, p.workers); err != nil {
+			return p.explain(err, r0)
+		}
+	}
+	values := scores
+	if p.as == "probabilities" {
+		values = p.link(x)
+	}
+	b := &p.block
+	b.rows = x.Rows
+	if chosen == nil {
+		b.setDense(any(values))
+	} else {
+		b.list(chosen)
+		for i := 0; p.as != "classes" && i < x.Rows; i++ {
+			for _, j := range b.indices[b.ptr[i]:b.ptr[i+1]] {
+				b.values = append(b.values, float64(values[i*p.classes+int(j)]))
+			}
+		}
+	}
+	p.bar.add(x.Rows)
+	return p.out.write(b)
+}
+
+// setDense makes the rows of a block dense ones.
+func (b *rowBlock) setDense(values any) {
+	switch x := values.(type) {
+	case []float32:
+		b.single = x
+	case []float64:
+		b.double = x
+	}
+}
+
+// list makes the lists of a block, without values, of the labels of rows.
+func (b *rowBlock) list(y *zlpr.BitLabels) {
+	b.rows, b.ptr, b.indices, b.values = y.Rows, append(b.ptr[:0], 0), b.indices[:0], b.values[:0]
+	for i := range y.Rows {
+		for k, word := range y.Words[i*y.Stride:][:y.Stride] {
+			for ; word != 0; word &= word - 1 {
+				b.indices = append(b.indices, int32(64*k+bits.TrailingZeros64(word)))
+			}
+		}
+		b.ptr = append(b.ptr, int64(len(b.indices)))
+	}
+}
+
+// link returns the probabilities of scores.
+func (p *predictor[T]) link(x zlpr.Matrix[T]) []T {
+	p.probabilities = slices.Grow(p.probabilities[:0], len(x.Data))[:len(x.Data)]
+	if p.by == "softmax" {
+		zlpr.SoftmaxRows(matrix(p.probabilities, p.classes), nil, x)
+		return p.probabilities
+	}
+	scale := 1.0
+	if p.by == "sigmoid2" {
+		scale = 2
+	}
+	for i, v := range x.Data {
+		p.probabilities[i] = T(scalar.Sigmoid(scale * float64(v)))
+	}
+	return p.probabilities
 }
 
 // predict computes the scores of all rows and hands them to write, block by

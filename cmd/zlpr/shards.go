@@ -63,6 +63,17 @@ func inShard(name string, s *array.Shards, row int) (file string, at int, of str
 	return s.Names[k], at, fmt.Sprintf(" (row %d of all shards)", row)
 }
 
+// placeInShard says which file has a row and a class of a matrix, and where they
+// are there; class -1 is the row alone.
+func placeInShard(name string, s *array.Shards, row, class int) (file, place string) {
+	file, at, of := inShard(name, s, row)
+	place = fmt.Sprintf("row %d", at)
+	if class >= 0 {
+		place += fmt.Sprintf(", column %d", class)
+	}
+	return file, place + of
+}
+
 // where says which file has a row and a class of what the evaluation reads, and
 // where they are there; class -1 is the row alone.
 func (e *evaluation) where(what string, row, class int) (file, place string) {

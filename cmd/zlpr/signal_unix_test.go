@@ -57,6 +57,15 @@ func TestSignals(t *testing.T) {
 	zeros(t, dir, "row.npy", array.Float32, 1, 1<<23)
 	zeros(t, dir, "many.npy", array.Float32, 1<<20, 1<<10)
 	zeros(t, dir, "manyY.npy", array.Uint8, 1<<20, 1<<10)
+	ones := make([]uint8, 1<<24)
+	for i := range ones {
+		ones[i] = 1
+	}
+	save(t, dir, "manyY1.npy", []int{1 << 14, 1 << 10}, ones)
+	zeros(t, dir, "part-1.npy", array.Float32, 1<<19, 1<<10)
+	zeros(t, dir, "part-2.npy", array.Float32, 1<<19, 1<<10)
+	require.NoError(t, os.Link(filepath.Join(dir, "S.npy"), filepath.Join(dir, "pipe-1.npy")))
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "pipe-2.npy"), 0o644))
 	zeros(t, dir, "floatY.npy", array.Float64, 1<<20, 1<<10)
 	zeros(t, dir, "fortran.npy", array.Float64, 1<<20, 1<<10)
 	_, stderr, status := run(t, dir, "train", "--x", "X.npy", "--y", "L.npy", "--l2", "1", "--iterations", "1", "--out", "model.npz")
@@ -86,6 +95,14 @@ func TestSignals(t *testing.T) {
 		{"printing draws", "sample --k 50 --draws 1000000000"},
 		{"training", "train --x X.npy --y L.npy --l2 1e-12 --tolerance 1e-99 --iterations 100000000 --loss subset-padded --out m.npz --test-scores t.npz --plot p.svg"},
 		{"reading Go's source", "train --out m.npz --l2 1e-12 --tolerance 1e-99"},
+		{"evaluating shards", "eval part-*.npy manyY.npy --loss subset-padded --k 500 --metrics none --grad G.npy"},
+		{"opening a pipe of a shard", "eval pipe-*.npy Y.npy --grad G.npy"},
+		{"predicting by scores", "predict --scores many.npy --as probabilities --top 3 --out P.npz"},
+		{"predicting by one long row", "predict --scores wide.npy --as probabilities --by softmax --out P.csv"},
+		{"converting", "convert many.npy P.csv"},
+		{"converting labels by columns", "convert manyY1.npy P.npz --to csc"},
+		{"converting one long row", "convert wide.npy P.txt"},
+		{"converting text", "convert long.csv P.safetensors"},
 		{"predicting", "predict --model model.npz --x many50.npy --out P.npy"},
 	} {
 		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}[len(c.what)%3:][:1] {

@@ -248,7 +248,10 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 		var e *zlpr.DataError
 		if errors.As(err, &e) {
 			row := d.train.rows[e.Row]
-			return nil, explain(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason}, 0, map[string]string{"labels": d.labels})
+			return nil, explainAt(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason},
+				func(_ string, row, class int) (file, place string) {
+					return placeInShard(d.labels, d.shards, row, class)
+				})
 		}
 		return nil, fmt.Errorf("%s: %w", quoted(d.describe), err)
 	}

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 )
 
 // peekSize is how much of a text tells what it is.
@@ -10,6 +11,19 @@ const peekSize = 1 << 16
 
 // entry is a feature and its value, as lists have them.
 var entry = regexp.MustCompile(`(?m)(^|[ \t])[0-9]+:[-+.0-9infaINFA]`)
+
+// allEmpty reports whether text is a first line that says the sizes and rows of
+// which none has an entry: as many blank lines as it says, or more than are at
+// hand.
+func allEmpty(head []byte) bool {
+	first, rest, _ := bytes.Cut(head, []byte("\n"))
+	if fields := bytes.Fields(first); len(fields) == 2 || len(fields) == 3 {
+		rows, err := strconv.Atoi(string(fields[0]))
+		blank := bytes.Count(rest, []byte("\n"))
+		return err == nil && blank > 0 && len(bytes.TrimSpace(rest)) == 0 && (blank == rows || len(head) >= peekSize && blank < rows)
+	}
+	return false
+}
 
 // isLists reports whether text has lists of labels and features rather than a
 // table of numbers (CSV): its name tells or, where that does not, its first
@@ -22,7 +36,7 @@ func isLists(head []byte, ext string, use Use) bool {
 	case ".svm", ".libsvm", ".svmlight":
 		return true
 	}
-	if entry.Match(head) {
+	if entry.Match(head) || allEmpty(head) {
 		return true
 	}
 	if use != Labels {

@@ -28,6 +28,15 @@ const (
 	Labels              // zeros and ones, or lists of those that are one
 )
 
+// Text is what a file of text has.
+type Text uint8
+
+const (
+	AnyText Text = iota // as its name and its first lines tell
+	Table               // a table of numbers
+	Lists               // lists of labels and features
+)
+
 // Options say how files are read where they do not tell.
 type Options struct {
 	Separator byte         // of CSV; 0: as its first lines tell
@@ -36,6 +45,8 @@ type Options struct {
 	OneBased  bool         // whether labels and features of lists count from 1
 	Raw       array.Raw    // what raw elements of two bytes are
 	Warn      func(message string)
+
+	Text Text // what text is
 
 	CSV, Lists bool // whether a file of that kind was opened
 
@@ -67,6 +78,11 @@ func (o *Options) OpenPart(name string, part Part, use Use, cols int) (Source, e
 // features, else nil.
 func (o *Options) OpenBoth(name string, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
 	return o.open(name, "", use, cols)
+}
+
+// OpenAll is OpenPart and OpenBoth.
+func (o *Options) OpenAll(name string, part Part, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
+	return o.open(name, part, use, cols)
 }
 
 func (o *Options) open(name string, part Part, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
@@ -132,7 +148,7 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 			return m, nil, nil
 		}
 	case in.Format == array.Text && key == "":
-		if isLists(in.Peek(peekSize), in.Ext(), use) {
+		if o.Text == Lists || o.Text == AnyText && isLists(in.Peek(peekSize), in.Ext(), use) {
 			return o.openLists(in, use, cols)
 		}
 		o.CSV = true
