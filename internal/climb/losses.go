@@ -13,11 +13,12 @@ import (
 
 // A lossRule is a loss with its parameters and what it is exactly.
 type lossRule struct {
-	name   string
-	uses   options
-	loss   func(in *Input) zlpr.Loss
-	exact  func(in *Input, r ref.Row) ref.Result
-	family bool // of k-subsets, with other bounds
+	name    string
+	uses    options
+	loss    func(in *Input) zlpr.Loss
+	exact   func(in *Input, r ref.Row) ref.Result
+	factors func(r ref.Row) ref.Result // what weights multiply, if it is the whole
+	family  bool                       // of k-subsets, with other bounds
 }
 
 func zlprRule(name string, uses options) lossRule {
@@ -69,6 +70,7 @@ func softmaxRule(name string, uses options) lossRule {
 			}
 			return r.SoftmaxCrossEntropy()
 		},
+		factors: func(r ref.Row) ref.Result { r.Weights = nil; return r.SoftmaxCrossEntropy() },
 	}
 }
 
@@ -318,6 +320,9 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 		familyErrors(rule, got, want, e)
 		return
 	}
+	if rule.factors != nil && r.Weights != nil && !within(rule.factors(r).Loss, 0x1p-1000, math.MaxFloat64) {
+		return
+	}
 	if in.RowWeight == 0 || within(want.Loss, 0x1p-1000, math.MaxFloat64) {
 		e[0] = relative(got.loss, ref.Mul(want.Loss, factor), ref.Mul(want.Loss, factor), 0x1p-1000, unit[T]())
 	}
@@ -349,7 +354,9 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 		if in.Repeat > 1 {
 			sum = ref.Mul(sum, ref.New(float64(in.Repeat)))
 		}
-		e[2] = relative(got.threshold, ref.Mul(want.Threshold, factor), ref.Mul(sum, factor), smallest, unit[T]())
+		if sum = ref.Mul(sum, factor); below(sum, largest) {
+			e[2] = relative(got.threshold, ref.Mul(want.Threshold, factor), sum, smallest, unit[T]())
+		}
 	}
 }
 
