@@ -309,17 +309,6 @@ func ExampleNothingPredicted() {
 	// false <nil>
 }
 
-// 1/3 in 16 bits.
-func ExampleBFloat16Of() {
-	fmt.Println(zlpr.BFloat16Of(1. / 3).Float32())
-	// Output: 0.33398438
-}
-
-func ExampleFloat16Of() {
-	fmt.Println(zlpr.Float16Of(1. / 3).Float32(), zlpr.Float16Of(1e5).Float32())
-	// Output: 0.33325195 +Inf
-}
-
 func ExampleTier() {
 	switch zlpr.Tier() {
 	case "avx512", "avx2", "neon", "generic":
