@@ -100,6 +100,13 @@ func csr(format string, shape, indptr, indices []int64, values ...float64) []byt
 		"format.npy", string(npyOf(describe("'|S3'", ""), []byte(format))))
 }
 
+// coo is a sparse matrix of coordinates as scipy writes it.
+func coo(shape []int64, row, col string, values ...float64) []byte {
+	return archive(zip.Store, "row.npy", row, "col.npy", col, "shape.npy", array64(shape...),
+		"data.npy", string(npyOf(describe("'<f8'", strconv.Itoa(len(values))+","), numbers(values...))),
+		"format.npy", string(npyOf(describe("'|S3'", ""), []byte("coo"))))
+}
+
 // lie is an archive of one stored member that says another size, or another sum.
 func lie(size uint64, crc uint32) []byte {
 	content := npyOf(describe("'<f8'", "2,"), numbers(1, 2))
@@ -273,6 +280,14 @@ func badFiles() []badFile {
 		content("csr negative.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, -1, 2}, 1, 1, 1)), content("csr wrapped.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1 << 32, 2}, 1, 1, 1)),
 		content("csr values.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1)), content("csr indices.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1}, 1, 1, 1)),
 		content("csr nan.npz", csr("csr", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, math.NaN(), math.NaN(), math.NaN())),
+
+		content("csc pointers.npz", csr("csc", []int64{3, 4}, []int64{0, 2, 1, 3, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csc columns.npz", csr("csc", []int64{3, 4}, []int64{0, 1, 2, 3}, []int64{0, 1, 2}, 1, 1, 1)),
+		content("csc row.npz", csr("csc", []int64{3, 4}, []int64{0, 1, 2, 3, 3}, []int64{0, 3, 2}, 1, 1, 1)), content("csc rows.npz", csr("csc", []int64{1 << 40, 4}, []int64{0, 1, 2, 3, 3}, []int64{0, 1, 2}, 1, 1, 1)), content("csc huge.npz", csr("csc", []int64{3, 1 << 62}, []int64{0, 1, 2, 3, 3}, []int64{0, 1, 2}, 1, 1, 1)),
+		content("csc beyond.npz", csr("csc", []int64{3, 4}, []int64{0, 1, 2, 3, 1 << 40}, []int64{0, 1, 2}, 1, 1, 1)), content("csc nan.npz", csr("csc", []int64{3, 4}, []int64{0, 1, 2, 3, 3}, []int64{0, 1, 2}, math.NaN(), math.NaN(), math.NaN())),
+		content("coo rows.npz", coo([]int64{1 << 60, 4}, array64(0, 1, 2), array64(0, 1, 2), 1, 1, 1)), content("coo row.npz", coo([]int64{3, 4}, array64(0, 3, 2), array64(0, 1, 2), 1, 1, 1)), content("coo column.npz", coo([]int64{3, 4}, array64(0, 1, 2), array64(0, 4, 2), 1, 1, 1)),
+		content("coo negative.npz", coo([]int64{3, 4}, array64(0, 1, 2), array64(0, -1, 2), 1, 1, 1)), content("coo wrapped.npz", coo([]int64{3, 1 << 40}, array64(0, 1, 2), array64(0, 1<<32, 2), 1, 1, 1)), content("coo values.npz", coo([]int64{3, 4}, array64(0, 1, 2), array64(0, 1, 2), 1, 1)),
+		content("coo floats.npz", coo([]int64{3, 4}, string(npyOf(describe("'<f8'", "3,"), numbers(0, 1, 2))), array64(0, 1, 2), 1, 1, 1)), content("coo nan.npz", coo([]int64{3, 4}, array64(0, 1, 2), array64(0, 1, 2), math.NaN(), math.NaN(), math.NaN())),
+		content("coo no column.npz", archive(zip.Store, "row.npy", array64(0), "data.npy", array64(1), "shape.npy", array64(3, 4), "format.npy", string(npyOf(describe("'|S3'", ""), []byte("coo"))))),
 
 		content("ragged.csv", []byte("1,2,3,4\n1,2\n1,2,3,4\n")), content("quote.csv", []byte("1,2,\"3,4\n5,6,7,8\n")), content("field.csv", []byte("1,2,3,4\n1,x,3,4\n1,2,3,4\n")),
 		content("invalid.csv", []byte("1,2,3,4\n\xff\xfe,2,3,4\n")), content("nan.csv", []byte(strings.Repeat("nan,nan,nan,nan\n", 3))),

@@ -33,6 +33,7 @@ sp.save_npz('repeated.npz', raw); sp.save_npz('repeated_stored.npz', raw, compre
 full = np.full((n, c), -np.inf); summed = coo.tocsr(); summed.sum_duplicates()
 for i in range(n): full[i, summed.indices[summed.indptr[i]:summed.indptr[i+1]]] = summed.data[summed.indptr[i]:summed.indptr[i+1]]
 np.save('full.npy', full)
+sp.save_npz('repeated_coo.npz', coo); sp.save_npz('columns.npz', summed.tocsc()); sp.save_npz('y_columns.npz', sp.csc_matrix(y)); sp.save_npz('y_coo.npz', sp.coo_matrix(y.astype('u1')))
 # orders, types, archives
 np.save('s_f.npy', np.asfortranarray(s)); np.save('s_be.npy', s.astype('>f8')); np.savez('z.npz', s=s, y=y); np.savez_compressed('zc.npz', s=s.astype('>f8'), y=np.asfortranarray(y))
 for name, data in (('s.npy.gz', gzip.compress(open('s.npy', 'rb').read())), ('s.csv.bz2', bz2.compress(open('s.csv', 'rb').read()))): open(name, 'wb').write(data)
@@ -75,10 +76,10 @@ func TestPythonFiles(t *testing.T) {
 		}
 	}
 	same("y.npy", "s.npy", "s.csv", "s_blank.csv", "s.txt", "frame.csv", "s_f.npy", "s_be.npy", "z.npz:s", "zc.npz:s", "s.npy.gz", "s.csv.bz2")
-	for _, labels := range []string{"y.csv", "y_e.csv", "y64.npz", "z.npz:y", "zc.npz:y", "xy.svm", "xy.svm.bz2", "xy_comment", "xmc.txt", "matrix.txt"} {
+	for _, labels := range []string{"y.csv", "y_e.csv", "y64.npz", "y_columns.npz", "y_coo.npz", "z.npz:y", "zc.npz:y", "xy.svm", "xy.svm.bz2", "xy_comment", "xmc.txt", "matrix.txt"} {
 		same(labels, "s.npy")
 	}
-	same("y.npy", "full.npy", "repeated.npz", "repeated_stored.npz")
+	same("y.npy", "full.npy", "repeated.npz", "repeated_stored.npz", "repeated_coo.npz", "columns.npz")
 	model := func(args ...string) string {
 		t.Helper()
 		stdout, stderr, status := run(t, dir, append([]string{"train", "--l2", "0.05", "--json"}, args...)...)

@@ -16,5 +16,10 @@ func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() err
 	return data, nil, err
 }
 
+// mapWritable reads the first size bytes of a temporary file into memory.
+func mapWritable(name string, f *os.File, size int64) (data []byte, unmap func() error, err error) {
+	return mapFile(name, f, size)
+}
+
 // willNeed is WillNeed of an array that is in one file.
 func (a *Array) willNeed(from, to int) {}

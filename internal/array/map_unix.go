@@ -10,11 +10,21 @@ import (
 
 // mapFile maps the first size bytes of a file into memory, to be read.
 func mapFile(name string, f *os.File, size int64) (data []byte, unmap func() error, err error) {
+	return mapAs(name, f, size, unix.PROT_READ)
+}
+
+// mapWritable maps the first size bytes of a temporary file, to be written too:
+// they must have been written before, so that there is room for them.
+func mapWritable(name string, f *os.File, size int64) (data []byte, unmap func() error, err error) {
+	return mapAs(name, f, size, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+func mapAs(name string, f *os.File, size int64, protection int) (data []byte, unmap func() error, err error) {
 	n, err := toInt(size)
 	if err != nil || n == 0 {
 		return nil, nil, err
 	}
-	data, err = unix.Mmap(int(f.Fd()), 0, n, unix.PROT_READ, unix.MAP_SHARED)
+	data, err = unix.Mmap(int(f.Fd()), 0, n, protection, unix.MAP_SHARED)
 	if err != nil {
 		return nil, nil, &os.PathError{Op: "map", Path: name, Err: err}
 	}

@@ -15,6 +15,7 @@ type spill struct {
 	buffer bytes.Buffer
 	file   *os.File
 	size   int64
+	change bool // whether the array that it becomes is to be changed
 }
 
 func (s *spill) Write(p []byte) (int, error) {
@@ -85,6 +86,9 @@ func (s *spill) bytes() (data []byte, release func() error, err error) {
 		if err := s.toFile(); err != nil {
 			return nil, nil, err
 		}
+	}
+	if s.change {
+		return mapWritable(s.name, s.file, s.size)
 	}
 	return mapFile(s.name, s.file, s.size)
 }

@@ -171,6 +171,94 @@ func FuzzCSR(f *testing.F) {
 	})
 }
 
+// saveAs writes arrays and a format as scipy does.
+func saveAs(t testing.TB, format string, first, second []int64, values []float64, rows, cols int64) string {
+	names := map[string][2]string{"csc": {"indptr", "indices"}, "coo": {"row", "col"}}[format]
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	require.NoError(t, array.Add(z, names[0], true, []int{len(first)}, first))
+	require.NoError(t, array.Add(z, names[1], false, []int{len(second)}, second))
+	require.NoError(t, array.Add(z, "data", false, []int{len(values)}, values))
+	require.NoError(t, array.Add(z, "shape", false, []int{2}, []int64{rows, cols}))
+	w, err := z.Create("format.npy")
+	require.NoError(t, err)
+	dict := "{'descr': '|S3', 'fortran_order': False, 'shape': (), }"
+	_, err = w.Write(append(append([]byte("\x93NUMPY\x01\x00"), byte(len(dict)), 0), dict+format...))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	path := filepath.Join(t.TempDir(), "m.npz")
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+	return path
+}
+
+// FuzzConvert reads matrices of columns and of coordinates as a simple reader
+// does: the sums of repeated entries, or an error for them.
+func FuzzConvert(f *testing.F) {
+	f.Add(false, []byte{2, 0, 2, 1, 0}, []byte{0, 3, 1, 2, 2}, int64(3), int64(4), uint8(0), int64(0))
+	f.Add(false, []byte{0, 0}, []byte{1, 1}, int64(1), int64(1)<<33, uint8(1), int64(1)<<32)
+	f.Add(true, []byte{0, 2, 1, 2}, []byte{0, 3, 1, 2, 2}, int64(4), int64(3), uint8(0), int64(0))
+	f.Add(true, []byte{0, 2, 3}, []byte{0, 0, 1, 2, 0}, int64(3), int64(2), uint8(0), int64(0))
+	f.Add(true, []byte{0, 2, 255}, []byte{0, 0, 1, 2, 0}, int64(3), int64(2), uint8(0), int64(0))
+	f.Fuzz(func(t *testing.T, columns bool, a, b []byte, rows, cols int64, at uint8, add int64) {
+		if rows > 1<<20 {
+			return // a few entries do not justify them
+		}
+		var first, second []int64
+		var values []float64
+		n := int64(0)
+		for _, v := range a {
+			if n += int64(int8(v)); columns {
+				first = append(first, n)
+			} else {
+				first = append(first, int64(v))
+			}
+		}
+		for i, v := range b {
+			second = append(second, int64(v))
+			values = append(values, 1/float64(i+1))
+		}
+		if len(second) > 0 {
+			second[int(at)%len(second)] += add
+		}
+		want, ok, format := places{}, true, "coo"
+		if columns {
+			format = "csc"
+			var turned places
+			if ok = len(first) > 0; ok {
+				turned, ok = simpleCSR(first, second, values, cols, rows)
+			}
+			for place, v := range turned {
+				want[[2]int64{place[1], place[0]}] = v
+			}
+		} else if ok = rows >= 0 && cols >= 0 && len(first) == len(second); ok {
+			for k := range first {
+				if first[k] >= rows || second[k] < 0 || second[k] >= cols || second[k] != int64(int32(second[k])) {
+					ok = false
+					break
+				}
+				place := [2]int64{first[k], second[k]}
+				want[place] = append(want[place], values[k])
+			}
+		}
+		path := saveAs(t, format, first, second, values, rows, cols)
+		m, err := open(path, Sum)
+		require.Equal(t, ok, err == nil, "%v", err)
+		refused, err := open(path, Refuse)
+		require.Equal(t, ok && !want.repeated(), err == nil, "%v", err)
+		if err != nil {
+			require.Contains(t, err.Error(), "m.npz")
+		} else {
+			require.NoError(t, refused.Close())
+		}
+		if !ok {
+			return
+		}
+		defer m.Close()
+		require.Equal(t, [2]int64{rows, cols}, [2]int64{int64(m.Rows), int64(m.Cols)})
+		sameEntries(t, want.sums(), entries(t, m))
+	})
+}
+
 // A simpleLists is what an independent reader of lists finds.
 type simpleLists struct {
 	x, y             places

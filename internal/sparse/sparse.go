@@ -1,4 +1,5 @@
-// Package sparse reads matrices in compressed sparse rows (CSR): those of
+// Package sparse reads matrices in compressed sparse rows (CSR), and those of
+// compressed columns (CSC) and of coordinates (COO) as such: those of
 // scipy.sparse.save_npz, and those in the text formats of multi-label libsvm
 // and of the extreme classification repository.
 package sparse
@@ -91,25 +92,36 @@ func Is(z *array.Archive) bool {
 	return isCSR(z) || z.Has("format") && z.Has("shape") && z.Has("data")
 }
 
+// csrNames and cooNames are the names of the arrays.
+var csrNames, cooNames = []string{"indptr", "indices", "data"}, []string{"row", "col", "data"}
+
 func isCSR(z *array.Archive) bool { return z.Has("indptr") && z.Has("indices") && z.Has("data") }
 
 // Open reads a matrix that scipy.sparse.save_npz wrote.
 func Open(path string, z *array.Archive, repeated Repeated) (*Matrix, error) {
 	format, err := z.Text("format")
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case format != "" && format != "csr":
+	}
+	names := map[string][]string{"": csrNames, "csr": csrNames, "csc": csrNames, "coo": cooNames}[format]
+	if names == nil {
 		return nil, array.Faultf(path, "sparse format %q; write it with scipy.sparse.save_npz(file, matrix.tocsr())", format[:min(len(format), 10)])
-	case !isCSR(z) || !z.Has("shape"):
-		return nil, array.Faultf(path, "no indptr, indices, data and shape; write it with scipy.sparse.save_npz(file, matrix.tocsr())")
+	}
+	for _, name := range append(names, "shape") {
+		if !z.Has(name) {
+			return nil, array.Faultf(path, "no %s; write it with scipy.sparse.save_npz(file, matrix.tocsr())", name)
+		}
 	}
 	rows, cols, err := openShape(path, z)
 	if err != nil {
 		return nil, err
 	}
 	m := &Matrix{Name: path}
-	err = m.open(z.Open, []string{"indptr", "indices", "data"}, cols, repeated)
+	if format == "csc" || format == "coo" {
+		err = m.convert(z, format, rows, cols, repeated)
+	} else {
+		err = m.open(z.Open, names, cols, repeated)
+	}
 	if err == nil && m.Rows != rows {
 		err = fmt.Errorf("indptr is of %d rows, the shape of %d; write the file again", m.Rows, rows)
 	}
@@ -201,18 +213,24 @@ func beyond(cols int) string {
 // checkRows checks the row pointers.
 func (m *Matrix) checkRows(indices int) error {
 	m.Rows = len(m.RowPtr) - 1
-	if m.Rows < 0 || m.RowPtr[0] != 0 {
-		return errors.New("indptr does not begin with 0; write the file again")
-	}
-	for i := range m.Rows {
-		if m.RowPtr[i+1] < m.RowPtr[i] {
-			return fmt.Errorf("row %d: indptr decreases; write the file again", i)
-		}
-	}
-	n, values := m.RowPtr[m.Rows], indices
+	values := indices
 	if m.Values != nil {
 		values = m.Values.Len()
 	}
+	return checkPointers("row", m.RowPtr, indices, values)
+}
+
+// checkPointers checks the pointers to the entries of rows or columns.
+func checkPointers(what string, ptr []int64, indices, values int) error {
+	if len(ptr) == 0 || ptr[0] != 0 {
+		return errors.New("indptr does not begin with 0; write the file again")
+	}
+	for i := range len(ptr) - 1 {
+		if ptr[i+1] < ptr[i] {
+			return fmt.Errorf("%s %d: indptr decreases; write the file again", what, i)
+		}
+	}
+	n := ptr[len(ptr)-1]
 	if n > int64(indices) || indices != values {
 		return fmt.Errorf("indptr ends at %d, but there are %d indices and %d values; the file is truncated or mixed up", n, indices, values)
 	}
