@@ -115,6 +115,10 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		bceRule("BCE, focal exponent", hasFocal|hasRepeat),
 		bceRule("BCE, all but the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasMask|hasScale|hasHardNegatives),
 		bceRule("BCE, all with the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasFocal|hasMask|hasScale|hasHardNegatives),
+		subsetRule("subset loss", 0),
+		subsetRule("subset loss, all", hasMask|hasWeights|hasScale),
+		paddedRule("padded subset loss", hasThreshold),
+		paddedRule("padded subset loss, all", hasLearned|hasMask|hasWeights|hasScale),
 	} {
 		all = append(all, lossFunction[T](rule))
 	}
@@ -309,26 +313,17 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 	}
 	want := rule.exact(in, r)
 
-	factor := ref.New(1)
-	multiply := func(x float64) {
-		if x != 0 {
-			factor = ref.Mul(factor, ref.New(x))
-		}
-	}
-	multiply(in.RowWeight)
+	rowWeight, factor := in.factors()
 	if rule.family {
-		familyErrors(rule, got, want, e)
+		familyErrors(rule, got, want, rowWeight, factor, e)
 		return
 	}
 	if rule.factors != nil && r.Weights != nil && !within(rule.factors(r).Loss, 0x1p-1000, math.MaxFloat64) {
 		return
 	}
 	if in.RowWeight == 0 || within(want.Loss, 0x1p-1000, math.MaxFloat64) {
-		e[0] = relative(got.loss, ref.Mul(want.Loss, factor), ref.Mul(want.Loss, factor), 0x1p-1000, unit[T]())
-	}
-	multiply(in.Upstream)
-	if in.OtherWeight != 0 {
-		factor = ref.Quo(factor, ref.Add(ref.New(in.RowWeight), ref.New(in.OtherWeight)))
+		loss := ref.Mul(want.Loss, rowWeight)
+		e[0] = relative(got.loss, loss, loss, 0x1p-1000, unit[T]())
 	}
 	smallest, largest := 0x1p-120, math.MaxFloat32
 	if !isSingle[T]() {
@@ -363,20 +358,46 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 // within reports low ≤ |x| < high.
 func within(x *big.Float, low, high float64) bool { return !below(x, low) && below(x, high) }
 
-// familyErrors are the errors of a loss of the k-subset family.
-func familyErrors[T zlpr.Float](rule lossRule, got evaluation[T], want ref.Result, e []float64) {
-	e[0] = relative(got.loss, want.Loss, want.Loss, 1e-300, 1)
-	sum := ref.New(0)
-	for i, g := range got.grad {
-		sum = ref.Add(sum, abs(want.Grad[i]))
-		e[1] = max(e[1], chanceError(g, want.Grad[i]))
+// factors returns what multiplies the row's loss, and its gradient.
+func (in *Input) factors() (loss, gradient *big.Float) {
+	loss = ref.New(1)
+	if in.RowWeight != 0 {
+		loss = ref.New(in.RowWeight)
 	}
-	if rule.uses&hasLearned != 0 {
-		lowest, unit := 1e-280, 1.0
-		if isSingle[T]() {
-			lowest, unit = 0x1p-120, 0x1p-23
+	gradient = loss
+	if in.Upstream != 0 {
+		gradient = ref.Mul(gradient, ref.New(in.Upstream))
+	}
+	if in.OtherWeight != 0 {
+		gradient = ref.Quo(gradient, ref.Add(ref.New(in.RowWeight), ref.New(in.OtherWeight)))
+	}
+	return loss, gradient
+}
+
+// familyErrors are the errors of a loss of the k-subset family. Where it is
+// multiplied, what is multiplied must have its relative accuracy.
+func familyErrors[T zlpr.Float](rule lossRule, got evaluation[T], want ref.Result, rowWeight, factor *big.Float, e []float64) {
+	scaled := rule.uses&hasScale != 0
+	if !scaled || within(want.Loss, 1e-300, math.MaxFloat64) {
+		loss := ref.Mul(want.Loss, rowWeight)
+		e[0] = relative(got.loss, loss, loss, 1e-300, 1)
+	}
+	lowest, largest, unit := 1e-280, math.MaxFloat64, 1.0
+	if isSingle[T]() {
+		lowest, largest, unit = 0x1p-120, math.MaxFloat32, 0x1p-23
+	}
+	sum, counts := ref.New(0), true
+	for i, g := range got.grad {
+		if scaled && want.Grad[i].Sign() != 0 && !within(want.Grad[i], lowest, largest) {
+			counts = false
+			continue
 		}
-		e[2] = relative(got.threshold, want.Threshold, sum, lowest, unit)
+		w := ref.Mul(want.Grad[i], factor)
+		sum = ref.Add(sum, abs(w))
+		e[1] = max(e[1], chanceError(g, w))
+	}
+	if rule.uses&hasLearned != 0 && counts && below(sum, largest) {
+		e[2] = relative(got.threshold, ref.Mul(want.Threshold, factor), sum, lowest, unit)
 	}
 }
 
