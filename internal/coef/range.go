@@ -36,6 +36,14 @@ const (
 	NaturalLow64, NaturalHigh64 = 0x1p-900, 0x1p1000
 )
 
+// Softmax cross-entropy with a target's score of at most TargetLimit in magnitude is
+// finished in float64 where the argument of log1p lies between TermLow and TermHigh or
+// is 0.
+const (
+	TargetLimit       = 600
+	TermLow, TermHigh = 0x1p-1000, 0x1p1000
+)
+
 // An exponential at pivot 0 may be multiplied by a factor whose magnitude lies
 // between these: a normal number, and no exponential below the smallest normal
 // number counts in the product.

@@ -168,7 +168,7 @@ var selectKernels = []*kernel{
 		doc: `writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
 			over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
 			where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.`,
-		forms: both(func(v *vec) { selectSums(v, false, false) }, func(v *neonVec) { neonSelectSums(v, false) }),
+		forms: both(func(v *vec) { selectSums(v, false, false) }, func(v *neonVec) { neonSelectSums(v, false, false) }),
 	},
 	{
 		name: "SelectExp", types: elems,
@@ -177,8 +177,29 @@ var selectKernels = []*kernel{
 			anything on to the end of the row's last group. Meanwhile it makes the copy c.`,
 		forms: []form{{
 			x86: func(v *vec) { selectSums(v, false, true) }, copies: true,
-			neon: func(v *neonVec) { neonSelectSums(v, true) },
+			neon: func(v *neonVec) { neonSelectSums(v, false, true) },
 		}},
+	},
+	{
+		name: "TargetSums", types: elems,
+		params: "a []float64, x []T, stride, rows, n int, neg []uint64, words int",
+		doc:    `is SelectSums of the negatives alone.`,
+		forms:  both(func(v *vec) { selectSums(v, true, false) }, func(v *neonVec) { neonSelectSums(v, true, false) }),
+	},
+	{
+		name: "TargetExp", types: elems,
+		params: "a []float64, w []T, wStride int, x []T, stride, rows, n int, neg []uint64, words int, c *Copy[T]",
+		doc:    `is SelectExp of the negatives alone.`,
+		forms: []form{{
+			x86: func(v *vec) { selectSums(v, true, true) }, copies: true,
+			neon: func(v *neonVec) { neonSelectSums(v, true, true) },
+		}},
+	},
+	{
+		name: "TargetScale", types: elems, oneTwin: true,
+		params: "dst []T, dstStride int, w []T, wStride, rows, n int, f []T",
+		doc:    `is SelectScale of negatives alone, by the factors f.`,
+		forms:  both(func(v *vec) { selectScale(v, true) }, func(v *neonVec) { neonSelectScale(v, true) }),
 	},
 	{
 		name: "SelectScale", types: elems, oneTwin: true,
@@ -186,7 +207,7 @@ var selectKernels = []*kernel{
 		doc: `writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential
 			(2^-125.5, for float64 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to
 			dst[i·dstStride+j]. dst may be w, also with a smaller stride.`,
-		forms: both(selectScale, neonSelectScale),
+		forms: both(func(v *vec) { selectScale(v, false) }, func(v *neonVec) { neonSelectScale(v, false) }),
 	},
 }
 
@@ -254,6 +275,20 @@ var finishKernels = []*kernel{
 		forms: finishForms(
 			func(v *vec, factors bool) { finishJoined(v, true, factors) },
 			func(v *neonVec, factors bool) { neonFinishJoined(v, true, factors) }),
+	},
+	{
+		name: "FinishTarget", types: elems,
+		params: "loss []float64, fa, fb []T, a, b, scale []float64", results: "good bool",
+		doc: `finishes softmax cross-entropy, for a multiple of 8 rows with the sums a over the
+			classes but the target, whose score is b:
+
+			loss = log1p(u),  u = a·e^-b,  fa = scale·(e^-b/(1+u)),  fb = -(scale·u)/(1+u)
+
+			fb is the derivative by the target's score. It reports whether all sums are natural or
+			0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit where a is
+			not 0; where not, the row's results are open. Where fa is nil there are no factors.`,
+		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
+		forms: finishForms(finishTarget, neonFinishTarget),
 	},
 	{
 		name: "Accumulate", types: elems, oneTwin: true,

@@ -176,6 +176,7 @@ func TestNEONExceptions(t *testing.T) {
 		"zlpr.scaleExpStream: " + noStream,
 		"kernel.copyStream: " + noStream,
 		"kernel.selectExp makes no copy: " + noStream,
+		"kernel.targetExp makes no copy: " + noStream,
 		"kernel.bceGradWeighted makes no copy: " + noStream,
 		"kernel.bceGradShifted makes no copy: " + noStream,
 		"kernel.bceGrad makes no copy: " + noStream,

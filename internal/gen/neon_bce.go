@@ -49,7 +49,8 @@ func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
 	b.neonLoop = l
 	l.halves(16)
 	l.accumulators()
-	b.pos, _ = l.withSides()
+	l.withSides(false)
+	b.pos = l.sides[1]
 	b.either = l.eitherSide()
 	sum := v.param("sum")
 	b.sum = newNeonStackAccumulator(v, l.acc)

@@ -12,7 +12,7 @@ func neonFinishSums(v *neonVec, factors bool) {
 		neonFinishJoined(v, false, factors)
 		return
 	}
-	f := newNeonFinish(v, factors)
+	f := newNeonFinish(v, factors, true)
 	f.run(func() {
 		var sum []*vecReg
 		for i := range f.sums {
@@ -40,7 +40,7 @@ func neonFinishSums(v *neonVec, factors bool) {
 
 // neonFinishJoined emits finishJoined.
 func neonFinishJoined(v *neonVec, product, factors bool) {
-	f := newNeonFinish(v, factors)
+	f := newNeonFinish(v, factors, true)
 	if product {
 		f.most = coef.ProductHigh32
 	}
@@ -91,6 +91,74 @@ func neonFinishJoined(v *neonVec, product, factors bool) {
 	})
 }
 
+// neonFinishTarget emits finishTarget.
+func neonFinishTarget(v *neonVec, factors bool) {
+	f := newNeonFinish(v, factors, false)
+	d := f.neonVec
+	other := newNeonVec(v.neonFile, float64s) // whose constants are another table
+	other.loadConstants()
+	e := newNeonExponential(other, other.inRegister(other.constant(coef.Magic64)))
+	f.run(func() {
+		a, none := f.load(0)
+		y := d.regs(finishRegs)
+		d.loadPair(address{f.sums[1], 0}, y[0], y[1])
+		d.op("ADD", imm(16*finishRegs), f.sums[1])
+		sign := d.inRegister(d.constant(math.Copysign(0, -1)))
+		for _, r := range y {
+			f.atMost(r, coef.TargetLimit)
+			d.xor(r, sign, r)
+		}
+		d.free(sign)
+		b, s := e.evaluate(y)
+		u, q := d.regs(finishRegs), []*vecReg(nil)
+		for i := range b {
+			d.mul(b[i], s[i], b[i])
+			d.mul(a[i], b[i], u[i])
+			normal := d.within(u[i], coef.TermLow, coef.TermHigh)
+			d.or(normal, none[i], normal)
+			d.and(normal, f.good, f.good)
+			d.free(normal)
+		}
+		d.free(append(a, s...)...)
+		if factors {
+			q = d.regs(finishRegs)
+			d.loadPair(address{f.scale, 0}, q[0], q[1])
+			for i := range q {
+				d.mul(q[i], u[i], q[i])
+				f.atMost(q[i], math.MaxFloat64)
+			}
+		}
+		reduced := f.reduce1p(u)
+		r := reduced.inverse
+		if factors {
+			sign := d.inRegister(d.constant(math.Copysign(0, -1)))
+			for i := range q {
+				d.mul(q[i], r[i], q[i])
+				d.xor(q[i], sign, q[i])
+				d.mul(b[i], r[i], b[i])
+			}
+			d.free(sign)
+			d.storeNarrow(f.of, q[0], q[1], f.out[1], 0)
+			d.op("ADD", imm(2*finishRegs*f.of.size), f.out[1])
+			f.factor(0, b, none)
+			d.free(q...)
+		}
+		d.free(append(append(b, r...), none...)...)
+		log := f.log(reduced)
+		d.storePair(log[0], log[1], address{f.loss, 0})
+		d.free(log...)
+	})
+}
+
+// atMost has lanes above a bound in magnitude, or NaN, be no good.
+func (f *neonFinish) atMost(x *vecReg, bound float64) {
+	clear, most := f.neonVec.inRegister(f.constant(math.Float64frombits(1<<63-1))), f.neonVec.inRegister(f.constant(bound))
+	f.and(x, clear, clear)
+	f.atLeast(most, clear, clear)
+	f.and(clear, f.good, f.good)
+	f.free(clear, most)
+}
+
 // reduceSum is reduce1p without the correction of 1+y.
 func (v *neonLogarithms) reduceSum(y []*vecReg) neonReduced {
 	k, f := v.regs(len(y)), v.regs(len(y))
@@ -119,7 +187,9 @@ type neonFinish struct {
 
 const finishRegs = 2 // registers at a time
 
-func newNeonFinish(v *neonVec, factors bool) *neonFinish {
+// newNeonFinish returns a finish, with the constants of the logarithm in registers or
+// not.
+func newNeonFinish(v *neonVec, factors, inRegisters bool) *neonFinish {
 	d := newNeonVec(v.neonFile, float64s)
 	d.set = "log"
 	f := &neonFinish{of: v.elem, loss: d.param("loss"), factors: factors}
@@ -128,7 +198,7 @@ func newNeonFinish(v *neonVec, factors bool) *neonFinish {
 		f.out = [2]genReg{d.param("fa"), d.param("fb")}
 		f.scale = d.param("scale")
 	}
-	f.neonLogarithms = newNeonLogarithms(d, true)
+	f.neonLogarithms = newNeonLogarithms(d, inRegisters)
 	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())

@@ -57,7 +57,7 @@ type neonLoop struct {
 	step    int // bytes from half to half, where these are a loop
 	streams []*stream
 	sides   []*neonSide
-	joined  bool             // the second side has the bits of both
+	joined  bool             // the first side has the bits of both
 	each    func(whole bool) // follows every turn
 	fill    *vecReg          // what the rest is padded with
 
@@ -128,20 +128,22 @@ func (l *neonLoop) accumulators() {
 	l.op("ADD", imm(neonBuffer), l.buffer, l.acc.base)
 }
 
-// withSides loads the arguments of the two sides and has their bits loaded.
-func (l *neonLoop) withSides() (pos, neg *neonSide) {
+// withSides loads the arguments of the sides, negatives and unless there is but one
+// positives, and has their bits loaded.
+func (l *neonLoop) withSides(one bool) {
 	words := max(1, l.bytes()/l.size/32)
-	pos, neg = l.newSide("pos", words), l.newSide("neg", words)
-	l.sides = []*neonSide{pos, neg}
+	l.sides = []*neonSide{l.newSide("neg", words)}
+	if !one {
+		l.sides = append(l.sides, l.newSide("pos", words))
+	}
 	l.loadTests()
-	return pos, neg
 }
 
 // eitherSide returns the bits of both sides together, which take the place of
 // those of the negatives.
 func (l *neonLoop) eitherSide() *neonSide {
 	l.joined = true
-	return l.sides[1]
+	return l.sides[0]
 }
 
 // run emits the loop: begin at the start of a row, body for the halves of a turn,
@@ -249,8 +251,8 @@ func (l *neonLoop) turn(bytes int, body func(t neonTurn), end string) {
 		s.load(min(4, l.bytes()/l.size/8))
 	}
 	if l.joined {
-		for i, w := range l.sides[1].words {
-			l.or(w, l.sides[0].words[i], w)
+		for i, w := range l.sides[0].words {
+			l.or(w, l.sides[1].words[i], w)
 		}
 	}
 	half := func(lanes ...int) {

@@ -3,9 +3,12 @@ package gen
 import "github.com/zlpr/zlpr/internal/coef"
 
 // neonSelectScale emits the gradient of the losses made of selectExp.
-func neonSelectScale(v *neonVec) {
+func neonSelectScale(v *neonVec, one bool) {
 	dst, w := v.output("dst", "dstStride"), v.input("w", "wStride")
-	fa, fb := v.param("fa"), v.param("fb")
+	var factors []genReg
+	for _, name := range scaleFactors(one) {
+		factors = append(factors, v.param(name))
+	}
 	l := newNeonLoop(v, 2, dst, w)
 	v.loadConstants()
 	least := v.pick(coef.LeastExp32, coef.LeastExp64)
@@ -13,13 +16,20 @@ func neonSelectScale(v *neonVec) {
 	negative, positive := v.reg(), v.reg()
 
 	l.run(func() {
-		v.broadcasts(fa, negative)
-		v.broadcasts(fb, positive)
+		for i, f := range factors {
+			v.broadcasts(f, []*vecReg{negative, positive}[i])
+		}
 	}, func(t neonTurn) {
 		r := l.loadTurn(w, t)
 		for _, x := range r {
 			above, below := v.reg(), v.reg()
 			v.atLeast(x, low, above)
+			if one {
+				v.mul(x, negative, x)
+				v.and(x, above, x)
+				v.free(above, below)
+				continue
+			}
 			v.atLeast(minusLow, x, below)
 			kept := v.reg()
 			v.or(above, below, kept)
@@ -32,7 +42,8 @@ func neonSelectScale(v *neonVec) {
 		}
 		l.storeTurn(dst, t, r)
 	}, func() {
-		v.op("ADD", imm(v.size), fa)
-		v.op("ADD", imm(v.size), fb)
+		for _, f := range factors {
+			v.op("ADD", imm(v.size), f)
+		}
 	})
 }

@@ -3,8 +3,11 @@ package gen
 // neonSelectSums emits the sums of e^x over the negative and of e^-x over the
 // positive classes, in the order that selectSums describes. Up to four registers
 // go through the exponential together; the accumulators lie on the stack.
-func neonSelectSums(v *neonVec, keep bool) {
-	a, b := v.param("a"), v.param("b")
+func neonSelectSums(v *neonVec, one, keep bool) {
+	out := []genReg{v.param("a")}
+	if !one {
+		out = append(out, v.param("b"))
+	}
 	x := v.input("x", "stride")
 	streams := []*stream{x}
 	var w *stream
@@ -15,15 +18,19 @@ func neonSelectSums(v *neonVec, keep bool) {
 	l := newNeonLoop(v, 4, streams...)
 	l.halves(16)
 	l.accumulators()
-	pos, _ := l.withSides()
+	l.withSides(one)
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)
-	negative, positive := newNeonStackAccumulator(v, l.acc), newNeonStackAccumulator(v, l.acc.offset(128))
+	var sums []*neonAccumulator
+	for i := range out {
+		sums = append(sums, newNeonStackAccumulator(v, l.acc.offset(128*i)))
+	}
 
 	l.run(func() {
-		negative.clear()
-		positive.clear()
+		for _, s := range sums {
+			s.clear()
+		}
 	}, func(t neonTurn) {
 		// The registers of the same lanes of all vectors together.
 		lanes := max(1, 2/t.vectors) // at a time
@@ -31,12 +38,15 @@ func neonSelectSums(v *neonVec, keep bool) {
 			part := neonTurn{t.vectors, t.lanes[first:][:lanes], t.whole}
 			var y []*vecReg
 			for _, i := range part.numbers() {
-				r, k, test := v.inRegister(x.place(i)), v.reg(), v.laneTest(i)
-				pos.selected(i, test, k)
-				v.flip(k, r)
+				r := v.inRegister(x.place(i))
+				if !one {
+					k, test := v.reg(), v.laneTest(i)
+					l.sides[1].selected(i, test, k)
+					v.flip(k, r)
+					v.free(k, test)
+				}
 				v.max(low, r, r)
 				v.min(high, r, r)
-				v.free(k, test)
 				y = append(y, r)
 			}
 			terms, s := e.evaluate(y)
@@ -46,23 +56,31 @@ func neonSelectSums(v *neonVec, keep bool) {
 			v.free(s...)
 			for i, h := range part.lanes {
 				number, terms := part.numbers()[i*t.vectors:][:t.vectors], terms[i*t.vectors:][:t.vectors]
-				n, p := l.ofSides(number, terms)
+				of := l.ofSides(number, terms)
 				if keep {
-					v.comment("a term's sign tells its side")
 					for k, r := range terms {
-						v.sub(n[k], p[k], r)
+						if one {
+							v.store(of[0][k], w.place(number[k]))
+							continue
+						}
+						v.comment("a term's sign tells its side")
+						v.sub(of[0][k], of[1][k], r)
 						v.store(r, w.place(number[k]))
 					}
 				}
-				negative.take(h, v.sumOf(n))
-				positive.take(h, v.sumOf(p))
+				for k, s := range sums {
+					s.take(h, v.sumOf(of[k]))
+				}
 			}
 			v.free(terms...)
 		}
 	}, func() {
-		negative.store(a)
-		positive.store(b)
-		v.spreadNaN(a, b)
+		for i, s := range sums {
+			s.store(out[i])
+		}
+		if !one {
+			v.spreadNaN(out[0], out[1])
+		}
 	})
 }
 
@@ -81,20 +99,20 @@ func (v *neonVec) spreadNaN(a, b genReg) {
 	})
 }
 
-// ofSides returns the terms w of either side, the registers of those numbers, 0
+// ofSides returns the terms w of each side, the registers of those numbers, 0
 // elsewhere.
-func (l *neonLoop) ofSides(number []int, w []*vecReg) (n, p []*vecReg) {
-	pos, neg := l.sides[0], l.sides[1]
+func (l *neonLoop) ofSides(number []int, w []*vecReg) (of [2][]*vecReg) {
 	for i, r := range w {
-		a, b, test := l.reg(), l.reg(), l.laneTest(number[i])
-		neg.selected(number[i], test, a)
-		pos.selected(number[i], test, b)
-		l.and(r, a, a)
-		l.and(r, b, b)
+		test := l.laneTest(number[i])
+		for s, side := range l.sides {
+			k := l.reg()
+			side.selected(number[i], test, k)
+			l.and(r, k, k)
+			of[s] = append(of[s], k)
+		}
 		l.free(test)
-		n, p = append(n, a), append(p, b)
 	}
-	return n, p
+	return of
 }
 
 // sumOf returns the sum of terms, (w0+w1) + (w2+w3) or of fewer, and frees the

@@ -20,7 +20,8 @@ func newNeonSideLoop(v *neonVec, step int, streams ...*stream) *neonSideLoop {
 	w.ratio = 2
 	l := &neonSideLoop{neonLoop: newNeonLoop(v, 2, append([]*stream{x, w}, streams...)...), x: x, w: w}
 	l.halves(step)
-	l.pos, l.neg = l.withSides()
+	l.withSides(false)
+	l.neg, l.pos = l.sides[0], l.sides[1]
 	gamma := v.param("gamma")
 	l.hi = v.reg()
 	if v.double() {
@@ -241,7 +242,8 @@ func neonSideSums(v *neonVec) {
 				v.and(w[i], keep[i], w[i])
 			}
 			v.free(keep...)
-			n, p := l.ofSides(numbers, w)
+			of := l.ofSides(numbers, w)
+			n, p := of[0], of[1]
 			for side, parts := range [][]*vecReg{n, p} {
 				if t.vectors == 2 {
 					acc[side].take(numbers[0], v.sumOf(parts))

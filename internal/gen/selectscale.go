@@ -9,18 +9,27 @@ import (
 
 // selectScale emits the gradient of the losses made of selectExp: the
 // exponentials times the factor of their side.
-func selectScale(v *vec) {
+//
+// With one there are negatives alone.
+func selectScale(v *vec, one bool) {
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	w, wStride := v.param("w"), v.stride("wStride")
-	fa, fb := v.param("fa"), v.param("fb")
+	var factors []gpreg
+	for _, name := range scaleFactors(one) {
+		factors = append(factors, v.param(name))
+	}
 	l := newRowLoop(v)
 	least := v.pick(coef.LeastExp32, coef.LeastExp64)
-	low, minusLow := v.inRegister(v.constant(least)), v.inRegister(v.constant(-least))
-	negative, positive := v.reg(), v.reg()
+	low, negative := v.inRegister(v.constant(least)), v.reg()
+	var minusLow, positive vreg
+	if !one {
+		minusLow, positive = v.inRegister(v.constant(-least)), v.reg()
+	}
 
 	l.run(func() {
-		v.broadcast(at(fa, 0), negative)
-		v.broadcast(at(fb, 0), positive)
+		for i, f := range factors {
+			v.broadcast(at(f, 0), []vreg{negative, positive}[i])
+		}
 	}, func(off reg.Register, pairs []pair) {
 		all := terms(pairs)
 		r := make([]vreg, len(all))
@@ -31,8 +40,12 @@ func selectScale(v *vec) {
 		for i, t := range all {
 			above, below := v.newMask(), v.newMask()
 			v.compare(greaterOrEqual, r[i], low, above)
-			v.compare(lessOrEqual, r[i], minusLow, below)
-			if v.wide() {
+			if !one {
+				v.compare(lessOrEqual, r[i], minusLow, below)
+			}
+			if one {
+				v.mulKeep(above, r[i], negative, r[i])
+			} else if v.wide() {
 				a := v.reg()
 				v.mulKeep(above, r[i], negative, a)
 				v.either(v.VMULPS, v.VMULPD, positive, r[i], below, a)
@@ -51,9 +64,18 @@ func selectScale(v *vec) {
 	}, func() {
 		v.ADDQ(dstStride, dst)
 		v.ADDQ(wStride, w)
-		v.ADDQ(operand.U8(v.size), fa)
-		v.ADDQ(operand.U8(v.size), fb)
+		for _, f := range factors {
+			v.ADDQ(operand.U8(v.size), f)
+		}
 	})
+}
+
+// scaleFactors are the names of selectScale's factors.
+func scaleFactors(one bool) []string {
+	if one {
+		return []string{"f"}
+	}
+	return []string{"fa", "fb"}
 }
 
 // union returns the lanes of a or b, overwriting a.

@@ -117,6 +117,76 @@ func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, 
 	}
 }
 
+func targetSums32(a []float64, x []float32, stride, rows, n int, neg []uint64, words int) {
+	switch Active {
+	case AVX512:
+		targetSums32AVX512(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	case AVX2:
+		targetSums32AVX2(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetSums32Generic(a, x, stride, rows, n, neg, words)
+	}
+}
+
+func targetSums64(a []float64, x []float64, stride, rows, n int, neg []uint64, words int) {
+	switch Active {
+	case AVX512:
+		targetSums64AVX512(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	case AVX2:
+		targetSums64AVX2(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetSums64Generic(a, x, stride, rows, n, neg, words)
+	}
+}
+
+func targetExp32(a []float64, w []float32, wStride int, x []float32, stride, rows, n int, neg []uint64, words int, c *Copy[float32]) {
+	switch Active {
+	case AVX512:
+		targetExp32AVX512(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	case AVX2:
+		targetExp32AVX2(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	default:
+		targetExp32Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+	}
+}
+
+func targetExp64(a []float64, w []float64, wStride int, x []float64, stride, rows, n int, neg []uint64, words int, c *Copy[float64]) {
+	switch Active {
+	case AVX512:
+		targetExp64AVX512(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	case AVX2:
+		targetExp64AVX2(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		c.done()
+	default:
+		targetExp64Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+	}
+}
+
+func targetScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, f []float32) {
+	switch Active {
+	case AVX512:
+		targetScale32AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	case AVX2:
+		targetScale32AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	default:
+		targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+	}
+}
+
+func targetScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, f []float64) {
+	switch Active {
+	case AVX512:
+		targetScale64AVX512(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	case AVX2:
+		targetScale64AVX2(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	default:
+		targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+	}
+}
+
 func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	switch Active {
 	case AVX512:
@@ -252,6 +322,46 @@ func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (goo
 		}
 	}
 	return finishProductGeneric(loss, fa, fb, a, b, scale)
+}
+
+func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case fa == nil:
+			return finishTargetLoss32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	case AVX2:
+		switch {
+		case fa == nil:
+			return finishTargetLoss32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishTarget32Generic(loss, fa, fb, a, b, scale)
+}
+
+func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case fa == nil:
+			return finishTargetLoss64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	case AVX2:
+		switch {
+		case fa == nil:
+			return finishTargetLoss64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishTarget64Generic(loss, fa, fb, a, b, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -796,6 +906,42 @@ func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float
 func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
 
 //go:noescape
+func targetSums32AVX512(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetSums32AVX2(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetSums64AVX512(a *float64, x *float64, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetSums64AVX2(a *float64, x *float64, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetExp32AVX512(a *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, neg *uint64, words int, to *float32, from *float32, blocks int)
+
+//go:noescape
+func targetExp32AVX2(a *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, neg *uint64, words int, to *float32, from *float32, blocks int)
+
+//go:noescape
+func targetExp64AVX512(a *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, neg *uint64, words int, to *float64, from *float64, blocks int)
+
+//go:noescape
+func targetExp64AVX2(a *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, neg *uint64, words int, to *float64, from *float64, blocks int)
+
+//go:noescape
+func targetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, f *float32)
+
+//go:noescape
+func targetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, f *float32)
+
+//go:noescape
+func targetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, f *float64)
+
+//go:noescape
+func targetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, f *float64)
+
+//go:noescape
 func selectScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
 
 //go:noescape
@@ -866,6 +1012,30 @@ func finishProductAVX512(loss *float64, fa *float32, fb *float32, a *float64, b 
 
 //go:noescape
 func finishProductAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

@@ -91,6 +91,62 @@ func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, 
 	}
 }
 
+func targetSums32(a []float64, x []float32, stride, rows, n int, neg []uint64, words int) {
+	switch Active {
+	case NEON:
+		targetSums32NEON(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetSums32Generic(a, x, stride, rows, n, neg, words)
+	}
+}
+
+func targetSums64(a []float64, x []float64, stride, rows, n int, neg []uint64, words int) {
+	switch Active {
+	case NEON:
+		targetSums64NEON(&a[0], &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetSums64Generic(a, x, stride, rows, n, neg, words)
+	}
+}
+
+func targetExp32(a []float64, w []float32, wStride int, x []float32, stride, rows, n int, neg []uint64, words int, c *Copy[float32]) {
+	switch Active {
+	case NEON:
+		c.Finish()
+		targetExp32NEON(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetExp32Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+	}
+}
+
+func targetExp64(a []float64, w []float64, wStride int, x []float64, stride, rows, n int, neg []uint64, words int, c *Copy[float64]) {
+	switch Active {
+	case NEON:
+		c.Finish()
+		targetExp64NEON(&a[0], &w[0], wStride, &x[0], stride, rows, n, &neg[0], words)
+	default:
+		targetExp64Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+	}
+}
+
+func targetScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, f []float32) {
+	switch Active {
+	case NEON:
+		targetScale32NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	default:
+		targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+	}
+}
+
+func targetScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, f []float64) {
+	switch Active {
+	case NEON:
+		targetScale64NEON(&dst[0], dstStride, &w[0], wStride, rows, n, &f[0])
+	default:
+		targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+	}
+}
+
 func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	switch Active {
 	case NEON:
@@ -190,6 +246,32 @@ func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (goo
 		}
 	}
 	return finishProductGeneric(loss, fa, fb, a, b, scale)
+}
+
+func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case fa == nil:
+			return finishTargetLoss32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishTarget32Generic(loss, fa, fb, a, b, scale)
+}
+
+func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case fa == nil:
+			return finishTargetLoss64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		default:
+			return finishTarget64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
+		}
+	}
+	return finishTarget64Generic(loss, fa, fb, a, b, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -578,6 +660,24 @@ func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32
 func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 
 //go:noescape
+func targetSums32NEON(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetSums64NEON(a *float64, x *float64, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetExp32NEON(a *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetExp64NEON(a *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, neg *uint64, words int)
+
+//go:noescape
+func targetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, f *float32)
+
+//go:noescape
+func targetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, f *float64)
+
+//go:noescape
 func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
 
 //go:noescape
@@ -612,6 +712,18 @@ func finishProductLossNEON(loss *float64, fa *float32, fb *float32, a *float64, 
 
 //go:noescape
 func finishProductNEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTargetLoss64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishTarget64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

@@ -48,6 +48,36 @@ func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, 
 }
 
 //go:noinline
+func targetSums32(a []float64, x []float32, stride, rows, n int, neg []uint64, words int) {
+	targetSums32Generic(a, x, stride, rows, n, neg, words)
+}
+
+//go:noinline
+func targetSums64(a []float64, x []float64, stride, rows, n int, neg []uint64, words int) {
+	targetSums64Generic(a, x, stride, rows, n, neg, words)
+}
+
+//go:noinline
+func targetExp32(a []float64, w []float32, wStride int, x []float32, stride, rows, n int, neg []uint64, words int, c *Copy[float32]) {
+	targetExp32Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+}
+
+//go:noinline
+func targetExp64(a []float64, w []float64, wStride int, x []float64, stride, rows, n int, neg []uint64, words int, c *Copy[float64]) {
+	targetExp64Generic(a, w, wStride, x, stride, rows, n, neg, words, c)
+}
+
+//go:noinline
+func targetScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, f []float32) {
+	targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+}
+
+//go:noinline
+func targetScale64(dst []float64, dstStride int, w []float64, wStride, rows, n int, f []float64) {
+	targetScaleGeneric(dst, dstStride, w, wStride, rows, n, f)
+}
+
+//go:noinline
 func selectScale32(dst []float32, dstStride int, w []float32, wStride, rows, n int, fa, fb []float32) {
 	selectScaleGeneric(dst, dstStride, w, wStride, rows, n, fa, fb)
 }
@@ -94,6 +124,16 @@ func finishSums64(loss []float64, fa, fb []float64, a, b, scale []float64) (good
 // which is below the least normal one (see SelectScale).
 func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	return finishProductGeneric(loss, fa, fb, a, b, scale)
+}
+
+//go:noinline
+func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
+	return finishTarget32Generic(loss, fa, fb, a, b, scale)
+}
+
+//go:noinline
+func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
+	return finishTarget64Generic(loss, fa, fb, a, b, scale)
 }
 
 //go:noinline

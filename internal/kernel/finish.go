@@ -111,6 +111,59 @@ func NormalTerms[T Float](w []T) bool {
 	return true
 }
 
+// TargetLimit is the magnitude of a target's score up to which FinishTarget takes
+// its exponential.
+const TargetLimit = coef.TargetLimit
+
+// TargetFast reports whether FinishTarget finishes the loss of a row: a is the sum
+// over the classes but the target, whose score is s. It returns e^-s and a·e^-s.
+func TargetFast[T Float](a, s float64) (b, u float64, fast bool) {
+	if !(FastSum[T](a) && math.Abs(s) <= TargetLimit) {
+		return 0, 0, false
+	}
+	b = scalar.Exp(-s)
+	u = float64(a * b)
+	return b, u, u == 0 || u >= coef.TermLow && u <= coef.TermHigh
+}
+
+// TargetFactors returns the factor of a row's exponentials and the derivative by the
+// target's score.
+func TargetFactors(b, u, scale float64) (f, target float64) {
+	inverse := 1 / (1 + u)
+	return scale * float64(b*inverse), -float64(float64(scale*u) * inverse)
+}
+
+// finishTarget32Generic writes log1p(u), u = a[i]·e^-b[i], to loss[i] and, unless fa is
+// nil, the TargetFactors to fa[i] and fb[i]. It reports whether all rows are
+// TargetFast, and their factors fit where a is not 0; where not, the row's results are
+// open.
+func finishTarget32Generic(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
+	return finishTarget(loss, fa, fb, a, b, scale)
+}
+
+// finishTarget64Generic is finishTarget32Generic for float64.
+func finishTarget64Generic(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
+	return finishTarget(loss, fa, fb, a, b, scale)
+}
+
+func finishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
+	good := true
+	for i, x := range a {
+		e, u, fast := TargetFast[T](x, b[i])
+		if !fast {
+			good = false
+			continue
+		}
+		loss[i] = scalar.Log1pFinite(u)
+		if fa != nil {
+			f, g := TargetFactors(e, u, scale[i])
+			good = good && (x == 0 || FactorFits[T](f)) && math.Abs(g) <= math.MaxFloat64
+			fa[i], fb[i] = T(f), T(g)
+		}
+	}
+	return good
+}
+
 // FactorFits reports whether an exponential at pivot 0 may be multiplied by the
 // factor f: that is a normal number, and no exponential below the smallest
 // normal number counts in the product.

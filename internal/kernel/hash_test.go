@@ -23,6 +23,14 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortExp", 0x2ff697af80f1ae8c, 0x88f34d57511c8fcf, hashShortExp),
 		kerneltest.Case("shortSums", 0x7ca08f793532409e, 0xe3a937b0b6114e90, hashShortSums),
 		kerneltest.Case("shortScale", 0xa864c3337e124d10, 0xc855ea665d5ca466, hashShortScale),
+		kerneltest.Case("targetSums/float32", 0x465f401696c77cc3, 0x699b1f09d0563f05, hashTargetSums[float32]),
+		kerneltest.Case("targetSums/float64", 0x483ed39576693733, 0xc502627800f94146, hashTargetSums[float64]),
+		kerneltest.Case("targetExp/float32", 0x3fdc324cb77b1acf, 0x32a13ad05719fccf, hashTargetExp[float32]),
+		kerneltest.Case("targetExp/float64", 0xa125300841e7bf37, 0xa0b5f62332ae69bb, hashTargetExp[float64]),
+		kerneltest.Case("targetScale/float32", 0xbefa53a78bfed76f, 0xc3ccdbb06e8732eb, hashTargetScale[float32]),
+		kerneltest.Case("targetScale/float64", 0x2edde90a68dd351e, 0x51106de6358ccedc, hashTargetScale[float64]),
+		kerneltest.Case("finishTarget/float32", 0x6573918dfc729b08, 0x9d4685040d164cee, hashFinishTarget[float32]),
+		kerneltest.Case("finishTarget/float64", 0x4b2afdf48e5cbe9e, 0x2945bc8f5a06e014, hashFinishTarget[float64]),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
@@ -235,6 +243,72 @@ func hashShortScale(h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	ShortScale(dst, stride, w, rows, n, fa, fb)
 	kerneltest.AddHash(h, dst...)
+}
+
+// hashedNegatives makes the bits of rows: most elements are negative, and of some
+// rows all but one.
+func hashedNegatives(r *kerneltest.Rand, rows, n int) (neg []uint64, words int) {
+	words = (n + 63) / 64
+	neg = make([]uint64, rows*words)
+	for i := range rows {
+		share := 1 + r.IntN(4)
+		for j := range n {
+			if share == 1 || r.IntN(share) > 0 {
+				neg[i*words+j/64] |= 1 << (j % 64)
+			}
+		}
+		target := r.IntN(n)
+		neg[i*words+target/64] &^= 1 << (target % 64)
+	}
+	return neg, words
+}
+
+func hashTargetSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	neg, words := hashedNegatives(r, rows, n)
+	var a [8]float64
+	TargetSums(a[:], x, stride, rows, n, neg, words)
+	kerneltest.AddHash(h, a[:rows]...)
+}
+
+func hashTargetExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	neg, words := hashedNegatives(r, rows, n)
+	var a [8]float64
+	wStride := KeptStride[T](n)
+	w := make([]T, rows*wStride+64)
+	TargetExp(a[:], w, wStride, x, stride, rows, n, neg, words, &Copy[T]{})
+	kerneltest.AddHash(h, a[:rows]...)
+	for i := range rows {
+		kerneltest.AddHash(h, w[i*wStride:][:n]...)
+	}
+}
+
+func hashTargetScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+	for i := range w {
+		if w[i] = T(math.Ldexp(1+math.Abs(float64(w[i]))*0x1p-20, r.IntN(250)-125)); r.IntN(9) == 0 {
+			w[i] = normalExp[T]() * T(r.IntN(3))
+		}
+	}
+	dst, f := make([]T, len(w)), make([]T, rows)
+	for i := range f {
+		f[i] = T(r.Positive(20))
+	}
+	TargetScale(dst, stride, w, stride, rows, n, f)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashFinishTarget[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	hashFinish(h, r, func(loss []float64, fa, fb []T, a, b, scale []float64) bool {
+		s := make([]float64, len(b)) // scores, most of them moderate
+		for i, v := range b {
+			if s[i] = v - 3; v > 500 {
+				s[i] = 0x1p-50 * v
+			}
+		}
+		return FinishTarget(loss, fa, fb, a, s, scale)
+	})
 }
 
 func hashFinishSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

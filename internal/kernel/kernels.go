@@ -27,6 +27,33 @@ func SelectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows,
 	}
 }
 
+// TargetSums is SelectSums of the negatives alone.
+func TargetSums[T Float](a []float64, x []T, stride, rows, n int, neg []uint64, words int) {
+	if IsFloat32[T]() {
+		targetSums32(a, As32(x), stride, rows, n, neg, words)
+	} else {
+		targetSums64(a, As64(x), stride, rows, n, neg, words)
+	}
+}
+
+// TargetExp is SelectExp of the negatives alone.
+func TargetExp[T Float](a []float64, w []T, wStride int, x []T, stride, rows, n int, neg []uint64, words int, c *Copy[T]) {
+	if IsFloat32[T]() {
+		targetExp32(a, As32(w), wStride, As32(x), stride, rows, n, neg, words, (*Copy[float32])(unsafe.Pointer(c)))
+	} else {
+		targetExp64(a, As64(w), wStride, As64(x), stride, rows, n, neg, words, (*Copy[float64])(unsafe.Pointer(c)))
+	}
+}
+
+// TargetScale is SelectScale of negatives alone, by the factors f.
+func TargetScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f []T) {
+	if IsFloat32[T]() {
+		targetScale32(As32(dst), dstStride, As32(w), wStride, rows, n, As32(f))
+	} else {
+		targetScale64(As64(dst), dstStride, As64(w), wStride, rows, n, As64(f))
+	}
+}
+
 // SelectScale writes w·fa[i] where w = w[i·wStride+j] is at least the least normal exponential
 // (2^-125.5, for float64 2^-1021.5), w·fb[i] where -w is, and 0 elsewhere, to
 // dst[i·dstStride+j]. dst may be w, also with a smaller stride.
@@ -49,6 +76,22 @@ func FinishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) (goo
 		return finishSums32(loss, As32(fa), As32(fb), a, b, scale)
 	} else {
 		return finishSums64(loss, As64(fa), As64(fb), a, b, scale)
+	}
+}
+
+// FinishTarget finishes softmax cross-entropy, for a multiple of 8 rows with the sums a over the
+// classes but the target, whose score is b:
+//
+// loss = log1p(u),  u = a·e^-b,  fa = scale·(e^-b/(1+u)),  fb = -(scale·u)/(1+u)
+//
+// fb is the derivative by the target's score. It reports whether all sums are natural or
+// 0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit where a is
+// not 0; where not, the row's results are open. Where fa is nil there are no factors.
+func FinishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) (good bool) {
+	if IsFloat32[T]() {
+		return finishTarget32(loss, As32(fa), As32(fb), a, b, scale)
+	} else {
+		return finishTarget64(loss, As64(fa), As64(fb), a, b, scale)
 	}
 }
 

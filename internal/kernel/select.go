@@ -28,11 +28,11 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 	limits := PivotParams[float32](0)
 	for i := range rows {
 		row := x[i*stride:][:n]
-		p, q := pos[i*words:][:words], neg[i*words:][:words]
 		var acc [2][8]float64 // over neg, over pos
-		for g := range p {
+		for g := range words {
 			group := row[64*g : min(64*g+64, n)]
-			if w == nil && p[g]|q[g] == 0 {
+			p, q := sideBits(pos, i*words+g), neg[i*words+g]
+			if w == nil && p|q == 0 {
 				continue
 			}
 			var e [4 * Lanes32]float32
@@ -40,14 +40,14 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 				var y [2 * Lanes32]float32
 				m := copy(y[:], group[k:])
 				for j := range m {
-					y[j] = flip(y[j], p[g]>>(k+j))
+					y[j] = flip(y[j], p>>(k+j))
 				}
 				Exp32((*[2 * Lanes32]float32)(e[k:]), y[:m], limits[0], limits[1], limits[2])
 			}
 			if w != nil {
-				keepExp(w[i*wStride+64*g:], e[:len(group)], p[g], q[g])
+				keepExp(w[i*wStride+64*g:], e[:len(group)], p, q)
 			}
-			for s, bits := range [2]uint64{q[g], p[g]} {
+			for s, bits := range [2]uint64{q, p} {
 				if bits == 0 {
 					continue
 				}
@@ -61,16 +61,48 @@ func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, s
 				}
 			}
 		}
-		a[i], b[i] = shareNaN(eight(&acc[0]), eight(&acc[1]))
+		putSums(a, b, i, eight(&acc[0]), eight(&acc[1]))
 	}
 }
 
-// shareNaN returns a and b, both NaN where one is.
-func shareNaN(a, b float64) (float64, float64) {
-	if a != a || b != b {
-		return CanonicalNaN[float64](), CanonicalNaN[float64]()
+// sideBits returns a word of a side, 0 of none.
+func sideBits(side []uint64, word int) uint64 {
+	if side == nil {
+		return 0
 	}
-	return a, b
+	return side[word]
+}
+
+// putSums sets a[i] and b[i], both NaN where one is; without b there is one side.
+func putSums(a, b []float64, i int, x, y float64) {
+	if b == nil {
+		a[i] = x
+		return
+	}
+	if x != x || y != y {
+		x, y = CanonicalNaN[float64](), CanonicalNaN[float64]()
+	}
+	a[i], b[i] = x, y
+}
+
+// targetSums32Generic is selectSums32Generic without positives.
+func targetSums32Generic(a []float64, x []float32, stride, rows, n int, neg []uint64, words int) {
+	selectExp32Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, &Copy[float32]{})
+}
+
+// targetExp32Generic is selectExp32Generic without positives.
+func targetExp32Generic(a []float64, w []float32, wStride int, x []float32, stride, rows, n int, neg []uint64, words int, pending *Copy[float32]) {
+	selectExp32Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, pending)
+}
+
+// targetSums64Generic is selectSums64Generic without positives.
+func targetSums64Generic(a []float64, x []float64, stride, rows, n int, neg []uint64, words int) {
+	selectExp64Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, &Copy[float64]{})
+}
+
+// targetExp64Generic is selectExp64Generic without positives.
+func targetExp64Generic(a []float64, w []float64, wStride int, x []float64, stride, rows, n int, neg []uint64, words int, pending *Copy[float64]) {
+	selectExp64Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, pending)
 }
 
 // keepExp writes exponentials as selectExp does.
@@ -112,7 +144,7 @@ func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, s
 		var acc, e [2][Lanes64]float64
 		for k := 0; k < n; k += 32 {
 			group := row[k:min(k+32, n)]
-			p, q := pos[i*words+k/64]>>(k&32), neg[i*words+k/64]>>(k&32)
+			p, q := sideBits(pos, i*words+k/64)>>(k&32), neg[i*words+k/64]>>(k&32)
 			var terms [4 * Lanes64]float64
 			for h := 0; h < len(group); h += 2 * Lanes64 {
 				var y, out [2 * Lanes64]float64
@@ -142,7 +174,7 @@ func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, s
 				}
 			}
 		}
-		a[i], b[i] = shareNaN(acc[0][0]+e[0][0], acc[1][0]+e[1][0])
+		putSums(a, b, i, acc[0][0]+e[0][0], acc[1][0]+e[1][0])
 	}
 }
 
@@ -170,6 +202,20 @@ func selectScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n
 				out[j] = e * fb[i]
 			default:
 				out[j] = 0
+			}
+		}
+	}
+}
+
+// targetScaleGeneric writes w·f[i] where w = w[i·wStride+j] is normalExp or more, and
+// 0 elsewhere to dst[i·dstStride+j].
+func targetScaleGeneric[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f []T) {
+	low := normalExp[T]()
+	for i := range rows {
+		out := dst[i*dstStride:][:n]
+		for j, e := range w[i*wStride:][:n] {
+			if out[j] = 0; e >= low {
+				out[j] = e * f[i]
 			}
 		}
 	}

@@ -84,9 +84,12 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 			w.scale[i] = scale
 		}
 	}
-	if w.isGeneral() {
+	switch {
+	case w.isGeneral():
 		w.evalGeneral()
-	} else {
+	case w.rule.Target && !w.isShort():
+		w.evalTarget()
+	default:
 		w.evalPlain()
 	}
 	if weighted {
@@ -134,10 +137,6 @@ func (w *Work[T]) evalPlain() {
 	if !short {
 		w.c.Unpack()
 	}
-	pos := w.c.Pos
-	if w.rule.Target && !short {
-		pos = w.noBits(len(pos))
-	}
 	keep := w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
 	wStride := kernel.KeptStride[T](w.c.N)
 	if short {
@@ -145,14 +144,9 @@ func (w *Work[T]) evalPlain() {
 		w.shortSums()
 	} else if keep {
 		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
-		kernel.SelectExp(w.a, w.b, w.kept, wStride, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words, w.c.Pending)
+		kernel.SelectExp(w.a, w.b, w.kept, wStride, w.c.X, w.c.Stride, w.c.Rows, w.c.N, w.c.Pos, w.c.Neg, w.c.Words, w.c.Pending)
 	} else {
-		kernel.SelectSums(w.a, w.b, w.c.X, w.c.Stride, w.c.Rows, w.c.N, pos, w.c.Neg, w.c.Words)
-	}
-	if w.rule.Target && !short {
-		for i := range w.c.Rows {
-			w.b[i] = w.targetTerm(i, 0)
-		}
+		kernel.SelectSums(w.a, w.b, w.c.X, w.c.Stride, w.c.Rows, w.c.N, w.c.Pos, w.c.Neg, w.c.Words)
 	}
 	var anySlow bool
 	if w.rule.Product {
@@ -182,7 +176,7 @@ func (w *Work[T]) evalPlain() {
 		} else if keep {
 			kernel.SelectScale(w.c.Grad[i*w.c.GradStride:], w.c.GradStride, w.kept[i*wStride:], wStride, end-i, w.c.N, w.fa[i:], w.fb[i:])
 		} else {
-			w.longGradient(i, pos)
+			w.longGradient(i)
 		}
 		i = end
 	}
@@ -197,24 +191,42 @@ func (w *Work[T]) evalPlain() {
 
 // longGradient writes the gradient of row i, a block at a time. (A chunk has one
 // row of that length.)
-func (w *Work[T]) longGradient(i int, pos []uint64) {
+func (w *Work[T]) longGradient(i int) {
 	w.kept = kernel.ResizeAligned(w.kept, 3*keepBlock+64)
 	x, out := w.c.Row(i), w.c.GradRow(i)
-	var a, b [8]float64
 	for from := 0; from < w.c.N; from += keepBlock {
 		n := min(keepBlock, w.c.N-from)
-		p, q := pos[i*w.c.Words+from/64:], w.c.Neg[i*w.c.Words+from/64:]
-		kernel.SelectExp(a[:], b[:], w.kept, n, x[from:], n, 1, n, p, q, kernel.BitWords(n), w.c.Pending)
+		w.blockExp(x[from:], n, i*w.c.Words+from/64)
 		if !w.c.Stream {
-			kernel.SelectScale(out[from:], n, w.kept, n, 1, n, w.fa[i:], w.fb[i:])
+			w.blockScale(out[from:], n, i)
 			continue
 		}
 		// The copies of two blocks take turns.
 		buffer := w.kept[keepBlock+64:][from/keepBlock%2*keepBlock:][:n]
-		kernel.SelectScale(buffer, n, w.kept, n, 1, n, w.fa[i:], w.fb[i:])
+		w.blockScale(buffer, n, i)
 		*w.c.Pending = kernel.NewCopy(out[from:][:n], buffer)
 	}
 	w.c.Pending.Finish()
+}
+
+// blockExp keeps the exponentials of a block of n scores whose bits begin at that
+// word.
+func (w *Work[T]) blockExp(x []T, n, word int) {
+	var a, b [8]float64
+	if w.rule.Target {
+		kernel.TargetExp(a[:], w.kept, n, x, n, 1, n, w.c.Neg[word:], kernel.BitWords(n), w.c.Pending)
+	} else {
+		kernel.SelectExp(a[:], b[:], w.kept, n, x, n, 1, n, w.c.Pos[word:], w.c.Neg[word:], kernel.BitWords(n), w.c.Pending)
+	}
+}
+
+// blockScale writes the gradient of a block of row i.
+func (w *Work[T]) blockScale(dst []T, n, i int) {
+	if w.rule.Target {
+		kernel.TargetScale(dst, n, w.kept, n, 1, n, w.fa[i:])
+	} else {
+		kernel.SelectScale(dst, n, w.kept, n, 1, n, w.fa[i:], w.fb[i:])
+	}
 }
 
 // prepare makes room for the sums of rows. Those past the last, to a multiple

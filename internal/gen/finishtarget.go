@@ -1,0 +1,58 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// finishTarget emits what finishes softmax cross-entropy: with the sum a over the
+// classes but the target, whose score is b,
+//
+//	e = e^-b;  u = a·e;  loss = log1p(u);  r = 1/(1+u)
+//	fa = scale·(e·r);  fb = -((scale·u)·r)
+func finishTarget(v *vec, factors bool) {
+	f := newFinish(v, factors)
+	e := newExponential(f.vec, f.constant(coef.Magic64), false)
+	magnitude, sign := f.constant(math.Float64frombits(1<<63-1)), f.constant(math.Copysign(0, -1))
+	f.run(func() {
+		a, none := f.load(0)
+		y, q := f.reg(), f.reg()
+		f.move(at(f.sums[1], 0), y)
+		f.ADDQ(operand.U8(f.bytes), f.sums[1])
+		f.atMost(y, magnitude, coef.TargetLimit)
+		f.xor(y, f.asRegister(sign), y)
+		p, s := e.evaluate([]vreg{y})
+		b, u := p[0], f.reg()
+		f.mul(b, s[0], b)
+		f.mul(a, b, u)
+		normal := f.within(u, coef.TermLow, coef.TermHigh)
+		f.orMask(none, normal)
+		f.andMask(normal, f.good)
+		if factors {
+			f.mul(u, at(f.scale, 0), q)
+			f.atMost(q, magnitude, math.MaxFloat64)
+		}
+		log, r := f.log1p(u)
+		f.move(log, at(f.loss, 0))
+		if !factors {
+			return
+		}
+		f.mul(q, r, q)
+		f.xor(q, f.asRegister(sign), q)
+		f.storeNarrow(f.of, q, f.out[1], 0)
+		f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[1])
+		f.mul(b, r, b)
+		f.factor(0, b, none)
+	})
+}
+
+// atMost has lanes above a bound in magnitude, or NaN, be no good.
+func (f *finish) atMost(x vreg, magnitude op, bound float64) {
+	q, k := f.reg(), f.newMask()
+	f.and(x, f.asRegister(magnitude), q)
+	f.compare(lessOrEqual, q, f.constant(bound), k)
+	f.andMask(k, f.good)
+}

@@ -1,0 +1,91 @@
+package sides
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/kernel"
+)
+
+// This file evaluates softmax cross-entropy: A is the sum over all classes but the
+// target t, whose exponential is left out of it, and
+//
+//	L = log1p(u),  u = A·e^-s_t
+//	∂L/∂s_i = e^s_i·(e^-s_t/(1+u)),  ∂L/∂s_t = -u/(1+u)
+
+// evalTarget evaluates the rows at pivot 0, and by evalSlow those for which that
+// does not serve.
+func (w *Work[T]) evalTarget() {
+	c := w.c
+	w.prepare(c.Rows)
+	c.Unpack()
+	keep := c.Grad != nil && (c.N <= keepLen || c.Buffered)
+	wStride := kernel.KeptStride[T](c.N)
+	if keep {
+		w.kept = kernel.ResizeAligned(w.kept, c.Rows*wStride+64)
+		kernel.TargetExp(w.a, w.kept, wStride, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Words, c.Pending)
+	} else {
+		kernel.TargetSums(w.a, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Words)
+	}
+	for i, t := range c.Target {
+		w.b[i] = 0
+		if t >= 0 {
+			w.b[i] = float64(c.X[i*c.Stride+t])
+		}
+	}
+	anySlow := w.finishTarget()
+	if anySlow {
+		w.prepareSides()
+		w.evalSlow()
+	}
+	if c.Grad == nil {
+		return
+	}
+	for i := 0; i < c.Rows; {
+		if anySlow && w.slow[i] {
+			i++
+			continue
+		}
+		end := c.Rows
+		if anySlow {
+			for end = i + 1; end < c.Rows && !w.slow[end]; end++ {
+			}
+		}
+		if keep {
+			kernel.TargetScale(c.Grad[i*c.GradStride:], c.GradStride, w.kept[i*wStride:], wStride, end-i, c.N, w.fa[i:])
+		} else {
+			w.longGradient(i)
+		}
+		for ; i < end; i++ {
+			if t := c.Target[i]; t >= 0 {
+				c.Grad[i*c.GradStride+t] = w.fb[i]
+			}
+		}
+	}
+}
+
+// finishTarget computes losses and factors of the gradient from the sums a and the
+// targets' scores b of all rows, and reports whether there are slow rows.
+func (w *Work[T]) finishTarget() (anySlow bool) {
+	clear(w.a[w.c.Rows:])
+	clear(w.b[w.c.Rows:])
+	scale, fa, fb := w.scale, w.fa, w.fb
+	if w.c.Grad == nil {
+		scale, fa, fb = nil, nil, nil
+	}
+	if kernel.FinishTarget(w.c.Loss, fa, fb, w.a, w.b, scale) {
+		return false
+	}
+	for i := range w.c.Rows {
+		b, u, ok := kernel.TargetFast[T](w.a[i], w.b[i])
+		w.settled[i] = ok
+		if !ok {
+			w.c.Loss[i] = 0 // and evalSlow adds to it
+		} else if scale != nil {
+			f, target := kernel.TargetFactors(b, u, scale[i])
+			ok = (w.a[i] == 0 || kernel.FactorFits[T](f)) && math.Abs(target) <= math.MaxFloat64
+		}
+		w.slow[i] = !ok
+		anySlow = anySlow || !ok
+	}
+	return anySlow
+}
