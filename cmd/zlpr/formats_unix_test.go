@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -126,4 +127,56 @@ func TestStdin(t *testing.T) {
 	_, stderr, status := runCommand(t, dir, cmd)
 	require.Equal(t, 2, status)
 	require.Regexp(t, "--scores and --grad are the same file, S.npy", stderr)
+}
+
+// checkTensors evaluates the files that testdata/tensors/write.py wrote into a
+// folder: losses, metrics and gradients are those of the float32 that Python
+// made of them, to the last bit.
+func checkTensors(t *testing.T, dir string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	require.NoError(t, err)
+	var index []struct {
+		Scores string
+		Flags  []string
+	}
+	require.NoError(t, json.Unmarshal(text, &index))
+	require.Len(t, index, 16)
+	out := t.TempDir()
+	for i, c := range index {
+		var reports [2]report
+		var grads [2][]byte
+		for k, scores := range []string{c.Scores, fmt.Sprintf("want.npz:%02d", i)} {
+			grad := filepath.Join(out, "grad.npy")
+			args := []string{"--scores", filepath.Join(dir, scores), "--labels", filepath.Join(dir, fmt.Sprintf("want.npz:%02d_labels", i)), "--grad", grad}
+			if k == 0 {
+				args = append(args, c.Flags...)
+			}
+			reports[k] = evalJSON(t, dir, args...)
+			grads[k], err = os.ReadFile(grad)
+			require.NoError(t, err)
+		}
+		require.Equal(t, reports[1].Losses, reports[0].Losses, c.Scores)
+		require.Equal(t, reports[1].Metrics, reports[0].Metrics, c.Scores)
+		require.Equal(t, grads[1], grads[0], c.Scores)
+	}
+}
+
+// TestTensors reads what torch, safetensors and numpy wrote: the files of the
+// repository and, where Python has these, new ones.
+func TestTensors(t *testing.T) {
+	dir, err := filepath.Abs(filepath.Join("testdata", "tensors"))
+	require.NoError(t, err)
+	checkTensors(t, dir)
+	python := python(t)
+	if out, err := exec.Command(python, "-c", "import torch, safetensors").CombinedOutput(); err != nil {
+		if os.Getenv("ZLPR_REQUIRE_TORCH") != "" {
+			t.Fatalf("no torch or safetensors, but ZLPR_REQUIRE_TORCH is set: %s", out)
+		}
+		t.Skip("SKIPPED: the files of the repository alone, for Python has no torch or no safetensors; on Debian: apt-get install python3-torch; pip install --no-deps safetensors")
+	}
+	fresh := t.TempDir()
+	out, err := exec.Command(python, filepath.Join(dir, "write.py"), fresh).CombinedOutput()
+	require.NoError(t, err, string(out))
+	checkTensors(t, fresh)
 }
