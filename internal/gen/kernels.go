@@ -285,8 +285,9 @@ var finishKernels = []*kernel{
 			loss = log1p(u),  u = a·e^-b,  fa = scale·(e^-b/(1+u)),  fb = -(scale·u)/(1+u)
 
 			fb is the derivative by the target's score. It reports whether all sums are natural or
-			0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit where a is
-			not 0; where not, the row's results are open. Where fa is nil there are no factors.`,
+			0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit or are 0
+			where a is; where not, the row's results are open. Where fa is nil there are no
+			factors.`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
 		forms: finishForms(finishTarget, neonFinishTarget),
 	},

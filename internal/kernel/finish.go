@@ -133,10 +133,14 @@ func TargetFactors(b, u, scale float64) (f, target float64) {
 	return scale * float64(b*inverse), -float64(float64(scale*u) * inverse)
 }
 
+// TargetFits reports whether those are in range, a being the row's sum.
+func TargetFits[T Float](a, f, target float64) bool {
+	return (FactorFits[T](f) || f == 0 && a == 0) && math.Abs(target) <= math.MaxFloat64
+}
+
 // finishTarget32Generic writes log1p(u), u = a[i]·e^-b[i], to loss[i] and, unless fa is
 // nil, the TargetFactors to fa[i] and fb[i]. It reports whether all rows are
-// TargetFast, and their factors fit where a is not 0; where not, the row's results are
-// open.
+// TargetFast, and their factors TargetFits; where not, the row's results are open.
 func finishTarget32Generic(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
 	return finishTarget(loss, fa, fb, a, b, scale)
 }
@@ -157,7 +161,7 @@ func finishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bo
 		loss[i] = scalar.Log1pFinite(u)
 		if fa != nil {
 			f, g := TargetFactors(e, u, scale[i])
-			good = good && (x == 0 || FactorFits[T](f)) && math.Abs(g) <= math.MaxFloat64
+			good = good && TargetFits[T](x, f, g)
 			fa[i], fb[i] = T(f), T(g)
 		}
 	}

@@ -85,8 +85,9 @@ func FinishSums[T Float](loss []float64, fa, fb []T, a, b, scale []float64) (goo
 // loss = log1p(u),  u = a·e^-b,  fa = scale·(e^-b/(1+u)),  fb = -(scale·u)/(1+u)
 //
 // fb is the derivative by the target's score. It reports whether all sums are natural or
-// 0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit where a is
-// not 0; where not, the row's results are open. Where fa is nil there are no factors.
+// 0, all |b| at most TargetLimit, all u normal or 0, and all factors fa fit or are 0
+// where a is; where not, the row's results are open. Where fa is nil there are no
+// factors.
 func FinishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) (good bool) {
 	if IsFloat32[T]() {
 		return finishTarget32(loss, As32(fa), As32(fb), a, b, scale)

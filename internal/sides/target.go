@@ -1,10 +1,6 @@
 package sides
 
-import (
-	"math"
-
-	"github.com/zlpr/zlpr/internal/kernel"
-)
+import "github.com/zlpr/zlpr/internal/kernel"
 
 // This file evaluates softmax cross-entropy: A is the sum over all classes but the
 // target t, whose exponential is left out of it, and
@@ -82,7 +78,7 @@ func (w *Work[T]) finishTarget() (anySlow bool) {
 			w.c.Loss[i] = 0 // and evalSlow adds to it
 		} else if scale != nil {
 			f, target := kernel.TargetFactors(b, u, scale[i])
-			ok = (w.a[i] == 0 || kernel.FactorFits[T](f)) && math.Abs(target) <= math.MaxFloat64
+			ok = kernel.TargetFits[T](w.a[i], f, target)
 		}
 		w.slow[i] = !ok
 		anySlow = anySlow || !ok
