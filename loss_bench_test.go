@@ -246,6 +246,54 @@ func benchBCEForms[T Float](b *testing.B, gradient bool) {
 	}
 }
 
+// BenchmarkFocal evaluates BCE with focal exponents.
+func BenchmarkFocal(b *testing.B) {
+	benchOps(b, func(b *testing.B, gradient bool) {
+		b.Run("type=f32", func(b *testing.B) { benchFocal[float32](b, gradient) })
+		b.Run("type=f64", func(b *testing.B) { benchFocal[float64](b, gradient) })
+	})
+}
+
+func benchFocal[T Float](b *testing.B, gradient bool) {
+	for _, n := range []int{8, 20, 64, 1000, 30522} {
+		rows := benchRows[T](n)
+		y := benchLabels(rows, n, 0.1)
+		for _, f := range []float64{0.5, 1, 1.5, 2, 3, 0.3, 30} {
+			b.Run(fmt.Sprintf("n=%d/exponent=%g", n, f), func(b *testing.B) {
+				benchLoss(b, BCE{Focal: f}, gradient, rows, n, labelFormat("u8", rows, n, y),
+					func(grad, x []T, i int) float64 { return naiveFocal(grad, x, y[i*n:][:n], f) })
+			})
+		}
+	}
+}
+
+// naiveFocal is focal BCE by formula: sigmoid^f·softplus of every score, with the
+// sign by the label.
+func naiveFocal[T Float](grad, x []T, y []uint8, f float64) float64 {
+	var sum float64
+	for i, s := range x {
+		v := float64(s)
+		if y[i] != 0 {
+			v = -v
+		}
+		e := math.Exp(-math.Abs(v))
+		softplus, p := max(v, 0)+math.Log1p(e), 1/(1+e)
+		if v < 0 {
+			p = e / (1 + e)
+		}
+		power := math.Pow(p, f)
+		sum += power * softplus
+		if grad != nil {
+			g := power * (f*(1-p)*softplus + p)
+			if y[i] != 0 {
+				g = -g
+			}
+			grad[i] = T(g)
+		}
+	}
+	return sum
+}
+
 // BenchmarkZLPRMemory and BenchmarkBCEMemory evaluate 1 GiB of scores.
 func BenchmarkZLPRMemory(b *testing.B) { benchLossMemory(b, ZLPR{}) }
 

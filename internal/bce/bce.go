@@ -40,10 +40,12 @@ type Work[T kernel.Float] struct {
 	saved  []T
 
 	args    kernel.BCEArgs[T]
+	focal   kernel.FocalArgs[T]
 	weights classWeights[T]
 	pos     []uint64 // positives whose weight is not 0
 	product []float64
 	params  []kernel.BCEParams[T]
+	ones    []T // weights
 	slow    []slowness
 	grad    []T // where only the thresholds' derivatives are wanted
 
@@ -57,12 +59,12 @@ func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c, w.x, w.stride = c, c.X, c.Stride
-	if w.rule.Focal != 0 || !w.kernelRows() {
+	if !w.kernelRows() {
 		for i := range c.Rows {
 			w.row(i)
 		}
 	}
-	w.c, w.x, w.args = nil, nil, kernel.BCEArgs[T]{}
+	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
 }
 
 // scores returns the scores of row i.

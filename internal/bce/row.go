@@ -60,18 +60,26 @@ func (w *Work[T]) row(i int) {
 				softplus += float64(derivative * rest)
 				derivative += float64(derivative * (1 - derivative) * rest)
 			}
-			if w.rule.Focal == 0 {
-				term = softplus
-			} else {
-				term, derivative = focal(w.rule.Focal, v, rest, e, b.log1p[k], softplus, derivative)
+			sigmoid := derivative
+			if term = softplus; w.rule.Focal != 0 {
+				term, derivative = w.focalTerm(v, rest, e, b.log1p[k], softplus, sigmoid)
 			}
-			term, g := factor*term, factor*scale*derivative
-			extreme := func(most float64) bool { return most > 0x1p20 && (most > 0x1p1000 || e == 0 && v < 0) }
-			if extreme(factor * max(math.Abs(scale), 1)) {
-				var t float64
-				t, g = extremeTerm(w.rule.Focal, v, rest, factor, scale, derivative, term)
-				if extreme(factor) { // whatever the scale
-					term = t
+			// What decides on the term does not depend on the scale.
+			ofTerm := b.positive[k] != 1 || factor < 0x1p-960 || factor > 0x1p20
+			if w.rule.Focal != 0 && derivative < 0x1p-1000 && !ofTerm {
+				// It may be less than normal, but not nothing.
+				below := max(-v, 0)
+				ofTerm = w.rule.Focal*(below+b.log1p[k])+below < 760
+			}
+			g := factor * scale * derivative
+			if !ofTerm && math.Abs(factor*scale) <= 0x1p20 {
+				term *= factor
+			} else {
+				weight := b.weight(k)
+				t, d := w.extremeTerm(v, rest, e, softplus, sigmoid, term, derivative)
+				g = d.Times(weight).Times(power.Number{Hi: scale}).Float()
+				if term *= factor; ofTerm {
+					term = t.Times(weight).Float()
 				}
 			}
 			if !infinite {
@@ -129,7 +137,7 @@ func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 			if v < -1500 {
 				continue // 0, whatever the factor
 			}
-			t := power.ExpPair(v, w.lost(i, k, s0)).Times(power.Number{Hi: b.factor[k]})
+			t := power.ExpPair(v, w.lost(i, k, s0)).Times(b.weight(k))
 			t.Exp += up
 			sum, err = kernel.TwoSum(sum, err, t.Float())
 		}
@@ -137,41 +145,73 @@ func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 	return math.Ldexp(sum+err, -up)
 }
 
-// extremeTerm returns factor·term and factor·scale·derivative where a product on
-// the way may overflow, or e^x is too small for float64 though the products are
-// not. Without focal exponent term and derivative are e^x then.
-func extremeTerm(f, x, rest, factor, scale, derivative, term float64) (float64, float64) {
-	d := power.Number{Hi: derivative}
-	if f == 0 && x < -700 {
-		d = power.Exp(x)
-		d.Hi *= 1 + rest
-		term = d.Times(power.Number{Hi: factor}).Float()
+// extremeTerm returns a term and its derivative where e^x, e^-|x| = e, or a power of
+// the sigmoid may be too small for float64.
+func (w *Work[T]) extremeTerm(x, rest, e, softplus, sigmoid, term, derivative float64) (t, d power.Number) {
+	if min(term, derivative) >= 0x1p-900 || !(math.Abs(x) <= math.MaxFloat64) {
+		return power.Number{Hi: term}, power.Number{Hi: derivative}
 	}
-	return term, d.Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale}).Float()
+	t, d = power.Number{Hi: softplus}, power.Number{Hi: sigmoid}
+	f := w.rule.Focal
+	if f != 0 {
+		other := 1 / (1 + e) // sigmoid(-x)
+		if x >= 0 {
+			other *= e
+		}
+		d.Hi += float64(f * float64(other*softplus))
+	}
+	if x < -600 {
+		// softplus(x) and sigmoid(x) are e^x; sigmoid(-x) is 1 - e^x, as good as 1.
+		t = power.ExpPair(x, rest)
+		d = t.Times(power.Number{Hi: f + 1})
+	}
+	if f != 0 {
+		hi, lo := w.logPower(x, rest, e, scalar.Log1p(e))
+		p := power.ExpPair(hi, lo)
+		t, d = t.Times(p), d.Times(p)
+	}
+	return t, d
 }
 
-// focal returns sigmoid(x)^f·softplus(x) and its derivative by x, where x is
+// focalTerm returns sigmoid(x)^f·softplus(x) and its derivative by x, where x is
 // short of rest.
-func focal(f, x, rest, e, log1p, softplus, sigmoid float64) (term, derivative float64) {
+func (w *Work[T]) focalTerm(x, rest, e, log1p, softplus, sigmoid float64) (term, derivative float64) {
 	if x > math.MaxFloat64 {
 		return x, 1
 	}
-	// log(sigmoid(x)) = min(x, 0) - log1p(e), and what rounding f·x has lost.
-	power := scalar.Exp(-f * log1p)
-	if x < 0 {
-		y := float64(f * x)
-		lost := 0.0
-		if y > -1000 {
-			lost = math.FMA(f, x, -y) + float64(f*rest)
-		}
-		power = float64(power * scalar.Exp(y))
-		power += float64(power * lost)
-	}
+	hi, lo := w.logPower(x, rest, e, log1p)
+	power := scalar.Exp(hi)
+	power += float64(power * lo)
 	other := 1 / (1 + e) // sigmoid(-x)
 	if x >= 0 {
 		other *= e
 	}
-	return power * softplus, power * (float64(f*other*softplus) + sigmoid)
+	return power * softplus, power * (float64(w.rule.Focal*float64(other*softplus)) + sigmoid)
+}
+
+// logPower returns f·log(sigmoid(x+rest)) = f·(min(x, 0) - log1p(e)) as a sum of two
+// numbers. The error of a logarithm counts f times: where that is not small and the
+// scores are not float32, it is taken in twice the precision.
+func (w *Work[T]) logPower(x, rest, e, log1p float64) (hi, lo float64) {
+	f := w.rule.Focal
+	if f*x < -1e300 {
+		return f * x, 0
+	}
+	l := pair{log1p, 0}
+	if f*log1p > 0.5 && !kernel.IsFloat32[T]() {
+		l = log1pPair(expPair(-math.Abs(x), 0))
+	}
+	if x < 0 {
+		l = l.plus(pair{-x, 0})
+	}
+	if x < 0 {
+		rest /= 1 + e // the derivative of log(sigmoid) is sigmoid(-x)
+	} else {
+		rest *= e / (1 + e)
+	}
+	l = l.plus(pair{-rest, 0})
+	l = l.times(pair{-f, 0})
+	return l.hi, l.lo
 }
 
 // differenceError returns what rounding a - b has lost.
@@ -188,7 +228,13 @@ const blockLen = 4096
 // log(1+e^-|x|), and their classes, with the sign bit set for a positive.
 type block struct {
 	x, factor, e, log1p [blockLen]float64
+	positive            [blockLen]float64 // another factor, 1 but where the product is no normal number
 	at                  [blockLen]int
+}
+
+// weight returns the factor of term k, whatever its size.
+func (b *block) weight(k int) power.Number {
+	return power.Number{Hi: b.factor[k]}.Times(power.Number{Hi: b.positive[k]})
 }
 
 // blocks returns the Work's block.
@@ -232,19 +278,22 @@ func (w *Work[T]) gather(i int, s0 float64, from, to int) int {
 		for v := pos[k] | neg[k]; v != 0; v &= v - 1 {
 			b := bits.TrailingZeros64(v)
 			j := 64*k + b
-			factor := 1.0
+			factor, positive := 1.0, 1.0
 			if w.c.Class != nil {
 				factor = w.c.Class[j]
 			}
 			y, at := float64(row[j])-s0, j
 			if pos[k]>>b&1 != 0 {
-				factor *= w.rule.positiveWeight(j)
+				positive = w.rule.positiveWeight(j)
 				y, at = -y, j|math.MinInt
 			}
-			if factor == 0 {
+			if factor == 0 || positive == 0 {
 				continue
 			}
-			c.x[m], c.factor[m], c.at[m] = y, factor, at
+			if product := factor * positive; product >= 0x1p-1022 && product <= math.MaxFloat64 {
+				factor, positive = product, 1
+			}
+			c.x[m], c.factor[m], c.positive[m], c.at[m] = y, factor, positive, at
 			m++
 		}
 	}

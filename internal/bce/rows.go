@@ -7,6 +7,7 @@ import (
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates the rows of a chunk by the kernels, and those for which
@@ -66,6 +67,10 @@ func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
 // kernelRows evaluates all rows, unless the weights are out of the kernels' range.
 func (w *Work[T]) kernelRows() bool {
 	c, weights := w.c, &w.weights
+	steps, root, ok := kernel.FocalExponent(w.rule.Focal)
+	if w.rule.Focal != 0 && !ok {
+		return false
+	}
 	if weights.batch != c.Batch || c.Batch == 0 {
 		weights.batch = c.Batch
 		weights.compute(c, &w.rule)
@@ -90,32 +95,16 @@ func (w *Work[T]) kernelRows() bool {
 		if unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
 			w.saveScores()
 		}
-	case c.ThresholdGrad != nil:
+	case c.ThresholdGrad != nil || w.rule.Focal != 0:
 		w.grad = kernel.Resize(w.grad, c.Rows*c.N)
 		a.Dst, a.DstStride = w.grad, c.N
 	}
-	if kernel.IsFloat32[T]() && !a.Weighted() {
-		w.product = kernel.Resize(w.product, c.Rows*a.Blocks())
-		a.Product = w.product
+	if w.rule.Focal != 0 {
+		w.evaluateFocal(steps, root)
+	} else {
+		w.evaluate()
 	}
-	kernel.BCE(a)
-	if a.Product != nil {
-		kernel.Log1p64(a.Product, a.Product)
-		if blocks := a.Blocks(); blocks == 1 {
-			for i, v := range a.Product {
-				c.Loss[i] += v
-			}
-		} else {
-			for i := range c.Rows {
-				var sum float64
-				for _, v := range a.Product[i*blocks:][:blocks] {
-					sum += v
-				}
-				c.Loss[i] += sum
-			}
-		}
-	}
-	if a.Dst != nil {
+	if c.Derivatives() {
 		w.slopes(a)
 	}
 	// What exponentials below the smallest normal number leave out must not count.
@@ -135,6 +124,56 @@ func (w *Work[T]) kernelRows() bool {
 		}
 	}
 	return true
+}
+
+// evaluate has the kernels evaluate the rows of args.
+func (w *Work[T]) evaluate() {
+	a, c := &w.args, w.c
+	if !kernel.IsFloat32[T]() || a.Weighted() {
+		kernel.BCE(a)
+		return
+	}
+	w.product = kernel.Resize(w.product, c.Rows*a.Blocks())
+	a.Product = w.product
+	kernel.BCE(a)
+	kernel.Log1p64(a.Product, a.Product)
+	if blocks := a.Blocks(); blocks == 1 {
+		for i, v := range a.Product {
+			c.Loss[i] += v
+		}
+	} else {
+		for i := range c.Rows {
+			var sum float64
+			for _, v := range a.Product[i*blocks:][:blocks] {
+				sum += v
+			}
+			c.Loss[i] += sum
+		}
+	}
+}
+
+// evaluateFocal is evaluate with a focal exponent that the kernels take.
+func (w *Work[T]) evaluateFocal(steps, root int) {
+	b := &w.args
+	b.Copy.Finish()
+	a := &w.focal
+	*a = kernel.FocalArgs[T]{
+		Sum: b.Sum, Dst: b.Dst, DstStride: b.DstStride, X: b.X, Stride: b.Stride, Rows: b.Rows, N: b.N,
+		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params,
+		Exponent: [1]T{T(w.rule.Focal)}, Steps: steps, Root: root,
+		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight,
+	}
+	if a.Shifted && a.NegWeight == nil {
+		size := 64 * a.Words
+		if len(w.ones) < size {
+			w.ones = make([]T, size)
+			for i := range w.ones {
+				w.ones[i] = 1
+			}
+		}
+		a.NegWeight, a.PosWeight = w.ones[:size], w.ones[:size]
+	}
+	kernel.Focal(a)
 }
 
 // weightyPos returns the positives whose weight is not 0: the others take no part.
@@ -175,7 +214,7 @@ const (
 // whether there are any.
 func (w *Work[T]) setParams() (anySlow bool) {
 	gradient := w.c.Derivatives()
-	if !gradient && !w.args.Shifted {
+	if !gradient && !w.args.Shifted && w.rule.Focal == 0 {
 		w.params = w.params[:0]
 		return false
 	}
@@ -218,12 +257,21 @@ func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
 }
 
 // small computes derivatives again that are 0 because their exponential is
-// below the smallest normal number, but count by their factor.
+// below the smallest normal number, or with a focal exponent so small that they have
+// lost digits, but count by their factor.
 func (w *Work[T]) small(i int, g []T) {
 	pos, neg := w.c.Sides(i)
-	weights, row, s0 := &w.weights, w.scores(i), w.c.Threshold[i]
+	weights, row, s0, scale := &w.weights, w.scores(i), w.c.Threshold[i], w.c.Scale[i]
+	size := 0.0
+	if w.rule.Focal != 0 {
+		least, _ := gradientScale[T]()
+		size = math.Abs(scale) * weights.most * 0x1p-105
+		if least > 0x1p5 {
+			size *= 0x1p-850
+		}
+	}
 	for j, v := range g {
-		if v != 0 {
+		if math.Abs(float64(v)) > size {
 			continue
 		}
 		bit := uint64(1) << (j % 64)
@@ -243,9 +291,22 @@ func (w *Work[T]) small(i int, g []T) {
 		default:
 			continue
 		}
-		// sigmoid(y) = e^y, where e^y is that small.
-		e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: w.c.Scale[i]})
-		g[j] = T(e.Float() * (1 + short))
+		if w.rule.Focal == 0 {
+			// sigmoid(y) = e^y, where e^y is that small.
+			e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale})
+			g[j] = T(e.Float() * (1 + short))
+			continue
+		}
+		e := scalar.Exp(-math.Abs(y))
+		log1p := scalar.Log1p(e)
+		sigmoid := 1 / (1 + e)
+		if y < 0 {
+			sigmoid *= e
+		}
+		softplus := max(y, 0) + log1p
+		term, derivative := w.focalTerm(y, short, e, log1p, softplus, sigmoid)
+		_, d := w.extremeTerm(y, short, e, softplus, sigmoid, term, derivative)
+		g[j] = T(d.Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale}).Float())
 	}
 }
 

@@ -36,6 +36,26 @@ func TestLogPolynomials(t *testing.T) {
 	}
 }
 
+// TestLog1pRest32 bounds the error of Log1pRest32, that of the logarithm.
+func TestLog1pRest32(t *testing.T) {
+	c := coefficientsOf(Log1pRest32[:])
+	worst, at := largestOn(0x1p-30, 1, 5001, func(x float64) *big.Float {
+		e := number(x)
+		return sub(quo(sub(e, mul(mul(e, e), horner(x, c))), ref.Log1p(e)), number(1))
+	})
+	t.Logf("error 2^%.4f at e = %x", log2(number(worst)), at)
+	if log2(number(worst)) > -27.497 {
+		t.Error("error above 2^-27.497")
+	}
+}
+
+func coefficientsOf(c []float32) (all []float64) {
+	for _, v := range c {
+		all = append(all, float64(v))
+	}
+	return all
+}
+
 // TestLogIntervals checks the ends of the intervals and the constants that
 // lead to them.
 func TestLogIntervals(t *testing.T) {

@@ -213,14 +213,6 @@ func (b *bce) endRow() {
 	}
 }
 
-// advance moves an argument on by a stride, to r as well.
-func (b *bce) advance(r gpreg, name, stride string) {
-	place := b.file.argument(name)
-	b.MOVQ(b.stride(stride), r)
-	b.ADDQ(place, r)
-	b.MOVQ(r, place)
-}
-
 // storeProduct writes a block's product.
 func (b *bce) storeProduct() {
 	out := b.param("product")
@@ -340,7 +332,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		b.load(part, mem, y)
 	}
 	if b.shifted {
-		y, short = b.difference(y)
+		y, short = b.difference(y, b.hi, b.lo)
 		b.flip(pos, short)
 	}
 	b.flip(pos, y)
@@ -390,15 +382,15 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 }
 
 // difference returns y = x - hi, and what that and lo leave out.
-func (b *bce) difference(x vreg) (y, short vreg) {
-	y, t, u := b.reg(), b.reg(), b.reg()
-	b.sub(x, b.hi, y)
-	b.sub(y, x, t)
-	b.sub(y, t, u)
-	b.sub(x, u, u)
-	b.add(t, b.hi, t)
-	b.sub(u, t, u)
-	b.sub(u, b.lo, u)
+func (v *vec) difference(x vreg, hi, lo op) (y, short vreg) {
+	y, t, u := v.reg(), v.reg(), v.reg()
+	v.sub(x, hi, y)
+	v.sub(y, x, t)
+	v.sub(y, t, u)
+	v.sub(x, u, u)
+	v.add(t, hi, t)
+	v.sub(u, t, u)
+	v.sub(u, lo, u)
 	return y, u
 }
 

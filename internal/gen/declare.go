@@ -98,6 +98,13 @@ var structs = map[string][]field{
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
 		{"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 	},
+	"FocalArgs": {
+		{"Sum", "sum", "[]float64"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},
+		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
+		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
+		{"Params", "p", "[]BCEParams[T]"}, {"Exponent", "exponent", "[1]T"}, {"Steps", "steps", "int"}, {"Root", "root", "int"},
+		{"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
+	},
 }
 
 // A field is a field of a struct, and its name as an argument.

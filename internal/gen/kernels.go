@@ -18,6 +18,7 @@ var packages = []*pkg{
 		{"short", shortKernels},
 		{"finish", finishKernels},
 		{"bce", bceKernels},
+		{"focal", focalKernels},
 		{"side", sideKernels},
 		{"subset", subsetKernels},
 		{"above", aboveKernels},
@@ -327,6 +328,27 @@ var bceKernels = []*kernel{
 		doc:      `writes the sums of softplus of every row, and the gradient.`,
 		optional: "product, dst, p, negWeight, posWeight",
 		forms:    bceForms(),
+	},
+}
+
+// focalKernels are the kernels of focal binary cross-entropy.
+var focalKernels = []*kernel{
+	{
+		name: "Focal", types: elems,
+		params:   "a *FocalArgs[T]",
+		doc:      `writes the sums of the focal terms of every row, and the gradient.`,
+		optional: "negWeight, posWeight",
+		forms: []form{
+			{
+				name: "Weighted", when: "a.Shifted",
+				x86:  func(v *vec) { emitFocal(v, bceForm{"", true, true}) },
+				neon: func(v *neonVec) { emitNeonFocal(v, bceForm{"", true, true}) },
+			},
+			{
+				x86:  func(v *vec) { emitFocal(v, bceForm{}) },
+				neon: func(v *neonVec) { emitNeonFocal(v, bceForm{}) },
+			},
+		},
 	},
 }
 

@@ -370,6 +370,19 @@ func (f *neonFile) VFCMGE(m, n, d lanes) { f.threeSame(0x6e20e400, "VFCMGE", m, 
 // VFCMGT is d = all ones where n > m.
 func (f *neonFile) VFCMGT(m, n, d lanes) { f.threeSame(0x6ea0e400, "VFCMGT", m, n, d) }
 
+// VFSQRT is d = the square roots of n.
+func (f *neonFile) VFSQRT(n, d lanes) {
+	f.word(0x6ea1f800|f.sizeBit("VFSQRT", d.form)|uint32(n.n)<<5|uint32(d.n), "VFSQRT", n, d)
+}
+
+// VFNEG is d = -n.
+func (f *neonFile) VFNEG(n, d lanes) {
+	f.word(0x6ea0f800|f.sizeBit("VFNEG", d.form)|uint32(n.n)<<5|uint32(d.n), "VFNEG", n, d)
+}
+
+// VFCMEQ is d = all ones where n = m.
+func (f *neonFile) VFCMEQ(m, n, d lanes) { f.threeSame(0x4e20e400, "VFCMEQ", m, n, d) }
+
 // VBIC is d = n &^ m.
 func (f *neonFile) VBIC(m, n, d lanes) {
 	if m.form != "B16" || n.form != "B16" || d.form != "B16" {

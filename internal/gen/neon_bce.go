@@ -189,7 +189,7 @@ func (b *neonBCE) argument(t *neonBCETerm) (a, short *vecReg) {
 	b.either.selected(t.number, test, part)
 	b.free(test)
 	if b.shifted {
-		y, short = b.difference(y)
+		y, short = b.difference(y, b.hi, b.lo)
 	}
 	b.flip(pos, y) // pos has signs then
 	if b.shifted {
@@ -223,16 +223,16 @@ func (b *neonBCE) argument(t *neonBCETerm) (a, short *vecReg) {
 }
 
 // difference returns y = x - hi, and what that and lo leave out. It frees x.
-func (b *neonBCE) difference(x *vecReg) (y, short *vecReg) {
-	y, t, u := b.reg(), b.reg(), b.reg()
-	b.sub(x, b.hi, y)
-	b.sub(y, x, t)
-	b.sub(y, t, u)
-	b.sub(x, u, u)
-	b.add(t, b.hi, t)
-	b.sub(u, t, u)
-	b.sub(u, b.lo, u)
-	b.free(x, t)
+func (v *neonVec) difference(x, hi, lo *vecReg) (y, short *vecReg) {
+	y, t, u := v.reg(), v.reg(), v.reg()
+	v.sub(x, hi, y)
+	v.sub(y, x, t)
+	v.sub(y, t, u)
+	v.sub(x, u, u)
+	v.add(t, hi, t)
+	v.sub(u, t, u)
+	v.sub(u, lo, u)
+	v.free(x, t)
 	return y, u
 }
 

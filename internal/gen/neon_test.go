@@ -87,10 +87,12 @@ func TestNeonEncoders(t *testing.T) {
 		m, n, d := &vecReg{n[0], true}, &vecReg{n[1], true}, &vecReg{n[2], true}
 		for _, form := range []string{"S4", "D2"} {
 			for _, threeSame := range []func(m, n, d lanes){
-				f.VFADD, f.VFSUB, f.VFMUL, f.VFDIV, f.VFMAX, f.VFMIN, f.VFCMGE, f.VFCMGT,
+				f.VFADD, f.VFSUB, f.VFMUL, f.VFDIV, f.VFMAX, f.VFMIN, f.VFCMGE, f.VFCMGT, f.VFCMEQ,
 			} {
 				threeSame(m.as(form), n.as(form), d.as(form))
 			}
+			f.VFSQRT(n.as(form), d.as(form))
+			f.VFNEG(n.as(form), d.as(form))
 		}
 		for _, twoReg := range []func(n, d *vecReg){f.VFCVTL, f.VFCVTL2, f.VFCVTN, f.VFCVTN2} {
 			twoReg(n, d)

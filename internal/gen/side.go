@@ -420,7 +420,13 @@ func (a *sideSum) pair(s *sides, bits gpreg, q pair, w []vreg) {
 			a.add(sum, k, sum)
 		}
 	}
-	h := q[0].reg % a.regs()
+	a.take(q[0].reg, sum)
+}
+
+// take adds the terms of a lane in the virtual vectors of a group, added; number is
+// that of one of the registers.
+func (a *sideSum) take(number int, sum vreg) {
+	h := number % a.regs()
 	switch {
 	case a.stack != nil:
 		total, err := a.inRegister(a.stack[2*h]), a.inRegister(a.stack[2*h+1])

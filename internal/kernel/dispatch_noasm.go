@@ -163,6 +163,16 @@ func bce64(a *BCEArgs[float64]) {
 }
 
 //go:noinline
+func focal32(a *FocalArgs[float32]) {
+	focal32Generic(a)
+}
+
+//go:noinline
+func focal64(a *FocalArgs[float64]) {
+	focal64Generic(a)
+}
+
+//go:noinline
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	sideMax32Generic(top, r)
 }

@@ -34,6 +34,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
+		kerneltest.Case("focal/float32", 0x9b6a22ef7e6177a9, 0xd158726c9d5dbc2d, hashFocal[float32]),
+		kerneltest.Case("focal/float64", 0xfe1cf0279fbbbb10, 0x175634852f984a2c, hashFocal[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
 		kerneltest.Case("sideMax/float64", 0x47216c32c4cd5c3b, 0xa705aa45e7befc45, hashSideMax[float64]),
 		kerneltest.Case("sideSums/float32", 0x65972d02e71f9423, 0x5cb423cbecfc6df8, hashSideSums[float32]),
@@ -563,4 +565,11 @@ func hashAbove[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	for _, w := range dst {
 		h.Word(w)
 	}
+}
+
+func hashFocal[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	a := focalCase[T](r, 1+r.IntN(3), 1+r.IntN(200), r.IntN(focalKinds))
+	Focal(a)
+	kerneltest.AddHash(h, a.Sum...)
+	kerneltest.AddHash(h, a.Dst...)
 }

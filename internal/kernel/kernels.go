@@ -114,6 +114,15 @@ func BCE[T Float](a *BCEArgs[T]) {
 	}
 }
 
+// Focal writes the sums of the focal terms of every row, and the gradient.
+func Focal[T Float](a *FocalArgs[T]) {
+	if IsFloat32[T]() {
+		focal32((*FocalArgs[float32])(unsafe.Pointer(a)))
+	} else {
+		focal64((*FocalArgs[float64])(unsafe.Pointer(a)))
+	}
+}
+
 // SideMax writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and
 // those of γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The
 // sign of a zero is open.

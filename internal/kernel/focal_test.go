@@ -1,0 +1,71 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
+)
+
+// focalCase is arguments of the kernels for rows of n random elements; kind counts
+// the forms.
+func focalCase[T Float](r *kerneltest.Rand, rows, n, kind int) *FocalArgs[T] {
+	b := bceCase[T](r, rows, n, 2*kind*2+1)
+	a := &FocalArgs[T]{
+		Sum: b.Sum, Dst: b.Dst, DstStride: b.DstStride, X: b.X, Stride: b.Stride, Rows: b.Rows, N: b.N,
+		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params, Shifted: b.Shifted,
+		NegWeight: b.NegWeight, PosWeight: b.PosWeight,
+	}
+	f := float64(1+r.IntN(2*MostFocalSteps)) / 2
+	a.Steps, a.Root, _ = FocalExponent(f)
+	a.Exponent[0] = T(f)
+	return a
+}
+
+// focalKinds is the number of kinds of focalCase: plain, and with thresholds and
+// weights.
+const focalKinds = 2
+
+// TestFocalKernels compares the kernels of every tier with the generic ones, for
+// every length and start of a row.
+func TestFocalKernels(t *testing.T) {
+	kerneltest.ForBothTypes(t, testFocalKernels[float32], testFocalKernels[float64])
+}
+
+func testFocalKernels[T Float](t *testing.T) {
+	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(31, 32))}
+	for n := 1; n <= 300; n++ {
+		for kind := range focalKinds {
+			a := focalCase[T](r, 1+r.IntN(3), n, kind)
+			if r.IntN(4) == 0 {
+				a.X[r.IntN(len(a.X))] = []T{T(math.Inf(1)), T(math.Inf(-1)), T(math.NaN()), 1e30, -1e30}[r.IntN(5)]
+			}
+			offset := r.IntN(16)
+			a.X = append(make([]T, offset), a.X...)[offset:]
+			dst := append([]T(nil), a.Dst...)
+			results := func() (all []float64) {
+				all = append(all, a.Sum...)
+				for _, v := range a.Dst {
+					all = append(all, float64(v))
+				}
+				return all
+			}
+			restore := forceTier(Generic)
+			Focal(a)
+			want := results()
+			restore()
+			for _, tier := range Available()[1:] {
+				copy(a.Dst, dst)
+				restore := forceTier(tier)
+				Focal(a)
+				restore()
+				for i, v := range results() {
+					if math.Float64bits(v) != math.Float64bits(want[i]) && (v == v || want[i] == want[i]) {
+						t.Fatalf("%v, n=%d, kind %d, f=%v, number %d of %d: %v, generic %v", tier, n, kind, a.Exponent, i, len(want), v, want[i])
+					}
+				}
+			}
+		}
+	}
+}
