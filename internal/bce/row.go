@@ -127,7 +127,8 @@ func (w *Work[T]) lost(i, k int, s0 float64) float64 {
 }
 
 // smallLoss returns the loss of row i where it is so small that terms count whose
-// exponential is below the smallest normal number: softplus(x) = e^x there.
+// exponential is below the smallest normal number: softplus(x) = e^x there. Small
+// weights make losses small, too.
 func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 	const up = 600
 	var sum, err float64
@@ -137,7 +138,13 @@ func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 			if v < -1500 {
 				continue // 0, whatever the factor
 			}
-			t := power.ExpPair(v, w.lost(i, k, s0)).Times(b.weight(k))
+			rest := w.lost(i, k, s0)
+			t := power.ExpPair(v, rest)
+			if v > -40 { // the weight is small
+				e := scalar.Exp(-math.Abs(v))
+				t = power.Number{Hi: max(v, 0) + (scalar.Log1p(e) + float64(scalar.Sigmoid(v)*rest))}
+			}
+			t = t.Times(b.weight(k))
 			t.Exp += up
 			sum, err = kernel.TwoSum(sum, err, t.Float())
 		}
