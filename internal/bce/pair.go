@@ -18,7 +18,7 @@ func (a pair) plus(b pair) pair {
 }
 
 func (a pair) times(b pair) pair {
-	p := a.hi * b.hi
+	p := float64(a.hi * b.hi)
 	return normal(p, math.FMA(a.hi, b.hi, -p)+math.FMA(a.hi, b.lo, float64(a.lo*b.hi)))
 }
 
@@ -64,12 +64,12 @@ func expPair(x, short float64) pair {
 	for k := len(inverseFactorials) - 1; k > whole; k-- {
 		t = math.FMA(t, r.hi, inverseFactorials[k].hi)
 	}
-	p := inverseFactorials[whole].plus(pair{t * r.hi, 0})
+	p := inverseFactorials[whole].plus(pair{float64(t * r.hi), 0})
 	for k := whole - 1; k >= 0; k-- {
 		p = p.times(r).plus(inverseFactorials[k])
 	}
 	scale := math.Float64frombits(uint64(1023+int(n)) << 52)
-	return pair{p.hi * scale, p.lo * scale}
+	return pair{float64(p.hi * scale), float64(p.lo * scale)}
 }
 
 // log1pPair returns log(1+e), 0 ≤ e ≤ 1, with a relative error below 2^-64:
@@ -85,9 +85,9 @@ func log1pPair(e pair) pair {
 	for k := len(inverseOdd) - 1; k > whole; k-- {
 		t = math.FMA(t, z.hi, inverseOdd[k].hi)
 	}
-	p := inverseOdd[whole].plus(pair{t * z.hi, 0})
+	p := inverseOdd[whole].plus(pair{float64(t * z.hi), 0})
 	for k := whole - 1; k >= 0; k-- {
 		p = p.times(z).plus(inverseOdd[k])
 	}
-	return p.times(pair{2 * s.hi, 2 * s.lo})
+	return p.times(pair{float64(2 * s.hi), float64(2 * s.lo)})
 }

@@ -73,12 +73,12 @@ func (w *Work[T]) row(i int) {
 			}
 			g := factor * scale * derivative
 			if !ofTerm && math.Abs(factor*scale) <= 0x1p20 {
-				term *= factor
+				term = float64(factor * term)
 			} else {
 				weight := b.weight(k)
 				t, d := w.extremeTerm(v, rest, e, softplus, sigmoid, term, derivative)
 				g = d.Times(weight).Times(power.Number{Hi: scale}).Float()
-				if term *= factor; ofTerm {
+				if term = float64(factor * term); ofTerm {
 					term = t.Times(weight).Float()
 				}
 			}
@@ -193,7 +193,7 @@ func (w *Work[T]) focalTerm(x, rest, e, log1p, softplus, sigmoid float64) (term,
 	if x >= 0 {
 		other *= e
 	}
-	return power * softplus, power * (float64(w.rule.Focal*float64(other*softplus)) + sigmoid)
+	return float64(power * softplus), power * (float64(w.rule.Focal*float64(other*softplus)) + sigmoid)
 }
 
 // logPower returns f·log(sigmoid(x+rest)) = f·(min(x, 0) - log1p(e)) as a sum of two

@@ -38,8 +38,8 @@ func (a neonArithmetic) addProductConstant(x *vecReg, c float64, d *vecReg) {
 }
 
 func (a neonArithmetic) productLess(x, y, d *vecReg) {
-	a.fmaSub(x, y, d)
 	a.VFNEG(a.lanes(d), a.lanes(d))
+	a.fmaAcc(x, y, d)
 }
 
 func (a neonArithmetic) fmaConstant(p, x *vecReg, c float64) *vecReg {
