@@ -86,7 +86,8 @@ func emitNeonFocal(v *neonVec, form bceForm) {
 	f.neonLoop = l
 	l.halves(16)
 	l.accumulators()
-	f.pos, _ = l.withSides()
+	l.withSides(false)
+	f.pos = l.sides[1]
 	f.either = l.eitherSide()
 	sum, p := v.param("sum"), v.param("p")
 	acc := newNeonStackAccumulator(v, l.acc)
