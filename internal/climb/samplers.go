@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
-	"sort"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/ref"
@@ -22,7 +21,15 @@ func (s constantSource) Uint64() uint64 { return uint64(s) }
 // it does.
 func chanceOf(draw func(rng *rand.Rand) bool) float64 {
 	const numbers = 1 << 53
-	return float64(sort.Search(numbers, func(u int) bool { return !draw(rand.New(constantSource(u))) })) / numbers
+	low, high := uint64(0), uint64(numbers) // it does below low, not from high on
+	for low < high {
+		if u := (low + high) / 2; draw(rand.New(constantSource(u))) {
+			low = u + 1
+		} else {
+			high = u
+		}
+	}
+	return float64(low) / numbers
 }
 
 // samplerError is the relative error of a chance beyond the grid of the numbers.
