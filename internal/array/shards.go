@@ -2,6 +2,7 @@ package array
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -91,7 +92,7 @@ func Concat(name string, parts []*Array) (*Array, error) {
 			return nil, Faultf(p.Name, "a shard of shape %s, the first one, %s, is of shape %s; all axes but the first must agree",
 				ShapeString(p.Shape), Quote(first.Name), ShapeString(first.Shape))
 		}
-		if end > (1<<62)/max(1, first.Type.Size())-p.Len() {
+		if end > math.MaxInt/max(1, first.Type.Size())-p.Len() {
 			return nil, Faultf(p.Name, "with it the shards are larger than any array")
 		}
 		end += p.Len()

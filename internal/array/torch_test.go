@@ -443,7 +443,7 @@ func TestTorch(t *testing.T) {
 	file, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, storage[16:], file[where:where+32])
-	require.Equal(t, where%4 == 0, viewed, "torch aligns storages, this archive may not")
+	require.Equal(t, hostLittleEndian && where%4 == 0, viewed, "torch aligns storages, this archive may not")
 	_, err = Open(path + ":x")
 	require.ErrorContains(t, err, `no array "x"`)
 
