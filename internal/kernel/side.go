@@ -148,7 +148,13 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, f
 			poly[j], z = saved[j], rest[j]
 		}
 		m := float32(w[WeightPlace[float32](j)] * factor[p>>j&1])
-		g.term[j] = float32(float64(fma32(float32(poly[j]), float32(m*z), m)) * s[j])
+		k := float32(m * z)
+		// fma32, where the result is no subnormal number.
+		v := poly[j]*float64(k) + float64(m)
+		if math.Float64bits(v)&(1<<29-1) == 1<<28 {
+			v = float64(oddFMA32(poly[j]*float64(k), float64(m)))
+		}
+		g.term[j] = float32(float64(float32(v)) * s[j])
 	}
 }
 

@@ -76,63 +76,23 @@ func (w *Work[T]) evalGeneral() {
 }
 
 // finishNatural computes the losses and the parameters of the gradients of the rows
-// whose sums at pivot 0 serve, and reports whether there are others. What comes
-// between the sums and the factors of the gradient is rounded once.
+// whose sums at pivot 0 serve, and reports whether there are others.
 func (w *Work[T]) finishNatural() (anySlow bool) {
-	wanted := w.c.Derivatives()
 	second := w.sum[len(w.passes)-1]
-	margin := pairOf(power.Number{Hi: 1})
-	if w.rule.Product && math.Abs(w.rule.shift) < 600 {
-		margin = pairOf(power.ExpPair(w.rule.shift, w.rule.rest))
-	}
-	last, up, down := 0.0, margin, margin // e^s0 and e^-s0
 	for i, sum := range w.sum[0] {
-		a, b := w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
-		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
-		scale := pair{1, 0}
-		if wanted {
-			scale.hi = w.c.Scale[i]
-		}
-		zero := scale.hi == 0
-		var u, v, fa, fb pair
-		if w.rule.Product {
-			ok = ok && math.Abs(w.rule.shift) < 600 && fastTerm(float64(a*b))
-			u = pairProduct(a, b).times(margin)
-			ok = ok && fastTerm(u.hi)
-			scale = pairProduct(scale.hi, w.rule.Gamma)
-			f := scale.times(margin).over1p(u)
-			fa, fb = f.times(pair{b, 0}), f.times(pair{-a, 0})
-		} else {
-			if s0 := w.c.Threshold[i]; s0 != last {
-				ok = ok && math.Abs(s0) < 600
-				if ok {
-					last, up, down = s0, pairOf(power.Exp(s0)), pairOf(power.Exp(-s0))
-				}
-			}
-			u, v = down.times(pair{a, 0}), up.times(pair{b, 0})
-			ok = ok && fastTerm(u.hi) && fastTerm(v.hi)
-			fa, fb = scale.times(down).over1p(u), scale.times(up).over1p(v)
-			fb.hi = -fb.hi
-		}
-		w.settled[i] = ok
-		if !ok {
-			u.hi, v.hi = 0, 0
-		}
-		w.u[i], w.v[i] = u.hi, v.hi
-		if w.c.ThresholdGrad != nil {
-			w.c.ThresholdGrad[i] = scale.hi * thresholdSlope(u.hi, v.hi)
-		}
+		w.a[i], w.b[i] = w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
+	}
+	switch single := kernel.IsFloat32[T](); {
+	case w.rule.Product:
+		anySlow = w.finishNaturalProducts(single)
+	case single || w.c.ZeroThreshold:
+		anySlow = w.finishSum()
 		if w.c.Grad != nil {
-			// A factor is 0 where the other side is empty, but not for its size.
-			ok = ok && (zero || middling(scale.hi) &&
-				(middling(fa.hi) || w.rule.Product && b == 0) &&
-				(middling(fb.hi) || w.rule.Product && a == 0))
-			p := &w.natural[i]
-			p[0], p[2] = slopeParams[T](power.Number{Hi: fa.hi})
-			p[3], p[5] = slopeParams[T](power.Number{Hi: fb.hi})
+			w.zeroPivots(single)
 		}
-		w.slow[i] = !ok
-		anySlow = anySlow || !ok
+		return anySlow
+	default:
+		anySlow = w.finishNaturalSums()
 	}
 	kernel.Log1p64(w.c.Loss[:w.c.Rows], w.u[:w.c.Rows])
 	if !w.rule.Product {
@@ -142,6 +102,117 @@ func (w *Work[T]) finishNatural() (anySlow bool) {
 		}
 	}
 	return anySlow
+}
+
+// zeroPivots sets the parameters of the gradients from the factors that finishSum has
+// found, but for float64 rounds them once.
+func (w *Work[T]) zeroPivots(single bool) {
+	zero := kernel.ZeroPivot[T]()
+	for i := range w.natural {
+		p := &w.natural[i]
+		*p = zero
+		if single {
+			p[2], p[5] = w.fa[i], -w.fb[i]
+			continue
+		}
+		scale := pair{w.c.Scale[i], 0}
+		p[2], p[5] = T(scale.over1p(pair{w.u[i], 0})), -T(scale.over1p(pair{w.v[i], 0}))
+	}
+}
+
+// finishNaturalSums sets the arguments of the losses of both sums, and the rest. What
+// comes between the sums and the factors of the gradient is rounded once.
+func (w *Work[T]) finishNaturalSums() (anySlow bool) {
+	last, up, down := 0.0, pair{1, 0}, pair{1, 0} // e^s0 and e^-s0
+	for i, s0 := range w.c.Threshold {
+		a, b := w.a[i], w.b[i]
+		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
+		u, v := pair{a, 0}, pair{b, 0}
+		if s0 != 0 {
+			if ok = ok && math.Abs(s0) < 600; ok && s0 != last {
+				last, up, down = s0, pairOf(power.Exp(s0)), pairOf(power.Exp(-s0))
+			}
+			u, v = down.times(u), up.times(v)
+			ok = ok && fastTerm(u.hi) && fastTerm(v.hi)
+		}
+		w.settled[i] = ok
+		if !ok {
+			u.hi, v.hi = 0, 0
+		}
+		w.u[i], w.v[i] = u.hi, v.hi
+		if w.c.ThresholdGrad != nil {
+			w.c.ThresholdGrad[i] = w.c.Scale[i] * thresholdSlope(u.hi, v.hi)
+		}
+		if w.c.Grad != nil && ok {
+			x, y := pair{w.c.Scale[i], 0}, pair{w.c.Scale[i], 0}
+			if s0 != 0 {
+				x, y = x.times(down), y.times(up)
+			}
+			fa, fb := x.over1p(u), y.over1p(v)
+			ok = w.c.Scale[i] == 0 || middling(w.c.Scale[i]) && middling(fa) && middling(fb)
+			w.setFactors(i, fa, -fb)
+		}
+		w.slow[i] = !ok
+		anySlow = anySlow || !ok
+	}
+	return anySlow
+}
+
+// finishNaturalProducts is finishNaturalSums for a loss of the product; for float32
+// scores the roundings do not matter.
+func (w *Work[T]) finishNaturalProducts(single bool) (anySlow bool) {
+	margin := pair{1, 0}
+	near := math.Abs(w.rule.shift) < 600
+	if near && w.rule.shift != 0 {
+		margin = pairOf(power.ExpPair(w.rule.shift, w.rule.rest))
+	}
+	for i := range w.c.Rows {
+		a, b := w.a[i], w.b[i]
+		ok := near && kernel.FastSum[T](a) && kernel.FastSum[T](b) && fastTerm(float64(a*b))
+		u := pair{float64(a * b), 0}
+		if single {
+			u.hi *= margin.hi
+		} else {
+			u = pairProduct(a, b).times(margin)
+		}
+		ok = ok && fastTerm(u.hi)
+		w.settled[i] = ok
+		if !ok {
+			u.hi = 0
+		}
+		w.u[i] = u.hi
+		if w.c.Grad != nil && ok {
+			var scale, fa, fb float64
+			if single {
+				scale = w.c.Scale[i] * w.rule.Gamma
+				f := scale * margin.hi / (1 + u.hi)
+				fa, fb = f*b, f*a
+			} else {
+				factor := pairProduct(w.c.Scale[i], w.rule.Gamma)
+				scale = factor.hi
+				factor = factor.times(margin)
+				fa, fb = factor.times(pair{b, 0}).over1p(u), factor.times(pair{a, 0}).over1p(u)
+			}
+			// A factor is 0 where the other side is empty, but not for its size.
+			ok = w.c.Scale[i] == 0 || middling(scale) && (middling(fa) || b == 0) && (middling(fb) || a == 0)
+			w.setFactors(i, fa, -fb)
+		}
+		w.slow[i] = !ok
+		anySlow = anySlow || !ok
+	}
+	return anySlow
+}
+
+// setFactors sets the parameters of the gradient of row i.
+func (w *Work[T]) setFactors(i int, fa, fb float64) {
+	p := &w.natural[i]
+	if kernel.FactorFits[T](fa) && kernel.FactorFits[T](fb) {
+		*p = kernel.ZeroPivot[T]()
+		p[2], p[5] = T(fa), T(fb)
+		return
+	}
+	p[0], p[2] = slopeParams[T](power.Number{Hi: fa})
+	p[3], p[5] = slopeParams[T](power.Number{Hi: fb})
 }
 
 // middling reports whether the product of x with a sum at pivot 0 is a normal

@@ -28,12 +28,13 @@ func (p pair) times(q pair) pair {
 	return pair{hi, math.FMA(p.hi, q.hi, -hi) + math.FMA(p.hi, q.lo, float64(p.lo*q.hi))}.tidy()
 }
 
-// over1p returns p/(1+u), u ≥ 0.
-func (p pair) over1p(u pair) pair {
+// over1p returns p/(1+u), u ≥ 0, rounded once.
+func (p pair) over1p(u pair) float64 {
 	sum := 1 + u.hi
 	rest := min(1, u.hi) - (sum - max(1, u.hi)) + u.lo
-	q := float64(p.hi * (1 / sum))
-	return pair{q, float64((math.FMA(-q, sum, p.hi) + math.FMA(-q, rest, p.lo)) * (1 / sum))}.tidy()
+	inverse := 1 / sum
+	q := float64(p.hi * inverse)
+	return q + float64((math.FMA(-q, sum, p.hi)+math.FMA(-q, rest, p.lo))*inverse)
 }
 
 // tidy makes lo at most half an ULP of hi.
