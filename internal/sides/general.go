@@ -105,7 +105,7 @@ func (w *Work[T]) finishNatural() (anySlow bool) {
 }
 
 // zeroPivots sets the parameters of the gradients from the factors that finishSum has
-// found, but for float64 rounds them once.
+// found; for float64 from the sums, rounded once.
 func (w *Work[T]) zeroPivots(single bool) {
 	zero := kernel.ZeroPivot[T]()
 	for i := range w.natural {
@@ -116,7 +116,7 @@ func (w *Work[T]) zeroPivots(single bool) {
 			continue
 		}
 		scale := pair{w.c.Scale[i], 0}
-		p[2], p[5] = T(scale.over1p(pair{w.u[i], 0})), -T(scale.over1p(pair{w.v[i], 0}))
+		p[2], p[5] = T(scale.over1p(pair{w.a[i], 0})), -T(scale.over1p(pair{w.b[i], 0}))
 	}
 }
 

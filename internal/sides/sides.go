@@ -244,8 +244,7 @@ func (w *Work[T]) prepare(rows int) {
 func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0 }
 
 // finishSum computes losses and factors of the gradient from the sums of all
-// rows, and reports whether there are slow rows. It leaves the arguments of log1p in
-// u and v.
+// rows, and reports whether there are slow rows.
 func (w *Work[T]) finishSum() (anySlow bool) {
 	clear(w.a[w.c.Rows:])
 	clear(w.b[w.c.Rows:])
