@@ -7,6 +7,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/sparse"
 )
 
@@ -38,8 +39,24 @@ func elements[T array.Number](a *array.Array, buffer *[]T, from, to int) []T {
 	if v, ok := array.View[T](a, from, to); ok {
 		return v
 	}
+	if h, ok := array.Halves(a, from, to); ok {
+		if _, ok := any(buffer).(*[]float32); ok {
+			*buffer = kernel.Resize(*buffer, to-from)
+			widen(kernel.Cast[float32](*buffer), h, a.Type)
+			return *buffer
+		}
+	}
 	*buffer = array.Read(a, *buffer, from, to)
 	return *buffer
+}
+
+// widen writes the float32 of 16-bit floats.
+func widen(dst []float32, bits []uint16, t array.DType) {
+	if t == array.BFloat16 {
+		kernel.WidenBFloat16(dst, bits, len(bits))
+	} else {
+		kernel.WidenFloat16(dst, bits, len(bits))
+	}
 }
 
 // blockRows is the number of rows of a block: about as many scores as the

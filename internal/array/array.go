@@ -124,8 +124,25 @@ var hostLittleEndian = func() bool {
 // View returns the elements from to to-1 where they lie, if the array's type
 // is T and the place suits.
 func View[T Element](a *Array, from, to int) ([]T, bool) {
+	if a.Type != typeOf[T]() {
+		return nil, false
+	}
+	return view[T](a, from, to)
+}
+
+// Halves returns the bits of the elements from to to-1 of an array of float16 or
+// bfloat16 where they lie, if the place suits.
+func Halves(a *Array, from, to int) ([]uint16, bool) {
+	if a.Type != Float16 && a.Type != BFloat16 {
+		return nil, false
+	}
+	return view[uint16](a, from, to)
+}
+
+// view returns elements of the size of T where they lie.
+func view[T any](a *Array, from, to int) ([]T, bool) {
 	var t T
-	if a.Type != typeOf[T]() || a.Type.Size() > 1 && !hostLittleEndian {
+	if a.Type.Size() > 1 && !hostLittleEndian {
 		return nil, false
 	}
 	if from == to {
