@@ -47,7 +47,7 @@ func (l BCE) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, badParameter("BCE.Threshold", l.Threshold)
 	}
-	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, sideCopies: true}
+	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}
 	if n := len(l.PositiveWeight); n > 1 {
 		t.perClass = n
 	}

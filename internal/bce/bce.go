@@ -49,6 +49,8 @@ type Work[T kernel.Float] struct {
 	slow    []slowness
 	grad    []T // where only the thresholds' derivatives are wanted
 
+	short[T]
+
 	block *block
 	grads []float64 // of a row in the general way
 }
@@ -59,12 +61,22 @@ func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c, w.x, w.stride = c, c.X, c.Stride
+	if w.isShort() {
+		w.shortRows()
+	} else {
+		c.Unpack()
+		w.longRows()
+	}
+	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
+}
+
+// longRows evaluates rows of any length, one by one.
+func (w *Work[T]) longRows() {
 	if !w.kernelRows() {
-		for i := range c.Rows {
+		for i := range w.c.Rows {
 			w.row(i)
 		}
 	}
-	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
 }
 
 // scores returns the scores of row i.

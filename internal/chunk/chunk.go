@@ -13,6 +13,8 @@ type Chunk[T kernel.Float] struct {
 	Bits
 	Weights[T]
 	Out[T]
+
+	flat []T // scores of short rows without gaps
 }
 
 // Scores are the logits. Grad may be in their place: a row's scores must be read

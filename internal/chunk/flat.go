@@ -80,3 +80,38 @@ func flatten(dst, rowBits []uint64, rows, n int) []uint64 {
 	}
 	return dst
 }
+
+// ShortExp returns the exponentials of short rows of float32, without gaps, with the
+// signs of their sides, in kept if that has the room; and whether none is below the
+// smallest normal number (see kernel.ShortExp).
+func (c *Chunk[T]) ShortExp(kept []T) (w []T, normal bool) {
+	x, n := c.X, c.Rows*c.N
+	if c.Stride != c.N {
+		c.flat = kernel.Resize(c.flat, n)
+		for i := range c.Rows {
+			copy(c.flat[i*c.N:][:c.N], c.Row(i))
+		}
+		x = c.flat
+	}
+	w = kernel.ResizeAligned(kept, kernel.ShortRoom(Room(c.Rows)*c.N+kernel.ShortRows))
+	pos, part := c.FlatPos(), c.FlatPart()
+	whole := n &^ (kernel.ShortRows - 1)
+	normal = true
+	if whole > 0 {
+		normal = kernel.ShortExp(kernel.As32(w), kernel.As32(x[:whole]), pos, part)
+	}
+	if whole < n {
+		// What is left, as a whole group.
+		var y [kernel.ShortRows]float32
+		copy(y[:], kernel.As32(x[whole:n]))
+		last := [2]uint64{pos[whole/64] >> (whole % 64)}
+		var of []uint64
+		if part != nil {
+			last[1] = part[whole/64] >> (whole % 64)
+			of = last[1:]
+		}
+		rest := kernel.ShortExp(kernel.As32(w[whole:]), y[:], last[:1], of)
+		normal = normal && rest
+	}
+	return w, normal
+}

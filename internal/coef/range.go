@@ -52,6 +52,10 @@ const (
 	FactorLow64, FactorHigh64 = 0x1p-1000, 0x1p5
 )
 
+// A join of the exponentials of a short row of float32 is right as it stands from
+// JoinLow32 to JoinHigh32: one that was clamped is above that.
+const JoinLow32, JoinHigh32 = 0x1p-95, 0x1p126
+
 // ProductHigh32 is the highest factor of a loss of the product, for rows that have
 // no exponential below the smallest normal number.
 const ProductHigh32 = 0x1p120

@@ -59,6 +59,9 @@ func TestInstructionCounts(t *testing.T) {
 		// Rows of 8.
 		{"shortSums", "rows", 32, 16},
 		{"shortScale", "rows", 8, 8},
+		{"shortJoins", "rows", 32, 16},
+		{"shortSigmoid", "rows", 8, 8},
+		{"finishJoins", "rows", 4, 4},
 		{"finishProduct", "rows", 4, 4},
 		{"accumulate32", "group", 32, 32},
 		{"accumulate64", "group", 16, 16},

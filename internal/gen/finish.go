@@ -84,6 +84,26 @@ func finishJoined(v *vec, product, factors bool) {
 	})
 }
 
+// finishJoins emits the losses log1p(u) of joins u, and their factors.
+func finishJoins(v *vec, factors bool) {
+	d := &vec{v.file, v.tier, float64s}
+	f := &finish{of: v.elem, loss: v.param("loss"), sums: [2]gpreg{v.param("u")}, most: coef.FactorHigh32}
+	if factors {
+		f.out[0], f.scale = v.param("f"), v.param("scale")
+	}
+	f.logarithms = newLogarithms(d)
+	f.good = d.newMask()
+	d.fillMask(f.good)
+	f.run(func() {
+		u, _ := f.loadWithin(0, coef.JoinLow32, coef.JoinHigh32)
+		log, _ := f.log1pSum(u)
+		f.move(log, at(f.loss, 0))
+		if factors {
+			f.factor(0, f.one, nil)
+		}
+	})
+}
+
 // A finish emits what finishes losses of two sums: it runs through rows by
 // registers of float64.
 type finish struct {
@@ -135,10 +155,15 @@ func (f *finish) run(body func()) {
 
 // load loads sums of side i, which are to be natural or 0, and where they are 0.
 func (f *finish) load(i int) (x vreg, zero mask) {
+	return f.loadWithin(i, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+}
+
+// loadWithin is load of sums that are to be within limits or 0.
+func (f *finish) loadWithin(i int, low, high float64) (x vreg, zero mask) {
 	x, zero = f.reg(), f.newMask()
 	f.move(at(f.sums[i], 0), x)
 	f.ADDQ(operand.U8(f.bytes), f.sums[i])
-	natural := f.within(x, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+	natural := f.within(x, low, high)
 	f.compare(equal, x, f.constant(0), zero)
 	f.orMask(zero, natural)
 	f.andMask(natural, f.good)
@@ -148,8 +173,9 @@ func (f *finish) load(i int) (x vreg, zero mask) {
 // factor writes scale·x, the factors of side i, which are to fit or, in the lanes
 // of none, to be 0.
 func (f *finish) factor(i int, x vreg, none mask) {
-	q := f.reg()
-	f.mul(x, at(f.scale, 0), x)
+	q, y := f.reg(), f.reg()
+	f.mul(x, at(f.scale, 0), y)
+	x = y
 	f.and(x, f.constant(math.Float64frombits(1<<63-1)), q)
 	fits := f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most)
 	if none != nil {

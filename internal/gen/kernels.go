@@ -247,6 +247,20 @@ var shortKernels = []*kernel{
 		doc:    `is SelectScale for rows of w without a gap, w[i·n:][:n], n at most ShortRow.`,
 		forms:  both(shortScale, neonShortScale),
 	},
+	{
+		name: "ShortJoins", types: single,
+		params: "u []float64, w []float32, rows, n int",
+		doc: `writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+			at most ShortRow, and w has ShortRoom.`,
+		forms: both(shortJoins, neonShortJoins),
+	},
+	{
+		name: "ShortSigmoid", types: single,
+		params: "dst []float32, dstStride int, w []float32, rows, n int, f []float32",
+		doc: `writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
+			exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.`,
+		forms: both(shortSigmoid, neonShortSigmoid),
+	},
 }
 
 // finishKernels are the kernels that finish and add up losses and gradients.
@@ -261,7 +275,7 @@ var finishKernels = []*kernel{
 			It reports whether all sums are natural or 0 and all factors fit; where not, the row's
 			results are open. Where fa is nil there are no factors, and no scale.`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
-		forms: finishForms(finishSums, neonFinishSums),
+		forms: finishForms("fa", finishSums, neonFinishSums),
 	},
 	{
 		name: "FinishProduct", types: single,
@@ -273,7 +287,7 @@ var finishKernels = []*kernel{
 			A factor may be 0 where the other sum is, and as large as exponentials allow none of
 			which is below the least normal one (see SelectScale).`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
-		forms: finishForms(
+		forms: finishForms("fa",
 			func(v *vec, factors bool) { finishJoined(v, true, factors) },
 			func(v *neonVec, factors bool) { neonFinishJoined(v, true, factors) }),
 	},
@@ -290,7 +304,16 @@ var finishKernels = []*kernel{
 			where a is; where not, the row's results are open. Where fa is nil there are no
 			factors.`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
-		forms: finishForms(finishTarget, neonFinishTarget),
+		forms: finishForms("fa", finishTarget, neonFinishTarget),
+	},
+	{
+		name: "FinishJoins", types: single,
+		params: "loss []float64, f []float32, u, scale []float64", results: "good bool",
+		doc: `writes log1p(u[i]) to loss[i] and scale[i] to f[i], for a multiple of 8 rows. It
+			reports whether all joins are right as they stand (see JoinRight) and all scales fit;
+			where not, the row's results are open. Where f is nil there is no scale.`,
+		args: "loss, f, u, scale, rows=len(u)", optional: "f, scale",
+		forms: finishForms("f", finishJoins, neonFinishJoins),
 	},
 	{
 		name: "Accumulate", types: elems, oneTwin: true,
@@ -308,12 +331,12 @@ var finishKernels = []*kernel{
 	},
 }
 
-// finishForms are the forms of a kernel that finishes losses of two sums: without
-// and with factors.
-func finishForms(x86 func(v *vec, factors bool), neon func(v *neonVec, factors bool)) []form {
+// finishForms are the forms of a kernel that finishes losses: without factors, where
+// that argument is nil, and with them.
+func finishForms(factors string, x86 func(v *vec, factors bool), neon func(v *neonVec, factors bool)) []form {
 	return []form{
 		{
-			name: "Loss", when: "fa == nil",
+			name: "Loss", when: factors + " == nil",
 			x86: func(v *vec) { x86(v, false) }, neon: func(v *neonVec) { neon(v, false) },
 		},
 		{x86: func(v *vec) { x86(v, true) }, neon: func(v *neonVec) { neon(v, true) }},

@@ -159,6 +159,34 @@ func (f *neonFinish) atMost(x *vecReg, bound float64) {
 	f.free(clear, most)
 }
 
+// neonFinishJoins emits finishJoins.
+func neonFinishJoins(v *neonVec, factors bool) {
+	d := newNeonVec(v.neonFile, float64s)
+	d.set = "log"
+	f := &neonFinish{of: v.elem, loss: d.param("loss"), sums: [2]genReg{d.param("u")}, factors: factors, most: coef.FactorHigh32}
+	if factors {
+		f.out[0], f.scale = d.param("f"), d.param("scale")
+	}
+	f.neonLogarithms = newNeonLogarithms(d, true)
+	f.good = d.reg()
+	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
+	f.run(func() {
+		u, zero := f.loadWithin(0, coef.JoinLow32, coef.JoinHigh32)
+		f.free(zero...)
+		log := f.log(f.reduceSum(u))
+		f.storePair(log[0], log[1], address{f.loss, 0})
+		f.free(log...)
+		if factors {
+			one := f.regs(finishRegs)
+			for _, r := range one {
+				f.with(f.one, func(c *vecReg) { f.copy(c, r) })
+			}
+			f.factor(0, one, nil)
+			f.free(one...)
+		}
+	})
+}
+
 // reduceSum is reduce1p without the correction of 1+y.
 func (v *neonLogarithms) reduceSum(y []*vecReg) neonReduced {
 	k, f := v.regs(len(y)), v.regs(len(y))
@@ -230,11 +258,16 @@ func (f *neonFinish) run(body func()) {
 
 // load loads sums of side i, and where they are 0.
 func (f *neonFinish) load(i int) (x, zero []*vecReg) {
+	return f.loadWithin(i, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+}
+
+// loadWithin is load of sums that are to be within limits or 0.
+func (f *neonFinish) loadWithin(i int, low, high float64) (x, zero []*vecReg) {
 	x, zero = f.regs(finishRegs), f.cleared(finishRegs)
 	f.loadPair(address{f.sums[i], 0}, x[0], x[1])
 	f.op("ADD", imm(16*finishRegs), f.sums[i])
 	for j, r := range x {
-		natural := f.within(r, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
+		natural := f.within(r, low, high)
 		f.op("VCMEQ", zero[j].d2(), r.d2(), zero[j].d2())
 		f.or(natural, zero[j], natural)
 		f.and(natural, f.good, f.good)

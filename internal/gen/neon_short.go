@@ -2,6 +2,7 @@ package gen
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -70,11 +71,53 @@ func neonShortExp(v *neonVec, part bool) {
 	v.op("RET")
 }
 
-// neonShortSides emits shortSides, two rows at a time, with a body for each
-// number of pairs of registers that a row takes.
+// neonShortSides emits shortSides.
 func neonShortSides(v *neonVec) {
-	a, b, w := v.param("a"), v.param("b"), v.param("w")
-	rows, n := v.param("rows"), v.param("n")
+	out := []genReg{v.param("a"), v.param("b")}
+	zero := v.cleared(1)[0]
+	add64 := newNeonVec(v.neonFile, float64s).addTo
+	v.shortTree(out, v.addTo, add64, func(sums []*vecReg) {
+		v.VFADDPV(sums[1].d2(), sums[0].d2(), sums[0].d2())
+		v.free(sums[1])
+	},
+		func(x *vecReg) []*vecReg {
+			n := v.reg()
+			v.max(x, zero, n)
+			v.sub(n, x, x)
+			return []*vecReg{n, x}
+		})
+}
+
+// neonShortJoins emits shortJoins.
+func neonShortJoins(v *neonVec) {
+	v.loadConstants()
+	absolute := v.inRegister(v.constant(float64(math.Float32frombits(1<<31 - 1))))
+	join64 := newNeonVec(v.neonFile, float64s).joinProducts
+	v.shortTree([]genReg{v.param("u")}, v.joinProducts, join64, func(rows []*vecReg) {
+		// Lane 0 of both rows, lane 1 of both.
+		second := v.reg()
+		v.op("VZIP2", rows[1].d2(), rows[0].d2(), second.d2())
+		v.op("VZIP1", rows[1].d2(), rows[0].d2(), rows[0].d2())
+		v.free(rows[1])
+		join64(rows[0], second)
+	}, func(x *vecReg) []*vecReg {
+		v.and(x, absolute, x)
+		return []*vecReg{x}
+	})
+}
+
+// addTo is x += y; it frees y.
+func (v *neonVec) addTo(x, y *vecReg) {
+	v.add(x, y, x)
+	v.free(y)
+}
+
+// shortTree emits what brings short rows down to quantities, one for each of out,
+// two rows at a time, with a body for each number of pairs of registers that a row
+// takes: terms returns those of a register; last joins the two lanes that are left
+// of two rows, in the first, and frees the other.
+func (v *neonVec) shortTree(out []genReg, join, join64 func(x, y *vecReg), last func(rows []*vecReg), terms func(x *vecReg) []*vecReg) {
+	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
 	stride, rest, table := v.gp(), v.gp(), v.gp()
 	done := v.newLabel("done")
 	v.op("CBZ", rows, done)
@@ -87,7 +130,7 @@ func neonShortSides(v *neonVec) {
 	v.op("MOVD", "$tail<>(SB)", table)
 	v.op("SUB", fmt.Sprintf("%v<<2", rest), table)
 	v.op("ADD", imm(128), table)
-	zero, tail := v.cleared(1)[0], v.regs(2)
+	tail := v.regs(2)
 	v.loadPair(address{table, 0}, tail[0], tail[1])
 	for pairs := 1; pairs <= 4; pairs++ {
 		loop, longer := v.newLabel("rows"), v.newLabel("longer")
@@ -96,15 +139,17 @@ func neonShortSides(v *neonVec) {
 			v.op("BGT", longer)
 		}
 		v.label(loop)
-		var sums [2][]*vecReg // of the rows, of the sides
-		for row := range sums {
-			sums[row] = v.shortRow(w, pairs, zero, tail)
+		results := make([][]*vecReg, len(out)) // of the rows
+		for range 2 {
+			for k, r := range v.shortRow(w, pairs, tail, len(out), join, join64, terms) {
+				results[k] = append(results[k], r)
+			}
 			v.op("ADD", stride, w)
 		}
-		for side, out := range []genReg{a, b} {
-			v.VFADDPV(sums[1][side].d2(), sums[0][side].d2(), sums[0][side].d2())
-			v.op("FMOVQ.P", sums[0][side], address{out, 16})
-			v.free(sums[0][side], sums[1][side])
+		for k, p := range out {
+			last(results[k])
+			v.op("FMOVQ.P", results[k][0], address{p, 16})
+			v.free(results[k][0])
 		}
 		v.op("SUB", imm(2), rows)
 		v.op("CBNZ", rows, loop)
@@ -117,10 +162,10 @@ func neonShortSides(v *neonVec) {
 	v.op("RET")
 }
 
-// shortRow returns of either side of the row at w, of so many pairs of registers,
-// lanes l, l+2, l+4 and so on added, l = 0, 1.
-func (v *neonVec) shortRow(w genReg, pairs int, zero *vecReg, tail []*vecReg) []*vecReg {
-	var all [2][2][]*vecReg // of the sides, of the halves of 8 lanes
+// shortRow returns of each quantity of the row at w, of so many pairs of registers,
+// lanes l, l+2, l+4 and so on joined, l = 0, 1.
+func (v *neonVec) shortRow(w genReg, pairs int, tail []*vecReg, quantities int, join, join64 func(x, y *vecReg), terms func(x *vecReg) []*vecReg) []*vecReg {
+	all := make([][2][]*vecReg, quantities) // the halves of 8 lanes
 	for pair := range pairs {
 		r := v.regs(2)
 		v.loadPair(address{w, 32 * pair}, r[0], r[1])
@@ -128,63 +173,46 @@ func (v *neonVec) shortRow(w genReg, pairs int, zero *vecReg, tail []*vecReg) []
 			if pair == pairs-1 {
 				v.and(x, tail[half], x)
 			}
-			n := v.reg()
-			v.max(x, zero, n)
-			v.sub(n, x, x)
-			all[0][half] = append(all[0][half], n)
-			all[1][half] = append(all[1][half], x)
+			for k, t := range terms(x) {
+				all[k][half] = append(all[k][half], t)
+			}
 		}
 	}
-	var sums []*vecReg
-	for _, side := range all {
+	var results []*vecReg
+	for _, halves := range all {
 		var d []*vecReg
-		for _, r := range side {
-			low, high := v.widen(v.shortLanes(r))
+		for _, r := range halves {
+			lanes := v.shortLanes(r, join)
+			low, high := v.widen(lanes)
+			v.free(lanes)
 			d = append(d, low, high)
 		}
-		d64 := newNeonVec(v.neonFile, float64s)
-		d64.add(d[0], d[2], d[0])
-		d64.add(d[1], d[3], d[1])
-		d64.add(d[0], d[1], d[0])
-		v.free(d[1:]...)
-		sums = append(sums, d[0])
+		join64(d[0], d[2])
+		join64(d[1], d[3])
+		join64(d[0], d[1])
+		results = append(results, d[0])
 	}
-	for _, side := range all {
-		for _, r := range side {
-			v.free(r[0])
-		}
-	}
-	return sums
+	return results
 }
 
-// shortLanes adds lanes l and l+16, then these and l+8 and l+24, of the registers
+// shortLanes joins lanes l and l+16, then these and l+8 and l+24, of the registers
 // of lanes l, l+8, l+16 and l+24, as far as there are any; it frees all but the
-// first, which has the sum.
-func (v *neonVec) shortLanes(r []*vecReg) *vecReg {
-	join := func(i, j int) {
-		if j < len(r) {
-			v.add(r[i], r[j], r[i])
-			v.free(r[j])
+// first, which has the result.
+func (v *neonVec) shortLanes(r []*vecReg, join func(x, y *vecReg)) *vecReg {
+	for _, k := range [][2]int{{0, 2}, {1, 3}, {0, 1}} {
+		if k[1] < len(r) {
+			join(r[k[0]], r[k[1]])
 		}
 	}
-	join(0, 2)
-	join(1, 3)
-	join(0, 1)
 	return r[0]
 }
 
-// neonShortScale emits shortScale. The last register of a row of 4 elements or
-// more ends with the row: some elements are written twice. Those of shorter rows
-// are taken one at a time.
+// neonShortScale emits shortScale.
 func neonShortScale(v *neonVec) {
-	dst, dstStride, w := v.param("dst"), v.param("dstStride"), v.param("w")
-	rows, n := v.param("rows"), v.param("n")
-	fa, fb := v.param("fa"), v.param("fb")
-	from, to, left := v.gp(), v.gp(), v.gp()
 	v.loadConstants()
 	low, minusLow := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(-coef.LeastExp32))
-	negative, positive := v.reg(), v.reg()
-	scaled := func(x *vecReg) {
+	v.shortGradient([]string{"fa", "fb"}, func(x *vecReg, factors []*vecReg) {
+		negative, positive := factors[0], factors[1]
 		above, below := v.reg(), v.reg()
 		v.atLeast(x, low, above)
 		v.atLeast(minusLow, x, below)
@@ -195,17 +223,48 @@ func neonShortScale(v *neonVec) {
 		v.and(below, positive, below)
 		v.or(above, below, above)
 		v.mul(x, above, x)
+	})
+}
+
+// neonShortSigmoid emits shortSigmoid.
+func neonShortSigmoid(v *neonVec) {
+	v.loadConstants()
+	low, one := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(1))
+	absolute := v.inRegister(v.constant(float64(math.Float32frombits(1<<31 - 1))))
+	v.shortGradient([]string{"f"}, func(x *vecReg, factors []*vecReg) {
+		a, k := v.reg(), v.reg()
+		v.and(x, absolute, a)
+		v.atLeast(a, low, k)
+		v.add(a, one, a)
+		v.div(x, a, x)
+		v.mul(x, factors[0], x)
+		v.and(x, k, x)
+	})
+}
+
+// shortGradient emits the loop through short rows that writes their gradients: scaled
+// makes them of a register of terms, whose scope it is. The last register of a row of
+// 4 elements or more ends with the row: some elements are written twice. Those of
+// shorter rows are taken one at a time.
+func (v *neonVec) shortGradient(names []string, scaled func(x *vecReg, factors []*vecReg)) {
+	dst, dstStride, w := v.param("dst"), v.param("dstStride"), v.param("w")
+	rows, n := v.param("rows"), v.param("n")
+	var places []genReg
+	for _, name := range names {
+		places = append(places, v.param(name))
 	}
+	factors := v.regs(len(names))
+	from, to, left := v.gp(), v.gp(), v.gp()
 	row, next, last := v.newLabel("rows"), v.newLabel("next"), v.newLabel("last")
 	tiny, done := v.newLabel("tiny"), v.newLabel("done")
 	v.op("CBZ", rows, done)
 	v.op("LSL", imm(2), n)
 	v.op("LSL", imm(2), dstStride)
 	v.label(row)
-	v.broadcasts(fa, negative)
-	v.broadcasts(fb, positive)
-	v.op("ADD", imm(4), fa)
-	v.op("ADD", imm(4), fb)
+	for k, p := range places {
+		v.broadcasts(p, factors[k])
+		v.op("ADD", imm(4), p)
+	}
 	v.op("MOVD", w, from)
 	v.op("MOVD", dst, to)
 	v.op("SUBS", imm(16), n, left)
@@ -215,7 +274,7 @@ func neonShortScale(v *neonVec) {
 	v.scope(func() {
 		r := v.reg()
 		v.op("FMOVQ.P", address{from, 16}, r)
-		scaled(r)
+		scaled(r, factors)
 		v.op("FMOVQ.P", r, address{to, 16})
 	})
 	v.op("SUBS", imm(16), left)
@@ -226,7 +285,7 @@ func neonShortScale(v *neonVec) {
 		v.op("ADD", n, w, from)
 		v.op("ADD", n, dst, to)
 		v.load(address{from, -16}, r)
-		scaled(r)
+		scaled(r, factors)
 		v.store(r, address{to, -16})
 	})
 	v.op("ADD", n, w)
@@ -241,7 +300,7 @@ func neonShortScale(v *neonVec) {
 	v.scope(func() {
 		r := v.reg()
 		v.op("FMOVS.P", address{from, 4}, r)
-		scaled(r)
+		scaled(r, factors)
 		v.storeLow(r, to)
 	})
 	v.op("SUBS", imm(4), left)

@@ -214,44 +214,62 @@ func (l *shortLoop) load(mem operand.Mem, i, vectors int) vreg {
 
 // shortSides emits the sums of both signs of short rows.
 func shortSides(v *vec) {
-	a, b, w := v.param("a"), v.param("b"), v.param("w")
-	l := newShortLoop(v)
+	out := []gpreg{v.param("a"), v.param("b")}
 	zero := v.reg()
 	v.zero(zero)
+	shortTree(v, out, v.addTo, v.addTo64, func(r vreg) []vreg {
+		n := v.reg()
+		v.max(zero, r, n)
+		v.sub(n, r, r)
+		return []vreg{n, r}
+	})
+}
+
+// shortJoins emits the joins of the magnitudes of short rows.
+func shortJoins(v *vec) {
+	p := &product{vec: v}
+	shortTree(v, []gpreg{v.param("u")}, v.joinProducts, p.join64, func(r vreg) []vreg {
+		v.and(r, v.constant(float64(math.Float32frombits(1<<31-1))), r)
+		return []vreg{r}
+	})
+}
+
+// shortTree emits what brings short rows down to quantities, one for each of out:
+// terms returns those of a register.
+func shortTree(v *vec, out []gpreg, join, join64 func(x, y vreg), terms func(r vreg) []vreg) {
+	w := v.param("w")
+	l := newShortLoop(v)
 	step := v.bytes / 8
 	four, free := v.GP64(), v.GP64()
 	l.run(step, func(vectors int) {
 		if v.wide() {
 			v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, four)
 		}
-		sums := v.rowTree(func(row int) []vreg {
+		results := v.rowTree(func(row int) []vreg {
 			base := w
 			if row >= 4 {
 				base = four
 			}
 			place := v.rowPlace(base, l.stride, row%4, 0, free)
-			sides := &[2]*laneTree[vreg]{}
-			for s := range sides {
-				sides[s] = &laneTree[vreg]{join: func(x, y vreg) { v.add(x, y, x) }}
+			trees := make([]*laneTree[vreg], len(out))
+			for k := range trees {
+				trees[k] = &laneTree[vreg]{join: join}
 			}
 			// Lanes l and l+16, then these and l+8 and l+24.
 			for _, i := range shortOrder(vectors, v.perReg()) {
-				r, n := l.load(place, i, vectors), v.reg()
-				v.max(zero, r, n)
-				p := r
-				v.sub(n, r, p)
-				sides[0].push(n)
-				sides[1].push(p)
+				for k, t := range terms(l.load(place, i, vectors)) {
+					trees[k].push(t)
+				}
 			}
-			var out []vreg
-			for _, s := range sides {
-				out = append(out, v.eightLanes(s.all()))
+			var lanes []vreg
+			for _, t := range trees {
+				lanes = append(lanes, v.eightLanes(t.all(), join, join64))
 			}
-			return out
-		}, func(x, y vreg) { v.VADDPD(y, x, x) })
-		for i, out := range []gpreg{a, b} {
-			v.VMOVUPD(sums[i], at(out, 0))
-			v.ADDQ(operand.U8(v.bytes), out)
+			return lanes
+		}, join64)
+		for k, p := range out {
+			v.VMOVUPD(results[k], at(p, 0))
+			v.ADDQ(operand.U8(v.bytes), p)
 		}
 		v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, w)
 		if v.wide() {
@@ -278,20 +296,24 @@ func (t *laneTree[R]) all() R {
 	return t.pending[0]
 }
 
+// addTo and addTo64 are x += y.
+func (v *vec) addTo(x, y vreg)   { v.add(x, y, x) }
+func (v *vec) addTo64(x, y vreg) { v.VADDPD(y, x, x) }
+
 // eightLanes returns the 8 lanes of a row, as float64, of the 16 or 8 of r: on
-// AVX2 lanes l and l+4 are added.
-func (v *vec) eightLanes(r vreg) vreg {
+// AVX2 lanes l and l+4 are joined.
+func (v *vec) eightLanes(r vreg, join, join64 func(x, y vreg)) vreg {
 	low, high := v.split(r)
 	d := v.reg()
 	if v.wide() {
-		v.VADDPS(high, low, low)
+		join(low, high)
 		v.VCVTPS2PD(low, d)
 		return d
 	}
 	h := v.reg()
 	v.VCVTPS2PD(low, d)
 	v.VCVTPS2PD(high, h)
-	v.VADDPD(h, d, d)
+	join64(d, h)
 	return d
 }
 
@@ -330,20 +352,82 @@ func (v *vec) rowTree(row func(i int) []vreg, join func(x, y vreg)) []vreg {
 }
 
 // shortScale emits the exponentials of short rows times the factors of their
-// sides. On AVX2 the last register of a row of 8 elements or more ends with the
-// row: some elements are written twice.
+// sides.
 func shortScale(v *vec) {
-	dst, dstStride, w := v.param("dst"), v.stride("dstStride"), v.param("w")
-	fa, fb := v.param("fa"), v.param("fb")
-	l := newShortLoop(v)
-	low, minusLow := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(-coef.LeastExp32))
-	absolute := v.constant(float64(math.Float32frombits(1<<31 - 1)))
-	negative, positive := v.reg(), v.reg()
-	l.run(1, func(vectors int) {
-		v.broadcast(at(fa, 0), negative)
-		v.broadcast(at(fb, 0), positive)
+	g := newShortGradient(v, "fa", "fb")
+	negative, positive := g.factors[0], g.factors[1]
+	minusLow := v.inRegister(v.constant(-coef.LeastExp32))
+	g.run(func(r vreg) vreg {
+		f := v.reg()
+		if v.wide() {
+			above, below := v.newMask(), v.newMask()
+			v.compare(greaterOrEqual, r, g.low, above)
+			v.compare(lessOrEqual, r, minusLow, below)
+			v.mulKeep(above, r, negative, f)
+			v.either(v.VMULPS, v.VMULPD, positive, r, below, f)
+			return f
+		}
+		kept := g.normal(r)
+		v.choose(r, positive, negative, f)
+		v.mul(f, r, f)
+		v.and(f, kept, f)
+		return f
+	})
+}
+
+// shortSigmoid emits the derivatives of softplus of short rows.
+func shortSigmoid(v *vec) {
+	g := newShortGradient(v, "f")
+	one := v.inRegister(v.constant(1))
+	g.run(func(r vreg) vreg {
+		a, k := v.reg(), v.newMask()
+		v.and(r, v.constant(float64(math.Float32frombits(1<<31-1))), a)
+		v.compare(greaterOrEqual, a, g.low, k)
+		v.add(a, one, a)
+		v.VDIVPS(a, r, a)
+		v.mulKeep(k, a, g.factors[0], a)
+		return a
+	})
+}
+
+// A shortGradient writes the gradients of short rows, which are terms times
+// factors. On AVX2 the last register of a row of 8 elements or more ends with the
+// row: some elements are written twice.
+type shortGradient struct {
+	*shortLoop
+	dst, dstStride, w gpreg
+	places            []gpreg // of the rows' factors
+	factors           []vreg
+	low               vreg // the least term that counts
+}
+
+func newShortGradient(v *vec, factors ...string) *shortGradient {
+	g := &shortGradient{dst: v.param("dst"), dstStride: v.stride("dstStride"), w: v.param("w")}
+	for _, name := range factors {
+		g.places, g.factors = append(g.places, v.param(name)), append(g.factors, v.reg())
+	}
+	g.shortLoop = newShortLoop(v)
+	g.low = v.inRegister(v.constant(coef.LeastExp32))
+	return g
+}
+
+// normal returns, on AVX2, the lanes whose term counts.
+func (g *shortGradient) normal(r vreg) vreg {
+	k := g.reg()
+	g.and(r, g.constant(float64(math.Float32frombits(1<<31-1))), k)
+	g.compare(greaterOrEqual, k, g.low, k)
+	return k
+}
+
+// run emits the loop; scaled returns the gradient of a register of terms.
+func (g *shortGradient) run(scaled func(r vreg) vreg) {
+	v := g.vec
+	g.shortLoop.run(1, func(vectors int) {
+		for k, p := range g.places {
+			v.broadcast(at(p, 0), g.factors[k])
+		}
 		for i := range vectors {
-			l.each(i, vectors, func(k mask, index reg.Register, disp int) {
+			g.each(i, vectors, func(k mask, index reg.Register, disp int) {
 				place := func(base gpreg) operand.Mem {
 					m := operand.Mem{Base: base, Disp: disp}
 					if index != nil {
@@ -352,29 +436,15 @@ func shortScale(v *vec) {
 					return m
 				}
 				r := v.reg()
-				v.load(k, place(w), r)
-				f := v.reg()
-				if v.wide() {
-					above, below := v.newMask(), v.newMask()
-					v.compare(greaterOrEqual, r, low, above)
-					v.compare(lessOrEqual, r, minusLow, below)
-					v.mulKeep(above, r, negative, f)
-					v.either(v.VMULPS, v.VMULPD, positive, r, below, f)
-				} else {
-					kept := v.reg()
-					v.choose(r, positive, negative, f)
-					v.and(r, absolute, kept)
-					v.compare(greaterOrEqual, kept, low, kept)
-					v.mul(f, r, f)
-					v.and(f, kept, f)
-				}
-				v.store(k, f, place(dst))
+				v.load(k, place(g.w), r)
+				v.store(k, scaled(r), place(g.dst))
 			})
 		}
-		v.ADDQ(dstStride, dst)
-		v.ADDQ(l.stride, w)
-		v.ADDQ(operand.U8(v.size), fa)
-		v.ADDQ(operand.U8(v.size), fb)
+		v.ADDQ(g.dstStride, g.dst)
+		v.ADDQ(g.stride, g.w)
+		for _, p := range g.places {
+			v.ADDQ(operand.U8(v.size), p)
+		}
 	})
 }
 

@@ -258,6 +258,32 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	}
 }
 
+// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// at most ShortRow, and w has ShortRoom.
+func ShortJoins(u []float64, w []float32, rows, n int) {
+	switch Active {
+	case AVX512:
+		shortJoinsAVX512(&u[0], &w[0], rows, n)
+	case AVX2:
+		shortJoinsAVX2(&u[0], &w[0], rows, n)
+	default:
+		shortJoinsGeneric(u, w, rows, n)
+	}
+}
+
+// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
+// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
+func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+	switch Active {
+	case AVX512:
+		shortSigmoidAVX512(&dst[0], dstStride, &w[0], rows, n, &f[0])
+	case AVX2:
+		shortSigmoidAVX2(&dst[0], dstStride, &w[0], rows, n, &f[0])
+	default:
+		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+	}
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
@@ -362,6 +388,29 @@ func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (go
 		}
 	}
 	return finishTarget64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishJoins writes log1p(u[i]) to loss[i] and scale[i] to f[i], for a multiple of 8 rows. It
+// reports whether all joins are right as they stand (see JoinRight) and all scales fit;
+// where not, the row's results are open. Where f is nil there is no scale.
+func FinishJoins(loss []float64, f []float32, u, scale []float64) (good bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case f == nil:
+			return finishJoinsLossAVX512(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		default:
+			return finishJoinsAVX512(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		}
+	case AVX2:
+		switch {
+		case f == nil:
+			return finishJoinsLossAVX2(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		default:
+			return finishJoinsAVX2(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		}
+	}
+	return finishJoinsGeneric(loss, f, u, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -1020,6 +1069,18 @@ func shortScaleAVX512(dst *float32, dstStride int, w *float32, rows int, n int, 
 func shortScaleAVX2(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
 
 //go:noescape
+func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortJoinsAVX2(u *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+
+//go:noescape
+func shortSigmoidAVX2(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+
+//go:noescape
 func finishSumsLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
@@ -1078,6 +1139,18 @@ func finishTarget64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b
 
 //go:noescape
 func finishTarget64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsLossAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsLossAVX2(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsAVX2(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

@@ -203,6 +203,28 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	}
 }
 
+// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// at most ShortRow, and w has ShortRoom.
+func ShortJoins(u []float64, w []float32, rows, n int) {
+	switch Active {
+	case NEON:
+		shortJoinsNEON(&u[0], &w[0], rows, n)
+	default:
+		shortJoinsGeneric(u, w, rows, n)
+	}
+}
+
+// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
+// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
+func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+	switch Active {
+	case NEON:
+		shortSigmoidNEON(&dst[0], dstStride, &w[0], rows, n, &f[0])
+	default:
+		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+	}
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:
@@ -272,6 +294,22 @@ func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (go
 		}
 	}
 	return finishTarget64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishJoins writes log1p(u[i]) to loss[i] and scale[i] to f[i], for a multiple of 8 rows. It
+// reports whether all joins are right as they stand (see JoinRight) and all scales fit;
+// where not, the row's results are open. Where f is nil there is no scale.
+func FinishJoins(loss []float64, f []float32, u, scale []float64) (good bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case f == nil:
+			return finishJoinsLossNEON(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		default:
+			return finishJoinsNEON(&loss[0], unsafe.SliceData(f), &u[0], unsafe.SliceData(scale), len(u)) == 0
+		}
+	}
+	return finishJoinsGeneric(loss, f, u, scale)
 }
 
 func accumulate32(dst []float32, dstStride int, x []float32, stride, rows, n int) {
@@ -724,6 +762,12 @@ func shortSumsNEON(a *float64, b *float64, w *float32, rows int, n int)
 func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
 
 //go:noescape
+func shortJoinsNEON(u *float64, w *float32, rows int, n int)
+
+//go:noescape
+func shortSigmoidNEON(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+
+//go:noescape
 func finishSumsLoss32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
@@ -752,6 +796,12 @@ func finishTargetLoss64NEON(loss *float64, fa *float64, fb *float64, a *float64,
 
 //go:noescape
 func finishTarget64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsLossNEON(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func finishJoinsNEON(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func accumulate32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int)

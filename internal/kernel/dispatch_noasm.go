@@ -106,6 +106,18 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
 }
 
+// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// at most ShortRow, and w has ShortRoom.
+func ShortJoins(u []float64, w []float32, rows, n int) {
+	shortJoinsGeneric(u, w, rows, n)
+}
+
+// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
+// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
+func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+	shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+}
+
 //go:noinline
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	return finishSums32Generic(loss, fa, fb, a, b, scale)
@@ -134,6 +146,13 @@ func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (go
 //go:noinline
 func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	return finishTarget64Generic(loss, fa, fb, a, b, scale)
+}
+
+// FinishJoins writes log1p(u[i]) to loss[i] and scale[i] to f[i], for a multiple of 8 rows. It
+// reports whether all joins are right as they stand (see JoinRight) and all scales fit;
+// where not, the row's results are open. Where f is nil there is no scale.
+func FinishJoins(loss []float64, f []float32, u, scale []float64) (good bool) {
+	return finishJoinsGeneric(loss, f, u, scale)
 }
 
 //go:noinline

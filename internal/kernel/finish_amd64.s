@@ -263,24 +263,24 @@ rows3:
 	VDIVPD      Y5, Y0, Y5
 	VADDPD      Y0, Y3, Y3
 	VMULPD      Y5, Y3, Y3
-	VMULPD      (DI), Y3, Y3
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y4
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y6
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y4, Y4
-	VANDPD      Y4, Y6, Y6
+	VMULPD      (DI), Y3, Y4
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y3
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y6
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
+	VANDPD      Y3, Y6, Y6
 	VANDPD      Y6, Y1, Y1
-	VCVTPD2PSY  Y3, X3
+	VCVTPD2PSY  Y4, X3
 	VMOVUPS     X3, (BX)
 	ADDQ        $0x10, BX
 	VADDPD      Y0, Y2, Y2
 	VMULPD      Y5, Y2, Y2
-	VMULPD      (DI), Y2, Y2
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y2, Y3
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y4
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y4, Y4
+	VMULPD      (DI), Y2, Y3
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y2
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
+	VANDPD      Y2, Y4, Y4
 	VANDPD      Y4, Y1, Y1
-	VCVTPD2PSY  Y2, X2
+	VCVTPD2PSY  Y3, X2
 	VMOVUPS     X2, (SI)
 	ADDQ        $0x10, SI
 	ADDQ        $0x20, AX
@@ -449,29 +449,29 @@ rows7:
 	VMOVUPD     Y8, (AX)
 	VDIVPD      Y7, Y0, Y7
 	VMULPD      Y7, Y4, Y4
-	VMULPD      (DI), Y4, Y4
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y6
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y6, Y8
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y6, Y6
-	VANDPD      Y6, Y8, Y8
-	VCMPPD      $0x00, f64_0<>+0(SB), Y4, Y6
-	VANDPD      Y5, Y6, Y6
-	VORPS       Y6, Y8, Y8
+	VMULPD      (DI), Y4, Y6
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y6, Y4
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y8
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y4, Y4
+	VANDPD      Y4, Y8, Y8
+	VCMPPD      $0x00, f64_0<>+0(SB), Y6, Y4
+	VANDPD      Y5, Y4, Y4
+	VORPS       Y4, Y8, Y8
 	VANDPD      Y8, Y1, Y1
-	VCVTPD2PSY  Y4, X4
+	VCVTPD2PSY  Y6, X4
 	VMOVUPS     X4, (BX)
 	ADDQ        $0x10, BX
 	VMULPD      Y7, Y2, Y2
-	VMULPD      (DI), Y2, Y2
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y2, Y4
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y4, Y5
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y4, Y4
-	VANDPD      Y4, Y5, Y5
-	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y4
-	VANDPD      Y3, Y4, Y4
-	VORPS       Y4, Y5, Y5
+	VMULPD      (DI), Y2, Y4
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y4, Y2
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y2, Y5
+	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y2, Y2
+	VANDPD      Y2, Y5, Y5
+	VCMPPD      $0x00, f64_0<>+0(SB), Y4, Y2
+	VANDPD      Y3, Y2, Y2
+	VORPS       Y2, Y5, Y5
 	VANDPD      Y5, Y1, Y1
-	VCVTPD2PSY  Y2, X2
+	VCVTPD2PSY  Y4, X2
 	VMOVUPS     X2, (SI)
 	ADDQ        $0x10, SI
 	ADDQ        $0x20, AX
@@ -804,16 +804,16 @@ rows11:
 	VMOVUPS     X3, (SI)
 	ADDQ        $0x10, SI
 	VMULPD      Y7, Y6, Y6
-	VMULPD      (DI), Y6, Y6
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y6, Y3
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y5
+	VMULPD      (DI), Y6, Y5
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y5, Y3
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y6
 	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y5, Y5
-	VCMPPD      $0x00, f64_0<>+0(SB), Y6, Y3
+	VANDPD      Y3, Y6, Y6
+	VCMPPD      $0x00, f64_0<>+0(SB), Y5, Y3
 	VANDPD      Y4, Y3, Y3
-	VORPS       Y3, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VCVTPD2PSY  Y6, X3
+	VORPS       Y3, Y6, Y6
+	VANDPD      Y6, Y1, Y1
+	VCVTPD2PSY  Y5, X3
 	VMOVUPS     X3, (BX)
 	ADDQ        $0x10, BX
 	ADDQ        $0x20, AX
@@ -834,6 +834,152 @@ DATA f64_7fefffffffffffff<>+16(SB)/8, $0x7fefffffffffffff
 DATA f64_7fefffffffffffff<>+24(SB)/8, $0x7fefffffffffffff
 GLOBL f64_7fefffffffffffff<>(SB), RODATA|NOPTR, $32
 
+// func finishJoinsLossAVX2(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishJoinsLossAVX2(SB), NOSPLIT, $0-48
+	MOVQ     loss+0(FP), AX
+	MOVQ     u+16(FP), CX
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+32(FP), DX
+	TESTQ    DX, DX
+	JZ       done14
+
+rows13:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3a00000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_47d0000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VADDPD      Y0, Y2, Y3
+	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y3
+	VPSRLQ      $0x34, Y3, Y4
+	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y5, Y5, Y5
+	VCMPPD      $0x00, Y5, Y4, Y6
+	VBLENDVPD   Y6, Y2, Y3, Y3
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y2
+	VDIVPD      Y2, Y3, Y2
+	VMULPD      Y2, Y2, Y6
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y8
+	VMULPD      Y3, Y8, Y8
+	VFMADD213PD Y8, Y6, Y7
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y4, Y5
+	VFMADD231PD Y7, Y2, Y5
+	VSUBPD      Y5, Y8, Y8
+	VSUBPD      Y8, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y4, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, DX
+	JNZ         rows13
+
+done14:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+40(FP)
+	VZEROUPPER
+	RET
+
+DATA f64_3a00000000000000<>+0(SB)/8, $0x3a00000000000000
+DATA f64_3a00000000000000<>+8(SB)/8, $0x3a00000000000000
+DATA f64_3a00000000000000<>+16(SB)/8, $0x3a00000000000000
+DATA f64_3a00000000000000<>+24(SB)/8, $0x3a00000000000000
+GLOBL f64_3a00000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_47d0000000000000<>+0(SB)/8, $0x47d0000000000000
+DATA f64_47d0000000000000<>+8(SB)/8, $0x47d0000000000000
+DATA f64_47d0000000000000<>+16(SB)/8, $0x47d0000000000000
+DATA f64_47d0000000000000<>+24(SB)/8, $0x47d0000000000000
+GLOBL f64_47d0000000000000<>(SB), RODATA|NOPTR, $32
+
+// func finishJoinsAVX2(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishJoinsAVX2(SB), NOSPLIT, $0-48
+	MOVQ     loss+0(FP), AX
+	MOVQ     u+16(FP), CX
+	MOVQ     f+8(FP), DX
+	MOVQ     scale+24(FP), BX
+	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
+	VPCMPEQD Y1, Y1, Y1
+	MOVQ     rows+32(FP), SI
+	TESTQ    SI, SI
+	JZ       done16
+
+rows15:
+	VMOVUPD     (CX), Y2
+	ADDQ        $0x20, CX
+	VCMPPD      $0x0d, f64_3a00000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_47d0000000000000<>+0(SB), Y2, Y3
+	VANDPD      Y3, Y4, Y4
+	VCMPPD      $0x00, f64_0<>+0(SB), Y2, Y3
+	VORPS       Y3, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VADDPD      Y0, Y2, Y3
+	VPADDQ      f64_95f619980c433<>+0(SB), Y3, Y3
+	VPSRLQ      $0x34, Y3, Y4
+	VORPD       f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y5, Y5, Y5
+	VCMPPD      $0x00, Y5, Y4, Y6
+	VBLENDVPD   Y6, Y2, Y3, Y3
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y2
+	VDIVPD      Y2, Y3, Y2
+	VMULPD      Y2, Y2, Y6
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y8
+	VMULPD      Y3, Y8, Y8
+	VFMADD213PD Y8, Y6, Y7
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y4, Y5
+	VFMADD231PD Y7, Y2, Y5
+	VSUBPD      Y5, Y8, Y8
+	VSUBPD      Y8, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y4, Y3
+	VMOVUPD     Y3, (AX)
+	VMULPD      (BX), Y0, Y3
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y3, Y2
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y2, Y4
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y2, Y2
+	VANDPD      Y2, Y4, Y4
+	VANDPD      Y4, Y1, Y1
+	VCVTPD2PSY  Y3, X2
+	VMOVUPS     X2, (DX)
+	ADDQ        $0x10, DX
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	SUBQ        $0x04, SI
+	JNZ         rows15
+
+done16:
+	VMOVMSKPD Y1, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+40(FP)
+	VZEROUPPER
+	RET
+
 // func accumulate32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
 // Requires: AVX, MMX+
 TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
@@ -853,15 +999,15 @@ TEXT ·accumulate32AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last14
+	JZ    last18
 
-row13:
+row17:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest18
+	JZ    rest22
 
-group17:
+group21:
 	VMOVUPS    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPS    (DX)(R10*1), Y1
@@ -882,13 +1028,13 @@ group17:
 	VMOVUPS    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group17
+	JNZ        group21
 
-rest18:
+rest22:
 	TESTQ      SI, SI
-	JZ         done20
+	JZ         done24
 	CMPQ       SI, $0x10
-	JBE        half19
+	JBE        half23
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -919,9 +1065,9 @@ rest18:
 	VADDPS     Y1, Y0, Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, 96(AX)(R10*1)
-	JMP        done20
+	JMP        done24
 
-half19:
+half23:
 	VMOVUPS    128(R8), Y0
 	VMASKMOVPS (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -938,13 +1084,13 @@ half19:
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, 32(AX)(R10*1)
 
-done20:
+done24:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row13
+	JNZ  row17
 
-last14:
+last18:
 	VZEROUPPER
 	RET
 
@@ -992,9 +1138,9 @@ TEXT ·finishSumsLoss32AVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
-	JZ           done22
+	JZ           done26
 
-rows21:
+rows25:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
@@ -1045,9 +1191,9 @@ rows21:
 	VMOVUPD          Z1, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
-	JNZ              rows21
+	JNZ              rows25
 
-done22:
+done26:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1067,9 +1213,9 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done24
+	JZ           done28
 
-rows23:
+rows27:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
@@ -1121,32 +1267,32 @@ rows23:
 	VDIVPD           Z4, Z0, Z4
 	VADDPD           Z0, Z2, Z2
 	VMULPD           Z4, Z2, Z2
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z3
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z3, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VCVTPD2PS        Z2, Y2
-	VMOVUPS          Y2, (BX)
-	ADDQ             $0x20, BX
-	VADDPD           Z0, Z1, Z1
-	VMULPD           Z4, Z1, Z1
-	VMULPD           (DI), Z1, Z1
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z1, Z2
+	VMULPD           (DI), Z2, Z3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
 	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K2
 	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
-	VCVTPD2PS        Z1, Y1
+	VCVTPD2PS        Z3, Y2
+	VMOVUPS          Y2, (BX)
+	ADDQ             $0x20, BX
+	VADDPD           Z0, Z1, Z1
+	VMULPD           Z4, Z1, Z1
+	VMULPD           (DI), Z1, Z2
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
+	KANDB            K3, K2, K2
+	KANDB            K2, K1, K1
+	VCVTPD2PS        Z2, Y1
 	VMOVUPS          Y1, (SI)
 	ADDQ             $0x20, SI
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows23
+	JNZ              rows27
 
-done24:
+done28:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1163,9 +1309,9 @@ TEXT ·finishProductLossAVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
-	JZ           done26
+	JZ           done30
 
-rows25:
+rows29:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
@@ -1215,9 +1361,9 @@ rows25:
 	VMOVUPD          Z2, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
-	JNZ              rows25
+	JNZ              rows29
 
-done26:
+done30:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1237,9 +1383,9 @@ TEXT ·finishProductAVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done28
+	JZ           done32
 
-rows27:
+rows31:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
@@ -1289,37 +1435,37 @@ rows27:
 	VMOVUPD          Z5, (AX)
 	VDIVPD           Z4, Z0, Z4
 	VMULPD           Z4, Z2, Z2
-	VMULPD           (DI), Z2, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z3
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z3, K4
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z3, K5
+	VMULPD           (DI), Z2, Z3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K4
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K5
 	KANDB            K5, K4, K4
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K5
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K5
 	KANDB            K3, K5, K5
 	KORW             K5, K4, K4
 	KANDB            K4, K1, K1
-	VCVTPD2PS        Z2, Y2
+	VCVTPD2PS        Z3, Y2
 	VMOVUPS          Y2, (BX)
 	ADDQ             $0x20, BX
 	VMULPD           Z4, Z1, Z1
-	VMULPD           (DI), Z1, Z1
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z1, Z2
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K4
+	VMULPD           (DI), Z1, Z2
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K4
 	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K4
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K4
 	KANDB            K2, K4, K4
 	KORW             K4, K3, K3
 	KANDB            K3, K1, K1
-	VCVTPD2PS        Z1, Y1
+	VCVTPD2PS        Z2, Y1
 	VMOVUPS          Y1, (SI)
 	ADDQ             $0x20, SI
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows27
+	JNZ              rows31
 
-done28:
+done32:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1337,9 +1483,9 @@ TEXT ·finishTargetLoss32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
-	JZ           done30
+	JZ           done34
 
-rows29:
+rows33:
 	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
@@ -1420,9 +1566,9 @@ rows29:
 	VMOVUPD          Z3, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
-	JNZ              rows29
+	JNZ              rows33
 
-done30:
+done34:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -1443,9 +1589,9 @@ TEXT ·finishTarget32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done32
+	JZ           done36
 
-rows31:
+rows35:
 	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
@@ -1536,27 +1682,161 @@ rows31:
 	VMOVUPS          Y2, (SI)
 	ADDQ             $0x20, SI
 	VMULPD           Z6, Z4, Z4
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
+	VMULPD           (DI), Z4, Z3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
 	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K3
 	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
 	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z4, K4
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K4
 	KANDB            K2, K4, K4
 	KORW             K4, K3, K3
 	KANDB            K3, K1, K1
-	VCVTPD2PS        Z4, Y2
+	VCVTPD2PS        Z3, Y2
 	VMOVUPS          Y2, (BX)
 	ADDQ             $0x20, BX
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows31
+	JNZ              rows35
 
-done32:
+done36:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+// func finishJoinsLossAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishJoinsLossAVX512(SB), NOSPLIT, $0-48
+	MOVQ         loss+0(FP), AX
+	MOVQ         u+16(FP), CX
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+32(FP), DX
+	TESTQ        DX, DX
+	JZ           done38
+
+rows37:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3a00000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_47d0000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VADDPD           Z0, Z1, Z2
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
+	VPSRLQ           $0x34, Z2, Z4
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD           Z0, Z2, Z2
+	VXORPS           Y3, Y3, Y3
+	VCMPPD           $0x00, Z3, Z4, K2
+	VMOVAPD          Z1, K2, Z2
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD           Z1, Z2, Z1
+	VMULPD           Z1, Z1, Z5
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
+	VMULPD           Z2, Z7, Z7
+	VFMADD213PD      Z7, Z5, Z6
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
+	VFMADD231PD      Z6, Z1, Z3
+	VSUBPD           Z3, Z7, Z7
+	VSUBPD           Z7, Z2, Z2
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
+	VMOVUPD          Z2, (AX)
+	ADDQ             $0x40, AX
+	SUBQ             $0x08, DX
+	JNZ              rows37
+
+done38:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+40(FP)
+	VZEROUPPER
+	RET
+
+// func finishJoinsAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·finishJoinsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         loss+0(FP), AX
+	MOVQ         u+16(FP), CX
+	MOVQ         f+8(FP), DX
+	MOVQ         scale+24(FP), BX
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
+	KXNORB       K1, K1, K1
+	MOVQ         rows+32(FP), SI
+	TESTQ        SI, SI
+	JZ           done40
+
+rows39:
+	VMOVUPD          (CX), Z1
+	ADDQ             $0x40, CX
+	VCMPPD.BCST      $0x0d, f64_3a00000000000000<>+0(SB), Z1, K3
+	VCMPPD.BCST      $0x12, f64_47d0000000000000<>+0(SB), Z1, K2
+	KANDB            K2, K3, K3
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
+	KORW             K2, K3, K3
+	KANDB            K3, K1, K1
+	VADDPD           Z0, Z1, Z2
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
+	VPSRLQ           $0x34, Z2, Z4
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD           Z0, Z2, Z2
+	VXORPS           Y3, Y3, Y3
+	VCMPPD           $0x00, Z3, Z4, K2
+	VMOVAPD          Z1, K2, Z2
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
+	VDIVPD           Z1, Z2, Z1
+	VMULPD           Z1, Z1, Z5
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
+	VMULPD           Z2, Z7, Z7
+	VFMADD213PD      Z7, Z5, Z6
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
+	VFMADD231PD      Z6, Z1, Z3
+	VSUBPD           Z3, Z7, Z7
+	VSUBPD           Z7, Z2, Z2
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
+	VMOVUPD          Z2, (AX)
+	VMULPD           (BX), Z0, Z2
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
+	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
+	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
+	KANDB            K3, K2, K2
+	KANDB            K2, K1, K1
+	VCVTPD2PS        Z2, Y1
+	VMOVUPS          Y1, (DX)
+	ADDQ             $0x20, DX
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	SUBQ             $0x08, SI
+	JNZ              rows39
+
+done40:
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
@@ -1580,15 +1860,15 @@ TEXT ·accumulate32AVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last34
+	JZ    last42
 
-row33:
+row41:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one36
+	JB   one44
 
-two35:
+two43:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -1611,13 +1891,13 @@ two35:
 	VMOVUPS    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two35
+	JAE        two43
 
-one36:
+one44:
 	ADDQ $0x02, R10
-	JZ   rest38
+	JZ   rest46
 
-group37:
+group45:
 	VMOVUPS    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS    (DX)(R9*1), Z1
@@ -1630,13 +1910,13 @@ group37:
 	VMOVUPS    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group37
+	JNZ        group45
 
-rest38:
+rest46:
 	TESTQ      SI, SI
-	JZ         done40
+	JZ         done48
 	CMPQ       SI, $0x10
-	JBE        half39
+	JBE        half47
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
@@ -1647,22 +1927,22 @@ rest38:
 	VMOVUPS.Z  64(DX)(R9*1), K2, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K2, 64(AX)(R9*1)
-	JMP        done40
+	JMP        done48
 
-half39:
+half47:
 	VMOVUPS.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPS.Z  (DX)(R9*1), K1, Z1
 	VADDPS     Z1, Z0, Z0
 	VMOVUPS    Z0, K1, (AX)(R9*1)
 
-done40:
+done48:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row33
+	JNZ  row41
 
-last34:
+last42:
 	VZEROUPPER
 	RET
 
@@ -1676,9 +1956,9 @@ TEXT ·finishSumsLoss64AVX2(SB), NOSPLIT, $0-64
 	VPCMPEQD Y1, Y1, Y1
 	MOVQ     rows+48(FP), BX
 	TESTQ    BX, BX
-	JZ       done42
+	JZ       done50
 
-rows41:
+rows49:
 	VMOVUPD     (CX), Y2
 	ADDQ        $0x20, CX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y4
@@ -1772,9 +2052,9 @@ rows41:
 	VMOVUPD     Y2, (AX)
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, BX
-	JNZ         rows41
+	JNZ         rows49
 
-done42:
+done50:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -1800,9 +2080,9 @@ TEXT ·finishSums64AVX2(SB), NOSPLIT, $0-64
 	VPCMPEQD Y1, Y1, Y1
 	MOVQ     rows+48(FP), R8
 	TESTQ    R8, R8
-	JZ       done44
+	JZ       done52
 
-rows43:
+rows51:
 	VMOVUPD     (CX), Y2
 	ADDQ        $0x20, CX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y4
@@ -1913,9 +2193,9 @@ rows43:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows43
+	JNZ         rows51
 
-done44:
+done52:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -1933,9 +2213,9 @@ TEXT ·finishTargetLoss64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
 	MOVQ     rows+48(FP), BX
 	TESTQ    BX, BX
-	JZ       done46
+	JZ       done54
 
-rows45:
+rows53:
 	VMOVUPD     (CX), Y3
 	ADDQ        $0x20, CX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
@@ -2016,9 +2296,9 @@ rows45:
 	VMOVUPD     Y4, (AX)
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, BX
-	JNZ         rows45
+	JNZ         rows53
 
-done46:
+done54:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -2039,9 +2319,9 @@ TEXT ·finishTarget64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
 	MOVQ     rows+48(FP), R8
 	TESTQ    R8, R8
-	JZ       done48
+	JZ       done56
 
-rows47:
+rows55:
 	VMOVUPD     (CX), Y3
 	ADDQ        $0x20, CX
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
@@ -2131,23 +2411,23 @@ rows47:
 	VMOVUPD     Y3, (SI)
 	ADDQ        $0x20, SI
 	VMULPD      Y7, Y6, Y6
-	VMULPD      (DI), Y6, Y6
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y6, Y3
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y5
+	VMULPD      (DI), Y6, Y5
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y5, Y3
+	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y6
 	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y5, Y5
-	VCMPPD      $0x00, f64_0<>+0(SB), Y6, Y3
+	VANDPD      Y3, Y6, Y6
+	VCMPPD      $0x00, f64_0<>+0(SB), Y5, Y3
 	VANDPD      Y4, Y3, Y3
-	VORPS       Y3, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VMOVUPD     Y6, (BX)
+	VORPS       Y3, Y6, Y6
+	VANDPD      Y6, Y1, Y1
+	VMOVUPD     Y5, (BX)
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, R8
-	JNZ         rows47
+	JNZ         rows55
 
-done48:
+done56:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -2173,15 +2453,15 @@ TEXT ·accumulate64AVX2(SB), NOSPLIT, $0-48
 	SUBQ  R9, R8
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last50
+	JZ    last58
 
-row49:
+row57:
 	XORQ  R10, R10
 	MOVQ  DI, R11
 	TESTQ R11, R11
-	JZ    rest54
+	JZ    rest62
 
-group53:
+group61:
 	VMOVUPD    (AX)(R10*1), Y0
 	PREFETCHT0 12288(AX)(R10*1)
 	VMOVUPD    (DX)(R10*1), Y1
@@ -2202,13 +2482,13 @@ group53:
 	VMOVUPD    Y0, 96(AX)(R10*1)
 	ADDQ       $0x80, R10
 	DECQ       R11
-	JNZ        group53
+	JNZ        group61
 
-rest54:
+rest62:
 	TESTQ      SI, SI
-	JZ         done56
+	JZ         done64
 	CMPQ       SI, $0x08
-	JBE        half55
+	JBE        half63
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -2239,9 +2519,9 @@ rest54:
 	VADDPD     Y1, Y0, Y0
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, 96(AX)(R10*1)
-	JMP        done56
+	JMP        done64
 
-half55:
+half63:
 	VMOVUPD    128(R8), Y0
 	VMASKMOVPD (AX)(R10*1), Y0, Y0
 	PREFETCHT0 12288(AX)(R10*1)
@@ -2258,13 +2538,13 @@ half55:
 	VMOVUPD    160(R8), Y1
 	VMASKMOVPD Y0, Y1, 32(AX)(R10*1)
 
-done56:
+done64:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row49
+	JNZ  row57
 
-last50:
+last58:
 	VZEROUPPER
 	RET
 
@@ -2286,7 +2566,7 @@ TEXT ·addPartsAVX2(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Y10
 	VMOVUPD 32(AX), Y11
 
-loop57:
+loop65:
 	VMOVUPD      (AX), Y12
 	VMINPD       Y12, Y8, Y8
 	VMAXPD       Y12, Y10, Y10
@@ -2321,7 +2601,7 @@ loop57:
 	VORPD        Y12, Y7, Y7
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, CX
-	JNZ          loop57
+	JNZ          loop65
 	MOVQ         out+0(FP), AX
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
@@ -2390,9 +2670,9 @@ TEXT ·finishSumsLoss64AVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
-	JZ           done59
+	JZ           done67
 
-rows58:
+rows66:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
@@ -2486,9 +2766,9 @@ rows58:
 	VMOVUPD          Z1, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
-	JNZ              rows58
+	JNZ              rows66
 
-done59:
+done67:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -2508,9 +2788,9 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	KXNORB       K1, K1, K1
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done61
+	JZ           done69
 
-rows60:
+rows68:
 	VMOVUPD          (CX), Z1
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
@@ -2621,9 +2901,9 @@ rows60:
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows60
+	JNZ              rows68
 
-done61:
+done69:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -2641,9 +2921,9 @@ TEXT ·finishTargetLoss64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
-	JZ           done63
+	JZ           done71
 
-rows62:
+rows70:
 	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K3
@@ -2724,9 +3004,9 @@ rows62:
 	VMOVUPD          Z3, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
-	JNZ              rows62
+	JNZ              rows70
 
-done63:
+done71:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -2747,9 +3027,9 @@ TEXT ·finishTarget64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
-	JZ           done65
+	JZ           done73
 
-rows64:
+rows72:
 	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K3
@@ -2839,23 +3119,23 @@ rows64:
 	VMOVUPD          Z2, (SI)
 	ADDQ             $0x40, SI
 	VMULPD           Z6, Z4, Z4
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z2
+	VMULPD           (DI), Z4, Z3
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
 	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K3
 	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
 	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z4, K4
+	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K4
 	KANDB            K2, K4, K4
 	KORW             K4, K3, K3
 	KANDB            K3, K1, K1
-	VMOVUPD          Z4, (BX)
+	VMOVUPD          Z3, (BX)
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
-	JNZ              rows64
+	JNZ              rows72
 
-done65:
+done73:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+56(FP)
@@ -2882,15 +3162,15 @@ TEXT ·accumulate64AVX512(SB), NOSPLIT, $0-48
 	KMOVB R8, K2
 	MOVQ  rows+32(FP), R8
 	TESTQ R8, R8
-	JZ    last67
+	JZ    last75
 
-row66:
+row74:
 	XORQ R9, R9
 	MOVQ DI, R10
 	SUBQ $0x02, R10
-	JB   one69
+	JB   one77
 
-two68:
+two76:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -2913,13 +3193,13 @@ two68:
 	VMOVUPD    Z0, 192(AX)(R9*1)
 	ADDQ       $+256, R9
 	SUBQ       $0x02, R10
-	JAE        two68
+	JAE        two76
 
-one69:
+one77:
 	ADDQ $0x02, R10
-	JZ   rest71
+	JZ   rest79
 
-group70:
+group78:
 	VMOVUPD    (AX)(R9*1), Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD    (DX)(R9*1), Z1
@@ -2932,13 +3212,13 @@ group70:
 	VMOVUPD    Z0, 64(AX)(R9*1)
 	ADDQ       $0x80, R9
 	DECQ       R10
-	JNZ        group70
+	JNZ        group78
 
-rest71:
+rest79:
 	TESTQ      SI, SI
-	JZ         done73
+	JZ         done81
 	CMPQ       SI, $0x08
-	JBE        half72
+	JBE        half80
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
@@ -2949,22 +3229,22 @@ rest71:
 	VMOVUPD.Z  64(DX)(R9*1), K2, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K2, 64(AX)(R9*1)
-	JMP        done73
+	JMP        done81
 
-half72:
+half80:
 	VMOVUPD.Z  (AX)(R9*1), K1, Z0
 	PREFETCHT0 12288(AX)(R9*1)
 	VMOVUPD.Z  (DX)(R9*1), K1, Z1
 	VADDPD     Z1, Z0, Z0
 	VMOVUPD    Z0, K1, (AX)(R9*1)
 
-done73:
+done81:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R8
-	JNZ  row66
+	JNZ  row74
 
-last67:
+last75:
 	VZEROUPPER
 	RET
 
@@ -2980,7 +3260,7 @@ TEXT ·addPartsAVX512(SB), NOSPLIT, $0-24
 	VMOVUPD (AX), Z4
 	VMOVUPD (AX), Z5
 
-loop74:
+loop82:
 	VMOVUPD       (AX), Z6
 	VMINPD        Z6, Z4, Z4
 	VMAXPD        Z6, Z5, Z5
@@ -2999,7 +3279,7 @@ loop74:
 	VORPD         Z6, Z3, Z3
 	ADDQ          $0x40, AX
 	SUBQ          $0x08, CX
-	JNZ           loop74
+	JNZ           loop82
 	MOVQ          out+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VEXTRACTF64X4 $0x01, Z1, Y7

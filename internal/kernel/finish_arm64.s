@@ -112,11 +112,19 @@ DATA logconstants64<>+832(SB)/8, $0x7fefffffffffffff
 DATA logconstants64<>+840(SB)/8, $0x7fefffffffffffff
 DATA logconstants64<>+848(SB)/8, $0x7fefffffffffffff
 DATA logconstants64<>+856(SB)/8, $0x7fefffffffffffff
-DATA logconstants64<>+864(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+872(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+880(SB)/8, $0x07b0000000000000
-DATA logconstants64<>+888(SB)/8, $0x07b0000000000000
-GLOBL logconstants64<>(SB), RODATA|NOPTR, $896
+DATA logconstants64<>+864(SB)/8, $0x3a00000000000000
+DATA logconstants64<>+872(SB)/8, $0x3a00000000000000
+DATA logconstants64<>+880(SB)/8, $0x3a00000000000000
+DATA logconstants64<>+888(SB)/8, $0x3a00000000000000
+DATA logconstants64<>+896(SB)/8, $0x47d0000000000000
+DATA logconstants64<>+904(SB)/8, $0x47d0000000000000
+DATA logconstants64<>+912(SB)/8, $0x47d0000000000000
+DATA logconstants64<>+920(SB)/8, $0x47d0000000000000
+DATA logconstants64<>+928(SB)/8, $0x07b0000000000000
+DATA logconstants64<>+936(SB)/8, $0x07b0000000000000
+DATA logconstants64<>+944(SB)/8, $0x07b0000000000000
+DATA logconstants64<>+952(SB)/8, $0x07b0000000000000
+GLOBL logconstants64<>(SB), RODATA|NOPTR, $960
 
 DATA constants64<>+0(SB)/8, $0x43380000000003ff
 DATA constants64<>+8(SB)/8, $0x43380000000003ff
@@ -1467,6 +1475,284 @@ done12:
 	MOVD    R10, bad+56(FP)
 	RET
 
+// func finishJoinsLossNEON(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+TEXT ·finishJoinsLossNEON(SB), NOSPLIT, $0-48
+	MOVD    loss+0(FP), R0
+	MOVD    u+16(FP), R1
+	MOVD    $logconstants64<>(SB), R2
+	FMOVQ   (R2), F0
+	FMOVQ   32(R2), F1
+	FMOVQ   64(R2), F2
+	FMOVQ   96(R2), F3
+	FMOVQ   128(R2), F4
+	FMOVQ   160(R2), F5
+	FMOVQ   384(R2), F6
+	FMOVQ   416(R2), F7
+	FMOVQ   448(R2), F8
+	FMOVQ   480(R2), F9
+	FMOVQ   512(R2), F10
+	VCMEQ   V11.D2, V11.D2, V11.D2
+	MOVD    rows+32(FP), R3
+	CBZ     R3, done14
+rows13:
+	VEOR    V14.B16, V14.B16, V14.B16
+	VEOR    V15.B16, V15.B16, V15.B16
+	FLDPQ   (R1), (F12, F13)
+	ADD     $32, R1
+	FMOVQ   864(R2), F16
+	FMOVQ   896(R2), F17
+	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
+	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
+	VAND    V17.B16, V16.B16, V16.B16
+	VCMEQ   V14.D2, V12.D2, V14.D2
+	VORR    V14.B16, V16.B16, V16.B16
+	VAND    V11.B16, V16.B16, V11.B16
+	FMOVQ   864(R2), F16
+	FMOVQ   896(R2), F17
+	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
+	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
+	VAND    V17.B16, V16.B16, V16.B16
+	VCMEQ   V15.D2, V13.D2, V15.D2
+	VORR    V15.B16, V16.B16, V16.B16
+	VAND    V11.B16, V16.B16, V11.B16
+	WORD    $0x4e60d592 // VFADD V0.D2, V12.D2, V18.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V18.D2, V16.D2
+	VUSHR   $52, V16.D2, V14.D2
+	VORR    V4.B16, V14.B16, V14.B16
+	WORD    $0x4ee5d5ce // VFSUB V5.D2, V14.D2, V14.D2
+	VAND    V1.B16, V16.B16, V16.B16
+	VADD    V2.D2, V16.D2, V16.D2
+	WORD    $0x4ee0d610 // VFSUB V0.D2, V16.D2, V16.D2
+	// where k is 0, f = y
+	VCMTST  V14.D2, V14.D2, V18.D2
+	VBIF    V18.B16, V12.B16, V16.B16
+	WORD    $0x4e60d5ac // VFADD V0.D2, V13.D2, V12.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V12.D2, V17.D2
+	VUSHR   $52, V17.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// where k is 0, f = y
+	VCMTST  V15.D2, V15.D2, V12.D2
+	VBIF    V12.B16, V13.B16, V17.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	VEOR    V13.B16, V13.B16, V13.B16
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d612 // VFADD V7.D2, V16.D2, V18.D2
+	WORD    $0x6e72fe12 // VFDIV V18.D2, V16.D2, V18.D2
+	WORD    $0x6e72de54 // VFMUL V18.D2, V18.D2, V20.D2
+	WORD    $0x4e67d633 // VFADD V7.D2, V17.D2, V19.D2
+	WORD    $0x6e73fe33 // VFDIV V19.D2, V17.D2, V19.D2
+	WORD    $0x6e73de75 // VFMUL V19.D2, V19.D2, V21.D2
+	FLDPQ   192(R2), (F22, F23)
+	VFMLA   V20.D2, V6.D2, V22.D2
+	VFMLA   V21.D2, V6.D2, V23.D2
+	FLDPQ   224(R2), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	FLDPQ   256(R2), (F22, F23)
+	VFMLA   V20.D2, V24.D2, V22.D2
+	VFMLA   V21.D2, V25.D2, V23.D2
+	FLDPQ   288(R2), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	FLDPQ   320(R2), (F22, F23)
+	VFMLA   V20.D2, V24.D2, V22.D2
+	VFMLA   V21.D2, V25.D2, V23.D2
+	FLDPQ   352(R2), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de16 // VFMUL V8.D2, V16.D2, V22.D2
+	WORD    $0x6e70ded6 // VFMUL V16.D2, V22.D2, V22.D2
+	VMOV    V22.B16, V23.B16
+	VFMLA   V20.D2, V24.D2, V23.D2
+	VFMLA   V9.D2, V14.D2, V12.D2
+	VFMLA   V23.D2, V18.D2, V12.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eecd6d6 // VFSUB V12.D2, V22.D2, V22.D2
+	WORD    $0x4ef6d610 // VFSUB V22.D2, V16.D2, V16.D2
+	VFMLA   V10.D2, V14.D2, V16.D2
+	WORD    $0x6e68de2c // VFMUL V8.D2, V17.D2, V12.D2
+	WORD    $0x6e71dd8c // VFMUL V17.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V18.B16
+	VFMLA   V21.D2, V25.D2, V18.D2
+	VFMLA   V9.D2, V15.D2, V13.D2
+	VFMLA   V18.D2, V19.D2, V13.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eedd58c // VFSUB V13.D2, V12.D2, V12.D2
+	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FSTPQ   (F16, F17), (R0)
+	ADD     $32, R0
+	SUB     $4, R3
+	CBNZ    R3, rows13
+done14:
+	// bad = not all good
+	VMOV    V11.D[0], R4
+	VMOV    V11.D[1], R5
+	AND     R4, R5
+	MVN     R5, R5
+	MOVD    R5, bad+40(FP)
+	RET
+
+// func finishJoinsNEON(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
+TEXT ·finishJoinsNEON(SB), NOSPLIT, $0-48
+	MOVD    loss+0(FP), R0
+	MOVD    u+16(FP), R1
+	MOVD    f+8(FP), R2
+	MOVD    scale+24(FP), R3
+	MOVD    $logconstants64<>(SB), R4
+	FMOVQ   (R4), F0
+	FMOVQ   32(R4), F1
+	FMOVQ   64(R4), F2
+	FMOVQ   96(R4), F3
+	FMOVQ   128(R4), F4
+	FMOVQ   160(R4), F5
+	FMOVQ   384(R4), F6
+	FMOVQ   416(R4), F7
+	FMOVQ   448(R4), F8
+	FMOVQ   480(R4), F9
+	FMOVQ   512(R4), F10
+	VCMEQ   V11.D2, V11.D2, V11.D2
+	MOVD    rows+32(FP), R5
+	CBZ     R5, done16
+rows15:
+	VEOR    V14.B16, V14.B16, V14.B16
+	VEOR    V15.B16, V15.B16, V15.B16
+	FLDPQ   (R1), (F12, F13)
+	ADD     $32, R1
+	FMOVQ   864(R4), F16
+	FMOVQ   896(R4), F17
+	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
+	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
+	VAND    V17.B16, V16.B16, V16.B16
+	VCMEQ   V14.D2, V12.D2, V14.D2
+	VORR    V14.B16, V16.B16, V16.B16
+	VAND    V11.B16, V16.B16, V11.B16
+	FMOVQ   864(R4), F16
+	FMOVQ   896(R4), F17
+	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
+	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
+	VAND    V17.B16, V16.B16, V16.B16
+	VCMEQ   V15.D2, V13.D2, V15.D2
+	VORR    V15.B16, V16.B16, V16.B16
+	VAND    V11.B16, V16.B16, V11.B16
+	WORD    $0x4e60d592 // VFADD V0.D2, V12.D2, V18.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V18.D2, V16.D2
+	VUSHR   $52, V16.D2, V14.D2
+	VORR    V4.B16, V14.B16, V14.B16
+	WORD    $0x4ee5d5ce // VFSUB V5.D2, V14.D2, V14.D2
+	VAND    V1.B16, V16.B16, V16.B16
+	VADD    V2.D2, V16.D2, V16.D2
+	WORD    $0x4ee0d610 // VFSUB V0.D2, V16.D2, V16.D2
+	// where k is 0, f = y
+	VCMTST  V14.D2, V14.D2, V18.D2
+	VBIF    V18.B16, V12.B16, V16.B16
+	WORD    $0x4e60d5ac // VFADD V0.D2, V13.D2, V12.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V12.D2, V17.D2
+	VUSHR   $52, V17.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// where k is 0, f = y
+	VCMTST  V15.D2, V15.D2, V12.D2
+	VBIF    V12.B16, V13.B16, V17.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	VEOR    V13.B16, V13.B16, V13.B16
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d612 // VFADD V7.D2, V16.D2, V18.D2
+	WORD    $0x6e72fe12 // VFDIV V18.D2, V16.D2, V18.D2
+	WORD    $0x6e72de54 // VFMUL V18.D2, V18.D2, V20.D2
+	WORD    $0x4e67d633 // VFADD V7.D2, V17.D2, V19.D2
+	WORD    $0x6e73fe33 // VFDIV V19.D2, V17.D2, V19.D2
+	WORD    $0x6e73de75 // VFMUL V19.D2, V19.D2, V21.D2
+	FLDPQ   192(R4), (F22, F23)
+	VFMLA   V20.D2, V6.D2, V22.D2
+	VFMLA   V21.D2, V6.D2, V23.D2
+	FLDPQ   224(R4), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	FLDPQ   256(R4), (F22, F23)
+	VFMLA   V20.D2, V24.D2, V22.D2
+	VFMLA   V21.D2, V25.D2, V23.D2
+	FLDPQ   288(R4), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	FLDPQ   320(R4), (F22, F23)
+	VFMLA   V20.D2, V24.D2, V22.D2
+	VFMLA   V21.D2, V25.D2, V23.D2
+	FLDPQ   352(R4), (F24, F25)
+	VFMLA   V20.D2, V22.D2, V24.D2
+	VFMLA   V21.D2, V23.D2, V25.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de16 // VFMUL V8.D2, V16.D2, V22.D2
+	WORD    $0x6e70ded6 // VFMUL V16.D2, V22.D2, V22.D2
+	VMOV    V22.B16, V23.B16
+	VFMLA   V20.D2, V24.D2, V23.D2
+	VFMLA   V9.D2, V14.D2, V12.D2
+	VFMLA   V23.D2, V18.D2, V12.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eecd6d6 // VFSUB V12.D2, V22.D2, V22.D2
+	WORD    $0x4ef6d610 // VFSUB V22.D2, V16.D2, V16.D2
+	VFMLA   V10.D2, V14.D2, V16.D2
+	WORD    $0x6e68de2c // VFMUL V8.D2, V17.D2, V12.D2
+	WORD    $0x6e71dd8c // VFMUL V17.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V18.B16
+	VFMLA   V21.D2, V25.D2, V18.D2
+	VFMLA   V9.D2, V15.D2, V13.D2
+	VFMLA   V18.D2, V19.D2, V13.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eedd58c // VFSUB V13.D2, V12.D2, V12.D2
+	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FSTPQ   (F16, F17), (R0)
+	VMOV    V0.B16, V12.B16
+	VMOV    V0.B16, V13.B16
+	FLDPQ   (R3), (F14, F15)
+	WORD    $0x6e6edd8c // VFMUL V14.D2, V12.D2, V12.D2
+	FMOVQ   608(R4), F16
+	VAND    V16.B16, V12.B16, V14.B16
+	FMOVQ   640(R4), F17
+	FMOVQ   672(R4), F18
+	WORD    $0x6e71e5d1 // VFCMGE V17.D2, V14.D2, V17.D2
+	WORD    $0x6e6ee652 // VFCMGE V14.D2, V18.D2, V18.D2
+	VAND    V18.B16, V17.B16, V17.B16
+	VAND    V11.B16, V17.B16, V11.B16
+	WORD    $0x6e6fddad // VFMUL V15.D2, V13.D2, V13.D2
+	FMOVQ   608(R4), F16
+	VAND    V16.B16, V13.B16, V15.B16
+	FMOVQ   640(R4), F17
+	FMOVQ   672(R4), F18
+	WORD    $0x6e71e5f1 // VFCMGE V17.D2, V15.D2, V17.D2
+	WORD    $0x6e6fe652 // VFCMGE V15.D2, V18.D2, V18.D2
+	VAND    V18.B16, V17.B16, V17.B16
+	VAND    V11.B16, V17.B16, V11.B16
+	WORD    $0x0e61698e // VFCVTN V12.D2, V14.S2
+	WORD    $0x4e6169ae // VFCVTN2 V13.D2, V14.S4
+	FMOVQ   F14, (R2)
+	ADD     $16, R2
+	ADD     $32, R0
+	ADD     $32, R3
+	SUB     $4, R5
+	CBNZ    R5, rows15
+done16:
+	// bad = not all good
+	VMOV    V11.D[0], R6
+	VMOV    V11.D[1], R7
+	AND     R6, R7
+	MVN     R7, R7
+	MOVD    R7, bad+40(FP)
+	RET
+
 // func accumulate32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int)
 TEXT ·accumulate32NEON(SB), NOSPLIT, $512-48
 	MOVD    dst+0(FP), R0
@@ -1481,14 +1767,14 @@ TEXT ·accumulate32NEON(SB), NOSPLIT, $512-48
 	MOVD    dstStride+8(FP), R11
 	MOVD    dstStride+8(FP), R12
 	MOVD    stride+24(FP), R13
-	CBZ     R10, last14
-row13:
+	CBZ     R10, last18
+row17:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R6, R7
-	BMI     rest16
-group15:
+	BMI     rest20
+group19:
 	FLDPQ   (R3), (F0, F2)
 	FLDPQ   64(R3), (F1, F3)
 	FLDPQ   (R5), (F4, F6)
@@ -1513,103 +1799,103 @@ group15:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R7, group15
+	TBZ     $63, R7, group19
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied17
-rest16:
-	CBZ     R9, done18
+	TBZ     $0, R7, copied21
+rest20:
+	CBZ     R9, done22
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip19
+	TBZ     $6, R9, skip23
 	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip19:
-	TBZ     $5, R9, skip20
+skip23:
+	TBZ     $5, R9, skip24
 	VLD1.P  32(R3), [V0.B16, V1.B16]
 	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip20:
-	TBZ     $4, R9, skip21
+skip24:
+	TBZ     $4, R9, skip25
 	VLD1.P  16(R3), [V0.B16]
 	VST1.P  [V0.B16], 16(R14)
-skip21:
-	TBZ     $3, R9, skip22
+skip25:
+	TBZ     $3, R9, skip26
 	FMOVD.P 8(R3), F0
 	FMOVD.P F0, 8(R14)
-skip22:
-	TBZ     $2, R9, skip23
+skip26:
+	TBZ     $2, R9, skip27
 	FMOVS.P 4(R3), F0
 	FMOVS.P F0, 4(R14)
-skip23:
+skip27:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R14
-	TBZ     $6, R9, skip24
+	TBZ     $6, R9, skip28
 	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip24:
-	TBZ     $5, R9, skip25
+skip28:
+	TBZ     $5, R9, skip29
 	VLD1.P  32(R5), [V0.B16, V1.B16]
 	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip25:
-	TBZ     $4, R9, skip26
+skip29:
+	TBZ     $4, R9, skip30
 	VLD1.P  16(R5), [V0.B16]
 	VST1.P  [V0.B16], 16(R14)
-skip26:
-	TBZ     $3, R9, skip27
+skip30:
+	TBZ     $3, R9, skip31
 	FMOVD.P 8(R5), F0
 	FMOVD.P F0, 8(R14)
-skip27:
-	TBZ     $2, R9, skip28
+skip31:
+	TBZ     $2, R9, skip32
 	FMOVS.P 4(R5), F0
 	FMOVS.P F0, 4(R14)
-skip28:
+skip32:
 	ADD     $128, R8, R5
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short29
-	B       group15
-short29:
+	BLS     short33
+	B       group19
+short33:
 	FLDPQ   (R3), (F0, F1)
 	FLDPQ   (R5), (F2, F3)
 	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
 	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
 	FSTPQ   (F0, F1), (R1)
 	CMP     $32, R9
-	BLS     copied17
+	BLS     copied21
 	FLDPQ   32(R3), (F0, F1)
 	FLDPQ   32(R5), (F2, F3)
 	WORD    $0x4e22d400 // VFADD V2.S4, V0.S4, V0.S4
 	WORD    $0x4e23d421 // VFADD V3.S4, V1.S4, V1.S4
 	FSTPQ   (F0, F1), 32(R1)
-copied17:
+copied21:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip30
+	TBZ     $6, R9, skip34
 	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
-skip30:
-	TBZ     $5, R9, skip31
+skip34:
+	TBZ     $5, R9, skip35
 	VLD1.P  32(R14), [V0.B16, V1.B16]
 	VST1.P  [V0.B16, V1.B16], 32(R15)
-skip31:
-	TBZ     $4, R9, skip32
+skip35:
+	TBZ     $4, R9, skip36
 	VLD1.P  16(R14), [V0.B16]
 	VST1.P  [V0.B16], 16(R15)
-skip32:
-	TBZ     $3, R9, skip33
+skip36:
+	TBZ     $3, R9, skip37
 	FMOVD.P 8(R14), F0
 	FMOVD.P F0, 8(R15)
-skip33:
-	TBZ     $2, R9, skip34
+skip37:
+	TBZ     $2, R9, skip38
 	FMOVS.P 4(R14), F0
 	FMOVS.P F0, 4(R15)
-skip34:
-done18:
+skip38:
+done22:
 	ADD     R12<<2, R0
 	ADD     R12<<2, R2
 	ADD     R13<<2, R4
 	SUB     $1, R10
-	CBNZ    R10, row13
-last14:
+	CBNZ    R10, row17
+last18:
 	RET
 
 // func finishSumsLoss64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
@@ -1631,13 +1917,13 @@ TEXT ·finishSumsLoss64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   512(R3), F10
 	VCMEQ   V11.D2, V11.D2, V11.D2
 	MOVD    rows+48(FP), R4
-	CBZ     R4, done36
-rows35:
+	CBZ     R4, done40
+rows39:
 	VEOR    V14.B16, V14.B16, V14.B16
 	VEOR    V15.B16, V15.B16, V15.B16
 	FLDPQ   (R1), (F12, F13)
 	ADD     $32, R1
-	FMOVQ   864(R3), F16
+	FMOVQ   928(R3), F16
 	FMOVQ   800(R3), F17
 	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
 	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
@@ -1645,7 +1931,7 @@ rows35:
 	VCMEQ   V14.D2, V12.D2, V14.D2
 	VORR    V14.B16, V16.B16, V16.B16
 	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   864(R3), F16
+	FMOVQ   928(R3), F16
 	FMOVQ   800(R3), F17
 	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
 	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
@@ -1743,7 +2029,7 @@ rows35:
 	VEOR    V15.B16, V15.B16, V15.B16
 	FLDPQ   (R2), (F12, F13)
 	ADD     $32, R2
-	FMOVQ   864(R3), F16
+	FMOVQ   928(R3), F16
 	FMOVQ   800(R3), F17
 	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
 	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
@@ -1751,7 +2037,7 @@ rows35:
 	VCMEQ   V14.D2, V12.D2, V14.D2
 	VORR    V14.B16, V16.B16, V16.B16
 	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   864(R3), F16
+	FMOVQ   928(R3), F16
 	FMOVQ   800(R3), F17
 	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
 	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
@@ -1850,8 +2136,8 @@ rows35:
 	FSTPQ   (F20, F21), (R0)
 	ADD     $32, R0
 	SUB     $4, R4
-	CBNZ    R4, rows35
-done36:
+	CBNZ    R4, rows39
+done40:
 	// bad = not all good
 	VMOV    V11.D[0], R5
 	VMOV    V11.D[1], R6
@@ -1882,13 +2168,13 @@ TEXT ·finishSums64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   512(R6), F10
 	VCMEQ   V11.D2, V11.D2, V11.D2
 	MOVD    rows+48(FP), R7
-	CBZ     R7, done38
-rows37:
+	CBZ     R7, done42
+rows41:
 	VEOR    V14.B16, V14.B16, V14.B16
 	VEOR    V15.B16, V15.B16, V15.B16
 	FLDPQ   (R1), (F12, F13)
 	ADD     $32, R1
-	FMOVQ   864(R6), F16
+	FMOVQ   928(R6), F16
 	FMOVQ   800(R6), F17
 	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
 	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
@@ -1896,7 +2182,7 @@ rows37:
 	VCMEQ   V14.D2, V12.D2, V14.D2
 	VORR    V14.B16, V16.B16, V16.B16
 	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   864(R6), F16
+	FMOVQ   928(R6), F16
 	FMOVQ   800(R6), F17
 	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
 	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
@@ -2015,7 +2301,7 @@ rows37:
 	VEOR    V15.B16, V15.B16, V15.B16
 	FLDPQ   (R2), (F12, F13)
 	ADD     $32, R2
-	FMOVQ   864(R6), F16
+	FMOVQ   928(R6), F16
 	FMOVQ   800(R6), F17
 	WORD    $0x6e70e590 // VFCMGE V16.D2, V12.D2, V16.D2
 	WORD    $0x6e6ce631 // VFCMGE V12.D2, V17.D2, V17.D2
@@ -2023,7 +2309,7 @@ rows37:
 	VCMEQ   V14.D2, V12.D2, V14.D2
 	VORR    V14.B16, V16.B16, V16.B16
 	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   864(R6), F16
+	FMOVQ   928(R6), F16
 	FMOVQ   800(R6), F17
 	WORD    $0x6e70e5b0 // VFCMGE V16.D2, V13.D2, V16.D2
 	WORD    $0x6e6de631 // VFCMGE V13.D2, V17.D2, V17.D2
@@ -2144,8 +2430,8 @@ rows37:
 	ADD     $32, R0
 	ADD     $32, R5
 	SUB     $4, R7
-	CBNZ    R7, rows37
-done38:
+	CBNZ    R7, rows41
+done42:
 	// bad = not all good
 	VMOV    V11.D[0], R8
 	VMOV    V11.D[1], R9
@@ -2168,13 +2454,13 @@ TEXT ·finishTargetLoss64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   96(R4), F4
 	FMOVQ   128(R4), F5
 	MOVD    rows+48(FP), R5
-	CBZ     R5, done40
-rows39:
+	CBZ     R5, done44
+rows43:
 	VEOR    V8.B16, V8.B16, V8.B16
 	VEOR    V9.B16, V9.B16, V9.B16
 	FLDPQ   (R1), (F6, F7)
 	ADD     $32, R1
-	FMOVQ   864(R3), F10
+	FMOVQ   928(R3), F10
 	FMOVQ   800(R3), F11
 	WORD    $0x6e6ae4ca // VFCMGE V10.D2, V6.D2, V10.D2
 	WORD    $0x6e66e56b // VFCMGE V6.D2, V11.D2, V11.D2
@@ -2182,7 +2468,7 @@ rows39:
 	VCMEQ   V8.D2, V6.D2, V8.D2
 	VORR    V8.B16, V10.B16, V10.B16
 	VAND    V0.B16, V10.B16, V0.B16
-	FMOVQ   864(R3), F10
+	FMOVQ   928(R3), F10
 	FMOVQ   800(R3), F11
 	WORD    $0x6e6ae4ea // VFCMGE V10.D2, V7.D2, V10.D2
 	WORD    $0x6e67e56b // VFCMGE V7.D2, V11.D2, V11.D2
@@ -2385,8 +2671,8 @@ rows39:
 	FSTPQ   (F18, F19), (R0)
 	ADD     $32, R0
 	SUB     $4, R5
-	CBNZ    R5, rows39
-done40:
+	CBNZ    R5, rows43
+done44:
 	// bad = not all good
 	VMOV    V0.D[0], R6
 	VMOV    V0.D[1], R7
@@ -2412,13 +2698,13 @@ TEXT ·finishTarget64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   96(R7), F4
 	FMOVQ   128(R7), F5
 	MOVD    rows+48(FP), R8
-	CBZ     R8, done42
-rows41:
+	CBZ     R8, done46
+rows45:
 	VEOR    V8.B16, V8.B16, V8.B16
 	VEOR    V9.B16, V9.B16, V9.B16
 	FLDPQ   (R1), (F6, F7)
 	ADD     $32, R1
-	FMOVQ   864(R6), F10
+	FMOVQ   928(R6), F10
 	FMOVQ   800(R6), F11
 	WORD    $0x6e6ae4ca // VFCMGE V10.D2, V6.D2, V10.D2
 	WORD    $0x6e66e56b // VFCMGE V6.D2, V11.D2, V11.D2
@@ -2426,7 +2712,7 @@ rows41:
 	VCMEQ   V8.D2, V6.D2, V8.D2
 	VORR    V8.B16, V10.B16, V10.B16
 	VAND    V0.B16, V10.B16, V0.B16
-	FMOVQ   864(R6), F10
+	FMOVQ   928(R6), F10
 	FMOVQ   800(R6), F11
 	WORD    $0x6e6ae4ea // VFCMGE V10.D2, V7.D2, V10.D2
 	WORD    $0x6e67e56b // VFCMGE V7.D2, V11.D2, V11.D2
@@ -2681,8 +2967,8 @@ rows41:
 	ADD     $32, R0
 	ADD     $32, R5
 	SUB     $4, R8
-	CBNZ    R8, rows41
-done42:
+	CBNZ    R8, rows45
+done46:
 	// bad = not all good
 	VMOV    V0.D[0], R9
 	VMOV    V0.D[1], R10
@@ -2705,14 +2991,14 @@ TEXT ·accumulate64NEON(SB), NOSPLIT, $512-48
 	MOVD    dstStride+8(FP), R11
 	MOVD    dstStride+8(FP), R12
 	MOVD    stride+24(FP), R13
-	CBZ     R10, last44
-row43:
+	CBZ     R10, last48
+row47:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R6, R7
-	BMI     rest46
-group45:
+	BMI     rest50
+group49:
 	FLDPQ   (R3), (F0, F2)
 	FLDPQ   64(R3), (F1, F3)
 	FLDPQ   (R5), (F4, F6)
@@ -2737,91 +3023,91 @@ group45:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R7, group45
+	TBZ     $63, R7, group49
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied47
-rest46:
-	CBZ     R9, done48
+	TBZ     $0, R7, copied51
+rest50:
+	CBZ     R9, done52
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip49
-	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
-	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
-skip49:
-	TBZ     $5, R9, skip50
-	VLD1.P  32(R3), [V0.B16, V1.B16]
-	VST1.P  [V0.B16, V1.B16], 32(R14)
-skip50:
-	TBZ     $4, R9, skip51
-	VLD1.P  16(R3), [V0.B16]
-	VST1.P  [V0.B16], 16(R14)
-skip51:
-	TBZ     $3, R9, skip52
-	FMOVD.P 8(R3), F0
-	FMOVD.P F0, 8(R14)
-skip52:
-	ADD     $0, R8, R3
-	ADD     $128, R8, R14
 	TBZ     $6, R9, skip53
-	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VLD1.P  64(R3), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
 skip53:
 	TBZ     $5, R9, skip54
-	VLD1.P  32(R5), [V0.B16, V1.B16]
+	VLD1.P  32(R3), [V0.B16, V1.B16]
 	VST1.P  [V0.B16, V1.B16], 32(R14)
 skip54:
 	TBZ     $4, R9, skip55
-	VLD1.P  16(R5), [V0.B16]
+	VLD1.P  16(R3), [V0.B16]
 	VST1.P  [V0.B16], 16(R14)
 skip55:
 	TBZ     $3, R9, skip56
-	FMOVD.P 8(R5), F0
+	FMOVD.P 8(R3), F0
 	FMOVD.P F0, 8(R14)
 skip56:
+	ADD     $0, R8, R3
+	ADD     $128, R8, R14
+	TBZ     $6, R9, skip57
+	VLD1.P  64(R5), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R14)
+skip57:
+	TBZ     $5, R9, skip58
+	VLD1.P  32(R5), [V0.B16, V1.B16]
+	VST1.P  [V0.B16, V1.B16], 32(R14)
+skip58:
+	TBZ     $4, R9, skip59
+	VLD1.P  16(R5), [V0.B16]
+	VST1.P  [V0.B16], 16(R14)
+skip59:
+	TBZ     $3, R9, skip60
+	FMOVD.P 8(R5), F0
+	FMOVD.P F0, 8(R14)
+skip60:
 	ADD     $128, R8, R5
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short57
-	B       group45
-short57:
+	BLS     short61
+	B       group49
+short61:
 	FLDPQ   (R3), (F0, F1)
 	FLDPQ   (R5), (F2, F3)
 	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
 	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
 	FSTPQ   (F0, F1), (R1)
 	CMP     $32, R9
-	BLS     copied47
+	BLS     copied51
 	FLDPQ   32(R3), (F0, F1)
 	FLDPQ   32(R5), (F2, F3)
 	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
 	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
 	FSTPQ   (F0, F1), 32(R1)
-copied47:
+copied51:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip58
+	TBZ     $6, R9, skip62
 	VLD1.P  64(R14), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R15)
-skip58:
-	TBZ     $5, R9, skip59
+skip62:
+	TBZ     $5, R9, skip63
 	VLD1.P  32(R14), [V0.B16, V1.B16]
 	VST1.P  [V0.B16, V1.B16], 32(R15)
-skip59:
-	TBZ     $4, R9, skip60
+skip63:
+	TBZ     $4, R9, skip64
 	VLD1.P  16(R14), [V0.B16]
 	VST1.P  [V0.B16], 16(R15)
-skip60:
-	TBZ     $3, R9, skip61
+skip64:
+	TBZ     $3, R9, skip65
 	FMOVD.P 8(R14), F0
 	FMOVD.P F0, 8(R15)
-skip61:
-done48:
+skip65:
+done52:
 	ADD     R12<<3, R0
 	ADD     R12<<3, R2
 	ADD     R13<<3, R4
 	SUB     $1, R10
-	CBNZ    R10, row43
-last44:
+	CBNZ    R10, row47
+last48:
 	RET
 
 // func addPartsNEON(out *[6]float64, x *float64, n int)
@@ -2852,7 +3138,7 @@ TEXT ·addPartsNEON(SB), NOSPLIT, $0-24
 	FMOVQ   (R2), F24
 	FMOVQ   32(R2), F25
 	FMOVQ   64(R2), F26
-loop62:
+loop66:
 	FLDPQ   (R0), (F27, F28)
 	WORD    $0x4efbf610 // VFMIN V27.D2, V16.D2, V16.D2
 	WORD    $0x4e7bf694 // VFMAX V27.D2, V20.D2, V20.D2
@@ -2917,7 +3203,7 @@ loop62:
 	VORR    V28.B16, V15.B16, V15.B16
 	ADD     $64, R0
 	SUB     $8, R1
-	CBNZ    R1, loop62
+	CBNZ    R1, loop66
 	MOVD    out+0(FP), R3
 	WORD    $0x4e62d400 // VFADD V2.D2, V0.D2, V0.D2
 	WORD    $0x4e66d484 // VFADD V6.D2, V4.D2, V4.D2

@@ -31,6 +31,9 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("targetScale/float64", 0x2edde90a68dd351e, 0x51106de6358ccedc, hashTargetScale[float64]),
 		kerneltest.Case("finishTarget/float32", 0x6573918dfc729b08, 0x9d4685040d164cee, hashFinishTarget[float32]),
 		kerneltest.Case("finishTarget/float64", 0x4b2afdf48e5cbe9e, 0x2945bc8f5a06e014, hashFinishTarget[float64]),
+		kerneltest.Case("shortJoins", 0xa2f25c8867f7cbc4, 0x4844e4680dea13bc, hashShortJoins),
+		kerneltest.Case("shortSigmoid", 0x9e06b4067931b03c, 0xd2a19b85fb22764c, hashShortSigmoid),
+		kerneltest.Case("finishJoins", 0xb377910bd93897f8, 0x54ba5158d4d997f1, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
@@ -311,6 +314,40 @@ func hashFinishTarget[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 		}
 		return FinishTarget(loss, fa, fb, a, s, scale)
 	})
+}
+
+func hashShortJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, rows, n := hashedShortRows(r)
+	u := make([]float64, rows)
+	ShortJoins(u, w, rows, n)
+	kerneltest.AddHash(h, u...)
+}
+
+func hashShortSigmoid(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, rows, n := hashedShortRows(r)
+	rows -= r.IntN(8)
+	stride := n + r.IntN(3)
+	dst, f := make([]float32, rows*stride), make([]float32, rows)
+	for i := range f {
+		f[i] = float32(r.Positive(20))
+	}
+	ShortSigmoid(dst, stride, w, rows, n, f)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashFinishJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
+	u, scale := r.ManyOdds(8*(1+r.IntN(4)), 80+r.IntN(30)), r.ManyOdds(32, 6)
+	scale = scale[:len(u)]
+	loss, f := make([]float64, len(u)), make([]float32, len(u))
+	if FinishJoins(loss, nil, u, nil) {
+		kerneltest.AddHash(h, loss...)
+	}
+	if !FinishJoins(loss, f, u, scale) {
+		h.Word(1)
+		return
+	}
+	kerneltest.AddHash(h, loss...)
+	kerneltest.AddHash(h, f...)
 }
 
 func hashFinishSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // This file is the specification of the kernels of short rows: every tier gives
 // the bits of these functions.
 //
@@ -74,4 +76,40 @@ func shortSumsGeneric(a, b []float64, w []float32, rows, n int) {
 // shortScaleGeneric is selectScaleGeneric for rows without a gap.
 func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
 	selectScaleGeneric(dst, dstStride, w, n, rows, n, fa, fb)
+}
+
+// shortJoinsGeneric writes Π (1+|w|) - 1 over every row to u. The lanes of a row are
+// joined in the order in which shortSums adds them (see bce.go).
+func shortJoinsGeneric(u []float64, w []float32, rows, n int) {
+	for i := range rows {
+		var e [ShortRow]float32
+		for j, v := range w[i*n:][:n] {
+			e[j] = float32(math.Abs(float64(v)))
+		}
+		var product [8]float64
+		for l := range product {
+			product[l] = float64(join32(join32(e[l], e[16+l]), join32(e[8+l], e[24+l])))
+		}
+		for half := 4; half > 0; half /= 2 {
+			for l := range half {
+				product[l] = join64(product[l], product[half+l])
+			}
+		}
+		u[i] = product[0]
+	}
+}
+
+// shortSigmoidGeneric writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below
+// normalExp, to dst[i·dstStride+j].
+func shortSigmoidGeneric(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+	low := normalExp[float32]()
+	for i := range rows {
+		out := dst[i*dstStride:][:n]
+		for j, v := range w[i*n:][:n] {
+			out[j] = 0
+			if a := float32(math.Abs(float64(v))); a >= low {
+				out[j] = v / (1 + a) * f[i]
+			}
+		}
+	}
 }

@@ -430,12 +430,12 @@ done4:
 TEXT ·shortSumsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    a+0(FP), AX
 	MOVQ    b+8(FP), CX
+	VXORPS  Y0, Y0, Y0
 	MOVQ    w+16(FP), DX
 	MOVQ    rows+24(FP), BX
 	MOVQ    n+32(FP), SI
 	MOVQ    SI, DI
 	SHLQ    $0x02, DI
-	VXORPS  Y0, Y0, Y0
 	TESTQ   BX, BX
 	JZ      done5
 	LEAQ    -1(SI), R8
@@ -919,8 +919,8 @@ TEXT ·shortScaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ    n+32(FP), R8
 	MOVQ    R8, R9
 	SHLQ    $0x02, R9
-	VMOVUPS f32_b504f3<>+0(SB), Y0
-	VMOVUPS f32_80b504f3<>+0(SB), Y1
+	VMOVUPS f32_b504f3<>+0(SB), Y2
+	VMOVUPS f32_80b504f3<>+0(SB), Y0
 	TESTQ   DI, DI
 	JZ      done14
 	LEAQ    -1(R8), R10
@@ -934,29 +934,29 @@ TEXT ·shortScaleAVX2(SB), NOSPLIT, $0-56
 	JG      longer16
 
 rows15:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
 	CMPQ         R8, $0x08
 	JE           whole17
 	VMASKMOVPS   (DX), Y3, Y4
-	VMOVUPS      Y1, Y1
-	VBLENDVPS    Y4, Y2, Y1, Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y2
-	VCMPPS       $0x0d, Y0, Y2, Y2
-	VMULPS       Y4, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y3, (AX)
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y0
+	VBLENDVPS    Y4, Y1, Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VANDPS       Y5, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (AX)
 	JMP          written18
 
 whole17:
 	VMOVUPS   (DX), Y4
-	VMOVUPS   Y1, Y1
-	VBLENDVPS Y4, Y2, Y1, Y1
-	VANDPS    f32_7fffffff<>+0(SB), Y4, Y2
-	VCMPPS    $0x0d, Y0, Y2, Y2
-	VMULPS    Y4, Y1, Y1
-	VANDPS    Y2, Y1, Y1
-	VMOVUPS   Y1, (AX)
+	VANDPS    f32_7fffffff<>+0(SB), Y4, Y5
+	VCMPPS    $0x0d, Y2, Y5, Y5
+	VMOVUPS   Y0, Y0
+	VBLENDVPS Y4, Y1, Y0, Y0
+	VMULPS    Y4, Y0, Y0
+	VANDPS    Y5, Y0, Y0
+	VMOVUPS   Y0, (AX)
 
 written18:
 	ADDQ CX, AX
@@ -972,24 +972,24 @@ longer16:
 	JG   longer20
 
 rows19:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
 	VMOVUPS      (DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
-	VMOVUPS      Y1, Y1
-	VBLENDVPS    Y3, Y2, Y1, Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y2
-	VCMPPS       $0x0d, Y0, Y2, Y2
-	VMULPS       Y3, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, -32(AX)(R9*1)
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VMOVUPS      Y0, Y0
+	VBLENDVPS    Y3, Y1, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VANDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, -32(AX)(R9*1)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
@@ -1003,32 +1003,32 @@ longer20:
 	JG   longer22
 
 rows21:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
 	VMOVUPS      (DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      32(DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
-	VMOVUPS      Y1, Y1
-	VBLENDVPS    Y3, Y2, Y1, Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y2
-	VCMPPS       $0x0d, Y0, Y2, Y2
-	VMULPS       Y3, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, -32(AX)(R9*1)
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VMOVUPS      Y0, Y0
+	VBLENDVPS    Y3, Y1, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VANDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, -32(AX)(R9*1)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
@@ -1039,40 +1039,40 @@ rows21:
 
 longer22:
 rows23:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
 	VMOVUPS      (DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      32(DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(AX)
 	VMOVUPS      64(DX), Y3
-	VMOVUPS      Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
-	VCMPPS       $0x0d, Y0, Y5, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVUPS      Y0, Y4
+	VBLENDVPS    Y3, Y1, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 64(AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
-	VMOVUPS      Y1, Y1
-	VBLENDVPS    Y3, Y2, Y1, Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y2
-	VCMPPS       $0x0d, Y0, Y2, Y2
-	VMULPS       Y3, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, -32(AX)(R9*1)
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VMOVUPS      Y0, Y0
+	VBLENDVPS    Y3, Y1, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VANDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, -32(AX)(R9*1)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
@@ -1104,6 +1104,524 @@ DATA f32_7fffffff<>+24(SB)/4, $0x7fffffff
 DATA f32_7fffffff<>+28(SB)/4, $0x7fffffff
 GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
 
+// func shortJoinsAVX2(u *float64, w *float32, rows int, n int)
+// Requires: AVX, FMA3
+TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-32
+	MOVQ    u+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    rows+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	SHLQ    $0x02, SI
+	TESTQ   DX, DX
+	JZ      done25
+	LEAQ    -1(BX), DI
+	ANDQ    $0x07, DI
+	INCQ    DI
+	LEAQ    tail<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 128(R8), Y0
+	CMPQ    BX, $0x08
+	JG      longer27
+
+rows26:
+	VANDPS       (CX), Y0, Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VANDPS       (CX)(SI*2), Y0, Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VPERM2F128   $0x31, Y2, Y1, Y3
+	VPERM2F128   $0x20, Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VANDPS       (CX)(SI*1), Y0, Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	LEAQ         (CX)(SI*2), BX
+	VANDPS       (BX)(SI*1), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VPERM2F128   $0x31, Y3, Y2, Y4
+	VPERM2F128   $0x20, Y3, Y2, Y2
+	VADDPD       Y2, Y4, Y3
+	VFMADD213PD  Y3, Y4, Y2
+	VUNPCKHPD    Y2, Y1, Y3
+	VUNPCKLPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	LEAQ         (CX)(SI*4), CX
+	SUBQ         $0x04, DX
+	JNZ          rows26
+	JMP          done25
+
+longer27:
+	CMPQ BX, $0x10
+	JG   longer29
+
+rows28:
+	VMOVUPS      (CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VANDPS       32(CX), Y0, Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      (CX)(SI*2), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VANDPS       32(CX)(SI*2), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VPERM2F128   $0x31, Y2, Y1, Y3
+	VPERM2F128   $0x20, Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPS      (CX)(SI*1), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VANDPS       32(CX)(SI*1), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	LEAQ         (CX)(SI*2), BX
+	VMOVUPS      (BX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VANDPS       32(BX)(SI*1), Y0, Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VPERM2F128   $0x31, Y3, Y2, Y4
+	VPERM2F128   $0x20, Y3, Y2, Y2
+	VADDPD       Y2, Y4, Y3
+	VFMADD213PD  Y3, Y4, Y2
+	VUNPCKHPD    Y2, Y1, Y3
+	VUNPCKLPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	LEAQ         (CX)(SI*4), CX
+	SUBQ         $0x04, DX
+	JNZ          rows28
+	JMP          done25
+
+longer29:
+	CMPQ BX, $0x18
+	JG   longer31
+
+rows30:
+	VMOVUPS      (CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VANDPS       64(CX), Y0, Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      (CX)(SI*2), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VANDPS       64(CX)(SI*2), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(CX)(SI*2), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VPERM2F128   $0x31, Y2, Y1, Y3
+	VPERM2F128   $0x20, Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPS      (CX)(SI*1), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VANDPS       64(CX)(SI*1), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(CX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	LEAQ         (CX)(SI*2), BX
+	VMOVUPS      (BX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VANDPS       64(BX)(SI*1), Y0, Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      32(BX)(SI*1), Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VPERM2F128   $0x31, Y3, Y2, Y4
+	VPERM2F128   $0x20, Y3, Y2, Y2
+	VADDPD       Y2, Y4, Y3
+	VFMADD213PD  Y3, Y4, Y2
+	VUNPCKHPD    Y2, Y1, Y3
+	VUNPCKLPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	LEAQ         (CX)(SI*4), CX
+	SUBQ         $0x04, DX
+	JNZ          rows30
+	JMP          done25
+
+longer31:
+rows32:
+	VMOVUPS      (CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      64(CX), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VANDPS       96(CX), Y0, Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      (CX)(SI*2), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VMOVUPS      64(CX)(SI*2), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(CX)(SI*2), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VANDPS       96(CX)(SI*2), Y0, Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VPERM2F128   $0x31, Y2, Y1, Y3
+	VPERM2F128   $0x20, Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPS      (CX)(SI*1), Y2
+	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VMOVUPS      64(CX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(CX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VANDPS       96(CX)(SI*1), Y0, Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y3, Y2, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	LEAQ         (CX)(SI*2), BX
+	VMOVUPS      (BX)(SI*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VMOVUPS      64(BX)(SI*1), Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      32(BX)(SI*1), Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VANDPS       96(BX)(SI*1), Y0, Y5
+	VANDPS       f32_7fffffff<>+0(SB), Y5, Y5
+	VADDPS       Y5, Y4, Y6
+	VMULPS       Y5, Y4, Y4
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y3, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VPERM2F128   $0x31, Y3, Y2, Y4
+	VPERM2F128   $0x20, Y3, Y2, Y2
+	VADDPD       Y2, Y4, Y3
+	VFMADD213PD  Y3, Y4, Y2
+	VUNPCKHPD    Y2, Y1, Y3
+	VUNPCKLPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y2
+	VFMADD213PD  Y2, Y3, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	LEAQ         (CX)(SI*4), CX
+	SUBQ         $0x04, DX
+	JNZ          rows32
+
+done25:
+	VZEROUPPER
+	RET
+
+// func shortSigmoidAVX2(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+// Requires: AVX
+TEXT ·shortSigmoidAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    w+16(FP), DX
+	MOVQ    f+40(FP), BX
+	MOVQ    rows+24(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    DI, R8
+	SHLQ    $0x02, R8
+	VMOVUPS f32_b504f3<>+0(SB), Y1
+	VMOVUPS f32_3f800000<>+0(SB), Y2
+	TESTQ   SI, SI
+	JZ      done34
+	LEAQ    -1(DI), R9
+	ANDQ    $0x07, R9
+	INCQ    R9
+	LEAQ    tail<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 128(R10), Y3
+	CMPQ    DI, $0x08
+	JG      longer36
+
+rows35:
+	VBROADCASTSS (BX), Y0
+	CMPQ         DI, $0x08
+	JE           whole37
+	VMASKMOVPS   (DX), Y3, Y4
+	VANDPS       f32_7fffffff<>+0(SB), Y4, Y5
+	VCMPPS       $0x0d, Y1, Y5, Y6
+	VADDPS       Y2, Y5, Y5
+	VDIVPS       Y5, Y4, Y5
+	VMULPS       Y0, Y5, Y5
+	VANDPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (AX)
+	JMP          written38
+
+whole37:
+	VMOVUPS (DX), Y4
+	VANDPS  f32_7fffffff<>+0(SB), Y4, Y5
+	VCMPPS  $0x0d, Y1, Y5, Y6
+	VADDPS  Y2, Y5, Y5
+	VDIVPS  Y5, Y4, Y5
+	VMULPS  Y0, Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)
+
+written38:
+	ADDQ CX, AX
+	ADDQ R8, DX
+	ADDQ $0x04, BX
+	SUBQ $0x01, SI
+	JNZ  rows35
+	JMP  done34
+
+longer36:
+	CMPQ DI, $0x10
+	JG   longer40
+
+rows39:
+	VBROADCASTSS (BX), Y0
+	VMOVUPS      (DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      -32(DX)(R8*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, -32(AX)(R8*1)
+	ADDQ         CX, AX
+	ADDQ         R8, DX
+	ADDQ         $0x04, BX
+	SUBQ         $0x01, SI
+	JNZ          rows39
+	JMP          done34
+
+longer40:
+	CMPQ DI, $0x18
+	JG   longer42
+
+rows41:
+	VBROADCASTSS (BX), Y0
+	VMOVUPS      (DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      -32(DX)(R8*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, -32(AX)(R8*1)
+	ADDQ         CX, AX
+	ADDQ         R8, DX
+	ADDQ         $0x04, BX
+	SUBQ         $0x01, SI
+	JNZ          rows41
+	JMP          done34
+
+longer42:
+rows43:
+	VBROADCASTSS (BX), Y0
+	VMOVUPS      (DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      64(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 64(AX)
+	VMOVUPS      -32(DX)(R8*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y1, Y4, Y5
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, -32(AX)(R8*1)
+	ADDQ         CX, AX
+	ADDQ         R8, DX
+	ADDQ         $0x04, BX
+	SUBQ         $0x01, SI
+	JNZ          rows43
+
+done34:
+	VZEROUPPER
+	RET
+
 // func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
@@ -1126,9 +1644,9 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done26
+	JZ           done46
 
-group25:
+group45:
 	PREFETCHT0  12288(CX)
 	PREFETCHT0  12352(CX)
 	VMOVUPS     (CX), Z13
@@ -1184,9 +1702,9 @@ group25:
 	ADDQ        $+128, CX
 	ADDQ        $+128, AX
 	SUBQ        $0x20, DX
-	JNZ         group25
+	JNZ         group45
 
-done26:
+done46:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -1214,9 +1732,9 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done28
+	JZ           done48
 
-group27:
+group47:
 	PREFETCHT0  12288(CX)
 	PREFETCHT0  12352(CX)
 	VMOVUPS     (CX), Z13
@@ -1267,9 +1785,9 @@ group27:
 	ADDQ        $+128, CX
 	ADDQ        $+128, AX
 	SUBQ        $0x20, DX
-	JNZ         group27
+	JNZ         group47
 
-done28:
+done48:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -1281,14 +1799,14 @@ done28:
 TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ   a+0(FP), AX
 	MOVQ   b+8(FP), CX
+	VXORPS Y0, Y0, Y0
 	MOVQ   w+16(FP), DX
 	MOVQ   rows+24(FP), BX
 	MOVQ   n+32(FP), SI
 	MOVQ   SI, DI
 	SHLQ   $0x02, DI
-	VXORPS Y0, Y0, Y0
 	TESTQ  BX, BX
-	JZ     done29
+	JZ     done49
 	LEAQ   -1(SI), R8
 	ANDQ   $0x0f, R8
 	INCQ   R8
@@ -1298,9 +1816,9 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	SHRQ   $0x10, R9
 	KMOVW  R9, K2
 	CMPQ   SI, $0x10
-	JG     longer31
+	JG     longer51
 
-rows30:
+rows50:
 	LEAQ          (DX)(DI*4), SI
 	VMOVUPS.Z     (DX), K1, Z1
 	VMAXPS        Z1, Z0, Z2
@@ -1425,11 +1943,11 @@ rows30:
 	LEAQ          (DX)(DI*4), DX
 	LEAQ          (DX)(DI*4), DX
 	SUBQ          $0x08, BX
-	JNZ           rows30
-	JMP           done29
+	JNZ           rows50
+	JMP           done49
 
-longer31:
-rows32:
+longer51:
+rows52:
 	LEAQ          (DX)(DI*4), SI
 	VMOVUPS       (DX), Z1
 	VMAXPS        Z1, Z0, Z2
@@ -1594,9 +2112,9 @@ rows32:
 	LEAQ          (DX)(DI*4), DX
 	LEAQ          (DX)(DI*4), DX
 	SUBQ          $0x08, BX
-	JNZ           rows32
+	JNZ           rows52
 
-done29:
+done49:
 	VZEROUPPER
 	RET
 
@@ -1613,10 +2131,10 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHLQ         $0x02, R9
-	VBROADCASTSS f32_b504f3<>+0(SB), Z0
-	VBROADCASTSS f32_80b504f3<>+0(SB), Z1
+	VBROADCASTSS f32_b504f3<>+0(SB), Z2
+	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	TESTQ        DI, DI
-	JZ           done34
+	JZ           done54
 	LEAQ         -1(R8), R10
 	ANDQ         $0x0f, R10
 	INCQ         R10
@@ -1626,48 +2144,376 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	SHRQ         $0x10, R11
 	KMOVW        R11, K2
 	CMPQ         R8, $0x10
-	JG           longer36
+	JG           longer56
 
-rows35:
-	VBROADCASTSS (BX), Z2
-	VBROADCASTSS (SI), Z3
+rows55:
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
-	VCMPPS       $0x0d, Z0, Z4, K2
-	VCMPPS       $0x12, Z1, Z4, K3
-	VMULPS.Z     Z2, Z4, K2, Z2
-	VMULPS       Z3, Z4, K3, Z2
-	VMOVUPS      Z2, K1, (AX)
+	VCMPPS       $0x0d, Z2, Z4, K2
+	VCMPPS       $0x12, Z3, Z4, K3
+	VMULPS.Z     Z0, Z4, K2, Z0
+	VMULPS       Z1, Z4, K3, Z0
+	VMOVUPS      Z0, K1, (AX)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows35
-	JMP          done34
+	JNZ          rows55
+	JMP          done54
 
-longer36:
-rows37:
-	VBROADCASTSS (BX), Z2
-	VBROADCASTSS (SI), Z3
+longer56:
+rows57:
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS (SI), Z1
 	VMOVUPS      (DX), Z4
-	VCMPPS       $0x0d, Z0, Z4, K2
-	VCMPPS       $0x12, Z1, Z4, K3
-	VMULPS.Z     Z2, Z4, K2, Z5
-	VMULPS       Z3, Z4, K3, Z5
+	VCMPPS       $0x0d, Z2, Z4, K2
+	VCMPPS       $0x12, Z3, Z4, K3
+	VMULPS.Z     Z0, Z4, K2, Z5
+	VMULPS       Z1, Z4, K3, Z5
 	VMOVUPS      Z5, (AX)
 	VMOVUPS.Z    64(DX), K1, Z4
-	VCMPPS       $0x0d, Z0, Z4, K2
-	VCMPPS       $0x12, Z1, Z4, K3
-	VMULPS.Z     Z2, Z4, K2, Z2
-	VMULPS       Z3, Z4, K3, Z2
-	VMOVUPS      Z2, K1, 64(AX)
+	VCMPPS       $0x0d, Z2, Z4, K2
+	VCMPPS       $0x12, Z3, Z4, K3
+	VMULPS.Z     Z0, Z4, K2, Z0
+	VMULPS       Z1, Z4, K3, Z0
+	VMOVUPS      Z0, K1, 64(AX)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows37
+	JNZ          rows57
 
-done34:
+done54:
+	VZEROUPPER
+	RET
+
+// func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
+	MOVQ  u+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  rows+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  BX, SI
+	SHLQ  $0x02, SI
+	TESTQ DX, DX
+	JZ    done59
+	LEAQ  -1(BX), DI
+	ANDQ  $0x0f, DI
+	INCQ  DI
+	MOVQ  $-1, R8
+	BZHIQ DI, R8, R8
+	KMOVW R8, K1
+	SHRQ  $0x10, R8
+	KMOVW R8, K2
+	CMPQ  BX, $0x10
+	JG    longer61
+
+rows60:
+	LEAQ          (CX)(SI*4), BX
+	VMOVUPS.Z     (CX), K1, Z0
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y2
+	VMULPS        Y1, Y0, Y0
+	VADDPS        Y2, Y0, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPS.Z     (CX)(SI*2), K1, Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	VSHUFF64X2    $0xee, Z1, Z0, Z2
+	VSHUFF64X2    $0x44, Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	VMOVUPS.Z     (BX)(SI*2), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSHUFF64X2    $0xee, Z2, Z1, Z3
+	VSHUFF64X2    $0x44, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VSHUFF64X2    $0xdd, Z1, Z0, Z2
+	VSHUFF64X2    $0x88, Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPS.Z     (CX)(SI*1), K1, Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	LEAQ          (CX)(SI*2), DI
+	VMOVUPS.Z     (DI)(SI*1), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSHUFF64X2    $0xee, Z2, Z1, Z3
+	VSHUFF64X2    $0x44, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VMOVUPS.Z     (BX)(SI*1), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	LEAQ          (BX)(SI*2), DI
+	VMOVUPS.Z     (DI)(SI*1), K1, Z3
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y5
+	VMULPS        Y4, Y3, Y3
+	VADDPS        Y5, Y3, Y3
+	VCVTPS2PD     Y3, Z3
+	VSHUFF64X2    $0xee, Z3, Z2, Z4
+	VSHUFF64X2    $0x44, Z3, Z2, Z2
+	VADDPD        Z2, Z4, Z3
+	VFMADD213PD   Z3, Z4, Z2
+	VSHUFF64X2    $0xdd, Z2, Z1, Z3
+	VSHUFF64X2    $0x88, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VUNPCKHPD     Z1, Z0, Z2
+	VUNPCKLPD     Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPD       Z0, (AX)
+	ADDQ          $0x40, AX
+	LEAQ          (CX)(SI*4), CX
+	LEAQ          (CX)(SI*4), CX
+	SUBQ          $0x08, DX
+	JNZ           rows60
+	JMP           done59
+
+longer61:
+rows62:
+	LEAQ          (CX)(SI*4), BX
+	VMOVUPS       (CX), Z0
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS.Z     64(CX), K1, Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VADDPS        Z1, Z0, Z2
+	VMULPS        Z1, Z0, Z0
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y2
+	VMULPS        Y1, Y0, Y0
+	VADDPS        Y2, Y0, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPS       (CX)(SI*2), Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VMOVUPS.Z     64(CX)(SI*2), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VADDPS        Z2, Z1, Z3
+	VMULPS        Z2, Z1, Z1
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	VSHUFF64X2    $0xee, Z1, Z0, Z2
+	VSHUFF64X2    $0x44, Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPS       (BX), Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VMOVUPS.Z     64(BX), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VADDPS        Z2, Z1, Z3
+	VMULPS        Z2, Z1, Z1
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	VMOVUPS       (BX)(SI*2), Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VMOVUPS.Z     64(BX)(SI*2), K1, Z3
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
+	VADDPS        Z3, Z2, Z4
+	VMULPS        Z3, Z2, Z2
+	VADDPS        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSHUFF64X2    $0xee, Z2, Z1, Z3
+	VSHUFF64X2    $0x44, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VSHUFF64X2    $0xdd, Z1, Z0, Z2
+	VSHUFF64X2    $0x88, Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPS       (CX)(SI*1), Z1
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+	VMOVUPS.Z     64(CX)(SI*1), K1, Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VADDPS        Z2, Z1, Z3
+	VMULPS        Z2, Z1, Z1
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y3
+	VMULPS        Y2, Y1, Y1
+	VADDPS        Y3, Y1, Y1
+	VCVTPS2PD     Y1, Z1
+	LEAQ          (CX)(SI*2), DI
+	VMOVUPS       (DI)(SI*1), Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VMOVUPS.Z     64(DI)(SI*1), K1, Z3
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
+	VADDPS        Z3, Z2, Z4
+	VMULPS        Z3, Z2, Z2
+	VADDPS        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	VSHUFF64X2    $0xee, Z2, Z1, Z3
+	VSHUFF64X2    $0x44, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VMOVUPS       (BX)(SI*1), Z2
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
+	VMOVUPS.Z     64(BX)(SI*1), K1, Z3
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
+	VADDPS        Z3, Z2, Z4
+	VMULPS        Z3, Z2, Z2
+	VADDPS        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y4
+	VMULPS        Y3, Y2, Y2
+	VADDPS        Y4, Y2, Y2
+	VCVTPS2PD     Y2, Z2
+	LEAQ          (BX)(SI*2), DI
+	VMOVUPS       (DI)(SI*1), Z3
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
+	VMOVUPS.Z     64(DI)(SI*1), K1, Z4
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z4, Z4
+	VADDPS        Z4, Z3, Z5
+	VMULPS        Z4, Z3, Z3
+	VADDPS        Z5, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y5
+	VMULPS        Y4, Y3, Y3
+	VADDPS        Y5, Y3, Y3
+	VCVTPS2PD     Y3, Z3
+	VSHUFF64X2    $0xee, Z3, Z2, Z4
+	VSHUFF64X2    $0x44, Z3, Z2, Z2
+	VADDPD        Z2, Z4, Z3
+	VFMADD213PD   Z3, Z4, Z2
+	VSHUFF64X2    $0xdd, Z2, Z1, Z3
+	VSHUFF64X2    $0x88, Z2, Z1, Z1
+	VADDPD        Z1, Z3, Z2
+	VFMADD213PD   Z2, Z3, Z1
+	VUNPCKHPD     Z1, Z0, Z2
+	VUNPCKLPD     Z1, Z0, Z0
+	VADDPD        Z0, Z2, Z1
+	VFMADD213PD   Z1, Z2, Z0
+	VMOVUPD       Z0, (AX)
+	ADDQ          $0x40, AX
+	LEAQ          (CX)(SI*4), CX
+	LEAQ          (CX)(SI*4), CX
+	SUBQ          $0x08, DX
+	JNZ           rows62
+
+done59:
+	VZEROUPPER
+	RET
+
+// func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·shortSigmoidAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStride+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         w+16(FP), DX
+	MOVQ         f+40(FP), BX
+	MOVQ         rows+24(FP), SI
+	MOVQ         n+32(FP), DI
+	MOVQ         DI, R8
+	SHLQ         $0x02, R8
+	VBROADCASTSS f32_b504f3<>+0(SB), Z1
+	VBROADCASTSS f32_3f800000<>+0(SB), Z2
+	TESTQ        SI, SI
+	JZ           done64
+	LEAQ         -1(DI), R9
+	ANDQ         $0x0f, R9
+	INCQ         R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	SHRQ         $0x10, R10
+	KMOVW        R10, K2
+	CMPQ         DI, $0x10
+	JG           longer66
+
+rows65:
+	VBROADCASTSS (BX), Z0
+	VMOVUPS.Z    (DX), K1, Z3
+	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
+	VCMPPS       $0x0d, Z1, Z4, K2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z3, Z4
+	VMULPS.Z     Z0, Z4, K2, Z4
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	ADDQ         R8, DX
+	ADDQ         $0x04, BX
+	SUBQ         $0x01, SI
+	JNZ          rows65
+	JMP          done64
+
+longer66:
+rows67:
+	VBROADCASTSS (BX), Z0
+	VMOVUPS      (DX), Z3
+	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
+	VCMPPS       $0x0d, Z1, Z4, K2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z3, Z4
+	VMULPS.Z     Z0, Z4, K2, Z4
+	VMOVUPS      Z4, (AX)
+	VMOVUPS.Z    64(DX), K1, Z3
+	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
+	VCMPPS       $0x0d, Z1, Z4, K2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z3, Z4
+	VMULPS.Z     Z0, Z4, K2, Z4
+	VMOVUPS      Z4, K1, 64(AX)
+	ADDQ         CX, AX
+	ADDQ         R8, DX
+	ADDQ         $0x04, BX
+	SUBQ         $0x01, SI
+	JNZ          rows67
+
+done64:
 	VZEROUPPER
 	RET

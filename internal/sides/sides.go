@@ -43,7 +43,6 @@ type Work[T kernel.Float] struct {
 	own        []float64
 	a, b, u, v []float64
 	kept       []T      // exponentials of the chunk
-	flat       []T      // scores of short rows, without gaps
 	fa, fb     []T      // factors of a row's gradient: of its negatives, its positives
 	slow       []bool   // rows that evalSlow evaluates
 	normal     bool     // no kept exponential of short rows is below the smallest normal number
