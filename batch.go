@@ -56,7 +56,7 @@ type Batch[T Score] struct {
 	Thresholds      []T
 	ThresholdColumn int
 
-	RowWeights   []float64 // ≥ 0, one a row; 0 leaves the row out
+	RowWeights   []float64 // ≥ 0, one a row, of any size; 0 leaves the row out
 	ClassWeights []float64 // ≥ 0, one a class
 }
 
@@ -77,7 +77,9 @@ type Output[T Score] struct {
 	// thresholds is in the column of Grad.
 	ThresholdGrad []T
 
-	// Upstream is a factor of the gradients; 0 means 1.
+	// Upstream is a factor of the gradients; 0 means 1. It, the row's weight,
+	// RowUpstream and the divisor of a mean become one factor before anything is
+	// rounded to the scores' type; their product alone may be beyond all numbers.
 	Upstream float64
 
 	// RowUpstream, if not nil, has one more factor of the gradients for each row, of

@@ -23,7 +23,8 @@ import "github.com/zlpr/zlpr/internal/bce"
 // of gradients above 2^-120 (float64: 2^-1000), with every focal exponent and with
 // weights and scales of any size; at most 2.3 ULP were found of either. Exponents
 // 1/2, 1, 3/2, … 8 are the fast ones. The error of the derivative by the threshold
-// is below 4 ULP of the sum of the magnitudes of the gradient.
+// is below 4 ULP of the sum of the magnitudes of the gradient. The ends of the range
+// are those of ZLPR.
 //
 // See Lin et al., "Focal Loss for Dense Object Detection", arXiv 1708.02002.
 type BCE struct {

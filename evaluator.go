@@ -66,7 +66,10 @@ func NewEvaluator[T Score](loss Loss, opts Options) (*Evaluator[T], error) {
 
 // Evaluate evaluates the loss of a batch. out may be nil.
 //
-// The result and all outputs have the same bits for every number of workers.
+// The result and all outputs have the same bits for every number of workers. The
+// bits of a row's loss do not depend on the other rows, on which outputs are asked
+// for, or on what multiplies the gradient; the bounds of a row's gradient do not
+// either.
 //
 // Errors are of four kinds: of the batch's shapes and parameters; a *DataError
 // that names the first row with a bad label, mask, weight or, with

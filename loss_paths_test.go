@@ -363,3 +363,80 @@ func testGradientPaths[T Float](t *testing.T) {
 func TestGradientPaths(t *testing.T) {
 	kerneltest.ForBothTypes(t, testGradientPaths[float32], testGradientPaths[float64])
 }
+
+// TestThresholdDerivative: the error of the derivative by a learned threshold is below 4
+// ULP of the sum of the magnitudes of what it is minus the sum of; so it is where it
+// cancels.
+func TestThresholdDerivative(t *testing.T) {
+	kerneltest.ForBothTypes(t, testThresholdDerivative[float32], testThresholdDerivative[float64])
+}
+
+func testThresholdDerivative[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(49, 50))
+	ulp, smallest := unitsOf[T]()
+	rounds := 150
+	if testing.Short() {
+		rounds = 20
+	}
+	worst := 0.0
+	check := func(loss Loss, b *Batch[T], upstream, weight float64) {
+		n := b.Scores.Cols
+		by := make([]T, 1)
+		b.RowWeights = []float64{weight}
+		evalBatch(t, loss, Options{}, b, Output[T]{ThresholdGrad: by, Upstream: upstream})
+		c := lossCase[T]{scores: b.Scores.Data, weights: b.ClassWeights, threshold: float64(b.Thresholds[0])}
+		switch l := loss.(type) {
+		case ZLPR:
+			l.Threshold = c.threshold
+			loss = l
+		case SoftZLPR:
+			l.Threshold = c.threshold
+			loss = l
+		case BCE:
+			l.Threshold = c.threshold
+			loss = l
+		}
+		var parts []*big.Float
+		if b.Soft.Data != nil {
+			c.soft = b.Soft.Data
+			parts = softTerms(c.row())
+		} else {
+			c.positive = b.Labels.(*DenseLabels[bool]).Data
+		}
+		want := reference(loss, c.row())
+		sum := ref.New(0)
+		for j, g := range want.Grad {
+			sum = ref.Add(sum, new(big.Float).Abs(g))
+			if parts != nil { // |g - p| + |p|
+				sum = ref.Add(ref.Sub(sum, new(big.Float).Abs(g)), ref.Sub(new(big.Float).Abs(ref.Sub(g, parts[j])), parts[j]))
+			}
+		}
+		factor := ref.Mul(ref.New(upstream), ref.New(weight))
+		sum = ref.Mul(sum, factor)
+		if sum.Cmp(ref.New(smallest)) < 0 {
+			return
+		}
+		e := ref.AbsError(float64(by[0]), ref.Mul(want.Threshold, factor), sum, ulp)
+		worst = max(worst, e)
+		if e > 4 {
+			t.Errorf("%+v: %v, not %v: %.3g ULP of %v; %v, threshold %v, n=%d", loss, by[0], want.Threshold, e, sum, b.Scores.Data, b.Thresholds, n)
+		}
+	}
+	for range rounds {
+		n := 1 + r.IntN(20)
+		for _, loss := range []Loss{ZLPR{}, SoftZLPR{}, BCE{}, BCE{Focal: 1.5}} {
+			b := pathBatch[T](r, loss, 1, n, r.IntN(2) == 0)
+			b.Thresholds = []T{T([]float64{0, 0.3, -2, 90, float64(b.Scores.Data[0])}[r.IntN(5)])}
+			check(loss, b, []float64{1, 0.3, 1e5, 1e-9}[r.IntN(4)], []float64{1, 0.7, 1e4}[r.IntN(3)])
+		}
+	}
+	// Positives and negatives that cancel.
+	x := []T{T(1 + 0x1p-20), -1}
+	if !kernel.IsFloat32[T]() {
+		x[0] = T(1 + 0x1p-30)
+	}
+	b := &Batch[T]{Scores: Matrix[T]{1, 2, x, 2}, Labels: &DenseLabels[bool]{1, 2, []bool{false, true}, 2}, Thresholds: []T{0}}
+	check(ZLPR{}, b, 1, 1)
+	check(BCE{}, b, 1, 1)
+	t.Logf("worst error %.2f ULP", worst)
+}

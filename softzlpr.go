@@ -9,8 +9,9 @@ import "github.com/zlpr/zlpr/internal/sides"
 // For labels 0 and 1 it is ZLPR. Labels multiply the exponentials and are not
 // clipped: t = 0 and t = 1 drop a term. The labels are Batch.Soft, 0 where a
 // mask leaves a class out. Trained to its optimum, t = sigmoid(2·(s-s0)). The
-// special cases and errors are those of ZLPR, but a gradient is a difference of
-// two terms, each with that error.
+// special cases and error bounds are those of ZLPR, but a derivative by a score is a
+// difference of two terms, and its error below 4 ULP of the larger one; that of the
+// derivative by the threshold is below 4 ULP of the sum of all of these terms.
 //
 // See Su, spaces.ac.cn/archives/9064 (in Chinese).
 type SoftZLPR struct {

@@ -26,7 +26,12 @@ import "github.com/zlpr/zlpr/internal/sides"
 //
 // The relative error of the loss is below 4 ULP at every magnitude, an ULP being
 // 2^-23 for float32 scores and 2^-52 for float64; of gradients above 2^-120
-// (float64: 2^-1000) too.
+// (float64: 2^-1000) too. That of the derivative by the threshold is below 4 ULP of
+// Σ|∂L/∂s_i|: relative to itself it has no bound, where positives and negatives
+// cancel. These bounds count class weights, row weights, Upstream and thresholds of
+// every size in, as long as each of them and the result is a normal number. A loss
+// or a derivative is infinite only where it is beyond the numbers of its type, and
+// may be 0 where it is below the normal ones.
 //
 // For one positive and no other class it is the binary cross-entropy. Scores
 // trained on hard labels: with one class the probability of a label is
