@@ -43,8 +43,8 @@ func (w *lossWorker[T]) prepareGradient() {
 func (w *lossWorker[T]) scales() {
 	j, c := &w.e.job, &w.chunk
 	w.lifted = w.lifted[:0]
-	if j.b.RowWeights == nil && j.out.RowUpstream == nil && j.factor.exp == 0 {
-		c.Scale = w.uniform.fill(c.Scale, j.factor.value, c.Rows)
+	if j.b.RowWeights == nil && j.out.RowUpstream == nil && j.factor.Exp == 0 {
+		c.Scale = w.uniform.fill(c.Scale, j.factor.Value, c.Rows)
 		return
 	}
 	c.Scale = kernel.Resize(c.Scale, chunk.Room(c.Rows))
@@ -57,14 +57,14 @@ func (w *lossWorker[T]) scales() {
 		if j.out.RowUpstream != nil {
 			upstream = j.out.RowUpstream[c.First+i]
 		}
-		scale := j.factor.times(weight, upstream)
-		c.Scale[i] = scale.value
-		if scale.exp != 0 {
+		scale := j.factor.Times(weight, upstream)
+		c.Scale[i] = scale.Value
+		if scale.Exp != 0 {
 			if len(w.lifted) == 0 {
 				w.lifted = kernel.Resize(w.lifted, c.Rows)
 				clear(w.lifted)
 			}
-			w.lifted[i] = scale.exp
+			w.lifted[i] = scale.Exp
 		}
 	}
 	for i := c.Rows; i < len(c.Scale); i++ {

@@ -10,6 +10,7 @@ import (
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/crew"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
 )
 
 // An Evaluator evaluates a loss and its gradient on batches. It keeps its
@@ -131,9 +132,9 @@ type lossJob[T Float] struct {
 	active            []*lossWorker[T]
 	failed            atomic.Int64 // the first chunk with an error
 
-	number       int    // of batches so far
-	counting     bool   // the pass that counts rows
-	factor       scaled // of all gradients
+	number       int          // of batches so far
+	counting     bool         // the pass that counts rows
+	factor       power.Factor // of all gradients
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	stream       bool     // the gradient goes past the caches
@@ -167,9 +168,9 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	g := &out.Grad
 	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
-	j.factor = scaled{value: 1}
+	j.factor = power.Factor{Value: 1}
 	if out.Upstream != 0 {
-		j.factor.value = out.Upstream
+		j.factor.Value = out.Upstream
 	}
 	if e.opts.Reduction == Mean || e.traits.mostAsked {
 		j.counting = true
@@ -183,7 +184,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 			if !(total.weight.Float64() > 0) {
 				return Result{}, ErrNoRows
 			}
-			j.factor = j.factor.over(&total.weight)
+			j.factor = j.factor.Over(&total.weight)
 		}
 	}
 	total, err := e.pass()
