@@ -197,3 +197,26 @@ func TestManyShards(t *testing.T) {
 	t.Logf("%d MiB of numbers in shards of text, RssAnon at most %d MiB", shards*rows*n*8>>20, most>>10)
 	require.Less(t, most, 64<<10)
 }
+
+// TestConvertMemory: convert and predict take as much memory for long files, and
+// for long rows, as for others. What an array takes is mapped.
+func TestConvertMemory(t *testing.T) {
+	dir := t.TempDir()
+	zeros(t, dir, "S.npy", array.Float32, 24<<10, 1<<10) // 96 MiB
+	zeros(t, dir, "Y.npy", array.Uint8, 96<<10, 1<<10)
+	zeros(t, dir, "row.npy", array.Float32, 1, 24<<20)
+	for k := range 12 {
+		zeros(t, dir, fmt.Sprintf("part-%d.npy", k), array.Float32, 2<<10, 1<<10)
+	}
+	for _, args := range []string{
+		"convert S.npy a.safetensors --as scores", "convert S.npy a.npz --as scores", "convert S.npy a.txt --as scores",
+		"convert a.txt b.npy --as scores", "convert a.npz b.csv --as scores", "convert row.npy a.csv --as scores", "convert row.npy a.npz --as scores",
+		"convert Y.npy a.npz", "convert Y.npy a.npy --to bits", "convert part-*.npy a.npy --as scores",
+		"predict --scores S.npy --as probabilities --top 3 --out a.npz", "predict --scores S.npy --as probabilities --by softmax --out a.npy",
+		"eval part-*.npy S.npy --loss zlpr-soft --metrics none",
+	} {
+		most := peakOf(t, dir, strings.Fields(args)...)
+		t.Logf("%-80s RssAnon at most %d MiB", args, most>>10)
+		require.Less(t, most, 64<<10, args)
+	}
+}

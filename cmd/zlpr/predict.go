@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"math"
 	"math/bits"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -267,9 +269,12 @@ func (p *predictor[T]) write(r0 int, scores []T) error {
 			return p.explain(err, r0)
 		}
 	}
-	values := scores
-	if p.as == "probabilities" {
-		values = p.link(x)
+	values, each := scores, p.as == "probabilities" && p.by != "softmax"
+	if p.as == "probabilities" && (p.by == "softmax" || chosen == nil) {
+		var err error
+		if values, err = p.link(x); err != nil {
+			return err
+		}
 	}
 	b := &p.block
 	b.rows = x.Rows
@@ -279,7 +284,11 @@ func (p *predictor[T]) write(r0 int, scores []T) error {
 		b.list(chosen)
 		for i := 0; p.as != "classes" && i < x.Rows; i++ {
 			for _, j := range b.indices[b.ptr[i]:b.ptr[i+1]] {
-				b.values = append(b.values, float64(values[i*p.classes+int(j)]))
+				v := values[i*p.classes+int(j)]
+				if each {
+					v = p.sigmoid(v)
+				}
+				b.values = append(b.values, float64(v))
 			}
 		}
 	}
@@ -311,20 +320,46 @@ func (b *rowBlock) list(y *zlpr.BitLabels) {
 }
 
 // link returns the probabilities of scores.
-func (p *predictor[T]) link(x zlpr.Matrix[T]) []T {
-	p.probabilities = slices.Grow(p.probabilities[:0], len(x.Data))[:len(x.Data)]
+func (p *predictor[T]) link(x zlpr.Matrix[T]) ([]T, error) {
+	n := p.classes
+	y := slices.Grow(p.probabilities[:0], len(x.Data))[:len(x.Data)]
+	p.probabilities = y
 	if p.by == "softmax" {
-		zlpr.SoftmaxRows(matrix(p.probabilities, p.classes), nil, x)
-		return p.probabilities
+		return y, shared(p.workers, x.Rows, func(r0, r1 int) {
+			zlpr.SoftmaxRows(matrix(y[r0*n:r1*n], n), nil, matrix(x.Data[r0*n:r1*n], n))
+		})
 	}
-	scale := 1.0
+	return y, shared(p.workers, len(y), func(from, to int) {
+		for i, v := range x.Data[from:to] {
+			y[from+i] = p.sigmoid(v)
+		}
+	})
+}
+
+// sigmoid returns the probability of a score alone.
+func (p *predictor[T]) sigmoid(v T) T {
 	if p.by == "sigmoid2" {
-		scale = 2
+		return T(scalar.Sigmoid(2 * float64(v)))
 	}
-	for i, v := range x.Data {
-		p.probabilities[i] = T(scalar.Sigmoid(scale * float64(v)))
+	return T(scalar.Sigmoid(float64(v)))
+}
+
+// shared calls f for all of 0 to n-1, in ranges that workers share. It may read
+// arrays.
+func shared(workers, n int, f func(from, to int)) error {
+	workers = max(1, min(workers, n))
+	errs := make([]error, workers)
+	var wait sync.WaitGroup
+	for i := range workers {
+		wait.Go(func() {
+			errs[i] = array.Guard(func() error {
+				f(i*n/workers, (i+1)*n/workers)
+				return nil
+			})
+		})
 	}
-	return p.probabilities
+	wait.Wait()
+	return errors.Join(errs...)
 }
 
 // predict computes the scores of all rows and hands them to write, block by

@@ -23,6 +23,21 @@ func (b *Builder[T]) Append(v T) error {
 	return b.flush()
 }
 
+// AppendAll adds numbers.
+func (b *Builder[T]) AppendAll(v []T) error {
+	for len(v) > 0 {
+		n := min(len(v), 1<<13-len(b.block))
+		b.block = append(b.block, v[:n]...)
+		b.n += n
+		if v = v[n:]; len(b.block) == 1<<13 {
+			if err := b.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (b *Builder[T]) flush() error {
 	_, err := b.spill.Write(encode(b.block))
 	b.block = b.block[:0]

@@ -35,10 +35,8 @@ func Concat(name string, parts []*Matrix) (*Matrix, error) {
 	err = ptr.Append(0)
 	for _, p := range parts {
 		before := int64(indices.Len())
-		for _, j := range p.Indices {
-			if err = errors.Join(err, indices.Append(j)); err != nil {
-				return nil, err
-			}
+		if err = errors.Join(err, indices.AppendAll(p.Indices)); err != nil {
+			return nil, err
 		}
 		for _, end := range p.RowPtr[1:] {
 			if err = errors.Join(err, ptr.Append(before+end)); err != nil {

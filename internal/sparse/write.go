@@ -46,25 +46,38 @@ func (w *Writer) Discard() {
 // Entries adds entries of a row, columns and their values, each column once in
 // the row and in any order. The last ones end it.
 func (w *Writer) Entries(indices []int32, values []float64, last bool) error {
-	for k, j := range indices {
-		v := values[k]
-		err := w.indices.Append(j)
-		switch w.dtype {
-		case array.Uint8:
-			err = errors.Join(err, w.bytes.Append(uint8(v)))
-		case array.Float32:
-			err = errors.Join(err, w.singles.Append(float32(v)))
-		default:
-			err = errors.Join(err, w.doubles.Append(v))
-		}
-		if err != nil {
-			return err
-		}
+	err := w.indices.AppendAll(indices)
+	switch w.dtype {
+	case array.Uint8:
+		err = errors.Join(err, appendAs(w.bytes, values))
+	case array.Float32:
+		err = errors.Join(err, appendAs(w.singles, values))
+	default:
+		err = errors.Join(err, w.doubles.AppendAll(values))
+	}
+	if err != nil {
+		return err
 	}
 	if !last {
 		return nil
 	}
 	return w.ptr.Append(int64(w.indices.Len()))
+}
+
+// appendAs adds numbers in another type.
+func appendAs[T uint8 | float32](b *array.Builder[T], values []float64) error {
+	var block [1 << 9]T
+	for len(values) > 0 {
+		n := min(len(values), len(block))
+		for i, v := range values[:n] {
+			block[i] = T(v)
+		}
+		if err := b.AppendAll(block[:n]); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
 }
 
 // Write writes the matrix, by rows (CSR) or, if columns, by columns (CSC). The
