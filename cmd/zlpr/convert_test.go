@@ -44,7 +44,7 @@ func TestConvertScores(t *testing.T) {
 	}
 	s[rows*n-1] = 2 // the last column occurs
 	save(t, dir, "S.npy", []int{rows, n}, s)
-	formats := []string{"npy", "npz", "safetensors", "csv", "tsv", "csr", "libsvm", "xmc"}
+	formats := []string{"npy", "npz", "safetensors", "csv", "tsv", "csr", "csc", "libsvm", "xmc"}
 	want := checksum(t, filepath.Join(dir, "S.npy"))
 	for _, first := range formats {
 		a := nameOf("a", first)
@@ -111,7 +111,7 @@ func TestConvertLabels(t *testing.T) {
 	}
 	save(t, dir, "S.npy", []int{rows, n}, s)
 	save(t, dir, "Y.npy", []int{rows, n}, y)
-	formats := []string{"npy", "npz", "safetensors", "csv", "tsv", "csr", "libsvm", "xmc", "bits"}
+	formats := []string{"npy", "npz", "safetensors", "csv", "tsv", "csr", "csc", "libsvm", "xmc", "bits"}
 	want := checksum(t, filepath.Join(dir, "Y.npy"))
 	losses := evalJSON(t, dir, "S.npy", "Y.npy", "--loss", "all")
 	from := func(format string, args ...string) []string {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -144,4 +146,25 @@ func TestVersion(t *testing.T) {
 	stdout, _, status = run(t, t.TempDir(), "eval", "--help")
 	require.Equal(t, 0, status)
 	require.Contains(t, stdout, "Examples:")
+}
+
+// withoutTimes leaves out what differs from run to run.
+func withoutTimes(json string) string {
+	var kept []string
+	for line := range strings.Lines(json) {
+		if !strings.Contains(line, `"seconds"`) && !strings.Contains(line, `"elements_per_second"`) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+func checksum(t *testing.T, path string) string {
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	require.NoError(t, err)
+	return fmt.Sprintf("%x", h.Sum(nil))
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -82,27 +80,6 @@ func TestLargerThanMemory(t *testing.T) {
 		require.Equal(t, checksum(t, filepath.Join(dir, name)), sums[name], name)
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
-}
-
-// withoutTimes leaves out what differs from run to run.
-func withoutTimes(json string) string {
-	var kept []string
-	for line := range strings.Lines(json) {
-		if !strings.Contains(line, `"seconds"`) && !strings.Contains(line, `"elements_per_second"`) {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "")
-}
-
-func checksum(t *testing.T, path string) string {
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	require.NoError(t, err)
-	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
 // writeLong writes an array of rows × n elements, made of blocks that fill
