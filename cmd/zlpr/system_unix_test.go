@@ -184,8 +184,9 @@ func TestNumpy(t *testing.T) {
 	}
 	f8 := evalJSON(t, dir, "--scores", "f8.npy", "--labels", "y_u1.npy")
 	require.InEpsilon(t, want.Losses["zlpr"].Mean, f8.Losses["zlpr"].Mean, 1e-6)
-	fails(t, dir, 1, `y_csc.npz: sparse format "csc"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_csc.npz")
-	fails(t, dir, 1, `y_coo.npz: sparse format "coo"; write it with`, "eval", "--scores", "f4.npy", "--labels", "y_coo.npz")
+	for _, y := range []string{"y_csc.npz", "y_coo.npz"} {
+		require.Equal(t, want.Losses, evalJSON(t, dir, "--scores", "f4.npy", "--labels", y).Losses, y)
+	}
 	fails(t, dir, 1, `y_tiny.npz: row \d+ \(batch \d, position \d+\), column \d+: label \S+ is neither 0 nor 1`, "eval", "--scores", "f4.npy", "--labels", "y_tiny.npz")
 	fails(t, dir, 1, `y_nan.npz: row \d+ \(batch \d, position \d+\), column \d+: label is NaN`, "eval", "--scores", "f4.npy", "--labels", "y_nan.npz")
 	top := evalJSON(t, dir, "--scores", "top.npz", "--labels", "y_csr.npz", "--loss", "zlpr")
