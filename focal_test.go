@@ -160,3 +160,41 @@ func testFocalFarScales[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestFocalShortRows: short rows have the bits that they have apart.
+func TestFocalShortRows(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		kerneltest.ForBothTypes(t, testFocalShortRows[float32], testFocalShortRows[float64])
+	})
+}
+
+func testFocalShortRows[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(51, 52))
+	for n := 1; n <= 33; n++ {
+		rows := 2 + r.IntN(100)
+		x, y, mask := make([]T, rows*n), make([]bool, rows*n), make([]bool, rows*n)
+		for i := range x {
+			x[i] = T(3 * r.NormFloat64())
+			if r.IntN(200) == 0 {
+				x[i] = T([]float64{math.NaN(), math.Inf(1), math.Inf(-1), -1e30, 1e30, -40}[r.IntN(6)])
+			}
+			mask[i] = r.IntN(9) > 0
+			y[i] = mask[i] && r.IntN(4) == 0
+		}
+		loss := BCE{Focal: float64(1+r.IntN(16)) / 2}
+		evaluate := func(x []T, y, mask []bool, rows int) ([]float64, []T) {
+			_, l, g := evalBatch(t, loss, Options{}, &Batch[T]{
+				Scores: Matrix[T]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, y, n}, Mask: &DenseLabels[bool]{rows, n, mask, n},
+			}, Output[T]{})
+			return l, g
+		}
+		losses, grad := evaluate(x, y, mask, rows)
+		for i := range rows {
+			l, g := evaluate(x[i*n:][:n], y[i*n:][:n], mask[i*n:][:n], 1)
+			require.Equal(t, math.Float64bits(l[0]), math.Float64bits(losses[i]), "n=%d, row %d: %v, alone %v", n, i, losses[i], l[0])
+			for j, v := range g {
+				require.Equal(t, math.Float64bits(float64(v)), math.Float64bits(float64(grad[i*n+j])), "n=%d, row %d, class %d: %v, alone %v", n, i, j, grad[i*n+j], v)
+			}
+		}
+	}
+}

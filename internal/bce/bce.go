@@ -46,6 +46,7 @@ type Work[T kernel.Float] struct {
 	product []float64
 	params  []kernel.BCEParams[T]
 	ones    []T // weights
+	flat    flatRows[T]
 	slow    []slowness
 	grad    []T // where only the thresholds' derivatives are wanted
 

@@ -152,30 +152,6 @@ func (w *Work[T]) evaluate() {
 	}
 }
 
-// evaluateFocal is evaluate with a focal exponent that the kernels take.
-func (w *Work[T]) evaluateFocal(steps, root int) {
-	b := &w.args
-	b.Copy.Finish()
-	a := &w.focal
-	*a = kernel.FocalArgs[T]{
-		Sum: b.Sum, Dst: b.Dst, DstStride: b.DstStride, X: b.X, Stride: b.Stride, Rows: b.Rows, N: b.N,
-		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params,
-		Exponent: [1]T{T(w.rule.Focal)}, Steps: steps, Root: root,
-		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight,
-	}
-	if a.Shifted && a.NegWeight == nil {
-		size := 64 * a.Words
-		if len(w.ones) < size {
-			w.ones = make([]T, size)
-			for i := range w.ones {
-				w.ones[i] = 1
-			}
-		}
-		a.NegWeight, a.PosWeight = w.ones[:size], w.ones[:size]
-	}
-	kernel.Focal(a)
-}
-
 // weightyPos returns the positives whose weight is not 0: the others take no part.
 func (w *Work[T]) weightyPos() []uint64 {
 	off := w.weights.off

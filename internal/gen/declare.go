@@ -99,7 +99,7 @@ var structs = map[string][]field{
 		{"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 	},
 	"FocalArgs": {
-		{"Sum", "sum", "[]float64"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},
+		{"Sum", "sum", "[]float64"}, {"Terms", "terms", "[]T"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
 		{"Params", "p", "[]BCEParams[T]"}, {"Exponent", "exponent", "[1]T"}, {"Steps", "steps", "int"}, {"Root", "root", "int"},

@@ -228,26 +228,33 @@ func (a x86Arithmetic) repeat(argument string, body func()) {
 	a.Label(done)
 }
 
+// A focalKind is a form of the kernel: with thresholds and weights, or one that
+// writes terms in place of their sum.
+type focalKind struct{ weighted, terms bool }
+
 // An x86Focal emits the kernel of focal binary cross-entropy. Registers go through
 // the stages by four.
 type x86Focal struct {
 	*vec
-	bceForm
-	focal       focal[vreg]
-	sides       *sides
-	x, dst, off gpreg
-	factor, f   op
-	low         op
-	exist       operand.Mem        // AVX-512: the elements that exist, as bits
-	buffer      operand.Mem        // AVX2: of a rest
-	kept        [3 * 4]operand.Mem // e, c and m of four registers; nowhere for what stays in registers
-	factors     []operand.Mem      // of their derivatives
+	focalKind
+	focal            focal[vreg]
+	sides            *sides
+	x, dst, out, off gpreg
+	factor, f        op
+	low              op
+	exist            operand.Mem        // AVX-512: the elements that exist, as bits
+	buffer           operand.Mem        // AVX2: of a rest
+	kept             [3 * 4]operand.Mem // e, c and m of four registers; nowhere for what stays in registers
+	factors          []operand.Mem      // of their derivatives
 }
 
-// emitFocal emits the kernel with the thresholds and weights of the form.
-func emitFocal(v *vec, form bceForm) {
-	f := &x86Focal{vec: v, bceForm: form, off: v.GP64()}
+// emitFocal emits the kernel.
+func emitFocal(v *vec, kind focalKind) {
+	f := &x86Focal{vec: v, focalKind: kind, off: v.GP64()}
 	f.x, f.dst = v.param("x"), v.param("dst")
+	if f.terms {
+		f.out = v.param("terms")
+	}
 	f.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	f.sides.laneTests()
 	f.f = v.kept(at(v.param("exponent"), 0))
@@ -277,14 +284,19 @@ func emitFocal(v *vec, form bceForm) {
 			return y
 		}
 	}
-	sum := newSideSum(v)
+	var sum *sideSum
+	if !f.terms {
+		sum = newSideSum(v)
+	}
 	row, last := v.newLabel("row"), v.newLabel("last")
 	rows := v.argument("rows")
 	v.CMPQ(rows, operand.U8(0))
 	v.JEQ(operand.LabelRef(last))
 	v.Label(row)
 	v.setKept(at(v.param("p"), 0), f.factor)
-	sum.clear()
+	if sum != nil {
+		sum.clear()
+	}
 	f.row(sum)
 	f.advance(f.x, "x", "stride")
 	f.advance(f.dst, "dst", "dstStride")
@@ -293,9 +305,11 @@ func emitFocal(v *vec, form bceForm) {
 	v.ADDQ(words, f.sides.pos)
 	v.ADDQ(words, f.sides.neg)
 	v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
-	out := v.param("sum")
-	sum.store(at(out, 0))
-	v.ADDQ(operand.U8(8), f.file.argument("sum"))
+	if sum != nil {
+		out := v.param("sum")
+		sum.store(at(out, 0))
+		v.ADDQ(operand.U8(8), f.file.argument("sum"))
+	}
 	v.DECQ(rows)
 	v.JNZ(operand.LabelRef(row))
 	v.Label(last)
@@ -389,8 +403,8 @@ func (f *x86Focal) place(base gpreg, i int) operand.Mem {
 	return operand.Mem{Base: base, Index: f.off, Scale: 1, Disp: i * f.bytes}
 }
 
-// four evaluates four registers of elements, stores the derivatives and adds the
-// terms.
+// four evaluates four registers of elements, stores the derivatives and adds or
+// stores the terms.
 func (f *x86Focal) four(sum *sideSum) {
 	f.sides.group(f.off)
 	var e, c, m, v, terms [4]vreg
@@ -423,6 +437,10 @@ func (f *x86Focal) four(sum *sideSum) {
 		}
 		term, g := f.focal.element(again(i, 0, e[i]), again(i, 1, c[i]), again(i, 2, m[i]), v[i])
 		f.finish(i, term, g)
+		if f.terms {
+			f.move(term, f.place(f.out, i))
+			continue
+		}
 		// Registers of the same lanes in the two virtual vectors of a group.
 		if terms[i] = term; i%(2*f.regs()) >= f.regs() {
 			other := terms[i-f.regs()]
@@ -447,7 +465,7 @@ func (f *x86Focal) powers(i int) (e, c, m vreg) {
 		f.move(f.signedFactor(i, pos, part), f.factors[i])
 	}
 	var short *vreg
-	if f.shifted {
+	if f.weighted {
 		p, hi, lo := f.param("p"), f.reg(), f.reg()
 		f.broadcast(at(p, f.size), hi)
 		f.broadcast(at(p, 2*f.size), lo)
@@ -460,7 +478,7 @@ func (f *x86Focal) powers(i int) (e, c, m vreg) {
 	zero := f.reg()
 	f.zero(zero)
 	m = f.reg()
-	if f.shifted {
+	if f.weighted {
 		// m = y + short where y is up; there -|y| is short of -short.
 		down := f.newMask()
 		f.compare(less, y, zero, down)

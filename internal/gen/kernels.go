@@ -359,20 +359,22 @@ var focalKernels = []*kernel{
 	{
 		name: "Focal", types: elems,
 		params:   "a *FocalArgs[T]",
-		doc:      `writes the sums of the focal terms of every row, and the gradient.`,
-		optional: "negWeight, posWeight",
+		doc:      `writes the sums of the focal terms of every row, or the terms, and the gradient.`,
+		optional: "sum, terms, negWeight, posWeight",
 		forms: []form{
-			{
-				name: "Weighted", when: "a.Shifted",
-				x86:  func(v *vec) { emitFocal(v, bceForm{"", true, true}) },
-				neon: func(v *neonVec) { emitNeonFocal(v, bceForm{"", true, true}) },
-			},
-			{
-				x86:  func(v *vec) { emitFocal(v, bceForm{}) },
-				neon: func(v *neonVec) { emitNeonFocal(v, bceForm{}) },
-			},
+			focalForm("Terms", "a.Terms != nil", focalKind{terms: true}),
+			focalForm("Weighted", "a.Shifted", focalKind{weighted: true}),
+			focalForm("", "", focalKind{}),
 		},
 	},
+}
+
+func focalForm(name, when string, kind focalKind) form {
+	return form{
+		name: name, when: when,
+		x86:  func(v *vec) { emitFocal(v, kind) },
+		neon: func(v *neonVec) { emitNeonFocal(v, kind) },
+	}
 }
 
 // bceForms are the forms of the kernels of binary cross-entropy: without and with

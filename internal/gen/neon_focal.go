@@ -64,7 +64,7 @@ func (a neonArithmetic) repeat(argument string, body func()) {
 // A neonFocal emits the kernel of focal binary cross-entropy, as an x86Focal.
 type neonFocal struct {
 	*neonLoop
-	bceForm
+	focalKind
 	focal          focal[*vecReg]
 	x, dst         *stream
 	weights        [2]*stream // of negatives, of positives
@@ -74,23 +74,35 @@ type neonFocal struct {
 	log            *neonLogarithms
 }
 
-func emitNeonFocal(v *neonVec, form bceForm) {
-	f := &neonFocal{bceForm: form}
+func emitNeonFocal(v *neonVec, kind focalKind) {
+	f := &neonFocal{focalKind: kind}
 	f.x, f.dst = v.input("x", "stride"), v.output("dst", "dstStride")
 	streams := []*stream{f.x, f.dst}
 	if f.weighted {
 		f.weights = [2]*stream{v.padded("negWeight", ""), v.padded("posWeight", "")}
 		streams = append(streams, f.weights[:]...)
 	}
+	var out *stream
+	if f.terms {
+		out = v.padded("terms", "")
+		streams = append(streams, out)
+	}
 	l := newNeonLoop(v, 2, streams...)
 	f.neonLoop = l
 	l.halves(16)
-	l.accumulators()
+	if !f.terms {
+		l.accumulators()
+	}
 	l.withSides(false)
 	f.pos = l.sides[1]
 	f.either = l.eitherSide()
-	sum, p := v.param("sum"), v.param("p")
-	acc := newNeonStackAccumulator(v, l.acc)
+	p := v.param("p")
+	var sum genReg
+	var acc *neonAccumulator
+	if !f.terms {
+		sum = v.param("sum")
+		acc = newNeonStackAccumulator(v, l.acc)
+	}
 	v.loadConstants()
 	exponent := v.param("exponent")
 	f.exponent = v.reg()
@@ -112,19 +124,35 @@ func emitNeonFocal(v *neonVec, form bceForm) {
 	l.run(func() {
 		v.broadcasts(p, row...)
 		v.op("ADD", imm(3*v.size), p)
-		acc.clear()
+		if acc != nil {
+			acc.clear()
+		}
 	}, func(t neonTurn) {
 		numbers := t.numbers()
 		for ; len(numbers) > 0; numbers = numbers[t.vectors:] {
-			w := f.register(numbers[0])
-			if t.vectors == 2 {
-				second := f.register(numbers[1])
-				v.add(w, second, w)
-				v.free(second)
+			var w []*vecReg
+			for _, number := range numbers[:t.vectors] {
+				w = append(w, f.register(number))
+				if f.terms {
+					v.store(w[0], out.place(number))
+					v.free(w[0])
+					w = nil
+				}
 			}
-			acc.take(numbers[0], w)
+			if f.terms {
+				continue
+			}
+			if len(w) == 2 {
+				v.add(w[0], w[1], w[0])
+				v.free(w[1])
+			}
+			acc.take(numbers[0], w[0])
 		}
-	}, func() { acc.store(sum) })
+	}, func() {
+		if acc != nil {
+			acc.store(sum)
+		}
+	})
 }
 
 // register evaluates a register of elements, stores the derivatives and returns the
@@ -137,17 +165,17 @@ func (f *neonFocal) register(number int) *vecReg {
 	f.either.selected(number, test, part)
 	v.free(test)
 	var short *vecReg
-	if f.shifted {
+	if f.weighted {
 		y, short = v.difference(y, f.hi, f.lo)
 	}
 	v.flip(pos, y) // pos has signs then
-	if f.shifted {
+	if f.weighted {
 		v.xor(short, pos, short)
 	}
 	v.free(pos)
 	m, sign := v.reg(), v.inRegister(v.constant(math.Copysign(0, -1)))
 	zero := v.cleared(1)[0]
-	if f.shifted {
+	if f.weighted {
 		// m = y + short where y is up; there -|y| is short of -short.
 		down := v.reg()
 		v.above(zero, y, down)
@@ -166,7 +194,7 @@ func (f *neonFocal) register(number int) *vecReg {
 	v.keepOut(zero, part)
 	v.free(zero, sign)
 	shift := &short
-	if !f.shifted {
+	if !f.weighted {
 		shift = nil
 	}
 	e, c := f.focal.power(y, shift, func(a, s *vecReg) {

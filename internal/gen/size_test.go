@@ -9,7 +9,7 @@ import (
 // TestSizes: the assembly stays small enough to be read, and its functions for the
 // caches of instructions.
 func TestSizes(t *testing.T) {
-	const all, function = 96_000, 3_600 // instructions
+	const all, function = 115_000, 3_600 // instructions
 	files, err := generated()
 	if err != nil {
 		t.Fatal(err)

@@ -401,10 +401,12 @@ func focal32(a *FocalArgs[float32]) {
 	switch Active {
 	case NEON:
 		switch {
+		case a.Terms != nil:
+			focalTerms32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32NEON(&a.Sum[0], &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32NEON(&a.Sum[0], &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal32Generic(a)
@@ -415,10 +417,12 @@ func focal64(a *FocalArgs[float64]) {
 	switch Active {
 	case NEON:
 		switch {
+		case a.Terms != nil:
+			focalTerms64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64NEON(&a.Sum[0], &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64NEON(&a.Sum[0], &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal64Generic(a)
@@ -849,16 +853,22 @@ func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStrid
 func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted32NEON(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32NEON(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted64NEON(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal64NEON(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+
+//go:noescape
+func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+
+//go:noescape
+func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

@@ -26,6 +26,11 @@ import (
 type FocalArgs[T Float] struct {
 	Sum []float64 // of the terms of every row
 
+	// Terms are written in place of the sum, of one row without thresholds and
+	// weights; nil for not. There is room for a multiple of 64 of them, and what
+	// lies beyond the row is open.
+	Terms []T
+
 	Dst       []T // for the gradient
 	DstStride int
 
@@ -103,6 +108,9 @@ func focalGeneric[T Float](a *FocalArgs[T]) {
 					factor = -factor
 				}
 				terms[j] = only(term, part>>j)
+				if a.Terms != nil {
+					a.Terms[k+j] = terms[j]
+				}
 				a.Dst[i*a.DstStride+k+j] = only(g*factor, part>>j)
 			}
 			for l := range sum {
@@ -113,16 +121,50 @@ func focalGeneric[T Float](a *FocalArgs[T]) {
 				}
 			}
 		}
-		if IsFloat32[T]() {
-			a.Sum[i] = eight(&sum)
-			continue
+		if a.Terms == nil {
+			a.Sum[i] = focalSum[T](&sum, &err)
 		}
-		for half := 4; half > 0; half /= 2 {
-			for l := range half {
-				sum[l], err[l] = TwoSum(sum[l], err[l]+err[half+l], sum[half+l])
+	}
+}
+
+// focalSum adds up the lanes of a row.
+func focalSum[T Float](sum, err *[8]float64) float64 {
+	if IsFloat32[T]() {
+		return eight(sum)
+	}
+	for half := 4; half > 0; half /= 2 {
+		for l := range half {
+			sum[l], err[l] = TwoSum(sum[l], err[l]+err[half+l], sum[half+l])
+		}
+	}
+	return sum[0] + err[0]
+}
+
+// FocalRows writes the sums of rows of n terms, at most a group, one behind the
+// other, as Focal adds them up.
+func FocalRows[T Float](sum []float64, terms []T, n int) {
+	var group [32]T // 0 from n on
+	for i := range sum {
+		var s, err [8]float64
+		if t := terms[i*n:][:n]; n <= 8 {
+			for l, v := range t {
+				s[l&7] = float64(v)
+			}
+		} else {
+			copy(group[:], t)
+			for l := range s {
+				if IsFloat32[T]() {
+					s[l] = float64((group[l] + group[16+l]) + (group[8+l] + group[24+l]))
+				} else {
+					s[l] = float64(group[l] + group[8+l])
+				}
 			}
 		}
-		a.Sum[i] = sum[0] + err[0]
+		if IsFloat32[T]() {
+			sum[i] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+		} else {
+			sum[i] = focalSum[T](&s, &err)
+		}
 	}
 }
 

@@ -4,783 +4,642 @@
 
 #include "textflag.h"
 
-// func focalWeighted32AVX2(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $704-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focalTerms32AVX2(SB), NOSPLIT, $704-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         terms+8(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, (SP)
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(SP)
-	CMPQ         rows+40(FP), $0x00
+	CMPQ         rows+48(FP), $0x00
 	JEQ          last2
 
 row1:
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(SP)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
-	SUBQ         $0x20, R8
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x20, R9
 	JL           rest5
 
 group3:
-	MOVQ         AX, DI
-	SHRQ         $0x05, DI
-	VMOVUPS      (CX)(AX*1), Y2
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      (CX)(AX*1), Y0
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      (R9)(AX*1), Y6
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 64(SP)
-	MOVQ         p+80(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
-	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 320(SP)
-	VMOVUPS      Y8, 352(SP)
-	VMOVUPS      Y2, 384(SP)
-	VMOVUPS      32(CX)(AX*1), Y2
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y6
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 96(SP)
-	MOVQ         p+80(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
-	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 416(SP)
-	VMOVUPS      Y8, 448(SP)
-	VMOVUPS      Y2, 480(SP)
-	VMOVUPS      64(CX)(AX*1), Y2
+	VPBROADCASTB (SI)(R8*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (DI)(R8*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPS      32(SP), Y3
+	VANDPS       f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 64(SP)
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VANDPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y2
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
+	VMULPS       Y0, Y0, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VANDPS       Y3, Y7, Y7
+	VMULPS       Y2, Y6, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y7, 320(SP)
+	VMOVUPS      Y6, 352(SP)
+	VMOVUPS      Y1, 384(SP)
+	VMOVUPS      32(CX)(AX*1), Y0
+	VPBROADCASTB 1(SI)(R8*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(DI)(R8*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPS      32(SP), Y3
+	VANDPS       f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 96(SP)
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VANDPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y2
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
+	VMULPS       Y0, Y0, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VANDPS       Y3, Y7, Y7
+	VMULPS       Y2, Y6, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y7, 416(SP)
+	VMOVUPS      Y6, 448(SP)
+	VMOVUPS      Y1, 480(SP)
+	VMOVUPS      64(CX)(AX*1), Y0
 	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y6
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 128(SP)
-	MOVQ         p+80(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
+	VPBROADCASTB 2(SI)(R8*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 2(DI)(R8*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPS      32(SP), Y3
+	VANDPS       f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 128(SP)
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VANDPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y2
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
+	VMULPS       Y0, Y0, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VANDPS       Y3, Y7, Y7
+	VMULPS       Y2, Y6, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y7, 512(SP)
+	VMOVUPS      Y6, 544(SP)
+	VMOVUPS      Y1, 576(SP)
+	VMOVUPS      96(CX)(AX*1), Y0
+	VPBROADCASTB 3(SI)(R8*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 3(DI)(R8*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPS      32(SP), Y3
+	VANDPS       f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 160(SP)
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VANDPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y2
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
+	VMULPS       Y0, Y0, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VANDPS       Y3, Y7, Y7
+	VMULPS       Y2, Y6, Y6
+	VANDPS       Y3, Y6, Y6
+	VMOVUPS      Y7, 608(SP)
+	VMOVUPS      Y6, 640(SP)
+	VMOVUPS      Y1, 672(SP)
+	VMOVUPS      320(SP), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_bca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VFMADD231PS  Y0, Y3, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVUPS      Y2, (DX)(AX*1)
+	VMOVUPS      416(SP), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_bca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VFMADD231PS  Y0, Y3, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVUPS      Y2, 32(DX)(AX*1)
+	VMOVUPS      512(SP), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_bca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VFMADD231PS  Y0, Y3, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVUPS      Y2, 64(DX)(AX*1)
+	VMOVUPS      608(SP), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_bca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VFMADD231PS  Y0, Y3, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVUPS      Y2, 96(DX)(AX*1)
+	VMOVUPS      (DX)(AX*1), Y0
+	VMOVUPS      320(SP), Y1
+	VMOVUPS      352(SP), Y2
+	VMOVUPS      384(SP), Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y7, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y1, Y6
+	VADDPS       Y2, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y7
+	VFNMADD231PS Y5, Y6, Y7
+	VFMSUB231PS  Y2, Y5, Y0
+	VADDPS       Y0, Y1, Y0
+	VADDPS       Y0, Y3, Y0
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x00, Y4, Y3, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y1, Y6, Y3
+	VBLENDVPS    Y4, Y6, Y1, Y1
 	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
-	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 512(SP)
-	VMOVUPS      Y8, 544(SP)
-	VMOVUPS      Y2, 576(SP)
-	VMOVUPS      96(CX)(AX*1), Y2
-	VPBROADCASTB 3(BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 3(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y6
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 160(SP)
-	MOVQ         p+80(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
-	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 608(SP)
-	VMOVUPS      Y8, 640(SP)
-	VMOVUPS      Y2, 672(SP)
-	VMOVUPS      320(SP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, (DX)(AX*1)
-	VMOVUPS      416(SP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 32(DX)(AX*1)
-	VMOVUPS      512(SP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 64(DX)(AX*1)
-	VMOVUPS      608(SP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 96(DX)(AX*1)
-	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      320(SP), Y3
-	VMOVUPS      352(SP), Y4
-	VMOVUPS      384(SP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VDIVPS       Y6, Y9, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y3, Y8
-	VADDPS       Y4, Y8, Y8
-	VFNMADD231PS Y7, Y6, Y9
-	VFNMADD231PS Y7, Y8, Y9
-	VFMSUB231PS  Y4, Y7, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VBLENDVPS    Y6, Y3, Y8, Y5
-	VBLENDVPS    Y6, Y8, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y7, Y5, Y6
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y7, Y5, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y4, Y7, Y8
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
-	VMULPS       Y5, Y7, Y3
-	VMULPS       Y9, Y3, Y9
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y8, Y5
-	MOVQ         root+104(FP), R9
-	TESTQ        R9, R9
+	VMULPS       Y5, Y3, Y4
+	VMOVUPS      Y4, Y6
+	VFNMADD231PS Y5, Y3, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMULPS       Y0, Y1, Y1
+	VFMADD231PS  (SP), Y1, Y3
+	VMULPS       Y3, Y5, Y1
+	VMULPS       Y7, Y1, Y7
+	VMOVUPS      Y4, Y2
+	VMOVUPS      Y6, Y3
+	MOVQ         root+112(FP), R8
+	TESTQ        R8, R8
 	JZ           enough7
 
 again6:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y7
-	VFNMADD231PS Y4, Y4, Y7
-	VSUBPS       Y7, Y8, Y5
-	VADDPS       Y4, Y4, Y7
-	VMAXPS       f32_d800000<>+0(SB), Y7, Y7
-	VDIVPS       Y7, Y5, Y5
-	DECQ         R9
+	VSQRTPS      Y4, Y2
+	VMOVUPS      Y4, Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VSUBPS       Y5, Y6, Y3
+	VADDPS       Y2, Y2, Y5
+	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y3, Y3
+	DECQ         R8
 	JNZ          again6
 
 enough7:
-	MOVQ  steps+96(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+104(FP), R8
+	TESTQ R8, R8
 	JZ    enough9
 
 again8:
-	VMULPS       Y6, Y4, Y7
-	VMOVUPS      Y7, Y10
-	VFNMADD231PS Y6, Y4, Y10
-	VFMADD231PS  Y8, Y4, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VMOVUPS      Y10, Y5
-	VMOVUPS      Y7, Y4
-	DECQ         R9
+	VMULPS       Y4, Y2, Y5
+	VMOVUPS      Y5, Y8
+	VFNMADD231PS Y4, Y2, Y8
+	VFMADD231PS  Y6, Y2, Y8
+	VFMADD231PS  Y4, Y3, Y8
+	VMOVUPS      Y8, Y3
+	VMOVUPS      Y5, Y2
+	DECQ         R8
 	JNZ          again8
 
 enough9:
-	VMULPS       Y2, Y5, Y7
-	VFMSUB231PS  Y2, Y4, Y7
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y9, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       64(SP), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      (R9)(AX*1), Y3
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y7, Y7
-	VMOVUPS      Y5, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      416(SP), Y3
-	VMOVUPS      448(SP), Y4
-	VMOVUPS      480(SP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VDIVPS       Y6, Y10, Y8
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y9
-	VSUBPS       Y9, Y3, Y9
-	VADDPS       Y4, Y9, Y9
-	VFNMADD231PS Y8, Y6, Y10
-	VFNMADD231PS Y8, Y9, Y10
-	VFMSUB231PS  Y4, Y8, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VBLENDVPS    Y6, Y3, Y9, Y5
-	VBLENDVPS    Y6, Y9, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y8, Y5, Y6
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y8, Y5, Y9
-	VFNMADD231PS Y10, Y6, Y9
-	VFNMADD231PS Y4, Y8, Y9
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
-	VMULPS       Y5, Y8, Y3
-	VMULPS       Y10, Y3, Y10
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y9, Y5
-	MOVQ         root+104(FP), R9
-	TESTQ        R9, R9
+	VMULPS       Y0, Y3, Y5
+	VFMSUB231PS  Y0, Y2, Y5
+	VMULPS       Y1, Y3, Y3
+	VFNMADD231PS Y7, Y2, Y3
+	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       64(SP), Y3, Y3
+	VMOVUPS      Y3, (DX)(AX*1)
+	VMOVUPS      Y5, (BX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y0
+	VMOVUPS      416(SP), Y1
+	VMOVUPS      448(SP), Y2
+	VMOVUPS      480(SP), Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y7, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y1, Y6
+	VADDPS       Y2, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y7
+	VFNMADD231PS Y5, Y6, Y7
+	VFMSUB231PS  Y2, Y5, Y0
+	VADDPS       Y0, Y1, Y0
+	VADDPS       Y0, Y3, Y0
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x00, Y4, Y3, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y1, Y6, Y3
+	VBLENDVPS    Y4, Y6, Y1, Y1
+	VANDPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y4
+	VMOVUPS      Y4, Y6
+	VFNMADD231PS Y5, Y3, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMULPS       Y0, Y1, Y1
+	VFMADD231PS  (SP), Y1, Y3
+	VMULPS       Y3, Y5, Y1
+	VMULPS       Y7, Y1, Y7
+	VMOVUPS      Y4, Y2
+	VMOVUPS      Y6, Y3
+	MOVQ         root+112(FP), R8
+	TESTQ        R8, R8
 	JZ           enough11
 
 again10:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y4, Y4, Y8
-	VSUBPS       Y8, Y9, Y5
-	VADDPS       Y4, Y4, Y8
-	VMAXPS       f32_d800000<>+0(SB), Y8, Y8
-	VDIVPS       Y8, Y5, Y5
-	DECQ         R9
+	VSQRTPS      Y4, Y2
+	VMOVUPS      Y4, Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VSUBPS       Y5, Y6, Y3
+	VADDPS       Y2, Y2, Y5
+	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y3, Y3
+	DECQ         R8
 	JNZ          again10
 
 enough11:
-	MOVQ  steps+96(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+104(FP), R8
+	TESTQ R8, R8
 	JZ    enough13
 
 again12:
-	VMULPS       Y6, Y4, Y8
-	VMOVUPS      Y8, Y11
-	VFNMADD231PS Y6, Y4, Y11
-	VFMADD231PS  Y9, Y4, Y11
-	VFMADD231PS  Y6, Y5, Y11
-	VMOVUPS      Y11, Y5
-	VMOVUPS      Y8, Y4
-	DECQ         R9
+	VMULPS       Y4, Y2, Y5
+	VMOVUPS      Y5, Y8
+	VFNMADD231PS Y4, Y2, Y8
+	VFMADD231PS  Y6, Y2, Y8
+	VFMADD231PS  Y4, Y3, Y8
+	VMOVUPS      Y8, Y3
+	VMOVUPS      Y5, Y2
+	DECQ         R8
 	JNZ          again12
 
 enough13:
-	VMULPS       Y2, Y5, Y8
-	VFMSUB231PS  Y2, Y4, Y8
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y10, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       96(SP), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y3
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y8, Y8
-	VMOVUPS      Y5, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      512(SP), Y3
-	VMOVUPS      544(SP), Y4
-	VMOVUPS      576(SP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+104(FP), R9
-	TESTQ        R9, R9
+	VMULPS       Y0, Y3, Y5
+	VFMSUB231PS  Y0, Y2, Y5
+	VMULPS       Y1, Y3, Y3
+	VFNMADD231PS Y7, Y2, Y3
+	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       96(SP), Y3, Y3
+	VMOVUPS      Y3, 32(DX)(AX*1)
+	VMOVUPS      Y5, 32(BX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y0
+	VMOVUPS      512(SP), Y1
+	VMOVUPS      544(SP), Y2
+	VMOVUPS      576(SP), Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y7, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y1, Y6
+	VADDPS       Y2, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y7
+	VFNMADD231PS Y5, Y6, Y7
+	VFMSUB231PS  Y2, Y5, Y0
+	VADDPS       Y0, Y1, Y0
+	VADDPS       Y0, Y3, Y0
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x00, Y4, Y3, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y1, Y6, Y3
+	VBLENDVPS    Y4, Y6, Y1, Y1
+	VANDPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y4
+	VMOVUPS      Y4, Y6
+	VFNMADD231PS Y5, Y3, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMULPS       Y0, Y1, Y1
+	VFMADD231PS  (SP), Y1, Y3
+	VMULPS       Y3, Y5, Y1
+	VMULPS       Y7, Y1, Y7
+	VMOVUPS      Y4, Y2
+	VMOVUPS      Y6, Y3
+	MOVQ         root+112(FP), R8
+	TESTQ        R8, R8
 	JZ           enough15
 
 again14:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         R9
+	VSQRTPS      Y4, Y2
+	VMOVUPS      Y4, Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VSUBPS       Y5, Y6, Y3
+	VADDPS       Y2, Y2, Y5
+	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y3, Y3
+	DECQ         R8
 	JNZ          again14
 
 enough15:
-	MOVQ  steps+96(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+104(FP), R8
+	TESTQ R8, R8
 	JZ    enough17
 
 again16:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         R9
+	VMULPS       Y4, Y2, Y5
+	VMOVUPS      Y5, Y8
+	VFNMADD231PS Y4, Y2, Y8
+	VFMADD231PS  Y6, Y2, Y8
+	VFMADD231PS  Y4, Y3, Y8
+	VMOVUPS      Y8, Y3
+	VMOVUPS      Y5, Y2
+	DECQ         R8
 	JNZ          again16
 
 enough17:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       128(SP), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+112(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y3
-	MOVQ         posWeight+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y9, Y9
-	VMOVUPS      Y5, 64(DX)(AX*1)
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      608(SP), Y3
-	VMOVUPS      640(SP), Y4
-	VMOVUPS      672(SP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+104(FP), R9
-	TESTQ        R9, R9
+	VMULPS       Y0, Y3, Y5
+	VFMSUB231PS  Y0, Y2, Y5
+	VMULPS       Y1, Y3, Y3
+	VFNMADD231PS Y7, Y2, Y3
+	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       128(SP), Y3, Y3
+	VMOVUPS      Y3, 64(DX)(AX*1)
+	VMOVUPS      Y5, 64(BX)(AX*1)
+	VMOVUPS      96(DX)(AX*1), Y0
+	VMOVUPS      608(SP), Y1
+	VMOVUPS      640(SP), Y2
+	VMOVUPS      672(SP), Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y7, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y1, Y6
+	VADDPS       Y2, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y7
+	VFNMADD231PS Y5, Y6, Y7
+	VFMSUB231PS  Y2, Y5, Y0
+	VADDPS       Y0, Y1, Y0
+	VADDPS       Y0, Y3, Y0
+	VXORPS       Y4, Y4, Y4
+	VCMPPS       $0x00, Y4, Y3, Y4
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y1, Y6, Y3
+	VBLENDVPS    Y4, Y6, Y1, Y1
+	VANDPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y4
+	VMOVUPS      Y4, Y6
+	VFNMADD231PS Y5, Y3, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMULPS       Y0, Y1, Y1
+	VFMADD231PS  (SP), Y1, Y3
+	VMULPS       Y3, Y5, Y1
+	VMULPS       Y7, Y1, Y7
+	VMOVUPS      Y4, Y2
+	VMOVUPS      Y6, Y3
+	MOVQ         root+112(FP), R8
+	TESTQ        R8, R8
 	JZ           enough19
 
 again18:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         R9
+	VSQRTPS      Y4, Y2
+	VMOVUPS      Y4, Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VSUBPS       Y5, Y6, Y3
+	VADDPS       Y2, Y2, Y5
+	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y3, Y3
+	DECQ         R8
 	JNZ          again18
 
 enough19:
-	MOVQ  steps+96(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+104(FP), R8
+	TESTQ R8, R8
 	JZ    enough21
 
 again20:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         R9
+	VMULPS       Y4, Y2, Y5
+	VMOVUPS      Y5, Y8
+	VFNMADD231PS Y4, Y2, Y8
+	VFMADD231PS  Y6, Y2, Y8
+	VFMADD231PS  Y4, Y3, Y8
+	VMOVUPS      Y8, Y3
+	VMOVUPS      Y5, Y2
+	DECQ         R8
 	JNZ          again20
 
 enough21:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       160(SP), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+112(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y3
-	MOVQ         posWeight+120(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y9, Y9
-	VMOVUPS      Y5, 96(DX)(AX*1)
-	VADDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y7, Y8
-	VEXTRACTF128 $0x01, Y8, X2
-	VCVTPS2PD    X8, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
+	VMULPS       Y0, Y3, Y5
+	VFMSUB231PS  Y0, Y2, Y5
+	VMULPS       Y1, Y3, Y3
+	VFNMADD231PS Y7, Y2, Y3
+	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       160(SP), Y3, Y3
+	VMOVUPS      Y3, 96(DX)(AX*1)
+	VMOVUPS      Y5, 96(BX)(AX*1)
 	ADDQ         $+128, AX
-	SUBQ         $0x20, R8
+	SUBQ         $0x20, R9
 	JGE          group3
 
 rest5:
-	ADDQ       $0x20, R8
+	ADDQ       $0x20, R9
 	JLE        done4
 	LEAQ       tail<>+0(SB), DX
-	MOVQ       R8, DI
-	SHLQ       $0x02, DI
-	SUBQ       DI, DX
-	VMOVUPS    128(DX), Y2
-	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 192(SP)
-	VMOVUPS    160(DX), Y2
-	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 224(SP)
-	VMOVUPS    192(DX), Y2
-	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 256(SP)
-	VMOVUPS    224(DX), Y2
-	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 288(SP)
+	MOVQ       R9, R8
+	SHLQ       $0x02, R8
+	SUBQ       R8, DX
+	VMOVUPS    128(DX), Y0
+	VMASKMOVPS (CX)(AX*1), Y0, Y0
+	VMOVUPS    Y0, 192(SP)
+	VMOVUPS    160(DX), Y0
+	VMASKMOVPS 32(CX)(AX*1), Y0, Y0
+	VMOVUPS    Y0, 224(SP)
+	VMOVUPS    192(DX), Y0
+	VMASKMOVPS 64(CX)(AX*1), Y0, Y0
+	VMOVUPS    Y0, 256(SP)
+	VMOVUPS    224(DX), Y0
+	VMASKMOVPS 96(CX)(AX*1), Y0, Y0
+	VMOVUPS    Y0, 288(SP)
 	LEAQ       192(SP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
-	XORQ       R8, R8
+	XORQ       R9, R9
 	JMP        group3
 
 done4:
-	MOVQ       dst+8(FP), CX
+	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
 	JEQ        direct22
-	MOVQ       n+48(FP), DX
+	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x02, DX
-	SUBQ       DX, DI
-	VMOVUPS    192(SP), Y2
-	VMOVUPS    128(DI), Y3
-	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
-	VMOVUPS    224(SP), Y2
-	VMOVUPS    160(DI), Y3
-	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
-	VMOVUPS    256(SP), Y2
-	VMOVUPS    192(DI), Y3
-	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
-	VMOVUPS    288(SP), Y2
-	VMOVUPS    224(DI), Y3
-	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
+	SUBQ       DX, R8
+	VMOVUPS    192(SP), Y0
+	VMOVUPS    128(R8), Y1
+	VMASKMOVPS Y0, Y1, -128(CX)(AX*1)
+	VMOVUPS    224(SP), Y0
+	VMOVUPS    160(R8), Y1
+	VMASKMOVPS Y0, Y1, -96(CX)(AX*1)
+	VMOVUPS    256(SP), Y0
+	VMOVUPS    192(R8), Y1
+	VMASKMOVPS Y0, Y1, -64(CX)(AX*1)
+	VMOVUPS    288(SP), Y0
+	VMOVUPS    224(R8), Y1
+	VMASKMOVPS Y0, Y1, -32(CX)(AX*1)
 
 direct22:
-	MOVQ         stride+32(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, CX
-	ADDQ         x+24(FP), CX
-	MOVQ         CX, x+24(FP)
-	MOVQ         dstStride+16(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, DX
-	ADDQ         dst+8(FP), DX
-	MOVQ         DX, dst+8(FP)
-	MOVQ         words+72(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, BX
-	ADDQ         AX, SI
-	ADDQ         $0x0c, p+80(FP)
-	MOVQ         sum+0(FP), AX
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VUNPCKHPD    X0, X0, X1
-	VADDPD       X1, X0, X0
-	VMOVSD       X0, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+40(FP)
-	JNZ          row1
+	MOVQ stride+40(FP), AX
+	SHLQ $0x02, AX
+	MOVQ AX, CX
+	ADDQ x+32(FP), CX
+	MOVQ CX, x+32(FP)
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	MOVQ AX, DX
+	ADDQ dst+16(FP), DX
+	MOVQ DX, dst+16(FP)
+	MOVQ words+80(FP), AX
+	SHLQ $0x03, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	ADDQ $0x0c, p+88(FP)
+	DECQ rows+48(FP)
+	JNZ  row1
 
 last2:
 	VZEROUPPER
@@ -1068,34 +927,816 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
-// func focal32AVX2(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal32AVX2(SB), NOSPLIT, $704-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $704-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, (SP)
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(SP)
-	CMPQ         rows+40(FP), $0x00
+	CMPQ         rows+48(FP), $0x00
 	JEQ          last24
 
 row23:
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(SP)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	SUBQ         $0x20, R8
 	JL           rest27
 
 group25:
+	MOVQ         AX, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      (CX)(AX*1), Y2
+	PREFETCHT0   12288(CX)(AX*1)
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB (SI)(DI*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPS      32(SP), Y5
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      (R9)(AX*1), Y6
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y5, Y5
+	VANDPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 64(SP)
+	MOVQ         p+88(FP), R9
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y2, Y7
+	VSUBPS       Y2, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y2, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y7
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x11, Y2, Y7, Y3
+	VADDPS       Y9, Y7, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDNPS      Y2, Y3, Y2
+	VANDPS       Y4, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
+	VADDPS       Y9, Y7, Y7
+	VMULPS       Y7, Y7, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y7, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD231PS  Y7, Y10, Y9
+	VFMADD231PS  Y9, Y5, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y6, Y9, Y6
+	VSUBPS       Y6, Y8, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y3, Y8, Y8
+	VMOVUPS      Y9, 320(SP)
+	VMOVUPS      Y8, 352(SP)
+	VMOVUPS      Y2, 384(SP)
+	VMOVUPS      32(CX)(AX*1), Y2
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 1(SI)(DI*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPS      32(SP), Y5
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y6
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y5, Y5
+	VANDPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 96(SP)
+	MOVQ         p+88(FP), R9
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y2, Y7
+	VSUBPS       Y2, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y2, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y7
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x11, Y2, Y7, Y3
+	VADDPS       Y9, Y7, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDNPS      Y2, Y3, Y2
+	VANDPS       Y4, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
+	VADDPS       Y9, Y7, Y7
+	VMULPS       Y7, Y7, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y7, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD231PS  Y7, Y10, Y9
+	VFMADD231PS  Y9, Y5, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y6, Y9, Y6
+	VSUBPS       Y6, Y8, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y3, Y8, Y8
+	VMOVUPS      Y9, 416(SP)
+	VMOVUPS      Y8, 448(SP)
+	VMOVUPS      Y2, 480(SP)
+	VMOVUPS      64(CX)(AX*1), Y2
+	PREFETCHT0   12352(CX)(AX*1)
+	VPBROADCASTB 2(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 2(SI)(DI*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPS      32(SP), Y5
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y6
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y5, Y5
+	VANDPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 128(SP)
+	MOVQ         p+88(FP), R9
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y2, Y7
+	VSUBPS       Y2, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y2, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y7
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x11, Y2, Y7, Y3
+	VADDPS       Y9, Y7, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDNPS      Y2, Y3, Y2
+	VANDPS       Y4, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
+	VADDPS       Y9, Y7, Y7
+	VMULPS       Y7, Y7, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y7, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD231PS  Y7, Y10, Y9
+	VFMADD231PS  Y9, Y5, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y6, Y9, Y6
+	VSUBPS       Y6, Y8, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y3, Y8, Y8
+	VMOVUPS      Y9, 512(SP)
+	VMOVUPS      Y8, 544(SP)
+	VMOVUPS      Y2, 576(SP)
+	VMOVUPS      96(CX)(AX*1), Y2
+	VPBROADCASTB 3(BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VPBROADCASTB 3(SI)(DI*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPS      32(SP), Y5
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      96(R9)(AX*1), Y6
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      96(R9)(AX*1), Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y5, Y5
+	VANDPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 160(SP)
+	MOVQ         p+88(FP), R9
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y2, Y7
+	VSUBPS       Y2, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y2, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y7
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x11, Y2, Y7, Y3
+	VADDPS       Y9, Y7, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y9, Y9
+	VANDNPS      Y2, Y3, Y2
+	VANDPS       Y4, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y7, Y7
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
+	VANDPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
+	VADDPS       Y9, Y7, Y7
+	VMULPS       Y7, Y7, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y7, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD231PS  Y7, Y10, Y9
+	VFMADD231PS  Y9, Y5, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y6, Y9, Y6
+	VSUBPS       Y6, Y8, Y8
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VMULPS       Y4, Y8, Y8
+	VANDPS       Y3, Y8, Y8
+	VMOVUPS      Y9, 608(SP)
+	VMOVUPS      Y8, 640(SP)
+	VMOVUPS      Y2, 672(SP)
+	VMOVUPS      320(SP), Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_bca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      Y4, (DX)(AX*1)
+	VMOVUPS      416(SP), Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_bca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      Y4, 32(DX)(AX*1)
+	VMOVUPS      512(SP), Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_bca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      Y4, 64(DX)(AX*1)
+	VMOVUPS      608(SP), Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_bca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      Y4, 96(DX)(AX*1)
+	VMOVUPS      (DX)(AX*1), Y2
+	VMOVUPS      320(SP), Y3
+	VMOVUPS      352(SP), Y4
+	VMOVUPS      384(SP), Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y9
+	VDIVPS       Y6, Y9, Y7
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y3, Y8
+	VADDPS       Y4, Y8, Y8
+	VFNMADD231PS Y7, Y6, Y9
+	VFNMADD231PS Y7, Y8, Y9
+	VFMSUB231PS  Y4, Y7, Y2
+	VADDPS       Y2, Y3, Y2
+	VADDPS       Y2, Y5, Y2
+	VXORPS       Y6, Y6, Y6
+	VCMPPS       $0x00, Y6, Y5, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VBLENDVPS    Y6, Y3, Y8, Y5
+	VBLENDVPS    Y6, Y8, Y3, Y3
+	VANDPS       Y6, Y4, Y4
+	VMULPS       Y7, Y5, Y6
+	VMOVUPS      Y6, Y8
+	VFNMADD231PS Y7, Y5, Y8
+	VFNMADD231PS Y9, Y6, Y8
+	VFNMADD231PS Y4, Y7, Y8
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (SP), Y3, Y5
+	VMULPS       Y5, Y7, Y3
+	VMULPS       Y9, Y3, Y9
+	VMOVUPS      Y6, Y4
+	VMOVUPS      Y8, Y5
+	MOVQ         root+112(FP), R9
+	TESTQ        R9, R9
+	JZ           enough29
+
+again28:
+	VSQRTPS      Y6, Y4
+	VMOVUPS      Y6, Y7
+	VFNMADD231PS Y4, Y4, Y7
+	VSUBPS       Y7, Y8, Y5
+	VADDPS       Y4, Y4, Y7
+	VMAXPS       f32_d800000<>+0(SB), Y7, Y7
+	VDIVPS       Y7, Y5, Y5
+	DECQ         R9
+	JNZ          again28
+
+enough29:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough31
+
+again30:
+	VMULPS       Y6, Y4, Y7
+	VMOVUPS      Y7, Y10
+	VFNMADD231PS Y6, Y4, Y10
+	VFMADD231PS  Y8, Y4, Y10
+	VFMADD231PS  Y6, Y5, Y10
+	VMOVUPS      Y10, Y5
+	VMOVUPS      Y7, Y4
+	DECQ         R9
+	JNZ          again30
+
+enough31:
+	VMULPS       Y2, Y5, Y7
+	VFMSUB231PS  Y2, Y4, Y7
+	VMULPS       Y3, Y5, Y5
+	VFNMADD231PS Y9, Y4, Y5
+	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       64(SP), Y5, Y5
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      (R9)(AX*1), Y3
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y5, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y2
+	VMOVUPS      416(SP), Y3
+	VMOVUPS      448(SP), Y4
+	VMOVUPS      480(SP), Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VDIVPS       Y6, Y10, Y8
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y9
+	VSUBPS       Y9, Y3, Y9
+	VADDPS       Y4, Y9, Y9
+	VFNMADD231PS Y8, Y6, Y10
+	VFNMADD231PS Y8, Y9, Y10
+	VFMSUB231PS  Y4, Y8, Y2
+	VADDPS       Y2, Y3, Y2
+	VADDPS       Y2, Y5, Y2
+	VXORPS       Y6, Y6, Y6
+	VCMPPS       $0x00, Y6, Y5, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y9
+	VBLENDVPS    Y6, Y3, Y9, Y5
+	VBLENDVPS    Y6, Y9, Y3, Y3
+	VANDPS       Y6, Y4, Y4
+	VMULPS       Y8, Y5, Y6
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y8, Y5, Y9
+	VFNMADD231PS Y10, Y6, Y9
+	VFNMADD231PS Y4, Y8, Y9
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (SP), Y3, Y5
+	VMULPS       Y5, Y8, Y3
+	VMULPS       Y10, Y3, Y10
+	VMOVUPS      Y6, Y4
+	VMOVUPS      Y9, Y5
+	MOVQ         root+112(FP), R9
+	TESTQ        R9, R9
+	JZ           enough33
+
+again32:
+	VSQRTPS      Y6, Y4
+	VMOVUPS      Y6, Y8
+	VFNMADD231PS Y4, Y4, Y8
+	VSUBPS       Y8, Y9, Y5
+	VADDPS       Y4, Y4, Y8
+	VMAXPS       f32_d800000<>+0(SB), Y8, Y8
+	VDIVPS       Y8, Y5, Y5
+	DECQ         R9
+	JNZ          again32
+
+enough33:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough35
+
+again34:
+	VMULPS       Y6, Y4, Y8
+	VMOVUPS      Y8, Y11
+	VFNMADD231PS Y6, Y4, Y11
+	VFMADD231PS  Y9, Y4, Y11
+	VFMADD231PS  Y6, Y5, Y11
+	VMOVUPS      Y11, Y5
+	VMOVUPS      Y8, Y4
+	DECQ         R9
+	JNZ          again34
+
+enough35:
+	VMULPS       Y2, Y5, Y8
+	VFMSUB231PS  Y2, Y4, Y8
+	VMULPS       Y3, Y5, Y5
+	VFNMADD231PS Y10, Y4, Y5
+	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       96(SP), Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y3
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y8, Y8
+	VMOVUPS      Y5, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y2
+	VMOVUPS      512(SP), Y3
+	VMOVUPS      544(SP), Y4
+	VMOVUPS      576(SP), Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y11
+	VDIVPS       Y6, Y11, Y9
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
+	VSUBPS       Y10, Y3, Y10
+	VADDPS       Y4, Y10, Y10
+	VFNMADD231PS Y9, Y6, Y11
+	VFNMADD231PS Y9, Y10, Y11
+	VFMSUB231PS  Y4, Y9, Y2
+	VADDPS       Y2, Y3, Y2
+	VADDPS       Y2, Y5, Y2
+	VXORPS       Y6, Y6, Y6
+	VCMPPS       $0x00, Y6, Y5, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VBLENDVPS    Y6, Y3, Y10, Y5
+	VBLENDVPS    Y6, Y10, Y3, Y3
+	VANDPS       Y6, Y4, Y4
+	VMULPS       Y9, Y5, Y6
+	VMOVUPS      Y6, Y10
+	VFNMADD231PS Y9, Y5, Y10
+	VFNMADD231PS Y11, Y6, Y10
+	VFNMADD231PS Y4, Y9, Y10
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (SP), Y3, Y5
+	VMULPS       Y5, Y9, Y3
+	VMULPS       Y11, Y3, Y11
+	VMOVUPS      Y6, Y4
+	VMOVUPS      Y10, Y5
+	MOVQ         root+112(FP), R9
+	TESTQ        R9, R9
+	JZ           enough37
+
+again36:
+	VSQRTPS      Y6, Y4
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y4, Y4, Y9
+	VSUBPS       Y9, Y10, Y5
+	VADDPS       Y4, Y4, Y9
+	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
+	VDIVPS       Y9, Y5, Y5
+	DECQ         R9
+	JNZ          again36
+
+enough37:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough39
+
+again38:
+	VMULPS       Y6, Y4, Y9
+	VMOVUPS      Y9, Y12
+	VFNMADD231PS Y6, Y4, Y12
+	VFMADD231PS  Y10, Y4, Y12
+	VFMADD231PS  Y6, Y5, Y12
+	VMOVUPS      Y12, Y5
+	VMOVUPS      Y9, Y4
+	DECQ         R9
+	JNZ          again38
+
+enough39:
+	VMULPS       Y2, Y5, Y9
+	VFMSUB231PS  Y2, Y4, Y9
+	VMULPS       Y3, Y5, Y5
+	VFNMADD231PS Y11, Y4, Y5
+	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       128(SP), Y5, Y5
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	MOVQ         negWeight+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y3
+	MOVQ         posWeight+128(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y9, Y9
+	VMOVUPS      Y5, 64(DX)(AX*1)
+	VADDPS       Y9, Y7, Y7
+	VMOVUPS      96(DX)(AX*1), Y2
+	VMOVUPS      608(SP), Y3
+	VMOVUPS      640(SP), Y4
+	VMOVUPS      672(SP), Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y11
+	VDIVPS       Y6, Y11, Y9
+	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
+	VSUBPS       Y10, Y3, Y10
+	VADDPS       Y4, Y10, Y10
+	VFNMADD231PS Y9, Y6, Y11
+	VFNMADD231PS Y9, Y10, Y11
+	VFMSUB231PS  Y4, Y9, Y2
+	VADDPS       Y2, Y3, Y2
+	VADDPS       Y2, Y5, Y2
+	VXORPS       Y6, Y6, Y6
+	VCMPPS       $0x00, Y6, Y5, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VBLENDVPS    Y6, Y3, Y10, Y5
+	VBLENDVPS    Y6, Y10, Y3, Y3
+	VANDPS       Y6, Y4, Y4
+	VMULPS       Y9, Y5, Y6
+	VMOVUPS      Y6, Y10
+	VFNMADD231PS Y9, Y5, Y10
+	VFNMADD231PS Y11, Y6, Y10
+	VFNMADD231PS Y4, Y9, Y10
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (SP), Y3, Y5
+	VMULPS       Y5, Y9, Y3
+	VMULPS       Y11, Y3, Y11
+	VMOVUPS      Y6, Y4
+	VMOVUPS      Y10, Y5
+	MOVQ         root+112(FP), R9
+	TESTQ        R9, R9
+	JZ           enough41
+
+again40:
+	VSQRTPS      Y6, Y4
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y4, Y4, Y9
+	VSUBPS       Y9, Y10, Y5
+	VADDPS       Y4, Y4, Y9
+	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
+	VDIVPS       Y9, Y5, Y5
+	DECQ         R9
+	JNZ          again40
+
+enough41:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough43
+
+again42:
+	VMULPS       Y6, Y4, Y9
+	VMOVUPS      Y9, Y12
+	VFNMADD231PS Y6, Y4, Y12
+	VFMADD231PS  Y10, Y4, Y12
+	VFMADD231PS  Y6, Y5, Y12
+	VMOVUPS      Y12, Y5
+	VMOVUPS      Y9, Y4
+	DECQ         R9
+	JNZ          again42
+
+enough43:
+	VMULPS       Y2, Y5, Y9
+	VFMSUB231PS  Y2, Y4, Y9
+	VMULPS       Y3, Y5, Y5
+	VFNMADD231PS Y11, Y4, Y5
+	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       160(SP), Y5, Y5
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	MOVQ         negWeight+120(FP), DI
+	VMOVUPS      96(DI)(AX*1), Y3
+	MOVQ         posWeight+128(FP), DI
+	VMOVUPS      96(DI)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y9, Y9
+	VMOVUPS      Y5, 96(DX)(AX*1)
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y7, Y8
+	VEXTRACTF128 $0x01, Y8, X2
+	VCVTPS2PD    X8, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $+128, AX
+	SUBQ         $0x20, R8
+	JGE          group25
+
+rest27:
+	ADDQ       $0x20, R8
+	JLE        done26
+	LEAQ       tail<>+0(SB), DX
+	MOVQ       R8, DI
+	SHLQ       $0x02, DI
+	SUBQ       DI, DX
+	VMOVUPS    128(DX), Y2
+	VMASKMOVPS (CX)(AX*1), Y2, Y2
+	VMOVUPS    Y2, 192(SP)
+	VMOVUPS    160(DX), Y2
+	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
+	VMOVUPS    Y2, 224(SP)
+	VMOVUPS    192(DX), Y2
+	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
+	VMOVUPS    Y2, 256(SP)
+	VMOVUPS    224(DX), Y2
+	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
+	VMOVUPS    Y2, 288(SP)
+	LEAQ       192(SP), CX
+	SUBQ       AX, CX
+	MOVQ       CX, DX
+	XORQ       R8, R8
+	JMP        group25
+
+done26:
+	MOVQ       dst+16(FP), CX
+	CMPQ       CX, DX
+	JEQ        direct44
+	MOVQ       n+56(FP), DX
+	ANDQ       $0x1f, DX
+	LEAQ       tail<>+0(SB), DI
+	SHLQ       $0x02, DX
+	SUBQ       DX, DI
+	VMOVUPS    192(SP), Y2
+	VMOVUPS    128(DI), Y3
+	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
+	VMOVUPS    224(SP), Y2
+	VMOVUPS    160(DI), Y3
+	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
+	VMOVUPS    256(SP), Y2
+	VMOVUPS    192(DI), Y3
+	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
+	VMOVUPS    288(SP), Y2
+	VMOVUPS    224(DI), Y3
+	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
+
+direct44:
+	MOVQ         stride+40(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         AX, CX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         dstStride+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         AX, DX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+80(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, BX
+	ADDQ         AX, SI
+	ADDQ         $0x0c, p+88(FP)
+	MOVQ         sum+0(FP), AX
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	DECQ         rows+48(FP)
+	JNZ          row23
+
+last24:
+	VZEROUPPER
+	RET
+
+// func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·focal32AVX2(SB), NOSPLIT, $704-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, (SP)
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 32(SP)
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last46
+
+row45:
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 32(SP)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         AX, AX
+	MOVQ         n+56(FP), R8
+	SUBQ         $0x20, R8
+	JL           rest49
+
+group47:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      (CX)(AX*1), Y2
@@ -1380,11 +2021,11 @@ group25:
 	VMULPS       Y9, Y3, Y9
 	VMOVUPS      Y6, Y4
 	VMOVUPS      Y8, Y5
-	MOVQ         root+104(FP), DI
+	MOVQ         root+112(FP), DI
 	TESTQ        DI, DI
-	JZ           enough29
+	JZ           enough51
 
-again28:
+again50:
 	VSQRTPS      Y6, Y4
 	VMOVUPS      Y6, Y7
 	VFNMADD231PS Y4, Y4, Y7
@@ -1393,14 +2034,14 @@ again28:
 	VMAXPS       f32_d800000<>+0(SB), Y7, Y7
 	VDIVPS       Y7, Y5, Y5
 	DECQ         DI
-	JNZ          again28
+	JNZ          again50
 
-enough29:
-	MOVQ  steps+96(FP), DI
+enough51:
+	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough31
+	JZ    enough53
 
-again30:
+again52:
 	VMULPS       Y6, Y4, Y7
 	VMOVUPS      Y7, Y10
 	VFNMADD231PS Y6, Y4, Y10
@@ -1409,9 +2050,9 @@ again30:
 	VMOVUPS      Y10, Y5
 	VMOVUPS      Y7, Y4
 	DECQ         DI
-	JNZ          again30
+	JNZ          again52
 
-enough31:
+enough53:
 	VMULPS       Y2, Y5, Y7
 	VFMSUB231PS  Y2, Y4, Y7
 	VMULPS       Y3, Y5, Y5
@@ -1451,11 +2092,11 @@ enough31:
 	VMULPS       Y10, Y3, Y10
 	VMOVUPS      Y6, Y4
 	VMOVUPS      Y9, Y5
-	MOVQ         root+104(FP), DI
+	MOVQ         root+112(FP), DI
 	TESTQ        DI, DI
-	JZ           enough33
+	JZ           enough55
 
-again32:
+again54:
 	VSQRTPS      Y6, Y4
 	VMOVUPS      Y6, Y8
 	VFNMADD231PS Y4, Y4, Y8
@@ -1464,14 +2105,14 @@ again32:
 	VMAXPS       f32_d800000<>+0(SB), Y8, Y8
 	VDIVPS       Y8, Y5, Y5
 	DECQ         DI
-	JNZ          again32
+	JNZ          again54
 
-enough33:
-	MOVQ  steps+96(FP), DI
+enough55:
+	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough35
+	JZ    enough57
 
-again34:
+again56:
 	VMULPS       Y6, Y4, Y8
 	VMOVUPS      Y8, Y11
 	VFNMADD231PS Y6, Y4, Y11
@@ -1480,9 +2121,9 @@ again34:
 	VMOVUPS      Y11, Y5
 	VMOVUPS      Y8, Y4
 	DECQ         DI
-	JNZ          again34
+	JNZ          again56
 
-enough35:
+enough57:
 	VMULPS       Y2, Y5, Y8
 	VFMSUB231PS  Y2, Y4, Y8
 	VMULPS       Y3, Y5, Y5
@@ -1522,11 +2163,11 @@ enough35:
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
 	VMOVUPS      Y10, Y5
-	MOVQ         root+104(FP), DI
+	MOVQ         root+112(FP), DI
 	TESTQ        DI, DI
-	JZ           enough37
+	JZ           enough59
 
-again36:
+again58:
 	VSQRTPS      Y6, Y4
 	VMOVUPS      Y6, Y9
 	VFNMADD231PS Y4, Y4, Y9
@@ -1535,14 +2176,14 @@ again36:
 	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
 	VDIVPS       Y9, Y5, Y5
 	DECQ         DI
-	JNZ          again36
+	JNZ          again58
 
-enough37:
-	MOVQ  steps+96(FP), DI
+enough59:
+	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough39
+	JZ    enough61
 
-again38:
+again60:
 	VMULPS       Y6, Y4, Y9
 	VMOVUPS      Y9, Y12
 	VFNMADD231PS Y6, Y4, Y12
@@ -1551,9 +2192,9 @@ again38:
 	VMOVUPS      Y12, Y5
 	VMOVUPS      Y9, Y4
 	DECQ         DI
-	JNZ          again38
+	JNZ          again60
 
-enough39:
+enough61:
 	VMULPS       Y2, Y5, Y9
 	VFMSUB231PS  Y2, Y4, Y9
 	VMULPS       Y3, Y5, Y5
@@ -1594,11 +2235,11 @@ enough39:
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
 	VMOVUPS      Y10, Y5
-	MOVQ         root+104(FP), DI
+	MOVQ         root+112(FP), DI
 	TESTQ        DI, DI
-	JZ           enough41
+	JZ           enough63
 
-again40:
+again62:
 	VSQRTPS      Y6, Y4
 	VMOVUPS      Y6, Y9
 	VFNMADD231PS Y4, Y4, Y9
@@ -1607,14 +2248,14 @@ again40:
 	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
 	VDIVPS       Y9, Y5, Y5
 	DECQ         DI
-	JNZ          again40
+	JNZ          again62
 
-enough41:
-	MOVQ  steps+96(FP), DI
+enough63:
+	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough43
+	JZ    enough65
 
-again42:
+again64:
 	VMULPS       Y6, Y4, Y9
 	VMOVUPS      Y9, Y12
 	VFNMADD231PS Y6, Y4, Y12
@@ -1623,9 +2264,9 @@ again42:
 	VMOVUPS      Y12, Y5
 	VMOVUPS      Y9, Y4
 	DECQ         DI
-	JNZ          again42
+	JNZ          again64
 
-enough43:
+enough65:
 	VMULPS       Y2, Y5, Y9
 	VFMSUB231PS  Y2, Y4, Y9
 	VMULPS       Y3, Y5, Y5
@@ -1642,11 +2283,11 @@ enough43:
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $+128, AX
 	SUBQ         $0x20, R8
-	JGE          group25
+	JGE          group47
 
-rest27:
+rest49:
 	ADDQ       $0x20, R8
-	JLE        done26
+	JLE        done48
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x02, DI
@@ -1667,13 +2308,13 @@ rest27:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group25
+	JMP        group47
 
-done26:
-	MOVQ       dst+8(FP), CX
+done48:
+	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct44
-	MOVQ       n+48(FP), DX
+	JEQ        direct66
+	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, DX
@@ -1691,22 +2332,22 @@ done26:
 	VMOVUPS    224(DI), Y3
 	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
 
-direct44:
-	MOVQ         stride+32(FP), AX
+direct66:
+	MOVQ         stride+40(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, CX
-	ADDQ         x+24(FP), CX
-	MOVQ         CX, x+24(FP)
-	MOVQ         dstStride+16(FP), AX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         dstStride+24(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
-	ADDQ         dst+8(FP), DX
-	MOVQ         DX, dst+8(FP)
-	MOVQ         words+72(FP), AX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+80(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
-	ADDQ         $0x0c, p+80(FP)
+	ADDQ         $0x0c, p+88(FP)
 	MOVQ         sum+0(FP), AX
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
@@ -1715,46 +2356,601 @@ direct44:
 	VADDPD       X1, X0, X0
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+40(FP)
-	JNZ          row23
+	DECQ         rows+48(FP)
+	JNZ          row45
 
-last24:
+last46:
 	VZEROUPPER
 	RET
 
-// func focalWeighted32AVX512(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·focalTerms32AVX512(SB), NOSPLIT, $264-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         terms+8(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	MOVQ         exponent+96(FP), AX
+	VBROADCASTSS (AX), Z0
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z11
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Z11
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last68
+
+row67:
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Z11
+	XORQ         AX, AX
+	MOVQ         n+56(FP), R9
+	TESTQ        R9, R9
+	JZ           done70
+
+group69:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x40
+	JAE   whole71
+	BZHIQ R9, R8, R8
+
+whole71:
+	MOVQ             R8, (SP)
+	MOVQ             AX, R8
+	SHRQ             $0x05, R8
+	KMOVW            (SP), K1
+	VMOVUPS.Z        (CX)(AX*1), K1, Z12
+	PREFETCHT0       12288(CX)(AX*1)
+	KMOVW            (SI)(R8*1), K1
+	KMOVW            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y2, Y2, Y2
+	VMAXPS           Z12, Z2, Z13
+	VMOVAPS.Z        Z13, K2, Z13
+	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
+	VCMPPS           $0x15, Z1, Z12, K2, K1
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
+	VMULPS           Z12, Z12, Z15
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
+	VSUBPS           Z17, Z12, Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z18
+	VFMADD231PS      Z12, Z19, Z18
+	VFMADD231PS      Z18, Z15, Z17
+	VADDPS           Z17, Z16, Z18
+	VSUBPS           Z16, Z18, Z16
+	VSUBPS           Z16, Z17, Z17
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z14, Z18, K1, Z18
+	VMULPS.Z         Z14, Z17, K1, Z17
+	VMOVUPS          Z13, 8(SP)
+	KMOVW            2(SP), K1
+	VMOVUPS.Z        64(CX)(AX*1), K1, Z12
+	PREFETCHT0       12352(CX)(AX*1)
+	KMOVW            2(SI)(R8*1), K1
+	KMOVW            2(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y2, Y2, Y2
+	VMAXPS           Z12, Z2, Z13
+	VMOVAPS.Z        Z13, K2, Z13
+	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
+	VCMPPS           $0x15, Z1, Z12, K2, K1
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
+	VMULPS           Z12, Z12, Z15
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z19
+	VSUBPS           Z19, Z12, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z20
+	VFMADD231PS      Z12, Z21, Z20
+	VFMADD231PS      Z20, Z15, Z19
+	VADDPS           Z19, Z16, Z20
+	VSUBPS           Z16, Z20, Z16
+	VSUBPS           Z16, Z19, Z19
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z14, Z20, K1, Z20
+	VMULPS.Z         Z14, Z19, K1, Z19
+	VMOVUPS          Z13, 72(SP)
+	KMOVW            4(SP), K1
+	VMOVUPS.Z        128(CX)(AX*1), K1, Z12
+	PREFETCHT0       12416(CX)(AX*1)
+	KMOVW            4(SI)(R8*1), K1
+	KMOVW            4(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y2, Y2, Y2
+	VMAXPS           Z12, Z2, Z13
+	VMOVAPS.Z        Z13, K2, Z13
+	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
+	VCMPPS           $0x15, Z1, Z12, K2, K1
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
+	VMULPS           Z12, Z12, Z15
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z21
+	VSUBPS           Z21, Z12, Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z22
+	VFMADD231PS      Z12, Z23, Z22
+	VFMADD231PS      Z22, Z15, Z21
+	VADDPS           Z21, Z16, Z22
+	VSUBPS           Z16, Z22, Z16
+	VSUBPS           Z16, Z21, Z21
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z14, Z22, K1, Z22
+	VMULPS.Z         Z14, Z21, K1, Z21
+	VMOVUPS          Z13, 136(SP)
+	KMOVW            6(SP), K1
+	VMOVUPS.Z        192(CX)(AX*1), K1, Z12
+	PREFETCHT0       12480(CX)(AX*1)
+	KMOVW            6(SI)(R8*1), K1
+	KMOVW            6(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS           Y2, Y2, Y2
+	VMAXPS           Z12, Z2, Z13
+	VMOVAPS.Z        Z13, K2, Z13
+	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
+	VCMPPS           $0x15, Z1, Z12, K2, K1
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
+	VMULPS           Z12, Z12, Z15
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z23
+	VSUBPS           Z23, Z12, Z23
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z24
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z25
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z24
+	VFMADD231PS      Z12, Z25, Z24
+	VFMADD231PS      Z24, Z15, Z23
+	VADDPS           Z23, Z16, Z24
+	VSUBPS           Z16, Z24, Z16
+	VSUBPS           Z16, Z23, Z23
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS.Z         Z14, Z24, K1, Z24
+	VMULPS.Z         Z14, Z23, K1, Z23
+	VMOVUPS          Z13, 200(SP)
+	VMULPS           Z18, Z18, Z12
+	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z13
+	VBROADCASTSS     f32_bca48be7<>+0(SB), Z14
+	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z13
+	VFMADD231PS      Z18, Z14, Z13
+	VMULPS           Z13, Z12, Z13
+	VMULPS           Z20, Z20, Z12
+	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
+	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z14
+	VFMADD231PS      Z20, Z15, Z14
+	VMULPS           Z14, Z12, Z14
+	VMULPS           Z22, Z22, Z12
+	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z15
+	VBROADCASTSS     f32_bca48be7<>+0(SB), Z16
+	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z15
+	VFMADD231PS      Z22, Z16, Z15
+	VMULPS           Z15, Z12, Z15
+	VMULPS           Z24, Z24, Z12
+	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z16
+	VBROADCASTSS     f32_bca48be7<>+0(SB), Z25
+	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z25
+	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z25
+	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z16
+	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z25
+	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z16
+	VFMADD231PS      Z24, Z25, Z16
+	VMULPS           Z16, Z12, Z16
+	VMOVUPS          8(SP), Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z25
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z28
+	VDIVPS           Z25, Z28, Z26
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z25, Z27
+	VSUBPS           Z27, Z18, Z27
+	VADDPS           Z17, Z27, Z27
+	VFNMADD231PS     Z26, Z25, Z28
+	VFNMADD231PS     Z26, Z27, Z28
+	VFMSUB231PS      Z17, Z26, Z13
+	VADDPS           Z13, Z18, Z13
+	VADDPS           Z13, Z12, Z13
+	VXORPS           Y2, Y2, Y2
+	VCMPPS           $0x00, Z2, Z12, K1
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z12
+	VBLENDMPS        Z18, Z12, K1, Z3
+	VBLENDMPS        Z12, Z18, K1, Z4
+	VMOVAPS.Z        Z17, K1, Z17
+	VMULPS           Z26, Z3, Z12
+	VMOVUPS          Z12, Z18
+	VFNMADD231PS     Z26, Z3, Z18
+	VFNMADD231PS     Z28, Z12, Z18
+	VFNMADD231PS     Z17, Z26, Z18
+	VMULPS           Z13, Z4, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VMULPS           Z3, Z26, Z4
+	VMULPS           Z28, Z4, Z28
+	VMOVUPS          Z12, Z17
+	VMOVUPS          Z18, Z25
+	MOVQ             root+112(FP), R10
+	TESTQ            R10, R10
+	JZ               enough73
+
+again72:
+	VSQRTPS      Z12, Z17
+	VMOVUPS      Z12, Z26
+	VFNMADD231PS Z17, Z17, Z26
+	VSUBPS       Z26, Z18, Z25
+	VADDPS       Z17, Z17, Z26
+	VMAXPS.BCST  f32_d800000<>+0(SB), Z26, Z26
+	VDIVPS       Z26, Z25, Z25
+	DECQ         R10
+	JNZ          again72
+
+enough73:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough75
+
+again74:
+	VMULPS       Z12, Z17, Z26
+	VMOVUPS      Z26, Z27
+	VFNMADD231PS Z12, Z17, Z27
+	VFMADD231PS  Z18, Z17, Z27
+	VFMADD231PS  Z12, Z25, Z27
+	VMOVUPS      Z27, Z25
+	VMOVUPS      Z26, Z17
+	DECQ         R10
+	JNZ          again74
+
+enough75:
+	VMULPS       Z13, Z25, Z26
+	VFMSUB231PS  Z13, Z17, Z26
+	VMULPS       Z4, Z25, Z25
+	VFNMADD231PS Z28, Z17, Z25
+	VFMSUB231PS  Z4, Z17, Z25
+	KMOVW        (SI)(R8*1), K1
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z11, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VMOVAPS.Z    Z12, K2, Z12
+	VMULPS       Z12, Z25, Z25
+	KMOVW        (SP), K1
+	VMOVUPS      Z25, K1, (DX)(AX*1)
+	VMOVUPS      Z26, (BX)(AX*1)
+	VMOVUPS      72(SP), Z12
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z20, Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z25
+	VDIVPS       Z13, Z25, Z17
+	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z18
+	VSUBPS       Z18, Z20, Z18
+	VADDPS       Z19, Z18, Z18
+	VFNMADD231PS Z17, Z13, Z25
+	VFNMADD231PS Z17, Z18, Z25
+	VFMSUB231PS  Z19, Z17, Z14
+	VADDPS       Z14, Z20, Z14
+	VADDPS       Z14, Z12, Z14
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x00, Z2, Z12, K1
+	VBROADCASTSS f32_3f800000<>+0(SB), Z12
+	VBLENDMPS    Z20, Z12, K1, Z5
+	VBLENDMPS    Z12, Z20, K1, Z6
+	VMOVAPS.Z    Z19, K1, Z19
+	VMULPS       Z17, Z5, Z12
+	VMOVUPS      Z12, Z13
+	VFNMADD231PS Z17, Z5, Z13
+	VFNMADD231PS Z25, Z12, Z13
+	VFNMADD231PS Z19, Z17, Z13
+	VMULPS       Z14, Z6, Z6
+	VFMADD231PS  Z0, Z6, Z5
+	VMULPS       Z5, Z17, Z6
+	VMULPS       Z25, Z6, Z25
+	VMOVUPS      Z12, Z17
+	VMOVUPS      Z13, Z18
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough77
+
+again76:
+	VSQRTPS      Z12, Z17
+	VMOVUPS      Z12, Z19
+	VFNMADD231PS Z17, Z17, Z19
+	VSUBPS       Z19, Z13, Z18
+	VADDPS       Z17, Z17, Z19
+	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
+	VDIVPS       Z19, Z18, Z18
+	DECQ         R10
+	JNZ          again76
+
+enough77:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough79
+
+again78:
+	VMULPS       Z12, Z17, Z19
+	VMOVUPS      Z19, Z20
+	VFNMADD231PS Z12, Z17, Z20
+	VFMADD231PS  Z13, Z17, Z20
+	VFMADD231PS  Z12, Z18, Z20
+	VMOVUPS      Z20, Z18
+	VMOVUPS      Z19, Z17
+	DECQ         R10
+	JNZ          again78
+
+enough79:
+	VMULPS       Z14, Z18, Z19
+	VFMSUB231PS  Z14, Z17, Z19
+	VMULPS       Z6, Z18, Z18
+	VFNMADD231PS Z25, Z17, Z18
+	VFMSUB231PS  Z6, Z17, Z18
+	KMOVW        2(SI)(R8*1), K1
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z11, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VMOVAPS.Z    Z12, K2, Z12
+	VMULPS       Z12, Z18, Z18
+	KMOVW        2(SP), K1
+	VMOVUPS      Z18, K1, 64(DX)(AX*1)
+	VMOVUPS      Z19, 64(BX)(AX*1)
+	VMOVUPS      136(SP), Z12
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z22, Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z18
+	VDIVPS       Z13, Z18, Z14
+	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z17
+	VSUBPS       Z17, Z22, Z17
+	VADDPS       Z21, Z17, Z17
+	VFNMADD231PS Z14, Z13, Z18
+	VFNMADD231PS Z14, Z17, Z18
+	VFMSUB231PS  Z21, Z14, Z15
+	VADDPS       Z15, Z22, Z15
+	VADDPS       Z15, Z12, Z15
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x00, Z2, Z12, K1
+	VBROADCASTSS f32_3f800000<>+0(SB), Z12
+	VBLENDMPS    Z22, Z12, K1, Z7
+	VBLENDMPS    Z12, Z22, K1, Z8
+	VMOVAPS.Z    Z21, K1, Z21
+	VMULPS       Z14, Z7, Z12
+	VMOVUPS      Z12, Z13
+	VFNMADD231PS Z14, Z7, Z13
+	VFNMADD231PS Z18, Z12, Z13
+	VFNMADD231PS Z21, Z14, Z13
+	VMULPS       Z15, Z8, Z8
+	VFMADD231PS  Z0, Z8, Z7
+	VMULPS       Z7, Z14, Z8
+	VMULPS       Z18, Z8, Z18
+	VMOVUPS      Z12, Z14
+	VMOVUPS      Z13, Z17
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough81
+
+again80:
+	VSQRTPS      Z12, Z14
+	VMOVUPS      Z12, Z19
+	VFNMADD231PS Z14, Z14, Z19
+	VSUBPS       Z19, Z13, Z17
+	VADDPS       Z14, Z14, Z19
+	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
+	VDIVPS       Z19, Z17, Z17
+	DECQ         R10
+	JNZ          again80
+
+enough81:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough83
+
+again82:
+	VMULPS       Z12, Z14, Z19
+	VMOVUPS      Z19, Z20
+	VFNMADD231PS Z12, Z14, Z20
+	VFMADD231PS  Z13, Z14, Z20
+	VFMADD231PS  Z12, Z17, Z20
+	VMOVUPS      Z20, Z17
+	VMOVUPS      Z19, Z14
+	DECQ         R10
+	JNZ          again82
+
+enough83:
+	VMULPS       Z15, Z17, Z19
+	VFMSUB231PS  Z15, Z14, Z19
+	VMULPS       Z8, Z17, Z17
+	VFNMADD231PS Z18, Z14, Z17
+	VFMSUB231PS  Z8, Z14, Z17
+	KMOVW        4(SI)(R8*1), K1
+	KMOVW        4(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z11, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VMOVAPS.Z    Z12, K2, Z12
+	VMULPS       Z12, Z17, Z17
+	KMOVW        4(SP), K1
+	VMOVUPS      Z17, K1, 128(DX)(AX*1)
+	VMOVUPS      Z19, 128(BX)(AX*1)
+	VMOVUPS      200(SP), Z12
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z24, Z13
+	VBROADCASTSS f32_3f800000<>+0(SB), Z17
+	VDIVPS       Z13, Z17, Z14
+	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z15
+	VSUBPS       Z15, Z24, Z15
+	VADDPS       Z23, Z15, Z15
+	VFNMADD231PS Z14, Z13, Z17
+	VFNMADD231PS Z14, Z15, Z17
+	VFMSUB231PS  Z23, Z14, Z16
+	VADDPS       Z16, Z24, Z16
+	VADDPS       Z16, Z12, Z16
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x00, Z2, Z12, K1
+	VBROADCASTSS f32_3f800000<>+0(SB), Z12
+	VBLENDMPS    Z24, Z12, K1, Z9
+	VBLENDMPS    Z12, Z24, K1, Z10
+	VMOVAPS.Z    Z23, K1, Z23
+	VMULPS       Z14, Z9, Z12
+	VMOVUPS      Z12, Z13
+	VFNMADD231PS Z14, Z9, Z13
+	VFNMADD231PS Z17, Z12, Z13
+	VFNMADD231PS Z23, Z14, Z13
+	VMULPS       Z16, Z10, Z10
+	VFMADD231PS  Z0, Z10, Z9
+	VMULPS       Z9, Z14, Z10
+	VMULPS       Z17, Z10, Z17
+	VMOVUPS      Z12, Z14
+	VMOVUPS      Z13, Z15
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough85
+
+again84:
+	VSQRTPS      Z12, Z14
+	VMOVUPS      Z12, Z18
+	VFNMADD231PS Z14, Z14, Z18
+	VSUBPS       Z18, Z13, Z15
+	VADDPS       Z14, Z14, Z18
+	VMAXPS.BCST  f32_d800000<>+0(SB), Z18, Z18
+	VDIVPS       Z18, Z15, Z15
+	DECQ         R10
+	JNZ          again84
+
+enough85:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough87
+
+again86:
+	VMULPS       Z12, Z14, Z18
+	VMOVUPS      Z18, Z19
+	VFNMADD231PS Z12, Z14, Z19
+	VFMADD231PS  Z13, Z14, Z19
+	VFMADD231PS  Z12, Z15, Z19
+	VMOVUPS      Z19, Z15
+	VMOVUPS      Z18, Z14
+	DECQ         R10
+	JNZ          again86
+
+enough87:
+	VMULPS       Z16, Z15, Z18
+	VFMSUB231PS  Z16, Z14, Z18
+	VMULPS       Z10, Z15, Z15
+	VFNMADD231PS Z17, Z14, Z15
+	VFMSUB231PS  Z10, Z14, Z15
+	KMOVW        6(SI)(R8*1), K1
+	KMOVW        6(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z11, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VMOVAPS.Z    Z12, K2, Z12
+	VMULPS       Z12, Z15, Z15
+	KMOVW        6(SP), K1
+	VMOVUPS      Z15, K1, 192(DX)(AX*1)
+	VMOVUPS      Z18, 192(BX)(AX*1)
+	ADDQ         $+256, AX
+	SUBQ         $0x40, R9
+	JG           group69
+
+done70:
+	MOVQ stride+40(FP), AX
+	SHLQ $0x02, AX
+	MOVQ AX, CX
+	ADDQ x+32(FP), CX
+	MOVQ CX, x+32(FP)
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x02, AX
+	MOVQ AX, DX
+	ADDQ dst+16(FP), DX
+	MOVQ DX, dst+16(FP)
+	MOVQ words+80(FP), AX
+	SHLQ $0x03, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	ADDQ $0x0c, p+88(FP)
+	DECQ rows+48(FP)
+	JNZ  row67
+
+last68:
+	VZEROUPPER
+	RET
+
+// func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $264-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $264-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z12
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z12
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last46
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last89
 
-row45:
-	MOVQ         p+80(FP), AX
+row88:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z12
 	VXORPS       Y2, Y2, Y2
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done48
+	JZ           done91
 
-group47:
+group90:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole49
+	JAE   whole92
 	BZHIQ R8, DI, DI
 
-whole49:
+whole92:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -1764,7 +2960,7 @@ whole49:
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z14
 	VBROADCASTSS     8(R9), Z15
 	VSUBPS           Z14, Z13, Z16
@@ -1815,7 +3011,7 @@ whole49:
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z14
 	VBROADCASTSS     8(R9), Z15
 	VSUBPS           Z14, Z13, Z16
@@ -1866,7 +3062,7 @@ whole49:
 	KMOVW            4(BX)(DI*1), K1
 	KMOVW            4(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z14
 	VBROADCASTSS     8(R9), Z15
 	VSUBPS           Z14, Z13, Z16
@@ -1917,7 +3113,7 @@ whole49:
 	KMOVW            6(BX)(DI*1), K1
 	KMOVW            6(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z14
 	VBROADCASTSS     8(R9), Z15
 	VSUBPS           Z14, Z13, Z16
@@ -2039,11 +3235,11 @@ whole49:
 	VMULPS           Z29, Z5, Z29
 	VMOVUPS          Z13, Z18
 	VMOVUPS          Z19, Z26
-	MOVQ             root+104(FP), R9
+	MOVQ             root+112(FP), R9
 	TESTQ            R9, R9
-	JZ               enough51
+	JZ               enough94
 
-again50:
+again93:
 	VSQRTPS      Z13, Z18
 	VMOVUPS      Z13, Z27
 	VFNMADD231PS Z18, Z18, Z27
@@ -2052,14 +3248,14 @@ again50:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z27, Z27
 	VDIVPS       Z27, Z26, Z26
 	DECQ         R9
-	JNZ          again50
+	JNZ          again93
 
-enough51:
-	MOVQ  steps+96(FP), R9
+enough94:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough53
+	JZ    enough96
 
-again52:
+again95:
 	VMULPS       Z13, Z18, Z27
 	VMOVUPS      Z27, Z28
 	VFNMADD231PS Z13, Z18, Z28
@@ -2068,9 +3264,9 @@ again52:
 	VMOVUPS      Z28, Z26
 	VMOVUPS      Z27, Z18
 	DECQ         R9
-	JNZ          again52
+	JNZ          again95
 
-enough53:
+enough96:
 	VMULPS       Z14, Z26, Z27
 	VFMSUB231PS  Z14, Z18, Z27
 	VMULPS       Z5, Z26, Z26
@@ -2080,9 +3276,9 @@ enough53:
 	KMOVW        (SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPS      Z12, Z13
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      (R9)(AX*1), Z14
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPS      (R9)(AX*1), Z18
 	VMOVAPS      Z18, K1, Z14
 	VMULPS       Z14, Z13, Z13
@@ -2090,9 +3286,9 @@ enough53:
 	VMOVAPS.Z    Z13, K2, Z13
 	VMULPS       Z13, Z26, Z26
 	KMOVW        (BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      (R9)(AX*1), Z13
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPS      (R9)(AX*1), Z14
 	VMOVAPS      Z14, K1, Z13
 	VMULPS       Z13, Z27, Z27
@@ -2127,11 +3323,11 @@ enough53:
 	VMULPS       Z26, Z7, Z26
 	VMOVUPS      Z13, Z18
 	VMOVUPS      Z14, Z19
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough55
+	JZ           enough98
 
-again54:
+again97:
 	VSQRTPS      Z13, Z18
 	VMOVUPS      Z13, Z20
 	VFNMADD231PS Z18, Z18, Z20
@@ -2140,14 +3336,14 @@ again54:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
 	VDIVPS       Z20, Z19, Z19
 	DECQ         R9
-	JNZ          again54
+	JNZ          again97
 
-enough55:
-	MOVQ  steps+96(FP), R9
+enough98:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough57
+	JZ    enough100
 
-again56:
+again99:
 	VMULPS       Z13, Z18, Z20
 	VMOVUPS      Z20, Z21
 	VFNMADD231PS Z13, Z18, Z21
@@ -2156,9 +3352,9 @@ again56:
 	VMOVUPS      Z21, Z19
 	VMOVUPS      Z20, Z18
 	DECQ         R9
-	JNZ          again56
+	JNZ          again99
 
-enough57:
+enough100:
 	VMULPS        Z15, Z19, Z20
 	VFMSUB231PS   Z15, Z18, Z20
 	VMULPS        Z7, Z19, Z19
@@ -2168,9 +3364,9 @@ enough57:
 	KMOVW         2(SI)(DI*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       Z12, Z13
-	MOVQ          negWeight+112(FP), R9
+	MOVQ          negWeight+120(FP), R9
 	VMOVUPS       64(R9)(AX*1), Z14
-	MOVQ          posWeight+120(FP), R9
+	MOVQ          posWeight+128(FP), R9
 	VMOVUPS       64(R9)(AX*1), Z15
 	VMOVAPS       Z15, K1, Z14
 	VMULPS        Z14, Z13, Z13
@@ -2178,9 +3374,9 @@ enough57:
 	VMOVAPS.Z     Z13, K2, Z13
 	VMULPS        Z13, Z19, Z19
 	KMOVW         2(BX)(DI*1), K1
-	MOVQ          negWeight+112(FP), R9
+	MOVQ          negWeight+120(FP), R9
 	VMOVUPS       64(R9)(AX*1), Z13
-	MOVQ          posWeight+120(FP), R9
+	MOVQ          posWeight+128(FP), R9
 	VMOVUPS       64(R9)(AX*1), Z14
 	VMOVAPS       Z14, K1, Z13
 	VMULPS        Z13, Z20, Z20
@@ -2220,11 +3416,11 @@ enough57:
 	VMULPS        Z19, Z9, Z19
 	VMOVUPS       Z13, Z15
 	VMOVUPS       Z14, Z18
-	MOVQ          root+104(FP), R9
+	MOVQ          root+112(FP), R9
 	TESTQ         R9, R9
-	JZ            enough59
+	JZ            enough102
 
-again58:
+again101:
 	VSQRTPS      Z13, Z15
 	VMOVUPS      Z13, Z20
 	VFNMADD231PS Z15, Z15, Z20
@@ -2233,14 +3429,14 @@ again58:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
 	VDIVPS       Z20, Z18, Z18
 	DECQ         R9
-	JNZ          again58
+	JNZ          again101
 
-enough59:
-	MOVQ  steps+96(FP), R9
+enough102:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough61
+	JZ    enough104
 
-again60:
+again103:
 	VMULPS       Z13, Z15, Z20
 	VMOVUPS      Z20, Z21
 	VFNMADD231PS Z13, Z15, Z21
@@ -2249,9 +3445,9 @@ again60:
 	VMOVUPS      Z21, Z18
 	VMOVUPS      Z20, Z15
 	DECQ         R9
-	JNZ          again60
+	JNZ          again103
 
-enough61:
+enough104:
 	VMULPS       Z16, Z18, Z20
 	VFMSUB231PS  Z16, Z15, Z20
 	VMULPS       Z9, Z18, Z18
@@ -2261,9 +3457,9 @@ enough61:
 	KMOVW        4(SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPS      Z12, Z13
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      128(R9)(AX*1), Z14
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPS      128(R9)(AX*1), Z15
 	VMOVAPS      Z15, K1, Z14
 	VMULPS       Z14, Z13, Z13
@@ -2271,9 +3467,9 @@ enough61:
 	VMOVAPS.Z    Z13, K2, Z13
 	VMULPS       Z13, Z18, Z18
 	KMOVW        4(BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      128(R9)(AX*1), Z13
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPS      128(R9)(AX*1), Z14
 	VMOVAPS      Z14, K1, Z13
 	VMULPS       Z13, Z20, Z20
@@ -2308,11 +3504,11 @@ enough61:
 	VMULPS       Z18, Z11, Z18
 	VMOVUPS      Z13, Z15
 	VMOVUPS      Z14, Z16
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough63
+	JZ           enough106
 
-again62:
+again105:
 	VSQRTPS      Z13, Z15
 	VMOVUPS      Z13, Z19
 	VFNMADD231PS Z15, Z15, Z19
@@ -2321,14 +3517,14 @@ again62:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
 	VDIVPS       Z19, Z16, Z16
 	DECQ         R9
-	JNZ          again62
+	JNZ          again105
 
-enough63:
-	MOVQ  steps+96(FP), R9
+enough106:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough65
+	JZ    enough108
 
-again64:
+again107:
 	VMULPS       Z13, Z15, Z19
 	VMOVUPS      Z19, Z21
 	VFNMADD231PS Z13, Z15, Z21
@@ -2337,9 +3533,9 @@ again64:
 	VMOVUPS      Z21, Z16
 	VMOVUPS      Z19, Z15
 	DECQ         R9
-	JNZ          again64
+	JNZ          again107
 
-enough65:
+enough108:
 	VMULPS        Z17, Z16, Z19
 	VFMSUB231PS   Z17, Z15, Z19
 	VMULPS        Z11, Z16, Z16
@@ -2349,9 +3545,9 @@ enough65:
 	KMOVW         6(SI)(DI*1), K2
 	KORW          K1, K2, K2
 	VMOVUPS       Z12, Z13
-	MOVQ          negWeight+112(FP), R9
+	MOVQ          negWeight+120(FP), R9
 	VMOVUPS       192(R9)(AX*1), Z14
-	MOVQ          posWeight+120(FP), R9
+	MOVQ          posWeight+128(FP), R9
 	VMOVUPS       192(R9)(AX*1), Z15
 	VMOVAPS       Z15, K1, Z14
 	VMULPS        Z14, Z13, Z13
@@ -2359,9 +3555,9 @@ enough65:
 	VMOVAPS.Z     Z13, K2, Z13
 	VMULPS        Z13, Z16, Z16
 	KMOVW         6(BX)(DI*1), K1
-	MOVQ          negWeight+112(FP), DI
+	MOVQ          negWeight+120(FP), DI
 	VMOVUPS       192(DI)(AX*1), Z13
-	MOVQ          posWeight+120(FP), DI
+	MOVQ          posWeight+128(FP), DI
 	VMOVUPS       192(DI)(AX*1), Z14
 	VMOVAPS       Z14, K1, Z13
 	VMULPS        Z13, Z19, Z19
@@ -2374,24 +3570,24 @@ enough65:
 	VADDPD        Z13, Z2, Z2
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group47
+	JG            group90
 
-done48:
-	MOVQ          stride+32(FP), AX
+done91:
+	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, CX
-	ADDQ          x+24(FP), CX
-	MOVQ          CX, x+24(FP)
-	MOVQ          dstStride+16(FP), AX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
-	ADDQ          dst+8(FP), DX
-	MOVQ          DX, dst+8(FP)
-	MOVQ          words+72(FP), AX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
-	ADDQ          $0x0c, p+80(FP)
+	ADDQ          $0x0c, p+88(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPD        Y3, Y2, Y2
@@ -2401,46 +3597,46 @@ done48:
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+40(FP)
-	JNZ           row45
+	DECQ          rows+48(FP)
+	JNZ           row88
 
-last46:
+last89:
 	VZEROUPPER
 	RET
 
-// func focal32AVX512(sum *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal32AVX512(SB), NOSPLIT, $264-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focal32AVX512(SB), NOSPLIT, $264-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z12
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z12
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last67
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last110
 
-row66:
-	MOVQ         p+80(FP), AX
+row109:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z12
 	VXORPS       Y2, Y2, Y2
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done69
+	JZ           done112
 
-group68:
+group111:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole70
+	JAE   whole113
 	BZHIQ R8, DI, DI
 
-whole70:
+whole113:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -2661,11 +3857,11 @@ whole70:
 	VMULPS           Z29, Z5, Z29
 	VMOVUPS          Z13, Z18
 	VMOVUPS          Z19, Z26
-	MOVQ             root+104(FP), R9
+	MOVQ             root+112(FP), R9
 	TESTQ            R9, R9
-	JZ               enough72
+	JZ               enough115
 
-again71:
+again114:
 	VSQRTPS      Z13, Z18
 	VMOVUPS      Z13, Z27
 	VFNMADD231PS Z18, Z18, Z27
@@ -2674,14 +3870,14 @@ again71:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z27, Z27
 	VDIVPS       Z27, Z26, Z26
 	DECQ         R9
-	JNZ          again71
+	JNZ          again114
 
-enough72:
-	MOVQ  steps+96(FP), R9
+enough115:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough74
+	JZ    enough117
 
-again73:
+again116:
 	VMULPS       Z13, Z18, Z27
 	VMOVUPS      Z27, Z28
 	VFNMADD231PS Z13, Z18, Z28
@@ -2690,9 +3886,9 @@ again73:
 	VMOVUPS      Z28, Z26
 	VMOVUPS      Z27, Z18
 	DECQ         R9
-	JNZ          again73
+	JNZ          again116
 
-enough74:
+enough117:
 	VMULPS       Z14, Z26, Z27
 	VFMSUB231PS  Z14, Z18, Z27
 	VMULPS       Z5, Z26, Z26
@@ -2736,11 +3932,11 @@ enough74:
 	VMULPS       Z26, Z7, Z26
 	VMOVUPS      Z13, Z18
 	VMOVUPS      Z14, Z19
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough76
+	JZ           enough119
 
-again75:
+again118:
 	VSQRTPS      Z13, Z18
 	VMOVUPS      Z13, Z20
 	VFNMADD231PS Z18, Z18, Z20
@@ -2749,14 +3945,14 @@ again75:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
 	VDIVPS       Z20, Z19, Z19
 	DECQ         R9
-	JNZ          again75
+	JNZ          again118
 
-enough76:
-	MOVQ  steps+96(FP), R9
+enough119:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough78
+	JZ    enough121
 
-again77:
+again120:
 	VMULPS       Z13, Z18, Z20
 	VMOVUPS      Z20, Z21
 	VFNMADD231PS Z13, Z18, Z21
@@ -2765,9 +3961,9 @@ again77:
 	VMOVUPS      Z21, Z19
 	VMOVUPS      Z20, Z18
 	DECQ         R9
-	JNZ          again77
+	JNZ          again120
 
-enough78:
+enough121:
 	VMULPS        Z15, Z19, Z20
 	VFMSUB231PS   Z15, Z18, Z20
 	VMULPS        Z7, Z19, Z19
@@ -2816,11 +4012,11 @@ enough78:
 	VMULPS        Z19, Z9, Z19
 	VMOVUPS       Z13, Z15
 	VMOVUPS       Z14, Z18
-	MOVQ          root+104(FP), R9
+	MOVQ          root+112(FP), R9
 	TESTQ         R9, R9
-	JZ            enough80
+	JZ            enough123
 
-again79:
+again122:
 	VSQRTPS      Z13, Z15
 	VMOVUPS      Z13, Z20
 	VFNMADD231PS Z15, Z15, Z20
@@ -2829,14 +4025,14 @@ again79:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
 	VDIVPS       Z20, Z18, Z18
 	DECQ         R9
-	JNZ          again79
+	JNZ          again122
 
-enough80:
-	MOVQ  steps+96(FP), R9
+enough123:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough82
+	JZ    enough125
 
-again81:
+again124:
 	VMULPS       Z13, Z15, Z20
 	VMOVUPS      Z20, Z21
 	VFNMADD231PS Z13, Z15, Z21
@@ -2845,9 +4041,9 @@ again81:
 	VMOVUPS      Z21, Z18
 	VMOVUPS      Z20, Z15
 	DECQ         R9
-	JNZ          again81
+	JNZ          again124
 
-enough82:
+enough125:
 	VMULPS       Z16, Z18, Z20
 	VFMSUB231PS  Z16, Z15, Z20
 	VMULPS       Z9, Z18, Z18
@@ -2891,11 +4087,11 @@ enough82:
 	VMULPS       Z18, Z11, Z18
 	VMOVUPS      Z13, Z15
 	VMOVUPS      Z14, Z16
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough84
+	JZ           enough127
 
-again83:
+again126:
 	VSQRTPS      Z13, Z15
 	VMOVUPS      Z13, Z19
 	VFNMADD231PS Z15, Z15, Z19
@@ -2904,14 +4100,14 @@ again83:
 	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
 	VDIVPS       Z19, Z16, Z16
 	DECQ         R9
-	JNZ          again83
+	JNZ          again126
 
-enough84:
-	MOVQ  steps+96(FP), R9
+enough127:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough86
+	JZ    enough129
 
-again85:
+again128:
 	VMULPS       Z13, Z15, Z19
 	VMOVUPS      Z19, Z21
 	VFNMADD231PS Z13, Z15, Z21
@@ -2920,9 +4116,9 @@ again85:
 	VMOVUPS      Z21, Z16
 	VMOVUPS      Z19, Z15
 	DECQ         R9
-	JNZ          again85
+	JNZ          again128
 
-enough86:
+enough129:
 	VMULPS        Z17, Z16, Z19
 	VFMSUB231PS   Z17, Z15, Z19
 	VMULPS        Z11, Z16, Z16
@@ -2944,24 +4140,24 @@ enough86:
 	VADDPD        Z13, Z2, Z2
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group68
+	JG            group111
 
-done69:
-	MOVQ          stride+32(FP), AX
+done112:
+	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, CX
-	ADDQ          x+24(FP), CX
-	MOVQ          CX, x+24(FP)
-	MOVQ          dstStride+16(FP), AX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
-	ADDQ          dst+8(FP), DX
-	MOVQ          DX, dst+8(FP)
-	MOVQ          words+72(FP), AX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
-	ADDQ          $0x0c, p+80(FP)
+	ADDQ          $0x0c, p+88(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPD        Y3, Y2, Y2
@@ -2971,32 +4167,1040 @@ done69:
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+40(FP)
-	JNZ           row66
+	DECQ          rows+48(FP)
+	JNZ           row109
 
-last67:
+last110:
 	VZEROUPPER
 	RET
 
-// func focalWeighted64AVX2(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $704-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focalTerms64AVX2(SB), NOSPLIT, $576-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         terms+8(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, (SP)
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(SP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last88
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last131
 
-row87:
-	MOVQ         p+80(FP), AX
+row130:
+	MOVQ         p+88(FP), AX
+	VBROADCASTSD (AX), Y1
+	VMOVUPD      Y1, 32(SP)
+	XORQ         AX, AX
+	MOVQ         n+56(FP), R9
+	SUBQ         $0x10, R9
+	JL           rest134
+
+group132:
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      (CX)(AX*1), Y1
+	PREFETCHT0   12288(CX)(AX*1)
+	VPBROADCASTB (SI)(R8*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB (DI)(R8*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VANDPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y1, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD231PD  Y1, Y8, Y9
+	VFMADD231PD  Y9, Y5, Y7
+	VADDPD       Y7, Y6, Y9
+	VSUBPD       Y6, Y9, Y6
+	VSUBPD       Y6, Y7, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y9, Y9
+	VANDPD       Y4, Y9, Y9
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y4, Y7, Y7
+	VMOVUPD      Y9, 192(SP)
+	VMOVUPD      Y7, 224(SP)
+	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      32(CX)(AX*1), Y1
+	VPBROADCASTB (SI)(R8*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB (DI)(R8*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VANDPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y1, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD231PD  Y1, Y8, Y9
+	VFMADD231PD  Y9, Y5, Y7
+	VADDPD       Y7, Y6, Y9
+	VSUBPD       Y6, Y9, Y6
+	VSUBPD       Y6, Y7, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y9, Y9
+	VANDPD       Y4, Y9, Y9
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y4, Y7, Y7
+	VMOVUPD      Y9, 288(SP)
+	VMOVUPD      Y7, 320(SP)
+	VMOVUPD      Y2, 352(SP)
+	VMOVUPD      64(CX)(AX*1), Y1
+	PREFETCHT0   12352(CX)(AX*1)
+	VPBROADCASTB 1(SI)(R8*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(DI)(R8*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VANDPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y1, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD231PD  Y1, Y8, Y9
+	VFMADD231PD  Y9, Y5, Y7
+	VADDPD       Y7, Y6, Y9
+	VSUBPD       Y6, Y9, Y6
+	VSUBPD       Y6, Y7, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y9, Y9
+	VANDPD       Y4, Y9, Y9
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y4, Y7, Y7
+	VMOVUPD      Y9, 384(SP)
+	VMOVUPD      Y7, 416(SP)
+	VMOVUPD      Y2, 448(SP)
+	VMOVUPD      96(CX)(AX*1), Y1
+	VPBROADCASTB 1(SI)(R8*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(DI)(R8*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VANDPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
+	VANDPD       Y3, Y4, Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y1, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
+	VFMADD231PD  Y1, Y8, Y9
+	VFMADD231PD  Y9, Y5, Y7
+	VADDPD       Y7, Y6, Y9
+	VSUBPD       Y6, Y9, Y6
+	VSUBPD       Y6, Y7, Y7
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y9, Y9
+	VANDPD       Y4, Y9, Y9
+	VMULPD       Y3, Y7, Y7
+	VANDPD       Y4, Y7, Y7
+	VMOVUPD      Y9, 480(SP)
+	VMOVUPD      Y7, 512(SP)
+	VMOVUPD      Y2, 544(SP)
+	VMOVUPD      192(SP), Y1
+	VMAXPD       Y0, Y1, Y2
+	VMINPD       Y0, Y1, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y0, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y0, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y1, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD       Y1, Y2, Y1
+	VMULPD       Y1, Y1, Y5
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD       Y2, Y7, Y7
+	VFMADD213PD  Y7, Y5, Y6
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y6, Y1, Y3
+	VSUBPD       Y3, Y7, Y7
+	VSUBPD       Y7, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      Y2, (DX)(AX*1)
+	VMOVUPD      288(SP), Y1
+	VMAXPD       Y0, Y1, Y2
+	VMINPD       Y0, Y1, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y0, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y0, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y1, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD       Y1, Y2, Y1
+	VMULPD       Y1, Y1, Y5
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD       Y2, Y7, Y7
+	VFMADD213PD  Y7, Y5, Y6
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y6, Y1, Y3
+	VSUBPD       Y3, Y7, Y7
+	VSUBPD       Y7, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      Y2, 32(DX)(AX*1)
+	VMOVUPD      384(SP), Y1
+	VMAXPD       Y0, Y1, Y2
+	VMINPD       Y0, Y1, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y0, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y0, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y1, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD       Y1, Y2, Y1
+	VMULPD       Y1, Y1, Y5
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD       Y2, Y7, Y7
+	VFMADD213PD  Y7, Y5, Y6
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y6, Y1, Y3
+	VSUBPD       Y3, Y7, Y7
+	VSUBPD       Y7, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      Y2, 64(DX)(AX*1)
+	VMOVUPD      480(SP), Y1
+	VMAXPD       Y0, Y1, Y2
+	VMINPD       Y0, Y1, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y0, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y0, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y1, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
+	VDIVPD       Y1, Y2, Y1
+	VMULPD       Y1, Y1, Y5
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
+	VMULPD       Y2, Y7, Y7
+	VFMADD213PD  Y7, Y5, Y6
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y6, Y1, Y3
+	VSUBPD       Y3, Y7, Y7
+	VSUBPD       Y7, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      Y2, 96(DX)(AX*1)
+	VMOVUPD      (DX)(AX*1), Y1
+	VMOVUPD      192(SP), Y2
+	VMOVUPD      224(SP), Y3
+	VMOVUPD      256(SP), Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
+	VDIVPD       Y5, Y8, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y7, Y7
+	VFNMADD231PD Y6, Y5, Y8
+	VFNMADD231PD Y6, Y7, Y8
+	VFMADD231PD  Y3, Y6, Y1
+	VADDPD       Y1, Y4, Y1
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD    Y5, Y2, Y7, Y4
+	VBLENDVPD    Y5, Y7, Y2, Y2
+	VANDPD       Y5, Y3, Y3
+	VMULPD       Y6, Y4, Y5
+	VMOVUPD      Y5, Y7
+	VFNMADD231PD Y6, Y4, Y7
+	VFNMADD231PD Y8, Y5, Y7
+	VFNMADD231PD Y3, Y6, Y7
+	VMULPD       Y1, Y2, Y2
+	VFMADD231PD  (SP), Y2, Y4
+	VMULPD       Y4, Y6, Y2
+	VMULPD       Y8, Y2, Y8
+	VMOVUPD      Y5, Y3
+	VMOVUPD      Y7, Y4
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough136
+
+again135:
+	VSQRTPD      Y5, Y3
+	VMOVUPD      Y5, Y6
+	VFNMADD231PD Y3, Y3, Y6
+	VSUBPD       Y6, Y7, Y4
+	VADDPD       Y3, Y3, Y6
+	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
+	VDIVPD       Y6, Y4, Y4
+	DECQ         R10
+	JNZ          again135
+
+enough136:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough138
+
+again137:
+	VMULPD       Y5, Y3, Y6
+	VMOVUPD      Y6, Y9
+	VFNMADD231PD Y5, Y3, Y9
+	VFMADD231PD  Y7, Y3, Y9
+	VFMADD231PD  Y5, Y4, Y9
+	VMOVUPD      Y9, Y4
+	VMOVUPD      Y6, Y3
+	DECQ         R10
+	JNZ          again137
+
+enough138:
+	VMULPD       Y1, Y4, Y6
+	VFMSUB231PD  Y1, Y3, Y6
+	VMULPD       Y2, Y4, Y4
+	VFNMADD231PD Y8, Y3, Y4
+	VFMSUB231PD  Y2, Y3, Y4
+	VPBROADCASTB (SI)(R8*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VPBROADCASTB (DI)(R8*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, (DX)(AX*1)
+	VMOVUPD      Y6, (BX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VMOVUPD      288(SP), Y2
+	VMOVUPD      320(SP), Y3
+	VMOVUPD      352(SP), Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
+	VDIVPD       Y5, Y8, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y7, Y7
+	VFNMADD231PD Y6, Y5, Y8
+	VFNMADD231PD Y6, Y7, Y8
+	VFMADD231PD  Y3, Y6, Y1
+	VADDPD       Y1, Y4, Y1
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD    Y5, Y2, Y7, Y4
+	VBLENDVPD    Y5, Y7, Y2, Y2
+	VANDPD       Y5, Y3, Y3
+	VMULPD       Y6, Y4, Y5
+	VMOVUPD      Y5, Y7
+	VFNMADD231PD Y6, Y4, Y7
+	VFNMADD231PD Y8, Y5, Y7
+	VFNMADD231PD Y3, Y6, Y7
+	VMULPD       Y1, Y2, Y2
+	VFMADD231PD  (SP), Y2, Y4
+	VMULPD       Y4, Y6, Y2
+	VMULPD       Y8, Y2, Y8
+	VMOVUPD      Y5, Y3
+	VMOVUPD      Y7, Y4
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough140
+
+again139:
+	VSQRTPD      Y5, Y3
+	VMOVUPD      Y5, Y6
+	VFNMADD231PD Y3, Y3, Y6
+	VSUBPD       Y6, Y7, Y4
+	VADDPD       Y3, Y3, Y6
+	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
+	VDIVPD       Y6, Y4, Y4
+	DECQ         R10
+	JNZ          again139
+
+enough140:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough142
+
+again141:
+	VMULPD       Y5, Y3, Y6
+	VMOVUPD      Y6, Y9
+	VFNMADD231PD Y5, Y3, Y9
+	VFMADD231PD  Y7, Y3, Y9
+	VFMADD231PD  Y5, Y4, Y9
+	VMOVUPD      Y9, Y4
+	VMOVUPD      Y6, Y3
+	DECQ         R10
+	JNZ          again141
+
+enough142:
+	VMULPD       Y1, Y4, Y6
+	VFMSUB231PD  Y1, Y3, Y6
+	VMULPD       Y2, Y4, Y4
+	VFNMADD231PD Y8, Y3, Y4
+	VFMSUB231PD  Y2, Y3, Y4
+	VPBROADCASTB (SI)(R8*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VPBROADCASTB (DI)(R8*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      Y6, 32(BX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y1
+	VMOVUPD      384(SP), Y2
+	VMOVUPD      416(SP), Y3
+	VMOVUPD      448(SP), Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
+	VDIVPD       Y5, Y8, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y7, Y7
+	VFNMADD231PD Y6, Y5, Y8
+	VFNMADD231PD Y6, Y7, Y8
+	VFMADD231PD  Y3, Y6, Y1
+	VADDPD       Y1, Y4, Y1
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD    Y5, Y2, Y7, Y4
+	VBLENDVPD    Y5, Y7, Y2, Y2
+	VANDPD       Y5, Y3, Y3
+	VMULPD       Y6, Y4, Y5
+	VMOVUPD      Y5, Y7
+	VFNMADD231PD Y6, Y4, Y7
+	VFNMADD231PD Y8, Y5, Y7
+	VFNMADD231PD Y3, Y6, Y7
+	VMULPD       Y1, Y2, Y2
+	VFMADD231PD  (SP), Y2, Y4
+	VMULPD       Y4, Y6, Y2
+	VMULPD       Y8, Y2, Y8
+	VMOVUPD      Y5, Y3
+	VMOVUPD      Y7, Y4
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough144
+
+again143:
+	VSQRTPD      Y5, Y3
+	VMOVUPD      Y5, Y6
+	VFNMADD231PD Y3, Y3, Y6
+	VSUBPD       Y6, Y7, Y4
+	VADDPD       Y3, Y3, Y6
+	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
+	VDIVPD       Y6, Y4, Y4
+	DECQ         R10
+	JNZ          again143
+
+enough144:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough146
+
+again145:
+	VMULPD       Y5, Y3, Y6
+	VMOVUPD      Y6, Y9
+	VFNMADD231PD Y5, Y3, Y9
+	VFMADD231PD  Y7, Y3, Y9
+	VFMADD231PD  Y5, Y4, Y9
+	VMOVUPD      Y9, Y4
+	VMOVUPD      Y6, Y3
+	DECQ         R10
+	JNZ          again145
+
+enough146:
+	VMULPD       Y1, Y4, Y6
+	VFMSUB231PD  Y1, Y3, Y6
+	VMULPD       Y2, Y4, Y4
+	VFNMADD231PD Y8, Y3, Y4
+	VFMSUB231PD  Y2, Y3, Y4
+	VPBROADCASTB 1(SI)(R8*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(DI)(R8*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 64(DX)(AX*1)
+	VMOVUPD      Y6, 64(BX)(AX*1)
+	VMOVUPD      96(DX)(AX*1), Y1
+	VMOVUPD      480(SP), Y2
+	VMOVUPD      512(SP), Y3
+	VMOVUPD      544(SP), Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
+	VDIVPD       Y5, Y8, Y6
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y7, Y7
+	VFNMADD231PD Y6, Y5, Y8
+	VFNMADD231PD Y6, Y7, Y8
+	VFMADD231PD  Y3, Y6, Y1
+	VADDPD       Y1, Y4, Y1
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD    Y5, Y2, Y7, Y4
+	VBLENDVPD    Y5, Y7, Y2, Y2
+	VANDPD       Y5, Y3, Y3
+	VMULPD       Y6, Y4, Y5
+	VMOVUPD      Y5, Y7
+	VFNMADD231PD Y6, Y4, Y7
+	VFNMADD231PD Y8, Y5, Y7
+	VFNMADD231PD Y3, Y6, Y7
+	VMULPD       Y1, Y2, Y2
+	VFMADD231PD  (SP), Y2, Y4
+	VMULPD       Y4, Y6, Y2
+	VMULPD       Y8, Y2, Y8
+	VMOVUPD      Y5, Y3
+	VMOVUPD      Y7, Y4
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough148
+
+again147:
+	VSQRTPD      Y5, Y3
+	VMOVUPD      Y5, Y6
+	VFNMADD231PD Y3, Y3, Y6
+	VSUBPD       Y6, Y7, Y4
+	VADDPD       Y3, Y3, Y6
+	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
+	VDIVPD       Y6, Y4, Y4
+	DECQ         R10
+	JNZ          again147
+
+enough148:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough150
+
+again149:
+	VMULPD       Y5, Y3, Y6
+	VMOVUPD      Y6, Y9
+	VFNMADD231PD Y5, Y3, Y9
+	VFMADD231PD  Y7, Y3, Y9
+	VFMADD231PD  Y5, Y4, Y9
+	VMOVUPD      Y9, Y4
+	VMOVUPD      Y6, Y3
+	DECQ         R10
+	JNZ          again149
+
+enough150:
+	VMULPD       Y1, Y4, Y6
+	VFMSUB231PD  Y1, Y3, Y6
+	VMULPD       Y2, Y4, Y4
+	VFNMADD231PD Y8, Y3, Y4
+	VFMSUB231PD  Y2, Y3, Y4
+	VPBROADCASTB 1(SI)(R8*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VPBROADCASTB 1(DI)(R8*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 96(DX)(AX*1)
+	VMOVUPD      Y6, 96(BX)(AX*1)
+	ADDQ         $+128, AX
+	SUBQ         $0x10, R9
+	JGE          group132
+
+rest134:
+	ADDQ       $0x10, R9
+	JLE        done133
+	LEAQ       tail<>+0(SB), DX
+	MOVQ       R9, R8
+	SHLQ       $0x03, R8
+	SUBQ       R8, DX
+	VMOVUPD    128(DX), Y1
+	VMASKMOVPD (CX)(AX*1), Y1, Y1
+	VMOVUPD    Y1, 64(SP)
+	VMOVUPD    160(DX), Y1
+	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
+	VMOVUPD    Y1, 96(SP)
+	VMOVUPD    192(DX), Y1
+	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
+	VMOVUPD    Y1, 128(SP)
+	VMOVUPD    224(DX), Y1
+	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
+	VMOVUPD    Y1, 160(SP)
+	LEAQ       64(SP), CX
+	SUBQ       AX, CX
+	MOVQ       CX, DX
+	XORQ       R9, R9
+	JMP        group132
+
+done133:
+	MOVQ       dst+16(FP), CX
+	CMPQ       CX, DX
+	JEQ        direct151
+	MOVQ       n+56(FP), DX
+	ANDQ       $0x0f, DX
+	LEAQ       tail<>+0(SB), R8
+	SHLQ       $0x03, DX
+	SUBQ       DX, R8
+	VMOVUPD    64(SP), Y1
+	VMOVUPD    128(R8), Y2
+	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
+	VMOVUPD    96(SP), Y1
+	VMOVUPD    160(R8), Y2
+	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    192(R8), Y2
+	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
+	VMOVUPD    160(SP), Y1
+	VMOVUPD    224(R8), Y2
+	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
+
+direct151:
+	MOVQ stride+40(FP), AX
+	SHLQ $0x03, AX
+	MOVQ AX, CX
+	ADDQ x+32(FP), CX
+	MOVQ CX, x+32(FP)
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	MOVQ AX, DX
+	ADDQ dst+16(FP), DX
+	MOVQ DX, dst+16(FP)
+	MOVQ words+80(FP), AX
+	SHLQ $0x03, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	ADDQ $0x18, p+88(FP)
+	DECQ rows+48(FP)
+	JNZ  row130
+
+last131:
+	VZEROUPPER
+	RET
+
+DATA bits64<>+0(SB)/8, $0x0000000000000001
+DATA bits64<>+8(SB)/8, $0x0000000000000002
+DATA bits64<>+16(SB)/8, $0x0000000000000004
+DATA bits64<>+24(SB)/8, $0x0000000000000008
+DATA bits64<>+32(SB)/8, $0x0000000000000001
+DATA bits64<>+40(SB)/8, $0x0000000000000002
+DATA bits64<>+48(SB)/8, $0x0000000000000004
+DATA bits64<>+56(SB)/8, $0x0000000000000008
+GLOBL bits64<>(SB), RODATA|NOPTR, $64
+
+DATA bits64odd<>+0(SB)/8, $0x0000000000000010
+DATA bits64odd<>+8(SB)/8, $0x0000000000000020
+DATA bits64odd<>+16(SB)/8, $0x0000000000000040
+DATA bits64odd<>+24(SB)/8, $0x0000000000000080
+DATA bits64odd<>+32(SB)/8, $0x0000000000000010
+DATA bits64odd<>+40(SB)/8, $0x0000000000000020
+DATA bits64odd<>+48(SB)/8, $0x0000000000000040
+DATA bits64odd<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
+
+DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
+GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
+GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
+
+DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
+GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
+
+DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
+GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
+GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
+GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
+GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
+GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
+GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
+GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
+GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
+GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
+GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
+GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
+GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
+GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
+GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
+GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
+GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
+GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
+GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
+GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
+GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
+GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_39b0000000000000<>+0(SB)/8, $0x39b0000000000000
+DATA f64_39b0000000000000<>+8(SB)/8, $0x39b0000000000000
+DATA f64_39b0000000000000<>+16(SB)/8, $0x39b0000000000000
+DATA f64_39b0000000000000<>+24(SB)/8, $0x39b0000000000000
+GLOBL f64_39b0000000000000<>(SB), RODATA|NOPTR, $32
+
+// func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $704-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, (SP)
+	MOVQ         p+88(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 32(SP)
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last153
+
+row152:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y1
 	VMOVUPD      Y1, 32(SP)
 	VXORPS       Y1, Y1, Y1
@@ -3005,11 +5209,11 @@ row87:
 	VMOVUPD      Y1, 640(SP)
 	VMOVUPD      Y1, 672(SP)
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest91
+	JL           rest156
 
-group89:
+group154:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(AX*1), Y1
@@ -3021,7 +5225,7 @@ group89:
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	MOVQ         p+80(FP), R9
+	MOVQ         p+88(FP), R9
 	VBROADCASTSD 8(R9), Y4
 	VBROADCASTSD 16(R9), Y5
 	VSUBPD       Y4, Y1, Y6
@@ -3086,7 +5290,7 @@ group89:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	MOVQ         p+80(FP), R9
+	MOVQ         p+88(FP), R9
 	VBROADCASTSD 8(R9), Y4
 	VBROADCASTSD 16(R9), Y5
 	VSUBPD       Y4, Y1, Y6
@@ -3152,7 +5356,7 @@ group89:
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	MOVQ         p+80(FP), R9
+	MOVQ         p+88(FP), R9
 	VBROADCASTSD 8(R9), Y4
 	VBROADCASTSD 16(R9), Y5
 	VSUBPD       Y4, Y1, Y6
@@ -3217,7 +5421,7 @@ group89:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	MOVQ         p+80(FP), R9
+	MOVQ         p+88(FP), R9
 	VBROADCASTSD 8(R9), Y4
 	VBROADCASTSD 16(R9), Y5
 	VSUBPD       Y4, Y1, Y6
@@ -3457,11 +5661,11 @@ group89:
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y7, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough93
+	JZ           enough158
 
-again92:
+again157:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y6
 	VFNMADD231PD Y3, Y3, Y6
@@ -3470,14 +5674,14 @@ again92:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y4
 	DECQ         R9
-	JNZ          again92
+	JNZ          again157
 
-enough93:
-	MOVQ  steps+96(FP), R9
+enough158:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough95
+	JZ    enough160
 
-again94:
+again159:
 	VMULPD       Y5, Y3, Y6
 	VMOVUPD      Y6, Y9
 	VFNMADD231PD Y5, Y3, Y9
@@ -3486,9 +5690,9 @@ again94:
 	VMOVUPD      Y9, Y4
 	VMOVUPD      Y6, Y3
 	DECQ         R9
-	JNZ          again94
+	JNZ          again159
 
-enough95:
+enough160:
 	VMULPD       Y1, Y4, Y6
 	VFMSUB231PD  Y1, Y3, Y6
 	VMULPD       Y2, Y4, Y4
@@ -3502,9 +5706,9 @@ enough95:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
 	VMOVUPD      32(SP), Y3
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Y7
 	VBLENDVPD    Y1, Y7, Y5, Y5
 	VMULPD       Y5, Y3, Y3
@@ -3515,9 +5719,9 @@ enough95:
 	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y2
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Y3
 	VBLENDVPD    Y1, Y3, Y2, Y2
 	VMULPD       Y2, Y6, Y6
@@ -3553,11 +5757,11 @@ enough95:
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y8, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough97
+	JZ           enough162
 
-again96:
+again161:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y7
 	VFNMADD231PD Y3, Y3, Y7
@@ -3566,14 +5770,14 @@ again96:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y7, Y7
 	VDIVPD       Y7, Y4, Y4
 	DECQ         R9
-	JNZ          again96
+	JNZ          again161
 
-enough97:
-	MOVQ  steps+96(FP), R9
+enough162:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough99
+	JZ    enough164
 
-again98:
+again163:
 	VMULPD       Y5, Y3, Y7
 	VMOVUPD      Y7, Y10
 	VFNMADD231PD Y5, Y3, Y10
@@ -3582,9 +5786,9 @@ again98:
 	VMOVUPD      Y10, Y4
 	VMOVUPD      Y7, Y3
 	DECQ         R9
-	JNZ          again98
+	JNZ          again163
 
-enough99:
+enough164:
 	VMULPD       Y1, Y4, Y7
 	VFMSUB231PD  Y1, Y3, Y7
 	VMULPD       Y2, Y4, Y4
@@ -3598,9 +5802,9 @@ enough99:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
 	VMOVUPD      32(SP), Y3
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y5
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y8
 	VBLENDVPD    Y1, Y8, Y5, Y5
 	VMULPD       Y5, Y3, Y3
@@ -3611,9 +5815,9 @@ enough99:
 	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y2
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y3
 	VBLENDVPD    Y1, Y3, Y2, Y2
 	VMULPD       Y2, Y7, Y7
@@ -3649,11 +5853,11 @@ enough99:
 	VMULPD       Y10, Y2, Y10
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y9, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough101
+	JZ           enough166
 
-again100:
+again165:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y8
 	VFNMADD231PD Y3, Y3, Y8
@@ -3662,14 +5866,14 @@ again100:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y8, Y8
 	VDIVPD       Y8, Y4, Y4
 	DECQ         R9
-	JNZ          again100
+	JNZ          again165
 
-enough101:
-	MOVQ  steps+96(FP), R9
+enough166:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough103
+	JZ    enough168
 
-again102:
+again167:
 	VMULPD       Y5, Y3, Y8
 	VMOVUPD      Y8, Y11
 	VFNMADD231PD Y5, Y3, Y11
@@ -3678,9 +5882,9 @@ again102:
 	VMOVUPD      Y11, Y4
 	VMOVUPD      Y8, Y3
 	DECQ         R9
-	JNZ          again102
+	JNZ          again167
 
-enough103:
+enough168:
 	VMULPD       Y1, Y4, Y8
 	VFMSUB231PD  Y1, Y3, Y8
 	VMULPD       Y2, Y4, Y4
@@ -3694,9 +5898,9 @@ enough103:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
 	VMOVUPD      32(SP), Y3
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y5
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y9
 	VBLENDVPD    Y1, Y9, Y5, Y5
 	VMULPD       Y5, Y3, Y3
@@ -3707,9 +5911,9 @@ enough103:
 	VPBROADCASTB 1(BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y2
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y3
 	VBLENDVPD    Y1, Y3, Y2, Y2
 	VMULPD       Y2, Y8, Y8
@@ -3757,11 +5961,11 @@ enough103:
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y8, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough105
+	JZ           enough170
 
-again104:
+again169:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y6
 	VFNMADD231PD Y3, Y3, Y6
@@ -3770,14 +5974,14 @@ again104:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y4
 	DECQ         R9
-	JNZ          again104
+	JNZ          again169
 
-enough105:
-	MOVQ  steps+96(FP), R9
+enough170:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough107
+	JZ    enough172
 
-again106:
+again171:
 	VMULPD       Y5, Y3, Y6
 	VMOVUPD      Y6, Y10
 	VFNMADD231PD Y5, Y3, Y10
@@ -3786,9 +5990,9 @@ again106:
 	VMOVUPD      Y10, Y4
 	VMOVUPD      Y6, Y3
 	DECQ         R9
-	JNZ          again106
+	JNZ          again171
 
-enough107:
+enough172:
 	VMULPD       Y1, Y4, Y6
 	VFMSUB231PD  Y1, Y3, Y6
 	VMULPD       Y2, Y4, Y4
@@ -3802,9 +6006,9 @@ enough107:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
 	VMOVUPD      32(SP), Y3
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y5
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y8
 	VBLENDVPD    Y1, Y8, Y5, Y5
 	VMULPD       Y5, Y3, Y3
@@ -3815,9 +6019,9 @@ enough107:
 	VPBROADCASTB 1(BX)(DI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	MOVQ         negWeight+112(FP), DI
+	MOVQ         negWeight+120(FP), DI
 	VMOVUPD      96(DI)(AX*1), Y2
-	MOVQ         posWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), DI
 	VMOVUPD      96(DI)(AX*1), Y3
 	VBLENDVPD    Y1, Y3, Y2, Y2
 	VMULPD       Y2, Y6, Y6
@@ -3836,11 +6040,11 @@ enough107:
 	VMOVUPD      Y2, 672(SP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group89
+	JGE          group154
 
-rest91:
+rest156:
 	ADDQ       $0x10, R8
-	JLE        done90
+	JLE        done155
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
@@ -3861,13 +6065,13 @@ rest91:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group89
+	JMP        group154
 
-done90:
-	MOVQ       dst+8(FP), CX
+done155:
+	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct108
-	MOVQ       n+48(FP), DX
+	JEQ        direct173
+	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
@@ -3885,22 +6089,22 @@ done90:
 	VMOVUPD    224(DI), Y2
 	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
 
-direct108:
-	MOVQ         stride+32(FP), AX
+direct173:
+	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
-	ADDQ         x+24(FP), CX
-	MOVQ         CX, x+24(FP)
-	MOVQ         dstStride+16(FP), AX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         dstStride+24(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
-	ADDQ         dst+8(FP), DX
-	MOVQ         DX, dst+8(FP)
-	MOVQ         words+72(FP), AX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+80(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
-	ADDQ         $0x18, p+80(FP)
+	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      576(SP), Y1
 	VMOVUPD      608(SP), Y2
@@ -3937,262 +6141,32 @@ direct108:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+40(FP)
-	JNZ          row87
+	DECQ         rows+48(FP)
+	JNZ          row152
 
-last88:
+last153:
 	VZEROUPPER
 	RET
 
-DATA bits64<>+0(SB)/8, $0x0000000000000001
-DATA bits64<>+8(SB)/8, $0x0000000000000002
-DATA bits64<>+16(SB)/8, $0x0000000000000004
-DATA bits64<>+24(SB)/8, $0x0000000000000008
-DATA bits64<>+32(SB)/8, $0x0000000000000001
-DATA bits64<>+40(SB)/8, $0x0000000000000002
-DATA bits64<>+48(SB)/8, $0x0000000000000004
-DATA bits64<>+56(SB)/8, $0x0000000000000008
-GLOBL bits64<>(SB), RODATA|NOPTR, $64
-
-DATA bits64odd<>+0(SB)/8, $0x0000000000000010
-DATA bits64odd<>+8(SB)/8, $0x0000000000000020
-DATA bits64odd<>+16(SB)/8, $0x0000000000000040
-DATA bits64odd<>+24(SB)/8, $0x0000000000000080
-DATA bits64odd<>+32(SB)/8, $0x0000000000000010
-DATA bits64odd<>+40(SB)/8, $0x0000000000000020
-DATA bits64odd<>+48(SB)/8, $0x0000000000000040
-DATA bits64odd<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
-
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
-
-DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
-GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
-GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
-GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
-GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
-GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
-GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
-GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
-GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
-GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
-GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
-GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
-GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
-GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
-GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_39b0000000000000<>+0(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+8(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+16(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+24(SB)/8, $0x39b0000000000000
-GLOBL f64_39b0000000000000<>(SB), RODATA|NOPTR, $32
-
-// func focal64AVX2(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal64AVX2(SB), NOSPLIT, $704-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focal64AVX2(SB), NOSPLIT, $704-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, (SP)
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(SP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last110
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last175
 
-row109:
-	MOVQ         p+80(FP), AX
+row174:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y1
 	VMOVUPD      Y1, 32(SP)
 	VXORPS       Y1, Y1, Y1
@@ -4201,11 +6175,11 @@ row109:
 	VMOVUPD      Y1, 640(SP)
 	VMOVUPD      Y1, 672(SP)
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest113
+	JL           rest178
 
-group111:
+group176:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	VMOVUPD      (CX)(AX*1), Y1
@@ -4585,11 +6559,11 @@ group111:
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y7, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough115
+	JZ           enough180
 
-again114:
+again179:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y6
 	VFNMADD231PD Y3, Y3, Y6
@@ -4598,14 +6572,14 @@ again114:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y4
 	DECQ         R9
-	JNZ          again114
+	JNZ          again179
 
-enough115:
-	MOVQ  steps+96(FP), R9
+enough180:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough117
+	JZ    enough182
 
-again116:
+again181:
 	VMULPD       Y5, Y3, Y6
 	VMOVUPD      Y6, Y9
 	VFNMADD231PD Y5, Y3, Y9
@@ -4614,9 +6588,9 @@ again116:
 	VMOVUPD      Y9, Y4
 	VMOVUPD      Y6, Y3
 	DECQ         R9
-	JNZ          again116
+	JNZ          again181
 
-enough117:
+enough182:
 	VMULPD       Y1, Y4, Y6
 	VFMSUB231PD  Y1, Y3, Y6
 	VMULPD       Y2, Y4, Y4
@@ -4666,11 +6640,11 @@ enough117:
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y8, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough119
+	JZ           enough184
 
-again118:
+again183:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y7
 	VFNMADD231PD Y3, Y3, Y7
@@ -4679,14 +6653,14 @@ again118:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y7, Y7
 	VDIVPD       Y7, Y4, Y4
 	DECQ         R9
-	JNZ          again118
+	JNZ          again183
 
-enough119:
-	MOVQ  steps+96(FP), R9
+enough184:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough121
+	JZ    enough186
 
-again120:
+again185:
 	VMULPD       Y5, Y3, Y7
 	VMOVUPD      Y7, Y10
 	VFNMADD231PD Y5, Y3, Y10
@@ -4695,9 +6669,9 @@ again120:
 	VMOVUPD      Y10, Y4
 	VMOVUPD      Y7, Y3
 	DECQ         R9
-	JNZ          again120
+	JNZ          again185
 
-enough121:
+enough186:
 	VMULPD       Y1, Y4, Y7
 	VFMSUB231PD  Y1, Y3, Y7
 	VMULPD       Y2, Y4, Y4
@@ -4747,11 +6721,11 @@ enough121:
 	VMULPD       Y10, Y2, Y10
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y9, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough123
+	JZ           enough188
 
-again122:
+again187:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y8
 	VFNMADD231PD Y3, Y3, Y8
@@ -4760,14 +6734,14 @@ again122:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y8, Y8
 	VDIVPD       Y8, Y4, Y4
 	DECQ         R9
-	JNZ          again122
+	JNZ          again187
 
-enough123:
-	MOVQ  steps+96(FP), R9
+enough188:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough125
+	JZ    enough190
 
-again124:
+again189:
 	VMULPD       Y5, Y3, Y8
 	VMOVUPD      Y8, Y11
 	VFNMADD231PD Y5, Y3, Y11
@@ -4776,9 +6750,9 @@ again124:
 	VMOVUPD      Y11, Y4
 	VMOVUPD      Y8, Y3
 	DECQ         R9
-	JNZ          again124
+	JNZ          again189
 
-enough125:
+enough190:
 	VMULPD       Y1, Y4, Y8
 	VFMSUB231PD  Y1, Y3, Y8
 	VMULPD       Y2, Y4, Y4
@@ -4840,11 +6814,11 @@ enough125:
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
 	VMOVUPD      Y8, Y4
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough127
+	JZ           enough192
 
-again126:
+again191:
 	VSQRTPD      Y5, Y3
 	VMOVUPD      Y5, Y6
 	VFNMADD231PD Y3, Y3, Y6
@@ -4853,14 +6827,14 @@ again126:
 	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y4
 	DECQ         R9
-	JNZ          again126
+	JNZ          again191
 
-enough127:
-	MOVQ  steps+96(FP), R9
+enough192:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough129
+	JZ    enough194
 
-again128:
+again193:
 	VMULPD       Y5, Y3, Y6
 	VMOVUPD      Y6, Y10
 	VFNMADD231PD Y5, Y3, Y10
@@ -4869,9 +6843,9 @@ again128:
 	VMOVUPD      Y10, Y4
 	VMOVUPD      Y6, Y3
 	DECQ         R9
-	JNZ          again128
+	JNZ          again193
 
-enough129:
+enough194:
 	VMULPD       Y1, Y4, Y6
 	VFMSUB231PD  Y1, Y3, Y6
 	VMULPD       Y2, Y4, Y4
@@ -4904,11 +6878,11 @@ enough129:
 	VMOVUPD      Y2, 672(SP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group111
+	JGE          group176
 
-rest113:
+rest178:
 	ADDQ       $0x10, R8
-	JLE        done112
+	JLE        done177
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
@@ -4929,13 +6903,13 @@ rest113:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group111
+	JMP        group176
 
-done112:
-	MOVQ       dst+8(FP), CX
+done177:
+	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct130
-	MOVQ       n+48(FP), DX
+	JEQ        direct195
+	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
@@ -4953,22 +6927,22 @@ done112:
 	VMOVUPD    224(DI), Y2
 	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
 
-direct130:
-	MOVQ         stride+32(FP), AX
+direct195:
+	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
-	ADDQ         x+24(FP), CX
-	MOVQ         CX, x+24(FP)
-	MOVQ         dstStride+16(FP), AX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         dstStride+24(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
-	ADDQ         dst+8(FP), DX
-	MOVQ         DX, dst+8(FP)
-	MOVQ         words+72(FP), AX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+80(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
-	ADDQ         $0x18, p+80(FP)
+	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      576(SP), Y1
 	VMOVUPD      608(SP), Y2
@@ -5005,48 +6979,724 @@ direct130:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+40(FP)
-	JNZ          row109
+	DECQ         rows+48(FP)
+	JNZ          row174
 
-last110:
+last175:
 	VZEROUPPER
 	RET
 
-// func focalWeighted64AVX512(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·focalTerms64AVX512(SB), NOSPLIT, $520-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         terms+8(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
+	MOVQ         exponent+96(FP), AX
+	VBROADCASTSD (AX), Z0
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z11
+	MOVQ         p+88(FP), AX
+	VBROADCASTSD (AX), Z11
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last197
+
+row196:
+	MOVQ         p+88(FP), AX
+	VBROADCASTSD (AX), Z11
+	XORQ         AX, AX
+	MOVQ         n+56(FP), R9
+	TESTQ        R9, R9
+	JZ           done199
+
+group198:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x20
+	JAE   whole200
+	BZHIQ R9, R8, R8
+
+whole200:
+	MOVQ             R8, (SP)
+	MOVQ             AX, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SP), K1
+	VMOVUPD.Z        (CX)(AX*1), K1, Z13
+	PREFETCHT0       12288(CX)(AX*1)
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y2, Y2, Y2
+	VMAXPD           Z13, Z2, Z14
+	VMOVAPD.Z        Z14, K2, Z14
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K1
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
+	VMULPD           Z13, Z13, Z16
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
+	VSUBPD           Z18, Z13, Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
+	VFMADD231PD      Z13, Z19, Z20
+	VFMADD231PD      Z20, Z16, Z18
+	VADDPD           Z18, Z17, Z20
+	VSUBPD           Z17, Z20, Z17
+	VSUBPD           Z17, Z18, Z18
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z20, K1, Z20
+	VMULPD.Z         Z15, Z18, K1, Z18
+	VMOVUPD          Z18, 8(SP)
+	VMOVUPD          Z14, 72(SP)
+	KMOVB            1(SP), K1
+	VMOVUPD.Z        64(CX)(AX*1), K1, Z13
+	PREFETCHT0       12352(CX)(AX*1)
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y2, Y2, Y2
+	VMAXPD           Z13, Z2, Z14
+	VMOVAPD.Z        Z14, K2, Z14
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K1
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
+	VMULPD           Z13, Z13, Z16
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
+	VSUBPD           Z18, Z13, Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z21
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z21
+	VFMADD231PD      Z13, Z19, Z21
+	VFMADD231PD      Z21, Z16, Z18
+	VADDPD           Z18, Z17, Z21
+	VSUBPD           Z17, Z21, Z17
+	VSUBPD           Z17, Z18, Z18
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z21, K1, Z21
+	VMULPD.Z         Z15, Z18, K1, Z18
+	VMOVUPD          Z18, 136(SP)
+	VMOVUPD          Z14, 200(SP)
+	KMOVB            2(SP), K1
+	VMOVUPD.Z        128(CX)(AX*1), K1, Z13
+	PREFETCHT0       12416(CX)(AX*1)
+	KMOVB            2(SI)(R8*1), K1
+	KMOVB            2(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y2, Y2, Y2
+	VMAXPD           Z13, Z2, Z14
+	VMOVAPD.Z        Z14, K2, Z14
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K1
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
+	VMULPD           Z13, Z13, Z16
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
+	VSUBPD           Z18, Z13, Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
+	VFMADD231PD      Z13, Z19, Z22
+	VFMADD231PD      Z22, Z16, Z18
+	VADDPD           Z18, Z17, Z22
+	VSUBPD           Z17, Z22, Z17
+	VSUBPD           Z17, Z18, Z18
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z22, K1, Z22
+	VMULPD.Z         Z15, Z18, K1, Z18
+	VMOVUPD          Z18, 264(SP)
+	VMOVUPD          Z14, 328(SP)
+	KMOVB            3(SP), K1
+	VMOVUPD.Z        192(CX)(AX*1), K1, Z13
+	PREFETCHT0       12480(CX)(AX*1)
+	KMOVB            3(SI)(R8*1), K1
+	KMOVB            3(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPS           Y2, Y2, Y2
+	VMAXPD           Z13, Z2, Z14
+	VMOVAPD.Z        Z14, K2, Z14
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
+	VCMPPD           $0x15, Z1, Z13, K2, K1
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
+	VMULPD           Z13, Z13, Z16
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
+	VSUBPD           Z18, Z13, Z18
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z23
+	VFMADD231PD      Z13, Z19, Z23
+	VFMADD231PD      Z23, Z16, Z18
+	VADDPD           Z18, Z17, Z23
+	VSUBPD           Z17, Z23, Z17
+	VSUBPD           Z17, Z18, Z18
+	VPSLLQ           $0x34, Z15, Z15
+	VMULPD.Z         Z15, Z23, K1, Z23
+	VMULPD.Z         Z15, Z18, K1, Z18
+	VMOVUPD          Z18, 392(SP)
+	VMOVUPD          Z14, 456(SP)
+	VMAXPD           Z12, Z20, Z13
+	VMINPD           Z12, Z20, Z14
+	VADDPD           Z14, Z13, Z15
+	VSUBPD           Z13, Z15, Z13
+	VSUBPD           Z13, Z14, Z14
+	VDIVPD           Z15, Z12, Z13
+	VMULPD           Z13, Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z13
+	VPSRLQ           $0x34, Z13, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z12, Z13, Z13
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z15, K1
+	VMOVAPD          Z20, K1, Z13
+	VMOVAPD          Z2, K1, Z14
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z16
+	VDIVPD           Z16, Z13, Z16
+	VMULPD           Z16, Z16, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z19
+	VMULPD           Z13, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z14
+	VFMADD231PD      Z18, Z16, Z14
+	VSUBPD           Z14, Z19, Z19
+	VSUBPD           Z19, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z13
+	VMAXPD           Z12, Z21, Z14
+	VMINPD           Z12, Z21, Z15
+	VADDPD           Z15, Z14, Z16
+	VSUBPD           Z14, Z16, Z14
+	VSUBPD           Z14, Z15, Z15
+	VDIVPD           Z16, Z12, Z14
+	VMULPD           Z14, Z15, Z15
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z14
+	VPSRLQ           $0x34, Z14, Z16
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z14, Z14
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z14, Z14
+	VSUBPD           Z12, Z14, Z14
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z16, K1
+	VMOVAPD          Z21, K1, Z14
+	VMOVAPD          Z2, K1, Z15
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z14, Z17
+	VDIVPD           Z17, Z14, Z17
+	VMULPD           Z17, Z17, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z14, Z24
+	VMULPD           Z14, Z24, Z24
+	VFMADD213PD      Z24, Z18, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z15
+	VFMADD231PD      Z19, Z17, Z15
+	VSUBPD           Z15, Z24, Z24
+	VSUBPD           Z24, Z14, Z14
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z14
+	VMAXPD           Z12, Z22, Z15
+	VMINPD           Z12, Z22, Z16
+	VADDPD           Z16, Z15, Z17
+	VSUBPD           Z15, Z17, Z15
+	VSUBPD           Z15, Z16, Z16
+	VDIVPD           Z17, Z12, Z15
+	VMULPD           Z15, Z16, Z16
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z17, Z15
+	VPSRLQ           $0x34, Z15, Z17
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
+	VSUBPD           Z12, Z15, Z15
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z17, K1
+	VMOVAPD          Z22, K1, Z15
+	VMOVAPD          Z2, K1, Z16
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z18
+	VDIVPD           Z18, Z15, Z18
+	VMULPD           Z18, Z18, Z19
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z19, Z24
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z19, Z24
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z19, Z24
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z19, Z24
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z19, Z24
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z19, Z24
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z25
+	VMULPD           Z15, Z25, Z25
+	VFMADD213PD      Z25, Z19, Z24
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z16
+	VFMADD231PD      Z24, Z18, Z16
+	VSUBPD           Z16, Z25, Z25
+	VSUBPD           Z25, Z15, Z15
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z15
+	VMAXPD           Z12, Z23, Z16
+	VMINPD           Z12, Z23, Z17
+	VADDPD           Z17, Z16, Z18
+	VSUBPD           Z16, Z18, Z16
+	VSUBPD           Z16, Z17, Z17
+	VDIVPD           Z18, Z12, Z16
+	VMULPD           Z16, Z17, Z17
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z18, Z16
+	VPSRLQ           $0x34, Z16, Z18
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z18, Z18
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z18, Z18
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
+	VSUBPD           Z12, Z16, Z16
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z18, K1
+	VMOVAPD          Z23, K1, Z16
+	VMOVAPD          Z2, K1, Z17
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z19
+	VDIVPD           Z19, Z16, Z19
+	VMULPD           Z19, Z19, Z24
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z24, Z25
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z26
+	VMULPD           Z16, Z26, Z26
+	VFMADD213PD      Z26, Z24, Z25
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z18, Z17
+	VFMADD231PD      Z25, Z19, Z17
+	VSUBPD           Z17, Z26, Z26
+	VSUBPD           Z26, Z16, Z16
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z18, Z16
+	VMOVUPD          8(SP), Z17
+	VMOVUPD          72(SP), Z18
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z19
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z26
+	VDIVPD           Z19, Z26, Z24
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z25
+	VSUBPD           Z25, Z20, Z25
+	VADDPD           Z17, Z25, Z25
+	VFNMADD231PD     Z24, Z19, Z26
+	VFNMADD231PD     Z24, Z25, Z26
+	VFMADD231PD      Z17, Z24, Z13
+	VADDPD           Z13, Z18, Z13
+	VXORPS           Y2, Y2, Y2
+	VCMPPD           $0x00, Z2, Z18, K1
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z18
+	VBLENDMPD        Z20, Z18, K1, Z3
+	VBLENDMPD        Z18, Z20, K1, Z4
+	VMOVAPD.Z        Z17, K1, Z17
+	VMULPD           Z24, Z3, Z18
+	VMOVUPD          Z18, Z19
+	VFNMADD231PD     Z24, Z3, Z19
+	VFNMADD231PD     Z26, Z18, Z19
+	VFNMADD231PD     Z17, Z24, Z19
+	VMULPD           Z13, Z4, Z4
+	VFMADD231PD      Z0, Z4, Z3
+	VMULPD           Z3, Z24, Z4
+	VMULPD           Z26, Z4, Z26
+	VMOVUPD          Z18, Z17
+	VMOVUPD          Z19, Z20
+	MOVQ             root+112(FP), R10
+	TESTQ            R10, R10
+	JZ               enough202
+
+again201:
+	VSQRTPD      Z18, Z17
+	VMOVUPD      Z18, Z24
+	VFNMADD231PD Z17, Z17, Z24
+	VSUBPD       Z24, Z19, Z20
+	VADDPD       Z17, Z17, Z24
+	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z24, Z24
+	VDIVPD       Z24, Z20, Z20
+	DECQ         R10
+	JNZ          again201
+
+enough202:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough204
+
+again203:
+	VMULPD       Z18, Z17, Z24
+	VMOVUPD      Z24, Z25
+	VFNMADD231PD Z18, Z17, Z25
+	VFMADD231PD  Z19, Z17, Z25
+	VFMADD231PD  Z18, Z20, Z25
+	VMOVUPD      Z25, Z20
+	VMOVUPD      Z24, Z17
+	DECQ         R10
+	JNZ          again203
+
+enough204:
+	VMULPD       Z13, Z20, Z24
+	VFMSUB231PD  Z13, Z17, Z24
+	VMULPD       Z4, Z20, Z20
+	VFNMADD231PD Z26, Z17, Z20
+	VFMSUB231PD  Z4, Z17, Z20
+	KMOVB        (SI)(R8*1), K1
+	KMOVB        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z11, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VMOVAPD.Z    Z13, K2, Z13
+	VMULPD       Z13, Z20, Z20
+	KMOVB        (SP), K1
+	VMOVUPD      Z20, K1, (DX)(AX*1)
+	VMOVUPD      Z24, (BX)(AX*1)
+	VMOVUPD      136(SP), Z13
+	VMOVUPD      200(SP), Z17
+	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z21, Z18
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z24
+	VDIVPD       Z18, Z24, Z19
+	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z18, Z20
+	VSUBPD       Z20, Z21, Z20
+	VADDPD       Z13, Z20, Z20
+	VFNMADD231PD Z19, Z18, Z24
+	VFNMADD231PD Z19, Z20, Z24
+	VFMADD231PD  Z13, Z19, Z14
+	VADDPD       Z14, Z17, Z14
+	VXORPS       Y2, Y2, Y2
+	VCMPPD       $0x00, Z2, Z17, K1
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z17
+	VBLENDMPD    Z21, Z17, K1, Z5
+	VBLENDMPD    Z17, Z21, K1, Z6
+	VMOVAPD.Z    Z13, K1, Z13
+	VMULPD       Z19, Z5, Z17
+	VMOVUPD      Z17, Z18
+	VFNMADD231PD Z19, Z5, Z18
+	VFNMADD231PD Z24, Z17, Z18
+	VFNMADD231PD Z13, Z19, Z18
+	VMULPD       Z14, Z6, Z6
+	VFMADD231PD  Z0, Z6, Z5
+	VMULPD       Z5, Z19, Z6
+	VMULPD       Z24, Z6, Z24
+	VMOVUPD      Z17, Z13
+	VMOVUPD      Z18, Z19
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough206
+
+again205:
+	VSQRTPD      Z17, Z13
+	VMOVUPD      Z17, Z20
+	VFNMADD231PD Z13, Z13, Z20
+	VSUBPD       Z20, Z18, Z19
+	VADDPD       Z13, Z13, Z20
+	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
+	VDIVPD       Z20, Z19, Z19
+	DECQ         R10
+	JNZ          again205
+
+enough206:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough208
+
+again207:
+	VMULPD       Z17, Z13, Z20
+	VMOVUPD      Z20, Z21
+	VFNMADD231PD Z17, Z13, Z21
+	VFMADD231PD  Z18, Z13, Z21
+	VFMADD231PD  Z17, Z19, Z21
+	VMOVUPD      Z21, Z19
+	VMOVUPD      Z20, Z13
+	DECQ         R10
+	JNZ          again207
+
+enough208:
+	VMULPD       Z14, Z19, Z20
+	VFMSUB231PD  Z14, Z13, Z20
+	VMULPD       Z6, Z19, Z19
+	VFNMADD231PD Z24, Z13, Z19
+	VFMSUB231PD  Z6, Z13, Z19
+	KMOVB        1(SI)(R8*1), K1
+	KMOVB        1(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z11, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VMOVAPD.Z    Z13, K2, Z13
+	VMULPD       Z13, Z19, Z19
+	KMOVB        1(SP), K1
+	VMOVUPD      Z19, K1, 64(DX)(AX*1)
+	VMOVUPD      Z20, 64(BX)(AX*1)
+	VMOVUPD      264(SP), Z13
+	VMOVUPD      328(SP), Z14
+	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z22, Z17
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z20
+	VDIVPD       Z17, Z20, Z18
+	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z17, Z19
+	VSUBPD       Z19, Z22, Z19
+	VADDPD       Z13, Z19, Z19
+	VFNMADD231PD Z18, Z17, Z20
+	VFNMADD231PD Z18, Z19, Z20
+	VFMADD231PD  Z13, Z18, Z15
+	VADDPD       Z15, Z14, Z15
+	VXORPS       Y2, Y2, Y2
+	VCMPPD       $0x00, Z2, Z14, K1
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VBLENDMPD    Z22, Z14, K1, Z7
+	VBLENDMPD    Z14, Z22, K1, Z8
+	VMOVAPD.Z    Z13, K1, Z13
+	VMULPD       Z18, Z7, Z14
+	VMOVUPD      Z14, Z17
+	VFNMADD231PD Z18, Z7, Z17
+	VFNMADD231PD Z20, Z14, Z17
+	VFNMADD231PD Z13, Z18, Z17
+	VMULPD       Z15, Z8, Z8
+	VFMADD231PD  Z0, Z8, Z7
+	VMULPD       Z7, Z18, Z8
+	VMULPD       Z20, Z8, Z20
+	VMOVUPD      Z14, Z13
+	VMOVUPD      Z17, Z18
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough210
+
+again209:
+	VSQRTPD      Z14, Z13
+	VMOVUPD      Z14, Z19
+	VFNMADD231PD Z13, Z13, Z19
+	VSUBPD       Z19, Z17, Z18
+	VADDPD       Z13, Z13, Z19
+	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z19, Z19
+	VDIVPD       Z19, Z18, Z18
+	DECQ         R10
+	JNZ          again209
+
+enough210:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough212
+
+again211:
+	VMULPD       Z14, Z13, Z19
+	VMOVUPD      Z19, Z21
+	VFNMADD231PD Z14, Z13, Z21
+	VFMADD231PD  Z17, Z13, Z21
+	VFMADD231PD  Z14, Z18, Z21
+	VMOVUPD      Z21, Z18
+	VMOVUPD      Z19, Z13
+	DECQ         R10
+	JNZ          again211
+
+enough212:
+	VMULPD       Z15, Z18, Z19
+	VFMSUB231PD  Z15, Z13, Z19
+	VMULPD       Z8, Z18, Z18
+	VFNMADD231PD Z20, Z13, Z18
+	VFMSUB231PD  Z8, Z13, Z18
+	KMOVB        2(SI)(R8*1), K1
+	KMOVB        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z11, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VMOVAPD.Z    Z13, K2, Z13
+	VMULPD       Z13, Z18, Z18
+	KMOVB        2(SP), K1
+	VMOVUPD      Z18, K1, 128(DX)(AX*1)
+	VMOVUPD      Z19, 128(BX)(AX*1)
+	VMOVUPD      392(SP), Z13
+	VMOVUPD      456(SP), Z14
+	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z15
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z19
+	VDIVPD       Z15, Z19, Z17
+	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z15, Z18
+	VSUBPD       Z18, Z23, Z18
+	VADDPD       Z13, Z18, Z18
+	VFNMADD231PD Z17, Z15, Z19
+	VFNMADD231PD Z17, Z18, Z19
+	VFMADD231PD  Z13, Z17, Z16
+	VADDPD       Z16, Z14, Z16
+	VXORPS       Y2, Y2, Y2
+	VCMPPD       $0x00, Z2, Z14, K1
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VBLENDMPD    Z23, Z14, K1, Z9
+	VBLENDMPD    Z14, Z23, K1, Z10
+	VMOVAPD.Z    Z13, K1, Z13
+	VMULPD       Z17, Z9, Z14
+	VMOVUPD      Z14, Z15
+	VFNMADD231PD Z17, Z9, Z15
+	VFNMADD231PD Z19, Z14, Z15
+	VFNMADD231PD Z13, Z17, Z15
+	VMULPD       Z16, Z10, Z10
+	VFMADD231PD  Z0, Z10, Z9
+	VMULPD       Z9, Z17, Z10
+	VMULPD       Z19, Z10, Z19
+	VMOVUPD      Z14, Z13
+	VMOVUPD      Z15, Z17
+	MOVQ         root+112(FP), R10
+	TESTQ        R10, R10
+	JZ           enough214
+
+again213:
+	VSQRTPD      Z14, Z13
+	VMOVUPD      Z14, Z18
+	VFNMADD231PD Z13, Z13, Z18
+	VSUBPD       Z18, Z15, Z17
+	VADDPD       Z13, Z13, Z18
+	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z18, Z18
+	VDIVPD       Z18, Z17, Z17
+	DECQ         R10
+	JNZ          again213
+
+enough214:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough216
+
+again215:
+	VMULPD       Z14, Z13, Z18
+	VMOVUPD      Z18, Z20
+	VFNMADD231PD Z14, Z13, Z20
+	VFMADD231PD  Z15, Z13, Z20
+	VFMADD231PD  Z14, Z17, Z20
+	VMOVUPD      Z20, Z17
+	VMOVUPD      Z18, Z13
+	DECQ         R10
+	JNZ          again215
+
+enough216:
+	VMULPD       Z16, Z17, Z18
+	VFMSUB231PD  Z16, Z13, Z18
+	VMULPD       Z10, Z17, Z17
+	VFNMADD231PD Z19, Z13, Z17
+	VFMSUB231PD  Z10, Z13, Z17
+	KMOVB        3(SI)(R8*1), K1
+	KMOVB        3(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z11, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VMOVAPD.Z    Z13, K2, Z13
+	VMULPD       Z13, Z17, Z17
+	KMOVB        3(SP), K1
+	VMOVUPD      Z17, K1, 192(DX)(AX*1)
+	VMOVUPD      Z18, 192(BX)(AX*1)
+	ADDQ         $+256, AX
+	SUBQ         $0x20, R9
+	JG           group198
+
+done199:
+	MOVQ stride+40(FP), AX
+	SHLQ $0x03, AX
+	MOVQ AX, CX
+	ADDQ x+32(FP), CX
+	MOVQ CX, x+32(FP)
+	MOVQ dstStride+24(FP), AX
+	SHLQ $0x03, AX
+	MOVQ AX, DX
+	ADDQ dst+16(FP), DX
+	MOVQ DX, dst+16(FP)
+	MOVQ words+80(FP), AX
+	SHLQ $0x03, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	ADDQ $0x18, p+88(FP)
+	DECQ rows+48(FP)
+	JNZ  row196
+
+last197:
+	VZEROUPPER
+	RET
+
+// func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $520-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $520-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Z0
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z13
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z13
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last132
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last218
 
-row131:
-	MOVQ         p+80(FP), AX
+row217:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z13
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done134
+	JZ           done220
 
-group133:
+group219:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole135
+	JAE   whole221
 	BZHIQ R8, DI, DI
 
-whole135:
+whole221:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -5056,7 +7706,7 @@ whole135:
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z16
 	VBROADCASTSD     16(R9), Z17
 	VSUBPD           Z16, Z15, Z18
@@ -5113,7 +7763,7 @@ whole135:
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z16
 	VBROADCASTSD     16(R9), Z17
 	VSUBPD           Z16, Z15, Z18
@@ -5170,7 +7820,7 @@ whole135:
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z16
 	VBROADCASTSD     16(R9), Z17
 	VSUBPD           Z16, Z15, Z18
@@ -5227,7 +7877,7 @@ whole135:
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	MOVQ             p+80(FP), R9
+	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z16
 	VBROADCASTSD     16(R9), Z17
 	VSUBPD           Z16, Z15, Z18
@@ -5451,11 +8101,11 @@ whole135:
 	VMULPD           Z28, Z6, Z28
 	VMOVUPD          Z20, Z19
 	VMOVUPD          Z21, Z22
-	MOVQ             root+104(FP), R9
+	MOVQ             root+112(FP), R9
 	TESTQ            R9, R9
-	JZ               enough137
+	JZ               enough223
 
-again136:
+again222:
 	VSQRTPD      Z20, Z19
 	VMOVUPD      Z20, Z26
 	VFNMADD231PD Z19, Z19, Z26
@@ -5464,14 +8114,14 @@ again136:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z26, Z26
 	VDIVPD       Z26, Z22, Z22
 	DECQ         R9
-	JNZ          again136
+	JNZ          again222
 
-enough137:
-	MOVQ  steps+96(FP), R9
+enough223:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough139
+	JZ    enough225
 
-again138:
+again224:
 	VMULPD       Z20, Z19, Z26
 	VMOVUPD      Z26, Z27
 	VFNMADD231PD Z20, Z19, Z27
@@ -5480,9 +8130,9 @@ again138:
 	VMOVUPD      Z27, Z22
 	VMOVUPD      Z26, Z19
 	DECQ         R9
-	JNZ          again138
+	JNZ          again224
 
-enough139:
+enough225:
 	VMULPD       Z15, Z22, Z26
 	VFMSUB231PD  Z15, Z19, Z26
 	VMULPD       Z6, Z22, Z22
@@ -5492,9 +8142,9 @@ enough139:
 	KMOVB        (SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Z19
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Z20
 	VMOVAPD      Z20, K1, Z19
 	VMULPD       Z19, Z15, Z15
@@ -5502,9 +8152,9 @@ enough139:
 	VMOVAPD.Z    Z15, K2, Z15
 	VMULPD       Z15, Z22, Z22
 	KMOVB        (BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Z15
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Z19
 	VMOVAPD      Z19, K1, Z15
 	VMULPD       Z15, Z26, Z26
@@ -5539,11 +8189,11 @@ enough139:
 	VMULPD       Z27, Z8, Z27
 	VMOVUPD      Z19, Z15
 	VMOVUPD      Z20, Z21
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough141
+	JZ           enough227
 
-again140:
+again226:
 	VSQRTPD      Z19, Z15
 	VMOVUPD      Z19, Z22
 	VFNMADD231PD Z15, Z15, Z22
@@ -5552,14 +8202,14 @@ again140:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z22, Z22
 	VDIVPD       Z22, Z21, Z21
 	DECQ         R9
-	JNZ          again140
+	JNZ          again226
 
-enough141:
-	MOVQ  steps+96(FP), R9
+enough227:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough143
+	JZ    enough229
 
-again142:
+again228:
 	VMULPD       Z19, Z15, Z22
 	VMOVUPD      Z22, Z23
 	VFNMADD231PD Z19, Z15, Z23
@@ -5568,9 +8218,9 @@ again142:
 	VMOVUPD      Z23, Z21
 	VMOVUPD      Z22, Z15
 	DECQ         R9
-	JNZ          again142
+	JNZ          again228
 
-enough143:
+enough229:
 	VMULPD       Z16, Z21, Z22
 	VFMSUB231PD  Z16, Z15, Z22
 	VMULPD       Z8, Z21, Z21
@@ -5580,9 +8230,9 @@ enough143:
 	KMOVB        1(SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z16
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z19
 	VMOVAPD      Z19, K1, Z16
 	VMULPD       Z16, Z15, Z15
@@ -5590,9 +8240,9 @@ enough143:
 	VMOVAPD.Z    Z15, K2, Z15
 	VMULPD       Z15, Z21, Z21
 	KMOVB        1(BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z15
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z16
 	VMOVAPD      Z16, K1, Z15
 	VMULPD       Z15, Z22, Z22
@@ -5635,11 +8285,11 @@ enough143:
 	VMULPD       Z22, Z10, Z22
 	VMOVUPD      Z16, Z15
 	VMOVUPD      Z19, Z20
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough145
+	JZ           enough231
 
-again144:
+again230:
 	VSQRTPD      Z16, Z15
 	VMOVUPD      Z16, Z21
 	VFNMADD231PD Z15, Z15, Z21
@@ -5648,14 +8298,14 @@ again144:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z21, Z21
 	VDIVPD       Z21, Z20, Z20
 	DECQ         R9
-	JNZ          again144
+	JNZ          again230
 
-enough145:
-	MOVQ  steps+96(FP), R9
+enough231:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough147
+	JZ    enough233
 
-again146:
+again232:
 	VMULPD       Z16, Z15, Z21
 	VMOVUPD      Z21, Z23
 	VFNMADD231PD Z16, Z15, Z23
@@ -5664,9 +8314,9 @@ again146:
 	VMOVUPD      Z23, Z20
 	VMOVUPD      Z21, Z15
 	DECQ         R9
-	JNZ          again146
+	JNZ          again232
 
-enough147:
+enough233:
 	VMULPD       Z17, Z20, Z21
 	VFMSUB231PD  Z17, Z15, Z21
 	VMULPD       Z10, Z20, Z20
@@ -5676,9 +8326,9 @@ enough147:
 	KMOVB        2(SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z16
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z17
 	VMOVAPD      Z17, K1, Z16
 	VMULPD       Z16, Z15, Z15
@@ -5686,9 +8336,9 @@ enough147:
 	VMOVAPD.Z    Z15, K2, Z15
 	VMULPD       Z15, Z20, Z20
 	KMOVB        2(BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z15
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z16
 	VMOVAPD      Z16, K1, Z15
 	VMULPD       Z15, Z21, Z21
@@ -5723,11 +8373,11 @@ enough147:
 	VMULPD       Z22, Z12, Z22
 	VMOVUPD      Z16, Z15
 	VMOVUPD      Z17, Z19
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough149
+	JZ           enough235
 
-again148:
+again234:
 	VSQRTPD      Z16, Z15
 	VMOVUPD      Z16, Z20
 	VFNMADD231PD Z15, Z15, Z20
@@ -5736,14 +8386,14 @@ again148:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
 	VDIVPD       Z20, Z19, Z19
 	DECQ         R9
-	JNZ          again148
+	JNZ          again234
 
-enough149:
-	MOVQ  steps+96(FP), R9
+enough235:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough151
+	JZ    enough237
 
-again150:
+again236:
 	VMULPD       Z16, Z15, Z20
 	VMOVUPD      Z20, Z23
 	VFNMADD231PD Z16, Z15, Z23
@@ -5752,9 +8402,9 @@ again150:
 	VMOVUPD      Z23, Z19
 	VMOVUPD      Z20, Z15
 	DECQ         R9
-	JNZ          again150
+	JNZ          again236
 
-enough151:
+enough237:
 	VMULPD       Z18, Z19, Z20
 	VFMSUB231PD  Z18, Z15, Z20
 	VMULPD       Z12, Z19, Z19
@@ -5764,9 +8414,9 @@ enough151:
 	KMOVB        3(SI)(DI*1), K2
 	KORW         K1, K2, K2
 	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+112(FP), R9
+	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z16
-	MOVQ         posWeight+120(FP), R9
+	MOVQ         posWeight+128(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z17
 	VMOVAPD      Z17, K1, Z16
 	VMULPD       Z16, Z15, Z15
@@ -5774,9 +8424,9 @@ enough151:
 	VMOVAPD.Z    Z15, K2, Z15
 	VMULPD       Z15, Z19, Z19
 	KMOVB        3(BX)(DI*1), K1
-	MOVQ         negWeight+112(FP), DI
+	MOVQ         negWeight+120(FP), DI
 	VMOVUPD      192(DI)(AX*1), Z15
-	MOVQ         posWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), DI
 	VMOVUPD      192(DI)(AX*1), Z16
 	VMOVAPD      Z16, K1, Z15
 	VMULPD       Z15, Z20, Z20
@@ -5792,24 +8442,24 @@ enough151:
 	VMOVAPD      Z15, Z2
 	ADDQ         $+256, AX
 	SUBQ         $0x20, R8
-	JG           group133
+	JG           group219
 
-done134:
-	MOVQ          stride+32(FP), AX
+done220:
+	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
-	ADDQ          x+24(FP), CX
-	MOVQ          CX, x+24(FP)
-	MOVQ          dstStride+16(FP), AX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
-	ADDQ          dst+8(FP), DX
-	MOVQ          DX, dst+8(FP)
-	MOVQ          words+72(FP), AX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
-	ADDQ          $0x18, p+80(FP)
+	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VEXTRACTF64X4 $0x01, Z3, Y13
@@ -5844,48 +8494,48 @@ done134:
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+40(FP)
-	JNZ           row131
+	DECQ          rows+48(FP)
+	JNZ           row217
 
-last132:
+last218:
 	VZEROUPPER
 	RET
 
-// func focal64AVX512(sum *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal64AVX512(SB), NOSPLIT, $520-128
-	MOVQ         x+24(FP), CX
-	MOVQ         dst+8(FP), DX
-	MOVQ         pos+56(FP), BX
-	MOVQ         neg+64(FP), SI
-	MOVQ         exponent+88(FP), AX
+TEXT ·focal64AVX512(SB), NOSPLIT, $520-136
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Z0
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z13
-	MOVQ         p+80(FP), AX
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z13
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	CMPQ         rows+40(FP), $0x00
-	JEQ          last153
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last239
 
-row152:
-	MOVQ         p+80(FP), AX
+row238:
+	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z13
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
-	MOVQ         n+48(FP), R8
+	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done155
+	JZ           done241
 
-group154:
+group240:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole156
+	JAE   whole242
 	BZHIQ R8, DI, DI
 
-whole156:
+whole242:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -6226,11 +8876,11 @@ whole156:
 	VMULPD           Z28, Z6, Z28
 	VMOVUPD          Z20, Z19
 	VMOVUPD          Z21, Z22
-	MOVQ             root+104(FP), R9
+	MOVQ             root+112(FP), R9
 	TESTQ            R9, R9
-	JZ               enough158
+	JZ               enough244
 
-again157:
+again243:
 	VSQRTPD      Z20, Z19
 	VMOVUPD      Z20, Z26
 	VFNMADD231PD Z19, Z19, Z26
@@ -6239,14 +8889,14 @@ again157:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z26, Z26
 	VDIVPD       Z26, Z22, Z22
 	DECQ         R9
-	JNZ          again157
+	JNZ          again243
 
-enough158:
-	MOVQ  steps+96(FP), R9
+enough244:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough160
+	JZ    enough246
 
-again159:
+again245:
 	VMULPD       Z20, Z19, Z26
 	VMOVUPD      Z26, Z27
 	VFNMADD231PD Z20, Z19, Z27
@@ -6255,9 +8905,9 @@ again159:
 	VMOVUPD      Z27, Z22
 	VMOVUPD      Z26, Z19
 	DECQ         R9
-	JNZ          again159
+	JNZ          again245
 
-enough160:
+enough246:
 	VMULPD       Z15, Z22, Z26
 	VFMSUB231PD  Z15, Z19, Z26
 	VMULPD       Z6, Z22, Z22
@@ -6301,11 +8951,11 @@ enough160:
 	VMULPD       Z27, Z8, Z27
 	VMOVUPD      Z19, Z15
 	VMOVUPD      Z20, Z21
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough162
+	JZ           enough248
 
-again161:
+again247:
 	VSQRTPD      Z19, Z15
 	VMOVUPD      Z19, Z22
 	VFNMADD231PD Z15, Z15, Z22
@@ -6314,14 +8964,14 @@ again161:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z22, Z22
 	VDIVPD       Z22, Z21, Z21
 	DECQ         R9
-	JNZ          again161
+	JNZ          again247
 
-enough162:
-	MOVQ  steps+96(FP), R9
+enough248:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough164
+	JZ    enough250
 
-again163:
+again249:
 	VMULPD       Z19, Z15, Z22
 	VMOVUPD      Z22, Z23
 	VFNMADD231PD Z19, Z15, Z23
@@ -6330,9 +8980,9 @@ again163:
 	VMOVUPD      Z23, Z21
 	VMOVUPD      Z22, Z15
 	DECQ         R9
-	JNZ          again163
+	JNZ          again249
 
-enough164:
+enough250:
 	VMULPD       Z16, Z21, Z22
 	VFMSUB231PD  Z16, Z15, Z22
 	VMULPD       Z8, Z21, Z21
@@ -6384,11 +9034,11 @@ enough164:
 	VMULPD       Z22, Z10, Z22
 	VMOVUPD      Z16, Z15
 	VMOVUPD      Z19, Z20
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough166
+	JZ           enough252
 
-again165:
+again251:
 	VSQRTPD      Z16, Z15
 	VMOVUPD      Z16, Z21
 	VFNMADD231PD Z15, Z15, Z21
@@ -6397,14 +9047,14 @@ again165:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z21, Z21
 	VDIVPD       Z21, Z20, Z20
 	DECQ         R9
-	JNZ          again165
+	JNZ          again251
 
-enough166:
-	MOVQ  steps+96(FP), R9
+enough252:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough168
+	JZ    enough254
 
-again167:
+again253:
 	VMULPD       Z16, Z15, Z21
 	VMOVUPD      Z21, Z23
 	VFNMADD231PD Z16, Z15, Z23
@@ -6413,9 +9063,9 @@ again167:
 	VMOVUPD      Z23, Z20
 	VMOVUPD      Z21, Z15
 	DECQ         R9
-	JNZ          again167
+	JNZ          again253
 
-enough168:
+enough254:
 	VMULPD       Z17, Z20, Z21
 	VFMSUB231PD  Z17, Z15, Z21
 	VMULPD       Z10, Z20, Z20
@@ -6459,11 +9109,11 @@ enough168:
 	VMULPD       Z22, Z12, Z22
 	VMOVUPD      Z16, Z15
 	VMOVUPD      Z17, Z19
-	MOVQ         root+104(FP), R9
+	MOVQ         root+112(FP), R9
 	TESTQ        R9, R9
-	JZ           enough170
+	JZ           enough256
 
-again169:
+again255:
 	VSQRTPD      Z16, Z15
 	VMOVUPD      Z16, Z20
 	VFNMADD231PD Z15, Z15, Z20
@@ -6472,14 +9122,14 @@ again169:
 	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
 	VDIVPD       Z20, Z19, Z19
 	DECQ         R9
-	JNZ          again169
+	JNZ          again255
 
-enough170:
-	MOVQ  steps+96(FP), R9
+enough256:
+	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough172
+	JZ    enough258
 
-again171:
+again257:
 	VMULPD       Z16, Z15, Z20
 	VMOVUPD      Z20, Z23
 	VFNMADD231PD Z16, Z15, Z23
@@ -6488,9 +9138,9 @@ again171:
 	VMOVUPD      Z23, Z19
 	VMOVUPD      Z20, Z15
 	DECQ         R9
-	JNZ          again171
+	JNZ          again257
 
-enough172:
+enough258:
 	VMULPD       Z18, Z19, Z20
 	VFMSUB231PD  Z18, Z15, Z20
 	VMULPD       Z12, Z19, Z19
@@ -6515,24 +9165,24 @@ enough172:
 	VMOVAPD      Z15, Z2
 	ADDQ         $+256, AX
 	SUBQ         $0x20, R8
-	JG           group154
+	JG           group240
 
-done155:
-	MOVQ          stride+32(FP), AX
+done241:
+	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
-	ADDQ          x+24(FP), CX
-	MOVQ          CX, x+24(FP)
-	MOVQ          dstStride+16(FP), AX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
-	ADDQ          dst+8(FP), DX
-	MOVQ          DX, dst+8(FP)
-	MOVQ          words+72(FP), AX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
-	ADDQ          $0x18, p+80(FP)
+	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VEXTRACTF64X4 $0x01, Z3, Y13
@@ -6567,9 +9217,9 @@ done155:
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+40(FP)
-	JNZ           row152
+	DECQ          rows+48(FP)
+	JNZ           row238
 
-last153:
+last239:
 	VZEROUPPER
 	RET

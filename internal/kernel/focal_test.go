@@ -55,7 +55,33 @@ func testFocalKernels[T Float](t *testing.T) {
 			Focal(a)
 			want := results()
 			restore()
+			// The terms of a row, where that is a form.
+			var terms []T
+			flat := *a
+			flat.Rows, flat.Terms = 1, make([]T, 64*a.Words)
+			if kind == 0 {
+				restore := forceTier(Generic)
+				Focal(&flat)
+				restore()
+				terms = append(terms, flat.Terms[:n]...)
+				if n <= 2*LanesOf[T]() {
+					sum := make([]float64, 1)
+					if FocalRows(sum, terms, n); math.Float64bits(sum[0]) != math.Float64bits(want[0]) && want[0] == want[0] {
+						t.Fatalf("n=%d: terms add up to %v, not %v", n, sum[0], want[0])
+					}
+				}
+			}
 			for _, tier := range Available()[1:] {
+				if kind == 0 {
+					restore := forceTier(tier)
+					Focal(&flat)
+					restore()
+					for j, v := range terms {
+						if u := flat.Terms[j]; u != v && v == v {
+							t.Fatalf("%v, n=%d, f=%v: term %d is %v, generic %v", tier, n, a.Exponent, j, u, v)
+						}
+					}
+				}
 				copy(a.Dst, dst)
 				restore := forceTier(tier)
 				Focal(a)

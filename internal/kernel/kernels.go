@@ -114,7 +114,7 @@ func BCE[T Float](a *BCEArgs[T]) {
 	}
 }
 
-// Focal writes the sums of the focal terms of every row, and the gradient.
+// Focal writes the sums of the focal terms of every row, or the terms, and the gradient.
 func Focal[T Float](a *FocalArgs[T]) {
 	if IsFloat32[T]() {
 		focal32((*FocalArgs[float32])(unsafe.Pointer(a)))
