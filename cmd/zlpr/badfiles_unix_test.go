@@ -161,7 +161,7 @@ func tensorOf(class string, size, offset int, shape, strides []int) string {
 }
 
 // tensor is the header of one.
-func tensor(dtype, shape string, begin, end int) string {
+func tensor(dtype, shape string, begin, end int64) string {
 	return fmt.Sprintf(`{"a":{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, begin, end)
 }
 

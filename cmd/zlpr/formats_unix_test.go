@@ -64,7 +64,7 @@ func TestRawBFloat16(t *testing.T) {
 
 // tensors16 is a file with float32 as BF16 under the name "logits".
 func tensors16(shape string, x ...float32) []byte {
-	return safetensors(strings.Replace(tensor("BF16", shape, 0, 2*len(x)), `"a"`, `"logits"`, 1), raw16(x...))
+	return safetensors(strings.Replace(tensor("BF16", shape, 0, int64(2*len(x))), `"a"`, `"logits"`, 1), raw16(x...))
 }
 
 // TestStdin: standard input is an input, a pipe or a file, but of one flag only.

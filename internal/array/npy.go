@@ -149,7 +149,7 @@ func (h *header) length() (int, error) {
 		if n == 0 {
 			empty = true
 		} else if count > math.MaxInt/16/n {
-			return 0, fmt.Errorf("damaged .npy header: an array of shape %s is larger than any file", ShapeString(h.shape))
+			return 0, fmt.Errorf("damaged: an array of shape %s is larger than any file", ShapeString(h.shape))
 		} else {
 			count *= n
 		}
