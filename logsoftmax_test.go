@@ -148,6 +148,9 @@ func TestLogSumExpExact(t *testing.T) {
 
 func testLogSumExpExact[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(55, 56))
+	if got := LogSumExp([]T{0, T(math.Inf(-1))}); got != 0 { // 2^-1022 once
+		t.Errorf("LogSumExp of 0 and -Inf = %v", got)
+	}
 	for range 2000 {
 		n := []int{1, 2, 7, 40, BlockLen + 5}[rng.IntN(5)]
 		x := make([]T, n)
