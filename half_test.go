@@ -104,9 +104,7 @@ func testHalfFunctions[T Score](t *testing.T) {
 				y, v := make([]T, n), make([]float32, n)
 				got, want := f.half(y, x), f.single(v, w)
 				equalBits(t, []float64{want}, []float64{got}, name+" "+what)
-				if v[:min(1, n)] != nil {
-					require.Equal(t, halved[T](v), y, name+" "+what)
-				}
+				require.Equal(t, halved[T](v), y, name+" "+what)
 				copy(y, x)
 				equalBits(t, []float64{want}, []float64{f.half(y, y)}, name+" in place "+what)
 			}
@@ -203,7 +201,7 @@ func testHalfEvaluate[T Score](t *testing.T) {
 			default:
 				y := make([]uint8, rows*n)
 				for i := range y {
-					y[i] = uint8(rng.IntN(2)) & uint8(rng.IntN(2))
+					y[i] = uint8(rng.IntN(4)) / 3
 				}
 				b.Labels = &DenseLabels[uint8]{rows, n, y, n}
 			}

@@ -448,7 +448,8 @@ func rebuildTensor(name pyName, args []any) (*pyTensor, error) {
 		if len(rest) < 3 {
 			return nil, errPickle
 		}
-		element, ok := rest[2].(pyName)
+		element, _ := rest[2].(pyName)
+		var ok bool
 		if t.dtype, ok = elementTypes[element]; !ok || !t.bytes || t.size%int64(t.dtype.Size()) != 0 {
 			return nil, errPickle
 		}
