@@ -223,6 +223,9 @@ func (f *convertFlags) open() (*inMatrix, error) {
 		}
 		if labels && !isArray { // whose repeated entries, and labels before features, are others
 			opened.Close()
+			if path, _ := array.Split(f.in); path == array.Stdin {
+				return nil, array.Faultf(f.in, "lists of labels; say --as labels, since they can be read only once")
+			}
 			if opened, err = f.options.OpenPart(f.in, part, source.Labels, cols); err != nil {
 				return nil, err
 			}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -226,6 +227,13 @@ func TestConvertErrors(t *testing.T) {
 		saveText(t, dir, "m.json", `{"shards": [{"scores": "S.npy"}]}`)
 		status := int(want[0] - '0')
 		fails(t, dir, status, want[3:], append([]string{"convert"}, strings.Fields(args)...)...)
+	}
+	for args, want := range map[string]string{"convert - x.npy": "lists of labels; say --as labels, since they can be read only once", "convert - x.npy --as labels": ""} {
+		cmd := exec.Command(binary, strings.Fields(args)...)
+		cmd.Stdin = strings.NewReader("2 3\n0:1 2:1\n1:1\n")
+		stdout, stderr, status := runCommand(t, dir, cmd)
+		require.Equal(t, want == "", status == 0, stderr)
+		require.Contains(t, stdout+stderr, want)
 	}
 	convert(t, dir, "m.json", "x.npy", "--as", "scores")
 	require.Equal(t, checksum(t, filepath.Join(dir, "S.npy")), checksum(t, filepath.Join(dir, "x.npy")))

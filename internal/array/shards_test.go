@@ -3,7 +3,6 @@ package array
 import (
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -94,28 +93,4 @@ func TestConcat(t *testing.T) {
 		_, err := Concat("all", []*Array{parts[0], odd})
 		require.ErrorContains(t, err, "odd: a ")
 	}
-}
-
-// TestShardFaults: more files than are remembered when they are closed can be
-// mapped at a time, and each is named when it becomes shorter.
-func TestShardFaults(t *testing.T) {
-	dir := t.TempDir()
-	var parts []*Array
-	content := append(format(Uint8, []int{64 << 10}), make([]byte, 64<<10)...)
-	for k := range 1500 {
-		path := filepath.Join(dir, string(rune('a'+k%26))+string(rune('a'+k/26%26))+string(rune('a'+k/676))+".npy")
-		require.NoError(t, os.WriteFile(path, content, 0o644))
-		a, err := Open(path)
-		require.NoError(t, err)
-		parts = append(parts, a)
-	}
-	a, err := Concat("all", parts)
-	require.NoError(t, err)
-	defer a.Close()
-	require.NoError(t, os.Truncate(parts[3].Name, 100))
-	err = Guard(func() error {
-		Read[float64](a, nil, 3<<16, 4<<16)
-		return nil
-	})
-	require.ErrorContains(t, err, Quote(parts[3].Name)+": ")
 }
