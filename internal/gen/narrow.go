@@ -29,16 +29,24 @@ func (v *vec) register(m operand.Mem, i int) operand.Mem {
 	return m
 }
 
-// reduced returns the steps that fill a slot with four arguments, which argument
-// loads with their magic number. That is overwritten where it is in a register.
-func (p *narrowPipeline) reduced(slot int, argument func(i int) (y vreg, magic op)) (steps []func()) {
+// reduced returns the steps that fill a slot with four arguments. Each comes from
+// argument, with its magic number; both are overwritten where they are in registers.
+func (p *narrowPipeline) reduced(slot int, argument func(i int) (y, magic op)) (steps []func()) {
 	to := p.slots[slot]
 	for i := range 4 {
 		var y, t, n vreg
 		var magic op
 		steps = append(steps,
-			func() { y, magic = argument(i) },
-			func() { p.max(p.low, y, y); p.min(p.high, y, y) },
+			func() {
+				var from op
+				from, magic = argument(i)
+				var ok bool
+				if y, ok = from.(vreg); !ok {
+					y = p.reg()
+				}
+				p.max(p.low, from, y)
+			},
+			func() { p.min(p.high, y, y) },
 			func() {
 				t = p.reg()
 				p.move(y, t)

@@ -45,6 +45,12 @@ type rowLoop struct {
 	groups gpreg  // whole groups of a row
 	rest   gpreg  // elements after them
 	masks  []mask // of the rest
+
+	together bool // a body takes the pairs of a group together
+
+	// first, unless nil, emits what takes the first groups of a row, on AVX2: it
+	// moves off on and counts left down.
+	first func(off, left gpreg)
 }
 
 func newRowLoop(v *vec) *rowLoop {
@@ -106,6 +112,9 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 		l.Label(one)
 		l.ADDQ(operand.U8(2), left)
 	} else {
+		if l.first != nil {
+			l.first(off, left)
+		}
 		l.TESTQ(left, left)
 	}
 	l.JZ(goTo(rest))
@@ -129,8 +138,12 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 	l.Label(done)
 }
 
-// each emits the body once for every pair.
+// each emits the body once for every pair, or for all together.
 func (l *rowLoop) each(pairs []pair, off reg.Register, body func(reg.Register, []pair)) {
+	if l.together {
+		body(off, pairs)
+		return
+	}
 	for i := range pairs {
 		body(off, pairs[i:i+1])
 	}

@@ -134,18 +134,17 @@ func (g *narrowGroup) place(base, off gpreg, number int) operand.Mem {
 
 // argument returns what loads the argument and the magic number of a register of
 // the whole group at off, of one of its halves.
-func (g *narrowGroup) argument(off gpreg, h int) func(i int) (vreg, op) {
+func (g *narrowGroup) argument(off gpreg, h int) func(i int) (op, op) {
 	numbers := g.numbers(4, h)
-	return func(i int) (y vreg, magic op) {
+	return func(i int) (_, magic op) {
 		from := g.place(g.x, off, numbers[i])
 		if h == 0 {
 			g.prefetch(from, numbers[i])
 		}
-		y = g.reg()
 		if g.pos == nil {
-			g.move(from, y)
-			return y, g.e.magic
+			return from, g.e.magic
 		}
+		y := g.reg()
 		sign := g.expanded(g.positives(), numbers[i:i+1])[0]
 		g.and(sign, g.constant(math.Copysign(0, -1)), sign)
 		g.xor(sign, from, y)

@@ -23,10 +23,28 @@ func sumExp(v *vec) {
 		shortSums(v, l, newPipeline(e, low, high), x, stride, results...)
 	}
 	acc := newAccumulator(v)
+	var least, most op = low, high
+	if !v.wide() {
+		// The registers are for the exponentials.
+		v.Attributes(0) // the frame is too large for NOSPLIT
+		place := v.AllocLocal(3 * v.bytes)
+		for i, r := range []vreg{magic, low, high} {
+			v.move(r, v.register(place, i))
+		}
+		e.magic = place
+		if v.double() {
+			line := newNarrowPipeline(e, low, high)
+			l.first = func(off, left gpreg) { narrowSums(line, acc, x, off, left) }
+		} else {
+			l.together = true
+			least, most = v.register(place, 1), v.register(place, 2)
+		}
+	}
 
 	l.run(acc.clear,
 		func(off reg.Register, pairs []pair) {
 			var y []vreg
+			low := v.asRegister(least)
 			for _, t := range terms(pairs) {
 				mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
 				r := v.reg()
@@ -37,8 +55,11 @@ func sumExp(v *vec) {
 					v.load(t.mask, mem, r)
 					v.max(low, r, r)
 				}
-				v.min(high, r, r)
 				y = append(y, r)
+			}
+			high := v.asRegister(most)
+			for _, r := range y {
+				v.min(high, r, r)
 			}
 			p, s := e.evaluate(y)
 			acc.add(pairs, p, s)
@@ -47,6 +68,56 @@ func sumExp(v *vec) {
 			v.ADDQ(stride, x)
 			acc.store(results...)
 		})
+}
+
+// narrowSums emits the sums of the first groups of a row of float64, two at a time, on
+// AVX2: while a group is in the polynomial the arguments of the next are reduced.
+func narrowSums(p *narrowPipeline, acc *accumulator, x, off, left gpreg) {
+	var (
+		v         = p.vec
+		two, few  = v.newLabel("two"), v.newLabel("few")
+		last, out = v.newLabel("last"), v.newLabel("out")
+		next      = v.GP64() // offset of the next two groups, if they are there, else of these
+		none      = make([]mask, 2*v.regs())
+	)
+	steps := func(off gpreg, group int) []func() {
+		return p.reduced(group, func(i int) (op, op) {
+			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: 128*group + i*v.bytes}
+			v.prefetch(mem, i)
+			return mem, p.magic
+		})
+	}
+	group := func(number int, meanwhile []func()) {
+		w, s := p.powersOf(number, meanwhile)
+		var a, b []vreg // in the order of pairs
+		for _, pair := range v.pairs(0, none) {
+			for _, t := range pair {
+				a, b = append(a, w[t.reg]), append(b, s[t.reg])
+			}
+		}
+		acc.add(v.pairs(0, none), a, b)
+	}
+	v.SUBQ(operand.U8(2), left)
+	v.JB(operand.LabelRef(few))
+	emit(steps(off, 0))
+	v.Label(two)
+	v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
+	v.CMPQ(left, operand.U8(2))
+	v.CMOVQLT(off, next)
+	group(0, steps(off, 1))
+	v.CMPQ(next, off)
+	v.JEQ(operand.LabelRef(last))
+	group(1, steps(next, 0))
+	v.MOVQ(next, off)
+	v.SUBQ(operand.U8(2), left)
+	v.JMP(operand.LabelRef(two))
+	v.Label(last)
+	group(1, nil)
+	v.ADDQ(operand.I32(256), off)
+	v.JMP(operand.LabelRef(out))
+	v.Label(few)
+	v.ADDQ(operand.U8(2), left)
+	v.Label(out)
 }
 
 // shortSums emits the sums of rows of at most two groups, 8 rows at a time, on
@@ -144,30 +215,39 @@ func (v *vec) pairLanes(pairs []vreg) [][]vreg {
 // their own.
 type accumulator struct {
 	*vec
-	sum []vreg // in the order of the lanes
-	err []vreg
+	sum   []vreg // AVX-512, in the order of the lanes
+	err   []vreg
+	stack []operand.Mem // AVX2: the same, sums and then errors
 }
 
 func newAccumulator(v *vec) *accumulator {
 	a := &accumulator{vec: v}
-	n := 2 * v.regs() // float32: 16 float64 lanes
+	n := a.count()
 	if v.double() {
-		n = v.regs()
+		n *= 2
 	}
-	for range n {
-		a.sum = append(a.sum, v.reg())
-		if v.double() {
+	for i := range n {
+		switch {
+		case !v.wide():
+			a.stack = append(a.stack, v.AllocLocal(v.bytes))
+		case i < a.count():
+			a.sum = append(a.sum, v.reg())
+		default:
 			a.err = append(a.err, v.reg())
 		}
 	}
 	return a
 }
 
-func (a *accumulator) clear() {
-	for _, r := range append(a.sum, a.err...) {
-		a.zero(r)
+// count is the number of registers of sums.
+func (a *accumulator) count() int {
+	if a.double() {
+		return a.regs()
 	}
+	return 2 * a.regs() // 16 float64 lanes
 }
+
+func (a *accumulator) clear() { a.clearLanes(a.stack, a.sum, a.err) }
 
 // add adds the terms p·s of the pairs.
 func (a *accumulator) add(pairs []pair, p, s []vreg) {
@@ -179,13 +259,25 @@ func (a *accumulator) add(pairs []pair, p, s []vreg) {
 		}
 		p, s = p[len(q):], s[len(q):]
 		lane := q[0].reg % a.regs()
-		if a.double() {
+		switch {
+		case a.double() && a.wide():
 			a.twoSum(a.sum[lane], a.err[lane], sum)
-			continue
-		}
-		low, high := a.widen(sum)
-		for i, r := range []vreg{low, high} {
-			a.VADDPD(r, a.sum[2*lane+i], a.sum[2*lane+i])
+		case a.double():
+			places := []operand.Mem{a.stack[lane], a.stack[a.count()+lane]}
+			total, err := a.inRegister(places[0]), a.inRegister(places[1])
+			a.twoSum(total, err, sum)
+			a.move(total, places[0])
+			a.move(err, places[1])
+		default:
+			low, high := a.widen(sum)
+			for i, r := range []vreg{low, high} {
+				if j := 2*lane + i; a.wide() {
+					a.VADDPD(r, a.sum[j], a.sum[j])
+				} else {
+					a.VADDPD(a.stack[j], r, r)
+					a.VMOVUPD(r, a.stack[j])
+				}
+			}
 		}
 	}
 }
@@ -193,19 +285,29 @@ func (a *accumulator) add(pairs []pair, p, s []vreg) {
 // store combines the lanes and writes the row's sum, and for float64 the
 // errors: those of two lanes are added, then that of their sums.
 func (a *accumulator) store(out ...operand.Mem) {
+	sum, err := a.sum, a.err
+	for i, m := range a.stack {
+		r := a.reg()
+		a.VMOVUPD(m, r)
+		if i < a.count() {
+			sum = append(sum, r)
+		} else {
+			err = append(err, r)
+		}
+	}
 	var r []vreg
 	if a.double() {
-		r = a.eight([][]vreg{a.sum, a.err}, func(x, y []vreg) {
+		r = a.eight([][]vreg{sum, err}, func(x, y []vreg) {
 			a.VADDPD(y[1], x[1], x[1])
 			a.twoSum(x[0], x[1], y[0])
 		})
 	} else {
 		// Lane l gets lane l + 8.
-		half := len(a.sum) / 2
+		half := len(sum) / 2
 		for i := range half {
-			a.VADDPD(a.sum[half+i], a.sum[i], a.sum[i])
+			a.VADDPD(sum[half+i], sum[i], sum[i])
 		}
-		r = a.eight([][]vreg{a.sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
+		r = a.eight([][]vreg{sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
 	}
 	for i, m := range out {
 		p := a.GP64()
