@@ -577,3 +577,32 @@ func TestWeightsOfAnySizeWitness(t *testing.T) {
 		}
 	}
 }
+
+// TestSoftWeightsWitness pins a row of soft labels whose gradient erred by 4.5 ULP: the
+// weights of its labels were rounded twice, and the factors of its gradient many times.
+func TestSoftWeightsWitness(t *testing.T) {
+	c := lossCase[float64]{
+		scores: []float64{312.51336190642917, 318.5326769981646, 320.20370293293416, 308.85336058411053, 305.07776360155293, 308.5169338454815,
+			282.7433463774113, 304.60928186686624, 290.4484770861466, 327.5244863759285, 357.7755361193628, 314.15198405611113, 304.7936773322083,
+			304.8863110380881, 332.2818155699741, 223.63203841011736, 353.3626260726698},
+		soft: []float64{0.024733893437185586, 0.3925705117942244, 0.3982091507011968, 0.40034199766052925, 0.10690857432916279, 0.5032568166399358,
+			0.3635324911983696, 0.06320028100538545, 0.5854949974431268, 0.710491503321597, 0.6188712273017044, 0.5265909323318881, 0.16751370880152774,
+			0.4431616015879927, 0.05493917085740252, 0.6869048672158556, 0.1328758456759357},
+		weights: []float64{3.9795344769388015, 4.031998424028686, 1.6786456437013295, 2.223217798142518, 13.281836221615466, 8.063512102980035,
+			7.485703676797808, 12.659906773818943, 6.899864610036677, 0.8330728299002296, 1.3166863346679676, 4.54463231570714, 2.5802269008400196,
+			7.303949261745221, 1.1099128467818948, 5.378841439907417, 2.9318667975762587},
+		threshold: 339.3257725479388,
+	}
+	terms := softTerms(c.row())
+	want := c.row().SoftZLPR()
+	b := c.batch()
+	const weight, upstream = 3.4427754779649495, 1.4298604824221692
+	b.RowWeights = []float64{weight}
+	_, _, grad := evalBatch(t, SoftZLPR{Threshold: c.threshold}, Options{}, b, Output[float64]{Upstream: upstream})
+	factor := ref.Mul(ref.New(weight), ref.New(upstream))
+	for i, g := range grad {
+		// Of |∂L/∂s_i| and the positive side's term, which is not above 0.
+		scale := ref.Mul(ref.Sub(new(big.Float).Abs(want.Grad[i]), terms[i]), factor)
+		require.LessOrEqual(t, ref.AbsError(g, ref.Mul(want.Grad[i], factor), scale, 0x1p-52), 3.5, "class %d", i)
+	}
+}
