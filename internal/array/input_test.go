@@ -31,11 +31,14 @@ func zstandard(t testing.TB, b []byte, options ...zstd.EOption) []byte {
 	return w.EncodeAll(b, nil)
 }
 
+// sealedByZstd is the file of TestUnpack as the program zstd 1.5 compresses it.
+const sealedByZstd = "(\xb5/\xfd$\x98\x95\x02\x00D\x04\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_ordeFalseshape': (2,3,), } \x0a\x00\x00\x80?\x04\x00/\xad\xd9=\x03\x80\x87\x0d\xa6\x1e\xe6\xb0Q\x05"
+
 // TestUnpack reads compressed files by their content.
 func TestUnpack(t *testing.T) {
 	file := buildNPY(float32Matrix, 0x23, []byte{0, 0, 128, 63})
 	for name, b := range map[string][]byte{"x.npy": file, "x.npy.gz": gzipped(file), "x": gzipped(file), "x.csv.gz": gzipped([]byte("1,1,1\n1,1,1\n")),
-		"x.npy.zst": zstandard(t, file), "x.zst": append([]byte("\x52\x2a\x4d\x18\x02\x00\x00\x00ab"), zstandard(t, file)...),
+		"x.npy.zst": zstandard(t, file), "program.zst": []byte(sealedByZstd), "x.zst": append([]byte("\x52\x2a\x4d\x18\x02\x00\x00\x00ab"), zstandard(t, file)...),
 		"x.safetensors.zst": zstandard(t, buildTensors(0, tensorSpec{"a", "F32", []int{2, 3}, file[len(file)-24:]}))} {
 		a, err := Open(writeFile(t, name, b))
 		require.NoError(t, err, name)

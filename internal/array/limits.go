@@ -9,7 +9,7 @@ import (
 // What a file may make us keep in memory. Everything else is mapped, read as a
 // stream, or goes to a temporary file as it is read.
 const (
-	maxHeader    = 64 << 10  // bytes of an .npy header
+	maxHeader    = 64 << 10  // bytes of the header of an .npy or a safetensors file
 	maxAxes      = 64        // as numpy has it
 	maxField     = 64 << 10  // bytes of a number or a name in text
 	maxLine      = 256 << 20 // bytes of a line of text
@@ -17,7 +17,6 @@ const (
 	maxPickle    = 2 << 20   // bytes of the pickle of a torch file
 	maxValues    = 1 << 19   // values that it makes, and places where they are
 	maxNesting   = 64        // lists and dictionaries within one another
-	maxTensors   = 1 << 20   // bytes of the header of a safetensors file
 	smallWindow  = 8 << 20   // bytes of what zstd looks back, in any case
 	maxWindow    = 128 << 20 // of a file that is not 64 times smaller
 	spillSize    = 8 << 20   // bytes of data that wait for a temporary file

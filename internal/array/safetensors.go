@@ -62,8 +62,8 @@ func (f *tensorFile) readHeader() error {
 		return err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
-	if n > maxTensors {
-		return fmt.Errorf("a safetensors header of %d bytes, more than %d; write fewer tensors to a file", n, maxTensors)
+	if n > maxHeader {
+		return fmt.Errorf("a safetensors header of %d bytes, more than %d; write fewer tensors to a file", n, maxHeader)
 	}
 	text, err := io.ReadAll(io.LimitReader(f.in, int64(n)))
 	if err != nil {

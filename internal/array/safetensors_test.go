@@ -192,7 +192,7 @@ func TestSafetensors(t *testing.T) {
 		{nil, "not a safetensors file"},
 		{buildTensors(0, one)[:20], "truncated: a header of 92 bytes, but only 12 are there"},
 		{binary.LittleEndian.AppendUint64(nil, 100), "no format that is read: it begins with"},
-		{append(binary.LittleEndian.AppendUint64(nil, 1<<30), '{', '}'), "header of 1073741824 bytes, more than 1048576"},
+		{append(binary.LittleEndian.AppendUint64(nil, 1<<30), '{', '}'), "header of 1073741824 bytes, more than 65536"},
 		{buildTensors(0, one)[:100], "truncated: the header says 8 bytes of tensors, but only"},
 		{append(buildTensors(0, one), 0), "more bytes follow the tensors"},
 		{header("{"), "damaged safetensors header"},

@@ -455,6 +455,18 @@ func TestTorch(t *testing.T) {
 	require.Equal(t, simpleView(float(0, []int{12}, []int{1}), storage, "f4"), All[float64](a))
 	require.NoError(t, a.Close())
 
+	// A type that has no class of storages, as torch 2.3 and later write it.
+	untyped := func(size int, element string) []byte {
+		p := new(pickler).op("\x80\x02ctorch._utils\n_rebuild_tensor_v3\n((").text("storage").op("ctorch.storage\nUntypedStorage\n").text("0").text("cpu").int(size)
+		return p.op("tQ").int(2).ints([]int{5}).ints([]int{2}).op("\x89ccollections\nOrderedDict\n)Rctorch\n" + element + "\ntR.").Bytes()
+	}
+	a, err = Open(write(untyped(48, "uint32"), nil))
+	require.NoError(t, err)
+	require.Equal(t, Uint32, a.Type)
+	require.Equal(t, int64(0x3f800000+4<<20), All[int64](a)[1])
+	require.NoError(t, a.Close())
+
+	negated := new(pickler).op("\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((").text("storage").op("ctorch\nFloatStorage\n").text("0").text("cpu").int(12).op("tQ").int(0).ints([]int{12}).ints([]int{1}).op("\x89N}").text("neg").op("\x88stR.").Bytes()
 	list := func(ops string) []byte { return []byte("\x80\x02" + ops + ".") }
 	deep := strings.Repeat("](", 100) + strings.Repeat("e", 100)
 	laughs := "]q\x00" + strings.Repeat("0](h\x00h\x00eq\x00", 40)
@@ -492,6 +504,9 @@ func TestTorch(t *testing.T) {
 		{write(one(float(0, []int{2, 2}, []int{1})), nil), "damaged data.pkl"},
 		{write(one(float(0, []int{1 << 30, 1 << 30, 1 << 30}, []int{0, 0, 0})), nil), "larger than any file"},
 		{write(one(float(0, []int{1 << 24, 4}, []int{0, 1})), nil), "repeats 12 numbers; write it with .contiguous()"},
+		{write(negated, nil), "conjugate or negated view"},
+		{write(untyped(47, "uint32"), nil), "damaged data.pkl"},
+		{write(untyped(48, "complex64"), nil), "refused: data.pkl asks for torch.complex64"},
 		{write(dict, nil), "two tensors of the name a.b"},
 		{write(one(missing), nil), "its numbers are missing: there is no member data/1"},
 		{write(one(short), nil), "48 bytes, where 13 float32 should be"},
