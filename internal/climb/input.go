@@ -151,7 +151,7 @@ func (f *Function) numbers(in *Input) []number {
 		{hasLearned, &in.Threshold, -largest, largest, f.single},
 		{hasGamma, &in.Gamma, 0x1p-1022, math.MaxFloat64, false},
 		{hasGamma, &in.Margin, -math.MaxFloat64, math.MaxFloat64, false},
-		{hasFocal, &in.Focal, 0, math.MaxFloat64, false},
+		{hasFocal, &in.Focal, 0, 0x1p900, false}, // times 1-q, a normal number, to 1
 		{hasScale, &in.RowWeight, 0x1p-1022, math.MaxFloat64, false},
 		{hasScale, &in.Upstream, 0x1p-1022, math.MaxFloat64, false},
 	} {
