@@ -161,11 +161,7 @@ func (w *Work[T]) extremeTerm(x, rest, e, softplus, sigmoid, term, derivative fl
 	t, d = power.Number{Hi: softplus}, power.Number{Hi: sigmoid}
 	f := w.rule.Focal
 	if f != 0 {
-		other := 1 / (1 + e) // sigmoid(-x)
-		if x >= 0 {
-			other *= e
-		}
-		d.Hi += float64(f * float64(other*softplus))
+		d.Hi += float64(f * float64(sigmoidOfMinus(x, rest, e)*softplus))
 	}
 	if x < -600 {
 		// softplus(x) and sigmoid(x) are e^x; sigmoid(-x) is 1 - e^x, as good as 1.
@@ -189,11 +185,17 @@ func (w *Work[T]) focalTerm(x, rest, e, log1p, softplus, sigmoid float64) (term,
 	hi, lo := w.logPower(x, rest, e, log1p)
 	power := scalar.Exp(hi)
 	power += float64(power * lo)
-	other := 1 / (1 + e) // sigmoid(-x)
-	if x >= 0 {
-		other *= e
-	}
+	other := sigmoidOfMinus(x, rest, e)
 	return float64(power * softplus), power * (float64(w.rule.Focal*float64(other*softplus)) + sigmoid)
+}
+
+// sigmoidOfMinus returns sigmoid(-(x+rest)), given e = e^-|x|.
+func sigmoidOfMinus(x, rest, e float64) float64 {
+	s := 1 / (1 + e)
+	if x >= 0 {
+		s *= e
+	}
+	return s - float64(s*(1-s)*rest)
 }
 
 // logPower returns f·log(sigmoid(x+rest)) = f·(min(x, 0) - log1p(e)) as a sum of two

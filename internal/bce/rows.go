@@ -280,6 +280,8 @@ func (w *Work[T]) small(i int, g []T) {
 			sigmoid *= e
 		}
 		softplus := max(y, 0) + log1p
+		softplus += float64(sigmoid * short)
+		sigmoid += float64(sigmoid * (1 - sigmoid) * short)
 		term, derivative := w.focalTerm(y, short, e, log1p, softplus, sigmoid)
 		_, d := w.extremeTerm(y, short, e, softplus, sigmoid, term, derivative)
 		g[j] = T(d.Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale}).Float())
