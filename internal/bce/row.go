@@ -69,7 +69,7 @@ func (w *Work[T]) row(i int) {
 			if w.rule.Focal != 0 && derivative < 0x1p-1000 && !ofTerm {
 				// It may be less than normal, but not nothing.
 				below := max(-v, 0)
-				ofTerm = w.rule.Focal*(below+b.log1p[k])+below < 760
+				ofTerm = float64(w.rule.Focal*(below+b.log1p[k]))+below < 760
 			}
 			g := factor * scale * derivative
 			if !ofTerm && math.Abs(factor*scale) <= 0x1p20 {

@@ -222,8 +222,7 @@ func focalExp[T Float](y, short T) (e, c T) {
 		const magic = coef.Magic32
 		sum := float64(y)*coef.Log2E32 + (magic + round23)
 		n := sum - round23 - magic
-		// n·ln2Hi, n·ln2Lo and both differences are exact.
-		r := T((float64(y)-n*coef.Ln2Hi32)-n*coef.Ln2Lo32) + short
+		r := T((float64(y)-n*coef.Ln2Hi32)-n*coef.Ln2Lo32) + short // products and differences are exact
 		s := T(math.Float64frombits((math.Float64bits(sum) + 1023 - 127) << 52))
 		a := &coef.Exp32
 		square := T(r * r)
