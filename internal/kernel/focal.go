@@ -220,7 +220,7 @@ func fma[T Float](x, y, z T) T {
 func focalExp[T Float](y, short T) (e, c T) {
 	if IsFloat32[T]() {
 		const magic = coef.Magic32
-		sum := float64(y)*coef.Log2E32 + (magic + round23)
+		sum := float64(y)*coef.Log2E32 + (magic + round23) // the product is exact
 		n := sum - round23 - magic
 		r := T((float64(y)-n*coef.Ln2Hi32)-n*coef.Ln2Lo32) + short // products and differences are exact
 		s := T(math.Float64frombits((math.Float64bits(sum) + 1023 - 127) << 52))
