@@ -42,6 +42,8 @@ func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 	read := rowsOf{dst, l.Cols, stride, r0, r1}
 	kind := reflect.TypeFor[E]().Kind()
 	switch size := unsafe.Sizeof(l.Data[0]); {
+	case size >= 4 && read.packWords(labelWords(l.Data)):
+		return nil
 	case kind == reflect.Float32:
 		return readNumbers(read, kernel.Cast[float32](l.Data))
 	case kind == reflect.Float64:
@@ -67,11 +69,52 @@ func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
 // readFlat reads rows without gaps as bits without gaps, or reports that it
 // cannot: ReadRows can, or says what is wrong.
 func (l *DenseLabels[E]) readFlat(dst []uint64, r0, r1 int) bool {
-	if unsafe.Sizeof(*new(E)) != 1 || strideOr(l.Stride, l.Cols) != l.Cols || !fits(l.Rows, l.Cols, l.Cols, len(l.Data)) {
+	if strideOr(l.Stride, l.Cols) != l.Cols || !fits(l.Rows, l.Cols, l.Cols, len(l.Data)) {
 		return false
 	}
-	n := (r1 - r0) * l.Cols
-	return kernel.PackBytes(dst, kernel.Cast[uint8](l.Data)[r0*l.Cols:], n, 1, n)
+	n, data := (r1-r0)*l.Cols, l.Data[r0*l.Cols:r1*l.Cols]
+	switch unsafe.Sizeof(*new(E)) {
+	case 1:
+		return kernel.PackBytes(dst, kernel.Cast[uint8](data), n, 1, n)
+	case 2:
+		return false
+	}
+	return rowsOf{dst, n, n, 0, 1}.packWords(labelWords(data))
+}
+
+// A words is labels of 4 or 8 bytes, those of the other size nil: the bits of 1,
+// and those that a 0 may have.
+type words struct {
+	four      []float32
+	eight     []float64
+	one, zero uint64
+}
+
+// labelWords returns labels of 4 or 8 bytes as such.
+func labelWords[E LabelElement](data []E) words {
+	kind := reflect.TypeFor[E]().Kind()
+	w := words{one: 1}
+	if unsafe.Sizeof(*new(E)) == 4 {
+		w.four = kernel.Cast[float32](data)
+		if kind == reflect.Float32 {
+			w.one, w.zero = uint64(math.Float32bits(1)), 1<<31
+		}
+		return w
+	}
+	w.eight = kernel.Cast[float64](data)
+	if kind == reflect.Float64 {
+		w.one, w.zero = math.Float64bits(1), 1<<63
+	}
+	return w
+}
+
+// packWords reads labels of 4 or 8 bytes, or reports that one is neither 0 nor 1.
+func (q rowsOf) packWords(w words) bool {
+	at, rows := q.r0*q.stride, q.r1-q.r0
+	if w.four != nil {
+		return kernel.PackWords(q.dst, w.four[at:], q.stride, rows, q.cols, w.one, w.zero)
+	}
+	return kernel.PackWords(q.dst, w.eight[at:], q.stride, rows, q.cols, w.one, w.zero)
 }
 
 // strideOr returns a stride, of which 0 means the row's length.

@@ -42,8 +42,44 @@ func labelFormat(format string, rows, n int, y []uint8) Bits {
 		return l
 	case "sparse":
 		return sparse(rows, n, y, rand.New(rand.NewPCG(3, 3)))
+	case "bool":
+		l := &DenseLabels[bool]{Rows: rows, Cols: n}
+		for _, v := range y {
+			l.Data = append(l.Data, v != 0)
+		}
+		return l
+	case "i32":
+		return labelsAs[int32](rows, n, y)
+	case "i64":
+		return labelsAs[int64](rows, n, y)
+	case "f32":
+		return labelsAs[float32](rows, n, y)
+	case "f64":
+		return labelsAs[float64](rows, n, y)
 	}
 	return d
+}
+
+// labelsAs returns dense labels of another type.
+func labelsAs[E int32 | int64 | float32 | float64](rows, n int, y []uint8) Bits {
+	l := &DenseLabels[E]{Rows: rows, Cols: n}
+	for _, v := range y {
+		l.Data = append(l.Data, E(v))
+	}
+	return l
+}
+
+// BenchmarkLabels evaluates ZLPR and its gradient on float32 scores, 65,536 of
+// them, with labels of every type.
+func BenchmarkLabels(b *testing.B) {
+	const n, rows = 1000, 65536 / 1000
+	y := benchLabels(rows, n, 0.01)
+	for _, format := range []string{"u8", "bool", "i32", "f32", "i64", "f64", "bits", "sparse"} {
+		b.Run(fmt.Sprintf("labels=%s/n=%d", format, n), func(b *testing.B) {
+			benchLoss(b, ZLPR{}, true, rows, n, labelFormat(format, rows, n, y),
+				func(grad, x []float32, i int) float64 { return naiveZLPR(grad, x, y[i*n:][:n]) })
+		})
+	}
 }
 
 // naiveZLPR is the loss by two sums of exponentials, each with the element 0,

@@ -65,6 +65,7 @@ type context interface {
 	MOVB(imr operand.Op, mr operand.Op)
 	MOVL(imr operand.Op, mr operand.Op)
 	MOVQ(imrx operand.Op, mrx operand.Op)
+	MOVW(imr operand.Op, mr operand.Op)
 	ORL(imr operand.Op, emr operand.Op)
 	ORQ(imr operand.Op, mr operand.Op)
 	PREFETCHT0(m operand.Op)

@@ -90,6 +90,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"softWeights64", "loop", 8, 8},
 		{"softUnit", "loop", 16, 16},
 		{"packBytes", "word", 64, 64},
+		{"packWords32", "word", 64, 8},
+		{"packWords64", "word", 64, 8},
 		{"tiltExp32", "loop", 8, 8},
 		{"tiltExp64", "loop", 8, 8},
 		{"tiltSums", "loop", 16, 8},

@@ -147,6 +147,16 @@ var bitsKernels = []*kernel{
 		whole: lengths{avx2: 64, avx512: 1, neon: 64},
 		forms: both(packBytes, neonPackBytes),
 	},
+	{
+		name: "PackWords", types: elems,
+		params: "dst []uint64, src []T, stride, rows, n int, one, zero uint64", results: "good bool",
+		doc: `writes which of rows of n elements, as integers, are one, each row in words of its own:
+			row i goes from src[i·stride] on to dst[i·BitWords(n)] on. It reports whether all
+			elements are one or have no bits but those of zero.`,
+		args:  "dst, dstStride=BitWords(n), src, stride, rows, n, one, zero",
+		whole: lengths{avx2: 8, avx512: 16, neon: 8},
+		forms: both(packWords, neonPackWords),
+	},
 }
 
 // copyKernels are the kernels of a Copy.

@@ -38,6 +38,44 @@ func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n, from int) bool
 	return bad == 0
 }
 
+// packWords32Generic writes which of rows of n elements have the bits one, from
+// element from on, a multiple of 8: the bits before stay. It reports whether all
+// those elements have the bits one, or none but those of zero.
+func packWords32Generic(dst []uint64, src []float32, stride, rows, n int, one, zero uint64, from int) bool {
+	return packWords(dst, Cast[uint32](src), stride, rows, n, uint32(one), uint32(zero), from)
+}
+
+// packWords64Generic is packWords32Generic for elements of 64 bits.
+func packWords64Generic(dst []uint64, src []float64, stride, rows, n int, one, zero uint64, from int) bool {
+	return packWords(dst, Cast[uint64](src), stride, rows, n, one, zero, from)
+}
+
+func packWords[U uint32 | uint64](dst []uint64, src []U, stride, rows, n int, one, zero U, from int) bool {
+	var bad U
+	words := BitWords(n)
+	for i := range rows {
+		out, at := dst[i*words:][:words], from/64
+		word := uint64(0)
+		if from%64 != 0 {
+			word = out[at] & (1<<(from%64) - 1)
+		}
+		row := src[i*stride:][:n]
+		for j := from; j < n; j++ {
+			v := row[j]
+			if v == one {
+				word |= 1 << (j % 64)
+			} else {
+				bad |= v &^ zero
+			}
+			if j%64 == 63 || j == n-1 {
+				out[at], word = word, 0
+				at++
+			}
+		}
+	}
+	return bad == 0
+}
+
 // ones is 1 in every byte.
 const ones = 0x0101010101010101
 

@@ -64,6 +64,123 @@ DATA ones<>+48(SB)/8, $0x0101010101010101
 DATA ones<>+56(SB)/8, $0x0101010101010101
 GLOBL ones<>(SB), RODATA|NOPTR, $64
 
+// func packWords32AVX2(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packWords32AVX2(SB), NOSPLIT, $16-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStride+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x03, CX
+	MOVQ         one+48(FP), R8
+	MOVQ         R8, (SP)
+	VBROADCASTSS (SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         R11, R11
+	LEAQ         -1(DI), R12
+	SHRQ         $0x06, R12
+
+row5:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	MOVQ R11, (AX)(R12*8)
+	SUBQ $0x40, R10
+	JL   rest7
+
+word6:
+	PREFETCHT0 12288(R8)
+	VMOVUPS    (R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, (R9)
+	VMOVUPS    32(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 1(R9)
+	PREFETCHT0 12352(R8)
+	VMOVUPS    64(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 2(R9)
+	VMOVUPS    96(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 3(R9)
+	PREFETCHT0 12416(R8)
+	VMOVUPS    128(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 4(R9)
+	VMOVUPS    160(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 5(R9)
+	PREFETCHT0 12480(R8)
+	VMOVUPS    192(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 6(R9)
+	VMOVUPS    224(R8), Y2
+	VPCMPEQD   Y2, Y0, Y3
+	VANDNPS    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPS  Y3, R13
+	MOVB       R13, 7(R9)
+	ADDQ       $+256, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word6
+
+rest7:
+	ADDQ $0x40, R10
+	JZ   next8
+
+some9:
+	VMOVUPS   (R8), Y2
+	VPCMPEQD  Y2, Y0, Y3
+	VANDNPS   Y2, Y3, Y2
+	VPOR      Y2, Y1, Y1
+	VMOVMSKPS Y3, R13
+	MOVB      R13, (R9)
+	ADDQ      $+32, R8
+	ADDQ      $0x01, R9
+	SUBQ      $0x08, R10
+	JNZ       some9
+
+next8:
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
+	JNZ          row5
+	MOVQ         zero+56(FP), AX
+	MOVQ         AX, 8(SP)
+	VBROADCASTSS 8(SP), Y0
+	XORQ         AX, AX
+	VPTEST       Y1, Y0
+	SETCC        AL
+	MOVQ         AX, bad+64(FP)
+	VZEROUPPER
+	RET
+
 // func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
@@ -82,14 +199,14 @@ TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
 	KMOVQ   R8, K1
 	VMOVUPS ones<>+0(SB), Z1
 
-row5:
+row10:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	SUBQ $0x40, R10
-	JL   rest7
+	JL   rest12
 
-word6:
+word11:
 	PREFETCHT0 12288(R8)
 	VMOVDQU8   (R8), Z2
 	VPTESTMB   Z1, Z2, K2
@@ -98,25 +215,425 @@ word6:
 	ADDQ       $0x40, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word6
+	JGE        word11
 
-rest7:
+rest12:
 	ADDQ       $0x40, R10
-	JZ         next8
+	JZ         next13
 	PREFETCHT0 12288(R8)
 	VMOVDQU8.Z (R8), K1, Z2
 	VPTESTMB   Z1, Z2, K2
 	VPORQ      Z2, Z0, Z0
 	KMOVQ      K2, (R9)
 
-next8:
+next13:
 	ADDQ     BX, DX
 	ADDQ     CX, AX
 	DECQ     SI
-	JNZ      row5
+	JNZ      row10
 	VPANDNQ  Z0, Z1, Z0
 	VPTESTMB Z0, Z0, K1
 	KMOVQ    K1, AX
 	MOVQ     AX, bad+48(FP)
+	VZEROUPPER
+	RET
+
+// func packWords32AVX512(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·packWords32AVX512(SB), NOSPLIT, $16-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStride+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x03, CX
+	MOVQ         one+48(FP), R8
+	MOVQ         R8, (SP)
+	VBROADCASTSS (SP), Z0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         R11, R11
+	LEAQ         -1(DI), R12
+	SHRQ         $0x06, R12
+
+row14:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	MOVQ R11, (AX)(R12*8)
+	SUBQ $0x40, R10
+	JL   rest16
+
+word15:
+	PREFETCHT0 12288(R8)
+	VMOVUPS    (R8), Z3
+	VPCMPEQD   Z3, Z0, K1
+	VMOVAPS    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVW      K1, R13
+	MOVW       R13, (R9)
+	PREFETCHT0 12352(R8)
+	VMOVUPS    64(R8), Z3
+	VPCMPEQD   Z3, Z0, K1
+	VMOVAPS    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVW      K1, R13
+	MOVW       R13, 2(R9)
+	PREFETCHT0 12416(R8)
+	VMOVUPS    128(R8), Z3
+	VPCMPEQD   Z3, Z0, K1
+	VMOVAPS    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVW      K1, R13
+	MOVW       R13, 4(R9)
+	PREFETCHT0 12480(R8)
+	VMOVUPS    192(R8), Z3
+	VPCMPEQD   Z3, Z0, K1
+	VMOVAPS    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVW      K1, R13
+	MOVW       R13, 6(R9)
+	ADDQ       $+256, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word15
+
+rest16:
+	ADDQ $0x40, R10
+	JZ   next17
+
+some18:
+	VMOVUPS  (R8), Z3
+	VPCMPEQD Z3, Z0, K1
+	VMOVAPS  Z2, K1, Z3
+	VPORQ    Z3, Z1, Z1
+	KMOVW    K1, R13
+	MOVW     R13, (R9)
+	ADDQ     $+64, R8
+	ADDQ     $0x02, R9
+	SUBQ     $0x10, R10
+	JNZ      some18
+
+next17:
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
+	JNZ          row14
+	MOVQ         zero+56(FP), AX
+	MOVQ         AX, 8(SP)
+	VBROADCASTSS 8(SP), Z0
+	VPANDNQ      Z1, Z0, Z1
+	VPTESTMB     Z1, Z1, K1
+	KMOVQ        K1, AX
+	MOVQ         AX, bad+64(FP)
+	VZEROUPPER
+	RET
+
+// func packWords64AVX2(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packWords64AVX2(SB), NOSPLIT, $16-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStride+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x03, CX
+	MOVQ         one+48(FP), R8
+	MOVQ         R8, (SP)
+	VBROADCASTSD (SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         R11, R11
+	LEAQ         -1(DI), R12
+	SHRQ         $0x06, R12
+
+row19:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	MOVQ R11, (AX)(R12*8)
+	SUBQ $0x40, R10
+	JL   rest21
+
+word20:
+	PREFETCHT0 12288(R8)
+	VMOVUPD    (R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    32(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, (R9)
+	PREFETCHT0 12352(R8)
+	VMOVUPD    64(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    96(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 1(R9)
+	PREFETCHT0 12416(R8)
+	VMOVUPD    128(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    160(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 2(R9)
+	PREFETCHT0 12480(R8)
+	VMOVUPD    192(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    224(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 3(R9)
+	PREFETCHT0 12544(R8)
+	VMOVUPD    256(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    288(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 4(R9)
+	PREFETCHT0 12608(R8)
+	VMOVUPD    320(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    352(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 5(R9)
+	PREFETCHT0 12672(R8)
+	VMOVUPD    384(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    416(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 6(R9)
+	PREFETCHT0 12736(R8)
+	VMOVUPD    448(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R13
+	VMOVUPD    480(R8), Y2
+	VPCMPEQQ   Y2, Y0, Y3
+	VANDNPD    Y2, Y3, Y2
+	VPOR       Y2, Y1, Y1
+	VMOVMSKPD  Y3, R14
+	SHLL       $0x04, R14
+	ORL        R14, R13
+	MOVB       R13, 7(R9)
+	ADDQ       $+512, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word20
+
+rest21:
+	ADDQ $0x40, R10
+	JZ   next22
+
+some23:
+	VMOVUPD   (R8), Y2
+	VPCMPEQQ  Y2, Y0, Y3
+	VANDNPD   Y2, Y3, Y2
+	VPOR      Y2, Y1, Y1
+	VMOVMSKPD Y3, R13
+	VMOVUPD   32(R8), Y2
+	VPCMPEQQ  Y2, Y0, Y3
+	VANDNPD   Y2, Y3, Y2
+	VPOR      Y2, Y1, Y1
+	VMOVMSKPD Y3, R14
+	SHLL      $0x04, R14
+	ORL       R14, R13
+	MOVB      R13, (R9)
+	ADDQ      $+64, R8
+	ADDQ      $0x01, R9
+	SUBQ      $0x08, R10
+	JNZ       some23
+
+next22:
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
+	JNZ          row19
+	MOVQ         zero+56(FP), AX
+	MOVQ         AX, 8(SP)
+	VBROADCASTSD 8(SP), Y0
+	XORQ         AX, AX
+	VPTEST       Y1, Y0
+	SETCC        AL
+	MOVQ         AX, bad+64(FP)
+	VZEROUPPER
+	RET
+
+// func packWords64AVX512(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·packWords64AVX512(SB), NOSPLIT, $16-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstStride+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         stride+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x03, CX
+	MOVQ         one+48(FP), R8
+	MOVQ         R8, (SP)
+	VBROADCASTSD (SP), Z0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         R11, R11
+	LEAQ         -1(DI), R12
+	SHRQ         $0x06, R12
+
+row24:
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+	MOVQ R11, (AX)(R12*8)
+	SUBQ $0x40, R10
+	JL   rest26
+
+word25:
+	PREFETCHT0 12288(R8)
+	VMOVUPD    (R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, (R9)
+	VMOVUPD    64(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 1(R9)
+	PREFETCHT0 12416(R8)
+	VMOVUPD    128(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 2(R9)
+	VMOVUPD    192(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 3(R9)
+	PREFETCHT0 12544(R8)
+	VMOVUPD    256(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 4(R9)
+	VMOVUPD    320(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 5(R9)
+	PREFETCHT0 12672(R8)
+	VMOVUPD    384(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 6(R9)
+	VMOVUPD    448(R8), Z3
+	VPCMPEQQ   Z3, Z0, K1
+	VMOVAPD    Z2, K1, Z3
+	VPORQ      Z3, Z1, Z1
+	KMOVB      K1, R13
+	MOVB       R13, 7(R9)
+	ADDQ       $+512, R8
+	ADDQ       $0x08, R9
+	SUBQ       $0x40, R10
+	JGE        word25
+
+rest26:
+	ADDQ $0x40, R10
+	JZ   next27
+
+some28:
+	VMOVUPD  (R8), Z3
+	VPCMPEQQ Z3, Z0, K1
+	VMOVAPD  Z2, K1, Z3
+	VPORQ    Z3, Z1, Z1
+	KMOVB    K1, R13
+	MOVB     R13, (R9)
+	VMOVUPD  64(R8), Z3
+	VPCMPEQQ Z3, Z0, K1
+	VMOVAPD  Z2, K1, Z3
+	VPORQ    Z3, Z1, Z1
+	KMOVB    K1, R13
+	MOVB     R13, 1(R9)
+	ADDQ     $+128, R8
+	ADDQ     $0x02, R9
+	SUBQ     $0x10, R10
+	JNZ      some28
+
+next27:
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
+	JNZ          row24
+	MOVQ         zero+56(FP), AX
+	MOVQ         AX, 8(SP)
+	VBROADCASTSD 8(SP), Z0
+	VPANDNQ      Z1, Z0, Z1
+	VPTESTMB     Z1, Z1, K1
+	KMOVQ        K1, AX
+	MOVQ         AX, bad+64(FP)
 	VZEROUPPER
 	RET

@@ -12,7 +12,21 @@ DATA constants32<>+32(SB)/8, $0x8040201008040201
 DATA constants32<>+40(SB)/8, $0x8040201008040201
 DATA constants32<>+48(SB)/8, $0x8040201008040201
 DATA constants32<>+56(SB)/8, $0x8040201008040201
-GLOBL constants32<>(SB), RODATA|NOPTR, $64
+DATA constants32<>+64(SB)/8, $0x0000000200000001
+DATA constants32<>+72(SB)/8, $0x0000000800000004
+DATA constants32<>+80(SB)/8, $0x0000002000000010
+DATA constants32<>+88(SB)/8, $0x0000008000000040
+GLOBL constants32<>(SB), RODATA|NOPTR, $96
+
+DATA constants64<>+0(SB)/8, $0x0000000000000001
+DATA constants64<>+8(SB)/8, $0x0000000000000002
+DATA constants64<>+16(SB)/8, $0x0000000000000004
+DATA constants64<>+24(SB)/8, $0x0000000000000008
+DATA constants64<>+32(SB)/8, $0x0000000000000010
+DATA constants64<>+40(SB)/8, $0x0000000000000020
+DATA constants64<>+48(SB)/8, $0x0000000000000040
+DATA constants64<>+56(SB)/8, $0x0000000000000080
+GLOBL constants64<>(SB), RODATA|NOPTR, $64
 
 // func packBytesNEON(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
 TEXT ·packBytesNEON(SB), NOSPLIT, $0-56
@@ -66,4 +80,126 @@ next3:
 	VMOV    V2.D[1], R8
 	ORR     R7, R8
 	MOVD    R8, bad+48(FP)
+	RET
+
+// func packWords32NEON(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+TEXT ·packWords32NEON(SB), NOSPLIT, $0-72
+	MOVD    dst+0(FP), R0
+	MOVD    dstStride+8(FP), R1
+	MOVD    src+16(FP), R2
+	MOVD    stride+24(FP), R3
+	MOVD    rows+32(FP), R4
+	MOVD    n+40(FP), R5
+	MOVD    $0, R11
+	LSL     $3, R1
+	LSL     $2, R3
+	SUB     $1, R5, R6
+	LSR     $6, R6
+	LSL     $3, R6
+	MOVD    $constants32<>(SB), R12
+	FLDPQ   64(R12), (F0, F1)
+	MOVD    one+48(FP), R13
+	VDUP    R13, V2.S4
+	MOVD    zero+56(FP), R13
+	VDUP    R13, V3.S4
+	VEOR    V4.B16, V4.B16, V4.B16
+row4:
+	MOVD    R2, R7
+	MOVD    R0, R8
+	MOVD    R5, R9
+	ADD     R0, R6, R10
+	MOVD    R11, (R10)
+word5:
+	FLDPQ   (R7), (F5, F6)
+	VCMEQ   V2.S4, V5.S4, V7.S4
+	WORD    $0x4e671ca5 // VBIC V7.B16, V5.B16, V5.B16
+	VORR    V4.B16, V5.B16, V4.B16
+	VAND    V0.B16, V7.B16, V7.B16
+	VCMEQ   V2.S4, V6.S4, V8.S4
+	WORD    $0x4e681cc6 // VBIC V8.B16, V6.B16, V6.B16
+	VORR    V4.B16, V6.B16, V4.B16
+	VAND    V1.B16, V8.B16, V8.B16
+	VORR    V8.B16, V7.B16, V7.B16
+	VADDV   V7.S4, V7
+	VMOV    V7.B[0], R13
+	MOVB.P  R13, 1(R8)
+	ADD     $32, R7
+	SUB     $8, R9
+	CBNZ    R9, word5
+	ADD     R3, R2
+	ADD     R1, R0
+	SUB     $1, R4
+	CBNZ    R4, row4
+	WORD    $0x4e631c84 // VBIC V3.B16, V4.B16, V4.B16
+	VMOV    V4.D[0], R7
+	VMOV    V4.D[1], R8
+	ORR     R7, R8
+	MOVD    R8, bad+64(FP)
+	RET
+
+// func packWords64NEON(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+TEXT ·packWords64NEON(SB), NOSPLIT, $0-72
+	MOVD    dst+0(FP), R0
+	MOVD    dstStride+8(FP), R1
+	MOVD    src+16(FP), R2
+	MOVD    stride+24(FP), R3
+	MOVD    rows+32(FP), R4
+	MOVD    n+40(FP), R5
+	MOVD    $0, R11
+	LSL     $3, R1
+	LSL     $3, R3
+	SUB     $1, R5, R6
+	LSR     $6, R6
+	LSL     $3, R6
+	MOVD    $constants64<>(SB), R12
+	FLDPQ   (R12), (F0, F1)
+	FLDPQ   32(R12), (F2, F3)
+	MOVD    one+48(FP), R13
+	VDUP    R13, V4.D2
+	MOVD    zero+56(FP), R13
+	VDUP    R13, V5.D2
+	VEOR    V6.B16, V6.B16, V6.B16
+row6:
+	MOVD    R2, R7
+	MOVD    R0, R8
+	MOVD    R5, R9
+	ADD     R0, R6, R10
+	MOVD    R11, (R10)
+word7:
+	FLDPQ   (R7), (F7, F8)
+	FLDPQ   32(R7), (F9, F10)
+	VCMEQ   V4.D2, V7.D2, V11.D2
+	WORD    $0x4e6b1ce7 // VBIC V11.B16, V7.B16, V7.B16
+	VORR    V6.B16, V7.B16, V6.B16
+	VAND    V0.B16, V11.B16, V11.B16
+	VCMEQ   V4.D2, V8.D2, V12.D2
+	WORD    $0x4e6c1d08 // VBIC V12.B16, V8.B16, V8.B16
+	VORR    V6.B16, V8.B16, V6.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VORR    V12.B16, V11.B16, V11.B16
+	VCMEQ   V4.D2, V9.D2, V13.D2
+	WORD    $0x4e6d1d29 // VBIC V13.B16, V9.B16, V9.B16
+	VORR    V6.B16, V9.B16, V6.B16
+	VAND    V2.B16, V13.B16, V13.B16
+	VORR    V13.B16, V11.B16, V11.B16
+	VCMEQ   V4.D2, V10.D2, V14.D2
+	WORD    $0x4e6e1d4a // VBIC V14.B16, V10.B16, V10.B16
+	VORR    V6.B16, V10.B16, V6.B16
+	VAND    V3.B16, V14.B16, V14.B16
+	VORR    V14.B16, V11.B16, V11.B16
+	VADDP   V11.D2, V11.D2, V11.D2
+	VMOV    V11.B[0], R13
+	MOVB.P  R13, 1(R8)
+	ADD     $64, R7
+	SUB     $8, R9
+	CBNZ    R9, word7
+	ADD     R3, R2
+	ADD     R1, R0
+	SUB     $1, R4
+	CBNZ    R4, row6
+	WORD    $0x4e651cc6 // VBIC V5.B16, V6.B16, V6.B16
+	VMOV    V6.D[0], R7
+	VMOV    V6.D[1], R8
+	ORR     R7, R8
+	MOVD    R8, bad+64(FP)
 	RET

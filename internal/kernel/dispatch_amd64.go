@@ -56,6 +56,48 @@ func PackBytes(dst []uint64, src []uint8, stride, rows, n int) (good bool) {
 	return
 }
 
+func packWords32(dst []uint64, src []float32, stride, rows, n int, one, zero uint64) (good bool) {
+	whole := 0
+	good = true
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			good = packWords32AVX512(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
+		}
+	case AVX2:
+		whole = n &^ 7
+		if whole > 0 {
+			good = packWords32AVX2(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
+		}
+	}
+	if whole < n {
+		good = packWords32Generic(dst, src, stride, rows, n, one, zero, whole) && good
+	}
+	return
+}
+
+func packWords64(dst []uint64, src []float64, stride, rows, n int, one, zero uint64) (good bool) {
+	whole := 0
+	good = true
+	switch Active {
+	case AVX512:
+		whole = n &^ 15
+		if whole > 0 {
+			good = packWords64AVX512(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
+		}
+	case AVX2:
+		whole = n &^ 7
+		if whole > 0 {
+			good = packWords64AVX2(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
+		}
+	}
+	if whole < n {
+		good = packWords64Generic(dst, src, stride, rows, n, one, zero, whole) && good
+	}
+	return
+}
+
 // copyStream copies x, a multiple of 64 elements, to dst, past the caches where the tier can,
 // and waits until all such stores are seen. dst begins at a multiple of 64 bytes.
 func copyStream(dst, x []float32) {
@@ -973,6 +1015,18 @@ func packBytesAVX512(dst *uint64, dstStride int, src *uint8, stride int, rows in
 
 //go:noescape
 func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
+
+//go:noescape
+func packWords32AVX512(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+
+//go:noescape
+func packWords32AVX2(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+
+//go:noescape
+func packWords64AVX512(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
+
+//go:noescape
+func packWords64AVX2(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
 
 //go:noescape
 func copyStreamAVX512(dst *float32, x *float32, n int)

@@ -21,6 +21,16 @@ func PackBytes(dst []uint64, src []uint8, stride, rows, n int) (good bool) {
 	return packBytesGeneric(dst, src, stride, rows, n, 0)
 }
 
+//go:noinline
+func packWords32(dst []uint64, src []float32, stride, rows, n int, one, zero uint64) (good bool) {
+	return packWords32Generic(dst, src, stride, rows, n, one, zero, 0)
+}
+
+//go:noinline
+func packWords64(dst []uint64, src []float64, stride, rows, n int, one, zero uint64) (good bool) {
+	return packWords64Generic(dst, src, stride, rows, n, one, zero, 0)
+}
+
 // copyStream copies x, a multiple of 64 elements, to dst, past the caches where the tier can,
 // and waits until all such stores are seen. dst begins at a multiple of 64 bytes.
 func copyStream(dst, x []float32) {

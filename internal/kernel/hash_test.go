@@ -52,6 +52,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("accumulate/float64", 0x5192c00692da9f7f, 0xbd6fa29f86011ffc, hashAccumulate[float64]),
 		kerneltest.Case("addParts", 0xea2b3ce0ef231bd7, 0x246d3122b1f12080, hashAddParts),
 		kerneltest.Case("packBytes", 0x2cffb9485a25eb66, 0x53642e36b901a914, hashPackBytes),
+		kerneltest.Case("packWords/float32", 0x9c4de7c0bf7ba3f1, 0x8103f252f8bc061d, hashPackWords[float32]),
+		kerneltest.Case("packWords/float64", 0x9c4de7c0bf7ba3f1, 0x8103f252f8bc061d, hashPackWords[float64]),
 		kerneltest.Case("tiltExp/float32", 0x994c318f8ffa6df5, 0x063bd3fb3487c5d9, hashTiltExp[float32]),
 		kerneltest.Case("tiltExp/float64", 0x994c318f8ffa6df5, 0x063bd3fb3487c5d9, hashTiltExp[float64]),
 		kerneltest.Case("tiltSums", 0x64e6d5126d07b593, 0x6a390cf7a821abbc, hashTiltSums),
@@ -411,6 +413,34 @@ func hashPackBytes(h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	dst := make([]uint64, rows*BitWords(n))
 	if !PackBytes(dst, src, n, rows, n) {
+		h.Word(1)
+	}
+	for _, w := range dst {
+		h.Word(w)
+	}
+}
+
+func hashPackWords[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(2), 4*r.Length()+r.IntN(4)
+	stride := n + r.IntN(2)
+	src := make([]T, rows*stride)
+	for i := range src {
+		if src[i] = T(r.IntN(2)); src[i] == 0 && r.IntN(2) == 0 {
+			src[i] = -src[i]
+		}
+	}
+	if r.IntN(2) == 0 {
+		src[r.IntN(len(src))] = T(r.IntN(4)) / 2
+	}
+	one, zero := kerneltest.BitsOf(T(1)), uint64(1)<<63
+	if IsFloat32[T]() {
+		zero = 1 << 31
+	}
+	dst := make([]uint64, rows*BitWords(n))
+	for i := range dst {
+		dst[i] = r.Uint64()
+	}
+	if !PackWords(dst, src, stride, rows, n, one, zero*uint64(r.IntN(2))) {
 		h.Word(1)
 	}
 	for _, w := range dst {

@@ -6,6 +6,17 @@ import (
 	"unsafe"
 )
 
+// PackWords writes which of rows of n elements, as integers, are one, each row in words of its own:
+// row i goes from src[i·stride] on to dst[i·BitWords(n)] on. It reports whether all
+// elements are one or have no bits but those of zero.
+func PackWords[T Float](dst []uint64, src []T, stride, rows, n int, one, zero uint64) (good bool) {
+	if IsFloat32[T]() {
+		return packWords32(dst, As32(src), stride, rows, n, one, zero)
+	} else {
+		return packWords64(dst, As64(src), stride, rows, n, one, zero)
+	}
+}
+
 // SelectSums writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
 // over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
 // where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.
