@@ -348,17 +348,24 @@ func benchLossMemory(b *testing.B, loss Loss) {
 	})
 }
 
-// BenchmarkZLPRWorkers evaluates rows that lie in the caches.
-func BenchmarkZLPRWorkers(b *testing.B) {
-	for _, workers := range []int{1, 2} {
-		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			const rows, n = 2048, 1000
-			benchWorkers(b, ZLPR{}, true, rows, n, workers, normalScores[float32](rows*n), make([]float32, rows*n))
-		})
+// BenchmarkWorkers evaluates losses with gradient of 2 Mi float32 scores.
+func BenchmarkWorkers(b *testing.B) {
+	const elements = 2 << 20
+	x, g := normalScores[float32](elements), make([]float32, elements)
+	for _, loss := range []Loss{ZLPR{}, SoftmaxCrossEntropy{}, BCE{}, Pairwise{}} {
+		for _, n := range []int{20, 1000} {
+			for _, workers := range []int{1, 2} {
+				b.Run(fmt.Sprintf("loss=%s/n=%d/workers=%d", loss.Name(), n, workers), func(b *testing.B) {
+					rows := elements / n
+					benchWorkers(b, loss, true, rows, n, workers, x[:rows*n], g[:rows*n])
+				})
+			}
+		}
 	}
 }
 
-// benchWorkers evaluates a loss of float32 scores with labels in bits.
+// benchWorkers evaluates a loss of float32 scores with labels in bits, or with
+// targets.
 func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, x, g []float32) {
 	// A pattern of labels repeated by stride 0 would be no honest reading: all
 	// rows have their own.
@@ -369,6 +376,13 @@ func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, 
 		labels.Words[i] = rng.Uint64() & rng.Uint64() & rng.Uint64()
 	}
 	batch := &Batch[float32]{Scores: Matrix[float32]{rows, n, x, n}, Labels: labels}
+	if _, one := loss.(SoftmaxCrossEntropy); one {
+		targets := &TargetLabels{n, make([]int32, rows)}
+		for i := range targets.Targets {
+			targets.Targets[i] = int32(i * 7 % n)
+		}
+		batch.Labels = targets
+	}
 	out := &Output[float32]{Losses: make([]float64, rows)}
 	if gradient {
 		out.Grad = Matrix[float32]{rows, n, g, n}
