@@ -111,6 +111,7 @@ func expPolynomials(w *[2 * Lanes32]float64, r []float64) {
 }
 
 // expQuotients is expPolynomials without the last step: it writes q, e^r = 1 + r·q.
+// Its products are exact.
 func expQuotients(w *[2 * Lanes32]float64, r []float64) {
 	var (
 		c     = &coef.Exp32

@@ -150,7 +150,7 @@ func terms32(g *sideGroup[float32], x []float32, p uint64, w []float32, magic, f
 		m := float32(w[WeightPlace[float32](j)] * factor[p>>j&1])
 		k := float32(m * z)
 		// fma32, where the result is no subnormal number.
-		v := poly[j]*float64(k) + float64(m)
+		v := poly[j]*float64(k) + float64(m) // the product is exact
 		if math.Float64bits(v)&(1<<29-1) == 1<<28 {
 			v = float64(oddFMA32(poly[j]*float64(k), float64(m)))
 		}
