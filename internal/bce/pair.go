@@ -6,20 +6,28 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A pair is the sum of two numbers, the second at most an ULP of the first or so.
-// The relative errors of its arithmetic are some 2^-104; where the first numbers of
-// a sum have different signs, of the larger.
+// A pair is the sum of two numbers, the second some ULP of the first at most. The
+// relative errors of its arithmetic are some 2^-100; where the first numbers of a sum
+// have different signs, of the larger.
 type pair struct{ hi, lo float64 }
 
+// plus returns a + b.
 func (a pair) plus(b pair) pair {
+	if math.Abs(a.hi) < math.Abs(b.hi) {
+		a, b = b, a
+	}
+	return a.plusSmaller(b)
+}
+
+// plusSmaller returns a + b, |a| ≥ |b|.
+func (a pair) plusSmaller(b pair) pair {
 	s := a.hi + b.hi
-	t := s - a.hi
-	return normal(s, (a.hi-(s-t))+(b.hi-t)+(a.lo+b.lo))
+	return pair{s, (b.hi - (s - a.hi)) + (a.lo + b.lo)}
 }
 
 func (a pair) times(b pair) pair {
 	p := float64(a.hi * b.hi)
-	return normal(p, math.FMA(a.hi, b.hi, -p)+math.FMA(a.hi, b.lo, float64(a.lo*b.hi)))
+	return pair{p, math.FMA(a.hi, b.hi, -p) + math.FMA(a.hi, b.lo, float64(a.lo*b.hi))}
 }
 
 func (a pair) over(b pair) pair {
@@ -64,9 +72,9 @@ func expPair(x, short float64) pair {
 	for k := len(inverseFactorials) - 1; k > whole; k-- {
 		t = math.FMA(t, r.hi, inverseFactorials[k].hi)
 	}
-	p := inverseFactorials[whole].plus(pair{float64(t * r.hi), 0})
+	p := inverseFactorials[whole].plusSmaller(pair{float64(t * r.hi), 0})
 	for k := whole - 1; k >= 0; k-- {
-		p = p.times(r).plus(inverseFactorials[k])
+		p = inverseFactorials[k].plusSmaller(p.times(r))
 	}
 	scale := math.Float64frombits(uint64(1023+int(n)) << 52)
 	return pair{float64(p.hi * scale), float64(p.lo * scale)}
@@ -78,16 +86,19 @@ func expPair(x, short float64) pair {
 //
 // From z³ on float64 will do.
 func log1pPair(e pair) pair {
-	s := e.over(pair{2, 0}.plus(e))
+	s := e.over(pair{2, 0}.plusSmaller(e))
 	z := s.times(s)
 	const whole = 3
-	t := 0.0
-	for k := len(inverseOdd) - 1; k > whole; k-- {
+	t, last := 0.0, len(inverseOdd)-1
+	if z.hi < 0x1p-7 {
+		last = 10 // z¹¹ is below 2^-76
+	}
+	for k := last; k > whole; k-- {
 		t = math.FMA(t, z.hi, inverseOdd[k].hi)
 	}
-	p := inverseOdd[whole].plus(pair{float64(t * z.hi), 0})
+	p := inverseOdd[whole].plusSmaller(pair{float64(t * z.hi), 0})
 	for k := whole - 1; k >= 0; k-- {
-		p = p.times(z).plus(inverseOdd[k])
+		p = inverseOdd[k].plusSmaller(p.times(z))
 	}
 	return p.times(pair{float64(2 * s.hi), float64(2 * s.lo)})
 }

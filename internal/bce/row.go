@@ -220,6 +220,7 @@ func (w *Work[T]) logPower(x, rest, e, log1p float64) (hi, lo float64) {
 	}
 	l = l.plus(pair{-rest, 0})
 	l = l.times(pair{-f, 0})
+	l = normal(l.hi, l.lo)
 	return l.hi, l.lo
 }
 
