@@ -65,7 +65,7 @@ type expSum struct {
 
 	// The logarithm is not below top, the highest of the maxima of peaked blocks:
 	// if one score holds almost all of the sum, its block is peaked. That of one
-	// block is alone.
+	// peaked block is alone.
 	top    float64
 	topped bool
 	blocks int // with a score above -Inf
@@ -82,6 +82,20 @@ func (s *expSum) block(l float64, peaked bool) {
 	}
 }
 
+// plainly reports whether a block of scores x with a natural sum is not peaked, of
+// which the exponent of the sum and any score can tell.
+func plainly[T Float](x []T, sum float64) bool {
+	below, distance := peakedRange[T]()
+	// The logarithm lies between those of two powers of two.
+	low := float64(int64(math.Float64bits(sum)>>52)-1023) * math.Ln2
+	for _, v := range x[:min(len(x), 4)] {
+		if d := low - float64(v); d > 2*below && d < distance-0.7 {
+			return true
+		}
+	}
+	return false
+}
+
 // reach raises top.
 func (s *expSum) reach(l float64) {
 	if !s.topped || l > s.top {
@@ -91,14 +105,18 @@ func (s *expSum) reach(l float64) {
 
 // log returns the logarithm of the sum.
 func (s *expSum) log() float64 {
-	p, c := s.result()
+	return s.logOf(s.result())
+}
+
+// logOf is log, given the result.
+func (s *expSum) logOf(p power.Number, c power.Class) float64 {
 	if c != power.Finite {
 		return c.Log(p)
 	}
-	if s.blocks == 1 {
+	if s.blocks == 1 && s.topped {
 		return s.alone
 	}
-	l := c.Log(p)
+	l := c.Log(p) // of one plain block its logarithm
 	if s.topped {
 		l = max(l, s.top)
 	}
@@ -123,7 +141,11 @@ func addScores[T Float](s *expSum, x []T) {
 			}
 			if c == power.Finite {
 				s.powers.Add(q)
-				if !s.sumOnly {
+				switch {
+				case s.sumOnly:
+				case kernel.Natural[T](q.Hi) && plainly(block, q.Hi):
+					s.blocks++
+				default:
 					s.block(blockLog(block, q.Normalized(), c))
 				}
 			}
@@ -163,7 +185,7 @@ func rowSum[T Float](x []T) (p power.Number, c power.Class, l float64) {
 		var s expSum
 		addScores(&s, x)
 		p, c = s.result()
-		return p, c, s.log()
+		return p, c, s.logOf(p, c)
 	}
 	var hi, err [1]float64
 	q := kernel.PivotParams[T](0)

@@ -1,8 +1,6 @@
 package zlpr
 
 import (
-	"math"
-
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 )
@@ -56,13 +54,7 @@ func (c *rowChunk[T]) next() bool {
 	c.x = c.m.Data[c.first*c.stride:]
 	p := kernel.PivotParams[T](0)
 	sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
-	// Sums are in the order of their bits, NaN last.
-	least, most := uint64(math.MaxUint64), uint64(0)
-	for _, s := range c.hi[:c.rows] {
-		b := math.Float64bits(s)
-		least, most = min(least, b), max(most, b)
-	}
-	c.all = kernel.Natural[T](math.Float64frombits(least)) && kernel.Natural[T](math.Float64frombits(most))
+	c.all = kernel.AllNatural[T](c.hi[:c.rows])
 	return true
 }
 

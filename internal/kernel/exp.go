@@ -182,6 +182,25 @@ func Natural[T Float](sum float64) bool {
 	return sum >= coef.NaturalLow64 && sum <= coef.NaturalHigh64
 }
 
+// AllNatural reports whether all sums are natural.
+func AllNatural[T Float](sums []float64) bool {
+	low, high := coef.NaturalLow64, coef.NaturalHigh64
+	if IsFloat32[T]() {
+		low, high = coef.NaturalLow32, coef.NaturalHigh32
+	}
+	// The bits of sums are in their order, NaN last; those below low wrap round.
+	least := math.Float64bits(low)
+	var a, b uint64
+	for ; len(sums) >= 2; sums = sums[2:] {
+		a = max(a, math.Float64bits(sums[0])-least)
+		b = max(b, math.Float64bits(sums[1])-least)
+	}
+	for _, s := range sums {
+		a = max(a, math.Float64bits(s)-least)
+	}
+	return max(a, b) <= math.Float64bits(high)-least
+}
+
 // MagicOf returns the magic number of a pivot.
 func MagicOf[T Float](pivot float64) T {
 	if IsFloat32[T]() {
