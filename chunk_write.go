@@ -5,6 +5,7 @@ import (
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/power"
 )
 
 // This file hands out the places of losses and gradients, brings them to where they
@@ -43,7 +44,7 @@ func (w *lossWorker[T]) prepareGradient() {
 func (w *lossWorker[T]) scales() {
 	j, c := &w.e.job, &w.chunk
 	w.lifted = w.lifted[:0]
-	if j.b.RowWeights == nil && j.out.RowUpstream == nil && j.factor.Exp == 0 {
+	if j.b.RowWeights == nil && j.out.RowUpstream == nil && w.within(j.factor).Exp == 0 {
 		c.Scale = w.uniform.fill(c.Scale, j.factor.Value, c.Rows)
 		return
 	}
@@ -57,7 +58,7 @@ func (w *lossWorker[T]) scales() {
 		if j.out.RowUpstream != nil {
 			upstream = j.out.RowUpstream[c.First+i]
 		}
-		scale := j.factor.Times(weight, upstream)
+		scale := w.within(j.factor.Times(weight, upstream))
 		c.Scale[i] = scale.Value
 		if scale.Exp != 0 {
 			if len(w.lifted) == 0 {
@@ -70,6 +71,17 @@ func (w *lossWorker[T]) scales() {
 	for i := c.Rows; i < len(c.Scale); i++ {
 		c.Scale[i] = 1
 	}
+}
+
+// within returns f with a value whose products are numbers of the type of gradients.
+// Of soft labels a gradient is the difference of two, which both may lie beyond.
+func (w *lossWorker[T]) within(f power.Factor) power.Factor {
+	const most = 120
+	if !w.e.traits.soft || !kernel.IsFloat32[T]() || f.Exp <= 0 && math.Abs(f.Value) < 1<<most {
+		return f
+	}
+	_, e := math.Frexp(f.Value)
+	return power.Factor{Value: math.Ldexp(f.Value, most-e), Exp: f.Exp + e - most}
 }
 
 // lower multiplies the gradients by the powers of two that their scales were

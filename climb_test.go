@@ -34,7 +34,7 @@ func climbed() []*climb.Function {
 // beyond are functions whose documented bound does not hold everywhere, by the
 // names of their options: they are climbed in, but not held to it.
 var beyond = map[string]string{
-	"soft ZLPR, all, float32": "a gradient whose Upstream is beyond the numbers of float32",
+	"soft ZLPR, all, float32": "shares below the normal numbers, times an Upstream beyond those of float32",
 }
 
 // held reports whether a function is held to its bound.

@@ -244,3 +244,28 @@ func TestLosses(t *testing.T) {
 	t.Run("float32", testLosses[float32])
 	t.Run("float64", testLosses[float64])
 }
+
+// TestSoftBeyond: gradients of soft labels beyond the numbers are infinite, of the
+// sign of the difference of their two parts, also where both of these are beyond.
+func TestSoftBeyond(t *testing.T) {
+	b := &Batch[float32]{
+		Scores: MatrixOf([][]float32{{6.5, -30, -10, 0.5}}),
+		Soft:   MatrixOf([][]float32{{0.04, 0.7, 0, 0.9}}),
+	}
+	e, err := NewEvaluator[float32](SoftZLPR{}, Options{Workers: 1})
+	require.NoError(t, err)
+	plain := &Output[float32]{Grad: MatrixOf([][]float32{make([]float32, 4)})}
+	_, err = e.Evaluate(t.Context(), b, plain)
+	require.NoError(t, err)
+	for _, upstream := range []float64{0x1p130, 0x1p214, -0x1p1000} {
+		out := &Output[float32]{Grad: MatrixOf([][]float32{make([]float32, 4)}), Upstream: upstream}
+		_, err = e.Evaluate(t.Context(), b, out)
+		require.NoError(t, err)
+		for i, g := range plain.Grad.Data {
+			want := float32(float64(g) * upstream)
+			if math.IsInf(float64(want), 0) {
+				require.Equal(t, want, out.Grad.Data[i], "class %d, upstream %v", i, upstream)
+			}
+		}
+	}
+}
