@@ -326,9 +326,6 @@ func testGradientPaths[T Float](t *testing.T) {
 				parts = append(parts, p)
 			}
 			for _, u := range []float64{1, 0x1p-20, 1e-30, 1e-200, 33, 1e6, 1e30, 1e38, 1e200, 1e308} {
-				if l, ok := loss.(BCE); ok && l.Focal != 0 && u > 1e20 {
-					continue // see BCE: terms too small for float64
-				}
 				grad := newGrad(b)
 				_, losses, _ := evalBatch(t, loss, Options{}, b, Output[T]{Grad: grad, Upstream: u})
 				for i, w := range want {
