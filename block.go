@@ -136,14 +136,15 @@ func addScores[T Float](s *expSum, x []T) {
 		for i := range rows {
 			block := x[i*n:][:n]
 			q, c := naturalPower(b.hi[i], b.err[i]), power.Finite
-			if !kernel.Natural[T](q.Hi) {
+			natural := kernel.Natural[T](q.Hi)
+			if !natural {
 				q, c = blockPower(block)
 			}
 			if c == power.Finite {
 				s.powers.Add(q)
 				switch {
 				case s.sumOnly:
-				case kernel.Natural[T](q.Hi) && plainly(block, q.Hi):
+				case natural && plainly(block, q.Hi):
 					s.blocks++
 				default:
 					s.block(blockLog(block, q.Normalized(), c))

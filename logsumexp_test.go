@@ -359,3 +359,17 @@ func testNoAllocations[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestLogSumExpInParts: the sum of a part beyond the natural range is not below the
+// highest score either.
+func TestLogSumExpInParts(t *testing.T) {
+	x := []float32{-0x1.589cc6p+00, -0x1.6d101p+04, 0x1.5d51ecp+06, -0x1.589cc6p+00}
+	for k := range x {
+		var a Accumulator[float32]
+		a.Add(x[:k])
+		a.Add(x[k:])
+		if got := a.LogSumExp(); got != LogSumExp(x) || got < float64(Max(x)) {
+			t.Errorf("cut at %d: %v, not %v", k, got, LogSumExp(x))
+		}
+	}
+}
