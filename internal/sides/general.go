@@ -168,8 +168,9 @@ func (w *Work[T]) finishNaturalProducts(single bool) (anySlow bool) {
 	}
 	for i := range w.c.Rows {
 		a, b := w.a[i], w.b[i]
-		ok := near && kernel.FastSum[T](a) && kernel.FastSum[T](b) && fastTerm(float64(a*b))
 		u := pair{float64(a * b), 0}
+		// The margin may bring back what the product of the sums has not kept.
+		ok := near && kernel.FastSum[T](a) && kernel.FastSum[T](b) && fastTerm(u.hi) && (u.hi != 0 || a == 0 || b == 0)
 		if single {
 			u.hi *= margin.hi
 		} else {

@@ -381,7 +381,8 @@ func (w *Work[T]) finishProduct() (anySlow bool) {
 			ok = ok && kernel.FastSum[T](b)
 		}
 		u := float64(a * b)
-		ok = ok && fastTerm(u)
+		// The margin may bring back what the product of the sums has not kept.
+		ok = ok && fastTerm(u) && (u != 0 || a == 0 || b == 0)
 		u = float64(u * shift)
 		ok = ok && fastTerm(u)
 		w.settled[i] = ok
