@@ -89,9 +89,9 @@ func (a *Accumulator[T]) Add(b *Batch[T]) error {
 		return a.double.add(func(classes int) (Batch[float64], halfScores, error) {
 			c, err := checked(any(b).(*Batch[float64]), classes, true)
 			return c, nil, err
-		})
+		}, nil)
 	}
-	return a.single.add(func(classes int) (Batch[float32], halfScores, error) { return a.half.checked(b, classes, true) })
+	return a.single.add(func(classes int) (Batch[float32], halfScores, error) { return a.half.checked(b, classes, true) }, nil)
 }
 
 // Merge adds the rows that o has seen, which stays as it is. Both have the same

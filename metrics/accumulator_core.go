@@ -141,8 +141,8 @@ func (a *accumulator[T]) enter() error {
 	return nil
 }
 
-// add is Add of the batch that prepare returns for the number of classes.
-func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) error {
+// add is AddRows of the batch that prepare returns for the number of classes.
+func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, error), out *RowOutput) error {
 	if err := a.enter(); err != nil {
 		return err
 	}
@@ -171,7 +171,15 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 	}
 	used := a.counters[:workers]
 	weights := windowOf(a.batch.RowWeights)
+	if out != nil {
+		if why := out.fault(a.batch.Scores.Rows, numSlots+a.kinds.slots, (a.classes+63)/64); why != "" {
+			counted = true // nothing
+			return fmt.Errorf("metrics: AddRows: the %s are not for %d rows", why, a.batch.Scores.Rows)
+		}
+		out.begin()
+	}
 	for _, c := range used {
+		c.out = out
 		c.begin(&a.batch, half, weights)
 	}
 	if a.split == nil {
@@ -182,6 +190,7 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 	}
 	for _, c := range used {
 		c.finish()
+		c.out = nil
 		a.take(&c.part)
 	}
 	counted = true

@@ -10,6 +10,7 @@ import (
 type counter[T zlpr.Float] struct {
 	part[T]
 	state *state[T]
+	out   *RowOutput // of the batch, or nil
 	*needs
 	*chunk[T]
 	ranker  ranker[T]
@@ -59,7 +60,7 @@ func (c *counter[T]) count(r0, r1 int) error {
 	}
 	weights := c.batch.RowWeights
 	t := &c.tally
-	if weights != nil {
+	if weights != nil || c.out != nil {
 		t = &c.one
 	}
 	for r := range c.rows {
@@ -84,9 +85,12 @@ func (c *counter[T]) count(r0, r1 int) error {
 		if len(c.tops) > 0 {
 			c.top.measure(x, positive, c.row(c.listed, r), t)
 		}
-		if weights != nil {
-			c.weigh(r, weights[c.r0+r])
+		if t == &c.one {
+			c.takeRow(r, weights)
 		}
+	}
+	if c.out != nil {
+		c.out.bits(c.r0, c.positive[:c.rows*c.w], c.predicted[:c.rows*c.w], c.w)
 	}
 	if c.byClass && weights == nil {
 		c.countClasses()
@@ -95,6 +99,23 @@ func (c *counter[T]) count(r0, r1 int) error {
 		c.part.scores.add(c.chunk)
 	}
 	return nil
+}
+
+// takeRow hands out and adds row r, which c.one has counted.
+func (c *counter[T]) takeRow(r int, weights []float64) {
+	weight := 1.0
+	if weights != nil {
+		weight = weights[c.r0+r]
+	}
+	if c.out != nil {
+		c.out.row(c.r0+r, &c.one, weight)
+	}
+	if weights != nil {
+		c.weigh(r, weight)
+		return
+	}
+	c.tally.merge(&c.one)
+	c.one.clear()
 }
 
 // weigh adds row r, which c.one has counted, times its weight.

@@ -58,6 +58,9 @@ func toFixed(x float64) fixed {
 	return fixed{n, uint64(hi)<<32 | uint64(lo)}
 }
 
+// float is a, within 1 ULP.
+func (a fixed) float() float64 { return float64(a.Int) + float64(float64(a.Frac)*0x1p-64) }
+
 // over is a/n as a float64, NaN where n is 0.
 func (a fixed) over(n uint64) float64 {
 	return quotient(a, fixed{Int: n})

@@ -53,31 +53,40 @@ type totals interface {
 
 // result is the value of a metric that needs no scores.
 func result(t totals, m metric) float64 {
-	switch m.kind {
-	case subsetAccuracy:
-		return t.over(numExact, numRows)
-	case hammingLoss:
-		return t.over(numWrong, numElements)
-	case lrap:
-		return t.over(numPrecision, numRows)
-	case coverageError:
-		return t.over(numCoverage, numRows)
-	case rankingLoss:
-		return t.over(numLoss, numRows)
-	case oneError:
-		return t.over(numOneErrors, numPositiveRows)
-	case precisionAt, recallAt, ndcgAt:
-		return t.over(numSlots+m.slot, numRows)
-	case pspAt, psndcgAt:
-		return t.over(numSlots+m.slot, numSlots+m.slot+1)
+	if a, b := m.quotient(); b >= 0 {
+		return t.over(a, b)
 	}
-	switch m.average {
-	case samples:
-		return t.over(numSlots+m.slot, numRows)
-	case Micro:
+	if m.average == Micro {
 		return t.all(m).over(1)
 	}
 	return t.classMean(m)
+}
+
+// quotient returns the numbers of a tally of which the metric is the quotient, -1 for
+// none.
+func (m metric) quotient() (a, b int) {
+	switch m.kind {
+	case subsetAccuracy:
+		return numExact, numRows
+	case hammingLoss:
+		return numWrong, numElements
+	case lrap:
+		return numPrecision, numRows
+	case coverageError:
+		return numCoverage, numRows
+	case rankingLoss:
+		return numLoss, numRows
+	case oneError:
+		return numOneErrors, numPositiveRows
+	case precisionAt, recallAt, ndcgAt:
+		return numSlots + m.slot, numRows
+	case pspAt, psndcgAt:
+		return numSlots + m.slot, numSlots + m.slot + 1
+	}
+	if m.bySample() {
+		return numSlots + m.slot, numRows
+	}
+	return -1, -1
 }
 
 func (t *tally) over(a, b int) float64 {
