@@ -46,12 +46,13 @@ var floors = [...][]string{
 	4: {"/internal/chunk"},
 	3: {"/internal/kernel", "/internal/power"},
 	2: {"/internal/scalar"},
-	1: {"/internal/coef", "/internal/exact", "/internal/crew", "/internal/array", "/internal/atomicfile", "/internal/sparse", "/internal/source"},
+	1: {"/internal/partial", "/internal/coef", "/internal/exact", "/internal/crew", "/internal/array", "/internal/atomicfile", "/internal/sparse", "/internal/source"},
 }
 
 // neighbours are the imports within a floor.
 var neighbours = map[string][]string{
 	"/internal/array":  {"/internal/atomicfile"},
+	"/internal/exact":  {"/internal/partial"},
 	"/internal/sparse": {"/internal/array"},
 	"/internal/source": {"/internal/array", "/internal/sparse"},
 }

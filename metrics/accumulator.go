@@ -95,8 +95,8 @@ func (a *Accumulator[T]) Add(b *Batch[T]) error {
 }
 
 // Merge adds the rows that o has seen, which stays as it is. Both have the same
-// number of classes and the same metrics in the same order; equal options are
-// the caller's duty.
+// number of classes, the same metrics in the same order, and the same options but
+// for Workers; otherwise the error says what differs.
 func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 	switch {
 	case a == nil || o == nil:
@@ -138,7 +138,8 @@ func (a *Accumulator[T]) Results() ([]Result, error) {
 }
 
 // MarshalBinary returns the metrics, options and sums of a, so that another
-// process can merge them. The number of workers is not part of it.
+// process can merge them: in the format of docs/partial.md, which later releases
+// read. The number of workers is not part of it.
 func (a *Accumulator[T]) MarshalBinary() ([]byte, error) {
 	if a == nil {
 		return nil, errMade
@@ -147,5 +148,12 @@ func (a *Accumulator[T]) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary makes a the Accumulator that was marshalled, of the same
-// type of scores. After an error a is as it was before.
-func (a *Accumulator[T]) UnmarshalBinary(data []byte) error { return a.of().UnmarshalBinary(data) }
+// type of scores. What is none, is damaged, or comes from a later format or from
+// kernels of another specification is an error that says so; then a is as it was
+// before.
+func (a *Accumulator[T]) UnmarshalBinary(data []byte) error {
+	if a == nil {
+		return errMade
+	}
+	return a.of().UnmarshalBinary(data)
+}

@@ -3,7 +3,6 @@ package metrics
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/crew"
@@ -226,11 +225,8 @@ func (a *accumulator[T]) merge(o *accumulator[T]) error {
 		}
 		defer o.turn.Give()
 	}
-	if a.classes != o.classes {
-		return fmt.Errorf("metrics: merge of %d and %d classes", a.classes, o.classes)
-	}
-	if !slices.Equal(a.metrics, o.metrics) {
-		return errors.New("metrics: merge of different metrics")
+	if what := a.differs(&o.state); what != "" {
+		return errors.New("metrics: merge of " + what)
 	}
 	a.total.tally.merge(&o.total.tally)
 	if o.total.weighed != nil {

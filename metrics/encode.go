@@ -1,63 +1,53 @@
 package metrics
 
 import (
-	"bytes"
-	"encoding/gob"
-	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"unsafe"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/partial"
 )
 
-// encoded is an Accumulator in transit.
-type encoded[T zlpr.Float] struct {
-	Version      int
-	ScoreSize    int // bytes
-	Classes      int
-	Names        []string
-	Threshold    float64
-	Each         []float64
-	K            int
-	TopOnly      bool
-	Listed       bool
-	Sparse       bool
-	Propensities []float64
-	Tally        tally
-	Weighed      *weighed // nil where no row has a weight
-	Scores       scores[T]
+// What travels to another process, in the format of docs/partial.md: an
+// Accumulator, a Tuner, and what they consist of. What writes something and what
+// reads it stand one after the other.
+
+// scoreSize is the bytes of a score of the type that is computed in.
+func scoreSize[T zlpr.Float]() int {
+	var x T
+	return int(unsafe.Sizeof(x))
 }
 
-const encodedVersion = 2
+// readSize reads a size of scores, and says if it is not that of T.
+func readSize[T zlpr.Float](r *partial.Reader) error {
+	if size := r.Count(); size != scoreSize[T]() && r.Check(size == 4 || size == 8) {
+		return fmt.Errorf("with scores of %d bytes, not of %d", size, scoreSize[T]())
+	}
+	return nil
+}
 
 func (a *accumulator[T]) MarshalBinary() ([]byte, error) {
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
 	defer a.turn.Give()
-	var score T
-	e := encoded[T]{
-		Version:      encodedVersion,
-		ScoreSize:    int(unsafe.Sizeof(score)),
-		Classes:      a.classes,
-		Threshold:    a.options.Rule.threshold,
-		Each:         a.options.Rule.each,
-		K:            a.options.Rule.k,
-		TopOnly:      a.options.Rule.topOnly,
-		Listed:       a.options.Rule.listed,
-		Sparse:       a.options.Sparse,
-		Propensities: a.options.Propensities,
-		Tally:        a.total.tally,
-		Weighed:      a.total.weighed,
-		Scores:       a.total.scores,
-	}
+	w := partial.NewWriter(partial.Metrics)
+	w.Count(scoreSize[T]())
+	w.Count(a.classes)
+	w.Count(len(a.metrics))
 	for _, m := range a.metrics {
-		e.Names = append(e.Names, m.name)
+		w.Text(m.name)
 	}
-	var b bytes.Buffer
-	err := gob.NewEncoder(&b).Encode(e)
-	return b.Bytes(), err
+	a.options.encode(w)
+	a.total.tally.encode(w)
+	w.Bool(a.total.weighed != nil)
+	if a.total.weighed != nil {
+		a.total.weighed.encode(w)
+	}
+	a.total.scores.encode(w)
+	return w.Bytes(), nil
 }
 
 func (a *accumulator[T]) UnmarshalBinary(data []byte) error {
@@ -65,97 +55,376 @@ func (a *accumulator[T]) UnmarshalBinary(data []byte) error {
 		return errUsed
 	}
 	defer a.turn.Give()
-	var e encoded[T]
-	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&e); err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	var score T
-	if e.Version != encodedVersion || e.ScoreSize != int(unsafe.Sizeof(score)) {
-		return fmt.Errorf("metrics: version %d with scores of %d bytes, not version %d with scores of %d", e.Version, e.ScoreSize, encodedVersion, unsafe.Sizeof(score))
-	}
-	if err := e.check(); err != nil {
-		return err
-	}
-	rule := Rule{threshold: e.Threshold, each: e.Each, k: e.K, topOnly: e.TopOnly, listed: e.Listed}
-	s, err := newState[T](e.Classes, e.Names, Options{Rule: rule, Sparse: e.Sparse, Propensities: e.Propensities})
+	s, err := decodeState[T](data)
 	if err != nil {
-		return err
+		return fmt.Errorf("metrics: Accumulator: %w", err)
 	}
-	if len(e.Tally.Sums) != s.kinds.slots {
-		return errSums
-	}
-	if e.Weighed != nil {
-		w := s.newWeighed()
-		w.Rows = e.Weighed.Rows
-		if !w.Sums.restore(&e.Weighed.Sums) || !w.ByClass.restore(&e.Weighed.ByClass) {
-			return errSums
-		}
-		s.total.weighed = w
-	}
-	s.total.tally, s.total.scores = e.Tally, e.Scores
 	a.state, a.split, a.counters = s, nil, nil
 	return nil
 }
 
-// restore takes over sums that were encoded, and reports whether they fit.
-func (s *sums) restore(from *sums) bool {
-	const most = 64 // far more words than the range of float64 needs
-	if from.Words < 0 || from.Words > most || from.Low < -most || from.Low > most || len(from.Word) != s.n*from.Words {
-		return false
+// decodeState reads what MarshalBinary wrote.
+func decodeState[T zlpr.Float](data []byte) (s state[T], err error) {
+	r, err := partial.NewReader(data, partial.Metrics)
+	if err != nil {
+		return s, err
 	}
-	s.Low, s.Words, s.Word = from.Low, from.Words, from.Word
-	return true
+	if err := readSize[T](r); err != nil {
+		return s, err
+	}
+	classes := r.Count()
+	names := make([]string, r.Length(1))
+	var kinds needs
+	for i := range names {
+		names[i] = r.Text()
+		if m, err := parse(names[i]); err == nil {
+			kinds.include(m)
+		}
+	}
+	var options Options
+	options.decode(r)
+	// What is kept of every class takes bytes of each.
+	perClass := 0
+	if kinds.byClass {
+		perClass += 3
+	}
+	if kinds.keepByClass {
+		perClass += 3
+	}
+	if !r.Check(classes <= mostClasses && r.Fits(classes, perClass)) {
+		return s, r.End()
+	}
+	if s, err = newState[T](classes, names, options); err != nil {
+		return s, err
+	}
+	s.total.tally.decode(r)
+	if r.Bool() {
+		s.total.weighed = s.newWeighed()
+		s.total.weighed.decode(r)
+	}
+	s.total.scores.decode(r)
+	return s, r.End()
 }
 
-// check reports whether the sums are those of the metrics and classes.
-func (e *encoded[T]) check() error {
-	var n needs
-	for _, name := range e.Names {
-		m, err := parse(name)
-		if err != nil {
-			return err
+// encode writes the options that results depend on.
+func (o *Options) encode(w *partial.Writer) {
+	w.Float(o.Rule.threshold)
+	w.Count(len(o.Rule.each))
+	for _, t := range o.Rule.each {
+		w.Float(t)
+	}
+	w.Bool(o.Rule.each != nil)
+	w.Count(o.Rule.k)
+	w.Bool(o.Rule.topOnly)
+	w.Bool(o.Rule.listed)
+	w.Bool(o.Sparse)
+	w.Count(len(o.Propensities))
+	for _, p := range o.Propensities {
+		w.Float(p)
+	}
+}
+
+func (o *Options) decode(r *partial.Reader) {
+	floats := func() []float64 {
+		list := make([]float64, r.Length(8))
+		for i := range list {
+			list[i] = r.Float()
 		}
-		n.include(m)
+		return list
 	}
-	byClass, lists := 0, 0
-	if n.byClass {
-		byClass = e.Classes
+	o.Rule.threshold, o.Rule.each = r.Float(), floats()
+	if !r.Bool() {
+		r.Check(len(o.Rule.each) == 0)
+		o.Rule.each = nil
 	}
-	switch {
-	case n.keepByClass:
-		lists = e.Classes
-	case n.keep:
-		lists = 1
+	o.Rule.k, o.Rule.topOnly, o.Rule.listed, o.Sparse = r.Count(), r.Bool(), r.Bool(), r.Bool()
+	r.Check(o.Rule.listed || !o.Sparse) // as NewAccumulator makes it
+	if o.Propensities = floats(); len(o.Propensities) == 0 {
+		o.Propensities = nil
 	}
-	for _, counts := range e.Tally.ByClass {
-		if len(counts) != byClass {
-			return errSums
+}
+
+// counts are the numbers of a tally that are integers.
+func (t *tally) counts() [8]*uint64 {
+	return [...]*uint64{&t.Rows, &t.PositiveRows, &t.Exact, &t.Elements, &t.Positive, &t.Predicted, &t.TruePositive, &t.OneErrors}
+}
+
+// sums are those that are in fixed point, but for those of slots.
+func (t *tally) sums() [3]*fixed { return [...]*fixed{&t.Coverage, &t.Precision, &t.Loss} }
+
+func (t *tally) encode(w *partial.Writer) {
+	for _, n := range t.counts() {
+		w.Uint(*n)
+	}
+	write := func(v fixed) {
+		w.Uint(v.Int)
+		w.Word(v.Frac)
+	}
+	for _, v := range t.sums() {
+		write(*v)
+	}
+	for _, v := range t.Sums {
+		write(v)
+	}
+	for _, counts := range t.ByClass {
+		for _, n := range counts {
+			w.Uint(n)
 		}
 	}
-	if len(e.Scores.Lists) != lists {
-		return errSums
+}
+
+// decode reads a tally of as many slots and classes as t.
+func (t *tally) decode(r *partial.Reader) {
+	for _, n := range t.counts() {
+		*n = r.Uint()
 	}
-	for _, l := range e.Scores.Lists {
-		for _, scores := range [][]T{l.Pos, l.Neg} {
-			for _, s := range scores {
-				if s != s {
-					return errScoreNaN
-				}
+	for _, v := range t.sums() {
+		*v = fixed{r.Uint(), r.Word()}
+	}
+	for i := range t.Sums {
+		t.Sums[i] = fixed{r.Uint(), r.Word()}
+	}
+	for _, counts := range t.ByClass {
+		for j := range counts {
+			counts[j] = r.Uint()
+		}
+	}
+	// Parts are not more than the whole: differences of counts are not negative.
+	parts := func(both, a, b uint64) bool { return both <= min(a, b) }
+	ok := parts(t.TruePositive, t.Positive, t.Predicted) && t.PositiveRows <= t.Rows && t.Exact <= t.Rows && t.OneErrors <= t.PositiveRows
+	for j := range t.ByClass[classTrue] {
+		ok = ok && parts(t.ByClass[classTrue][j], t.ByClass[classPositive][j], t.ByClass[classPredicted][j])
+	}
+	r.Check(ok)
+}
+
+func (w *weighed) encode(to *partial.Writer) {
+	to.Uint(w.Rows)
+	w.Sums.encode(to)
+	w.ByClass.encode(to)
+}
+
+func (w *weighed) decode(r *partial.Reader) {
+	w.Rows = r.Uint()
+	w.Sums.decode(r)
+	w.ByClass.decode(r)
+}
+
+func (s *sums) encode(w *partial.Writer) {
+	w.Int(int64(s.Low))
+	w.Count(s.Words)
+	for _, v := range s.Word {
+		w.Word(v)
+	}
+}
+
+// decode reads as many sums as s is of.
+func (s *sums) decode(r *partial.Reader) {
+	const most = 64 // far more words than the range of float64 needs
+	low, words := r.Int(), r.Count()
+	if !r.Check(-most <= low && low <= most && words <= most && r.Fits(s.n*words, 8)) {
+		return
+	}
+	s.Low, s.Words = int(low), words
+	if words > 0 {
+		s.Word = make([]uint64, s.n*words)
+	}
+	for i := range s.Word {
+		s.Word[i] = r.Word()
+	}
+}
+
+func (s *scores[T]) encode(w *partial.Writer) {
+	for i := range s.Lists {
+		l := &s.Lists[i]
+		for _, x := range [2][]T{l.Pos, l.Neg} {
+			w.Count(len(x))
+			for _, v := range x {
+				writeScore(w, v)
 			}
 		}
-		for _, s := range l.Weighed {
-			if s.Score != s.Score {
-				return errScoreNaN
+		w.Count(len(l.Weighed))
+		for _, v := range l.Weighed {
+			writeScore(w, v.Score)
+			w.Float(v.Weight)
+		}
+	}
+}
+
+// decode reads as many lists as s has.
+func (s *scores[T]) decode(r *partial.Reader) {
+	size := scoreSize[T]()
+	for i := range s.Lists {
+		l := &s.Lists[i]
+		for _, x := range [2]*[]T{&l.Pos, &l.Neg} {
+			if n := r.Length(size); n > 0 {
+				*x = make([]T, n)
 			}
-			if w := math.Abs(s.Weight); !(w > 0 && w <= math.MaxFloat64) {
-				return errSums
+			for k := range *x {
+				(*x)[k] = readScore[T](r)
 			}
 		}
+		if n := r.Length(size + 8); n > 0 {
+			l.Weighed = make([]weighedScore[T], n)
+		}
+		for k := range l.Weighed {
+			v := weighedScore[T]{readScore[T](r), r.Float()}
+			weight := math.Abs(v.Weight)
+			if !r.Check(weight > 0 && weight <= math.MaxFloat64) {
+				return
+			}
+			l.Weighed[k] = v
+		}
+	}
+}
+
+func writeScore[T zlpr.Float](w *partial.Writer, x T) {
+	switch x := any(x).(type) {
+	case float32:
+		w.Float32(x)
+	case float64:
+		w.Float(x)
+	}
+}
+
+// readScore reads a score, which is no NaN.
+func readScore[T zlpr.Float](r *partial.Reader) (x T) {
+	switch p := any(&x).(type) {
+	case *float32:
+		*p = r.Float32()
+	case *float64:
+		*p = r.Float()
+	}
+	r.Check(x == x)
+	return x
+}
+
+func (t *tuner[T]) MarshalBinary() ([]byte, error) {
+	if err := t.enter(); err != nil {
+		return nil, err
+	}
+	defer t.turn.Give()
+	w := partial.NewWriter(partial.Tuner)
+	w.Count(scoreSize[T]())
+	w.Count(t.classes)
+	t.scores.encode(w)
+	return w.Bytes(), nil
+}
+
+func (t *tuner[T]) UnmarshalBinary(data []byte) error {
+	if !t.turn.Take() {
+		return errTunerUsed
+	}
+	defer t.turn.Give()
+	classes, s, err := decodeTuner[T](data)
+	if err != nil {
+		return fmt.Errorf("metrics: Tuner: %w", err)
+	}
+	t.made, t.classes, t.scores = true, classes, s
+	return nil
+}
+
+// decodeTuner reads what MarshalBinary wrote.
+func decodeTuner[T zlpr.Float](data []byte) (classes int, s scores[T], err error) {
+	r, err := partial.NewReader(data, partial.Tuner)
+	if err != nil {
+		return 0, s, err
+	}
+	if err := readSize[T](r); err != nil {
+		return 0, s, err
+	}
+	if classes = r.Count(); r.Check(classes <= mostClasses && r.Fits(classes, 3)) {
+		s = newScores[T](classes, true)
+		s.decode(r)
+	}
+	return classes, s, r.End()
+}
+
+// A LabelScan is what must be known of all labels before the scores of some rows
+// are evaluated: how many rows there are, the positives of every class, of which
+// Propensities are made, and the most of a row, the K of zlpr.PaddedSubset. It is
+// for one goroutine at a time.
+type LabelScan struct {
+	rows, most int
+	positives  []int
+}
+
+// NewLabelScan returns a scan of no rows of that number of classes. It panics if
+// that is negative or above 2^30.
+func NewLabelScan(classes int) *LabelScan {
+	if classes < 0 || classes > mostClasses {
+		panic("zlpr: LabelScan of a number of classes below 0 or above 2^30")
+	}
+	return &LabelScan{positives: make([]int, classes)}
+}
+
+// Rows returns the number of rows.
+func (s *LabelScan) Rows() int { return s.rows }
+
+// Most returns the most positives of a row.
+func (s *LabelScan) Most() int { return s.most }
+
+// Positives returns the number of positives of every class, which the caller must
+// not change.
+func (s *LabelScan) Positives() []int { return s.positives }
+
+// AddRow adds a row whose positive classes have their bits set, the least
+// significant bit of the first word being class 0. It panics if there is no such
+// class.
+func (s *LabelScan) AddRow(words []uint64) {
+	k := 0
+	for i, word := range words {
+		for ; word != 0; word &= word - 1 {
+			s.positives[64*i+bits.TrailingZeros64(word)]++
+			k++
+		}
+	}
+	s.rows++
+	s.most = max(s.most, k)
+}
+
+// Merge adds the rows of o, which stays as it is.
+func (s *LabelScan) Merge(o *LabelScan) error {
+	if len(s.positives) != len(o.positives) {
+		return fmt.Errorf("metrics: merge of %d and %d classes", len(s.positives), len(o.positives))
+	}
+	s.rows += o.rows
+	s.most = max(s.most, o.most)
+	for j, n := range o.positives {
+		s.positives[j] += n
 	}
 	return nil
 }
 
-var (
-	errSums     = errors.New("metrics: sums do not fit the metrics")
-	errScoreNaN = errors.New("metrics: a score is NaN")
-)
+// MarshalBinary returns s, for UnmarshalBinary in another process.
+func (s *LabelScan) MarshalBinary() ([]byte, error) {
+	w := partial.NewWriter(partial.Labels)
+	w.Count(s.rows)
+	w.Count(s.most)
+	w.Count(len(s.positives))
+	for _, n := range s.positives {
+		w.Count(n)
+	}
+	return w.Bytes(), nil
+}
+
+// UnmarshalBinary makes s the scan that was marshalled. After an error s is as it
+// was before.
+func (s *LabelScan) UnmarshalBinary(data []byte) error {
+	r, err := partial.NewReader(data, partial.Labels)
+	var t LabelScan
+	if err == nil {
+		t = LabelScan{r.Count(), r.Count(), make([]int, r.Length(1))}
+		for j := range t.positives {
+			t.positives[j] = r.Count()
+			r.Check(t.positives[j] <= t.rows)
+		}
+		r.Check(t.most <= len(t.positives) && (t.rows > 0 || t.most == 0))
+		err = r.End()
+	}
+	if err != nil {
+		return fmt.Errorf("metrics: LabelScan: %w", err)
+	}
+	*s = t
+	return nil
+}

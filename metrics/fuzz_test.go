@@ -1,6 +1,10 @@
 package metrics
 
 import (
+	"bytes"
+	"encoding"
+	"encoding/binary"
+	"hash/crc32"
 	"math/rand/v2"
 	"testing"
 )
@@ -40,10 +44,46 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	tuner := NewTuner[float32](3, 1)
+	scan := NewLabelScan(3)
+	scan.AddRow([]uint64{5})
+	if err := tuner.Add(b); err != nil {
+		f.Fatal(err)
+	}
+	for _, m := range []encoding.BinaryMarshaler{tuner, scan} {
+		data, err := m.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var a Accumulator[float32]
-		if a.UnmarshalBinary(data) == nil {
-			_, _ = a.Results()
+		for _, data := range [][]byte{data, sealed(data)} {
+			var a Accumulator[float32]
+			var tuner Tuner[float32]
+			var scan LabelScan
+			same := func(m encoding.BinaryMarshaler) {
+				if again, err := m.MarshalBinary(); err != nil || !bytes.Equal(again, data) {
+					t.Errorf("%x became %x, %v", data, again, err)
+				}
+			}
+			if a.UnmarshalBinary(data) == nil {
+				same(&a)
+				_, _ = a.Results()
+			}
+			if tuner.UnmarshalBinary(data) == nil {
+				same(&tuner)
+				_, _, _ = tuner.Best(Macro)
+			}
+			if scan.UnmarshalBinary(data) == nil {
+				same(&scan)
+			}
 		}
 	})
+}
+
+// sealed returns data with the checksum that they need.
+func sealed(data []byte) []byte {
+	n := max(0, len(data)-4)
+	return binary.LittleEndian.AppendUint32(bytes.Clone(data[:n]), crc32.Checksum(data[:n], crc32.MakeTable(crc32.Castagnoli)))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/zlpr/zlpr"
@@ -102,6 +103,104 @@ func TestMergeMismatch(t *testing.T) {
 	var d Accumulator[float64]
 	data, _ := a.MarshalBinary()
 	if d.UnmarshalBinary(data) == nil || d.UnmarshalBinary(data[:len(data)/2]) == nil {
+		t.Error("no error")
+	}
+}
+
+// TestMergeSays: what keeps two Accumulators from being merged is said.
+func TestMergeSays(t *testing.T) {
+	options := func(change func(o *Options)) *Accumulator[float32] {
+		o := Options{Propensities: []float64{1, 0.5, 1}}
+		change(&o)
+		a, err := NewAccumulator[float32](3, []string{"micro_f1", "psp_at_1"}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	plain := options(func(*Options) {})
+	for want, b := range map[string]*Accumulator[float32]{
+		"": options(func(o *Options) { o.Workers = 7 }),
+		"different predictions: above 0 and above 0.5":                 options(func(o *Options) { o.Rule = Above(0.5) }),
+		"different predictions: above 0 and the 2 highest":             options(func(o *Options) { o.Rule = Top(2) }),
+		"different predictions: above 0 and above 0, at most 2":        options(func(o *Options) { o.Rule = Above(0).AtMost(2) }),
+		"different predictions: above 0 and above 0, listed ones":      options(func(o *Options) { o.Sparse = true }),
+		"different predictions: above 0 and above a threshold a class": options(func(o *Options) { o.Rule = AboveEach([]float64{0, 0, 0}) }),
+		"propensities of class 1: 0.5 and 0.25":                        options(func(o *Options) { o.Propensities = []float64{1, 0.25, 1} }),
+	} {
+		err := plain.Merge(b)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != "metrics: merge of "+want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	each := func(s0 float64) *Accumulator[float32] {
+		return options(func(o *Options) { o.Rule = AboveEach([]float64{1, 2, s0}) })
+	}
+	if err := each(3).Merge(each(4)); err == nil || err.Error() != "metrics: merge of thresholds of class 2: 3 and 4" {
+		t.Error(err)
+	}
+	listed := options(func(o *Options) { o.Rule = Rule{}.Listed() })
+	if err := listed.Merge(options(func(o *Options) { o.Sparse = true })); err == nil || err.Error() != "metrics: merge of scores of a sparse matrix and of a dense one" {
+		t.Error(err)
+	}
+}
+
+// TestTravel: Tuners and scans of labels that were marshalled are what they were,
+// and are merged to what one of all rows is.
+func TestTravel(t *testing.T) {
+	t.Run("float32", travel[float32])
+	t.Run("float64", travel[float64])
+}
+
+func travel[T zlpr.Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for range 10 {
+		classes, rows := 1+rng.IntN(70), 50+rng.IntN(200)
+		b := randomBatch[T](rng, rows, classes)
+		b.Thresholds, b.ThresholdColumn = nil, 0
+		whole, merged := NewTuner[T](classes, 1), NewTuner[T](classes, 2)
+		scan, scans := NewLabelScan(classes), NewLabelScan(classes)
+		words := make([]uint64, rows*((classes+63)/64))
+		if err := b.Labels.ReadRows(words, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rows {
+			scan.AddRow(words[i*((classes+63)/64):][:(classes+63)/64])
+		}
+		if err := whole.Add(b); err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < rows; {
+			n := min(rows-at, 1+rng.IntN(80))
+			shard, part := NewTuner[T](classes, 1), NewLabelScan(classes)
+			if err := shard.Add(slice(b, at, at+n)); err != nil {
+				t.Fatal(err)
+			}
+			for i := at; i < at+n; i++ {
+				part.AddRow(words[i*((classes+63)/64):][:(classes+63)/64])
+			}
+			var arrived Tuner[T]
+			var arrivedScan LabelScan
+			data, err := shard.MarshalBinary()
+			scanData, err2 := part.MarshalBinary()
+			if err := errors.Join(err, err2, arrived.UnmarshalBinary(data), arrivedScan.UnmarshalBinary(scanData),
+				merged.Merge(&arrived), scans.Merge(&arrivedScan)); err != nil {
+				t.Fatal(err)
+			}
+			at += n
+		}
+		for _, average := range []Average{Micro, Macro} {
+			s0, f1, err := whole.Best(average)
+			got, gotF1, err2 := merged.Best(average)
+			if s0 != got || f1 != gotF1 || err != nil || err2 != nil {
+				t.Errorf("%v %v, want %v %v, %v, %v", got, gotF1, s0, f1, err, err2)
+			}
+		}
+		if scans.Rows() != rows || scans.Most() != scan.Most() || !slices.Equal(scans.Positives(), scan.Positives()) {
+			t.Errorf("scan %v, want %v", scans, scan)
+		}
+	}
+	if NewLabelScan(2).Merge(NewLabelScan(3)) == nil {
 		t.Error("no error")
 	}
 }

@@ -78,6 +78,8 @@ type Point struct {
 
 // tuning is what does not depend on the type of scores.
 type tuning interface {
+	MarshalBinary() ([]byte, error)
+	UnmarshalBinary(data []byte) error
 	Curve(average Average) iter.Seq[Point]
 	ClassCurve(class int) iter.Seq[Point]
 	Best(average Average) (threshold, f1 float64, err error)
@@ -126,4 +128,22 @@ func (t *Tuner[T]) BestEach(average Average) (thresholds []float64, f1 float64, 
 		return nil, 0, errTunerMade
 	}
 	return t.of().BestEach(average)
+}
+
+// MarshalBinary returns the scores of t, so that another process can merge them:
+// in the format of docs/partial.md. The number of workers is not part of it.
+func (t *Tuner[T]) MarshalBinary() ([]byte, error) {
+	if t == nil {
+		return nil, errTunerMade
+	}
+	return t.of().MarshalBinary()
+}
+
+// UnmarshalBinary makes t the Tuner that was marshalled, of the same type of
+// scores; its number of workers stays. After an error t is as it was before.
+func (t *Tuner[T]) UnmarshalBinary(data []byte) error {
+	if t == nil {
+		return errTunerMade
+	}
+	return t.of().UnmarshalBinary(data)
 }
