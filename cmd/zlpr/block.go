@@ -2,10 +2,7 @@ package main
 
 import (
 	"math"
-	"slices"
-	"strings"
 
-	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/sparse"
@@ -66,45 +63,3 @@ func blockRows(rows, classes int) int {
 }
 
 const blockScores = 1 << 18
-
-// lossNames are the names of the losses, in the order of the table.
-var lossNames = []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
-
-// lossFlags are the parameters of the losses.
-type lossFlags struct {
-	S0        float64
-	K         int
-	Gamma     float64
-	Margin    float64
-	Focal     float64
-	PosWeight string
-}
-
-// defaultLoss has what the parameters are where nobody says otherwise.
-var defaultLoss = lossFlags{Gamma: 1}
-
-// newLoss returns the loss of that name.
-func (f *lossFlags) newLoss(name string, posWeight []float64) (zlpr.Loss, error) {
-	switch name {
-	case "softmax":
-		return zlpr.SoftmaxCrossEntropy{}, nil
-	case "bce":
-		return zlpr.BCE{Threshold: f.S0, PositiveWeight: posWeight, Focal: f.Focal}, nil
-	case "pairwise":
-		return zlpr.Pairwise{Gamma: f.Gamma, Margin: f.Margin}, nil
-	case "zlpr":
-		return zlpr.ZLPR{Threshold: f.S0}, nil
-	case "zlpr-soft":
-		return zlpr.SoftZLPR{Threshold: f.S0}, nil
-	case "subset":
-		return zlpr.Subset{}, nil
-	case "subset-padded":
-		return zlpr.PaddedSubset{K: f.K, Threshold: f.S0}, nil
-	}
-	return nil, unknownLoss(name, append(slices.Clone(lossNames), "all"))
-}
-
-// unknownLoss is the error of a loss that is none of names.
-func unknownLoss(name string, names []string) error {
-	return usagef("unknown loss %q; choose from %s%s", name, strings.Join(names, ", "), didYouMean(name, "", names))
-}

@@ -50,7 +50,16 @@ those of one file.
 The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
 all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four
 beyond 64 million scores, and psp and psndcg, whose propensities are from the
-labels at hand.`,
+labels at hand.
+
+The losses of a row of scores s, its positives P and negatives N, which zlpr
+explain LOSS says more of; mean is over the rows:
+
+` + lossLines(lossNames) + `
+--reduction is what --grad is the gradient of. With mean-classes the losses are
+reported a second time, as means over the elements that take part: the weighted
+sum over Σ row weight × classes of the row that the mask does not leave out.
+That is PyTorch's mean where there are no weights.`,
 		Example: `  zlpr eval
   zlpr eval S.npy Y.npy --loss zlpr,bce
   zlpr eval 'out/scores-*.npy' 'out/labels-*.npy'
@@ -74,9 +83,9 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, rule: f.rule(), thresholdColumn: f.thresholdColumn + 1,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, rule: f.rule(), thresholdColumn: f.thresholdColumn + 1, elements: f.reduction == meanClasses,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
-	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier()}
+	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier(), Version: version()}
 	if err := f.begin(); err != nil {
 		return err
 	}
@@ -110,6 +119,12 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := report.fill(e, result); err != nil {
 		return err
 	}
+	if f.hashes {
+		if err := f.hash(); err != nil {
+			return err
+		}
+	}
+	report.Inputs, report.Parameters = f.inputs, f.parameters(e)
 	if len(f.plots) > 0 {
 		threshold := f.threshold
 		if f.thresholdColumn >= 0 {
@@ -139,7 +154,11 @@ func (f *evalFlags) files() map[string]string {
 // open opens the files.
 func (f *evalFlags) open(e *evaluation) error {
 	if f.scores == "" {
-		return openSample(e)
+		err := openSample(e)
+		if err == nil {
+			f.noteSample(e)
+		}
+		return err
 	}
 	var err error
 	if e.scores, err = f.openScores(f.scores); err != nil {
@@ -250,10 +269,13 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })
 	padded := slices.Contains(names, "subset-padded") && f.K == 0
-	mean := f.grad != "" && f.reduction == "mean"
+	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
 	if mean {
 		e.factor = 1 / float64(rows)
+		if e.elements {
+			e.factor = 1 / (float64(rows) * float64(classes-min(e.thresholdColumn, 1)))
+		}
 	}
 	k := f.K
 	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && names[0] == "softmax") // not all rows alike
@@ -269,12 +291,12 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			k = max(1, s.most)
 		}
 		if counts {
-			if e.factor, err = e.meanFactor(names[0], &s.total); err != nil {
+			if e.factor, err = e.meanFactor(names[0], s); err != nil {
 				return err
 			}
 		}
 		if weighs {
-			e.propensity = metrics.Propensities(s.positives, rows, 0.55, 1.5)
+			e.propensity = metrics.Propensities(s.positives, rows, propensityA, propensityB)
 			report.Warnings = append(report.Warnings, "propensities are from the labels of this file, with A = 0.55 and B = 1.5")
 		}
 	}
@@ -284,6 +306,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	}
 	flags := f.lossFlags
 	flags.K = k
+	if slices.Contains(names, "subset-padded") {
+		e.k = k
+	}
 	for _, name := range names {
 		if report.Skipped[name] != "" {
 			continue

@@ -26,8 +26,13 @@ type evalFlags struct {
 	grad, perRow, predictions     string
 	plots                         []string
 	workers                       int
-	json                          bool
+	json, hashes                  bool
 }
+
+// reductions are what the gradient may be of.
+var reductions = []string{"none", "sum", "mean", meanClasses}
+
+const meanClasses = "mean-classes"
 
 // table is the flags of eval.
 func (f *evalFlags) table() flagTable {
@@ -41,7 +46,6 @@ func (f *evalFlags) table() flagTable {
 	above := append(predictions(" by threshold", f.byThreshold), plots)
 	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.set("predict-threshold") }), plots)
 	npy := []string{".npy"}
-	reductions := []string{"none", "sum", "mean"}
 	return append(flagTable{
 		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
 		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
@@ -69,8 +73,9 @@ func (f *evalFlags) table() flagTable {
 		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce"),
 			doc: "only negatives among the `m` highest scores of a row count"},
 		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
-		{name: "reduction", to: &f.reduction, words: reductions, uses: []use{withFlag("grad", &f.grad)},
-			doc: "what the gradient is of: none, sum or mean"},
+		{name: "reduction", to: &f.reduction, words: reductions,
+			uses: []use{withFlag("grad", &f.grad), {"--reduction " + meanClasses, func() bool { return f.reduction == meanClasses }}},
+			doc:  "what the gradient is of: none, sum, mean over the rows, or mean-classes, over\nthe elements that take part, which is reported too"},
 		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for 16 bits"},
 		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
 		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
@@ -78,6 +83,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
+		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}}, doc: "report the SHA-256 of every file that is read"},
 	}, f.readFlags.table(true)...)
 }
 
@@ -168,6 +174,8 @@ func (f *evalFlags) check() error {
 		return usagef("give both --scores and --labels, or none for the embedded sample")
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
+	case f.hashes && f.checkHash() != nil:
+		return f.checkHash()
 	case f.set("k") && f.K < 1:
 		return usagef("--k %d: at least 1", f.K)
 	case f.set("predict-top") && f.predictTop < 1:
@@ -190,8 +198,8 @@ func (f *evalFlags) check() error {
 		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case f.thresholdColumn >= 0 && (f.set("s0") || f.set("predict-threshold")):
 		return usagef("--threshold-column takes the place of --s0 and --predict-threshold; leave these out")
-	case !slices.Contains([]string{"none", "sum", "mean"}, f.reduction):
-		return usagef("--reduction %q: choose none, sum or mean", f.reduction)
+	case !slices.Contains(reductions, f.reduction):
+		return usagef("--reduction %q: choose none, sum, mean or mean-classes%s", f.reduction, didYouMean(f.reduction, "", reductions))
 	}
 	if !f.set("predict-threshold") {
 		f.threshold = f.S0
@@ -234,6 +242,22 @@ func metricWords() []string {
 		names = append(names, average+"_jaccard")
 	}
 	return names
+}
+
+// checkHash checks that what is hashed can be read twice.
+func (f *evalFlags) checkHash() error {
+	if _, err := strconv.ParseFloat(f.PosWeight, 64); err != nil && f.PosWeight != "" {
+		if err := rereadable("pos-weight", f.PosWeight); err != nil {
+			return err
+		}
+	}
+	for _, in := range []struct{ flag, name string }{{"scores", f.scores}, {"labels", f.labels}, {"mask", f.mask}, {"lengths", f.lengths},
+		{"row-weights", f.rowWeights}, {"class-weights", f.classWeights}} {
+		if err := rereadable(in.flag, in.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // positiveNumber returns the number that --pos-weight is, or nil where it is a

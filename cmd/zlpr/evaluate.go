@@ -13,6 +13,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -32,7 +33,9 @@ type evaluation struct {
 	losses      []namedLoss
 	all         bool // whether losses, and metrics, for which no row counts are skipped
 	options     zlpr.Options
+	k           int     // of subset-padded; 0 without it
 	factor      float64 // of the gradient
+	elements    bool    // whether losses are divided by the elements that take part, too
 	metrics     []string
 	rule        metrics.Rule
 	propensity  []float64
@@ -53,7 +56,8 @@ type namedLoss struct {
 // A lossResult is the loss of all rows.
 type lossResult struct {
 	zlpr.Total
-	worst []worstRow // highest first
+	elements exact.Sum  // Σ row weight × classes that take part, where it is asked for
+	worst    []worstRow // highest first
 }
 
 type worstRow struct {
@@ -91,6 +95,7 @@ func (r *lossResult) note(row int, loss float64) {
 
 func (r *lossResult) merge(o *lossResult) {
 	r.Merge(&o.Total)
+	r.elements.Merge(&o.elements)
 	r.worst = append(r.worst, o.worst...)
 	slices.SortFunc(r.worst, func(a, b worstRow) int {
 		if a.loss != b.loss {
@@ -319,6 +324,11 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 			return e.explain(err, r0)
 		}
 		w.results[k].noteAll(r0, w.losses)
+		if e.elements {
+			if err := e.addElements(&w.results[k].elements, e.losses[k].name, b.Labels, r0, r0+rows); err != nil {
+				return err
+			}
+		}
 		if e.perRow != nil {
 			if err := writeRows(e.perRow, e.files["per-row"], r0, w.losses); err != nil {
 				return err

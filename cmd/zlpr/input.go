@@ -211,6 +211,7 @@ func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource,
 	if err != nil {
 		return nil, err
 	}
+	f.note(what, name, opened)
 	if err := checkPairs(what, shardsOf(opened, rows), shardsOf(scores, rows)); err != nil {
 		opened.Close()
 		return nil, err
@@ -284,6 +285,7 @@ func (f *readFlags) openLengths(name string, scores *scoreSource) (bitSource, *a
 		return nil, nil, err
 	}
 	defer a.Close()
+	f.note("lengths", name, a)
 	if err := checkPairs("lengths", a.Shards, shardsOf(scores, scores.shape[0])); err != nil {
 		return nil, nil, err
 	}
@@ -363,6 +365,7 @@ func (f *readFlags) openRows(name, what string, part source.Part, n int, scores 
 		return nil, nil, err
 	}
 	defer a.Close()
+	f.note(what, name, a)
 	if err := checkPairs(what, a.Shards, scores); err != nil {
 		return nil, nil, err
 	}
@@ -406,6 +409,7 @@ func (f *readFlags) openScores(name string) (*scoreSource, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.note("scores", name, opened)
 	s := &scoreSource{name: name, dtype: opened.DType()}
 	switch opened := opened.(type) {
 	case *sparse.Matrix:

@@ -17,7 +17,8 @@ type readFlags struct {
 
 	set      func(name string) bool // whether a flag was set
 	options  source.Options
-	targets  bool // whether a file with class numbers was read
+	inputs   []inputReport // that were opened
+	targets  bool          // whether a file with class numbers was read
 	warnings []string
 }
 

@@ -41,19 +41,24 @@ type evalReport struct {
 	Seconds           number                `json:"seconds"`
 	ElementsPerSecond number                `json:"elements_per_second"`
 	Tier              string                `json:"tier"`
+	Version           string                `json:"version"`
+	Inputs            []inputReport         `json:"inputs"`
+	Parameters        evalParameters        `json:"parameters"`
 
-	read    string // what the scores are
-	labels  string
-	order   []string // of the losses
-	results []metrics.Result
-	worst   []worstRow
+	read     string // what the scores are
+	labels   string
+	order    []string // of the losses
+	elements bool     // whether losses have means over elements
+	results  []metrics.Result
+	worst    []worstRow
 }
 
 type lossReport struct {
-	Mean number `json:"mean"`
-	Sum  number `json:"sum"`
-	Min  number `json:"min"`
-	Max  number `json:"max"`
+	Mean        number  `json:"mean"`
+	MeanClasses *number `json:"mean_classes,omitempty"` // over the elements that take part
+	Sum         number  `json:"sum"`
+	Min         number  `json:"min"`
+	Max         number  `json:"max"`
 }
 
 // fill takes in the results.
@@ -64,6 +69,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		r.LabelsPerRow = number(math.NaN())
 	}
 	r.Losses = map[string]lossReport{}
+	r.elements = e.elements
 	for i, l := range e.losses {
 		v := &result.losses[i]
 		loss, err := v.Result(zlpr.Mean)
@@ -76,7 +82,13 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		case err != nil:
 			return err
 		}
-		r.Losses[l.name] = lossReport{number(loss.Loss), number(loss.Sum), number(loss.Min), number(loss.Max)}
+		r.Losses[l.name] = lossReport{Mean: number(loss.Loss), Sum: number(loss.Sum), Min: number(loss.Min), Max: number(loss.Max)}
+		if e.elements {
+			l := r.Losses[l.name]
+			mean := number(meanOfElements(&loss, v.elements.Float64()))
+			l.MeanClasses = &mean
+			r.Losses[e.losses[i].name] = l
+		}
 		r.order = append(r.order, l.name)
 		if r.worst == nil || l.name == "zlpr" {
 			r.worst = v.worst
@@ -128,10 +140,18 @@ func (r *evalReport) writeTable(w io.Writer) error {
 		t.row("labels a row", short(v))
 	}
 	t.gap()
-	t.row("loss", "mean", "sum", "min", "max")
+	head := []string{"loss", "mean", "sum", "min", "max"}
+	if r.elements {
+		head = append(head, "mean of elements")
+	}
+	t.row(head...)
 	for _, name := range r.order {
 		l := r.Losses[name]
-		t.row(name, short(float64(l.Mean)), short(float64(l.Sum)), short(float64(l.Min)), short(float64(l.Max)))
+		row := []string{name, short(float64(l.Mean)), short(float64(l.Sum)), short(float64(l.Min)), short(float64(l.Max))}
+		if l.MeanClasses != nil {
+			row = append(row, short(float64(*l.MeanClasses)))
+		}
+		t.row(row...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
 		t.row(name, "skipped: "+r.Skipped[name])

@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/exact"
 )
 
 // A scan is what must be known of the labels before the scores are read.
@@ -16,6 +17,7 @@ type scan struct {
 	most      int        // positives of a row
 	reason    string     // why softmax does not take the labels, if it does not
 	total     zlpr.Total // the weights of the rows that count
+	elements  exact.Sum  // and these times the classes that take part
 }
 
 // scan reads all labels. What depends on which rows count it asks the library,
@@ -82,6 +84,9 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 			if _, err := counter.Evaluate(ctx, &b, &zlpr.Output[float32]{Total: &s.total}); err != nil {
 				return nil, e.explain(err, r0)
 			}
+			if err := e.addElements(&s.elements, name, b.Labels, r0, r1); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return s, nil
@@ -116,19 +121,23 @@ func (e *evaluation) readLabels(words []uint64, r0, r1 int) (zlpr.Bits, error) {
 }
 
 // meanFactor returns the factor that makes a gradient of the sum that of the
-// mean.
-func (e *evaluation) meanFactor(loss string, total *zlpr.Total) (float64, error) {
-	r, err := total.Result(zlpr.Sum)
+// mean over the rows, or over the elements that take part.
+func (e *evaluation) meanFactor(loss string, s *scan) (float64, error) {
+	r, err := s.total.Result(zlpr.Sum)
 	if err != nil {
 		return 0, err
 	}
-	if !(r.Weight > 0) {
+	weight := r.Weight
+	if e.elements && weight > 0 {
+		weight = s.elements.Float64()
+	}
+	if !(weight > 0) {
 		return 0, e.noRows(loss)
 	}
-	factor := 1 / r.Weight
+	factor := 1 / weight
 	if factor == 0 || math.IsInf(factor, 1) {
 		return 0, fmt.Errorf("%s: the weights add up to %g, by which a mean's gradient cannot be divided; scale the weights",
-			quoted(e.files["row-weights"]), r.Weight)
+			quoted(e.files["row-weights"]), weight)
 	}
 	return factor, nil
 }

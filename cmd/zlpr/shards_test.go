@@ -204,5 +204,5 @@ func TestCompletion(t *testing.T) {
 	require.Contains(t, complete("eval", "--labels", "dump.npz"), "dump.npz:shape")
 	require.Equal(t, []string{"a,dump.npz"}, complete("train", "--x-csr", "a,du"))
 	require.Empty(t, complete("eval", "S.npy", "Y.npy", ""))
-	require.Equal(t, []string{"mean"}, complete("eval", "--reduction", "m"))
+	require.Equal(t, []string{"mean", "mean-classes"}, complete("eval", "--reduction", "m"))
 }

@@ -20,6 +20,7 @@ func (in *Input) Container() (Container, error) {
 			return nil, err
 		}
 		if folder := z.torchFolder(); folder != "" {
+			in.torch = true
 			return readTorch(z, folder)
 		}
 		return z, nil

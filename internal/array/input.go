@@ -31,11 +31,13 @@ type Input struct {
 	Format Format
 	Raw    *Raw // what raw elements are; nil: an error
 
-	file   *os.File
-	size   int64 // of a regular file, else -1
-	packed bool  // whether it is compressed
-	read   *counter
-	r      *bufio.Reader
+	file        *os.File
+	size        int64  // of a regular file, else -1
+	packed      bool   // whether it is compressed
+	compression string // the ending of its name
+	torch       bool   // whether an archive that was opened is one of tensors
+	read        *counter
+	r           *bufio.Reader
 }
 
 // Stdin is the name of standard input.
@@ -62,6 +64,16 @@ func (in *Input) Close() error {
 		return nil
 	}
 	return in.file.Close()
+}
+
+// Kind returns the format in a word, with the ending of its compression: of an
+// archive once its arrays were opened.
+func (in *Input) Kind() string {
+	kind := [...]string{NPY: "npy", Zip: "npz", Safetensors: "safetensors", Text: "csv"}[in.Format]
+	if in.torch {
+		kind = "pt"
+	}
+	return kind + in.compression
 }
 
 // mappable reports whether the bytes of the input lie in a file as they are.
@@ -96,7 +108,7 @@ func (in *Input) recognise() error {
 		return unpackError(err)
 	}
 	if unpack != nil {
-		in.packed, in.r = true, newBuffered(&unpackedReader{unpack, in.read})
+		in.packed, in.compression, in.r = true, compression(head), newBuffered(&unpackedReader{unpack, in.read})
 		if head, err = in.peek(); err != nil {
 			return err
 		}
@@ -168,6 +180,17 @@ func (c *counter) Read(p []byte) (int, error) {
 		c.err = err
 	}
 	return n, err
+}
+
+// compression returns the ending of the name of a compressed file that begins so.
+func compression(head []byte) string {
+	switch head[0] {
+	case 0x1f:
+		return ".gz"
+	case 'B':
+		return ".bz2"
+	}
+	return ".zst" // which may begin with a part that is skipped
 }
 
 // unpacker returns what unpacks a file that begins so, nil if it is not

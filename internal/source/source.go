@@ -6,6 +6,7 @@ package source
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/sparse"
@@ -49,6 +50,10 @@ type Options struct {
 	Text Text // what text is
 
 	CSV, Lists bool // whether a file of that kind was opened
+
+	// Formats are those of the files that were opened, by their names: npy, npz,
+	// npz-sparse, safetensors, pt, csv or lists, with the ending of a compression.
+	Formats map[string]string
 
 	manifests map[string]*Manifest // that were read
 }
@@ -130,6 +135,16 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 	}
 	defer in.Close()
 	in.Raw = &o.Raw
+	kind := ""
+	defer func() {
+		if o.Formats == nil {
+			o.Formats = map[string]string{}
+		}
+		if kind == "" {
+			kind = in.Kind()
+		}
+		o.Formats[name] = kind
+	}()
 	repeated := sparse.Sum
 	if use == Labels {
 		repeated = sparse.Refuse
@@ -145,10 +160,12 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 			if err != nil {
 				return nil, nil, err
 			}
+			kind = "npz-sparse"
 			return m, nil, nil
 		}
 	case in.Format == array.Text && key == "":
 		if o.Text == Lists || o.Text == AnyText && isLists(in.Peek(peekSize), in.Ext(), use) {
+			kind = strings.Replace(in.Kind(), "csv", "lists", 1)
 			return o.openLists(in, use, cols)
 		}
 		o.CSV = true

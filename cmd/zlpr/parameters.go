@@ -1,0 +1,58 @@
+package main
+
+// evalParameters are the options that an evaluation was made with: JSON's
+// parameters. What no option says is null.
+type evalParameters struct {
+	S0              number         `json:"s0"`
+	K               *int           `json:"k"` // of subset-padded
+	Gamma           number         `json:"gamma"`
+	Margin          number         `json:"margin"`
+	Focal           number         `json:"focal"`
+	PositiveWeight  *number        `json:"positive_weight"` // one for all classes
+	Reduction       string         `json:"reduction"`
+	Threshold       *number        `json:"predict_threshold"` // above which classes are predicted
+	Top             *int           `json:"predict_top"`
+	ThresholdColumn *int           `json:"threshold_column"`
+	TopNegatives    *int           `json:"top_negatives"`
+	TopScores       *int           `json:"top_scores"`
+	Strict          bool           `json:"strict"`
+	Propensities    *propensityLaw `json:"propensities"` // of psp and psndcg
+}
+
+// A propensityLaw is by what law propensities are from the labels' frequencies.
+type propensityLaw struct {
+	A number `json:"a"`
+	B number `json:"b"`
+}
+
+// The law's parameters for most data sets.
+const propensityA, propensityB = 0.55, 1.5
+
+// parameters returns the options in effect.
+func (f *evalFlags) parameters(e *evaluation) evalParameters {
+	given := func(n int, is bool) *int {
+		if !is {
+			return nil
+		}
+		return &n
+	}
+	p := evalParameters{S0: number(f.S0), K: given(e.k, e.k > 0), Gamma: number(f.Gamma), Margin: number(f.Margin), Focal: number(f.Focal),
+		Reduction: f.reduction, ThresholdColumn: given(f.thresholdColumn, f.thresholdColumn >= 0),
+		TopNegatives: given(f.topNegatives, f.topNegatives > 0), TopScores: given(f.topScores, f.topScores > 0), Strict: f.strict,
+		Top: given(f.predictTop, f.predictTop > 0)}
+	if w, _ := f.positiveNumber(); w != nil {
+		v := number(*w)
+		p.PositiveWeight = &v
+	}
+	switch {
+	case f.byThreshold() && f.thresholdColumn < 0:
+		v := number(f.threshold)
+		p.Threshold = &v
+	case f.predictTop == 0 && f.thresholdColumn < 0: // softmax
+		p.Top = given(1, true)
+	}
+	if e.propensity != nil {
+		p.Propensities = &propensityLaw{propensityA, propensityB}
+	}
+	return p
+}
