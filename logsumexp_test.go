@@ -360,6 +360,20 @@ func testNoAllocations[T Float](t *testing.T) {
 	}
 }
 
+// TestLogSumExpFarApart: the excess of a maximum above scores so far below it that
+// the exponents of both powers of two together leave 64 bits is 0.
+func TestLogSumExpFarApart(t *testing.T) {
+	x := []float64{0x1.6341538e48ff2p+61, -0x1.6fb472682b242p+61}
+	if got := LogSumExp(x); got != x[0] {
+		t.Errorf("%v, not %v", got, x[0])
+	}
+	p := []float64{0, 0}
+	LogSoftmax(p, []float64{0x1p62, 0x1p62 - 512})
+	if want := -math.Exp(-512); math.Abs(p[0]/want-1) > 0x1p-48 || p[1] != -512 {
+		t.Errorf("%v, not %v, -512", p, want)
+	}
+}
+
 // TestLogSumExpInParts: the sum of a part beyond the natural range is not below the
 // highest score either.
 func TestLogSumExpInParts(t *testing.T) {

@@ -3,6 +3,7 @@ package power
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
@@ -60,15 +61,68 @@ func (p Number) Times(q Number) Number {
 	if p.Hi == 0 || q.Hi == 0 {
 		return Number{}
 	}
+	shifted := p.Shift != 0 || q.Shift != 0
+	if shifted || math.Abs(float64(p.Exp)+float64(q.Exp)) > exponentBound {
+		return p.timesShifted(q)
+	}
 	r := Number{Hi: float64(p.Hi * q.Hi), Exp: p.Exp + q.Exp}
 	r.Lo = math.FMA(p.Hi, q.Hi, -r.Hi) + math.FMA(p.Hi, q.Lo, float64(p.Lo*q.Hi))
-	switch shift := p.Shift + q.Shift; {
+	return r.Tidy()
+}
+
+// exponentBound is what exponents do not exceed: that of e^shiftBound is less.
+const exponentBound = 0x1.72p62
+
+// timesShifted is Times where a factor has a shift, or the exponents together are
+// beyond their bound. A product within the bound has no shift, others no large
+// exponent.
+func (p Number) timesShifted(q Number) Number {
+	shift, rest := p.Shift, 0.0
+	add := func(x float64) {
+		sum := shift + x
+		t := sum - shift
+		rest += (shift - (sum - t)) + (x - t)
+		shift = sum
+	}
+	add(q.Shift)
+	a, p := p.natural()
+	b, q := q.natural()
+	add(a)
+	add(b)
+	r := p.Times(q)
+	if rest != 0 {
+		r = r.Times(Exp(rest))
+	}
+	switch {
 	case math.Abs(shift) >= shiftBound:
 		r.Shift = shift
 	case shift != 0:
-		return r.Times(Exp(shift))
+		r = r.Times(Exp(shift))
 	}
-	return r.Tidy()
+	return r
+}
+
+// natural returns a and r with p = e^(a + p.Shift)·r, and r has no shift and a small
+// exponent.
+func (p Number) natural() (a float64, r Number) {
+	r = Number{Hi: p.Hi, Lo: p.Lo, Exp: p.Exp}
+	if -1<<40 < p.Exp && p.Exp < 1<<40 {
+		return 0, r
+	}
+	const low = 0x1.7b57a079a1934p-111 // ln 2 = Ln2Hi64 + Ln2Lo64 + low
+	// Both parts of the exponent, and so the products and their errors, are float64s.
+	head := float64(p.Exp)
+	tail := float64(p.Exp - int64(head))
+	r.Exp = 0
+	times := func(x, y, rest float64) {
+		m := float64(x * y)
+		r = r.Times(ExpPair(m, math.FMA(x, y, -m)+rest))
+	}
+	a = float64(head * math.Ln2)
+	r = r.Times(Exp(math.FMA(head, math.Ln2, -a)))
+	times(head, coef.Ln2Lo64, float64(head*low)+float64(tail*coef.Ln2Lo64))
+	times(tail, math.Ln2, 0)
+	return a, r
 }
 
 // magnitude orders powers roughly: it is the exponent of p, within ±4000.
