@@ -21,6 +21,13 @@ type Options struct {
 	// metrics psp_at_K and psndcg_at_K; see Propensities.
 	Propensities []float64
 
+	// ZeroDivision is what precision, recall, F-scores and Jaccard indices are
+	// where their denominator is 0.
+	ZeroDivision ZeroDivision
+
+	// ByClass keeps what Classes needs: counts, and all scores.
+	ByClass bool
+
 	// Workers is the number of goroutines; 0: as many as GOMAXPROCS. Results
 	// do not depend on it. After a batch they stay awake for up to 50 µs, in case
 	// another follows.
@@ -33,7 +40,7 @@ type Options struct {
 // between workers and Accumulators.
 //
 // Memory is constant, except for the metrics of which NeedsScores reports
-// true: for these every score that takes part is kept.
+// true, and with Options.ByClass: for these every score that takes part is kept.
 //
 // It is for one goroutine at a time; Add works in parallel itself. A second one
 // that comes meanwhile gets an error, in Rows a panic, and changes nothing.
@@ -111,6 +118,7 @@ func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 type accumulation interface {
 	Rows() int
 	Results() ([]Result, error)
+	Classes() ([]ClassResult, error)
 	MarshalBinary() ([]byte, error)
 	UnmarshalBinary(data []byte) error
 }

@@ -54,7 +54,7 @@ func newState[T zlpr.Float](classes int, names []string, options Options) (s sta
 	if options.Sparse {
 		options.Rule = options.Rule.Listed()
 	}
-	if err := options.Rule.check(classes); err != nil {
+	if err := errors.Join(options.Rule.check(classes), options.ZeroDivision.check()); err != nil {
 		return s, err
 	}
 	s = state[T]{made: true, classes: classes, options: options}
@@ -68,7 +68,11 @@ func newState[T zlpr.Float](classes int, names []string, options Options) (s sta
 				return s, fmt.Errorf("metrics: %s: %w", name, err)
 			}
 		}
+		m.zero = options.ZeroDivision
 		s.metrics = append(s.metrics, s.kinds.include(m))
+	}
+	if options.ByClass {
+		s.kinds.includeClasses()
 	}
 	s.total = s.newPart()
 	return s, nil
@@ -81,6 +85,9 @@ func (n *needs) include(m metric) metric {
 	case m.bySample():
 		n.samples = append(n.samples, m)
 		n.slots++
+		if m.zero == ZeroDivisionNaN {
+			n.slots++ // for the weights of the rows that have a value
+		}
 	case m.top():
 		n.tops = append(n.tops, m)
 		n.k = max(n.k, m.k)
@@ -97,6 +104,11 @@ func (n *needs) include(m metric) metric {
 	n.keep = n.keep || m.keepsScores()
 	n.keepByClass = n.keepByClass || m.keepsScores() && m.average == Macro
 	return m
+}
+
+// includeClasses notes what Classes needs.
+func (n *needs) includeClasses() {
+	n.thresholded, n.byClass, n.keep, n.keepByClass = true, true, true, true
 }
 
 func (s *state[T]) newPart() part[T] {

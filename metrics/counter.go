@@ -95,6 +95,9 @@ func (c *counter[T]) count(r0, r1 int) error {
 	if c.byClass && weights == nil {
 		c.countClasses()
 	}
+	if c.byRow && (c.batch.Thresholds != nil || c.batch.ThresholdColumn > 0) {
+		c.tally.OwnThresholds += uint64(c.rows)
+	}
 	if c.keep {
 		c.part.scores.add(c.chunk)
 	}
@@ -154,7 +157,14 @@ func (c *counter[T]) countPredicted(r int, t *tally) {
 		t.Exact++
 	}
 	for _, m := range c.samples {
-		t.Sums[m.slot].add(m.of(positive, predicted, both))
+		v := m.settled(m.of(positive, predicted, both), positive > 0, predicted > 0)
+		if v.none {
+			continue
+		}
+		t.Sums[m.slot].add(v.fixed)
+		if m.zero == ZeroDivisionNaN {
+			t.Sums[m.slot+1].Int++
+		}
 	}
 }
 

@@ -30,6 +30,12 @@ func (s *state[T]) differs(o *state[T]) string {
 	if s.classes != o.classes {
 		return fmt.Sprintf("%d and %d classes", s.classes, o.classes)
 	}
+	if a.ByClass != b.ByClass {
+		return "results with and without those by class"
+	}
+	if a.ZeroDivision != b.ZeroDivision {
+		return fmt.Sprintf("divisions by zero that give %v and %v", a.ZeroDivision, b.ZeroDivision)
+	}
 	for i := range max(len(s.metrics), len(o.metrics)) {
 		switch {
 		case i >= len(s.metrics):

@@ -14,7 +14,8 @@
 //	f1, f2, f0.5 ... F-beta, (1+β²)·TP / (β²·|y| + |p|)
 //	jaccard          TP / |y ∨ p|
 //
-// each 0 where the denominator is 0, and each in four averages:
+// each 0 where the denominator is 0, or what Options.ZeroDivision says, and each in
+// four averages:
 //
 //	micro_...        of the counts of all elements
 //	macro_...        the mean over all classes

@@ -83,6 +83,9 @@ func decodeState[T zlpr.Float](data []byte) (s state[T], err error) {
 	}
 	var options Options
 	options.decode(r)
+	if options.ByClass {
+		kinds.includeClasses()
+	}
 	// What is kept of every class takes bytes of each.
 	perClass := 0
 	if kinds.byClass {
@@ -122,6 +125,8 @@ func (o *Options) encode(w *partial.Writer) {
 	for _, p := range o.Propensities {
 		w.Float(p)
 	}
+	w.Uint(uint64(o.ZeroDivision))
+	w.Bool(o.ByClass)
 }
 
 func (o *Options) decode(r *partial.Reader) {
@@ -142,11 +147,14 @@ func (o *Options) decode(r *partial.Reader) {
 	if o.Propensities = floats(); len(o.Propensities) == 0 {
 		o.Propensities = nil
 	}
+	zero := r.Uint()
+	r.Check(zero <= uint64(ZeroDivisionNaN))
+	o.ZeroDivision, o.ByClass = ZeroDivision(zero), r.Bool()
 }
 
 // counts are the numbers of a tally that are integers.
-func (t *tally) counts() [8]*uint64 {
-	return [...]*uint64{&t.Rows, &t.PositiveRows, &t.Exact, &t.Elements, &t.Positive, &t.Predicted, &t.TruePositive, &t.OneErrors}
+func (t *tally) counts() [9]*uint64 {
+	return [...]*uint64{&t.Rows, &t.PositiveRows, &t.Exact, &t.Elements, &t.Positive, &t.Predicted, &t.TruePositive, &t.OneErrors, &t.OwnThresholds}
 }
 
 // sums are those that are in fixed point, but for those of slots.

@@ -53,6 +53,7 @@ type metric struct {
 	beta    float64 // of fBeta
 	k       int     // of the metrics at k
 	slot    int     // of its sum over rows, where it has one
+	zero    ZeroDivision
 }
 
 // thresholded reports whether the metric looks at predicted classes.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"slices"
 )
 
 var nan = math.NaN()
@@ -13,12 +14,9 @@ func (a *accumulator[T]) Results() ([]Result, error) {
 		return nil, err
 	}
 	defer a.turn.Give()
-	if a.total.rowsCounted() == 0 {
-		return nil, ErrNoRows
-	}
-	var t totals = &a.total.tally
-	if a.total.weighed != nil {
-		t = a.total.weighed.with(&a.total.tally)
+	t, err := a.totals()
+	if err != nil {
+		return nil, err
 	}
 	areas, err := a.areas()
 	if err != nil {
@@ -36,6 +34,17 @@ func (a *accumulator[T]) Results() ([]Result, error) {
 	return results, nil
 }
 
+// totals are the sums over all rows.
+func (a *accumulator[T]) totals() (totals, error) {
+	switch {
+	case a.total.rowsCounted() == 0:
+		return nil, ErrNoRows
+	case a.total.weighed != nil:
+		return a.total.weighed.with(&a.total.tally), nil
+	}
+	return &a.total.tally, nil
+}
+
 // ErrNoRows is the error of results of nothing: no row was added of which
 // something takes part and whose weight is above 0.
 var ErrNoRows = errors.New("metrics: no row counts")
@@ -45,9 +54,14 @@ type totals interface {
 	// over is number a over number b, NaN where that is 0.
 	over(a, b int) float64
 	// all is the measure of the counts of all elements.
-	all(m metric) fixed
+	all(m metric) measured
+	// class is the measure of the counts of a class.
+	class(m metric, j int) measured
+	// countsOf are those of a class, rounded to float64.
+	countsOf(j int) (positive, predicted, both, missed, wrong float64)
 	// classMean is the mean of a measure over the classes, weighted by their
-	// positives where that is asked for; 0 where these weights are all 0.
+	// positives where that is asked for; see meanOfNothing where these weights
+	// are all 0.
 	classMean(m metric) float64
 }
 
@@ -57,7 +71,7 @@ func result(t totals, m metric) float64 {
 		return t.over(a, b)
 	}
 	if m.average == Micro {
-		return t.all(m).over(1)
+		return t.all(m).float64()
 	}
 	return t.classMean(m)
 }
@@ -84,6 +98,9 @@ func (m metric) quotient() (a, b int) {
 		return numSlots + m.slot, numSlots + m.slot + 1
 	}
 	if m.bySample() {
+		if m.zero == ZeroDivisionNaN {
+			return numSlots + m.slot, numSlots + m.slot + 1
+		}
 		return numSlots + m.slot, numRows
 	}
 	return -1, -1
@@ -104,50 +121,100 @@ func (t *tally) over(a, b int) float64 {
 	return quotient(x, y)
 }
 
-func (t *tally) all(m metric) fixed { return m.ofAll(t.Positive, t.Predicted, t.TruePositive) }
+func (t *tally) all(m metric) measured {
+	return m.settled(m.ofAll(t.Positive, t.Predicted, t.TruePositive), t.Positive > 0, t.Predicted > 0)
+}
+
+func (t *tally) class(m metric, j int) measured {
+	positive, predicted := t.ByClass[classPositive][j], t.ByClass[classPredicted][j]
+	return m.settled(m.ofAll(positive, predicted, t.ByClass[classTrue][j]), positive > 0, predicted > 0)
+}
+
+func (t *tally) countsOf(j int) (positive, predicted, both, missed, wrong float64) {
+	y, p, b := t.ByClass[classPositive][j], t.ByClass[classPredicted][j], t.ByClass[classTrue][j]
+	return float64(y), float64(p), float64(b), float64(y - b), float64(p - b)
+}
 
 func (t *tally) classMean(m metric) float64 {
 	var sum fixed
 	var weights uint64
 	for j, positive := range t.ByClass[classPositive] {
-		weight := uint64(1)
+		v, weight := t.class(m, j), uint64(1)
 		if m.average == weighted {
 			weight = positive
 		}
-		weights += weight
-		sum.add(m.ofAll(positive, t.ByClass[classPredicted][j], t.ByClass[classTrue][j]).times(weight))
+		if !v.none {
+			weights += weight
+			sum.add(v.times(weight))
+		}
 	}
 	if weights == 0 && m.average == weighted {
-		return 0
+		return meanOfNothing(t, m)
 	}
 	return sum.over(weights)
 }
 
+// meanOfNothing is the mean over the classes weighted by their positives where
+// there are none, scikit-learn's: of a Jaccard index the mean without weights,
+// of the others the measure of all counts.
+func meanOfNothing(t totals, m metric) float64 {
+	if m.kind == jaccard {
+		m.average = Macro
+		return t.classMean(m)
+	}
+	return t.all(m).float64()
+}
+
 func (w *weighed) over(a, b int) float64 { return quotientBig(w.number(a), w.number(b)) }
 
-func (w *weighed) all(m metric) fixed {
-	return m.ofWide(w.Sums.at(numPositive), w.Sums.at(numPredicted), w.Sums.at(numTruePositive))
+func (w *weighed) all(m metric) measured {
+	return m.settledWide(w.Sums.at(numPositive), w.Sums.at(numPredicted), w.Sums.at(numTruePositive))
+}
+
+func (w *weighed) class(m metric, j int) measured {
+	return m.settledWide(w.ByClass.at(3*j+classPositive), w.ByClass.at(3*j+classPredicted), w.ByClass.at(3*j+classTrue))
+}
+
+// settledWide is the measure of long counts, settled.
+func (m metric) settledWide(positive, predicted, both []uint64) measured {
+	return m.settled(m.ofWide(positive, predicted, both), !isZero(positive), !isZero(predicted))
+}
+
+func (w *weighed) countsOf(j int) (positive, predicted, both, missed, wrong float64) {
+	y, p, b := w.ByClass.at(3*j+classPositive), w.ByClass.at(3*j+classPredicted), w.ByClass.at(3*j+classTrue)
+	less := func(a []uint64) []uint64 {
+		rest := slices.Clone(a)
+		subWide(rest, b)
+		return rest
+	}
+	of := w.ByClass.float64
+	return of(y), of(p), of(b), of(less(y)), of(less(p))
 }
 
 func (w *weighed) classMean(m metric) float64 {
 	classes := w.ByClass.n / 3
 	var mean fixed
+	var defined uint64
 	sum, weights := make([]uint64, w.ByClass.Words+3), make([]uint64, w.ByClass.Words+1)
 	for j := range classes {
-		positive := w.ByClass.at(3*j + classPositive)
-		v := m.ofWide(positive, w.ByClass.at(3*j+classPredicted), w.ByClass.at(3*j+classTrue))
-		if m.average != weighted {
-			mean.add(v)
+		v := w.class(m, j)
+		if v.none {
 			continue
 		}
+		if m.average != weighted {
+			mean.add(v.fixed)
+			defined++
+			continue
+		}
+		positive := w.ByClass.at(3*j + classPositive)
 		addWide(weights, positive)
 		addMul(sum, positive, []uint64{v.Frac, v.Int})
 	}
 	switch {
 	case m.average != weighted:
-		return mean.over(uint64(classes))
+		return mean.over(defined)
 	case isZero(weights):
-		return 0
+		return meanOfNothing(w, m)
 	}
 	return quotientBig(toBig(sum), new(big.Int).Lsh(toBig(weights), 64))
 }
@@ -164,7 +231,7 @@ func (a *accumulator[T]) areas() (areas [2][2]float64, err error) {
 			break
 		}
 	}
-	if !a.kinds.keepByClass {
+	if !slices.ContainsFunc(a.metrics, func(m metric) bool { return m.keepsScores() && m.average == Macro }) {
 		return areas, nil
 	}
 	values, err := s.areasOfClasses(numWorkers(a.options.Workers))

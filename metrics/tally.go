@@ -5,19 +5,20 @@ import "math/big"
 // A tally holds what the metrics need of the rows seen, except all scores. All
 // of it are sums.
 type tally struct {
-	Rows         uint64 // rows that count: something of them takes part
-	PositiveRows uint64 // those of them with a positive
-	Exact        uint64 // those predicted without an error
-	Elements     uint64 // elements that take part
-	Positive     uint64 // positive elements
-	Predicted    uint64 // predicted elements
-	TruePositive uint64 // elements positive and predicted
-	OneErrors    uint64 // rows with a positive whose first class is none
-	Coverage     fixed
-	Precision    fixed       // of label ranking
-	Loss         fixed       // of label ranking
-	Sums         []fixed     // of the metrics that have a slot
-	ByClass      [3][]uint64 // positive, predicted, both; nil where not needed
+	Rows          uint64 // rows that count: something of them takes part
+	PositiveRows  uint64 // those of them with a positive
+	Exact         uint64 // those predicted without an error
+	Elements      uint64 // elements that take part
+	Positive      uint64 // positive elements
+	Predicted     uint64 // predicted elements
+	TruePositive  uint64 // elements positive and predicted
+	OneErrors     uint64 // rows with a positive whose first class is none
+	OwnThresholds uint64 // rows, whether they count or not, that bring their threshold
+	Coverage      fixed
+	Precision     fixed       // of label ranking
+	Loss          fixed       // of label ranking
+	Sums          []fixed     // of the metrics that have a slot
+	ByClass       [3][]uint64 // positive, predicted, both; nil where not needed
 }
 
 const (
@@ -88,6 +89,7 @@ func (t *tally) merge(o *tally) {
 	t.Predicted += o.Predicted
 	t.TruePositive += o.TruePositive
 	t.OneErrors += o.OneErrors
+	t.OwnThresholds += o.OwnThresholds
 	t.Coverage.add(o.Coverage)
 	t.Precision.add(o.Precision)
 	t.Loss.add(o.Loss)

@@ -98,6 +98,13 @@ func (s *sums) resize(low, words int) {
 // at returns sum i.
 func (s *sums) at(i int) []uint64 { return s.Word[i*s.Words:][:s.Words] }
 
+// float64 is a number of the length of a sum, rounded to float64.
+func (s *sums) float64(a []uint64) float64 {
+	x := new(big.Float).SetInt(toBig(a))
+	v, _ := x.SetMantExp(x, 64*s.Low).Float64()
+	return v
+}
+
 // place is the bit of the sums that 2^e has.
 func (s *sums) place(e int) int { return e - 64*s.Low }
 

@@ -331,6 +331,7 @@ var fileUses = []fileUse{
 	{"row weights", "eval --scores S.npy --labels Y.npy --row-weights FILE --grad G.npy"},
 	{"class weights", "eval --scores S.npy --labels Y.npy --class-weights FILE --grad G.npy"},
 	{"positive weights", "eval --scores S.npy --labels Y.npy --loss bce --pos-weight FILE --grad G.npy"},
+	{"names", "eval --scores S.npy --labels Y.npy --names FILE --by-class c.csv"},
 	{"scores to draw from", "sample --scores FILE --k 2 --out D.npy"},
 	{"scores to print draws of", "sample --scores FILE --k 2"},
 	{"model", "predict --model FILE --x X.npy --out P.npy"},

@@ -96,6 +96,10 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := f.end(); err != nil {
 		return err
 	}
+	if err := f.openNames(e); err != nil {
+		return err
+	}
+	e.zeroDivision = f.zero
 	report.Warnings = append(report.Warnings, f.warnings...)
 	report.read = fmt.Sprintf("%s (%s)", quoted(e.files["scores"]), e.scores.describe())
 	report.labels = fmt.Sprintf("%s (%s)", quoted(e.files["labels"]), e.describeLabels())
@@ -109,6 +113,10 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := f.create(s, e); err != nil {
 		return err
 	}
+	table, err := f.createClasses(s)
+	if err != nil {
+		return err
+	}
 	bar := s.progress("eval", e.scores.rows())
 	e.progress = bar
 	result, err := e.run(ctx)
@@ -118,6 +126,12 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	}
 	if err := report.fill(e, result); err != nil {
 		return err
+	}
+	if e.byClass {
+		report.show = f.worst
+		if err := report.fillClasses(e, result, table); err != nil {
+			return err
+		}
 	}
 	if f.hashes {
 		if err := f.hash(); err != nil {
@@ -144,7 +158,7 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 func (f *evalFlags) files() map[string]string {
 	m := map[string]string{"scores": f.scores, "labels": f.labels, "mask": f.mask, "lengths": f.lengths,
 		"row-weights": f.rowWeights, "class-weights": f.classWeights,
-		"grad": f.grad, "per-row": f.perRow, "predictions": f.predictions}
+		"grad": f.grad, "per-row": f.perRow, "predictions": f.predictions, "by-class": f.byClass}
 	if f.scores == "" {
 		m["scores"], m["labels"] = sampleName, sampleName
 	}
@@ -263,6 +277,9 @@ func openSample(e *evaluation) error {
 // choose chooses losses and metrics that the labels allow.
 func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalReport) error {
 	if err := f.chooseMetrics(e, report); err != nil {
+		return err
+	}
+	if err := f.chooseClasses(e); err != nil {
 		return err
 	}
 	names, all := f.lossNames(), f.loss == "all"

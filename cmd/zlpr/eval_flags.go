@@ -27,6 +27,7 @@ type evalFlags struct {
 	plots                         []string
 	workers                       int
 	json, hashes                  bool
+	classFlags
 }
 
 // reductions are what the gradient may be of.
@@ -36,7 +37,7 @@ const meanClasses = "mean-classes"
 
 // table is the flags of eval.
 func (f *evalFlags) table() flagTable {
-	*f = evalFlags{lossFlags: defaultLoss, loss: "zlpr", metrics: "all", reduction: "mean", thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
+	*f = evalFlags{lossFlags: defaultLoss, loss: "zlpr", metrics: "all", reduction: "mean", classFlags: classFlags{zeroDivision: "0"}, thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
 	scores := []use{withFlag("scores", &f.scores)}
 	// A threshold is for predictions by threshold, and drawn.
 	predictions := func(where string, by func() bool) []use {
@@ -80,6 +81,11 @@ func (f *evalFlags) table() flagTable {
 		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
 		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
 		{name: "metrics", to: &f.metrics, list: true, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},
+		{name: "by-class", to: &f.byClass, file: output, ends: []string{".csv"}, doc: "write the results of every class to this .csv `file`"},
+		{name: "classes", to: &f.worst, doc: "print the results of the `N` worst classes by F1 (with --by-class or --names: 20)"},
+		{name: "names", to: &f.names, file: input, doc: "`file` with the names of the classes: one a line, or a JSON list"},
+		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: predictions("", func() bool { return true }),
+			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
@@ -97,7 +103,7 @@ func (f *evalFlags) ofLosses(names ...string) []use {
 // predicts tells whether predicted classes are looked at, by a metric that is
 // asked for or as an output.
 func (f *evalFlags) predicts() bool {
-	return f.predictions != "" || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
+	return f.predictions != "" || f.asksClasses() || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
 }
 
 // byThreshold tells whether a class is predicted by its score alone.
@@ -178,6 +184,8 @@ func (f *evalFlags) check() error {
 		return f.checkHash()
 	case f.set("k") && f.K < 1:
 		return usagef("--k %d: at least 1", f.K)
+	case f.set("classes") && f.worst < 1:
+		return usagef("--classes %d: at least 1", f.worst)
 	case f.set("predict-top") && f.predictTop < 1:
 		return usagef("--predict-top %d: at least 1", f.predictTop)
 	case f.set("top-negatives") && f.topNegatives < 1 || f.set("top-scores") && f.topScores < 1:
@@ -212,6 +220,9 @@ func (f *evalFlags) check() error {
 		if _, err := f.newLoss(name, nil); err != nil {
 			return err
 		}
+	}
+	if err := f.checkClasses(); err != nil {
+		return err
 	}
 	if _, err := f.positiveNumber(); err != nil {
 		return err

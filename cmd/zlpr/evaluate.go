@@ -30,15 +30,16 @@ type evaluation struct {
 
 	thresholdColumn int // as zlpr.Batch has it
 
-	losses      []namedLoss
-	all         bool // whether losses, and metrics, for which no row counts are skipped
-	options     zlpr.Options
-	k           int     // of subset-padded; 0 without it
-	factor      float64 // of the gradient
-	elements    bool    // whether losses are divided by the elements that take part, too
-	metrics     []string
-	rule        metrics.Rule
-	propensity  []float64
+	losses     []namedLoss
+	all        bool // whether losses, and metrics, for which no row counts are skipped
+	options    zlpr.Options
+	k          int     // of subset-padded; 0 without it
+	factor     float64 // of the gradient
+	elements   bool    // whether losses are divided by the elements that take part, too
+	metrics    []string
+	rule       metrics.Rule
+	propensity []float64
+	classOptions
 	workers     int
 	files       map[string]string        // what is in which file, for messages
 	shards      map[string]*array.Shards // what is in several files, counted in rows
@@ -72,6 +73,8 @@ const worstRows = 5
 type evalResult struct {
 	losses    []lossResult
 	metrics   []metrics.Result
+	classes   []metrics.ClassResult // by class, if that is asked for
+	shares    []float64             // of the gradient
 	positives int
 	rows      int  // that are in the files
 	logits    bool // whether a score lies outside [0, 1]
@@ -128,6 +131,7 @@ type evalWorker[T zlpr.Float] struct {
 	evaluators []*zlpr.Evaluator[T]
 	metrics    *metrics.Accumulator[T]
 	results    []lossResult
+	shares     *metrics.GradientShares // or nil
 	positives  int
 	lost       int
 
@@ -148,10 +152,14 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 		}
 		w.evaluators = append(w.evaluators, v)
 	}
-	if len(e.metrics) > 0 {
+	if e.byClass && len(e.losses) > 0 {
+		w.shares = metrics.NewGradientShares(e.scores.classes())
+	}
+	if len(e.metrics) > 0 || e.byClass {
 		var err error
 		w.metrics, err = metrics.NewAccumulator[T](e.scores.classes(), e.metrics,
-			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1})
+			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1,
+				ZeroDivision: e.zeroDivision, ByClass: e.byClass})
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -225,9 +233,20 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 			}
 		}
 	}
+	if s := workers[0].shares; s != nil {
+		for _, w := range workers[1:] {
+			if err := s.Merge(w.shares); err != nil {
+				return nil, err
+			}
+		}
+		r.shares = s.Shares()
+	}
 	if m := workers[0].metrics; m != nil {
 		var err error
 		r.metrics, err = m.Results()
+		if err == nil && e.byClass {
+			r.classes, err = m.Classes()
+		}
 		switch {
 		case errors.Is(err, metrics.ErrNoRows) && e.all: // fill says so
 		case errors.Is(err, metrics.ErrNoRows) && len(e.losses) > 0:
@@ -316,12 +335,18 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 	w.losses = slices.Grow(w.losses[:0], rows)[:rows]
 	for k, v := range w.evaluators {
 		out := zlpr.Output[T]{Losses: w.losses, Total: &w.results[k].Total}
-		if e.grad != nil {
+		shares := w.shares != nil && k == e.sharesOf()
+		if e.grad != nil || shares {
 			w.grad = slices.Grow(w.grad[:0], rows*n)[:rows*n]
 			out.Grad, out.Upstream = matrix(w.grad, n), e.factor
 		}
 		if _, err := v.Evaluate(context.Background(), b, &out); err != nil {
 			return e.explain(err, r0)
+		}
+		if shares {
+			if err := metrics.AddGradient(w.shares, out.Grad); err != nil {
+				return err
+			}
 		}
 		w.results[k].noteAll(r0, w.losses)
 		if e.elements {

@@ -37,6 +37,7 @@ type evalReport struct {
 	Losses            map[string]lossReport `json:"losses"`
 	Skipped           map[string]string     `json:"skipped"`
 	Metrics           map[string]number     `json:"metrics"`
+	ByClass           []classReport         `json:"by_class,omitempty"`
 	Warnings          []string              `json:"warnings"`
 	Seconds           number                `json:"seconds"`
 	ElementsPerSecond number                `json:"elements_per_second"`
@@ -51,6 +52,7 @@ type evalReport struct {
 	elements bool     // whether losses have means over elements
 	results  []metrics.Result
 	worst    []worstRow
+	show     int // how many classes
 }
 
 type lossReport struct {
@@ -170,6 +172,7 @@ func (r *evalReport) writeTable(w io.Writer) error {
 		t.row(rows...)
 		t.row(losses...)
 	}
+	r.writeClasses(t)
 	t.gap()
 	t.row("time", fmt.Sprintf("%s s, %s elements/s, %s kernels", short(float64(r.Seconds)), short(float64(r.ElementsPerSecond)), r.Tier))
 	for _, warning := range r.Warnings {

@@ -1,0 +1,88 @@
+package metrics
+
+import "errors"
+
+// A ClassResult is what is known of one class.
+//
+// Counts are sums of the weights of the rows in which the class takes part: of
+// rows without weights they are integers. They are rounded to float64 once, the
+// measures are those of the metrics of these names, with their error bounds, for
+// the class alone.
+type ClassResult struct {
+	Class   int
+	Support float64 // positives
+
+	// TruePositives are predicted positives, FalsePositives predicted negatives,
+	// FalseNegatives the other positives.
+	TruePositives, FalsePositives, FalseNegatives float64
+
+	// Precision, Recall and F1 are what Options.ZeroDivision says where their
+	// denominator is 0.
+	Precision, Recall, F1 float64
+
+	// AveragePrecision and AUC, the area under the ROC curve, are NaN where the
+	// scores were not kept. The first is 0 without positives, the second NaN
+	// without positives or without negatives.
+	AveragePrecision, AUC float64
+
+	// Threshold is the score above which the class is predicted: that of the
+	// Rule, NaN where its classes are the highest of a row alone, or where rows
+	// brought thresholds of their own.
+	Threshold float64
+}
+
+var errByClass = errors.New("metrics: no counts by class; ask for them by Options.ByClass")
+
+// Classes returns the results of every class, in the order of the classes. It
+// needs Options.ByClass. It is ErrNoRows if no row counts. More batches may be
+// added afterwards.
+func (a *Accumulator[T]) Classes() ([]ClassResult, error) {
+	if a == nil {
+		return nil, errMade
+	}
+	return a.of().Classes()
+}
+
+func (a *accumulator[T]) Classes() ([]ClassResult, error) {
+	if err := a.enter(); err != nil {
+		return nil, err
+	}
+	defer a.turn.Give()
+	if !a.options.ByClass {
+		return nil, errByClass
+	}
+	t, err := a.totals()
+	if err != nil {
+		return nil, err
+	}
+	areas, err := a.total.scores.areasOfClasses(numWorkers(a.options.Workers))
+	if err != nil {
+		return nil, err
+	}
+	measures := [...]metric{{kind: precision}, {kind: recall}, {kind: fBeta, beta: 1}}
+	results := make([]ClassResult, a.classes)
+	for j := range results {
+		r := &results[j]
+		r.Class, r.Threshold = j, a.threshold(j)
+		r.Support, _, r.TruePositives, r.FalseNegatives, r.FalsePositives = t.countsOf(j)
+		for i, to := range [...]*float64{&r.Precision, &r.Recall, &r.F1} {
+			m := measures[i]
+			m.zero = a.options.ZeroDivision
+			*to = t.class(m, j).float64()
+		}
+		r.AUC, r.AveragePrecision = areas[j][0], areas[j][1]
+	}
+	return results, nil
+}
+
+// threshold is the score above which class j is predicted, or NaN.
+func (a *accumulator[T]) threshold(j int) float64 {
+	switch rule := a.options.Rule; {
+	case rule.topOnly || a.total.tally.OwnThresholds > 0:
+		return nan
+	case rule.each != nil:
+		return rule.each[j]
+	default:
+		return rule.threshold
+	}
+}
