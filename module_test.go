@@ -40,7 +40,7 @@ const modulePath = "github.com/zlpr/zlpr"
 // packages below it.
 var floors = [...][]string{
 	8: {"/cmd/...", "/examples/..."},
-	7: {"/metrics"},
+	7: {"/metrics", "/report"},
 	6: {""},
 	5: {"/internal/sides", "/internal/bce", "/internal/subset"},
 	4: {"/internal/chunk"},
@@ -51,6 +51,7 @@ var floors = [...][]string{
 
 // neighbours are the imports within a floor.
 var neighbours = map[string][]string{
+	"/report":          {"/metrics"},
 	"/internal/array":  {"/internal/atomicfile"},
 	"/internal/exact":  {"/internal/partial"},
 	"/internal/sparse": {"/internal/array"},
@@ -270,7 +271,7 @@ func TestNoMathElementary(t *testing.T) {
 // an example, its own or that of a method, and every exported method but those
 // of an interface is called in one.
 func TestExamples(t *testing.T) {
-	for _, dir := range []string{".", "metrics", "zlprtest"} {
+	for _, dir := range []string{".", "metrics", "report", "zlprtest"} {
 		wanted, there := exports(t, dir), examples(t, dir)
 		if len(wanted) == 0 {
 			t.Errorf("%s exports nothing", dir)

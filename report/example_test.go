@@ -1,0 +1,80 @@
+package report_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/metrics"
+	"github.com/zlpr/zlpr/report"
+)
+
+// Two models of 60 rows, of which the second ranks a class more often right.
+func ExampleCompare() {
+	const rows, classes = 60, 4
+	names := []string{"micro_f1", "macro_f1"}
+	labels := make([]uint8, rows*classes)
+	models := [2][]float64{make([]float64, rows*classes), make([]float64, rows*classes)}
+	for i := range labels {
+		labels[i] = uint8(i * i / 3 % 2)
+		for m := range models {
+			models[m][i] = float64(2*int(labels[i])-1) + 2*math.Mod(float64(i*(m+3))*0.618, 1) - 1
+			if i%(5+4*m) == 0 {
+				models[m][i] = -models[m][i]
+			}
+		}
+	}
+	of := func(scores []float64) *report.Rows {
+		batch := metrics.Batch[float64]{
+			Scores: zlpr.Matrix[float64]{Rows: rows, Cols: classes, Data: scores},
+			Labels: &zlpr.DenseLabels[uint8]{Rows: rows, Cols: classes, Data: labels, Stride: classes},
+		}
+		r, err := report.NewRows(rows, classes, []string{"zlpr"}, names)
+		if err != nil {
+			panic(err)
+		}
+		losses := make([]float64, rows)
+		e, _ := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{})
+		if _, err := e.Evaluate(context.Background(), &batch, &zlpr.Output[float64]{Losses: losses}); err != nil {
+			panic(err)
+		}
+		out := metrics.RowOutput{Terms: make([]float64, rows*r.Terms())}
+		if r.ByClass() {
+			out.Positive, out.Predicted = make([]uint64, rows), make([]uint64, rows)
+		}
+		a, _ := metrics.NewAccumulator[float64](classes, names, metrics.Options{})
+		if err := a.AddRows(&batch, &out); err != nil {
+			panic(err)
+		}
+		if err := r.Set(0, rows, [][]float64{losses}, &out); err != nil {
+			panic(err)
+		}
+		return r
+	}
+	c, err := report.Compare(context.Background(), of(models[0]), of(models[1]), report.Options{Seed: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range append(c.Losses, c.Metrics...) {
+		fmt.Printf("%s %.3f %.3f: %+.3f, %.3f to %.3f, p = %.4f\n", d.Name, d.A, d.B, d.Difference, d.Low, d.High, d.P)
+	}
+	fmt.Println(c.Decision("A", "B", "micro_f1"))
+	// Output:
+	// zlpr 1.845 1.482: -0.364, -0.522 to -0.200, p = 0.0001
+	// micro_f1 0.800 0.888: +0.088, 0.044 to 0.132, p = 0.0003
+	// macro_f1 0.785 0.863: +0.078, 0.005 to 0.143, p = 0.0090
+	// B is better than A: micro F1 0.888 instead of 0.8 (the difference is +0.08797, 95 % interval +0.04376 to +0.1321, p = 0.0003). Of 3 losses and metrics B is better by 3, worse by 0; 0 cannot tell.
+}
+
+// What the classes of a comparison did.
+func ExampleComparison() {
+	c := report.Comparison{
+		Metrics: []report.Difference{{Name: "micro_f1", A: 0.6, B: 0.7, Difference: 0.1, Low: 0.05, High: 0.15, P: 0.01}},
+		Classes: []report.ClassDifference{{Class: 0, A: 0.5, B: 0.75, Difference: 0.25}, {Class: 1, A: 0.5, B: 0.25, Difference: -0.25}},
+	}
+	gained, lost := c.Moved(5)
+	fmt.Println(gained[0].Class, lost[0].Class, c.Metrics[0].Better(), report.Words(c.Leading()))
+	// Output: 0 1 1 micro F1
+}
