@@ -141,7 +141,7 @@ func (f Formula) OfSums(sums []float64) float64 {
 		n, d = both, positive+predicted-both
 	default:
 		b := f.m.beta * f.m.beta
-		n, d = (1+b)*both, float64(b*positive)+predicted
+		n, d = float64((1+b)*both), float64(b*positive)+predicted
 	}
 	if d == 0 {
 		return 0

@@ -444,10 +444,10 @@ func quantile(x []float64, q float64) float64 {
 	if len(x) == 0 {
 		return math.NaN()
 	}
-	place := q * float64(len(x)-1)
+	place := float64(q * float64(len(x)-1))
 	i := min(int(place), len(x)-1)
 	j := min(i+1, len(x)-1)
-	t := place - float64(i)
+	t := place - float64(i) // exact
 	if x[i] == x[j] {
 		return x[i]
 	}
