@@ -140,7 +140,7 @@ func (f Formula) OfSums(sums []float64) float64 {
 	case jaccard:
 		n, d = both, positive+predicted-both
 	default:
-		b := f.m.beta * f.m.beta
+		b := float64(f.m.beta * f.m.beta)
 		n, d = float64((1+b)*both), float64(b*positive)+predicted
 	}
 	if d == 0 {
