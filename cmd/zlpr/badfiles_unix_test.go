@@ -331,6 +331,9 @@ var fileUses = []fileUse{
 	{"row weights", "eval --scores S.npy --labels Y.npy --row-weights FILE --grad G.npy"},
 	{"class weights", "eval --scores S.npy --labels Y.npy --class-weights FILE --grad G.npy"},
 	{"positive weights", "eval --scores S.npy --labels Y.npy --loss bce --pos-weight FILE --grad G.npy"},
+	{"thresholds", "eval --scores S.npy --labels Y.npy --thresholds FILE --predictions P.npy"},
+	{"a threshold", "eval --scores S.npy --labels Y.npy --predict-threshold FILE --predictions P.npy"},
+	{"thresholds to predict by", "predict --scores S.npy --as classes --thresholds FILE --out P.npy"},
 	{"names", "eval --scores S.npy --labels Y.npy --names FILE --by-class c.csv"},
 	{"scores to draw from", "sample --scores FILE --k 2 --out D.npy"},
 	{"scores to print draws of", "sample --scores FILE --k 2"},
@@ -551,7 +554,7 @@ func init() {
 		}
 	}
 	for name, uses := range map[string][]string{
-		"no axis.npy": append(copies, "scores to predict classes by"),
+		"no axis.npy": append(copies, "scores to predict classes by", "thresholds", "a threshold", "thresholds to predict by"), // one for all
 		"nothing.npy": {"shard to predict by", "shard to convert"},
 		"nan.svm":     {"labels to convert"},
 		"rows.csv":    {"scores to predict by", "a file to convert"},

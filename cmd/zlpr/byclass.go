@@ -111,20 +111,17 @@ func readNames(path string, classes int) ([]string, error) {
 	var names []string
 	switch trimmed := bytes.TrimSpace(text); {
 	case bytes.HasPrefix(trimmed, []byte("[")):
-		if err = json.Unmarshal(trimmed, &names); err != nil {
-			err = errors.New("no JSON list of names")
-		}
+		names, err = jsonNames(trimmed, classes)
 	case bytes.HasPrefix(trimmed, []byte("{")):
 		var meta struct {
-			Labels     []string `json:"labels"`
-			ClassNames []string `json:"class_names"`
+			Labels     json.RawMessage `json:"labels"`
+			ClassNames json.RawMessage `json:"class_names"`
 		}
 		if err = json.Unmarshal(trimmed, &meta); err != nil {
 			err = errors.New(`no JSON object with a list of names, "labels"`)
-		} else if names = meta.Labels; names == nil {
-			names = meta.ClassNames
-		}
-		if err == nil && names == nil {
+		} else if list := cmp.Or(string(meta.Labels), string(meta.ClassNames)); list != "" {
+			names, err = jsonNames([]byte(list), classes)
+		} else {
 			err = errors.New(`no "labels" in the JSON object`)
 		}
 	default:
@@ -146,6 +143,18 @@ func readNames(path string, classes int) ([]string, error) {
 		return nil, array.Faultf(path, "more names than the %d classes; write one for each class, in their order", classes)
 	case len(names) < classes:
 		return nil, array.Faultf(path, "%d names for %d classes; write one for each class, in their order", len(names), classes)
+	}
+	return names, nil
+}
+
+// jsonNames reads a list of names: one more than the classes where there are more.
+func jsonNames(text []byte, classes int) ([]string, error) {
+	names, err := jsonList[string](text, classes)
+	switch {
+	case errors.Is(err, errTooMany):
+		return make([]string, classes+1), nil
+	case err != nil:
+		return nil, errors.New("no JSON list of names")
 	}
 	return names, nil
 }

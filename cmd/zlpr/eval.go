@@ -83,7 +83,7 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, rule: f.rule(), thresholdColumn: f.thresholdColumn + 1, elements: f.reduction == meanClasses,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, thresholdColumn: f.thresholdColumn + 1, elements: f.reduction == meanClasses,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier(), Version: version()}
 	if err := f.begin(); err != nil {
@@ -96,6 +96,10 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := f.end(); err != nil {
 		return err
 	}
+	if err := f.openThresholds(&f.readFlags, e.scores.classes()); err != nil {
+		return err
+	}
+	e.rule = f.rule()
 	if err := f.openNames(e); err != nil {
 		return err
 	}
@@ -141,8 +145,8 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	report.Inputs, report.Parameters = f.inputs, f.parameters(e)
 	if len(f.plots) > 0 {
 		threshold := f.threshold
-		if f.thresholdColumn >= 0 {
-			threshold = math.NaN() // every row has its own
+		if f.thresholdColumn >= 0 || f.each != nil {
+			threshold = math.NaN() // every row, or class, has its own
 		}
 		if err := plotScores(e, threshold, plots); err != nil {
 			return err

@@ -18,7 +18,6 @@ type evalFlags struct {
 	scores, labels, mask, lengths string
 	rowWeights, classWeights      string
 	loss, metrics, reduction      string
-	threshold                     float64
 	predictTop                    int
 	thresholdColumn               int
 	topNegatives, topScores       int
@@ -28,6 +27,7 @@ type evalFlags struct {
 	workers                       int
 	json, hashes                  bool
 	classFlags
+	thresholdFlags
 }
 
 // reductions are what the gradient may be of.
@@ -45,7 +45,7 @@ func (f *evalFlags) table() flagTable {
 	}
 	plots := use{"--plot", func() bool { return len(f.plots) > 0 }}
 	above := append(predictions(" by threshold", f.byThreshold), plots)
-	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.set("predict-threshold") }), plots)
+	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.given() }), plots)
 	npy := []string{".npy"}
 	return append(flagTable{
 		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
@@ -59,7 +59,8 @@ func (f *evalFlags) table() flagTable {
 			doc: "threshold of zlpr, zlpr-soft, bce and subset-padded"},
 		{name: "threshold-column", to: &f.thresholdColumn, none: true, uses: f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"),
 			doc: "the `column` of the scores that is the threshold of its row, and no class"},
-		{name: "predict-threshold", to: &f.threshold, uses: above, doc: "a class is predicted above this score (default: s0)"},
+		{name: "predict-threshold", to: &f.predictThreshold, file: input, uses: above, doc: "a class is predicted above this score (default: s0), or a `file` as of\n--thresholds"},
+		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`: what zlpr tune wrote, or\nan array of one number or one a class"},
 		{name: "predict-top", to: &f.predictTop, uses: predictions("", func() bool { return true }),
 			doc: "the `K` highest classes of a row are predicted; with --predict-threshold at\nmost K of those above it"},
 		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
@@ -108,18 +109,18 @@ func (f *evalFlags) predicts() bool {
 
 // byThreshold tells whether a class is predicted by its score alone.
 func (f *evalFlags) byThreshold() bool {
-	return f.set("predict-threshold") && f.predictTop > 0 || f.predictTop == 0 && f.loss != "softmax"
+	return f.given() && f.predictTop > 0 || f.predictTop == 0 && f.loss != "softmax"
 }
 
 // rule is which classes are predicted.
 func (f *evalFlags) rule() metrics.Rule {
 	switch {
 	case f.predictTop > 0 && f.byThreshold():
-		return metrics.Above(f.threshold).AtMost(f.predictTop)
+		return f.above().AtMost(f.predictTop)
 	case f.predictTop > 0:
 		return metrics.Top(f.predictTop)
 	case f.byThreshold():
-		return metrics.Above(f.threshold)
+		return f.above()
 	}
 	return metrics.Top(1) // softmax
 }
@@ -196,21 +197,19 @@ func (f *evalFlags) check() error {
 		return usagef("--s0 %v: a finite number", f.S0)
 	case f.Margin-f.Margin != 0:
 		return usagef("--margin %v: a finite number", f.Margin)
-	case math.IsNaN(f.threshold):
-		return usagef("--predict-threshold %v: a number", f.threshold)
 	case !(f.Gamma > 0) || math.IsInf(f.Gamma, 1):
 		return usagef("--gamma %v: a number above 0", f.Gamma)
 	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
 		return usagef("--focal %v: a number of at least 0", f.Focal)
 	case f.mask != "" && f.lengths != "":
 		return usagef("--mask and --lengths exclude each other; put both into one mask")
-	case f.thresholdColumn >= 0 && (f.set("s0") || f.set("predict-threshold")):
-		return usagef("--threshold-column takes the place of --s0 and --predict-threshold; leave these out")
+	case f.thresholdColumn >= 0 && (f.set("s0") || f.given()):
+		return usagef("--threshold-column takes the place of --s0, --predict-threshold and --thresholds; leave these out")
 	case !slices.Contains(reductions, f.reduction):
 		return usagef("--reduction %q: choose none, sum, mean or mean-classes%s", f.reduction, didYouMean(f.reduction, "", reductions))
 	}
-	if !f.set("predict-threshold") {
-		f.threshold = f.S0
+	if err := f.checkThresholds(f.S0); err != nil {
+		return err
 	}
 	if f.scores == "" && !f.set("loss") {
 		f.loss = "all"

@@ -11,6 +11,7 @@ type evalParameters struct {
 	PositiveWeight  *number        `json:"positive_weight"` // one for all classes
 	Reduction       string         `json:"reduction"`
 	Threshold       *number        `json:"predict_threshold"` // above which classes are predicted
+	Thresholds      []number       `json:"thresholds"`        // of every class
 	Top             *int           `json:"predict_top"`
 	ThresholdColumn *int           `json:"threshold_column"`
 	TopNegatives    *int           `json:"top_negatives"`
@@ -45,6 +46,10 @@ func (f *evalFlags) parameters(e *evaluation) evalParameters {
 		p.PositiveWeight = &v
 	}
 	switch {
+	case f.byThreshold() && f.each != nil:
+		for _, v := range f.each {
+			p.Thresholds = append(p.Thresholds, number(v))
+		}
 	case f.byThreshold() && f.thresholdColumn < 0:
 		v := number(f.threshold)
 		p.Threshold = &v

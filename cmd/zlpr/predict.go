@@ -20,10 +20,10 @@ import (
 
 type predictFlags struct {
 	featureFlags
-	model, scores  string
-	as, by         string
-	top            int
-	threshold      float64
+	model, scores string
+	as, by        string
+	top           int
+	thresholdFlags
 	out, to        string
 	path, key, how string // of out
 	workers        int
@@ -76,7 +76,8 @@ func (f *predictFlags) table() flagTable {
 		{name: "as", to: &f.as, words: predictions, doc: strings.Join(predictions, ", ")},
 		{name: "by", to: &f.by, words: links, uses: as("probabilities"), doc: "how scores become probabilities: " + strings.Join(links, ", ")},
 		{name: "top", to: &f.top, doc: "only the `K` highest of a row"},
-		{name: "predict-threshold", to: &f.threshold, uses: as("classes"), doc: "a class is predicted above this score; with --top at most K of those"},
+		{name: "predict-threshold", to: &f.predictThreshold, file: input, uses: as("classes"), doc: "a class is predicted above this score; with --top at most K of those; or a\n`file` as of --thresholds"},
+		{name: "thresholds", to: &f.thresholds, file: input, uses: as("classes"), doc: "a class is predicted above its score in this `file`: what zlpr tune wrote, or\nan array of one number or one a class"},
 		{name: "out", to: &f.out, file: output, doc: "write to this `file`"},
 		{name: "to", to: &f.to, words: outFormats, doc: "format of the output: " + strings.Join(outFormats, ", ") + "\n(default: as its ending says)"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
@@ -97,10 +98,11 @@ func (f *predictFlags) check() error {
 		return usagef("--by %q: choose %s%s", f.by, strings.Join(links, ", "), didYouMean(f.by, "", links))
 	case f.set("top") && f.top < 1:
 		return usagef("--top %d: at least 1", f.top)
-	case math.IsNaN(f.threshold):
-		return usagef("--predict-threshold %v: a number", f.threshold)
 	case f.workers < 1:
 		return usagef("--workers %d: at least 1", f.workers)
+	}
+	if err := f.checkThresholds(0); err != nil {
+		return err
 	}
 	var err error
 	if f.path, f.key, f.how, err = checkOutput(f.out, f.to); err != nil {
@@ -232,11 +234,14 @@ func newPredictor[T zlpr.Float](s *session, f *predictFlags, name string, shape 
 	case "probabilities":
 		info.missing = 0
 	}
-	p := &predictor[T]{predictFlags: f, s: s, classes: n, rule: metrics.Above(f.threshold)}
+	if err := f.openThresholds(&f.readFlags, n); err != nil {
+		return nil, err
+	}
+	p := &predictor[T]{predictFlags: f, s: s, classes: n, rule: f.above()}
 	if f.top > 0 {
 		p.rule = metrics.Top(f.top)
-		if f.set("predict-threshold") {
-			p.rule = metrics.Above(f.threshold).AtMost(f.top)
+		if f.given() {
+			p.rule = f.above().AtMost(f.top)
 		}
 	}
 	var err error

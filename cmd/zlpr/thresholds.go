@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/metrics"
+)
+
+// thresholdFlags say above which scores classes are predicted.
+type thresholdFlags struct {
+	predictThreshold string    // a number, or the name of a file
+	thresholds       string    // the name of a file
+	threshold        float64   // of all classes
+	each             []float64 // of every class, or nil
+}
+
+// given tells whether the user says what the thresholds are.
+func (f *thresholdFlags) given() bool { return f.predictThreshold != "" || f.thresholds != "" }
+
+// checkThresholds checks what can be checked without the file. Where nobody says
+// it, the threshold is s0.
+func (f *thresholdFlags) checkThresholds(s0 float64) error {
+	switch v, err := strconv.ParseFloat(f.predictThreshold, 64); {
+	case f.predictThreshold != "" && f.thresholds != "":
+		return usagef("--predict-threshold and --thresholds are both given; leave one out")
+	case f.predictThreshold == "":
+		f.threshold = s0
+	case err != nil:
+		f.thresholds = f.predictThreshold
+	case math.IsNaN(v):
+		return usagef("--predict-threshold %v: a number, or a file with thresholds", v)
+	default:
+		f.threshold = v
+	}
+	return nil
+}
+
+// openThresholds reads the file of thresholds, for scores of so many classes.
+func (f *thresholdFlags) openThresholds(files *readFlags, classes int) error {
+	if f.thresholds == "" {
+		return nil
+	}
+	var list []float64
+	var err error
+	if isJSON(f.thresholds) {
+		list, err = readThresholds(f.thresholds, classes)
+	} else {
+		list, err = files.openThresholdArray(f.thresholds, classes)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) == 1 {
+		f.threshold = list[0]
+	} else {
+		f.each = list
+	}
+	return nil
+}
+
+// openThresholdArray reads one threshold, or one for each class.
+func (f *readFlags) openThresholdArray(name string, classes int) ([]float64, error) {
+	a, err := f.openArray(name, "")
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	f.note("thresholds", name, a)
+	if a.Len() != 1 && a.Len() != classes {
+		return nil, otherClasses(name, strconv.Itoa(a.Len()), classes)
+	}
+	list := array.Copy[float64](a, 0, a.Len())
+	for j, v := range list {
+		if math.IsNaN(v) {
+			return nil, array.Faultf(name, "the threshold of class %d is NaN; write a number", j)
+		}
+	}
+	return list, nil
+}
+
+// otherClasses is the error of thresholds of other classes.
+func otherClasses(name, count string, classes int) error {
+	return array.Faultf(name, "%s thresholds, but scores of %d classes; give one for all, or one for each: tune on scores of these classes", count, classes)
+}
+
+// isJSON reports whether a file is JSON by its name, or an object by its first
+// character.
+func isJSON(name string) bool {
+	if strings.EqualFold(filepath.Ext(name), ".json") {
+		return true
+	}
+	if path, _ := array.Split(name); path != name || path == array.Stdin {
+		return false
+	}
+	in, err := array.OpenInput(name)
+	if err != nil {
+		return false // which is an error when it is opened as an array
+	}
+	defer in.Close()
+	head := bytes.TrimSpace(bytes.TrimPrefix(in.Peek(16), []byte("\xef\xbb\xbf")))
+	return in.Format == array.Text && len(head) > 0 && head[0] == '{'
+}
+
+// readThresholds reads the thresholds that zlpr tune wrote: a number, or a list of
+// one for each class, where null stands for a class that is never predicted.
+func readThresholds(name string, classes int) ([]float64, error) {
+	text, err := readText(name, "thresholds")
+	if err != nil {
+		return nil, err
+	}
+	var object struct {
+		Thresholds json.RawMessage `json:"thresholds"`
+	}
+	if err := json.Unmarshal(text, &object); err != nil || object.Thresholds == nil {
+		return nil, array.Faultf(name, `no JSON object with "thresholds", a number or a list; write it by zlpr tune`)
+	}
+	value := object.Thresholds
+	if value[0] != '[' {
+		value = []byte("[" + string(value) + "]")
+	}
+	items, err := jsonList[*float64](value, max(1, classes))
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, otherClasses(name, "more than "+strconv.Itoa(classes), classes)
+	case err != nil:
+		return nil, array.Faultf(name, `"thresholds" are no number and no list of numbers; write them by zlpr tune`)
+	case len(items) != classes && (len(items) != 1 || object.Thresholds[0] == '['):
+		return nil, otherClasses(name, strconv.Itoa(len(items)), classes)
+	}
+	list := make([]float64, len(items))
+	for j, v := range items {
+		if list[j] = math.Inf(1); v != nil {
+			list[j] = *v
+		}
+	}
+	return list, nil
+}
+
+var errTooMany = errors.New("too many elements")
+
+// jsonList reads a list of JSON of at most so many elements.
+func jsonList[E any](text []byte, most int) (list []E, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return nil, errors.New("no list")
+	}
+	for d.More() {
+		if len(list) == most {
+			return nil, errTooMany
+		}
+		var v E
+		if err := d.Decode(&v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	if _, err := d.Token(); err != nil { // the bracket
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("more follows the list")
+	}
+	return list, nil
+}
+
+// above is the rule of the thresholds.
+func (f *thresholdFlags) above() metrics.Rule {
+	if f.each != nil {
+		return metrics.AboveEach(f.each)
+	}
+	return metrics.Above(f.threshold)
+}
