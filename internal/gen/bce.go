@@ -22,6 +22,7 @@ type bce struct {
 	*sides
 	bceForm
 	grad bool
+	full bool // what is emitted is for groups of which every element takes part
 
 	x, dst               gpreg
 	negWeight, posWeight gpreg
@@ -135,6 +136,15 @@ func (b *bce) row() {
 	b.JL(goTo(rest))
 	b.Label(group)
 	b.copy.block()
+	if !b.wide() && !b.shifted && !b.weighted {
+		some := b.newLabel("some")
+		b.ifNotFull(some)
+		b.full = true
+		b.terms(4, true)
+		b.full = false
+		b.JMP(goTo(added))
+		b.Label(some)
+	}
 	b.terms(4, true)
 	b.Label(added)
 	b.endHalves(b.off)
@@ -178,6 +188,23 @@ func (b *bce) row() {
 	b.XORQ(left, left)
 	b.JMP(goTo(added))
 	b.Label(done)
+}
+
+// ifNotFull jumps if not every element of the group takes part.
+func (b *bce) ifNotFull(label string) {
+	bits := b.GP64()
+	b.sides.group(b.off)
+	side := func(base gpreg) operand.Mem { return operand.Mem{Base: base, Index: b.at, Scale: 1} }
+	if b.double() {
+		b.MOVL(side(b.neg), bits.As32())
+		b.ORL(side(b.pos), bits.As32())
+		b.CMPL(bits.As32(), operand.I8(-1))
+	} else {
+		b.MOVQ(side(b.neg), bits)
+		b.ORQ(side(b.pos), bits)
+		b.CMPQ(bits, operand.I8(-1))
+	}
+	b.JNE(operand.LabelRef(label))
 }
 
 // endRow writes what is left of a row, and moves on to the next.
@@ -325,7 +352,10 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	t = bceTerm{number: number, m: b.reg()}
 	mem := b.element(b.x, number)
 	y, pos := b.reg(), b.mask(b.pos, number)
-	part := b.union(b.mask(b.neg, number), pos)
+	var part mask
+	if !b.full {
+		part = b.union(b.mask(b.neg, number), pos)
+	}
 	if whole {
 		b.move(mem, y)
 	} else {
@@ -343,7 +373,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		b.masked(b.VMAXPS_Z, b.VMAXPD_Z, y, zero, part, t.m)
 	case !b.shifted:
 		b.max(zero, y, t.m)
-		b.and(t.m, part, t.m)
+		b.only(part, t.m)
 	case b.wide():
 		// Where y is up, m = y + short and -|y| is short of -short.
 		up := b.newMask()
@@ -355,7 +385,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		b.compare(less, y, zero, zero)
 		b.add(y, short, t.m)
 		b.andNot(zero, t.m, t.m)
-		b.and(t.m, part, t.m)
+		b.only(part, t.m)
 		b.andNot(zero, b.sign, zero)
 		b.xor(short, zero, short)
 	}
@@ -375,10 +405,17 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	} else {
 		k := b.reg()
 		b.compare(notLess, a, b.low, k)
-		b.and(k, part, k)
+		b.only(part, k)
 		t.keep = k
 	}
 	return t, a, short
+}
+
+// only clears, on AVX2, what is not in part; nil is everything.
+func (b *bce) only(part mask, r vreg) {
+	if part != nil {
+		b.and(r, part, r)
+	}
 }
 
 // difference returns y = x - hi, and what that and lo leave out.
@@ -404,7 +441,10 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 		b.mul(g, w, g)
 	}
 	b.flip(pos, g)
-	part := b.union(b.mask(b.neg, t.number), pos)
+	var part mask
+	if !b.full {
+		part = b.union(b.mask(b.neg, t.number), pos)
+	}
 	if b.wide() {
 		down := t.down
 		if down == nil {
@@ -422,7 +462,7 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 		b.choose(t.y, d, g, g)
 		b.add(t.e, b.one, d)
 		b.either(b.VDIVPS, b.VDIVPD, d, g, g)
-		b.and(g, part, g)
+		b.only(part, g)
 	}
 	mem := b.element(b.dst, t.number)
 	if whole {

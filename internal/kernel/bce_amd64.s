@@ -1812,12 +1812,173 @@ row21:
 	JL      rest25
 
 group23:
+	MOVQ       SI, BX
+	SHRQ       $0x05, BX
+	MOVQ       (DX)(BX*1), R8
+	ORQ        (CX)(BX*1), R8
+	CMPQ       R8, $-1
+	JNE        some29
 	PREFETCHT0 12288(AX)(SI*1)
 	PREFETCHT0 12352(AX)(SI*1)
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-half29:
+half30:
+	MOVQ         SI, BX
+	SHRQ         $0x05, BX
+	VPBROADCASTB (CX)(BX*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VMOVUPS      (AX)(SI*1), Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y3
+	VPBROADCASTB 2(CX)(BX*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      64(AX)(SI*1), Y5
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y5, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
+	VMOVUPS      Y2, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VMOVUPS      Y5, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y7, Y7
+	VANDPS       Y3, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VANDPS       Y6, Y8, Y8
+	VADDPS       Y8, Y7, Y2
+	VMULPS       Y8, Y7, Y7
+	VADDPS       Y2, Y7, Y7
+	VADDPS       Y4, Y1, Y1
+	VPBROADCASTB 4(CX)(BX*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      128(AX)(SI*1), Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y4
+	VPBROADCASTB 6(CX)(BX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      192(AX)(SI*1), Y6
+	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	VXORPS       Y5, Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VMAXPS       Y6, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y6, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
+	VMOVUPS      Y3, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VMOVUPS      Y6, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPSLLD       $0x17, Y12, Y12
+	VMULPS       Y11, Y9, Y9
+	VANDPS       Y4, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VANDPS       Y8, Y10, Y10
+	VADDPS       Y10, Y9, Y3
+	VMULPS       Y10, Y9, Y9
+	VADDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y7, Y3
+	VMULPS       Y9, Y7, Y7
+	VADDPS       Y3, Y7, Y7
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPS      Y1, 448(SP)(BX*1)
+	VMOVUPS      Y7, 64(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half30
+	VMOVUPS      480(SP), Y1
+	VADDPS       448(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       384(SP), Y1, Y1
+	VMOVUPD      Y1, 384(SP)
+	VADDPD       416(SP), Y2, Y2
+	VMOVUPD      Y2, 416(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
+	JMP          added24
+
+some29:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half31:
 	MOVQ         SI, BX
 	SHRQ         $0x05, BX
 	VPBROADCASTB (CX)(BX*1), Y1
@@ -1962,7 +2123,7 @@ half29:
 	VMOVUPS      Y6, 64(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          half29
+	JNZ          half31
 	VMOVUPS      480(SP), Y1
 	VADDPS       448(SP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1992,7 +2153,7 @@ half29:
 added24:
 	ADDQ         $+192, SI
 	TESTQ        $0x000007ff, SI
-	JNZ          more30
+	JNZ          more32
 	MOVQ         product+8(FP), BX
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -2010,7 +2171,7 @@ added24:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-more30:
+more32:
 	SUBQ $0x00000040, DI
 	JGE  group23
 
@@ -2306,7 +2467,7 @@ one27:
 
 done28:
 	TESTQ        $0x000007ff, SI
-	JZ           complete31
+	JZ           complete33
 	MOVQ         product+8(FP), AX
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -2324,7 +2485,7 @@ done28:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-complete31:
+complete33:
 	MOVQ         sum+0(FP), AX
 	VMOVUPS      384(SP), Y1
 	VMOVUPS      416(SP), Y2
@@ -2364,9 +2525,9 @@ TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $488-136
 	MOVQ    neg+96(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last33
+	JEQ     last35
 
-row32:
+row34:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 264(SP)
 	VMOVUPS      Y1, 296(SP)
@@ -2380,16 +2541,16 @@ row32:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest36
+	JL           rest38
 
-group34:
+group36:
 	TESTQ      BX, BX
-	JZ         none40
+	JZ         none42
 	TESTQ      $0x00000f00, CX
-	JNZ        same41
+	JNZ        same43
 	PREFETCHT0 16384(CX)
 
-same41:
+same43:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -2410,13 +2571,13 @@ same41:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none40:
+none42:
 	PREFETCHT0 12288(SI)(R12*1)
 	PREFETCHT0 12352(SI)(R12*1)
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-half42:
+half44:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y5
@@ -2779,7 +2940,7 @@ half42:
 	VMOVUPS      Y1, 328(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          half42
+	JNZ          half44
 	VMOVUPS      360(SP), Y1
 	VADDPS       328(SP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -2790,16 +2951,16 @@ half42:
 	VADDPD       296(SP), Y2, Y2
 	VMOVUPD      Y2, 296(SP)
 
-added35:
+added37:
 	ADDQ $+192, R12
 	SUBQ $0x00000040, R13
-	JGE  group34
+	JGE  group36
 
-rest36:
+rest38:
 	ADDQ       $0x00000040, R13
-	JLE        done39
+	JLE        done41
 	CMPQ       R13, $0x20
-	JBE        short37
+	JBE        short39
 	SUBQ       $0x20, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -2829,16 +2990,16 @@ rest36:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group34
+	JMP        group36
 
-short37:
+short39:
 	TESTQ      BX, BX
-	JZ         none43
+	JZ         none45
 	TESTQ      $0x00000f00, CX
-	JNZ        same44
+	JNZ        same46
 	PREFETCHT0 16384(CX)
 
-same44:
+same46:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -2859,12 +3020,12 @@ same44:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none43:
+none45:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(SP)
 	CMPQ         R13, $0x10
-	JBE          one38
+	JBE          one40
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y5
@@ -3244,9 +3405,9 @@ none43:
 	VMOVUPD      Y2, 296(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added35
+	JMP          added37
 
-one38:
+one40:
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y5
@@ -3442,9 +3603,9 @@ one38:
 	VMOVUPD      Y2, 296(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added35
+	JMP          added37
 
-done39:
+done41:
 	MOVQ         sum+0(FP), SI
 	VMOVUPS      264(SP), Y1
 	VMOVUPS      296(SP), Y2
@@ -3457,7 +3618,7 @@ done39:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct45
+	JEQ          direct47
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x3f, AX
 	SUBQ         $0x20, AX
@@ -3485,7 +3646,7 @@ done39:
 	VMOVUPS      224(R11), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R12*1)
 
-direct45:
+direct47:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -3500,18 +3661,18 @@ direct45:
 	ADDQ R11, R10
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row32
+	JNZ  row34
 
-last33:
+last35:
 	TESTQ BX, BX
-	JZ    none47
+	JZ    none49
 
-more46:
+more48:
 	TESTQ      $0x00000f00, CX
-	JNZ        same48
+	JNZ        same50
 	PREFETCHT0 16384(CX)
 
-same48:
+same50:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -3531,9 +3692,9 @@ same48:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more46
+	JNZ      more48
 
-none47:
+none49:
 	VZEROUPPER
 	RET
 
@@ -3549,9 +3710,9 @@ TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $616-136
 	MOVQ    neg+96(FP), R8
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last50
+	JEQ     last52
 
-row49:
+row51:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 392(SP)
 	VMOVUPS      Y1, 424(SP)
@@ -3568,16 +3729,16 @@ row49:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
-	JL           rest53
+	JL           rest55
 
-group51:
+group53:
 	TESTQ      BX, BX
-	JZ         none57
+	JZ         none59
 	TESTQ      $0x00000f00, CX
-	JNZ        same58
+	JNZ        same60
 	PREFETCHT0 16384(CX)
 
-same58:
+same60:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -3598,13 +3759,13 @@ same58:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none57:
+none59:
 	PREFETCHT0 12288(SI)(R10*1)
 	PREFETCHT0 12352(SI)(R10*1)
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-half59:
+half61:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y5
@@ -3873,7 +4034,7 @@ half59:
 	VMOVUPS      Y2, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          half59
+	JNZ          half61
 	VMOVUPS      488(SP), Y1
 	VADDPS       456(SP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -3900,10 +4061,10 @@ half59:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPS      Y1, 32(SP)
 
-added52:
+added54:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
-	JNZ          more60
+	JNZ          more62
 	MOVQ         product+8(FP), R9
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -3921,15 +4082,15 @@ added52:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-more60:
+more62:
 	SUBQ $0x00000040, R11
-	JGE  group51
+	JGE  group53
 
-rest53:
+rest55:
 	ADDQ       $0x00000040, R11
-	JLE        done56
+	JLE        done58
 	CMPQ       R11, $0x20
-	JBE        short54
+	JBE        short56
 	SUBQ       $0x20, R11
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R11, R9
@@ -3959,16 +4120,16 @@ rest53:
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
-	JMP        group51
+	JMP        group53
 
-short54:
+short56:
 	TESTQ      BX, BX
-	JZ         none61
+	JZ         none63
 	TESTQ      $0x00000f00, CX
-	JNZ        same62
+	JNZ        same64
 	PREFETCHT0 16384(CX)
 
-same62:
+same64:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -3989,12 +4150,12 @@ same62:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none61:
+none63:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
 	MOVQ         R9, 384(SP)
 	CMPQ         R11, $0x10
-	JBE          one55
+	JBE          one57
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y5
@@ -4290,9 +4451,9 @@ none61:
 	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added52
+	JMP          added54
 
-one55:
+one57:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y5
@@ -4450,11 +4611,11 @@ one55:
 	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added52
+	JMP          added54
 
-done56:
+done58:
 	TESTQ        $0x000007ff, R10
-	JZ           complete63
+	JZ           complete65
 	MOVQ         product+8(FP), SI
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -4472,7 +4633,7 @@ done56:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-complete63:
+complete65:
 	MOVQ         sum+0(FP), SI
 	VMOVUPS      392(SP), Y1
 	VMOVUPS      424(SP), Y2
@@ -4485,7 +4646,7 @@ complete63:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct64
+	JEQ          direct66
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x3f, AX
 	SUBQ         $0x20, AX
@@ -4513,7 +4674,7 @@ complete63:
 	VMOVUPS      224(R9), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
 
-direct64:
+direct66:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -4528,18 +4689,18 @@ direct64:
 	ADDQ R9, R8
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row49
+	JNZ  row51
 
-last50:
+last52:
 	TESTQ BX, BX
-	JZ    none66
+	JZ    none68
 
-more65:
+more67:
 	TESTQ      $0x00000f00, CX
-	JNZ        same67
+	JNZ        same69
 	PREFETCHT0 16384(CX)
 
-same67:
+same69:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -4559,9 +4720,9 @@ same67:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more65
+	JNZ      more67
 
-none66:
+none68:
 	VZEROUPPER
 	RET
 
@@ -4577,9 +4738,9 @@ TEXT ·bceGrad32AVX2(SB), NOSPLIT, $552-136
 	MOVQ    neg+96(FP), R8
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last69
+	JEQ     last71
 
-row68:
+row70:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 392(SP)
 	VMOVUPS      Y1, 424(SP)
@@ -4592,16 +4753,16 @@ row68:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
-	JL           rest72
+	JL           rest74
 
-group70:
+group72:
 	TESTQ      BX, BX
-	JZ         none76
+	JZ         none78
 	TESTQ      $0x00000f00, CX
-	JNZ        same77
+	JNZ        same79
 	PREFETCHT0 16384(CX)
 
-same77:
+same79:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -4622,13 +4783,218 @@ same77:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none76:
+none78:
+	MOVQ       R10, R9
+	SHRQ       $0x05, R9
+	MOVQ       (R8)(R9*1), R12
+	ORQ        (DI)(R9*1), R12
+	CMPQ       R12, $-1
+	JNE        some80
 	PREFETCHT0 12288(SI)(R10*1)
 	PREFETCHT0 12352(SI)(R10*1)
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-half78:
+half81:
+	MOVQ         R10, R9
+	SHRQ         $0x05, R9
+	VPBROADCASTB (DI)(R9*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VMOVUPS      (SI)(R10*1), Y2
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y4
+	VMOVUPS      Y3, Y6
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       Y4, Y5, Y5
+	VPBROADCASTB (DI)(R9*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	VMOVUPS      520(SP), Y3
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VMULPS       Y5, Y3, Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)(R10*1)
+	VPBROADCASTB 2(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      64(SI)(R10*1), Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VMOVUPS      Y4, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y7, Y7
+	VANDPS       Y6, Y7, Y7
+	VPBROADCASTB 2(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y4, Y4
+	VMULPS       Y7, Y4, Y6
+	VBLENDVPS    Y3, Y6, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VDIVPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 64(AX)(R10*1)
+	VADDPS       Y7, Y5, Y3
+	VMULPS       Y7, Y5, Y5
+	VADDPS       Y3, Y5, Y5
+	VADDPS       Y2, Y1, Y1
+	VPBROADCASTB 4(DI)(R9*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VMOVUPS      128(SI)(R10*1), Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
+	VMOVUPS      Y4, Y8
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
+	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y4
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y7, Y7
+	VANDPS       Y6, Y7, Y7
+	VPBROADCASTB 4(DI)(R9*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      520(SP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y6, Y6
+	VXORPS       Y6, Y4, Y4
+	VMULPS       Y7, Y4, Y6
+	VBLENDVPS    Y3, Y6, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
+	VDIVPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 128(AX)(R10*1)
+	VPBROADCASTB 6(DI)(R9*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	VMOVUPS      192(SI)(R10*1), Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VORPS        f32_80000000<>+0(SB), Y4, Y6
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
+	VMOVUPS      Y6, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y6
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y9, Y9
+	VANDPS       Y8, Y9, Y9
+	VPBROADCASTB 6(DI)(R9*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      520(SP), Y6
+	VANDPS       f32_80000000<>+0(SB), Y8, Y8
+	VXORPS       Y8, Y6, Y6
+	VMULPS       Y9, Y6, Y8
+	VBLENDVPS    Y4, Y8, Y6, Y6
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y8
+	VDIVPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 192(AX)(R10*1)
+	VADDPS       Y9, Y7, Y4
+	VMULPS       Y9, Y7, Y7
+	VADDPS       Y4, Y7, Y7
+	VADDPS       Y7, Y5, Y4
+	VMULPS       Y7, Y5, Y5
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPS      Y1, 456(SP)(R9*1)
+	VMOVUPS      Y5, 64(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half81
+	VMOVUPS      488(SP), Y1
+	VADDPS       456(SP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       392(SP), Y1, Y1
+	VMOVUPD      Y1, 392(SP)
+	VADDPD       424(SP), Y2, Y2
+	VMOVUPD      Y2, 424(SP)
+	VMOVUPS      64(SP), Y1
+	VMOVUPS      96(SP), Y2
+	VADDPS       Y2, Y1, Y3
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPS      (SP), Y3
+	VADDPD       Y3, Y1, Y4
+	VFMADD213PD  Y4, Y1, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 32(SP)
+	JMP          added73
+
+some80:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half82:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y1
@@ -4837,7 +5203,7 @@ half78:
 	VMOVUPS      Y3, 64(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          half78
+	JNZ          half82
 	VMOVUPS      488(SP), Y1
 	VADDPS       456(SP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4864,10 +5230,10 @@ half78:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPS      Y1, 32(SP)
 
-added71:
+added73:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
-	JNZ          more79
+	JNZ          more83
 	MOVQ         product+8(FP), R9
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -4885,15 +5251,15 @@ added71:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-more79:
+more83:
 	SUBQ $0x00000040, R11
-	JGE  group70
+	JGE  group72
 
-rest72:
+rest74:
 	ADDQ       $0x00000040, R11
-	JLE        done75
+	JLE        done77
 	CMPQ       R11, $0x20
-	JBE        short73
+	JBE        short75
 	SUBQ       $0x20, R11
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R11, R9
@@ -4923,16 +5289,16 @@ rest72:
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
-	JMP        group70
+	JMP        group72
 
-short73:
+short75:
 	TESTQ      BX, BX
-	JZ         none80
+	JZ         none84
 	TESTQ      $0x00000f00, CX
-	JNZ        same81
+	JNZ        same85
 	PREFETCHT0 16384(CX)
 
-same81:
+same85:
 	VMOVUPS  (DX), Y1
 	VMOVNTPS Y1, (CX)
 	VMOVUPS  32(DX), Y1
@@ -4953,12 +5319,12 @@ same81:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none80:
+none84:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
 	MOVQ         R9, 384(SP)
 	CMPQ         R11, $0x10
-	JBE          one74
+	JBE          one76
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y1
@@ -5194,9 +5560,9 @@ none80:
 	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added71
+	JMP          added73
 
-one74:
+one76:
 	MOVQ         R10, R9
 	SHRQ         $0x05, R9
 	VPBROADCASTB (DI)(R9*1), Y1
@@ -5324,11 +5690,11 @@ one74:
 	VMOVUPS      Y2, 32(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added71
+	JMP          added73
 
-done75:
+done77:
 	TESTQ        $0x000007ff, R10
-	JZ           complete82
+	JZ           complete86
 	MOVQ         product+8(FP), SI
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
@@ -5346,7 +5712,7 @@ done75:
 	VMOVUPS      Y1, 32(SP)
 	ADDQ         $0x08, product+8(FP)
 
-complete82:
+complete86:
 	MOVQ         sum+0(FP), SI
 	VMOVUPS      392(SP), Y1
 	VMOVUPS      424(SP), Y2
@@ -5359,7 +5725,7 @@ complete82:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct83
+	JEQ          direct87
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x3f, AX
 	SUBQ         $0x20, AX
@@ -5387,7 +5753,7 @@ complete82:
 	VMOVUPS      224(R9), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
 
-direct83:
+direct87:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -5402,18 +5768,18 @@ direct83:
 	ADDQ R9, R8
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row68
+	JNZ  row70
 
-last69:
+last71:
 	TESTQ BX, BX
-	JZ    none85
+	JZ    none89
 
-more84:
+more88:
 	TESTQ      $0x00000f00, CX
-	JNZ        same86
+	JNZ        same90
 	PREFETCHT0 16384(CX)
 
-same86:
+same90:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -5433,9 +5799,9 @@ same86:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more84
+	JNZ      more88
 
-none85:
+none89:
 	VZEROUPPER
 	RET
 
@@ -5461,9 +5827,9 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last88
+	JEQ          last92
 
-row87:
+row91:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+88(FP), DI
 	VBROADCASTSS 4(DI), Z14
@@ -5471,9 +5837,9 @@ row87:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
-	JL           rest91
+	JL           rest95
 
-group89:
+group93:
 	PREFETCHT0    12288(AX)(R8*1)
 	PREFETCHT0    12352(AX)(R8*1)
 	PREFETCHT0    12416(AX)(R8*1)
@@ -5704,16 +6070,16 @@ group89:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 
-added90:
+added94:
 	ADDQ $+256, R8
 	SUBQ $0x00000040, R9
-	JGE  group89
+	JGE  group93
 
-rest91:
+rest95:
 	ADDQ      $0x00000040, R9
-	JLE       done94
+	JLE       done98
 	CMPQ      R9, $0x20
-	JBE       short92
+	JBE       short96
 	SUBQ      $0x20, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -5731,11 +6097,11 @@ rest91:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group89
+	JMP       group93
 
-short92:
+short96:
 	CMPQ          R9, $0x10
-	JBE           one93
+	JBE           one97
 	MOVQ          R8, DI
 	SHRQ          $0x05, DI
 	KMOVW         (BX)(DI*1), K1
@@ -5852,9 +6218,9 @@ short92:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added90
+	JMP           added94
 
-one93:
+one97:
 	MOVQ          R8, DI
 	SHRQ          $0x05, DI
 	KMOVW         (BX)(DI*1), K1
@@ -5916,9 +6282,9 @@ one93:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added90
+	JMP           added94
 
-done94:
+done98:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -5938,9 +6304,9 @@ done94:
 	ADDQ          DI, SI
 	ADDQ          $0x0c, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row87
+	JNZ           row91
 
-last88:
+last92:
 	VZEROUPPER
 	RET
 
@@ -5964,9 +6330,9 @@ TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z14
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last96
+	JEQ          last100
 
-row95:
+row99:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
 	MOVQ         p+88(FP), BX
@@ -5975,9 +6341,9 @@ row95:
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000040, DI
-	JL           rest99
+	JL           rest103
 
-group97:
+group101:
 	PREFETCHT0    12288(AX)(SI*1)
 	PREFETCHT0    12352(AX)(SI*1)
 	PREFETCHT0    12416(AX)(SI*1)
@@ -6144,10 +6510,10 @@ group97:
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 
-added98:
+added102:
 	ADDQ          $+256, SI
 	TESTQ         $0x000007ff, SI
-	JNZ           more103
+	JNZ           more107
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y17
@@ -6162,15 +6528,15 @@ added98:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-more103:
+more107:
 	SUBQ $0x00000040, DI
-	JGE  group97
+	JGE  group101
 
-rest99:
+rest103:
 	ADDQ      $0x00000040, DI
-	JLE       done102
+	JLE       done106
 	CMPQ      DI, $0x20
-	JBE       short100
+	JBE       short104
 	SUBQ      $0x20, DI
 	MOVQ      $-1, BX
 	BZHIQ     DI, BX, BX
@@ -6188,11 +6554,11 @@ rest99:
 	LEAQ      (SP), AX
 	SUBQ      SI, AX
 	XORQ      DI, DI
-	JMP       group97
+	JMP       group101
 
-short100:
+short104:
 	CMPQ          DI, $0x10
-	JBE           one101
+	JBE           one105
 	MOVQ          SI, BX
 	SHRQ          $0x05, BX
 	KMOVW         (CX)(BX*1), K1
@@ -6279,9 +6645,9 @@ short100:
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 	XORQ          DI, DI
-	JMP           added98
+	JMP           added102
 
-one101:
+one105:
 	MOVQ          SI, BX
 	SHRQ          $0x05, BX
 	KMOVW         (CX)(BX*1), K1
@@ -6330,11 +6696,11 @@ one101:
 	VADDPD        Z0, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z0
 	XORQ          DI, DI
-	JMP           added98
+	JMP           added102
 
-done102:
+done106:
 	TESTQ         $0x000007ff, SI
-	JZ            complete104
+	JZ            complete108
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
@@ -6349,7 +6715,7 @@ done102:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-complete104:
+complete108:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
@@ -6369,9 +6735,9 @@ complete104:
 	ADDQ          BX, DX
 	ADDQ          $0x0c, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row95
+	JNZ           row99
 
-last96:
+last100:
 	VZEROUPPER
 	RET
 
@@ -6395,17 +6761,17 @@ TEXT ·bceSums32AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z14
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last106
+	JEQ          last110
 
-row105:
+row109:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y0, Y0, Y0
 	XORQ   SI, SI
 	MOVQ   n+56(FP), DI
 	SUBQ   $0x00000040, DI
-	JL     rest109
+	JL     rest113
 
-group107:
+group111:
 	PREFETCHT0    12288(AX)(SI*1)
 	PREFETCHT0    12352(AX)(SI*1)
 	PREFETCHT0    12416(AX)(SI*1)
@@ -6528,10 +6894,10 @@ group107:
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 
-added108:
+added112:
 	ADDQ          $+256, SI
 	TESTQ         $0x000007ff, SI
-	JNZ           more113
+	JNZ           more117
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
@@ -6546,15 +6912,15 @@ added108:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-more113:
+more117:
 	SUBQ $0x00000040, DI
-	JGE  group107
+	JGE  group111
 
-rest109:
+rest113:
 	ADDQ      $0x00000040, DI
-	JLE       done112
+	JLE       done116
 	CMPQ      DI, $0x20
-	JBE       short110
+	JBE       short114
 	SUBQ      $0x20, DI
 	MOVQ      $-1, BX
 	BZHIQ     DI, BX, BX
@@ -6572,11 +6938,11 @@ rest109:
 	LEAQ      (SP), AX
 	SUBQ      SI, AX
 	XORQ      DI, DI
-	JMP       group107
+	JMP       group111
 
-short110:
+short114:
 	CMPQ          DI, $0x10
-	JBE           one111
+	JBE           one115
 	MOVQ          SI, BX
 	SHRQ          $0x05, BX
 	KMOVW         (CX)(BX*1), K1
@@ -6641,9 +7007,9 @@ short110:
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 	XORQ          DI, DI
-	JMP           added108
+	JMP           added112
 
-one111:
+one115:
 	MOVQ          SI, BX
 	SHRQ          $0x05, BX
 	KMOVW         (CX)(BX*1), K1
@@ -6681,11 +7047,11 @@ one111:
 	VADDPD        Z0, Z15, Z16
 	VFMADD213PD   Z16, Z15, Z0
 	XORQ          DI, DI
-	JMP           added108
+	JMP           added112
 
-done112:
+done116:
 	TESTQ         $0x000007ff, SI
-	JZ            complete114
+	JZ            complete118
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y15
@@ -6700,7 +7066,7 @@ done112:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-complete114:
+complete118:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
@@ -6719,9 +7085,9 @@ complete114:
 	ADDQ          BX, CX
 	ADDQ          BX, DX
 	DECQ          rows+48(FP)
-	JNZ           row105
+	JNZ           row109
 
-last106:
+last110:
 	VZEROUPPER
 	RET
 
@@ -6743,9 +7109,9 @@ TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last116
+	JEQ          last120
 
-row115:
+row119:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+112(FP), R11
 	VBROADCASTSS (R11), Z6
@@ -6754,16 +7120,16 @@ row115:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest119
+	JL           rest123
 
-group117:
+group121:
 	TESTQ      BX, BX
-	JZ         none123
+	JZ         none127
 	TESTQ      $0x00000f00, CX
-	JNZ        same124
+	JNZ        same128
 	PREFETCHT0 16384(CX)
 
-same124:
+same128:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -6776,7 +7142,7 @@ same124:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none123:
+none127:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -7063,16 +7429,16 @@ none123:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added118:
+added122:
 	ADDQ $+256, R12
 	SUBQ $0x00000040, R13
-	JGE  group117
+	JGE  group121
 
-rest119:
+rest123:
 	ADDQ      $0x00000040, R13
-	JLE       done122
+	JLE       done126
 	CMPQ      R13, $0x20
-	JBE       short120
+	JBE       short124
 	SUBQ      $0x20, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -7091,16 +7457,16 @@ rest119:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group117
+	JMP       group121
 
-short120:
+short124:
 	TESTQ      BX, BX
-	JZ         none125
+	JZ         none129
 	TESTQ      $0x00000f00, CX
-	JNZ        same126
+	JNZ        same130
 	PREFETCHT0 16384(CX)
 
-same126:
+same130:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -7113,12 +7479,12 @@ same126:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none125:
+none129:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
 	CMPQ             R13, $0x10
-	JBE              one121
+	JBE              one125
 	MOVQ             R12, R11
 	SHRQ             $0x05, R11
 	KMOVW            (R9)(R11*1), K1
@@ -7265,9 +7631,9 @@ none125:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added118
+	JMP              added122
 
-one121:
+one125:
 	MOVQ             R12, R11
 	SHRQ             $0x05, R11
 	KMOVW            (R9)(R11*1), K1
@@ -7344,9 +7710,9 @@ one121:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added118
+	JMP              added122
 
-done122:
+done126:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -7358,7 +7724,7 @@ done122:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct127
+	JEQ           direct131
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x3f, AX
 	SUBQ          $0x20, AX
@@ -7376,7 +7742,7 @@ done122:
 	VMOVUPS       192(SP), Z6
 	VMOVUPS       Z6, K2, -64(SI)(R12*1)
 
-direct127:
+direct131:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -7391,18 +7757,18 @@ direct127:
 	ADDQ R11, R10
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row115
+	JNZ  row119
 
-last116:
+last120:
 	TESTQ BX, BX
-	JZ    none129
+	JZ    none133
 
-more128:
+more132:
 	TESTQ      $0x00000f00, CX
-	JNZ        same130
+	JNZ        same134
 	PREFETCHT0 16384(CX)
 
-same130:
+same134:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -7414,9 +7780,9 @@ same130:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more128
+	JNZ      more132
 
-none129:
+none133:
 	VZEROUPPER
 	RET
 
@@ -7436,9 +7802,9 @@ TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSS f32_80000000<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last132
+	JEQ          last136
 
-row131:
+row135:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
 	MOVQ         p+112(FP), R9
@@ -7448,16 +7814,16 @@ row131:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
-	JL           rest135
+	JL           rest139
 
-group133:
+group137:
 	TESTQ      BX, BX
-	JZ         none139
+	JZ         none143
 	TESTQ      $0x00000f00, CX
-	JNZ        same140
+	JNZ        same144
 	PREFETCHT0 16384(CX)
 
-same140:
+same144:
 	VMOVUPS  (DX), Z10
 	VMOVNTPS Z10, (CX)
 	VMOVUPS  64(DX), Z10
@@ -7470,7 +7836,7 @@ same140:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none139:
+none143:
 	PREFETCHT0       12288(SI)(R10*1)
 	PREFETCHT0       12352(SI)(R10*1)
 	PREFETCHT0       12416(SI)(R10*1)
@@ -7677,10 +8043,10 @@ none139:
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 
-added134:
+added138:
 	ADDQ          $+256, R10
 	TESTQ         $0x000007ff, R10
-	JNZ           more141
+	JNZ           more145
 	MOVQ          product+8(FP), R9
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y10
@@ -7695,15 +8061,15 @@ added134:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-more141:
+more145:
 	SUBQ $0x00000040, R11
-	JGE  group133
+	JGE  group137
 
-rest135:
+rest139:
 	ADDQ      $0x00000040, R11
-	JLE       done138
+	JLE       done142
 	CMPQ      R11, $0x20
-	JBE       short136
+	JBE       short140
 	SUBQ      $0x20, R11
 	MOVQ      $-1, AX
 	BZHIQ     R11, AX, AX
@@ -7722,16 +8088,16 @@ rest135:
 	SUBQ      R10, SI
 	MOVQ      SI, AX
 	XORQ      R11, R11
-	JMP       group133
+	JMP       group137
 
-short136:
+short140:
 	TESTQ      BX, BX
-	JZ         none142
+	JZ         none146
 	TESTQ      $0x00000f00, CX
-	JNZ        same143
+	JNZ        same147
 	PREFETCHT0 16384(CX)
 
-same143:
+same147:
 	VMOVUPS  (DX), Z10
 	VMOVNTPS Z10, (CX)
 	VMOVUPS  64(DX), Z10
@@ -7744,12 +8110,12 @@ same143:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none142:
+none146:
 	MOVQ             $-1, R9
 	BZHIQ            R11, R9, R9
 	MOVQ             R9, 256(SP)
 	CMPQ             R11, $0x10
-	JBE              one137
+	JBE              one141
 	MOVQ             R10, R9
 	SHRQ             $0x05, R9
 	KMOVW            (DI)(R9*1), K1
@@ -7858,9 +8224,9 @@ none142:
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 	XORQ             R11, R11
-	JMP              added134
+	JMP              added138
 
-one137:
+one141:
 	MOVQ             R10, R9
 	SHRQ             $0x05, R9
 	KMOVW            (DI)(R9*1), K1
@@ -7920,11 +8286,11 @@ one137:
 	VADDPD           Z0, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z0
 	XORQ             R11, R11
-	JMP              added134
+	JMP              added138
 
-done138:
+done142:
 	TESTQ         $0x000007ff, R10
-	JZ            complete144
+	JZ            complete148
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y7
@@ -7939,7 +8305,7 @@ done138:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-complete144:
+complete148:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
@@ -7951,7 +8317,7 @@ complete144:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct145
+	JEQ           direct149
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x3f, AX
 	SUBQ          $0x20, AX
@@ -7969,7 +8335,7 @@ complete144:
 	VMOVUPS       192(SP), Z7
 	VMOVUPS       Z7, K2, -64(SI)(R10*1)
 
-direct145:
+direct149:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -7984,18 +8350,18 @@ direct145:
 	ADDQ R9, R8
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row131
+	JNZ  row135
 
-last132:
+last136:
 	TESTQ BX, BX
-	JZ    none147
+	JZ    none151
 
-more146:
+more150:
 	TESTQ      $0x00000f00, CX
-	JNZ        same148
+	JNZ        same152
 	PREFETCHT0 16384(CX)
 
-same148:
+same152:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -8007,9 +8373,9 @@ same148:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more146
+	JNZ      more150
 
-none147:
+none151:
 	VZEROUPPER
 	RET
 
@@ -8029,9 +8395,9 @@ TEXT ·bceGrad32AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSS f32_80000000<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last150
+	JEQ          last154
 
-row149:
+row153:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y0, Y0, Y0
 	MOVQ         p+112(FP), R9
@@ -8039,16 +8405,16 @@ row149:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
-	JL           rest153
+	JL           rest157
 
-group151:
+group155:
 	TESTQ      BX, BX
-	JZ         none157
+	JZ         none161
 	TESTQ      $0x00000f00, CX
-	JNZ        same158
+	JNZ        same162
 	PREFETCHT0 16384(CX)
 
-same158:
+same162:
 	VMOVUPS  (DX), Z8
 	VMOVNTPS Z8, (CX)
 	VMOVUPS  64(DX), Z8
@@ -8061,7 +8427,7 @@ same158:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none157:
+none161:
 	PREFETCHT0       12288(SI)(R10*1)
 	PREFETCHT0       12352(SI)(R10*1)
 	PREFETCHT0       12416(SI)(R10*1)
@@ -8228,10 +8594,10 @@ none157:
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 
-added152:
+added156:
 	ADDQ          $+256, R10
 	TESTQ         $0x000007ff, R10
-	JNZ           more159
+	JNZ           more163
 	MOVQ          product+8(FP), R9
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y8
@@ -8246,15 +8612,15 @@ added152:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-more159:
+more163:
 	SUBQ $0x00000040, R11
-	JGE  group151
+	JGE  group155
 
-rest153:
+rest157:
 	ADDQ      $0x00000040, R11
-	JLE       done156
+	JLE       done160
 	CMPQ      R11, $0x20
-	JBE       short154
+	JBE       short158
 	SUBQ      $0x20, R11
 	MOVQ      $-1, AX
 	BZHIQ     R11, AX, AX
@@ -8273,16 +8639,16 @@ rest153:
 	SUBQ      R10, SI
 	MOVQ      SI, AX
 	XORQ      R11, R11
-	JMP       group151
+	JMP       group155
 
-short154:
+short158:
 	TESTQ      BX, BX
-	JZ         none160
+	JZ         none164
 	TESTQ      $0x00000f00, CX
-	JNZ        same161
+	JNZ        same165
 	PREFETCHT0 16384(CX)
 
-same161:
+same165:
 	VMOVUPS  (DX), Z8
 	VMOVNTPS Z8, (CX)
 	VMOVUPS  64(DX), Z8
@@ -8295,12 +8661,12 @@ same161:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none160:
+none164:
 	MOVQ             $-1, R9
 	BZHIQ            R11, R9, R9
 	MOVQ             R9, 256(SP)
 	CMPQ             R11, $0x10
-	JBE              one155
+	JBE              one159
 	MOVQ             R10, R9
 	SHRQ             $0x05, R9
 	KMOVW            (DI)(R9*1), K1
@@ -8389,9 +8755,9 @@ none160:
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 	XORQ             R11, R11
-	JMP              added152
+	JMP              added156
 
-one155:
+one159:
 	MOVQ             R10, R9
 	SHRQ             $0x05, R9
 	KMOVW            (DI)(R9*1), K1
@@ -8441,11 +8807,11 @@ one155:
 	VADDPD           Z0, Z8, Z9
 	VFMADD213PD      Z9, Z8, Z0
 	XORQ             R11, R11
-	JMP              added152
+	JMP              added156
 
-done156:
+done160:
 	TESTQ         $0x000007ff, R10
-	JZ            complete162
+	JZ            complete166
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y0, Y5, Y7
@@ -8460,7 +8826,7 @@ done156:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 
-complete162:
+complete166:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VADDPD        Y0, Y4, Y4
@@ -8472,7 +8838,7 @@ complete162:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct163
+	JEQ           direct167
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x3f, AX
 	SUBQ          $0x20, AX
@@ -8490,7 +8856,7 @@ complete162:
 	VMOVUPS       192(SP), Z7
 	VMOVUPS       Z7, K2, -64(SI)(R10*1)
 
-direct163:
+direct167:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -8505,18 +8871,18 @@ direct163:
 	ADDQ R9, R8
 	ADDQ $0x0c, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row149
+	JNZ  row153
 
-last150:
+last154:
 	TESTQ BX, BX
-	JZ    none165
+	JZ    none169
 
-more164:
+more168:
 	TESTQ      $0x00000f00, CX
-	JNZ        same166
+	JNZ        same170
 	PREFETCHT0 16384(CX)
 
-same166:
+same170:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -8528,9 +8894,9 @@ same166:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more164
+	JNZ      more168
 
-none165:
+none169:
 	VZEROUPPER
 	RET
 
@@ -8545,9 +8911,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last168
+	JEQ     last172
 
-row167:
+row171:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y2, 352(SP)
@@ -8561,15 +8927,15 @@ row167:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest171
+	JL           rest175
 
-group169:
+group173:
 	PREFETCHT0 12288(AX)(R8*1)
 	PREFETCHT0 12352(AX)(R8*1)
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-half175:
+half179:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R10
@@ -8974,18 +9340,18 @@ half175:
 	VMOVUPD      Y4, 320(SP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          half175
+	JNZ          half179
 
-added170:
+added174:
 	ADDQ $+192, R8
 	SUBQ $0x00000020, R9
-	JGE  group169
+	JGE  group173
 
-rest171:
+rest175:
 	ADDQ       $0x00000020, R9
-	JLE        done174
+	JLE        done178
 	CMPQ       R9, $0x10
-	JBE        short172
+	JBE        short176
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R9
@@ -9013,11 +9379,11 @@ rest171:
 	LEAQ       (SP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
-	JMP        group169
+	JMP        group173
 
-short172:
+short176:
 	CMPQ         R9, $0x08
-	JBE          one173
+	JBE          one177
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y6
@@ -9426,9 +9792,9 @@ short172:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added170
+	JMP          added174
 
-one173:
+one177:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y6
@@ -9645,9 +10011,9 @@ one173:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added170
+	JMP          added174
 
-done174:
+done178:
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(SP), Y2
 	VMOVUPD      288(SP), Y3
@@ -9694,9 +10060,9 @@ done174:
 	ADDQ         DI, SI
 	ADDQ         $0x18, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row167
+	JNZ          row171
 
-last168:
+last172:
 	VZEROUPPER
 	RET
 
@@ -9943,9 +10309,9 @@ TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last177
+	JEQ     last181
 
-row176:
+row180:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(SP)
 	VMOVUPD      Y2, 352(SP)
@@ -9959,15 +10325,15 @@ row176:
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000020, DI
-	JL           rest180
+	JL           rest184
 
-group178:
+group182:
 	PREFETCHT0 12288(AX)(SI*1)
 	PREFETCHT0 12352(AX)(SI*1)
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-half184:
+half188:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	LEAQ         bits64both<>+0(SB), R8
@@ -10249,18 +10615,18 @@ half184:
 	VMOVUPD      Y4, 320(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          half184
+	JNZ          half188
 
-added179:
+added183:
 	ADDQ $+192, SI
 	SUBQ $0x00000020, DI
-	JGE  group178
+	JGE  group182
 
-rest180:
+rest184:
 	ADDQ       $0x00000020, DI
-	JLE        done183
+	JLE        done187
 	CMPQ       DI, $0x10
-	JBE        short181
+	JBE        short185
 	SUBQ       $0x10, DI
 	LEAQ       tail<>+0(SB), BX
 	SHLQ       $0x03, DI
@@ -10288,11 +10654,11 @@ rest180:
 	LEAQ       (SP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
-	JMP        group178
+	JMP        group182
 
-short181:
+short185:
 	CMPQ         DI, $0x08
-	JBE          one182
+	JBE          one186
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	VPBROADCASTB (CX)(BX*1), Y6
@@ -10623,9 +10989,9 @@ short181:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
-	JMP          added179
+	JMP          added183
 
-one182:
+one186:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	VPBROADCASTB (CX)(BX*1), Y6
@@ -10848,9 +11214,9 @@ one182:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
-	JMP          added179
+	JMP          added183
 
-done183:
+done187:
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(SP), Y2
 	VMOVUPD      288(SP), Y3
@@ -10897,9 +11263,9 @@ done183:
 	ADDQ         BX, DX
 	ADDQ         $0x18, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row176
+	JNZ          row180
 
-last177:
+last181:
 	VZEROUPPER
 	RET
 
@@ -10912,9 +11278,9 @@ TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last186
+	JEQ     last190
 
-row185:
+row189:
 	VXORPS  Y2, Y2, Y2
 	VMOVUPD Y2, 320(SP)
 	VMOVUPD Y2, 352(SP)
@@ -10923,15 +11289,228 @@ row185:
 	XORQ    SI, SI
 	MOVQ    n+56(FP), DI
 	SUBQ    $0x00000020, DI
-	JL      rest189
+	JL      rest193
 
-group187:
+group191:
+	MOVQ       SI, BX
+	SHRQ       $0x06, BX
+	MOVL       (DX)(BX*1), R8
+	ORL        (CX)(BX*1), R8
+	CMPL       R8, $-1
+	JNE        some197
 	PREFETCHT0 12288(AX)(SI*1)
 	PREFETCHT0 12352(AX)(SI*1)
 	PREFETCHT0 12416(AX)(SI*1)
 	PREFETCHT0 12480(AX)(SI*1)
 
-half193:
+half198:
+	MOVQ         SI, BX
+	SHRQ         $0x06, BX
+	LEAQ         bits64both<>+0(SB), R8
+	MOVQ         SI, R9
+	ANDQ         $0x20, R9
+	ADDQ         R8, R9
+	VPBROADCASTB (CX)(BX*1), Y2
+	VANDPD       (R9), Y2, Y2
+	VPCMPEQQ     (R9), Y2, Y2
+	VMOVUPD      (AX)(SI*1), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y4
+	VPBROADCASTB 1(CX)(BX*1), Y5
+	VANDPD       (R9), Y5, Y5
+	VPCMPEQQ     (R9), Y5, Y5
+	VMOVUPD      64(AX)(SI*1), Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       Y5, Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VMAXPD       Y6, Y5, Y5
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
+	VMOVUPD      Y3, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VMOVUPD      Y6, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y8
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VPSLLQ       $0x34, Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y10, Y8, Y8
+	VANDPD       Y4, Y8, Y8
+	VMULPD       Y11, Y9, Y9
+	VANDPD       Y7, Y9, Y9
+	VADDPD       Y9, Y8, Y3
+	VFMADD213PD  Y3, Y9, Y8
+	VADDPD       Y5, Y2, Y2
+	VPBROADCASTB 2(CX)(BX*1), Y3
+	VANDPD       (R9), Y3, Y3
+	VPCMPEQQ     (R9), Y3, Y3
+	VMOVUPD      128(AX)(SI*1), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y4, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y5
+	VPBROADCASTB 3(CX)(BX*1), Y6
+	VANDPD       (R9), Y6, Y6
+	VPCMPEQQ     (R9), Y6, Y6
+	VMOVUPD      192(AX)(SI*1), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y7, Y7
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y9
+	VMOVUPD      Y4, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD      Y7, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y11
+	VPSLLQ       $0x34, Y12, Y12
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y10, Y10
+	VANDPD       Y5, Y10, Y10
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y9, Y11, Y11
+	VADDPD       Y11, Y10, Y4
+	VFMADD213PD  Y4, Y11, Y10
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         SI, BX
+	ANDQ         $0x20, BX
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMAXPD       Y1, Y8, Y2
+	VMINPD       Y1, Y8, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y8, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      256(SP)(BX*1), Y3
+	VMOVUPD      320(SP)(BX*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 256(SP)(BX*1)
+	VMOVUPD      Y4, 320(SP)(BX*1)
+	ADDQ         $0x20, SI
+	TESTQ        $0x00000020, SI
+	JNZ          half198
+	JMP          added192
+
+some197:
+	PREFETCHT0 12288(AX)(SI*1)
+	PREFETCHT0 12352(AX)(SI*1)
+	PREFETCHT0 12416(AX)(SI*1)
+	PREFETCHT0 12480(AX)(SI*1)
+
+half199:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	LEAQ         bits64both<>+0(SB), R8
@@ -11153,18 +11732,18 @@ half193:
 	VMOVUPD      Y4, 320(SP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
-	JNZ          half193
+	JNZ          half199
 
-added188:
+added192:
 	ADDQ $+192, SI
 	SUBQ $0x00000020, DI
-	JGE  group187
+	JGE  group191
 
-rest189:
+rest193:
 	ADDQ       $0x00000020, DI
-	JLE        done192
+	JLE        done196
 	CMPQ       DI, $0x10
-	JBE        short190
+	JBE        short194
 	SUBQ       $0x10, DI
 	LEAQ       tail<>+0(SB), BX
 	SHLQ       $0x03, DI
@@ -11192,11 +11771,11 @@ rest189:
 	LEAQ       (SP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
-	JMP        group187
+	JMP        group191
 
-short190:
+short194:
 	CMPQ         DI, $0x08
-	JBE          one191
+	JBE          one195
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	VPBROADCASTB (CX)(BX*1), Y2
@@ -11467,9 +12046,9 @@ short190:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
-	JMP          added188
+	JMP          added192
 
-one191:
+one195:
 	MOVQ         SI, BX
 	SHRQ         $0x06, BX
 	VPBROADCASTB (CX)(BX*1), Y2
@@ -11662,9 +12241,9 @@ one191:
 	VMOVUPD      Y4, 352(SP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
-	JMP          added188
+	JMP          added192
 
-done192:
+done196:
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(SP), Y2
 	VMOVUPD      288(SP), Y3
@@ -11710,9 +12289,9 @@ done192:
 	ADDQ         BX, CX
 	ADDQ         BX, DX
 	DECQ         rows+48(FP)
-	JNZ          row185
+	JNZ          row189
 
-last186:
+last190:
 	VZEROUPPER
 	RET
 
@@ -11731,9 +12310,9 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last195
+	JEQ     last201
 
-row194:
+row200:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
@@ -11749,16 +12328,16 @@ row194:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest198
+	JL           rest204
 
-group196:
+group202:
 	TESTQ      BX, BX
-	JZ         none202
+	JZ         none208
 	TESTQ      $0x00000f00, CX
-	JNZ        same203
+	JNZ        same209
 	PREFETCHT0 16384(CX)
 
-same203:
+same209:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -11779,13 +12358,13 @@ same203:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none202:
+none208:
 	PREFETCHT0 12288(SI)(R12*1)
 	PREFETCHT0 12352(SI)(R12*1)
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-half204:
+half210:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R14
@@ -12270,18 +12849,18 @@ half204:
 	VMOVUPD      Y4, 328(SP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          half204
+	JNZ          half210
 
-added197:
+added203:
 	ADDQ $+192, R12
 	SUBQ $0x00000020, R13
-	JGE  group196
+	JGE  group202
 
-rest198:
+rest204:
 	ADDQ       $0x00000020, R13
-	JLE        done201
+	JLE        done207
 	CMPQ       R13, $0x10
-	JBE        short199
+	JBE        short205
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -12311,16 +12890,16 @@ rest198:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group196
+	JMP        group202
 
-short199:
+short205:
 	TESTQ      BX, BX
-	JZ         none205
+	JZ         none211
 	TESTQ      $0x00000f00, CX
-	JNZ        same206
+	JNZ        same212
 	PREFETCHT0 16384(CX)
 
-same206:
+same212:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -12341,12 +12920,12 @@ same206:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none205:
+none211:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(SP)
 	CMPQ         R13, $0x08
-	JBE          one200
+	JBE          one206
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R9)(R11*1), Y6
@@ -12847,9 +13426,9 @@ none205:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added197
+	JMP          added203
 
-one200:
+one206:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R9)(R11*1), Y6
@@ -13112,9 +13691,9 @@ one200:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added197
+	JMP          added203
 
-done201:
+done207:
 	MOVQ         sum+0(FP), SI
 	VMOVUPD      264(SP), Y2
 	VMOVUPD      296(SP), Y3
@@ -13153,7 +13732,7 @@ done201:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct207
+	JEQ          direct213
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x1f, AX
 	SUBQ         $0x10, AX
@@ -13181,7 +13760,7 @@ done201:
 	VMOVUPD      224(R11), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
 
-direct207:
+direct213:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -13196,18 +13775,18 @@ direct207:
 	ADDQ R11, R10
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row194
+	JNZ  row200
 
-last195:
+last201:
 	TESTQ BX, BX
-	JZ    none209
+	JZ    none215
 
-more208:
+more214:
 	TESTQ      $0x00000f00, CX
-	JNZ        same210
+	JNZ        same216
 	PREFETCHT0 16384(CX)
 
-same210:
+same216:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -13227,9 +13806,9 @@ same210:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more208
+	JNZ      more214
 
-none209:
+none215:
 	VZEROUPPER
 	RET
 
@@ -13246,9 +13825,9 @@ TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last212
+	JEQ     last218
 
-row211:
+row217:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
@@ -13264,16 +13843,16 @@ row211:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
-	JL           rest215
+	JL           rest221
 
-group213:
+group219:
 	TESTQ      BX, BX
-	JZ         none219
+	JZ         none225
 	TESTQ      $0x00000f00, CX
-	JNZ        same220
+	JNZ        same226
 	PREFETCHT0 16384(CX)
 
-same220:
+same226:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -13294,13 +13873,13 @@ same220:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none219:
+none225:
 	PREFETCHT0 12288(SI)(R10*1)
 	PREFETCHT0 12352(SI)(R10*1)
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-half221:
+half227:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	LEAQ         bits64both<>+0(SB), R12
@@ -13646,18 +14225,18 @@ half221:
 	VMOVUPD      Y4, 328(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          half221
+	JNZ          half227
 
-added214:
+added220:
 	ADDQ $+192, R10
 	SUBQ $0x00000020, R11
-	JGE  group213
+	JGE  group219
 
-rest215:
+rest221:
 	ADDQ       $0x00000020, R11
-	JLE        done218
+	JLE        done224
 	CMPQ       R11, $0x10
-	JBE        short216
+	JBE        short222
 	SUBQ       $0x10, R11
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R11, R9
@@ -13687,16 +14266,16 @@ rest215:
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
-	JMP        group213
+	JMP        group219
 
-short216:
+short222:
 	TESTQ      BX, BX
-	JZ         none222
+	JZ         none228
 	TESTQ      $0x00000f00, CX
-	JNZ        same223
+	JNZ        same229
 	PREFETCHT0 16384(CX)
 
-same223:
+same229:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -13717,12 +14296,12 @@ same223:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none222:
+none228:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
 	MOVQ         R9, 256(SP)
 	CMPQ         R11, $0x08
-	JBE          one217
+	JBE          one223
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	VPBROADCASTB (DI)(R9*1), Y6
@@ -14129,9 +14708,9 @@ none222:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added214
+	JMP          added220
 
-one217:
+one223:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	VPBROADCASTB (DI)(R9*1), Y6
@@ -14392,9 +14971,9 @@ one217:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added214
+	JMP          added220
 
-done218:
+done224:
 	MOVQ         sum+0(FP), SI
 	VMOVUPD      264(SP), Y2
 	VMOVUPD      296(SP), Y3
@@ -14433,7 +15012,7 @@ done218:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct224
+	JEQ          direct230
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x1f, AX
 	SUBQ         $0x10, AX
@@ -14461,7 +15040,7 @@ done218:
 	VMOVUPD      224(R9), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
 
-direct224:
+direct230:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -14476,18 +15055,18 @@ direct224:
 	ADDQ R9, R8
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row211
+	JNZ  row217
 
-last212:
+last218:
 	TESTQ BX, BX
-	JZ    none226
+	JZ    none232
 
-more225:
+more231:
 	TESTQ      $0x00000f00, CX
-	JNZ        same227
+	JNZ        same233
 	PREFETCHT0 16384(CX)
 
-same227:
+same233:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -14507,9 +15086,9 @@ same227:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more225
+	JNZ      more231
 
-none226:
+none232:
 	VZEROUPPER
 	RET
 
@@ -14526,9 +15105,9 @@ TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last229
+	JEQ     last235
 
-row228:
+row234:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 328(SP)
 	VMOVUPD      Y2, 360(SP)
@@ -14540,16 +15119,16 @@ row228:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
-	JL           rest232
+	JL           rest238
 
-group230:
+group236:
 	TESTQ      BX, BX
-	JZ         none236
+	JZ         none242
 	TESTQ      $0x00000f00, CX
-	JNZ        same237
+	JNZ        same243
 	PREFETCHT0 16384(CX)
 
-same237:
+same243:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -14570,13 +15149,270 @@ same237:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none236:
+none242:
+	MOVQ       R10, R9
+	SHRQ       $0x06, R9
+	MOVL       (R8)(R9*1), R12
+	ORL        (DI)(R9*1), R12
+	CMPL       R12, $-1
+	JNE        some244
 	PREFETCHT0 12288(SI)(R10*1)
 	PREFETCHT0 12352(SI)(R10*1)
 	PREFETCHT0 12416(SI)(R10*1)
 	PREFETCHT0 12480(SI)(R10*1)
 
-half238:
+half245:
+	MOVQ         R10, R9
+	SHRQ         $0x06, R9
+	LEAQ         bits64both<>+0(SB), R12
+	MOVQ         R10, R13
+	ANDQ         $0x20, R13
+	ADDQ         R12, R13
+	VPBROADCASTB (DI)(R9*1), Y2
+	VANDPD       (R13), Y2, Y2
+	VPCMPEQQ     (R13), Y2, Y2
+	VMOVUPD      (SI)(R10*1), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y3, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y5
+	VPBROADCASTB 1(DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      64(SI)(R10*1), Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y7, Y7
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y7, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y8
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
+	VMOVUPD      Y4, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD      Y8, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
+	VPSLLQ       $0x34, Y12, Y12
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y12, Y10, Y10
+	VANDPD       Y5, Y10, Y10
+	VMULPD       Y13, Y11, Y11
+	VANDPD       Y9, Y11, Y11
+	VPBROADCASTB (DI)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       Y5, Y4, Y4
+	VMULPD       Y10, Y4, Y5
+	VBLENDVPD    Y3, Y5, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y5
+	VDIVPD       Y5, Y4, Y4
+	VMOVUPD      Y4, (AX)(R10*1)
+	VPBROADCASTB 1(DI)(R9*1), Y4
+	VANDPD       (R13), Y4, Y4
+	VPCMPEQQ     (R13), Y4, Y4
+	VMOVUPD      392(SP), Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMULPD       Y11, Y3, Y4
+	VBLENDVPD    Y7, Y4, Y3, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
+	VDIVPD       Y4, Y3, Y3
+	VMOVUPD      Y3, 64(AX)(R10*1)
+	VADDPD       Y11, Y10, Y3
+	VFMADD213PD  Y3, Y11, Y10
+	VADDPD       Y6, Y2, Y2
+	VPBROADCASTB 2(DI)(R9*1), Y3
+	VANDPD       (R13), Y3, Y3
+	VPCMPEQQ     (R13), Y3, Y3
+	VMOVUPD      128(SI)(R10*1), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y4, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
+	VPBROADCASTB 3(DI)(R9*1), Y7
+	VANDPD       (R13), Y7, Y7
+	VPCMPEQQ     (R13), Y7, Y7
+	VMOVUPD      192(SI)(R10*1), Y8
+	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y7
+	VXORPD       Y7, Y8, Y8
+	VXORPS       Y7, Y7, Y7
+	VMAXPD       Y8, Y7, Y7
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y9
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y11
+	VMOVUPD      Y5, Y14
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y14
+	VMOVUPD      Y9, Y15
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y15
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y14, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y15, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y5
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y9
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y12
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y13
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y12
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VPSLLQ       $0x34, Y15, Y15
+	VMULPD       Y14, Y12, Y12
+	VANDPD       Y6, Y12, Y12
+	VMULPD       Y15, Y13, Y13
+	VANDPD       Y11, Y13, Y13
+	VPBROADCASTB 2(DI)(R9*1), Y6
+	VANDPD       (R13), Y6, Y6
+	VPCMPEQQ     (R13), Y6, Y6
+	VMOVUPD      392(SP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
+	VXORPD       Y6, Y5, Y5
+	VMULPD       Y12, Y5, Y6
+	VBLENDVPD    Y4, Y6, Y5, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y12, Y6
+	VDIVPD       Y6, Y5, Y5
+	VMOVUPD      Y5, 128(AX)(R10*1)
+	VPBROADCASTB 3(DI)(R9*1), Y5
+	VANDPD       (R13), Y5, Y5
+	VPCMPEQQ     (R13), Y5, Y5
+	VMOVUPD      392(SP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       Y5, Y4, Y4
+	VMULPD       Y13, Y4, Y5
+	VBLENDVPD    Y8, Y5, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y13, Y5
+	VDIVPD       Y5, Y4, Y4
+	VMOVUPD      Y4, 192(AX)(R10*1)
+	VADDPD       Y13, Y12, Y4
+	VFMADD213PD  Y4, Y13, Y12
+	VADDPD       Y12, Y10, Y4
+	VFMADD213PD  Y4, Y12, Y10
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         R10, R9
+	ANDQ         $0x20, R9
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMAXPD       Y1, Y10, Y2
+	VMINPD       Y1, Y10, Y3
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y3, Y3
+	VDIVPD       Y4, Y1, Y2
+	VMULPD       Y2, Y3, Y3
+	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
+	VPSRLQ       $0x34, Y2, Y4
+	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
+	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD       Y1, Y2, Y2
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x00, Y5, Y4, Y6
+	VBLENDVPD    Y6, Y10, Y2, Y2
+	VBLENDVPD    Y6, Y5, Y3, Y3
+	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
+	VDIVPD       Y5, Y2, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
+	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
+	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
+	VMULPD       Y2, Y8, Y8
+	VFMADD213PD  Y8, Y6, Y7
+	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VSUBPD       Y3, Y8, Y8
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
+	VMOVUPD      264(SP)(R9*1), Y3
+	VMOVUPD      328(SP)(R9*1), Y4
+	VADDPD       Y2, Y3, Y5
+	VMAXPD       Y2, Y3, Y6
+	VMINPD       Y2, Y3, Y2
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVAPD      Y5, Y3
+	VMOVUPD      Y3, 264(SP)(R9*1)
+	VMOVUPD      Y4, 328(SP)(R9*1)
+	ADDQ         $0x20, R10
+	TESTQ        $0x00000020, R10
+	JNZ          half245
+	JMP          added237
+
+some244:
+	PREFETCHT0 12288(SI)(R10*1)
+	PREFETCHT0 12352(SI)(R10*1)
+	PREFETCHT0 12416(SI)(R10*1)
+	PREFETCHT0 12480(SI)(R10*1)
+
+half246:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	LEAQ         bits64both<>+0(SB), R12
@@ -14862,18 +15698,18 @@ half238:
 	VMOVUPD      Y4, 328(SP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
-	JNZ          half238
+	JNZ          half246
 
-added231:
+added237:
 	ADDQ $+192, R10
 	SUBQ $0x00000020, R11
-	JGE  group230
+	JGE  group236
 
-rest232:
+rest238:
 	ADDQ       $0x00000020, R11
-	JLE        done235
+	JLE        done241
 	CMPQ       R11, $0x10
-	JBE        short233
+	JBE        short239
 	SUBQ       $0x10, R11
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R11, R9
@@ -14903,16 +15739,16 @@ rest232:
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
-	JMP        group230
+	JMP        group236
 
-short233:
+short239:
 	TESTQ      BX, BX
-	JZ         none239
+	JZ         none247
 	TESTQ      $0x00000f00, CX
-	JNZ        same240
+	JNZ        same248
 	PREFETCHT0 16384(CX)
 
-same240:
+same248:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -14933,12 +15769,12 @@ same240:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none239:
+none247:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
 	MOVQ         R9, 256(SP)
 	CMPQ         R11, $0x08
-	JBE          one234
+	JBE          one240
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	VPBROADCASTB (DI)(R9*1), Y2
@@ -15285,9 +16121,9 @@ none239:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added231
+	JMP          added237
 
-one234:
+one240:
 	MOVQ         R10, R9
 	SHRQ         $0x06, R9
 	VPBROADCASTB (DI)(R9*1), Y2
@@ -15518,9 +16354,9 @@ one234:
 	VMOVUPD      Y4, 360(SP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
-	JMP          added231
+	JMP          added237
 
-done235:
+done241:
 	MOVQ         sum+0(FP), SI
 	VMOVUPD      264(SP), Y2
 	VMOVUPD      296(SP), Y3
@@ -15559,7 +16395,7 @@ done235:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct241
+	JEQ          direct249
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x1f, AX
 	SUBQ         $0x10, AX
@@ -15587,7 +16423,7 @@ done235:
 	VMOVUPD      224(R9), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
 
-direct241:
+direct249:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -15602,18 +16438,18 @@ direct241:
 	ADDQ R9, R8
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row228
+	JNZ  row234
 
-last229:
+last235:
 	TESTQ BX, BX
-	JZ    none243
+	JZ    none251
 
-more242:
+more250:
 	TESTQ      $0x00000f00, CX
-	JNZ        same244
+	JNZ        same252
 	PREFETCHT0 16384(CX)
 
-same244:
+same252:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -15633,9 +16469,9 @@ same244:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more242
+	JNZ      more250
 
-none243:
+none251:
 	VZEROUPPER
 	RET
 
@@ -15654,9 +16490,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last246
+	JEQ          last254
 
-row245:
+row253:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+88(FP), DI
@@ -15665,9 +16501,9 @@ row245:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest249
+	JL           rest257
 
-group247:
+group255:
 	PREFETCHT0       12288(AX)(R8*1)
 	PREFETCHT0       12352(AX)(R8*1)
 	PREFETCHT0       12416(AX)(R8*1)
@@ -16009,16 +16845,16 @@ group247:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added248:
+added256:
 	ADDQ $+256, R8
 	SUBQ $0x00000020, R9
-	JGE  group247
+	JGE  group255
 
-rest249:
+rest257:
 	ADDQ      $0x00000020, R9
-	JLE       done252
+	JLE       done260
 	CMPQ      R9, $0x10
-	JBE       short250
+	JBE       short258
 	SUBQ      $0x10, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -16036,11 +16872,11 @@ rest249:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group247
+	JMP       group255
 
-short250:
+short258:
 	CMPQ             R9, $0x08
-	JBE              one251
+	JBE              one259
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -16214,9 +17050,9 @@ short250:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added248
+	JMP              added256
 
-one251:
+one259:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -16308,9 +17144,9 @@ one251:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added248
+	JMP              added256
 
-done252:
+done260:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -16355,9 +17191,9 @@ done252:
 	ADDQ          DI, SI
 	ADDQ          $0x18, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row245
+	JNZ           row253
 
-last246:
+last254:
 	VZEROUPPER
 	RET
 
@@ -16374,9 +17210,9 @@ TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last254
+	JEQ          last262
 
-row253:
+row261:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+88(FP), BX
@@ -16385,9 +17221,9 @@ row253:
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000020, DI
-	JL           rest257
+	JL           rest265
 
-group255:
+group263:
 	PREFETCHT0       12288(AX)(SI*1)
 	PREFETCHT0       12352(AX)(SI*1)
 	PREFETCHT0       12416(AX)(SI*1)
@@ -16610,16 +17446,16 @@ group255:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added256:
+added264:
 	ADDQ $+256, SI
 	SUBQ $0x00000020, DI
-	JGE  group255
+	JGE  group263
 
-rest257:
+rest265:
 	ADDQ      $0x00000020, DI
-	JLE       done260
+	JLE       done268
 	CMPQ      DI, $0x10
-	JBE       short258
+	JBE       short266
 	SUBQ      $0x10, DI
 	MOVQ      $-1, BX
 	BZHIQ     DI, BX, BX
@@ -16637,11 +17473,11 @@ rest257:
 	LEAQ      (SP), AX
 	SUBQ      SI, AX
 	XORQ      DI, DI
-	JMP       group255
+	JMP       group263
 
-short258:
+short266:
 	CMPQ             DI, $0x08
-	JBE              one259
+	JBE              one267
 	MOVQ             SI, BX
 	SHRQ             $0x06, BX
 	KMOVB            (CX)(BX*1), K1
@@ -16776,9 +17612,9 @@ short258:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             DI, DI
-	JMP              added256
+	JMP              added264
 
-one259:
+one267:
 	MOVQ             SI, BX
 	SHRQ             $0x06, BX
 	KMOVB            (CX)(BX*1), K1
@@ -16871,9 +17707,9 @@ one259:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             DI, DI
-	JMP              added256
+	JMP              added264
 
-done260:
+done268:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -16918,9 +17754,9 @@ done260:
 	ADDQ          BX, DX
 	ADDQ          $0x18, p+88(FP)
 	DECQ          rows+48(FP)
-	JNZ           row253
+	JNZ           row261
 
-last254:
+last262:
 	VZEROUPPER
 	RET
 
@@ -16937,17 +17773,17 @@ TEXT ·bceSums64AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last262
+	JEQ          last270
 
-row261:
+row269:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	XORQ   SI, SI
 	MOVQ   n+56(FP), DI
 	SUBQ   $0x00000020, DI
-	JL     rest265
+	JL     rest273
 
-group263:
+group271:
 	PREFETCHT0       12288(AX)(SI*1)
 	PREFETCHT0       12352(AX)(SI*1)
 	PREFETCHT0       12416(AX)(SI*1)
@@ -17126,16 +17962,16 @@ group263:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 
-added264:
+added272:
 	ADDQ $+256, SI
 	SUBQ $0x00000020, DI
-	JGE  group263
+	JGE  group271
 
-rest265:
+rest273:
 	ADDQ      $0x00000020, DI
-	JLE       done268
+	JLE       done276
 	CMPQ      DI, $0x10
-	JBE       short266
+	JBE       short274
 	SUBQ      $0x10, DI
 	MOVQ      $-1, BX
 	BZHIQ     DI, BX, BX
@@ -17153,11 +17989,11 @@ rest265:
 	LEAQ      (SP), AX
 	SUBQ      SI, AX
 	XORQ      DI, DI
-	JMP       group263
+	JMP       group271
 
-short266:
+short274:
 	CMPQ             DI, $0x08
-	JBE              one267
+	JBE              one275
 	MOVQ             SI, BX
 	SHRQ             $0x06, BX
 	KMOVB            (CX)(BX*1), K1
@@ -17270,9 +18106,9 @@ short266:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 	XORQ             DI, DI
-	JMP              added264
+	JMP              added272
 
-one267:
+one275:
 	MOVQ             SI, BX
 	SHRQ             $0x06, BX
 	KMOVB            (CX)(BX*1), K1
@@ -17354,9 +18190,9 @@ one267:
 	VADDPD           Z8, Z4, Z4
 	VMOVAPD          Z9, Z3
 	XORQ             DI, DI
-	JMP              added264
+	JMP              added272
 
-done268:
+done276:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -17400,9 +18236,9 @@ done268:
 	ADDQ          BX, CX
 	ADDQ          BX, DX
 	DECQ          rows+48(FP)
-	JNZ           row261
+	JNZ           row269
 
-last262:
+last270:
 	VZEROUPPER
 	RET
 
@@ -17425,9 +18261,9 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last270
+	JEQ          last278
 
-row269:
+row277:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+112(FP), R11
@@ -17437,16 +18273,16 @@ row269:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest273
+	JL           rest281
 
-group271:
+group279:
 	TESTQ      BX, BX
-	JZ         none277
+	JZ         none285
 	TESTQ      $0x00000f00, CX
-	JNZ        same278
+	JNZ        same286
 	PREFETCHT0 16384(CX)
 
-same278:
+same286:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -17459,7 +18295,7 @@ same278:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none277:
+none285:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -17857,16 +18693,16 @@ none277:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added272:
+added280:
 	ADDQ $+256, R12
 	SUBQ $0x00000020, R13
-	JGE  group271
+	JGE  group279
 
-rest273:
+rest281:
 	ADDQ      $0x00000020, R13
-	JLE       done276
+	JLE       done284
 	CMPQ      R13, $0x10
-	JBE       short274
+	JBE       short282
 	SUBQ      $0x10, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -17885,16 +18721,16 @@ rest273:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group271
+	JMP       group279
 
-short274:
+short282:
 	TESTQ      BX, BX
-	JZ         none279
+	JZ         none287
 	TESTQ      $0x00000f00, CX
-	JNZ        same280
+	JNZ        same288
 	PREFETCHT0 16384(CX)
 
-same280:
+same288:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -17907,12 +18743,12 @@ same280:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none279:
+none287:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
 	CMPQ             R13, $0x08
-	JBE              one275
+	JBE              one283
 	MOVQ             R12, R11
 	SHRQ             $0x06, R11
 	KMOVB            (R9)(R11*1), K1
@@ -18116,9 +18952,9 @@ none279:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added272
+	JMP              added280
 
-one275:
+one283:
 	MOVQ             R12, R11
 	SHRQ             $0x06, R11
 	KMOVB            (R9)(R11*1), K1
@@ -18225,9 +19061,9 @@ one275:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added272
+	JMP              added280
 
-done276:
+done284:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -18264,7 +19100,7 @@ done276:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct281
+	JEQ           direct289
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x1f, AX
 	SUBQ          $0x10, AX
@@ -18282,7 +19118,7 @@ done276:
 	VMOVUPD       192(SP), Z8
 	VMOVUPD       Z8, K2, -64(SI)(R12*1)
 
-direct281:
+direct289:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -18297,18 +19133,18 @@ direct281:
 	ADDQ R11, R10
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row269
+	JNZ  row277
 
-last270:
+last278:
 	TESTQ BX, BX
-	JZ    none283
+	JZ    none291
 
-more282:
+more290:
 	TESTQ      $0x00000f00, CX
-	JNZ        same284
+	JNZ        same292
 	PREFETCHT0 16384(CX)
 
-same284:
+same292:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -18320,9 +19156,9 @@ same284:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more282
+	JNZ      more290
 
-none283:
+none291:
 	VZEROUPPER
 	RET
 
@@ -18343,9 +19179,9 @@ TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last286
+	JEQ          last294
 
-row285:
+row293:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+112(FP), R9
@@ -18355,16 +19191,16 @@ row285:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
-	JL           rest289
+	JL           rest297
 
-group287:
+group295:
 	TESTQ      BX, BX
-	JZ         none293
+	JZ         none301
 	TESTQ      $0x00000f00, CX
-	JNZ        same294
+	JNZ        same302
 	PREFETCHT0 16384(CX)
 
-same294:
+same302:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -18377,7 +19213,7 @@ same294:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none293:
+none301:
 	PREFETCHT0       12288(SI)(R10*1)
 	PREFETCHT0       12352(SI)(R10*1)
 	PREFETCHT0       12416(SI)(R10*1)
@@ -18640,16 +19476,16 @@ none293:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added288:
+added296:
 	ADDQ $+256, R10
 	SUBQ $0x00000020, R11
-	JGE  group287
+	JGE  group295
 
-rest289:
+rest297:
 	ADDQ      $0x00000020, R11
-	JLE       done292
+	JLE       done300
 	CMPQ      R11, $0x10
-	JBE       short290
+	JBE       short298
 	SUBQ      $0x10, R11
 	MOVQ      $-1, AX
 	BZHIQ     R11, AX, AX
@@ -18668,16 +19504,16 @@ rest289:
 	SUBQ      R10, SI
 	MOVQ      SI, AX
 	XORQ      R11, R11
-	JMP       group287
+	JMP       group295
 
-short290:
+short298:
 	TESTQ      BX, BX
-	JZ         none295
+	JZ         none303
 	TESTQ      $0x00000f00, CX
-	JNZ        same296
+	JNZ        same304
 	PREFETCHT0 16384(CX)
 
-same296:
+same304:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -18690,12 +19526,12 @@ same296:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none295:
+none303:
 	MOVQ             $-1, R9
 	BZHIQ            R11, R9, R9
 	MOVQ             R9, 256(SP)
 	CMPQ             R11, $0x08
-	JBE              one291
+	JBE              one299
 	MOVQ             R10, R9
 	SHRQ             $0x06, R9
 	KMOVB            (DI)(R9*1), K1
@@ -18852,9 +19688,9 @@ none295:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R11, R11
-	JMP              added288
+	JMP              added296
 
-one291:
+one299:
 	MOVQ             R10, R9
 	SHRQ             $0x06, R9
 	KMOVB            (DI)(R9*1), K1
@@ -18958,9 +19794,9 @@ one291:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R11, R11
-	JMP              added288
+	JMP              added296
 
-done292:
+done300:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -18997,7 +19833,7 @@ done292:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct297
+	JEQ           direct305
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x1f, AX
 	SUBQ          $0x10, AX
@@ -19015,7 +19851,7 @@ done292:
 	VMOVUPD       192(SP), Z8
 	VMOVUPD       Z8, K2, -64(SI)(R10*1)
 
-direct297:
+direct305:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -19030,18 +19866,18 @@ direct297:
 	ADDQ R9, R8
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row285
+	JNZ  row293
 
-last286:
+last294:
 	TESTQ BX, BX
-	JZ    none299
+	JZ    none307
 
-more298:
+more306:
 	TESTQ      $0x00000f00, CX
-	JNZ        same300
+	JNZ        same308
 	PREFETCHT0 16384(CX)
 
-same300:
+same308:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -19053,9 +19889,9 @@ same300:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more298
+	JNZ      more306
 
-none299:
+none307:
 	VZEROUPPER
 	RET
 
@@ -19076,9 +19912,9 @@ TEXT ·bceGrad64AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last302
+	JEQ          last310
 
-row301:
+row309:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+112(FP), R9
@@ -19086,16 +19922,16 @@ row301:
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
-	JL           rest305
+	JL           rest313
 
-group303:
+group311:
 	TESTQ      BX, BX
-	JZ         none309
+	JZ         none317
 	TESTQ      $0x00000f00, CX
-	JNZ        same310
+	JNZ        same318
 	PREFETCHT0 16384(CX)
 
-same310:
+same318:
 	VMOVUPD  (DX), Z9
 	VMOVNTPD Z9, (CX)
 	VMOVUPD  64(DX), Z9
@@ -19108,7 +19944,7 @@ same310:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none309:
+none317:
 	PREFETCHT0       12288(SI)(R10*1)
 	PREFETCHT0       12352(SI)(R10*1)
 	PREFETCHT0       12416(SI)(R10*1)
@@ -19331,16 +20167,16 @@ none309:
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
 
-added304:
+added312:
 	ADDQ $+256, R10
 	SUBQ $0x00000020, R11
-	JGE  group303
+	JGE  group311
 
-rest305:
+rest313:
 	ADDQ      $0x00000020, R11
-	JLE       done308
+	JLE       done316
 	CMPQ      R11, $0x10
-	JBE       short306
+	JBE       short314
 	SUBQ      $0x10, R11
 	MOVQ      $-1, AX
 	BZHIQ     R11, AX, AX
@@ -19359,16 +20195,16 @@ rest305:
 	SUBQ      R10, SI
 	MOVQ      SI, AX
 	XORQ      R11, R11
-	JMP       group303
+	JMP       group311
 
-short306:
+short314:
 	TESTQ      BX, BX
-	JZ         none311
+	JZ         none319
 	TESTQ      $0x00000f00, CX
-	JNZ        same312
+	JNZ        same320
 	PREFETCHT0 16384(CX)
 
-same312:
+same320:
 	VMOVUPD  (DX), Z9
 	VMOVNTPD Z9, (CX)
 	VMOVUPD  64(DX), Z9
@@ -19381,12 +20217,12 @@ same312:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none311:
+none319:
 	MOVQ             $-1, R9
 	BZHIQ            R11, R9, R9
 	MOVQ             R9, 256(SP)
 	CMPQ             R11, $0x08
-	JBE              one307
+	JBE              one315
 	MOVQ             R10, R9
 	SHRQ             $0x06, R9
 	KMOVB            (DI)(R9*1), K1
@@ -19523,9 +20359,9 @@ none311:
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
 	XORQ             R11, R11
-	JMP              added304
+	JMP              added312
 
-one307:
+one315:
 	MOVQ             R10, R9
 	SHRQ             $0x06, R9
 	KMOVB            (DI)(R9*1), K1
@@ -19619,9 +20455,9 @@ one307:
 	VADDPD           Z9, Z4, Z4
 	VMOVAPD          Z10, Z3
 	XORQ             R11, R11
-	JMP              added304
+	JMP              added312
 
-done308:
+done316:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -19658,7 +20494,7 @@ done308:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct313
+	JEQ           direct321
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x1f, AX
 	SUBQ          $0x10, AX
@@ -19676,7 +20512,7 @@ done308:
 	VMOVUPD       192(SP), Z8
 	VMOVUPD       Z8, K2, -64(SI)(R10*1)
 
-direct313:
+direct321:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -19691,18 +20527,18 @@ direct313:
 	ADDQ R9, R8
 	ADDQ $0x18, p+112(FP)
 	DECQ rows+72(FP)
-	JNZ  row301
+	JNZ  row309
 
-last302:
+last310:
 	TESTQ BX, BX
-	JZ    none315
+	JZ    none323
 
-more314:
+more322:
 	TESTQ      $0x00000f00, CX
-	JNZ        same316
+	JNZ        same324
 	PREFETCHT0 16384(CX)
 
-same316:
+same324:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -19714,8 +20550,8 @@ same316:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more314
+	JNZ      more322
 
-none315:
+none323:
 	VZEROUPPER
 	RET
