@@ -273,7 +273,7 @@ func (b *bce) broadcastTo(mem operand.Mem, d op) {
 // step is the number of registers that go through the exponential together.
 func (b *bce) step(vectors int) int {
 	switch {
-	case !b.wide() && (b.shifted || b.grad && !b.double()):
+	case !b.wide() && (b.shifted || b.grad && !b.double() && !b.full):
 		return 1
 	case !b.wide() || b.shifted:
 		return min(2, vectors)
