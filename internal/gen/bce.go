@@ -75,6 +75,13 @@ func emitBCE(v *vec, form bceForm, grad bool) {
 		b.sign = v.inRegister(b.sign.(operand.Mem))
 	}
 	b.e = newExponential(v, magic, !v.double() && !grad)
+	if b.unmasked() && !v.double() {
+		// Loads of constants are what bounds the loop.
+		b.sign, b.one = v.inRegister(b.sign.(operand.Mem)), v.inRegister(b.one.(operand.Mem))
+		for i := range 2 {
+			b.e.rest[len(b.e.rest)-1-i] = b.one
+		}
+	}
 	b.sum = newSelected(v)
 	if v.double() {
 		b.log = newLogarithms(v)
@@ -136,7 +143,7 @@ func (b *bce) row() {
 	b.JL(goTo(rest))
 	b.Label(group)
 	b.copy.block()
-	if !b.wide() && !b.shifted && !b.weighted {
+	if b.unmasked() {
 		some := b.newLabel("some")
 		b.ifNotFull(some)
 		b.full = true
@@ -189,6 +196,10 @@ func (b *bce) row() {
 	b.JMP(goTo(added))
 	b.Label(done)
 }
+
+// unmasked reports whether groups of which every element takes part have a body
+// without masks.
+func (b *bce) unmasked() bool { return !b.wide() && !b.shifted && !b.weighted }
 
 // ifNotFull jumps if not every element of the group takes part.
 func (b *bce) ifNotFull(label string) {
@@ -307,6 +318,9 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 		var y, short []vreg
 		for i := range step {
 			t, a, c := b.argument((first+i)*b.regs()+h.number, whole)
+			if !b.weighted && !b.wide() {
+				maxima.push(t.m)
+			}
 			all, y = append(all, t), append(y, a)
 			if b.shifted {
 				short = append(short, c)
@@ -326,7 +340,9 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 			} else {
 				joins.push(t.e)
 			}
-			maxima.push(t.m)
+			if b.weighted || b.wide() {
+				maxima.push(t.m)
+			}
 		}
 	}
 	h.setOffset(b.vec, b.off)
@@ -351,9 +367,10 @@ func (b *bce) element(base gpreg, number int) operand.Mem {
 func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	t = bceTerm{number: number, m: b.reg()}
 	mem := b.element(b.x, number)
-	y, pos := b.reg(), b.mask(b.pos, number)
-	var part mask
+	y := b.reg()
+	var pos, part mask
 	if !b.full {
+		pos = b.mask(b.pos, number)
 		part = b.union(b.mask(b.neg, number), pos)
 	}
 	if whole {
@@ -365,7 +382,7 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 		y, short = b.difference(y, b.hi, b.lo)
 		b.flip(pos, short)
 	}
-	b.flip(pos, y)
+	b.flipPositive(number, pos, y)
 	zero := b.reg()
 	b.zero(zero)
 	switch {
@@ -411,6 +428,33 @@ func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	return t, a, short
 }
 
+// flipPositive changes the signs of y, of the register of that number, in the lanes
+// of pos.
+func (b *bce) flipPositive(number int, pos mask, y vreg) {
+	switch {
+	case !b.full:
+		b.flip(pos, y)
+	case b.double():
+		b.flip(b.mask(b.pos, number), y)
+	default:
+		t := b.reg()
+		b.VPBROADCASTB(operand.Mem{Base: b.pos, Index: b.at, Scale: 1, Disp: number}, t)
+		b.VPSLLVD(b.byteSigns(), t, t)
+		b.and(t, b.sign, t)
+		b.xor(y, t, y)
+	}
+}
+
+// byteSigns is how far the bits of a byte are from the sign, if all bytes of a lane
+// are that byte.
+func (v *vec) byteSigns() operand.Mem {
+	return v.data("byteSigns", func() {
+		for l := range v.perReg() {
+			v.AppendDatum(operand.U32(7 - l))
+		}
+	})
+}
+
 // only clears, on AVX2, what is not in part; nil is everything.
 func (b *bce) only(part mask, r vreg) {
 	if part != nil {
@@ -434,14 +478,16 @@ func (v *vec) difference(x vreg, hi, lo op) (y, short vreg) {
 // gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
 func (b *bce) gradient(t bceTerm, whole bool) {
 	g, d := b.reg(), b.reg()
-	pos := b.mask(b.pos, t.number)
+	var pos, part mask
+	if !b.full {
+		pos = b.mask(b.pos, t.number)
+	}
 	b.move(b.factor, g)
 	if b.weighted {
 		w := b.weight(t.number, pos)
 		b.mul(g, w, g)
 	}
-	b.flip(pos, g)
-	var part mask
+	b.flipPositive(t.number, pos, g)
 	if !b.full {
 		part = b.union(b.mask(b.neg, t.number), pos)
 	}
