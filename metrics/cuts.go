@@ -132,11 +132,11 @@ func (t *tuner[T]) solver() solver {
 	}
 	switch wordsFor(w, n) {
 	case 1:
-		return &solverOf[T, [1]uint64]{&t.scores, t.workers, w.Low}
+		return &solverOf[T, [1]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
 	case 3:
-		return &solverOf[T, [3]uint64]{&t.scores, t.workers, w.Low}
+		return &solverOf[T, [3]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
 	}
-	return &solverOf[T, [34]uint64]{&t.scores, t.workers, w.Low}
+	return &solverOf[T, [34]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
 }
 
 // solverOf is a solver with counts in units of 2^low.
@@ -144,6 +144,15 @@ type solverOf[T zlpr.Float, C count] struct {
 	scores  *scores[T]
 	workers int
 	low     int
+	o       *Objective // nil: F1
+}
+
+// fOf is the F-score of the objective, cut to a multiple of 2^-64.
+func (v *solverOf[T, C]) fOf(positive, predicted, both *C) fixed {
+	if v.o == nil || v.o.m.kind != fBeta {
+		return f1Of(positive, predicted, both)
+	}
+	return valueOf(v.o, positive, predicted, both)
 }
 
 func (v *solverOf[T, C]) cuts(average Average) iter.Seq[*cut[T, C]] {

@@ -38,9 +38,12 @@ func newScores[T zlpr.Float](classes int, byClass bool) scores[T] {
 }
 
 // add takes in the rows of a chunk.
-func (s *scores[T]) add(c *chunk[T]) {
+func (s *scores[T]) add(c *chunk[T]) { s.addEvery(c, 0, 1) }
+
+// addEvery takes in every step-th row of a chunk, from one on.
+func (s *scores[T]) addEvery(c *chunk[T], from, step int) {
 	if c.batch.RowWeights != nil {
-		s.addWeighed(c)
+		s.addWeighed(c, from, step)
 		return
 	}
 	// Class by class: the chunk is in the cache, the ends of the lists need
@@ -49,7 +52,7 @@ func (s *scores[T]) add(c *chunk[T]) {
 		l := &s.Lists[min(j, len(s.Lists)-1)]
 		pos, neg := l.Pos, l.Neg
 		i, bit := j/64, uint64(1)<<(j%64)
-		for r := range c.rows {
+		for r := from; r < c.rows; r += step {
 			switch at := r*c.w + i; {
 			case c.part[at]&bit == 0:
 			case c.positive[at]&bit != 0:
@@ -63,13 +66,13 @@ func (s *scores[T]) add(c *chunk[T]) {
 }
 
 // addWeighed does the same with weights.
-func (s *scores[T]) addWeighed(c *chunk[T]) {
+func (s *scores[T]) addWeighed(c *chunk[T], from, step int) {
 	weights := c.batch.RowWeights
 	for j := range c.batch.Scores.Cols {
 		l := &s.Lists[min(j, len(s.Lists)-1)]
 		x := l.Weighed
 		i, bit := j/64, uint64(1)<<(j%64)
-		for r := range c.rows {
+		for r := from; r < c.rows; r += step {
 			at := r*c.w + i
 			if c.part[at]&bit == 0 {
 				continue

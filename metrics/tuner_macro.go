@@ -45,14 +45,14 @@ func (v *solverOf[T, C]) macroCuts(yield func(*cut[T, C]) bool) {
 			n := &of[e.class]
 			p.sub(ratioOf(&n.both, &n.predicted))
 			r.sub(ratioOf(&n.both, &n.positive))
-			f.sub(f1Of(&n.positive, &n.predicted, &n.both))
+			f.sub(v.fOf(&n.positive, &n.predicted, &n.both))
 			addWeight(&n.predicted, &n.predicted, e.Weight, v.low)
 			if e.Weight > 0 {
 				addWeight(&n.both, nil, e.Weight, v.low)
 			}
 			p.add(ratioOf(&n.both, &n.predicted))
 			r.add(ratioOf(&n.both, &n.positive))
-			f.add(f1Of(&n.positive, &n.predicted, &n.both))
+			f.add(v.fOf(&n.positive, &n.predicted, &n.both))
 		}
 		if len(entries) > 0 {
 			c.next = entries[0].Score
