@@ -41,6 +41,17 @@ func testGuardPages[T Float](t *testing.T) {
 			p[0] = scaleParams[T](power.Number{Hi: 3})
 			scale(y, n, x, n, 1, n, p[:], 0, true)
 		}
+		for n := 1; n <= kernel.ShortRow; n++ {
+			for rows := leastShort; rows <= leastShort+9; rows++ {
+				x, y := kerneltest.Touching(in, rows*n, atEnd), kerneltest.Touching(out, rows*n, atEnd)
+				m := Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: x}
+				lse := kerneltest.Touching(sums, rows, atEnd)
+				LogSumExpRows(lse, m)
+				m.Data = y
+				LogSoftmaxRows(m, lse, Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: x})
+				SoftmaxRows(m, lse, Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: x})
+			}
+		}
 		// Many rows, whose results fill the guarded slice.
 		const n = 5
 		hi, lo := sums, make([]float64, batch)

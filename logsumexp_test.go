@@ -158,6 +158,44 @@ func testRows[T Float](t *testing.T) {
 	}
 }
 
+// TestShortRows compares LogSumExpRows with LogSumExp at every length of short rows:
+// plain ones, rows of which one score holds almost all, and wild ones, as many as fill
+// chunks and a few more or less.
+func TestShortRows(t *testing.T) {
+	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testShortRows[float32], testShortRows[float64]) })
+}
+
+func testShortRows[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for n := 1; n <= kernel.ShortRow+1; n++ {
+		step := shortStep(min(n, kernel.ShortRow))
+		for _, kind := range []string{"plain", "peaked", "wild"} {
+			rows := []int{leastShort - 1, leastShort, 64, step - 1, step, step + 9, 2*step + 32}[rng.IntN(7)]
+			m := Matrix[T]{Rows: rows, Cols: n, Stride: n + rng.IntN(2)*rng.IntN(5)}
+			m.Data = make([]T, m.Rows*m.Stride-(m.Stride-n))
+			for i := range m.Data {
+				m.Data[i] = T(rng.NormFloat64() * 3)
+			}
+			for i := range rows {
+				switch {
+				case rng.IntN(rows) > 2:
+				case kind == "peaked":
+					m.Row(i)[rng.IntN(n)] = T(8 + rng.IntN(40))
+				case kind == "wild":
+					copy(m.Row(i), wildScores[T](rng, n))
+				}
+			}
+			lse := make([]float64, rows)
+			LogSumExpRows(lse, m)
+			for i, got := range lse {
+				if want := LogSumExp(m.Row(i)); math.Float64bits(got) != math.Float64bits(want) {
+					t.Fatalf("%d %s rows of %d: row %d %v is %v, want %v", rows, kind, n, i, m.Row(i), got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestStreaming compares streaming stores with ordinary ones.
 func TestStreaming(t *testing.T) {
 	forEachTier(t, func(t *testing.T) { kerneltest.ForBothTypes(t, testStreaming[float32], testStreaming[float64]) })
@@ -336,13 +374,14 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func testNoAllocations[T Float](t *testing.T) {
-	for _, n := range []int{20, 2 * BlockLen} {
-		x := normalScores[T](4 * n)
+	for _, shape := range [][2]int{{4, 20}, {40, 20}, {4, 2 * BlockLen}} {
+		rows, n := shape[0], shape[1]
+		x := normalScores[T](rows * n)
 		x[3*n] = 5000 // a row off the fast path
 		y := make([]T, len(x))
-		m := Matrix[T]{Rows: 4, Cols: n, Stride: n, Data: x}
-		dst := Matrix[T]{Rows: 4, Cols: n, Stride: n, Data: y}
-		lse, top := make([]float64, 4), make([]T, 4)
+		m := Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: x}
+		dst := Matrix[T]{Rows: rows, Cols: n, Stride: n, Data: y}
+		lse, top := make([]float64, rows), make([]T, rows)
 		var a, b Accumulator[T]
 		for name, f := range map[string]func(){
 			"Max":            func() { Max(x) },

@@ -156,6 +156,15 @@ func logSumExpRows[T Float](dst []float64, m Matrix[T]) {
 		}
 		return
 	}
+	if m.Cols <= kernel.ShortRow && m.Rows >= leastShort {
+		shortLogSumExpRows(dst, m)
+		return
+	}
+	chunkLogSumExp(dst, m)
+}
+
+// chunkLogSumExp is logSumExpRows of rows of at most a block.
+func chunkLogSumExp[T Float](dst []float64, m Matrix[T]) {
 	for c := newRowChunk(m); c.next(); {
 		c.logs(dst[c.first:][:c.rows])
 	}

@@ -36,6 +36,14 @@ const (
 	NaturalLow64, NaturalHigh64 = 0x1p-900, 0x1p1000
 )
 
+// A row of log-sum-exp is plain where the lesser of the sums of its even and of its odd
+// elements is at least 1/PlainRatio of the whole: then no score holds so much of it
+// that the logarithm might come out below that score.
+const (
+	PlainRatio32 = 0x1p18
+	PlainRatio64 = 0x1p30
+)
+
 // Softmax cross-entropy with a target's score of at most TargetLimit in magnitude is
 // finished in float64 where the argument of log1p lies between TermLow and TermHigh or
 // is 0.

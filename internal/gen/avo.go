@@ -19,6 +19,7 @@ type context interface {
 	AppendDatum(v operand.Constant)
 	Attributes(a attr.Attribute)
 	BZHIQ(r operand.Op, mr operand.Op, r1 operand.Op)
+	CMOVQEQ(mr operand.Op, r operand.Op)
 	CMOVQGT(mr operand.Op, r operand.Op)
 	CMOVQLE(mr operand.Op, r operand.Op)
 	CMOVQLT(mr operand.Op, r operand.Op)

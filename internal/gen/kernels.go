@@ -16,6 +16,7 @@ var packages = []*pkg{
 		{"copy", copyKernels},
 		{"select", selectKernels},
 		{"short", shortKernels},
+		{"shortsums", shortSumsKernels},
 		{"finish", finishKernels},
 		{"bce", bceKernels},
 		{"focal", focalKernels},
@@ -121,16 +122,27 @@ var logKernels = []*kernel{
 	{
 		name: "LogPair64", types: double,
 		params: "dst, hi, lo []float64",
-		doc:    `writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|.`,
-		args:   "dst, hi, lo, n=len(dst)",
-		forms:  both(func(v *vec) { logarithm(v, false) }, func(v *neonVec) { neonLogarithm(v, false) }),
+		doc: `writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|. Where lo is
+			nil all of it are 0.`,
+		args: "dst, hi, lo, n=len(dst)", optional: "lo",
+		forms: []form{
+			{
+				name: "Alone", when: "lo == nil",
+				x86:  func(v *vec) { logarithm(v, false, false) },
+				neon: func(v *neonVec) { neonLogarithm(v, false, false) },
+			},
+			{
+				x86:  func(v *vec) { logarithm(v, false, true) },
+				neon: func(v *neonVec) { neonLogarithm(v, false, true) },
+			},
+		},
 	},
 	{
 		name: "Log1p64", types: double,
 		params: "dst, x []float64",
 		doc:    `writes dst[i] = log(1+x[i]) for finite x[i] ≥ 0.`,
 		args:   "dst, x, n=len(x)",
-		forms:  both(func(v *vec) { logarithm(v, true) }, func(v *neonVec) { neonLogarithm(v, true) }),
+		forms:  both(func(v *vec) { logarithm(v, true, false) }, func(v *neonVec) { neonLogarithm(v, true, false) }),
 	},
 }
 
@@ -270,6 +282,27 @@ var shortKernels = []*kernel{
 		doc: `writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
 			exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.`,
 		forms: both(shortSigmoid, neonShortSigmoid),
+	},
+}
+
+// shortSumsKernels are the kernels of log-sum-exp of short rows.
+var shortSumsKernels = []*kernel{
+	{
+		name: "ShortPowers", types: elems,
+		params: "w, x []T",
+		doc: `writes e^y, y = x[i] clamped to the range of pivot 0, to w[i]. It takes a multiple of
+			64 elements; w may be x.`,
+		args:  "w, x, n=len(x)",
+		forms: both(shortPowers, neonShortPowers),
+	},
+	{
+		name: "ShortTotals", types: elems,
+		params: "sum, err []float64, w []T, rows, n int", results: "plain bool",
+		doc: `writes the sum of row i, w[i·n:][:n], all of it positive, to sum[i]; of float64 its
+			error to err[i]. The sums are those of log-sum-exp. It reports whether all of them are
+			natural and none is almost all in the even or in the odd places (see coef.PlainRatio32). Rows are a
+			multiple of 8, n is at most ShortRow, and w has ShortRoom.`,
+		forms: both(shortTotals, neonShortTotals),
 	},
 }
 

@@ -9,15 +9,18 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// logarithm emits scalar.LogPair(hi, lo) and scalar.Log1pFinite(x), x ≥ 0, for
-// many numbers.
-func logarithm(v *vec, plus1 bool) {
+// logarithm emits scalar.LogPair(hi, lo), with lo or for 0, and
+// scalar.Log1pFinite(x), x ≥ 0, for many numbers.
+func logarithm(v *vec, plus1, low bool) {
 	dst := v.param("dst")
 	var x, hi, lo gpreg
 	if plus1 {
 		x = v.param("x")
 	} else {
-		hi, lo = v.param("hi"), v.param("lo")
+		hi = v.param("hi")
+	}
+	if low {
+		lo = v.param("lo")
 	}
 	l := newVectorLoop(v)
 	g := newLogarithms(v)
@@ -30,10 +33,16 @@ func logarithm(v *vec, plus1 bool) {
 				return r
 			}
 			var y vreg
-			if plus1 {
+			switch {
+			case plus1:
 				y, _ = g.log1p(load(x))
-			} else {
+			case low:
 				y, _ = g.pair(load(hi), load(lo), nil)
+			default:
+				k, f := g.reduce(load(hi))
+				c := v.reg()
+				v.zero(c)
+				y = v.logSum(k, f, c)
 			}
 			v.store(t.mask, y, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// neonLogarithm emits scalar.LogPair(hi, lo) and scalar.Log1pFinite(x), x ≥ 0,
-// for many numbers.
-func neonLogarithm(v *neonVec, plus1 bool) {
+// neonLogarithm emits scalar.LogPair(hi, lo), with lo or for 0, and
+// scalar.Log1pFinite(x), x ≥ 0, for many numbers.
+func neonLogarithm(v *neonVec, plus1, low bool) {
 	dst := v.output("dst", "")
 	var x, hi, lo *stream
 	streams := []*stream{dst}
@@ -17,18 +17,31 @@ func neonLogarithm(v *neonVec, plus1 bool) {
 		x = v.input("x", "")
 		streams = append(streams, x)
 	} else {
-		hi, lo = v.input("hi", ""), v.input("lo", "")
-		streams = append(streams, hi, lo)
+		hi = v.input("hi", "")
+		streams = append(streams, hi)
+	}
+	if low {
+		lo = v.input("lo", "")
+		streams = append(streams, lo)
 	}
 	l := newNeonVectorLoop(v, 1, streams...)
 	g := newNeonLogarithms(v, true)
 
 	l.run(func() {}, func(t neonTurn) {
 		var r neonReduced
-		if plus1 {
+		switch {
+		case plus1:
 			r = g.reduce1p(l.loadTurn(x, t))
-		} else {
+		case low:
 			r = g.reduce(l.loadTurn(hi, t), l.loadTurn(lo, t), nil)
+		default:
+			r.c = v.cleared(len(t.numbers()))
+			for _, u := range l.loadTurn(hi, t) {
+				k, f := v.reg(), v.reg()
+				g.reduceTo(u, k, f)
+				r.k, r.f = append(r.k, k), append(r.f, f)
+				v.free(u)
+			}
 		}
 		v.free(r.inverse...)
 		l.storeTurn(dst, t, g.log(r))

@@ -266,7 +266,7 @@ func shortTree(v *vec, out []gpreg, join, join64 func(x, y vreg), terms func(r v
 				lanes = append(lanes, v.eightLanes(t.all(), join, join64))
 			}
 			return lanes
-		}, join64)
+		}, one(join64), one(join64))
 		for k, p := range out {
 			v.VMOVUPD(results[k], at(p, 0))
 			v.ADDQ(operand.U8(v.bytes), p)
@@ -317,20 +317,31 @@ func (v *vec) eightLanes(r vreg, join, join64 func(x, y vreg)) vreg {
 	return d
 }
 
+// one is the join of quantities that know nothing of each other.
+func one(join func(x, y vreg)) func(x, y []vreg) {
+	return func(x, y []vreg) {
+		for i := range x {
+			join(x[i], y[i])
+		}
+	}
+}
+
 // rowTree brings as many rows as a register has float64 lanes down to their sums
 // by the tree (l, l+4), (l, l+2), (l, l+1); the first step is done on AVX2. row
 // returns the lanes of some quantities of a row; of the result, each lane is a
-// row.
-func (v *vec) rowTree(row func(i int) []vreg, join func(x, y vreg)) []vreg {
-	pairs := func(x, y []vreg, first, second func(m, a, d vreg)) []vreg {
+// row. last is the join of the last step.
+func (v *vec) rowTree(row func(i int) []vreg, join, last func(x, y []vreg)) []vreg {
+	with := func(join func(x, y []vreg), x, y []vreg, first, second func(m, a, d vreg)) []vreg {
+		h := make([]vreg, len(x))
 		for i := range x {
-			h := v.reg()
-			second(y[i], x[i], h)
+			h[i] = v.reg()
+			second(y[i], x[i], h[i])
 			first(y[i], x[i], x[i])
-			join(x[i], h)
 		}
+		join(x, h)
 		return x
 	}
+	pairs := func(x, y []vreg, first, second func(m, a, d vreg)) []vreg { return with(join, x, y, first, second) }
 	shuffle := func(order uint8) func(m, a, d vreg) {
 		return func(m, a, d vreg) {
 			if v.wide() {
@@ -347,7 +358,7 @@ func (v *vec) rowTree(row func(i int) []vreg, join func(x, y vreg)) []vreg {
 	} else {
 		half = func(i int) []vreg { return pairs(row(i), row(i+2), shuffle(0x20), shuffle(0x31)) }
 	}
-	return pairs(half(0), half(1),
+	return with(last, half(0), half(1),
 		func(m, a, d vreg) { v.VUNPCKLPD(m, a, d) }, func(m, a, d vreg) { v.VUNPCKHPD(m, a, d) })
 }
 

@@ -8,13 +8,24 @@ import (
 	"unsafe"
 )
 
-// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|.
+// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|. Where lo is
+// nil all of it are 0.
 func LogPair64(dst, hi, lo []float64) {
 	switch Active {
 	case AVX512:
-		logPair64AVX512(&dst[0], &hi[0], &lo[0], len(dst))
+		switch {
+		case lo == nil:
+			logPair64AloneAVX512(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		default:
+			logPair64AVX512(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		}
 	case AVX2:
-		logPair64AVX2(&dst[0], &hi[0], &lo[0], len(dst))
+		switch {
+		case lo == nil:
+			logPair64AloneAVX2(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		default:
+			logPair64AVX2(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		}
 	default:
 		logPair64Generic(dst, hi, lo)
 	}
@@ -324,6 +335,48 @@ func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []fl
 	default:
 		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
 	}
+}
+
+func shortPowers32(w, x []float32) {
+	switch Active {
+	case AVX512:
+		shortPowers32AVX512(&w[0], &x[0], len(x))
+	case AVX2:
+		shortPowers32AVX2(&w[0], &x[0], len(x))
+	default:
+		shortPowers32Generic(w, x)
+	}
+}
+
+func shortPowers64(w, x []float64) {
+	switch Active {
+	case AVX512:
+		shortPowers64AVX512(&w[0], &x[0], len(x))
+	case AVX2:
+		shortPowers64AVX2(&w[0], &x[0], len(x))
+	default:
+		shortPowers64Generic(w, x)
+	}
+}
+
+func shortTotals32(sum, err []float64, w []float32, rows, n int) (plain bool) {
+	switch Active {
+	case AVX512:
+		return shortTotals32AVX512(&sum[0], &err[0], &w[0], rows, n) == 0
+	case AVX2:
+		return shortTotals32AVX2(&sum[0], &err[0], &w[0], rows, n) == 0
+	}
+	return shortTotals32Generic(sum, err, w, rows, n)
+}
+
+func shortTotals64(sum, err []float64, w []float64, rows, n int) (plain bool) {
+	switch Active {
+	case AVX512:
+		return shortTotals64AVX512(&sum[0], &err[0], &w[0], rows, n) == 0
+	case AVX2:
+		return shortTotals64AVX2(&sum[0], &err[0], &w[0], rows, n) == 0
+	}
+	return shortTotals64Generic(sum, err, w, rows, n)
 }
 
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
@@ -999,6 +1052,12 @@ func narrowFloat16(dst []uint16, src []float32, n int) {
 }
 
 //go:noescape
+func logPair64AloneAVX512(dst *float64, hi *float64, lo *float64, n int)
+
+//go:noescape
+func logPair64AloneAVX2(dst *float64, hi *float64, lo *float64, n int)
+
+//go:noescape
 func logPair64AVX512(dst *float64, hi *float64, lo *float64, n int)
 
 //go:noescape
@@ -1141,6 +1200,30 @@ func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int
 
 //go:noescape
 func shortSigmoidAVX2(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+
+//go:noescape
+func shortPowers32AVX512(w *float32, x *float32, n int)
+
+//go:noescape
+func shortPowers32AVX2(w *float32, x *float32, n int)
+
+//go:noescape
+func shortPowers64AVX512(w *float64, x *float64, n int)
+
+//go:noescape
+func shortPowers64AVX2(w *float64, x *float64, n int)
+
+//go:noescape
+func shortTotals32AVX512(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
+
+//go:noescape
+func shortTotals32AVX2(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
+
+//go:noescape
+func shortTotals64AVX512(sum *float64, err *float64, w *float64, rows int, n int) (bad uint64)
+
+//go:noescape
+func shortTotals64AVX2(sum *float64, err *float64, w *float64, rows int, n int) (bad uint64)
 
 //go:noescape
 func finishSumsLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)

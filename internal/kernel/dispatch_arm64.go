@@ -8,11 +8,17 @@ import (
 	"unsafe"
 )
 
-// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|.
+// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|. Where lo is
+// nil all of it are 0.
 func LogPair64(dst, hi, lo []float64) {
 	switch Active {
 	case NEON:
-		logPair64NEON(&dst[0], &hi[0], &lo[0], len(dst))
+		switch {
+		case lo == nil:
+			logPair64AloneNEON(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		default:
+			logPair64NEON(&dst[0], &hi[0], unsafe.SliceData(lo), len(dst))
+		}
 	default:
 		logPair64Generic(dst, hi, lo)
 	}
@@ -255,6 +261,40 @@ func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []fl
 	default:
 		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
 	}
+}
+
+func shortPowers32(w, x []float32) {
+	switch Active {
+	case NEON:
+		shortPowers32NEON(&w[0], &x[0], len(x))
+	default:
+		shortPowers32Generic(w, x)
+	}
+}
+
+func shortPowers64(w, x []float64) {
+	switch Active {
+	case NEON:
+		shortPowers64NEON(&w[0], &x[0], len(x))
+	default:
+		shortPowers64Generic(w, x)
+	}
+}
+
+func shortTotals32(sum, err []float64, w []float32, rows, n int) (plain bool) {
+	switch Active {
+	case NEON:
+		return shortTotals32NEON(&sum[0], &err[0], &w[0], rows, n) == 0
+	}
+	return shortTotals32Generic(sum, err, w, rows, n)
+}
+
+func shortTotals64(sum, err []float64, w []float64, rows, n int) (plain bool) {
+	switch Active {
+	case NEON:
+		return shortTotals64NEON(&sum[0], &err[0], &w[0], rows, n) == 0
+	}
+	return shortTotals64Generic(sum, err, w, rows, n)
 }
 
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
@@ -741,6 +781,9 @@ func narrowFloat16(dst []uint16, src []float32, n int) {
 }
 
 //go:noescape
+func logPair64AloneNEON(dst *float64, hi *float64, lo *float64, n int)
+
+//go:noescape
 func logPair64NEON(dst *float64, hi *float64, lo *float64, n int)
 
 //go:noescape
@@ -808,6 +851,18 @@ func shortJoinsNEON(u *float64, w *float32, rows int, n int)
 
 //go:noescape
 func shortSigmoidNEON(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+
+//go:noescape
+func shortPowers32NEON(w *float32, x *float32, n int)
+
+//go:noescape
+func shortPowers64NEON(w *float64, x *float64, n int)
+
+//go:noescape
+func shortTotals32NEON(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
+
+//go:noescape
+func shortTotals64NEON(sum *float64, err *float64, w *float64, rows int, n int) (bad uint64)
 
 //go:noescape
 func finishSumsLoss32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)

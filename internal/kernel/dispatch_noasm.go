@@ -4,7 +4,8 @@
 
 package kernel
 
-// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|.
+// LogPair64 writes dst[i] = log(hi[i]+lo[i]), for positive normal hi[i] ≥ |lo[i]|. Where lo is
+// nil all of it are 0.
 func LogPair64(dst, hi, lo []float64) {
 	logPair64Generic(dst, hi, lo)
 }
@@ -126,6 +127,26 @@ func ShortJoins(u []float64, w []float32, rows, n int) {
 // exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
 func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
 	shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+}
+
+//go:noinline
+func shortPowers32(w, x []float32) {
+	shortPowers32Generic(w, x)
+}
+
+//go:noinline
+func shortPowers64(w, x []float64) {
+	shortPowers64Generic(w, x)
+}
+
+//go:noinline
+func shortTotals32(sum, err []float64, w []float32, rows, n int) (plain bool) {
+	return shortTotals32Generic(sum, err, w, rows, n)
+}
+
+//go:noinline
+func shortTotals64(sum, err []float64, w []float64, rows, n int) (plain bool) {
+	return shortTotals64Generic(sum, err, w, rows, n)
 }
 
 //go:noinline

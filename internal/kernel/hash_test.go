@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
@@ -22,6 +23,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("finishSums/float64", 0x0304dac62756674c, 0x63c27fee8ab64c42, hashFinishSums[float64]),
 		kerneltest.Case("shortExp", 0x2ff697af80f1ae8c, 0x88f34d57511c8fcf, hashShortExp),
 		kerneltest.Case("shortSums", 0x7ca08f793532409e, 0xe3a937b0b6114e90, hashShortSums),
+		kerneltest.Case("shortPowers/float32", 0xef63e96f3d81da1a, 0x5ab62363c18d891e, hashShortPowers[float32]),
+		kerneltest.Case("shortPowers/float64", 0xeed782fd08e3475a, 0xd97ef180fdf89b00, hashShortPowers[float64]),
+		kerneltest.Case("shortTotals/float32", 0xe0db21093cb76f08, 0xfe6a0991aaf20f4c, hashShortTotals[float32]),
+		kerneltest.Case("shortTotals/float64", 0x0b36f14a07a7948e, 0x0bfb03ba1ef4a763, hashShortTotals[float64]),
 		kerneltest.Case("shortScale", 0xa864c3337e124d10, 0xc855ea665d5ca466, hashShortScale),
 		kerneltest.Case("targetSums/float32", 0x465f401696c77cc3, 0x699b1f09d0563f05, hashTargetSums[float32]),
 		kerneltest.Case("targetSums/float64", 0x483ed39576693733, 0xc502627800f94146, hashTargetSums[float64]),
@@ -127,6 +132,27 @@ func hashLogPair(h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, dst...)
 }
 
+// TestLogAlone: without the lower parts LogPair64 is that of zeros.
+func TestLogAlone(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		r := kerneltest.Rand{Rand: rand.New(rand.NewPCG(13, 14))}
+		for n := 1; n < 70; n++ {
+			hi, want, got := make([]float64, n), make([]float64, n), make([]float64, n)
+			for i := range hi {
+				hi[i] = r.Positive(900)
+			}
+			hi[r.IntN(n)] = 1
+			LogPair64(want, hi, make([]float64, n))
+			LogPair64(got, hi, nil)
+			for i := range got {
+				if math.Float64bits(got[i]) != math.Float64bits(want[i]) {
+					t.Fatalf("log(%v) = %v, want %v", hi[i], got[i], want[i])
+				}
+			}
+		}
+	})
+}
+
 func hashLog1p(h *kerneltest.Hash, r *kerneltest.Rand) {
 	x := r.ManyOdds(1+r.IntN(40), 1+r.IntN(900))
 	dst := make([]float64, len(x))
@@ -214,6 +240,41 @@ func hashShortExp(h *kerneltest.Hash, r *kerneltest.Rand) {
 		h.Word(1)
 	}
 	kerneltest.AddHash(h, w...)
+}
+
+func hashShortPowers[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := make([]T, 64*(1+r.IntN(2)))
+	for i := range x {
+		x[i] = kerneltest.Score[T](r, 11)
+	}
+	w := make([]T, len(x))
+	ShortPowers(w, x)
+	kerneltest.AddHash(h, w...)
+	ShortPowers(x, x)
+	kerneltest.AddHash(h, x...)
+}
+
+func hashShortTotals[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 8*(1+r.IntN(3)), 1+r.IntN(ShortRow)
+	w := make([]T, ShortRoom(rows*n))
+	// Some sums are not natural, some almost all in the even elements.
+	low, odd := []int{0, 0, 0, -55}[r.IntN(4)], []int{0, 0, -18, -32}[r.IntN(4)]
+	for i := range w {
+		exp := low + r.IntN(10) - 5
+		if i%n%2 == 1 {
+			exp += odd
+		}
+		w[i] = T(math.Ldexp(1+float64(r.IntN(1<<20))/(1<<20), exp))
+	}
+	if r.IntN(8) == 0 {
+		w[r.IntN(rows*n)] = kerneltest.NaN[T]()
+	}
+	sum, err := make([]float64, rows), make([]float64, rows)
+	if ShortTotals(sum, err, w, rows, n) {
+		h.Word(1)
+	}
+	kerneltest.AddHash(h, sum...)
+	kerneltest.AddHash(h, err...)
 }
 
 // hashedShortRows makes short rows of kept exponentials.

@@ -76,6 +76,28 @@ func SelectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f
 	}
 }
 
+// ShortPowers writes e^y, y = x[i] clamped to the range of pivot 0, to w[i]. It takes a multiple of
+// 64 elements; w may be x.
+func ShortPowers[T Float](w, x []T) {
+	if IsFloat32[T]() {
+		shortPowers32(As32(w), As32(x))
+	} else {
+		shortPowers64(As64(w), As64(x))
+	}
+}
+
+// ShortTotals writes the sum of row i, w[i·n:][:n], all of it positive, to sum[i]; of float64 its
+// error to err[i]. The sums are those of log-sum-exp. It reports whether all of them are
+// natural and none is almost all in the even or in the odd places (see coef.PlainRatio32). Rows are a
+// multiple of 8, n is at most ShortRow, and w has ShortRoom.
+func ShortTotals[T Float](sum, err []float64, w []T, rows, n int) (plain bool) {
+	if IsFloat32[T]() {
+		return shortTotals32(sum, err, As32(w), rows, n)
+	} else {
+		return shortTotals64(sum, err, As64(w), rows, n)
+	}
+}
+
 // FinishSums finishes a loss of two sums, for a multiple of 8 rows:
 //
 // loss = log1p(a) + log1p(b),  fa = scale·(1/(1+a)),  fb = scale·(1/(1+b))

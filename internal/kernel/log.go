@@ -3,10 +3,14 @@ package kernel
 import "github.com/zlpr/zlpr/internal/scalar"
 
 // logPair64Generic writes log(hi[i]+lo[i]) to dst[i], for positive normal hi[i]
-// ≥ |lo[i]|.
+// ≥ |lo[i]|; lo nil is 0 everywhere.
 func logPair64Generic(dst, hi, lo []float64) {
 	for i := range dst {
-		dst[i] = scalar.LogPair(hi[i], lo[i])
+		low := 0.0
+		if lo != nil {
+			low = lo[i]
+		}
+		dst[i] = scalar.LogPair(hi[i], low)
 	}
 }
 

@@ -74,6 +74,276 @@ DATA constants64<>+528(SB)/8, $0x3fe62e42fee00000
 DATA constants64<>+536(SB)/8, $0x3fe62e42fee00000
 GLOBL constants64<>(SB), RODATA|NOPTR, $544
 
+// func logPair64AloneNEON(dst *float64, hi *float64, lo *float64, n int)
+TEXT ·logPair64AloneNEON(SB), NOSPLIT, $512-32
+	MOVD    dst+0(FP), R0
+	MOVD    hi+8(FP), R2
+	MOVD    n+24(FP), R7
+	LSR     $3, R7, R4
+	LSL     $3, R7
+	AND     $63, R7
+	MOVD    $frame-512(SP), R6
+	MOVD    $constants64<>(SB), R8
+	FMOVQ   (R8), F0
+	FMOVQ   32(R8), F1
+	FMOVQ   64(R8), F2
+	FMOVQ   96(R8), F3
+	FMOVQ   128(R8), F4
+	FMOVQ   160(R8), F5
+	FMOVQ   384(R8), F6
+	FMOVQ   416(R8), F7
+	FMOVQ   448(R8), F8
+	FMOVQ   480(R8), F9
+	FMOVQ   512(R8), F10
+	MOVD    R0, R1
+	MOVD    R2, R3
+	SUBS    $1, R4, R5
+	BMI     rest4
+group3:
+	VEOR    V11.B16, V11.B16, V11.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	FLDPQ   (R3), (F13, F14)
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V13.D2, V16.D2
+	VUSHR   $52, V16.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V16.B16, V16.B16
+	VADD    V2.D2, V16.D2, V16.D2
+	WORD    $0x4ee0d610 // VFSUB V0.D2, V16.D2, V16.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V14.D2, V17.D2
+	VUSHR   $52, V17.D2, V13.D2
+	VORR    V4.B16, V13.B16, V13.B16
+	WORD    $0x4ee5d5ad // VFSUB V5.D2, V13.D2, V13.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d60e // VFADD V7.D2, V16.D2, V14.D2
+	WORD    $0x6e6efe0e // VFDIV V14.D2, V16.D2, V14.D2
+	WORD    $0x6e6eddd3 // VFMUL V14.D2, V14.D2, V19.D2
+	WORD    $0x4e67d632 // VFADD V7.D2, V17.D2, V18.D2
+	WORD    $0x6e72fe32 // VFDIV V18.D2, V17.D2, V18.D2
+	WORD    $0x6e72de54 // VFMUL V18.D2, V18.D2, V20.D2
+	FLDPQ   192(R8), (F21, F22)
+	VFMLA   V19.D2, V6.D2, V21.D2
+	VFMLA   V20.D2, V6.D2, V22.D2
+	FLDPQ   224(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   256(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   288(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   320(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   352(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de15 // VFMUL V8.D2, V16.D2, V21.D2
+	WORD    $0x6e70deb5 // VFMUL V16.D2, V21.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLA   V19.D2, V23.D2, V22.D2
+	VFMLA   V9.D2, V15.D2, V11.D2
+	VFMLA   V22.D2, V14.D2, V11.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eebd6b5 // VFSUB V11.D2, V21.D2, V21.D2
+	WORD    $0x4ef5d610 // VFSUB V21.D2, V16.D2, V16.D2
+	VFMLA   V10.D2, V15.D2, V16.D2
+	WORD    $0x6e68de2b // VFMUL V8.D2, V17.D2, V11.D2
+	WORD    $0x6e71dd6b // VFMUL V17.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V14.B16
+	VFMLA   V20.D2, V24.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V12.D2
+	VFMLA   V14.D2, V18.D2, V12.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
+	WORD    $0x4eebd631 // VFSUB V11.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V13.D2, V17.D2
+	FSTPQ   (F16, F17), (R1)
+	VEOR    V11.B16, V11.B16, V11.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	FLDPQ   32(R3), (F13, F14)
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V13.D2, V16.D2
+	VUSHR   $52, V16.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V16.B16, V16.B16
+	VADD    V2.D2, V16.D2, V16.D2
+	WORD    $0x4ee0d610 // VFSUB V0.D2, V16.D2, V16.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V14.D2, V17.D2
+	VUSHR   $52, V17.D2, V13.D2
+	VORR    V4.B16, V13.B16, V13.B16
+	WORD    $0x4ee5d5ad // VFSUB V5.D2, V13.D2, V13.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d60e // VFADD V7.D2, V16.D2, V14.D2
+	WORD    $0x6e6efe0e // VFDIV V14.D2, V16.D2, V14.D2
+	WORD    $0x6e6eddd3 // VFMUL V14.D2, V14.D2, V19.D2
+	WORD    $0x4e67d632 // VFADD V7.D2, V17.D2, V18.D2
+	WORD    $0x6e72fe32 // VFDIV V18.D2, V17.D2, V18.D2
+	WORD    $0x6e72de54 // VFMUL V18.D2, V18.D2, V20.D2
+	FLDPQ   192(R8), (F21, F22)
+	VFMLA   V19.D2, V6.D2, V21.D2
+	VFMLA   V20.D2, V6.D2, V22.D2
+	FLDPQ   224(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   256(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   288(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   320(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   352(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de15 // VFMUL V8.D2, V16.D2, V21.D2
+	WORD    $0x6e70deb5 // VFMUL V16.D2, V21.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLA   V19.D2, V23.D2, V22.D2
+	VFMLA   V9.D2, V15.D2, V11.D2
+	VFMLA   V22.D2, V14.D2, V11.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eebd6b5 // VFSUB V11.D2, V21.D2, V21.D2
+	WORD    $0x4ef5d610 // VFSUB V21.D2, V16.D2, V16.D2
+	VFMLA   V10.D2, V15.D2, V16.D2
+	WORD    $0x6e68de2b // VFMUL V8.D2, V17.D2, V11.D2
+	WORD    $0x6e71dd6b // VFMUL V17.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V14.B16
+	VFMLA   V20.D2, V24.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V12.D2
+	VFMLA   V14.D2, V18.D2, V12.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
+	WORD    $0x4eebd631 // VFSUB V11.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V13.D2, V17.D2
+	FSTPQ   (F16, F17), 32(R1)
+	SUB     $1, R5
+	ADD     $64, R1
+	ADD     $64, R3
+	TBZ     $63, R5, group3
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R5, copied5
+rest4:
+	CBZ     R7, done6
+	MOVD    R6, R1
+	ADD     $0, R6, R9
+	TBZ     $5, R7, skip7
+	VLD1.P  32(R3), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R9)
+skip7:
+	TBZ     $4, R7, skip8
+	VLD1.P  16(R3), [V11.B16]
+	VST1.P  [V11.B16], 16(R9)
+skip8:
+	TBZ     $3, R7, skip9
+	FMOVD.P 8(R3), F11
+	FMOVD.P F11, 8(R9)
+skip9:
+	ADD     $0, R6, R3
+	MOVD    $-1, R5
+	CMP     $32, R7
+	BLS     short10
+	B       group3
+short10:
+	VEOR    V11.B16, V11.B16, V11.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	FLDPQ   (R3), (F13, F14)
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V13.D2, V16.D2
+	VUSHR   $52, V16.D2, V15.D2
+	VORR    V4.B16, V15.B16, V15.B16
+	WORD    $0x4ee5d5ef // VFSUB V5.D2, V15.D2, V15.D2
+	VAND    V1.B16, V16.B16, V16.B16
+	VADD    V2.D2, V16.D2, V16.D2
+	WORD    $0x4ee0d610 // VFSUB V0.D2, V16.D2, V16.D2
+	// u = 2^k·(1+f)
+	VADD    V3.D2, V14.D2, V17.D2
+	VUSHR   $52, V17.D2, V13.D2
+	VORR    V4.B16, V13.B16, V13.B16
+	WORD    $0x4ee5d5ad // VFSUB V5.D2, V13.D2, V13.D2
+	VAND    V1.B16, V17.B16, V17.B16
+	VADD    V2.D2, V17.D2, V17.D2
+	WORD    $0x4ee0d631 // VFSUB V0.D2, V17.D2, V17.D2
+	// s = f/(2+f); r = R(s²)
+	WORD    $0x4e67d60e // VFADD V7.D2, V16.D2, V14.D2
+	WORD    $0x6e6efe0e // VFDIV V14.D2, V16.D2, V14.D2
+	WORD    $0x6e6eddd3 // VFMUL V14.D2, V14.D2, V19.D2
+	WORD    $0x4e67d632 // VFADD V7.D2, V17.D2, V18.D2
+	WORD    $0x6e72fe32 // VFDIV V18.D2, V17.D2, V18.D2
+	WORD    $0x6e72de54 // VFMUL V18.D2, V18.D2, V20.D2
+	FLDPQ   192(R8), (F21, F22)
+	VFMLA   V19.D2, V6.D2, V21.D2
+	VFMLA   V20.D2, V6.D2, V22.D2
+	FLDPQ   224(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   256(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   288(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	FLDPQ   320(R8), (F21, F22)
+	VFMLA   V19.D2, V23.D2, V21.D2
+	VFMLA   V20.D2, V24.D2, V22.D2
+	FLDPQ   352(R8), (F23, F24)
+	VFMLA   V19.D2, V21.D2, V23.D2
+	VFMLA   V20.D2, V22.D2, V24.D2
+	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
+	WORD    $0x6e68de15 // VFMUL V8.D2, V16.D2, V21.D2
+	WORD    $0x6e70deb5 // VFMUL V16.D2, V21.D2, V21.D2
+	VMOV    V21.B16, V22.B16
+	VFMLA   V19.D2, V23.D2, V22.D2
+	VFMLA   V9.D2, V15.D2, V11.D2
+	VFMLA   V22.D2, V14.D2, V11.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eebd6b5 // VFSUB V11.D2, V21.D2, V21.D2
+	WORD    $0x4ef5d610 // VFSUB V21.D2, V16.D2, V16.D2
+	VFMLA   V10.D2, V15.D2, V16.D2
+	WORD    $0x6e68de2b // VFMUL V8.D2, V17.D2, V11.D2
+	WORD    $0x6e71dd6b // VFMUL V17.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V14.B16
+	VFMLA   V20.D2, V24.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V12.D2
+	VFMLA   V14.D2, V18.D2, V12.D2
+	// k·Ln2Head + (f - (h - low))
+	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
+	WORD    $0x4eebd631 // VFSUB V11.D2, V17.D2, V17.D2
+	VFMLA   V10.D2, V13.D2, V17.D2
+	FSTPQ   (F16, F17), (R1)
+copied5:
+	MOVD    R6, R9
+	ADD     R4<<6, R0, R10
+	TBZ     $5, R7, skip11
+	VLD1.P  32(R9), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R10)
+skip11:
+	TBZ     $4, R7, skip12
+	VLD1.P  16(R9), [V11.B16]
+	VST1.P  [V11.B16], 16(R10)
+skip12:
+	TBZ     $3, R7, skip13
+	FMOVD.P 8(R9), F11
+	FMOVD.P F11, 8(R10)
+skip13:
+done6:
+	RET
+
 // func logPair64NEON(dst *float64, hi *float64, lo *float64, n int)
 TEXT ·logPair64NEON(SB), NOSPLIT, $512-32
 	MOVD    dst+0(FP), R0
@@ -100,8 +370,8 @@ TEXT ·logPair64NEON(SB), NOSPLIT, $512-32
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R6, R7
-	BMI     rest4
-group3:
+	BMI     rest17
+group16:
 	FLDPQ   (R3), (F11, F12)
 	FLDPQ   (R5), (F13, F14)
 	// u = h + c rounded, c = (c - (u - h))·(1/u)
@@ -260,45 +530,45 @@ group3:
 	ADD     $64, R1
 	ADD     $64, R3
 	ADD     $64, R5
-	TBZ     $63, R7, group3
+	TBZ     $63, R7, group16
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied5
-rest4:
-	CBZ     R9, done6
+	TBZ     $0, R7, copied18
+rest17:
+	CBZ     R9, done19
 	MOVD    R8, R1
 	ADD     $0, R8, R11
-	TBZ     $5, R9, skip7
+	TBZ     $5, R9, skip20
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R11)
-skip7:
-	TBZ     $4, R9, skip8
+skip20:
+	TBZ     $4, R9, skip21
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R11)
-skip8:
-	TBZ     $3, R9, skip9
+skip21:
+	TBZ     $3, R9, skip22
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R11)
-skip9:
+skip22:
 	ADD     $0, R8, R3
 	ADD     $64, R8, R11
-	TBZ     $5, R9, skip10
+	TBZ     $5, R9, skip23
 	VLD1.P  32(R5), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R11)
-skip10:
-	TBZ     $4, R9, skip11
+skip23:
+	TBZ     $4, R9, skip24
 	VLD1.P  16(R5), [V11.B16]
 	VST1.P  [V11.B16], 16(R11)
-skip11:
-	TBZ     $3, R9, skip12
+skip24:
+	TBZ     $3, R9, skip25
 	FMOVD.P 8(R5), F11
 	FMOVD.P F11, 8(R11)
-skip12:
+skip25:
 	ADD     $64, R8, R5
 	MOVD    $-1, R7
 	CMP     $32, R9
-	BLS     short13
-	B       group3
-short13:
+	BLS     short26
+	B       group16
+short26:
 	FLDPQ   (R3), (F11, F12)
 	FLDPQ   (R5), (F13, F14)
 	// u = h + c rounded, c = (c - (u - h))·(1/u)
@@ -376,22 +646,22 @@ short13:
 	WORD    $0x4eebd652 // VFSUB V11.D2, V18.D2, V18.D2
 	VFMLA   V10.D2, V16.D2, V18.D2
 	FSTPQ   (F17, F18), (R1)
-copied5:
+copied18:
 	MOVD    R8, R11
 	ADD     R6<<6, R0, R12
-	TBZ     $5, R9, skip14
+	TBZ     $5, R9, skip27
 	VLD1.P  32(R11), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R12)
-skip14:
-	TBZ     $4, R9, skip15
+skip27:
+	TBZ     $4, R9, skip28
 	VLD1.P  16(R11), [V11.B16]
 	VST1.P  [V11.B16], 16(R12)
-skip15:
-	TBZ     $3, R9, skip16
+skip28:
+	TBZ     $3, R9, skip29
 	FMOVD.P 8(R11), F11
 	FMOVD.P F11, 8(R12)
-skip16:
-done6:
+skip29:
+done19:
 	RET
 
 // func log1p64NEON(dst *float64, x *float64, n int)
@@ -418,8 +688,8 @@ TEXT ·log1p64NEON(SB), NOSPLIT, $512-24
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R4, R5
-	BMI     rest20
-group19:
+	BMI     rest33
+group32:
 	FLDPQ   (R3), (F11, F12)
 	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
 	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
@@ -599,31 +869,31 @@ group19:
 	SUB     $1, R5
 	ADD     $64, R1
 	ADD     $64, R3
-	TBZ     $63, R5, group19
+	TBZ     $63, R5, group32
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R5, copied21
-rest20:
-	CBZ     R7, done22
+	TBZ     $0, R5, copied34
+rest33:
+	CBZ     R7, done35
 	MOVD    R6, R1
 	ADD     $0, R6, R9
-	TBZ     $5, R7, skip23
+	TBZ     $5, R7, skip36
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R9)
-skip23:
-	TBZ     $4, R7, skip24
+skip36:
+	TBZ     $4, R7, skip37
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R9)
-skip24:
-	TBZ     $3, R7, skip25
+skip37:
+	TBZ     $3, R7, skip38
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R9)
-skip25:
+skip38:
 	ADD     $0, R6, R3
 	MOVD    $-1, R5
 	CMP     $32, R7
-	BLS     short26
-	B       group19
-short26:
+	BLS     short39
+	B       group32
+short39:
 	FLDPQ   (R3), (F11, F12)
 	WORD    $0x4e60f56d // VFMAX V0.D2, V11.D2, V13.D2
 	WORD    $0x4ee0f56f // VFMIN V0.D2, V11.D2, V15.D2
@@ -712,20 +982,20 @@ short26:
 	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
 	FSTPQ   (F19, F20), (R1)
-copied21:
+copied34:
 	MOVD    R6, R9
 	ADD     R4<<6, R0, R10
-	TBZ     $5, R7, skip27
+	TBZ     $5, R7, skip40
 	VLD1.P  32(R9), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R10)
-skip27:
-	TBZ     $4, R7, skip28
+skip40:
+	TBZ     $4, R7, skip41
 	VLD1.P  16(R9), [V11.B16]
 	VST1.P  [V11.B16], 16(R10)
-skip28:
-	TBZ     $3, R7, skip29
+skip41:
+	TBZ     $3, R7, skip42
 	FMOVD.P 8(R9), F11
 	FMOVD.P F11, 8(R10)
-skip29:
-done22:
+skip42:
+done35:
 	RET

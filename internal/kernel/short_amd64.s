@@ -473,9 +473,9 @@ rows6:
 	VADDPD       Y6, Y4, Y4
 	VPERM2F128   $0x31, Y5, Y3, Y6
 	VPERM2F128   $0x20, Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VPERM2F128   $0x31, Y4, Y2, Y5
 	VPERM2F128   $0x20, Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VANDPS       (DX)(DI*1), Y1, Y4
 	VMAXPS       Y4, Y0, Y5
@@ -502,15 +502,15 @@ rows6:
 	VADDPD       Y8, Y6, Y6
 	VPERM2F128   $0x31, Y7, Y5, Y8
 	VPERM2F128   $0x20, Y7, Y5, Y5
-	VADDPD       Y8, Y5, Y5
 	VPERM2F128   $0x31, Y6, Y4, Y7
 	VPERM2F128   $0x20, Y6, Y4, Y4
+	VADDPD       Y8, Y5, Y5
 	VADDPD       Y7, Y4, Y4
 	VUNPCKHPD    Y5, Y3, Y6
 	VUNPCKLPD    Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VUNPCKHPD    Y4, Y2, Y5
 	VUNPCKLPD    Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
@@ -560,9 +560,9 @@ rows8:
 	VADDPD       Y6, Y4, Y4
 	VPERM2F128   $0x31, Y5, Y3, Y6
 	VPERM2F128   $0x20, Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VPERM2F128   $0x31, Y4, Y2, Y5
 	VPERM2F128   $0x20, Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPS      (DX)(DI*1), Y4
 	VMAXPS       Y4, Y0, Y5
@@ -599,15 +599,15 @@ rows8:
 	VADDPD       Y8, Y6, Y6
 	VPERM2F128   $0x31, Y7, Y5, Y8
 	VPERM2F128   $0x20, Y7, Y5, Y5
-	VADDPD       Y8, Y5, Y5
 	VPERM2F128   $0x31, Y6, Y4, Y7
 	VPERM2F128   $0x20, Y6, Y4, Y4
+	VADDPD       Y8, Y5, Y5
 	VADDPD       Y7, Y4, Y4
 	VUNPCKHPD    Y5, Y3, Y6
 	VUNPCKLPD    Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VUNPCKHPD    Y4, Y2, Y5
 	VUNPCKLPD    Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
@@ -667,9 +667,9 @@ rows10:
 	VADDPD       Y6, Y4, Y4
 	VPERM2F128   $0x31, Y5, Y3, Y6
 	VPERM2F128   $0x20, Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VPERM2F128   $0x31, Y4, Y2, Y5
 	VPERM2F128   $0x20, Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPS      (DX)(DI*1), Y4
 	VMAXPS       Y4, Y0, Y5
@@ -716,15 +716,15 @@ rows10:
 	VADDPD       Y8, Y6, Y6
 	VPERM2F128   $0x31, Y7, Y5, Y8
 	VPERM2F128   $0x20, Y7, Y5, Y5
-	VADDPD       Y8, Y5, Y5
 	VPERM2F128   $0x31, Y6, Y4, Y7
 	VPERM2F128   $0x20, Y6, Y4, Y4
+	VADDPD       Y8, Y5, Y5
 	VADDPD       Y7, Y4, Y4
 	VUNPCKHPD    Y5, Y3, Y6
 	VUNPCKLPD    Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VUNPCKHPD    Y4, Y2, Y5
 	VUNPCKLPD    Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
@@ -791,9 +791,9 @@ rows12:
 	VADDPD       Y6, Y4, Y4
 	VPERM2F128   $0x31, Y5, Y3, Y6
 	VPERM2F128   $0x20, Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VPERM2F128   $0x31, Y4, Y2, Y5
 	VPERM2F128   $0x20, Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPS      (DX)(DI*1), Y4
 	VMAXPS       Y4, Y0, Y5
@@ -850,15 +850,15 @@ rows12:
 	VADDPD       Y8, Y6, Y6
 	VPERM2F128   $0x31, Y7, Y5, Y8
 	VPERM2F128   $0x20, Y7, Y5, Y5
-	VADDPD       Y8, Y5, Y5
 	VPERM2F128   $0x31, Y6, Y4, Y7
 	VPERM2F128   $0x20, Y6, Y4, Y4
+	VADDPD       Y8, Y5, Y5
 	VADDPD       Y7, Y4, Y4
 	VUNPCKHPD    Y5, Y3, Y6
 	VUNPCKLPD    Y5, Y3, Y3
-	VADDPD       Y6, Y3, Y3
 	VUNPCKHPD    Y4, Y2, Y5
 	VUNPCKLPD    Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
@@ -1840,9 +1840,9 @@ rows50:
 	VCVTPS2PD     Y3, Z3
 	VSHUFF64X2    $0xee, Z4, Z2, Z5
 	VSHUFF64X2    $0x44, Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z4
 	VSHUFF64X2    $0x44, Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPS.Z     (SI), K1, Z3
 	VMAXPS        Z3, Z0, Z4
@@ -1864,15 +1864,15 @@ rows50:
 	VCVTPS2PD     Y5, Z5
 	VSHUFF64X2    $0xee, Z6, Z4, Z7
 	VSHUFF64X2    $0x44, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xee, Z5, Z3, Z6
 	VSHUFF64X2    $0x44, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VSHUFF64X2    $0xdd, Z4, Z2, Z5
 	VSHUFF64X2    $0x88, Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VSHUFF64X2    $0xdd, Z3, Z1, Z4
 	VSHUFF64X2    $0x88, Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPS.Z     (DX)(DI*1), K1, Z3
 	VMAXPS        Z3, Z0, Z4
@@ -1895,9 +1895,9 @@ rows50:
 	VCVTPS2PD     Y5, Z5
 	VSHUFF64X2    $0xee, Z6, Z4, Z7
 	VSHUFF64X2    $0x44, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xee, Z5, Z3, Z6
 	VSHUFF64X2    $0x44, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VMOVUPS.Z     (SI)(DI*1), K1, Z5
 	VMAXPS        Z5, Z0, Z6
@@ -1920,21 +1920,21 @@ rows50:
 	VCVTPS2PD     Y7, Z7
 	VSHUFF64X2    $0xee, Z8, Z6, Z9
 	VSHUFF64X2    $0x44, Z8, Z6, Z6
-	VADDPD        Z9, Z6, Z6
 	VSHUFF64X2    $0xee, Z7, Z5, Z8
 	VSHUFF64X2    $0x44, Z7, Z5, Z5
+	VADDPD        Z9, Z6, Z6
 	VADDPD        Z8, Z5, Z5
 	VSHUFF64X2    $0xdd, Z6, Z4, Z7
 	VSHUFF64X2    $0x88, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xdd, Z5, Z3, Z6
 	VSHUFF64X2    $0x88, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VUNPCKHPD     Z4, Z2, Z5
 	VUNPCKLPD     Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VUNPCKHPD     Z3, Z1, Z4
 	VUNPCKLPD     Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPD       Z2, (AX)
 	ADDQ          $0x40, AX
@@ -1979,9 +1979,9 @@ rows52:
 	VCVTPS2PD     Y3, Z3
 	VSHUFF64X2    $0xee, Z4, Z2, Z5
 	VSHUFF64X2    $0x44, Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z4
 	VSHUFF64X2    $0x44, Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPS       (SI), Z3
 	VMAXPS        Z3, Z0, Z4
@@ -2013,15 +2013,15 @@ rows52:
 	VCVTPS2PD     Y5, Z5
 	VSHUFF64X2    $0xee, Z6, Z4, Z7
 	VSHUFF64X2    $0x44, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xee, Z5, Z3, Z6
 	VSHUFF64X2    $0x44, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VSHUFF64X2    $0xdd, Z4, Z2, Z5
 	VSHUFF64X2    $0x88, Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VSHUFF64X2    $0xdd, Z3, Z1, Z4
 	VSHUFF64X2    $0x88, Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPS       (DX)(DI*1), Z3
 	VMAXPS        Z3, Z0, Z4
@@ -2054,9 +2054,9 @@ rows52:
 	VCVTPS2PD     Y5, Z5
 	VSHUFF64X2    $0xee, Z6, Z4, Z7
 	VSHUFF64X2    $0x44, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xee, Z5, Z3, Z6
 	VSHUFF64X2    $0x44, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VMOVUPS       (SI)(DI*1), Z5
 	VMAXPS        Z5, Z0, Z6
@@ -2089,21 +2089,21 @@ rows52:
 	VCVTPS2PD     Y7, Z7
 	VSHUFF64X2    $0xee, Z8, Z6, Z9
 	VSHUFF64X2    $0x44, Z8, Z6, Z6
-	VADDPD        Z9, Z6, Z6
 	VSHUFF64X2    $0xee, Z7, Z5, Z8
 	VSHUFF64X2    $0x44, Z7, Z5, Z5
+	VADDPD        Z9, Z6, Z6
 	VADDPD        Z8, Z5, Z5
 	VSHUFF64X2    $0xdd, Z6, Z4, Z7
 	VSHUFF64X2    $0x88, Z6, Z4, Z4
-	VADDPD        Z7, Z4, Z4
 	VSHUFF64X2    $0xdd, Z5, Z3, Z6
 	VSHUFF64X2    $0x88, Z5, Z3, Z3
+	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z3, Z3
 	VUNPCKHPD     Z4, Z2, Z5
 	VUNPCKLPD     Z4, Z2, Z2
-	VADDPD        Z5, Z2, Z2
 	VUNPCKHPD     Z3, Z1, Z4
 	VUNPCKLPD     Z3, Z1, Z1
+	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z1, Z1
 	VMOVUPD       Z2, (AX)
 	ADDQ          $0x40, AX

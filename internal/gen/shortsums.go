@@ -1,0 +1,294 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// This file emits the kernels of log-sum-exp of short rows (see kernel/shortsums.go).
+
+// shortPowers emits the exponentials of elements one after the other.
+func shortPowers(v *vec) {
+	w, x, n := v.param("w"), v.param("x"), v.param("n")
+	bias, least, most := pivot0(v.elem)
+	var magic, low, high op = v.constant(bias), v.constant(least), v.constant(most)
+	if v.wide() {
+		magic, low, high = v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
+	}
+	e := newExponential(v, magic, !v.double())
+	loop, done := v.newLabel("group"), v.newLabel("done")
+	v.TESTQ(n, n)
+	v.JZ(operand.LabelRef(done))
+	store := func(p, s []vreg, first int) {
+		for i := range p {
+			v.mul(p[i], s[i], p[i])
+			v.move(p[i], at(w, (first+i)*v.bytes))
+		}
+	}
+	if v.wide() {
+		line, next := newPipeline(e, low, high), v.GP64()
+		group := func(base gpreg) *registerGroup {
+			return &registerGroup{x: func(i int) operand.Mem { return at(base, i*v.bytes) }}
+		}
+		line.begin(group(x))
+		v.Label(loop)
+		// After the last group the same is loaded again.
+		v.LEAQ(at(x, 256), next)
+		v.SUBQ(operand.U8(256/v.size), n)
+		v.CMOVQEQ(x, next)
+		p, s := line.exponentials(group(next), func() {})
+		store(p, s, 0)
+		v.MOVQ(next, x)
+		v.ADDQ(operand.I32(256), w)
+		v.TESTQ(n, n)
+	} else {
+		v.Label(loop)
+		v.prefetch(at(x, 0), 0)
+		v.prefetch(at(x, 64), 0)
+		var y []vreg
+		below := v.asRegister(low)
+		for i := range 4 {
+			r := v.reg()
+			v.max(below, at(x, i*v.bytes), r)
+			y = append(y, r)
+		}
+		above := v.asRegister(high)
+		for _, r := range y {
+			v.min(above, r, r)
+		}
+		p, s := e.evaluate(y)
+		store(p, s, 0)
+		v.ADDQ(operand.I32(128), x)
+		v.ADDQ(operand.I32(128), w)
+		v.SUBQ(operand.U8(128/v.size), n)
+	}
+	v.JNZ(operand.LabelRef(loop))
+	v.Label(done)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// shortTotals emits the sums of short rows.
+func shortTotals(v *vec) {
+	s := &shortSum{vec: v, w: v.param("w"), rows: v.param("rows"), n: v.param("n"), stride: v.GP64()}
+	out := []gpreg{v.param("sum")}
+	if v.double() {
+		out = append(out, v.param("err"))
+	}
+	done := v.newLabel("done")
+	v.MOVQ(s.n, s.stride)
+	v.SHLQ(operand.U8(log2(v.size)), s.stride)
+	s.plain = v.newMask()
+	if v.wide() {
+		v.KXNORB(s.plain, s.plain, s.plain)
+	} else {
+		v.VPCMPEQD(s.plain, s.plain, s.plain)
+	}
+	v.TESTQ(s.rows, s.rows)
+	v.JZ(operand.LabelRef(done))
+	// The elements of the last 8.
+	rest := v.GP64()
+	v.LEAQ(operand.Mem{Base: s.n, Disp: -1}, rest)
+	v.ANDQ(operand.U8(7), rest)
+	v.INCQ(rest)
+	s.tail = v.tailMasks(rest)[:max(1, 8*v.size/v.bytes)]
+	if !v.wide() {
+		for i, m := range s.tail {
+			s.tail[i] = v.inRegister(m.(operand.Mem))
+		}
+	}
+	s.loop(1, true, done, out)
+	for units := 1; units <= 4; units++ {
+		s.loop(units, false, done, out)
+	}
+	v.Label(done)
+	all, bits := v.GP64(), v.GP64()
+	if v.wide() {
+		v.KMOVB(s.plain, bits.As32())
+		v.MOVQ(operand.U32(0xff), all)
+	} else {
+		v.VMOVMSKPD(s.plain, bits.As32())
+		v.MOVQ(operand.U32(0xf), all)
+	}
+	v.XORQ(all, bits)
+	v.Store(bits, v.ReturnIndex(0))
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// A shortSum sums short rows of so many units of 8 elements, as many rows at a time
+// as a register has float64 lanes.
+type shortSum struct {
+	*vec
+	w, rows, n, stride gpreg
+	tail               []mask // of the registers of the last unit
+	plain              mask   // of the rows so far
+}
+
+// loop emits the loop for rows of so many units, for whole ones, and goes to done
+// behind it; longer rows pass it by.
+func (s *shortSum) loop(units int, whole bool, done string, out []gpreg) {
+	v := s.vec
+	loop, other := v.newLabel("rows"), v.newLabel("other")
+	step := v.bytes / 8
+	switch {
+	case whole:
+		v.CMPQ(s.n, operand.U8(8*units))
+		v.JNE(operand.LabelRef(other))
+	case units < 4:
+		v.CMPQ(s.n, operand.U8(8*units))
+		v.JG(operand.LabelRef(other))
+	}
+	four, free := v.GP64(), v.GP64()
+	v.Label(loop)
+	v.LEAQ(operand.Mem{Base: s.w, Index: s.stride, Scale: 4}, four)
+	totals := v.rowTree(func(row int) []vreg {
+		base := s.w
+		if row >= 4 {
+			base = four
+		}
+		return s.lanes(v.rowPlace(base, s.stride, row%4, 0, free), units, whole)
+	}, s.join, s.last)
+	for k, p := range out {
+		v.VMOVUPD(totals[k], at(p, 0))
+		v.ADDQ(operand.U8(v.bytes), p)
+	}
+	if v.wide() {
+		v.LEAQ(operand.Mem{Base: four, Index: s.stride, Scale: 4}, s.w)
+	} else {
+		v.MOVQ(four, s.w)
+	}
+	v.SUBQ(operand.U8(step), s.rows)
+	v.JNZ(operand.LabelRef(loop))
+	if units < 4 {
+		v.JMP(operand.LabelRef(done))
+		v.Label(other)
+	}
+}
+
+// join is x += y, for float64 with the errors.
+func (s *shortSum) join(x, y []vreg) {
+	if len(x) == 1 {
+		s.VADDPD(y[0], x[0], x[0])
+		return
+	}
+	s.VADDPD(y[1], x[1], x[1])
+	s.twoSum(x[0], x[1], y[0])
+}
+
+// last is the join of the even and the odd elements: it tells which rows are plain.
+func (s *shortSum) last(x, y []vreg) {
+	v := &vec{s.file, s.tier, float64s}
+	least := v.reg()
+	v.min(x[0], y[0], least)
+	v.mul(least, v.constant(plainRatio(s.elem)), least)
+	s.join(x, y)
+	s.also(greaterOrEqual, least, x[0])
+	s.also(greaterOrEqual, x[0], v.constant(s.pick(coef.NaturalLow32, coef.NaturalLow64)))
+	s.also(lessOrEqual, x[0], v.constant(s.pick(coef.NaturalHigh32, coef.NaturalHigh64)))
+}
+
+// also leaves those lanes plain where the comparison is true.
+func (s *shortSum) also(predicate uint8, a vreg, m op) {
+	if s.wide() {
+		s.VCMPPD(operand.U8(predicate), m, a, s.plain, s.plain)
+		return
+	}
+	k := s.reg()
+	s.VCMPPD(operand.U8(predicate), m, a, k)
+	s.VANDPD(k, s.plain, s.plain)
+}
+
+// lanes returns the 8 lanes of the row at mem: the sums and, of float64, their
+// errors; on AVX2 of lanes l and l+4.
+func (s *shortSum) lanes(mem operand.Mem, units int, whole bool) []vreg {
+	// unit returns register i of a unit, in memory if that is whole.
+	unit := func(u, i int) op {
+		m := mem
+		m.Disp += u*8*s.size + i*s.bytes
+		if u < units-1 || whole {
+			return m
+		}
+		r := s.part()
+		if s.wide() {
+			s.load(s.tail[i], m, r)
+		} else {
+			s.and(s.tail[i], m, r) // what follows may be read
+		}
+		return r
+	}
+	// pair returns the sum of a unit and of the one step units on, if that is there.
+	pair := func(u, step, i int) op {
+		a := unit(u, i)
+		if u+step >= units {
+			return a
+		}
+		r := s.part()
+		s.move(a, r)
+		s.add(r, unit(u+step, i), r)
+		return r
+	}
+	if s.double() {
+		var x [2][]vreg
+		halves := len(s.tail)
+		for i := range halves {
+			sum, err := s.reg(), s.reg()
+			s.move(pair(0, 1, i), sum)
+			s.zero(err)
+			if units > 2 {
+				more := s.reg()
+				s.move(pair(2, 1, i), more)
+				s.twoSum(sum, err, more)
+			}
+			x[i] = []vreg{sum, err}
+		}
+		if halves == 2 {
+			s.join(x[0], x[1])
+		}
+		return x[0]
+	}
+	d := s.doubles(pair(0, 2, 0))
+	if units > 1 {
+		more := s.doubles(pair(1, 2, 0))
+		for i := range d {
+			s.VADDPD(more[i], d[i], d[i])
+		}
+	}
+	if len(d) == 2 {
+		s.VADDPD(d[1], d[0], d[0])
+	}
+	return d[:1]
+}
+
+// part returns a register for 8 float32 or as many float64 as it holds.
+func (s *shortSum) part() vreg {
+	if s.double() {
+		return s.reg()
+	}
+	return s.YMM()
+}
+
+// doubles returns 8 float32 elements as float64.
+func (s *shortSum) doubles(x op) (d []vreg) {
+	mem, inMemory := x.(operand.Mem)
+	if s.wide() {
+		r := s.reg()
+		s.VCVTPS2PD(x, r)
+		return []vreg{r}
+	}
+	low, high := s.reg(), s.reg()
+	if inMemory {
+		s.VCVTPS2PD(mem, low)
+		mem.Disp += 16
+		s.VCVTPS2PD(mem, high)
+		return []vreg{low, high}
+	}
+	l, h := s.split(x.(vreg))
+	s.VCVTPS2PD(l, low)
+	s.VCVTPS2PD(h, high)
+	return []vreg{low, high}
+}
+
+// plainRatio is how many times the lesser half of a plain row makes at least the sum.
+func plainRatio(e elem) float64 { return e.pick(coef.PlainRatio32, coef.PlainRatio64) }
