@@ -43,7 +43,7 @@ type Options struct {
 }
 
 // A Batch is what a loss is evaluated on. Labels are needed, but for SoftZLPR,
-// which needs Soft; the rest is optional.
+// which needs Soft; BCE and SoftmaxCrossEntropy take either. The rest is optional.
 type Batch[T Score] struct {
 	Scores Matrix[T] // logits: no sigmoid or softmax before
 	Labels Bits      // the positive classes
@@ -196,12 +196,19 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 	return b.checkOutput(out)
 }
 
+// hasSoft reports whether there are soft labels, be it of no rows.
+func (b *Batch[T]) hasSoft() bool { return b.Soft.Data != nil || b.Soft.Rows != 0 || b.Soft.Cols != 0 }
+
 func (b *Batch[T]) checkLabels(t *lossTraits) error {
 	switch {
+	case t.softToo && b.Labels != nil && b.hasSoft():
+		return fieldError("Batch.Soft", "there are some beside Batch.Labels, want one of both")
 	case t.soft && b.Labels != nil:
 		return fieldError("Batch.Labels", "there are some, but the loss takes Batch.Soft alone")
-	case t.soft:
+	case t.soft || t.softToo && b.hasSoft():
 		return b.checkMatrix("Batch.Soft", b.Soft)
+	case b.Labels == nil && b.hasSoft() && t.hardOnly != "":
+		return fieldError("Batch.Soft", "%s", t.hardOnly)
 	case b.Labels == nil:
 		return fieldError("Batch.Labels", "there are none, but the loss needs them")
 	case b.Soft.Data != nil:

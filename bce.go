@@ -26,6 +26,16 @@ import "github.com/zlpr/zlpr/internal/bce"
 // is below 4 ULP of the sum of the magnitudes of the gradient. The ends of the range
 // are those of ZLPR.
 //
+// Batch.Soft in place of Batch.Labels gives every class a label t in [0, 1], and both
+// terms, that of a negative times 1-t and that of a positive times t:
+//
+//	L = Σ (1-t_i)·softplus(s_i-s0) + w_i·t_i·softplus(s0-s_i)
+//
+// Labels are not clipped: t = 0 and t = 1 drop a term. There is no focal exponent then,
+// and no choice of hard negatives. A derivative by a score is a difference of two
+// terms, and its error below 4 ULP of the larger one; that of the derivative by the
+// threshold is below 4 ULP of the sum of all of these terms.
+//
 // See Lin et al., "Focal Loss for Dense Object Detection", arXiv 1708.02002.
 type BCE struct {
 	Threshold      float64   // s0
@@ -48,7 +58,7 @@ func (l BCE) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, badParameter("BCE.Threshold", l.Threshold)
 	}
-	t := lossTraits{threshold: l.Threshold, learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}
+	t := lossTraits{threshold: l.Threshold, softToo: l.Focal == 0, hardOnly: "BCE with a focal exponent takes Batch.Labels alone", learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}
 	if n := len(l.PositiveWeight); n > 1 {
 		t.perClass = n
 	}

@@ -28,6 +28,7 @@ func (w *lossWorker[T]) read() error {
 		w.living = 0 // of the new ones
 	}
 	c.Live = kernel.Resize(c.Live, c.Rows)
+	c.Soft = nil
 	if w.readFlat() {
 		return nil
 	}
@@ -90,7 +91,7 @@ func (w *lossWorker[T]) read() error {
 	if err := w.rowWeights(); err != nil {
 		return err
 	}
-	if t.target {
+	if t.target && !t.soft {
 		return w.targets()
 	}
 	if t.mostAllowed > 0 {

@@ -76,8 +76,11 @@ func (w *lossWorker[T]) scales() {
 // within returns f with a value whose products are numbers of the type of gradients.
 // Of soft labels a gradient is the difference of two, which both may lie beyond.
 func (w *lossWorker[T]) within(f power.Factor) power.Factor {
-	const most = 120
-	if !w.e.traits.soft || !kernel.IsFloat32[T]() || f.Exp <= 0 && math.Abs(f.Value) < 1<<most {
+	most := 900 // soft labels may add up to some 2^30
+	if kernel.IsFloat32[T]() {
+		most = 90
+	}
+	if !w.e.traits.soft || f.Exp <= 0 && math.Abs(f.Value) < math.Ldexp(1, most) {
 		return f
 	}
 	_, e := math.Frexp(f.Value)

@@ -18,6 +18,7 @@ import (
 type Evaluator[T Score] struct {
 	loss   Loss
 	traits lossTraits
+	top    int // TopNegatives and TopScores: 0 for neither
 	none   Output[T]
 	turn   crew.Turn
 
@@ -56,7 +57,7 @@ func NewEvaluator[T Score](loss Loss, opts Options) (*Evaluator[T], error) {
 	if opts.Workers == 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
-	e := &Evaluator[T]{loss: loss, traits: t}
+	e := &Evaluator[T]{loss: loss, traits: t, top: max(opts.TopNegatives, opts.TopScores)}
 	if bytesOf[T]() == 8 {
 		e.double = newEngine[float64](loss, t, opts)
 	} else {
@@ -93,6 +94,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if err := b.check(out, &e.traits); err != nil {
 		return Result{}, err
 	}
+	if soft := b.Labels == nil && e.traits.softToo; soft && e.top > 0 {
+		return Result{}, fieldError("Batch.Soft", "hard negatives are chosen among the negatives of Batch.Labels alone")
+	}
 	switch b := any(b).(type) {
 	case *Batch[float32]:
 		return e.single.evaluate(ctx, b, any(out).(*Output[float32]), nil)
@@ -105,7 +109,8 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 // An engine is an Evaluator of scores of the type that is computed in.
 type engine[T Float] struct {
 	loss    Loss
-	traits  lossTraits
+	of      lossTraits // of the loss
+	traits  lossTraits // on the labels of the batch
 	opts    Options
 	workers []*lossWorker[T]
 	crew    *crew.Crew
@@ -113,7 +118,7 @@ type engine[T Float] struct {
 }
 
 func newEngine[T Float](loss Loss, t lossTraits, opts Options) *engine[T] {
-	e := &engine[T]{loss: loss, traits: t, opts: opts}
+	e := &engine[T]{loss: loss, of: t, opts: opts}
 	e.crew = crew.New(func(i int) { e.workers[i].run() })
 	return e
 }
@@ -152,6 +157,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	}
 	j.ctx, j.b, j.out, j.half = ctx, b, out, half
 	j.number++
+	e.traits = e.of.on(b.Labels == nil)
 	defer func() {
 		j.ctx, j.b, j.out, j.half = nil, nil, nil, nil
 		j.batch, j.output = Batch[T]{}, Output[T]{}

@@ -32,9 +32,12 @@ func (h *halfJob[T]) evaluate(e *engine[float32], ctx context.Context, b *Batch[
 	}()
 	shape := Matrix[float32]{Rows: b.Scores.Rows, Cols: b.Scores.Cols, Stride: b.Scores.Cols}
 	h.batch = Batch[float32]{
-		Scores: shape, Labels: b.Labels, Soft: shape, Mask: b.Mask,
+		Scores: shape, Labels: b.Labels, Mask: b.Mask,
 		Thresholds: widenedInto(&h.thresholds, b.Thresholds), ThresholdColumn: b.ThresholdColumn,
 		RowWeights: b.RowWeights, ClassWeights: b.ClassWeights,
+	}
+	if b.hasSoft() {
+		h.batch.Soft = shape
 	}
 	h.output = Output[float32]{
 		Losses: out.Losses, ThresholdGrad: widenedInto(&h.thresholdGrad, out.ThresholdGrad),

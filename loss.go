@@ -39,6 +39,8 @@ type lossTraits struct {
 	threshold    float64 // the fixed threshold
 	learned      bool    // thresholds may be scores
 	soft         bool    // labels are Batch.Soft
+	softToo      bool    // labels may be Batch.Soft
+	hardOnly     string  // why they may not, of a loss that else takes them
 	target       bool    // exactly one positive a row
 	classWeights bool
 	hardNegative bool // TopNegatives and TopScores
@@ -47,6 +49,14 @@ type lossTraits struct {
 	perClass     int  // a parameter has one value for each of so many classes; 0 for none
 	flatLabels   bool // its work takes labels of short rows from chunk.FlatPos
 	sideCopies   bool // its kernels make Out.Pending while they compute
+}
+
+// on returns the traits on soft or on hard labels, for a loss that takes both.
+func (t lossTraits) on(soft bool) lossTraits {
+	if t.softToo && soft {
+		t.soft, t.hardNegative, t.flatLabels = true, false, false
+	}
+	return t
 }
 
 // badParameter is the error of a parameter of a loss.

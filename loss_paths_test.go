@@ -67,7 +67,7 @@ func pathRows[T Float](r *rand.Rand, rows, n int) (x []T, positive []bool) {
 		spread := []float64{0, 0.01, 2, 2, 2, 30}[r.IntN(6)]
 		share := []float64{0, 0.1, 0.3, 1}[r.IntN(4)]
 		for range n {
-			x = append(x, T(center+spread*r.NormFloat64()))
+			x = append(x, T(center+float64(spread*r.NormFloat64())))
 			positive = append(positive, r.Float64() < share)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 type Row struct {
 	Scores       []float64 // not NaN where a class takes part
 	Positive     []bool    // hard labels, for all losses but zlpr-soft
-	Soft         []float64 // labels in [0, 1], for zlpr-soft
+	Soft         []float64 // labels in [0, 1], for zlpr-soft; for softmax and bce in place of hard ones
 	Mask         []bool    // the classes that take part; nil: all
 	ClassWeights []float64 // ≥ 0; nil: ones. Weight 0 leaves a class out
 	Threshold    float64   // s0, for bce, zlpr, zlpr-soft and subset-padded
@@ -28,6 +28,8 @@ type Row struct {
 //	pairwise       log(1 + Σ_N w_i e^(γ(s_i+m)) Σ_P w_j e^(-γ s_j))
 //	zlpr           log(1 + Σ_N w_i e^(s_i-s0)) + log(1 + Σ_P w_j e^(s0-s_j))
 //	zlpr-soft      log(1 + Σ w_i (1-t_i) e^(s_i-s0)) + log(1 + Σ w_i t_i e^(s0-s_i))
+//	softmax, soft  Σ w_i t_i (log Σ e^s - s_i)
+//	bce, soft      Σ w_i ((1-t_i) softplus(s_i-s0) + p_i t_i softplus(s0-s_i)), p = PositiveWeight
 //	subset         log Σ_j e_j(u) e_j(v), u = w e^(s-s0) in N, v = w e^(s0-s) in P
 //	subset-padded  log Σ_b e_b(v) Σ_(a ≤ K-k+b) e_a(u)
 //
@@ -49,7 +51,7 @@ func Names() []string {
 
 // Result is the loss of a row and its derivatives, with relative errors below
 // 2^-160 but for two derivatives that are differences: the error of that by the
-// threshold is below 2^-160·Σ|Grad|, and that of a derivative of zlpr-soft below
+// threshold is below 2^-160·Σ|Grad|, and that of a derivative with soft labels below
 // 2^-160 times the larger of its two terms. What is below 2^-2^31, the least
 // big.Float, is 0.
 type Result struct {
@@ -95,6 +97,17 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 		}
 	}
 	var result ref.Result
+	switch {
+	case l.soft(row) && l.Name == "softmax":
+		result, _ = r.SoftSoftmax()
+		return Result{result.Loss, result.Grad, result.Threshold}, nil
+	case l.soft(row) && l.Name == "bce":
+		if l.Focal != 0 {
+			return Result{}, fmt.Errorf("zlprtest: soft labels with a focal exponent")
+		}
+		result, _ = r.SoftBCE(l.PositiveWeight)
+		return Result{result.Loss, result.Grad, result.Threshold}, nil
+	}
 	switch l.Name {
 	case "softmax":
 		if positives != 1 {
@@ -130,6 +143,11 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 	return Result{result.Loss, result.Grad, result.Threshold}, nil
 }
 
+// soft reports whether the labels are soft.
+func (l Loss) soft(row Row) bool {
+	return l.Name == "zlpr-soft" || row.Soft != nil && (l.Name == "softmax" || l.Name == "bce") && row.Positive == nil
+}
+
 // check returns what is wrong with the numbers and the lengths.
 func (l Loss) check(row Row) error {
 	n := len(row.Scores)
@@ -138,8 +156,8 @@ func (l Loss) check(row Row) error {
 		length int
 		needed bool
 	}{
-		{"Positive", len(row.Positive), l.Name != "zlpr-soft"},
-		{"Soft", len(row.Soft), l.Name == "zlpr-soft"},
+		{"Positive", len(row.Positive), !l.soft(row)},
+		{"Soft", len(row.Soft), l.soft(row)},
 		{"Mask", len(row.Mask), row.Mask != nil},
 		{"ClassWeights", len(row.ClassWeights), row.ClassWeights != nil},
 		{"PositiveWeight", len(l.PositiveWeight), l.PositiveWeight != nil},
@@ -161,13 +179,13 @@ func (l Loss) check(row Row) error {
 		switch {
 		case in && math.IsNaN(s):
 			return fmt.Errorf("zlprtest: class %d: score is %g", i, s)
-		case !in && l.Name != "zlpr-soft" && row.Positive[i]:
+		case !in && !l.soft(row) && row.Positive[i]:
 			return fmt.Errorf("zlprtest: class %d: positive, but masked out", i)
 		case row.ClassWeights != nil && !weight(row.ClassWeights[i]):
 			return fmt.Errorf("zlprtest: class %d: weight is %g", i, row.ClassWeights[i])
 		case l.PositiveWeight != nil && !weight(l.PositiveWeight[i]):
 			return fmt.Errorf("zlprtest: class %d: positive weight is %g", i, l.PositiveWeight[i])
-		case l.Name == "zlpr-soft" && in && !(row.Soft[i] >= 0 && row.Soft[i] <= 1):
+		case l.soft(row) && in && !(row.Soft[i] >= 0 && row.Soft[i] <= 1):
 			return fmt.Errorf("zlprtest: class %d: soft label is %g", i, row.Soft[i])
 		}
 	}

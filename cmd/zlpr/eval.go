@@ -338,7 +338,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		if err != nil {
 			return err
 		}
-		if (name == "zlpr-soft") != (e.soft != nil) {
+		if name == "zlpr-soft" && e.soft == nil || e.soft != nil && !slices.Contains(softLosses, name) {
 			if all {
 				report.Skipped[name] = "labels are hard"
 				if e.soft != nil {
@@ -348,9 +348,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			}
 			var buffer []float64
 			file, place := e.where("labels", e.firstSoft/classes, e.firstSoft%classes)
-			return fmt.Errorf("%s: %s: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss zlpr-soft",
+			return fmt.Errorf("%s: %s: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss %s",
 				quoted(file), place,
-				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name)
+				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name, strings.Join(softLosses, " or --loss "))
 		}
 		if err := e.accepts(loss); err != nil {
 			if all {

@@ -30,7 +30,8 @@ var lossTable = []lossEntry{
 		name: "softmax",
 		line: "log(1 + Σ_{i≠t} e^(s_i-s_t)), t the one positive class: softmax cross-entropy",
 		formula: `L = log(1 + Σ_{i≠t} e^(s_i-s_t)) = log Σ e^(s_i) - s_t
-t is the row's target, its one positive class`,
+t is the row's target, its one positive class; soft labels t_i in [0, 1] give
+L = Σ t_i·(log Σ e^s - s_i)`,
 		gradient: `∂L/∂s_i = p_i          for i ≠ t, p = softmax(s)
 ∂L/∂s_t = p_t - 1`,
 		when: `Exactly one class of a row is right (multi-class). A row with several labels
@@ -47,7 +48,7 @@ class number -1, which leaves it out. The prediction is the highest score.`,
 N and P are the row's negatives and positives, w the positive weight; with the
 focal exponent f each softplus(x) is multiplied by sigmoid(x)^f. It is a sum
 over the classes, as the other losses are; PyTorch's mean over all elements is
---reduction mean-classes.`,
+--reduction mean-classes. Soft labels t give (1-t)·softplus(s-s0) + w·t·softplus(s0-s).`,
 		gradient: `∂L/∂s_i = sigmoid(s_i-s0)          for negatives
 ∂L/∂s_j = -w_j·sigmoid(s0-s_j)     for positives (f = 0)`,
 		when: `Probabilities of single classes are wanted: trained on hard labels, they are
@@ -144,6 +145,9 @@ var lossNames = func() (names []string) {
 	}
 	return names
 }()
+
+// softLosses are the names of those that take soft labels.
+var softLosses = []string{"softmax", "bce", "zlpr-soft"}
 
 // lossFlags are the parameters of the losses.
 type lossFlags struct {

@@ -3,7 +3,9 @@
 //
 //	L = Σ_N softplus(s_i-s0) + Σ_P w_j·softplus(s0-s_j),   softplus(x) = log(1+e^x)
 //
-// every term times sigmoid(x)^f with a focal exponent f.
+// every term times sigmoid(x)^f with a focal exponent f. With soft labels t, which do
+// without that exponent, every class has the term of a negative times 1-t and that of a
+// positive times t.
 package bce
 
 import (
@@ -52,8 +54,9 @@ type Work[T kernel.Float] struct {
 
 	short[T]
 
-	block *block
-	grads []float64 // of a row in the general way
+	block  *block
+	grads  []float64 // of a row in the general way
+	beyond float64   // with soft labels, what terms s-s0 beyond the numbers lack
 }
 
 // New returns a Work for the rule.
@@ -62,7 +65,11 @@ func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c, w.x, w.stride = c, c.X, c.Stride
-	if w.isShort() {
+	if c.Soft != nil {
+		for i := range c.Rows {
+			w.row(i)
+		}
+	} else if w.isShort() {
 		w.shortRows()
 	} else {
 		c.Unpack()

@@ -34,9 +34,11 @@ func (w *Work[T]) row(i int) {
 	b := w.blocks()
 	var sum, err float64
 	var slope signedSum
+	w.beyond = 0
 	infinite := false
-	for from := 0; from < w.c.N; from += blockLen {
-		m := w.gather(i, s0, from, min(from+blockLen, w.c.N))
+	step := w.step()
+	for from := 0; from < w.c.N; from += step {
+		m := w.gather(i, s0, from, min(from+step, w.c.N))
 		if m == 0 {
 			continue
 		}
@@ -89,11 +91,12 @@ func (w *Work[T]) row(i int) {
 				if b.at[k] < 0 {
 					g = -g
 				}
-				w.grads[b.at[k]&math.MaxInt] = g
+				w.grads[b.at[k]&math.MaxInt] += float64(g) // with soft labels there are two
 				slope.add(-g)
 			}
 		}
 	}
+	sum += w.beyond
 	switch {
 	case infinite || sum > math.MaxFloat64:
 		w.c.Loss[i] = math.Inf(1)
@@ -116,7 +119,7 @@ func (w *Work[T]) row(i int) {
 // lost returns what rounding s-s0 has lost of argument k of the block of row i.
 func (w *Work[T]) lost(i, k int, s0 float64) float64 {
 	x, at := w.block.x[k], w.block.at[k]
-	if s0 == 0 || !(math.Abs(x) <= math.MaxFloat64) {
+	if s0 == 0 || !(math.Abs(x) < math.MaxFloat64) {
 		return 0
 	}
 	rest := differenceError(float64(w.scores(i)[at&math.MaxInt]), s0)
@@ -132,9 +135,9 @@ func (w *Work[T]) lost(i, k int, s0 float64) float64 {
 func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 	const up = 600
 	var sum, err float64
-	b := w.block
-	for from := 0; from < w.c.N; from += blockLen {
-		for k, v := range b.x[:w.gather(i, s0, from, min(from+blockLen, w.c.N))] {
+	b, step := w.block, w.step()
+	for from := 0; from < w.c.N; from += step {
+		for k, v := range b.x[:w.gather(i, s0, from, min(from+step, w.c.N))] {
 			if v < -1500 {
 				continue // 0, whatever the factor
 			}
@@ -227,12 +230,24 @@ func (w *Work[T]) logPower(x, rest, e, log1p float64) (hi, lo float64) {
 // differenceError returns what rounding a - b has lost.
 func differenceError(a, b float64) float64 {
 	d := a - b
+	if math.Abs(d) > 0x1p1000 {
+		// What follows must not leave the numbers.
+		return 0x1p60 * differenceError(0x1p-60*a, 0x1p-60*b)
+	}
 	t := d - a
 	return (a - (d - t)) - (b + t)
 }
 
-// blockLen is the number of classes of a row that are evaluated at a time.
+// blockLen is the number of terms of a row that are evaluated at a time.
 const blockLen = 4096
+
+// step returns the number of classes that have so many terms at most.
+func (w *Work[T]) step() int {
+	if w.c.Soft != nil {
+		return blockLen / 2
+	}
+	return blockLen
+}
 
 // A block is some terms of a row: their arguments x, their factors, e^-|x| and
 // log(1+e^-|x|), and their classes, with the sign bit set for a positive.
@@ -284,28 +299,74 @@ func (w *Work[T]) gather(i int, s0 float64, from, to int) int {
 	c := w.block
 	pos, neg := w.c.Sides(i)
 	row, m := w.scores(i), 0
+	if w.c.Soft != nil {
+		return w.gatherSoft(i, s0, from, to)
+	}
 	for k := from / 64; k < kernel.BitWords(to); k++ {
 		for v := pos[k] | neg[k]; v != 0; v &= v - 1 {
 			b := bits.TrailingZeros64(v)
 			j := 64*k + b
-			factor, positive := 1.0, 1.0
-			if w.c.Class != nil {
-				factor = w.c.Class[j]
-			}
-			y, at := float64(row[j])-s0, j
-			if pos[k]>>b&1 != 0 {
-				positive = w.rule.positiveWeight(j)
-				y, at = -y, j|math.MinInt
-			}
-			if factor == 0 || positive == 0 {
-				continue
-			}
-			if product := factor * positive; product >= 0x1p-1022 && product <= math.MaxFloat64 {
-				factor, positive = product, 1
-			}
-			c.x[m], c.factor[m], c.positive[m], c.at[m] = y, factor, positive, at
-			m++
+			y, positive := float64(row[j])-s0, pos[k]>>b&1 != 0
+			m = c.push(m, w.factor(j), w.positive(j, positive), y, j, positive)
 		}
+	}
+	return m
+}
+
+// factor returns the weight of class j, positive that of a positive or a negative.
+func (w *Work[T]) factor(j int) float64 {
+	if w.c.Class != nil {
+		return w.c.Class[j]
+	}
+	return 1
+}
+
+func (w *Work[T]) positive(j int, positive bool) float64 {
+	if positive {
+		return w.rule.positiveWeight(j)
+	}
+	return 1
+}
+
+// push adds a term of class j to the m of the block, y being s-s0, and returns how
+// many there are.
+func (b *block) push(m int, factor, other, y float64, j int, positive bool) int {
+	if positive {
+		y, j = -y, j|math.MinInt
+	}
+	if factor == 0 || other == 0 {
+		return m
+	}
+	if product := factor * other; product >= 0x1p-1022 && product <= math.MaxFloat64 {
+		factor, other = product, 1
+	}
+	b.x[m], b.factor[m], b.positive[m], b.at[m] = y, factor, other, j
+	return m + 1
+}
+
+// gatherSoft is gather for soft labels.
+func (w *Work[T]) gatherSoft(i int, s0 float64, from, to int) (m int) {
+	b := w.block
+	_, part := w.c.Sides(i)
+	row, labels := w.scores(i), w.c.Soft[i*w.c.SoftStride:][:w.c.N]
+	for j := from; j < to; j++ {
+		if part[j/64]>>(j%64)&1 == 0 {
+			continue
+		}
+		x, t, factor := float64(row[j]), float64(labels[j]), w.factor(j)
+		y, up, down := x-s0, 1-t, float64(w.rule.positiveWeight(j)*t)
+		if math.Abs(y) > math.MaxFloat64 && math.Abs(x) <= math.MaxFloat64 {
+			// A label may bring it back to the numbers: what is beyond them counts apart.
+			y = math.Copysign(math.MaxFloat64, y)
+			rest := 2 * (math.Abs(x/2-s0/2) - math.MaxFloat64/2)
+			if y > 0 {
+				w.beyond += float64(factor * (up * rest))
+			} else {
+				w.beyond += float64(factor * (down * rest))
+			}
+		}
+		m = b.push(m, factor, up, y, j, false)
+		m = b.push(m, factor, down, y, j, true)
 	}
 	return m
 }

@@ -50,7 +50,7 @@ type Weights[T kernel.Float] struct {
 	Threshold     []float64 // of every row, fixed or learned
 	ZeroThreshold bool      // all of them are 0
 
-	Soft       []T // soft labels, for losses that take them: Neg has the classes that take part
+	Soft       []T // soft labels, nil for hard ones: then Neg has the classes that take part
 	SoftStride int
 
 	MostPositives int // of a row of the whole batch, for losses that ask for it

@@ -13,12 +13,14 @@ import (
 
 // A lossRule is a loss with its parameters and what it is exactly.
 type lossRule struct {
-	name    string
-	uses    options
-	loss    func(in *Input) zlpr.Loss
-	exact   func(in *Input, r ref.Row) ref.Result
-	factors func(r ref.Row) ref.Result // what weights multiply, if it is the whole
-	family  bool                       // of k-subsets, with other bounds
+	name         string
+	uses         options
+	loss         func(in *Input) zlpr.Loss
+	exact        func(in *Input, r ref.Row) ref.Result
+	factors      func(r ref.Row) ref.Result                               // what weights multiply, if it is the whole
+	terms        func(in *Input, r ref.Row, want ref.Result) []*big.Float // of which derivatives are differences: what their errors are relative to
+	family       bool                                                     // of k-subsets, with other bounds
+	weighsLabels bool                                                     // factors of a row's results are weights times soft labels
 }
 
 func zlprRule(name string, uses options) lossRule {
@@ -32,6 +34,44 @@ func softRule(name string, uses options) lossRule {
 	return lossRule{name: name, uses: hasSoft | uses,
 		loss:  func(in *Input) zlpr.Loss { return zlpr.SoftZLPR{Threshold: in.fixedThreshold(uses)} },
 		exact: func(_ *Input, r ref.Row) ref.Result { return r.SoftZLPR() },
+		terms: func(_ *Input, r ref.Row, want ref.Result) (terms []*big.Float) {
+			for i, w := range want.Grad {
+				terms = append(terms, softScale(&r, i, w))
+			}
+			return terms
+		},
+	}
+}
+
+func softBCERule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasSoft | uses, weighsLabels: true,
+		loss: func(in *Input) zlpr.Loss {
+			return zlpr.BCE{Threshold: in.fixedThreshold(uses), PositiveWeight: in.repeated(in.PositiveWeights)}
+		},
+		exact: func(in *Input, r ref.Row) ref.Result { result, _ := r.SoftBCE(in.PositiveWeights); return result },
+		terms: func(in *Input, r ref.Row, _ ref.Result) []*big.Float {
+			_, terms := r.SoftBCE(in.PositiveWeights)
+			return terms
+		},
+	}
+}
+
+func softSoftmaxRule(name string, uses options) lossRule {
+	return lossRule{name: name, uses: hasSoft | uses, weighsLabels: true,
+		loss:  func(*Input) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
+		exact: func(_ *Input, r ref.Row) ref.Result { result, _ := r.SoftSoftmax(); return result },
+		terms: func(_ *Input, r ref.Row, _ ref.Result) []*big.Float { _, terms := r.SoftSoftmax(); return terms },
+		factors: func(r ref.Row) ref.Result {
+			r.Soft = slices.Clone(r.Soft)
+			for i, w := range r.Weights {
+				if w == 0 {
+					r.Soft[i] = 0
+				}
+			}
+			r.Weights = nil
+			result, _ := r.SoftSoftmax()
+			return result
+		},
 	}
 }
 
@@ -102,6 +142,8 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		zlprRule("ZLPR, class weights", hasWeights|hasRepeat),
 		zlprRule("ZLPR, row weights", hasScale),
 		zlprRule("ZLPR, all", hasLearned|hasWeights|hasMask|hasScale|hasHardNegatives),
+		softSoftmaxRule("soft cross-entropy", 0),
+		softSoftmaxRule("soft cross-entropy, mask, class and row weights", hasMask|hasWeights|hasScale),
 		softRule("soft ZLPR", hasRepeat),
 		softRule("soft ZLPR, all", hasLearned|hasWeights|hasMask|hasScale),
 		pairwiseRule("pairwise", hasRepeat),
@@ -115,6 +157,10 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		bceRule("BCE, focal exponent", hasFocal|hasRepeat),
 		bceRule("BCE, all but the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasMask|hasScale|hasHardNegatives),
 		bceRule("BCE, all with the focal exponent", hasLearned|hasWeights|hasPositiveWeights|hasFocal|hasMask|hasScale|hasHardNegatives),
+		softBCERule("soft BCE", hasRepeat),
+		softBCERule("soft BCE, learned threshold", hasLearned|hasRepeat),
+		softBCERule("soft BCE, weights", hasWeights|hasPositiveWeights),
+		softBCERule("soft BCE, all", hasLearned|hasWeights|hasPositiveWeights|hasMask|hasScale),
 		subsetRule("subset loss", 0),
 		subsetRule("subset loss, all", hasMask|hasWeights|hasScale),
 		paddedRule("padded subset loss", hasThreshold),
@@ -147,7 +193,7 @@ func lossFunction[T zlpr.Float](rule lossRule) *Function {
 		}
 	}
 	f.errors = func(in *Input, e []float64) {
-		if !in.sensible() {
+		if !in.sensible() || rule.weighsLabels && !in.normalLabels() {
 			return
 		}
 		lossErrors[T](rule, in, e)
@@ -160,7 +206,7 @@ func lossFunction[T zlpr.Float](rule lossRule) *Function {
 func (in *Input) sensible() bool {
 	for _, w := range [][]float64{in.Weights, in.PositiveWeights} {
 		for i, x := range w {
-			if x != 0 && !normal(x) || len(in.PositiveWeights) > 0 && x != 0 && in.Positive[i] == '1' && in.Weights != nil && !normal(in.Weights[i]*in.PositiveWeights[i]) {
+			if x != 0 && !normal(x) || len(in.PositiveWeights) > 0 && x != 0 && (in.Soft != nil || in.Positive[i] == '1') && in.Weights != nil && !normal(in.Weights[i]*in.PositiveWeights[i]) {
 				return false
 			}
 			if in.Repeat > 1 && !normal(x*float64(in.Repeat)) && x != 0 {
@@ -173,6 +219,18 @@ func (in *Input) sensible() bool {
 	}
 	sum := in.RowWeight + in.OtherWeight
 	return in.RowWeight == 0 || normal(in.RowWeight) && normal(in.rowScale()) && normal(sum) && normal(in.Upstream/sum)
+}
+
+// normalLabels reports whether soft labels times weights are normal numbers.
+func (in *Input) normalLabels() bool {
+	for _, w := range [][]float64{in.Weights, in.PositiveWeights} {
+		for i, x := range w {
+			if x != 0 && in.Soft[i] != 0 && !normal(x*in.Soft[i]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func normal(x float64) bool { return math.Abs(x) >= 0x1p-1022 && math.Abs(x) <= math.MaxFloat64 }
@@ -330,10 +388,14 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 		smallest, largest = 0x1p-1000, math.MaxFloat64
 	}
 	sum := ref.New(0)
+	var terms []*big.Float
+	if rule.terms != nil {
+		terms = rule.terms(in, r, want)
+	}
 	for i, g := range got.grad {
 		w, scale := want.Grad[i], abs(want.Grad[i])
-		if rule.uses&hasSoft != 0 {
-			scale = softScale(&r, i, w)
+		if terms != nil {
+			scale = terms[i]
 		}
 		if in.Repeat > 1 {
 			w, scale = ref.Quo(w, ref.New(float64(in.Repeat))), ref.Quo(scale, ref.New(float64(in.Repeat)))

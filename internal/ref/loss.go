@@ -8,7 +8,7 @@ import "math/big"
 type Row struct {
 	Scores    []float64
 	Positive  []bool    // hard labels
-	Soft      []float64 // soft labels, for SoftZLPR alone
+	Soft      []float64 // soft labels, for the losses of soft labels
 	Mask      []bool    // the classes that take part; nil: all
 	Weights   []float64 // of the classes; nil: ones. Weight 0 leaves a class out
 	Threshold float64   // s0

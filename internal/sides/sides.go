@@ -42,13 +42,14 @@ type Work[T kernel.Float] struct {
 	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
-	kept       []T      // exponentials of the chunk
-	fa, fb     []T      // factors of a row's gradient: of its negatives, its positives
-	slow       []bool   // rows that evalSlow evaluates
-	normal     bool     // no kept exponential of short rows is below the smallest normal number
-	apart      bool     // there are targets whose derivatives are set apart: their factor is 0
-	settled    []bool   // rows whose loss stands: it has the same bits whatever the gradient takes
-	none       []uint64 // no bits
+	kept       []T           // exponentials of the chunk
+	fa, fb     []T           // factors of a row's gradient: of its negatives, its positives
+	slow       []bool        // rows that evalSlow evaluates
+	normal     bool          // no kept exponential of short rows is below the smallest normal number
+	apart      bool          // there are targets whose derivatives are set apart: their factor is 0
+	target     softTarget[T] // of a loss of one target with soft labels
+	settled    []bool        // rows whose loss stands: it has the same bits whatever the gradient takes
+	none       []uint64      // no bits
 	general[T]
 }
 
@@ -70,8 +71,28 @@ const (
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c = c
+	if w.rule.Target && c.Soft != nil {
+		w.evalSoftTarget()
+	} else {
+		w.eval()
+	}
+	w.c = nil
+}
+
+// eval evaluates the rows of the chunk, of one target with hard labels.
+func (w *Work[T]) eval() {
+	c := w.c
 	w.scale = c.Scale
-	weighted := w.rule.Target && c.Class != nil
+	soft := w.rule.Target && c.Soft != nil
+	weighted := w.rule.Target && c.Class != nil && !soft
+	if soft && c.Derivatives() {
+		w.ownScale()
+		for i, t := range c.Target {
+			if t >= 0 {
+				w.scale[i] = w.target.factor[i].value
+			}
+		}
+	}
 	if weighted && c.Derivatives() {
 		w.ownScale()
 		for i := range c.Target {
@@ -103,7 +124,7 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 			}
 		}
 	}
-	w.c, w.scale = nil, nil
+	w.scale = nil
 }
 
 // targetWeight returns the class weight of row i's target, for a loss of one target.

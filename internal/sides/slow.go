@@ -239,7 +239,7 @@ func (w *Work[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64) (nan bool)
 	rest := 0.0
 	if w.rule.Product {
 		if a.any && b.any {
-			rest, nan = w.finishProductRow(v, scale, x)
+			rest, nan = w.finishProductRow(i, v, scale, x)
 		}
 	} else {
 		s0 := w.c.Threshold[i]
@@ -269,6 +269,9 @@ func (w *Work[T]) finishRow(i int, v *[2]sideValue[T], x, y *float64) (nan bool)
 func (w *Work[T]) scaleOf(i int) power.Number {
 	if !w.c.Derivatives() {
 		return power.Number{Hi: 1}
+	}
+	if w.rule.Target && w.c.Soft != nil {
+		return power.Number{Hi: w.scale[i]} // with all that multiplies it
 	}
 	scale := power.Number{Hi: w.c.Scale[i]}
 	if w.rule.Gamma != 1 {
@@ -315,7 +318,7 @@ func (v *sideValue[T]) setSlope(p, scale power.Number) {
 
 // finishProductRow sets the slopes of a loss of the product, and returns the loss
 // but for log1p of x, or nan.
-func (w *Work[T]) finishProductRow(v *[2]sideValue[T], scale power.Number, x *float64) (rest float64, nan bool) {
+func (w *Work[T]) finishProductRow(i int, v *[2]sideValue[T], scale power.Number, x *float64) (rest float64, nan bool) {
 	a, b := &v[0], &v[1]
 	minus := scale
 	minus.Hi, minus.Lo = -scale.Hi, -scale.Lo
@@ -333,6 +336,9 @@ func (w *Work[T]) finishProductRow(v *[2]sideValue[T], scale power.Number, x *fl
 	p := a.terms.Times(b.terms).Times(w.marginOf(float64(a.by), float64(b.by)))
 	a.setSlope(p, scale)
 	b.setSlope(p, minus)
+	if w.rule.Target && w.c.Soft != nil && w.c.Grad != nil {
+		w.target.peak[i] = p.Over1p()
+	}
 	*x, rest = p.Log1pArgument()
 	return rest, false
 }

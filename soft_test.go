@@ -1,0 +1,185 @@
+package zlpr
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// softLosses are the losses that take hard labels and soft ones.
+var softLosses = []Loss{BCE{}, BCE{Threshold: 1.25}, BCE{PositiveWeight: []float64{3}}, SoftmaxCrossEntropy{}}
+
+// softReference returns what a loss with soft labels is, and the terms of which its
+// derivatives are differences.
+func softReference(loss Loss, row ref.Row) (want ref.Result, terms []float64) {
+	var exact []*big.Float
+	switch l := loss.(type) {
+	case BCE:
+		row.Threshold = l.Threshold
+		var w []float64
+		if len(l.PositiveWeight) == 1 {
+			for range row.Scores {
+				w = append(w, l.PositiveWeight[0])
+			}
+		}
+		want, exact = row.SoftBCE(w)
+	case SoftmaxCrossEntropy:
+		want, exact = row.SoftSoftmax()
+	}
+	for _, x := range exact {
+		f, _ := x.Float64()
+		terms = append(terms, f)
+	}
+	return want, terms
+}
+
+// softBatch returns rows with soft labels.
+func softBatch[T Float](r *rand.Rand, rows, n int) *Batch[T] {
+	x, _ := pathRows[T](r, rows, n)
+	b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}}
+	b.Soft = newGrad(b)
+	for k := range b.Soft.Data {
+		b.Soft.Data[k] = T([]float64{0, 1, 0.25, 1e-30, r.Float64()}[r.IntN(5)])
+	}
+	return b
+}
+
+func testSoftLabels[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(71, 72))
+	ulp, smallest := unitsOf[T]()
+	for _, n := range []int{1, 2, 3, 17, 64, 65, 130} {
+		for _, loss := range softLosses {
+			b := softBatch[T](r, 3, n)
+			if r.IntN(2) == 0 {
+				for range n {
+					b.ClassWeights = append(b.ClassWeights, 0.5+r.Float64())
+				}
+			}
+			_, losses, grad := evalBatch(t, loss, Options{}, b, Output[T]{})
+			for i := range b.Scores.Rows {
+				c := lossCase[T]{scores: b.Scores.Row(i), soft: b.Soft.Row(i), weights: b.ClassWeights}
+				want, terms := softReference(loss, c.row())
+				if l, _ := want.Loss.Float64(); l > 0x1p-1000 {
+					require.Less(t, ref.RelError(losses[i], want.Loss, ulp), 4.0, "%+v n=%d", loss, n)
+				}
+				for j, g := range grad[i*n:][:n] {
+					if terms[j] >= smallest {
+						require.Less(t, ref.AbsError(float64(g), want.Grad[j], ref.New(terms[j]), ulp), 4.0, "%+v n=%d class %d", loss, n, j)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestSoftLabels compares losses and gradients of soft labels with the reference.
+func TestSoftLabels(t *testing.T) {
+	t.Run("float32", testSoftLabels[float32])
+	t.Run("float64", testSoftLabels[float64])
+}
+
+// TestSoftBits: the results have the same bits for any number of workers, with the
+// gradient in place of the scores, and wherever they are computed.
+func TestSoftBits(t *testing.T) {
+	want := map[string]uint64{
+		"bce float32": 0x106b36b0e58f28f4, "softmax float32": 0xcfbd4bace0c6f82d, "bce float64": 0xf123ff9d66708a, "softmax float64": 0x51910500b0857ac,
+	}
+	forEachTier(t, func(t *testing.T) {
+		for _, loss := range []Loss{BCE{}, SoftmaxCrossEntropy{}} {
+			require.Equal(t, want[loss.Name()+" float32"], softHash[float32](t, loss), "%s float32", loss.Name())
+			require.Equal(t, want[loss.Name()+" float64"], softHash[float64](t, loss), "%s float64", loss.Name())
+		}
+	})
+}
+
+func softHash[T Float](t *testing.T, loss Loss) uint64 {
+	r := rand.New(rand.NewPCG(73, 74))
+	h := fnv.New64a()
+	for _, n := range []int{1, 5, 33, 64, 70, 300} {
+		b := softBatch[T](r, 40, n)
+		_, losses, grad := evalBatch(t, loss, Options{Workers: 1}, b, Output[T]{})
+		in := *b
+		in.Scores.Data = append([]T(nil), b.Scores.Data...)
+		out := Output[T]{Losses: make([]float64, 40), Grad: in.Scores}
+		e, err := NewEvaluator[T](loss, Options{Workers: 3})
+		require.NoError(t, err)
+		_, err = e.Evaluate(context.Background(), &in, &out)
+		require.NoError(t, err)
+		for i, l := range losses {
+			require.Equal(t, math.Float64bits(l), math.Float64bits(out.Losses[i]), "%s n=%d", loss.Name(), n)
+			fmt.Fprintf(h, "%x ", math.Float64bits(l))
+		}
+		for i, g := range grad {
+			require.Equal(t, math.Float64bits(float64(g)), math.Float64bits(float64(out.Grad.Data[i])), "%s n=%d", loss.Name(), n)
+			fmt.Fprintf(h, "%x ", math.Float64bits(float64(g)))
+		}
+	}
+	return h.Sum64()
+}
+
+// TestSoftErrors: soft labels that are none, or not wanted.
+func TestSoftErrors(t *testing.T) {
+	nan := math.NaN()
+	b := func(soft ...float64) *Batch[float64] {
+		return &Batch[float64]{Scores: MatrixOf([][]float64{{1, 2, 3}}), Soft: MatrixOf([][]float64{soft})}
+	}
+	both := b(0, 1, 0)
+	both.Labels = &DenseLabels[bool]{1, 3, []bool{true, false, false}, 3}
+	masked := b(0, 0.5, 0)
+	masked.Mask = &DenseLabels[bool]{1, 3, []bool{true, false, true}, 3}
+	for _, c := range []struct {
+		loss  Loss
+		opts  Options
+		batch *Batch[float64]
+		want  string
+	}{
+		{BCE{}, Options{}, b(0, nan, 0), "row 0, class 1"},
+		{BCE{}, Options{}, b(0, 0, -0.5), "row 0, class 2"},
+		{SoftmaxCrossEntropy{}, Options{}, b(-1, 0, 0), "row 0, class 0"},
+		{SoftmaxCrossEntropy{}, Options{}, b(0, 0, 1.5), "row 0, class 2"},
+		{SoftmaxCrossEntropy{}, Options{}, masked, "row 0, class 1"},
+		{SoftmaxCrossEntropy{}, Options{}, b(0, 1), "Batch.Soft"},
+		{BCE{}, Options{}, both, "Batch.Soft"},
+		{BCE{Focal: 2}, Options{}, b(0, 1, 0), "Batch.Soft"},
+		{BCE{}, Options{TopNegatives: 1}, b(0, 1, 0), "Batch.Soft"},
+		{Pairwise{}, Options{}, b(0, 1, 0), "Batch.Labels"},
+	} {
+		e, err := NewEvaluator[float64](c.loss, c.opts)
+		require.NoError(t, err)
+		_, err = e.Evaluate(context.Background(), c.batch, nil)
+		require.ErrorContains(t, err, c.want, "%+v", c.loss)
+	}
+}
+
+// TestSoftLimits: infinite scores, and labels of nothing.
+func TestSoftLimits(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		loss       Loss
+		x, t, grad []float64
+		want       float64
+	}{
+		{SoftmaxCrossEntropy{}, []float64{1, 2, 3}, []float64{0, 0, 0}, []float64{0, 0, 0}, 0},
+		{SoftmaxCrossEntropy{}, []float64{1, -inf, 1}, []float64{0.5, 0, 0.5}, []float64{0, 0, 0}, math.Ln2},
+		{SoftmaxCrossEntropy{}, []float64{1, -inf, 1}, []float64{0.5, 0.5, 0.5}, []float64{0.25, -0.5, 0.25}, inf},
+		{SoftmaxCrossEntropy{}, []float64{inf, 1}, []float64{0.5, 0}, []float64{0, 0}, 0},
+		{SoftmaxCrossEntropy{}, []float64{inf, 1}, []float64{0.5, 0.5}, []float64{0.5, -0.5}, inf},
+		{BCE{}, []float64{inf}, []float64{0.25}, []float64{0.75}, inf},
+		{BCE{}, []float64{-inf}, []float64{0.25}, []float64{-0.25}, inf},
+		{BCE{}, []float64{-inf, inf}, []float64{0, 1}, []float64{0, 0}, 0},
+	} {
+		n := len(c.x)
+		b := &Batch[float64]{Scores: Matrix[float64]{1, n, c.x, n}, Soft: Matrix[float64]{1, n, c.t, n}}
+		_, losses, grad := evalBatch(t, c.loss, Options{}, b, Output[float64]{})
+		require.Equal(t, c.want, losses[0], "%+v", c)
+		require.Equal(t, c.grad, grad, "%+v", c)
+	}
+}
