@@ -110,8 +110,12 @@ func (t flagTable) positional() (list []flag) {
 
 // checkArgs checks that there are no more arguments than stand for flags.
 func (t flagTable) checkArgs(cmd *cobra.Command, args []string) error {
-	n := len(t.positional())
-	return noArgs(cmd, args[min(n, len(args)):])
+	n := min(len(t.positional()), len(args))
+	err := noArgs(cmd, args[n:])
+	if err != nil && n > 0 && filepath.Ext(args[n]) == filepath.Ext(args[0]) {
+		return usagef("%w; quote a pattern: 'scores-*%s'", err, filepath.Ext(args[0]))
+	}
+	return err
 }
 
 // take sets the flags that arguments stand for.
@@ -194,6 +198,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	var missing *pflag.ValueRequiredError
 	switch {
+	case errors.As(err, &unknown) && !cmd.HasParent() && cmd.Flags().NArg() > 0:
+		// What stands before the flags is no command.
+		return unknownCommand(cmd, cmd.Flags().Arg(0))
 	case errors.As(err, &unknown):
 		dashes := "--"
 		if unknown.GetSpecifiedShortnames() != "" {

@@ -56,6 +56,7 @@ func TestFlagsWithoutEffect(t *testing.T) {
 func TestFlagNames(t *testing.T) {
 	dir := t.TempDir()
 	fails(t, dir, 2, `unknown command "evla" \(did you mean eval\?\)`, "evla")
+	fails(t, dir, 2, `unknown command "evla" \(did you mean eval\?\)`, "evla", "S.npy", "--loss", "zlpr")
 	fails(t, dir, 2, `unknown command "prdict" \(did you mean predict\?\)`, "help", "prdict")
 	fails(t, dir, 2, `unknown flag: --score \(did you mean --scores\?\)`, "eval", "--score", "S.npy")
 	fails(t, dir, 2, `unknown flag: --frobnicate; see`, "eval", "--frobnicate")
