@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/plot"
-
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/figure"
 	"github.com/zlpr/zlpr/internal/atomicfile"
 )
@@ -78,8 +76,7 @@ func plotTraining(reports []*trainReport, measured part, files map[string]*atomi
 	if err != nil {
 		return err
 	}
-	curve.X.Min, curve.X.Max, curve.Y.Min, curve.Y.Max = 0, 1, 0, 1
-	curve.Legend.Top, curve.Legend.Left = false, true
+	curve.Unit()
 	last := reports[len(reports)-1]
 	var negative, positive []float64
 	n := measured.y.Cols
@@ -140,7 +137,7 @@ func precisionRecall(name string, scores []float64, measured part) figure.Curve 
 // plotEndings are how the names of plots end.
 var plotEndings = []string{".svg", ".png"}
 
-func writePlots(files map[string]*atomicfile.File, paths []string, plots ...*plot.Plot) error {
+func writePlots(files map[string]*atomicfile.File, paths []string, plots ...*figure.Plot) error {
 	for _, path := range paths {
 		if err := fileError(path, figure.Write(files[path], path, plots...)); err != nil {
 			return err

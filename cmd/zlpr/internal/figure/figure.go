@@ -2,6 +2,7 @@
 package figure
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -35,7 +37,7 @@ type Curve struct {
 
 // Lines returns a plot of curves. Points that cannot be drawn are left out:
 // those that are not finite, and with log those not in 1e-300..1e300.
-func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
+func Lines(title, x, y string, log bool, curves ...Curve) (*Plot, error) {
 	p := newPlot(title, x, y)
 	drawn := false
 	for i, c := range curves {
@@ -46,7 +48,7 @@ func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
 			}
 		}
 		if len(xys) == 0 {
-			p.Legend.Add(c.Name + " (nothing to draw)")
+			p.legend.add(c.Name+" (nothing to draw)", nil)
 			continue
 		}
 		line, points, err := plotter.NewLinePoints(xys)
@@ -59,7 +61,7 @@ func Lines(title, x, y string, log bool, curves ...Curve) (*plot.Plot, error) {
 		if len(xys) == 1 { // no line
 			p.Add(points)
 		}
-		p.Legend.Add(c.Name, line)
+		p.legend.add(c.Name, line)
 		drawn = true
 	}
 	if !drawn {
@@ -77,7 +79,7 @@ func finite(x float64) bool { return x-x == 0 }
 
 // Histogram returns the histograms of the scores of negatives and positives,
 // each of area 1, with the threshold. The scores are finite.
-func Histogram(title string, negative, positive []float64, threshold float64) (*plot.Plot, error) {
+func Histogram(title string, negative, positive []float64, threshold float64) (*Plot, error) {
 	lo, hi := bounds(negative, positive)
 	// Numbers of a size that axes can show.
 	unit, label := 1.0, "score"
@@ -119,7 +121,7 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 		c.A = 80
 		area.Color = c
 		p.Add(area)
-		p.Legend.Add(fmt.Sprintf("%s (%d)", []string{"negatives", "positives"}[i], len(scores)), area)
+		p.legend.add(fmt.Sprintf("%s (%d)", []string{"negatives", "positives"}[i], len(scores)), area)
 	}
 	if top == 0 { // no scores
 		p.X.Min, p.X.Max, top = lo, hi, 1
@@ -133,11 +135,11 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 		}
 		line.Color, line.Width, line.Dashes = grey, vg.Points(1.2), []vg.Length{vg.Points(4), vg.Points(3)}
 		p.Add(line)
-		p.Legend.Add(fmt.Sprintf("threshold %.4g", threshold), line)
+		p.legend.add(fmt.Sprintf("threshold %.4g", threshold), line)
 	default:
-		p.Legend.Add(fmt.Sprintf("threshold %.4g, far away", threshold))
+		p.legend.add(fmt.Sprintf("threshold %.4g, far away", threshold), nil)
 	}
-	p.Y.Min, p.Y.Max = 0, top*1.3 // room for the legend
+	p.Y.Min, p.Y.Max = 0, top*1.05
 	return p, nil
 }
 
@@ -160,13 +162,24 @@ func bounds(lists ...[]float64) (lo, hi float64) {
 	return lo, hi
 }
 
-func newPlot(title, x, y string) *plot.Plot {
-	p := plot.New()
+// A Plot is a plot with its legend below it.
+type Plot struct {
+	*plot.Plot
+	legend legend
+}
+
+func newPlot(title, x, y string) *Plot {
+	p := &Plot{Plot: plot.New()}
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.Padding = vg.Points(8)
-	p.Legend.Top = true
-	p.Legend.ThumbnailWidth = vg.Points(18)
-	p.Legend.Padding = vg.Points(2)
+	p.BackgroundColor = nil
+	p.legend.style = p.Legend.TextStyle
+	for _, s := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.legend.style} {
+		s.Font.Variant = "Sans"
+		s.Font.Size = min(s.Font.Size, vg.Points(11))
+	}
+	p.legend.style.Font.Size = vg.Points(10)
+	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks{}, roundTicks{}
 	grid := plotter.NewGrid()
 	light := color.NRGBA{225, 225, 225, 255}
 	grid.Vertical.Color, grid.Horizontal.Color = light, light
@@ -174,27 +187,76 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// canvas is what plots are drawn on and written from.
-type canvas interface {
-	vg.CanvasSizer
-	io.WriterTo
-}
+// Unit shows an axis from 0 to 1 for both x and y.
+func (p *Plot) Unit() { p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1 }
+
+// The size of a plot, and what is free around it.
+const (
+	plotWidth, plotHeight = 13 * vg.Centimeter, 10 * vg.Centimeter
+	margin                = vg.Length(8)
+)
 
 // Write writes plots side by side to a file that is to be called path, as an
 // .svg or .png file.
-func Write(w io.Writer, path string, plots ...*plot.Plot) error {
-	width, height := vg.Length(len(plots))*13*vg.Centimeter, 10*vg.Centimeter
-	var c canvas
+func Write(w io.Writer, path string, plots ...*Plot) error {
+	width := vg.Length(len(plots)) * plotWidth
 	if strings.EqualFold(filepath.Ext(path), ".png") {
-		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))}
-	} else {
-		c = vgsvg.New(width, height)
+		c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, plotHeight), vgimg.UseDPI(150))}
+		drawAll(c, plots, true)
+		_, err := c.WriteTo(w)
+		return err
 	}
-	tiles := draw.Tiles{Rows: 1, Cols: len(plots), PadX: vg.Points(14),
-		PadTop: vg.Points(8), PadBottom: vg.Points(8), PadLeft: vg.Points(8), PadRight: vg.Points(12)}
-	for i, dc := range plot.Align([][]*plot.Plot{plots}, tiles, draw.New(c))[0] {
+	c := vgsvg.New(width, plotHeight)
+	drawAll(c, plots, true)
+	return writeSVG(w, c)
+}
+
+// Inline returns a plot as an element of a page: no prolog, no background and no
+// size of its own.
+func Inline(p *Plot) (string, error) {
+	c := vgsvg.New(plotWidth, plotHeight)
+	drawAll(c, []*Plot{p}, false)
+	var b strings.Builder
+	if err := writeSVG(&b, c); err != nil {
+		return "", err
+	}
+	s := b.String()
+	i, j := strings.Index(s, "viewBox"), strings.Index(s, ">\n<g")
+	box, _, _ := strings.Cut(s[i+len(`viewBox="`):j], `"`)
+	return `<svg role="img" xmlns="http://www.w3.org/2000/svg" viewBox="` + box + `"` + s[j:], nil
+}
+
+// drawAll draws plots side by side, their axes and legends in line.
+func drawAll(c vg.CanvasSizer, plots []*Plot, background bool) {
+	whole := draw.New(c)
+	if background {
+		whole.SetColor(color.White)
+		whole.Fill(whole.Rectangle.Path())
+	}
+	tiles := draw.Tiles{Rows: 1, Cols: len(plots), PadX: vg.Points(14), PadTop: margin, PadLeft: margin, PadRight: vg.Points(12)}
+	wide := tiles.At(whole, 0, 0)
+	low := vg.Length(0)
+	var inner []*plot.Plot
+	for _, p := range plots {
+		low = max(low, p.legend.height(wide.Max.X-wide.Min.X))
+		inner = append(inner, p.Plot)
+	}
+	tiles.PadBottom = margin + low
+	for i, dc := range plot.Align([][]*plot.Plot{inner}, tiles, whole)[0] {
 		plots[i].Draw(dc)
+		tile := tiles.At(whole, i, 0)
+		plots[i].legend.draw(draw.Canvas{Canvas: whole.Canvas, Rectangle: vg.Rectangle{
+			Min: vg.Point{X: tile.Min.X, Y: whole.Min.Y}, Max: vg.Point{X: tile.Max.X, Y: tile.Min.Y}}})
 	}
-	_, err := c.WriteTo(w)
+}
+
+// writeSVG writes what was drawn, with fonts that every system has one of.
+func writeSVG(w io.Writer, c io.WriterTo) error {
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"),
+		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
 	return err
 }

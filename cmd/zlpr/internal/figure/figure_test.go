@@ -8,13 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/plot"
 )
 
 var bitmaps int
 
 // drawn draws a plot, now and then in both formats.
-func drawn(t *testing.T, p *plot.Plot, err error) {
+func drawn(t *testing.T, p *Plot, err error) {
 	t.Helper()
 	require.NoError(t, err)
 	var svg, bitmap bytes.Buffer
