@@ -56,7 +56,9 @@ type classOptions struct {
 
 // chooseClasses says whether the labels allow results by class.
 func (f *evalFlags) chooseClasses(e *evaluation) error {
-	if e.byClass = f.asksClasses(); e.byClass && e.soft != nil {
+	if e.byClass = f.asksClasses(); e.soft == nil {
+		e.byClass = e.byClass || f.asksPage()
+	} else if e.byClass {
 		return fmt.Errorf("%s: results by class need hard labels; leave out --by-class, --classes and --names", quoted(f.labels))
 	}
 	return nil

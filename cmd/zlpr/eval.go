@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -114,6 +113,10 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err != nil {
 		return err
 	}
+	pages, err := s.out.createAll(f.html, f.markdown)
+	if err != nil {
+		return err
+	}
 	if err := f.create(s, e); err != nil {
 		return err
 	}
@@ -143,14 +146,8 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 		}
 	}
 	report.Inputs, report.Parameters = f.inputs, f.parameters(e)
-	if len(f.plots) > 0 {
-		threshold := f.threshold
-		if f.thresholdColumn >= 0 || f.each != nil {
-			threshold = math.NaN() // every row, or class, has its own
-		}
-		if err := plotScores(e, threshold, plots); err != nil {
-			return err
-		}
+	if err := f.draw(e, report, plots, pages, s.command); err != nil {
+		return err
 	}
 	if f.json {
 		return s.finish(report.writeJSON)

@@ -26,6 +26,7 @@ type evalFlags struct {
 	plots                         []string
 	workers                       int
 	json, hashes                  bool
+	html, markdown                string
 	classFlags
 	thresholdFlags
 }
@@ -43,7 +44,7 @@ func (f *evalFlags) table() flagTable {
 	predictions := func(where string, by func() bool) []use {
 		return []use{{"metrics of predicted classes or --predictions" + where, func() bool { return f.predicts() && by() }}}
 	}
-	plots := use{"--plot", func() bool { return len(f.plots) > 0 }}
+	plots := use{"--plot or --html", func() bool { return len(f.plots) > 0 || f.html != "" }}
 	above := append(predictions(" by threshold", f.byThreshold), plots)
 	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.given() }), plots)
 	npy := []string{".npy"}
@@ -88,9 +89,11 @@ func (f *evalFlags) table() flagTable {
 		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: predictions("", func() bool { return true }),
 			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
+		{name: "html", to: &f.html, file: output, ends: htmlEndings, doc: "write a page with the decision, pictures, classes and worst rows to this .html\n`file`, which needs no other"},
+		{name: "markdown", to: &f.markdown, file: output, ends: markdownEndings, doc: "write the same without pictures to this .md `file`, for a pull request"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}}, doc: "report the SHA-256 of every file that is read"},
+		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}, withFlag("html", &f.html), withFlag("markdown", &f.markdown)}, doc: "report the SHA-256 of every file that is read"},
 	}, f.readFlags.table(true)...)
 }
 
@@ -104,7 +107,7 @@ func (f *evalFlags) ofLosses(names ...string) []use {
 // predicts tells whether predicted classes are looked at, by a metric that is
 // asked for or as an output.
 func (f *evalFlags) predicts() bool {
-	return f.predictions != "" || f.asksClasses() || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
+	return f.predictions != "" || f.asksClasses() || f.asksPage() || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
 }
 
 // byThreshold tells whether a class is predicted by its score alone.

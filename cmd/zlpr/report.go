@@ -181,8 +181,11 @@ func (r *evalReport) writeTable(w io.Writer) error {
 	return t.flush()
 }
 
+// A rowTaker takes the rows of a table.
+type rowTaker interface{ row(cells ...string) }
+
 // writeMetrics writes metrics with averages side by side, then the others.
-func writeMetrics(t *table, results []metrics.Result) {
+func writeMetrics(t rowTaker, results []metrics.Result) {
 	values := map[string]float64{}
 	for _, r := range results {
 		values[r.Name] = r.Value

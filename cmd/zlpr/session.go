@@ -21,6 +21,7 @@ import (
 // A session is one run of the command: what it writes, and how it ends.
 type session struct {
 	stdout, stderr io.Writer
+	command        []string // what the user typed
 	warnings       []string // that no report has
 	completes      bool     // whether a shell asks what may come next
 	out            outputs
@@ -40,6 +41,7 @@ func newSession(stdout, stderr io.Writer) *session {
 // run runs the command and returns its exit status.
 func (s *session) run(args []string) int {
 	s.completes = len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
+	s.command = append([]string{"zlpr"}, args...)
 	root := newRoot(s)
 	root.SetArgs(args)
 	err := array.Guard(func() error { return root.ExecuteContext(context.Background()) })

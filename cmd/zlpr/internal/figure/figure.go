@@ -260,3 +260,47 @@ func writeSVG(w io.Writer, c io.WriterTo) error {
 		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
 	return err
 }
+
+// Reliability returns a plot of how often what was predicted with some
+// probability is so: on the diagonal where the probabilities are right.
+func Reliability(title string, curves ...Curve) (*Plot, error) {
+	p := newPlot(title, "predicted probability", "share of positives")
+	ideal, err := plotter.NewLine(plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
+	if err != nil {
+		return nil, err
+	}
+	ideal.Color, ideal.Width, ideal.Dashes = grey, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
+	p.Add(ideal)
+	for i, c := range curves {
+		if len(c.X) == 0 {
+			p.legend.add(c.Name+" (nothing to draw)", nil)
+			continue
+		}
+		xys := make(plotter.XYs, len(c.X))
+		for k := range c.X {
+			xys[k] = plotter.XY{X: c.X[k], Y: c.Y[k]}
+		}
+		line, points, err := plotter.NewLinePoints(xys)
+		if err != nil {
+			return nil, err
+		}
+		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
+		points.Color, points.Radius, points.Shape = line.Color, vg.Points(2.5), draw.CircleGlyph{}
+		p.Add(line, points)
+		p.legend.add(c.Name, line)
+	}
+	p.Unit()
+	return p, nil
+}
+
+// Mark draws a point, as one of a curve that is used.
+func (p *Plot) Mark(name string, x, y float64) error {
+	points, err := plotter.NewScatter(plotter.XYs{{X: x, Y: y}})
+	if err != nil {
+		return err
+	}
+	points.Color, points.Radius, points.Shape = orange, vg.Points(4), draw.CircleGlyph{}
+	p.Add(points)
+	p.legend.add(name, points)
+	return nil
+}

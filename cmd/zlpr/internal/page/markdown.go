@@ -101,12 +101,18 @@ func (c *Classes) markdown(b *strings.Builder) {
 	if c == nil {
 		return
 	}
-	t := Table{Head: []string{"class", "name"}}
+	t := Table{Head: []string{"class"}}
+	if c.Named {
+		t.Head = append(t.Head, "name")
+	}
 	for _, h := range c.Head {
 		t.Head = append(t.Head, h.Name)
 	}
 	for _, r := range c.Rows[:min(len(c.Rows), markdownClasses)] {
-		cells := Texts(fmt.Sprint(r.Class), r.Name)
+		cells := Texts(fmt.Sprint(r.Class))
+		if c.Named {
+			cells = append(cells, Cell{Text: r.Name})
+		}
 		for _, v := range r.Values {
 			cells = append(cells, Cell{Text: Short(v)})
 		}
@@ -144,9 +150,13 @@ func (r *Row) markdown(b *strings.Builder) {
 // text, in one line.
 func plain(s string) string {
 	var b strings.Builder
-	for _, r := range s {
+	letter := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	all := []rune(s)
+	for i, r := range all {
 		switch {
-		case strings.ContainsRune("\\`*_{}[]<>()#!|~&@$", r):
+		case r == '_' && i > 0 && i+1 < len(all) && letter(all[i-1]) && letter(all[i+1]): // within a word
+			b.WriteRune(r)
+		case strings.ContainsRune("\\`*_{}[]<>#!|~&@$", r):
 			fmt.Fprintf(&b, "&#%d;", r)
 		case r == '\n' || r == '\r' || r == '\t' || r == '\v' || r == '\f' || r == 0x2028 || r == 0x2029:
 			b.WriteByte(' ')

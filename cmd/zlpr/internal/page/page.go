@@ -86,9 +86,10 @@ type Score struct {
 
 // Classes is the results by class, the worst first.
 type Classes struct {
-	Head []Column
-	Rows []Class
-	All  int // how many classes there are
+	Head  []Column
+	Rows  []Class
+	All   int  // how many classes there are
+	Named bool // whether classes have names
 }
 
 // A Column of the table by class.
@@ -123,7 +124,6 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 	"script": func() template.JS { return template.JS(script) },
 	"svg":    func(f Figure) template.HTML { return template.HTML(f.SVG) },
 	"value":  Short,
-	"key":    func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) },
 	"bar":    func(x float64) string { return strconv.FormatFloat(100*min(max(x, 0), 1), 'f', 0, 64) },
 	"is":     func(x float64) bool { return x == x },
 	"shell":  Shell,

@@ -2,10 +2,11 @@
   const table = document.getElementById("classes");
   if (!table) return;
   const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+  const named = heads[1].className === "name";
   const found = document.getElementById("found"), find = document.getElementById("find");
   const value = (row, i) => {
     const text = row.cells[i].textContent.trim();
-    return i === 1 ? text.toLowerCase() : text === "–" ? NaN : Number(text);
+    return heads[i].className === "name" ? text.toLowerCase() : text === "–" ? NaN : Number(text);
   };
   heads.forEach((head, i) => head.firstElementChild.addEventListener("click", () => {
     const up = head.getAttribute("aria-sort") !== "ascending";
@@ -22,7 +23,7 @@
     const want = find.value.trim().toLowerCase();
     let count = 0;
     for (const row of rows) {
-      const hit = want === "" || row.cells[0].textContent.trim() === want || row.cells[1].textContent.toLowerCase().includes(want);
+      const hit = want === "" || row.cells[0].textContent.trim() === want || named && row.cells[1].textContent.toLowerCase().includes(want);
       row.hidden = !hit;
       count += hit;
     }

@@ -1,0 +1,472 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/figure"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/atomicfile"
+)
+
+// How the names of pages end.
+var (
+	htmlEndings     = []string{".html", ".htm"}
+	markdownEndings = []string{".md", ".markdown"}
+)
+
+// asksPage tells whether a page is asked for.
+func (f *evalFlags) asksPage() bool { return f.html != "" || f.markdown != "" }
+
+// draw draws the plots and writes the pages.
+func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[string]*atomicfile.File, command []string) error {
+	if len(f.plots) == 0 && !f.asksPage() {
+		return nil
+	}
+	byClass := report.ByClass
+	if !f.asksClasses() {
+		report.ByClass = nil // is the page's alone
+	}
+	sample, err := sampleScores(e)
+	if err != nil {
+		return err
+	}
+	threshold := f.threshold
+	if f.thresholdColumn >= 0 || f.each != nil {
+		threshold = math.NaN() // every row, or class, has its own
+	}
+	histogram, err := sample.histogram(threshold)
+	if err != nil {
+		return err
+	}
+	if err := writePlots(plots, slices.Collect(maps.Keys(plots)), histogram); err != nil {
+		return err
+	}
+	if !f.asksPage() {
+		return nil
+	}
+	p, err := f.page(e, report, byClass, sample, histogram)
+	if err != nil {
+		return err
+	}
+	p.Command = command
+	return writePages(p, pages, f.html, f.markdown)
+}
+
+// writePages writes a page to the files that are asked for.
+func writePages(p *page.Page, files map[string]*atomicfile.File, html, markdown string) error {
+	if html != "" {
+		if err := fileError(html, p.HTML(files[html])); err != nil {
+			return err
+		}
+	}
+	if markdown != "" {
+		return fileError(markdown, p.Markdown(files[markdown]))
+	}
+	return nil
+}
+
+// page is the page of an evaluation.
+func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, sample *scoreSample, histogram *figure.Plot) (*page.Page, error) {
+	p := &page.Page{Title: "Evaluation of " + quoted(e.files["scores"]), Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
+		Version: r.Version, Tier: r.Tier, Parameters: r.Parameters.shown(),
+		Time: fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
+	losses, measures := r.lossTable(), metricTables(r)
+	parts := page.Part{Title: "Losses and measures", Tables: append([]page.Table{losses}, measures...)}
+	pictures, bestThreshold, bestF1, err := f.pictures(e, r, sample, histogram)
+	if err != nil {
+		return nil, err
+	}
+	p.Parts = append(p.Parts, parts, pictures)
+	if len(r.worst) > 0 {
+		rows, err := e.worstPart(r.worst)
+		if err != nil {
+			return nil, err
+		}
+		p.Parts = append(p.Parts, rows)
+	}
+	if len(byClass) > 0 {
+		p.Parts = append(p.Parts, classPart(byClass))
+	}
+	p.Decision = f.decision(r, byClass, bestThreshold, bestF1)
+	return p, nil
+}
+
+// decision says what follows from the numbers.
+func (f *evalFlags) decision(r *evalReport, byClass []classReport, bestThreshold, bestF1 float64) (lines []string) {
+	size := fmt.Sprintf("%s rows of %s classes", grouped(r.Rows), grouped(r.Classes))
+	value := func(name string) (float64, bool) {
+		v, ok := r.Metrics[name]
+		return float64(v), ok && float64(v) == float64(v)
+	}
+	f1, ok := value("micro_f1")
+	if !ok {
+		first := r.order[0]
+		lines = append(lines, fmt.Sprintf("%s: %s a row, over %s", first, short(float64(r.Losses[first].Mean)), size))
+	} else {
+		text := fmt.Sprintf("micro F1 %.4f", f1)
+		if macro, ok := value("macro_f1"); ok {
+			text += fmt.Sprintf(", macro F1 %.4f", macro)
+		}
+		lines = append(lines, text+", over "+size)
+	}
+	precision, okP := value("micro_precision")
+	recall, okR := value("micro_recall")
+	if okP && okR && precision+recall > 0 {
+		numbers := fmt.Sprintf("precision %.3f, recall %.3f", precision, recall)
+		switch {
+		case precision > 1.25*recall:
+			lines = append(lines, "Too few classes are predicted: "+numbers+".")
+		case recall > 1.25*precision:
+			lines = append(lines, "Too many classes are predicted: "+numbers+".")
+		default:
+			lines = append(lines, "Precision and recall are in balance: "+numbers+".")
+		}
+	}
+	if ok && bestF1 > f1+5e-4 {
+		lines = append(lines, fmt.Sprintf("Threshold %s would give micro F1 %.4f instead of %.4f (tuned on these rows, so optimistic).", short(bestThreshold), bestF1, f1))
+	}
+	never, positives := 0, 0
+	for _, c := range byClass {
+		if c.Support > 0 {
+			positives++
+			if c.TruePositives == 0 {
+				never++
+			}
+		}
+	}
+	if never > 0 {
+		lines = append(lines, fmt.Sprintf("%s of the %s classes with positives are never found.", grouped(never), grouped(positives)))
+	}
+	return lines
+}
+
+// pictures are the scores, the precision by the recall and the reliability. It
+// returns the threshold of the best micro F1 as well, and that F1; NaN where all
+// rows were not looked at, or the threshold is not one for all.
+func (f *evalFlags) pictures(e *evaluation, r *evalReport, s *scoreSample, histogram *figure.Plot) (page.Part, float64, float64, error) {
+	part := page.Part{Title: "Scores"}
+	if s.step > 1 {
+		part.Note = fmt.Sprintf("The pictures are of every %s row.", ordinal(s.step))
+	}
+	none := math.NaN()
+	add := func(p *figure.Plot, caption string) error {
+		svg, err := figure.Inline(p)
+		part.Figures = append(part.Figures, page.Figure{SVG: svg, Caption: caption})
+		return err
+	}
+	if err := add(histogram, "Each histogram has area 1. Good scores lie apart, with the threshold between them."); err != nil {
+		return part, none, none, err
+	}
+	negative, positive := slices.Clone(s.negative), slices.Clone(s.positive)
+	if len(positive) > 0 {
+		curve, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, precisionRecall("all thresholds", negative, positive))
+		if err != nil {
+			return part, none, none, err
+		}
+		curve.Unit()
+		precision, okP := r.Metrics["micro_precision"]
+		recall, okR := r.Metrics["micro_recall"]
+		if okP && okR && !math.IsNaN(float64(precision+recall)) {
+			if err := curve.Mark("as predicted", float64(recall), float64(precision)); err != nil {
+				return part, none, none, err
+			}
+		}
+		if err := add(curve, "Every threshold is a point; the dot is what is predicted now."); err != nil {
+			return part, none, none, err
+		}
+	}
+	if slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) && len(negative)+len(positive) > 0 {
+		one, eceOne := reliability("sigmoid(s)", 1, negative, positive)
+		two, eceTwo := reliability("sigmoid(2s)", 2, negative, positive)
+		plot, err := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
+		if err != nil {
+			return part, none, none, err
+		}
+		caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s).", eceOne, eceTwo)
+		if err := add(plot, caption); err != nil {
+			return part, none, none, err
+		}
+	}
+	if s.step > 1 || f.thresholdColumn >= 0 || e.rowWeights != nil || f.predictTop > 0 || !f.byThreshold() || e.soft != nil {
+		return part, none, none, nil
+	}
+	threshold, f1 := bestThreshold(negative, positive)
+	return part, threshold, f1, nil
+}
+
+// bestThreshold returns the threshold of the highest micro F1, and that: halfway
+// to the next lower score.
+func bestThreshold(negative, positive []float64) (threshold, f1 float64) {
+	threshold, f1 = math.NaN(), math.NaN()
+	best, found := -1.0, false
+	walkThresholds(negative, positive, func(score float64, tp, fp int) {
+		if found { // the next lower score
+			threshold, found = score/2+threshold/2, false
+		}
+		if v := 2 * float64(tp) / float64(tp+fp+len(positive)); v > best {
+			best, threshold, found = v, score, true
+		}
+	})
+	if found { // all classes
+		threshold = math.Nextafter(threshold, math.Inf(-1))
+	}
+	if len(positive) > 0 {
+		f1 = best
+	}
+	return threshold, f1
+}
+
+// reliability returns how often classes are positive by the probability
+// sigmoid(scale·s), in 15 bins of equal width, and the expected calibration error:
+// the mean distance of the two, weighted by the bins' sizes.
+func reliability(name string, scale float64, negative, positive []float64) (figure.Curve, float64) {
+	const bins = 15
+	var count, hits, sum [bins]float64
+	for i, list := range [][]float64{negative, positive} {
+		for _, s := range list {
+			p := 1 / (1 + math.Exp(-scale*s))
+			b := min(bins-1, int(p*bins))
+			count[b]++
+			hits[b] += float64(i)
+			sum[b] += p
+		}
+	}
+	c := figure.Curve{Name: name}
+	apart := 0.0
+	for b := range bins {
+		if count[b] > 0 {
+			x, y := sum[b]/count[b], hits[b]/count[b]
+			c.X, c.Y = append(c.X, x), append(c.Y, y)
+			apart += count[b] * math.Abs(x-y)
+		}
+	}
+	return c, apart / float64(len(negative)+len(positive))
+}
+
+// classPart is the table by class, the worst first.
+func classPart(byClass []classReport) page.Part {
+	worst := (&evalReport{ByClass: byClass, show: page.MaxClasses}).worstClasses()
+	t := &page.Classes{All: len(byClass), Named: byClass[0].Name != nil, Head: []page.Column{{Name: "support", Help: "positives"}, {Name: "tp", Help: "true positives"},
+		{Name: "fp", Help: "false positives"}, {Name: "fn", Help: "false negatives"}, {Name: "precision", Bar: true}, {Name: "recall", Bar: true},
+		{Name: "F1", Bar: true}, {Name: "AP", Help: "average precision"}, {Name: "AUC"}, {Name: "threshold"},
+		{Name: "gradient", Help: "share of the loss's gradient"}}}
+	for _, c := range worst {
+		name := ""
+		if c.Name != nil {
+			name = *c.Name
+		}
+		t.Rows = append(t.Rows, page.Class{Class: c.Class, Name: name, Values: []float64{float64(c.Support), float64(c.TruePositives),
+			float64(c.FalsePositives), float64(c.FalseNegatives), float64(c.Precision), float64(c.Recall), float64(c.F1), float64(c.AveragePrecision),
+			float64(c.AUC), float64(c.Threshold), float64(c.GradShare)}})
+	}
+	part := page.Part{Title: "Classes, the worst first", Classes: t}
+	if t.All > len(t.Rows) {
+		part.Note = fmt.Sprintf("The worst %s of %s classes; eval --by-class writes all.", grouped(len(t.Rows)), grouped(t.All))
+	}
+	return part
+}
+
+// How much of a row a page shows.
+const (
+	shownLabels = 20
+	shownScores = 8
+)
+
+// worstPart shows rows with their labels and highest scores.
+func (e *evaluation) worstPart(worst []worstRow) (page.Part, error) {
+	part := page.Part{Title: "Rows of the highest loss", Note: "The highest scores of each; what is a label has a tick."}
+	n := e.scores.classes()
+	words, mask := make([]uint64, (n+63)/64), make([]uint64, (n+63)/64)
+	var buffer, soft []float64
+	for _, w := range worst {
+		x := block(e.scores, &buffer, w.row, w.row+1)
+		if e.labels != nil {
+			if err := e.labels.block(w.row, w.row+1).ReadRows(words, 0, 1); err != nil {
+				return part, e.explain(err, w.row)
+			}
+		}
+		if e.mask != nil {
+			if err := e.mask.block(w.row, w.row+1).ReadRows(mask, 0, 1); err != nil {
+				return part, e.explain(err, w.row)
+			}
+		}
+		file, place := e.where("scores", w.row, -1)
+		row := page.Row{Row: strings.TrimPrefix(place, "row "), Loss: short(w.loss)}
+		if file != e.files["scores"] {
+			row.Row += " of " + quoted(file)
+		}
+		var order []int
+		is := make([]bool, n)
+		for j, v := range x {
+			if e.mask != nil && mask[j/64]>>(j%64)&1 == 0 || j == e.thresholdColumn-1 {
+				continue
+			}
+			if v == v {
+				order = append(order, j)
+			}
+			is[j] = words[j/64]>>(j%64)&1 == 1
+			if e.soft != nil {
+				is[j] = elements(e.soft, &soft, w.row*n+j, w.row*n+j+1)[0] > 0.5
+			}
+			switch {
+			case is[j] && len(row.Labels) < shownLabels:
+				row.Labels = append(row.Labels, e.className(j))
+			case is[j]:
+				row.More++
+			}
+		}
+		slices.SortStableFunc(order, func(a, b int) int {
+			switch {
+			case x[a] > x[b]:
+				return -1
+			case x[a] < x[b]:
+				return 1
+			}
+			return 0
+		})
+		for _, j := range order[:min(len(order), shownScores)] {
+			row.Top = append(row.Top, page.Score{Class: e.className(j), Score: short(x[j]), Positive: is[j]})
+		}
+		part.Rows = append(part.Rows, row)
+	}
+	return part, nil
+}
+
+// className is the name of a class, or its number.
+func (e *evaluation) className(j int) string {
+	if e.names != nil {
+		return e.names[j]
+	}
+	return strconv.Itoa(j)
+}
+
+// lossTable is the losses, and those that were left out.
+func (r *evalReport) lossTable() page.Table {
+	t := page.Table{Head: []string{"loss", "mean", "sum", "min", "max"}}
+	if r.elements {
+		t.Head = append(t.Head, "mean of elements")
+	}
+	for _, name := range r.order {
+		l := r.Losses[name]
+		row := page.Texts(name, short(float64(l.Mean)), short(float64(l.Sum)), short(float64(l.Min)), short(float64(l.Max)))
+		if l.MeanClasses != nil {
+			row = append(row, page.Cell{Text: short(float64(*l.MeanClasses))})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// A tableRows takes the rows of a table, for a page.
+type tableRows [][]string
+
+func (t *tableRows) row(cells ...string) { *t = append(*t, cells) }
+
+// metricTables are the metrics: those with averages, and the others.
+func metricTables(r *evalReport) []page.Table {
+	var rows tableRows
+	writeMetrics(&rows, r.results)
+	averages, others := page.Table{}, page.Table{Head: []string{"metric", ""}}
+	for _, row := range rows {
+		switch {
+		case row[0] == "metric":
+			averages.Head = row
+		case len(row) > 2:
+			averages.Rows = append(averages.Rows, page.Texts(row...))
+		default:
+			others.Rows = append(others.Rows, page.Texts(row...))
+		}
+	}
+	var tables []page.Table
+	if len(averages.Rows) > 0 {
+		tables = append(tables, averages)
+	}
+	for rows := range slices.Chunk(others.Rows, 8) { // side by side
+		tables = append(tables, page.Table{Head: others.Head, Rows: rows})
+	}
+	return tables
+}
+
+// pageInputs are the inputs as a page shows them.
+func pageInputs(inputs []inputReport) (list []page.Input) {
+	for _, in := range inputs {
+		v := page.Input{Part: strings.ReplaceAll(in.Part, "_", " "), Name: in.Name, Format: in.Format, Type: in.Type, Shape: array.ShapeString(in.Shape), SHA256: in.SHA256}
+		if in.Listed != nil {
+			v.Shape += fmt.Sprintf(", %s listed", grouped(*in.Listed))
+		}
+		list = append(list, v)
+		for _, file := range in.Files {
+			list = append(list, page.Input{Name: file.Name, Format: file.Format, Shape: grouped(file.Rows) + " rows", SHA256: file.SHA256})
+		}
+	}
+	return list
+}
+
+// shown are the options as a page shows them: those that have a value.
+func (p *evalParameters) shown() (list [][2]string) {
+	add := func(name, value string) { list = append(list, [2]string{name, value}) }
+	count := func(name string, n *int) {
+		if n != nil {
+			add(name, strconv.Itoa(*n))
+		}
+	}
+	add("s0", short(float64(p.S0)))
+	count("K", p.K)
+	if p.Threshold != nil {
+		add("predicted above", short(float64(*p.Threshold)))
+	}
+	count("predicted: the highest", p.Top)
+	count("threshold column", p.ThresholdColumn)
+	if p.Gamma != 1 {
+		add("γ", short(float64(p.Gamma)))
+	}
+	if p.Margin != 0 {
+		add("margin", short(float64(p.Margin)))
+	}
+	if p.Focal != 0 {
+		add("focal exponent", short(float64(p.Focal)))
+	}
+	if p.PositiveWeight != nil {
+		add("positive weight", short(float64(*p.PositiveWeight)))
+	}
+	count("negatives: the highest", p.TopNegatives)
+	count("scores: the highest", p.TopScores)
+	if p.Strict {
+		add("strict", "yes")
+	}
+	if q := p.Propensities; q != nil {
+		add("propensities", fmt.Sprintf("A = %v, B = %v", float64(q.A), float64(q.B)))
+	}
+	return list
+}
+
+// grouped is a count with its thousands apart.
+func grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// ordinal is 2nd, 3rd, …
+func ordinal(n int) string {
+	suffix := "th"
+	if n%100/10 != 1 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return strconv.Itoa(n) + suffix
+}
