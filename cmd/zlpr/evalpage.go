@@ -421,6 +421,9 @@ func (p *evalParameters) shown() (list [][2]string) {
 	if p.Threshold != nil {
 		add("predicted above", short(float64(*p.Threshold)))
 	}
+	if p.Thresholds != nil {
+		add("predicted above", "a threshold for each class")
+	}
 	count("predicted: the highest", p.Top)
 	count("threshold column", p.ThresholdColumn)
 	if p.Gamma != 1 {
