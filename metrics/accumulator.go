@@ -119,6 +119,7 @@ type accumulation interface {
 	Rows() int
 	Results() ([]Result, error)
 	Classes() ([]ClassResult, error)
+	BestThreshold() (threshold, f1 float64, err error)
 	MarshalBinary() ([]byte, error)
 	UnmarshalBinary(data []byte) error
 }

@@ -31,6 +31,30 @@ type ClassResult struct {
 	Threshold float64
 }
 
+var errKept = errors.New("metrics: no scores are kept: no area is asked for")
+
+// BestThreshold returns the threshold for all classes that has the highest micro
+// F1 on the rows seen, and that F1, as Tuner.Best does. It needs a metric of which
+// NeedsScores reports true, or Options.ByClass.
+func (a *Accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
+	if a == nil {
+		return 0, 0, errMade
+	}
+	return a.of().BestThreshold()
+}
+
+func (a *accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
+	if err := a.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer a.turn.Give()
+	if !a.kinds.keep {
+		return 0, 0, errKept
+	}
+	t := tuner[T]{scores: a.total.scores, workers: a.options.Workers}
+	return t.solver().best(Micro)
+}
+
 var errByClass = errors.New("metrics: no counts by class; ask for them by Options.ByClass")
 
 // Classes returns the results of every class, in the order of the classes. It

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/bits"
 
@@ -46,6 +47,9 @@ type Tuning struct {
 	// CrossFitted is the metric of all rows where every fold is predicted by
 	// thresholds tuned on the other folds. It is NaN where a fold is all there is.
 	CrossFitted float64
+
+	// Untuned is the metric with threshold 0 for all classes.
+	Untuned float64
 
 	// Unmet is how many classes of those with scores do not reach the target by
 	// any threshold of their own: they are never predicted.
@@ -184,6 +188,22 @@ func (t *CrossTuner[T]) Tune(each bool) (Tuning, error) {
 	return crossOf[T, [34]uint64]{t, w.Low}.tune(&all, each)
 }
 
+// Curve goes through the thresholds for all classes together, as Tuner.Curve does
+// for the average of the objective; for one over rows there is no curve. It panics
+// where the CrossTuner is in use.
+func (t *CrossTuner[T]) Curve() iter.Seq[Point] {
+	return func(yield func(Point) bool) {
+		if err := t.enter(); err != nil {
+			panic("zlpr: CrossTuner used by two goroutines, or within the loop over its curve")
+		}
+		defer t.turn.Give()
+		if t.bySample == nil {
+			all := tuner[T]{scores: t.without(-1), workers: t.workers}
+			all.solver().curve(t.objective.m.average, yield)
+		}
+	}
+}
+
 // without returns the scores of all folds but one, -1 for none.
 func (t *CrossTuner[T]) without(fold int) scores[T] {
 	s := newScores[T](t.classes, true)
@@ -213,7 +233,9 @@ func (x crossOf[T, C]) tune(all *scores[T], each bool) (Tuning, error) {
 	if each {
 		r.Threshold, r.Thresholds = nan, thresholds
 	}
-	var counts, crossed classCounts[C]
+	var counts, crossed, untuned classCounts[C]
+	x.count(&untuned, all, make([]float64, x.classes))
+	r.Untuned = x.value(&untuned)
 	x.count(&counts, all, thresholds)
 	r.Value = x.value(&counts)
 	for f := range x.folds {

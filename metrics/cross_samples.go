@@ -66,6 +66,7 @@ func (s *sampleScores[T]) tune(o *Objective) (Tuning, error) {
 	}
 	r := Tuning{Threshold: threshold, CrossFitted: nan}
 	var thresholds [Folds]float64
+	r.Untuned = s.value(o, thresholds)
 	for f := range thresholds {
 		thresholds[f] = threshold
 	}

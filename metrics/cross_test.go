@@ -120,6 +120,8 @@ func TestCrossTuner(t *testing.T) {
 				}
 				value, _ := measuredBy(t, b, thresholds, c.name)
 				requireClose(t, value, got.Value, c.name)
+				untuned, _ := measuredBy(t, b, make([]float64, classes), c.name)
+				requireClose(t, untuned, got.Untuned, c.name+" untuned")
 				// None is better.
 				at := make([]float64, classes)
 				for i := range 200 {

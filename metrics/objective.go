@@ -52,9 +52,6 @@ func NewObjective(name string, target float64) (Objective, error) {
 // Name returns the name of the metric.
 func (o Objective) Name() string { return o.m.name }
 
-// room is a factor that counts have room for.
-func (o *Objective) room() int { return int(o.b + o.one) }
-
 var (
 	errObjective = errors.New("metrics: the Objective was not made by NewObjective")
 	errTarget    = errors.New("metrics: no threshold reaches the target")

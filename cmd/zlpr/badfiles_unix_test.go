@@ -334,6 +334,12 @@ var fileUses = []fileUse{
 	{"thresholds", "eval --scores S.npy --labels Y.npy --thresholds FILE --predictions P.npy"},
 	{"a threshold", "eval --scores S.npy --labels Y.npy --predict-threshold FILE --predictions P.npy"},
 	{"thresholds to predict by", "predict --scores S.npy --as classes --thresholds FILE --out P.npy"},
+	{"scores to tune on", "tune FILE Y.npy --out t.json --curve c.csv"},
+	{"labels to tune on", "tune S.npy FILE --out t.json"},
+	{"mask to tune with", "tune S.npy Y.npy --mask FILE --per-class --out t.json"},
+	{"lengths to tune with", "tune S.npy Y.npy --lengths FILE --out t.json"},
+	{"row weights to tune with", "tune S.npy Y.npy --row-weights FILE --measure samples_f1 --out t.json"},
+	{"shard to tune on", "tune shards/S-*.npy Y6.npy --out t.json"},
 	{"names", "eval --scores S.npy --labels Y.npy --names FILE --by-class c.csv"},
 	{"scores to draw from", "sample --scores FILE --k 2 --out D.npy"},
 	{"scores to print draws of", "sample --scores FILE --k 2"},
@@ -546,7 +552,7 @@ func init() {
 		"nothing.npy":             {"shard to draw from"},  // no rows beside those of other shards
 		"rows.svm":                {"features to predict"}, // no features, of labels that nobody asks for
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
-		"nan.svm": {"labels as an argument", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
+		"nan.svm": {"labels as an argument", "labels to tune on", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
 			"labels to train with", "targets to train with"}, // nobody asks for its features
 	} {
 		for _, use := range uses {

@@ -283,6 +283,8 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err := f.chooseClasses(e); err != nil {
 		return err
 	}
+	e.tunes = f.byThreshold() && f.predictTop == 0 && f.thresholdColumn < 0 && f.each == nil &&
+		slices.Contains(e.metrics, "micro_f1") && slices.ContainsFunc(e.metrics, metrics.NeedsScores)
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })

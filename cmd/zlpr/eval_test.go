@@ -31,7 +31,7 @@ func TestKeys(t *testing.T) {
 		return slices.Sorted(maps.Keys(object))
 	}
 	require.Equal(t, []string{"classes", "elements_per_second", "inputs", "labels_per_row", "losses", "metrics", "parameters", "rows", "seconds",
-		"skipped", "tier", "version", "warnings"}, keys("eval", "--scores", "S.npy", "--labels", "Y.npy", "--json"))
+		"skipped", "tier", "tuned", "version", "warnings"}, keys("eval", "--scores", "S.npy", "--labels", "Y.npy", "--json"))
 	require.Subset(t, keys("train", "--x", "S.npy", "--y", "Y.npy", "--l2", "1", "--json"),
 		[]string{"objective", "gradient_norm", "iterations", "metrics"})
 	r := evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--metrics", "all")

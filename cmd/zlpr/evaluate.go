@@ -40,6 +40,7 @@ type evaluation struct {
 	rule       metrics.Rule
 	propensity []float64
 	classOptions
+	tunes       bool // whether another threshold is looked for
 	workers     int
 	files       map[string]string        // what is in which file, for messages
 	shards      map[string]*array.Shards // what is in several files, counted in rows
@@ -75,6 +76,7 @@ type evalResult struct {
 	metrics   []metrics.Result
 	classes   []metrics.ClassResult // by class, if that is asked for
 	shares    []float64             // of the gradient
+	tuned     *tunedReport          // another threshold, if one is looked for
 	positives int
 	rows      int  // that are in the files
 	logits    bool // whether a score lies outside [0, 1]
@@ -246,6 +248,11 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 		r.metrics, err = m.Results()
 		if err == nil && e.byClass {
 			r.classes, err = m.Classes()
+		}
+		if err == nil && e.tunes {
+			if r.tuned, err = betterThreshold(m); err != nil {
+				return nil, err
+			}
 		}
 		switch {
 		case errors.Is(err, metrics.ErrNoRows) && e.all: // fill says so

@@ -38,6 +38,7 @@ type evalReport struct {
 	Skipped           map[string]string     `json:"skipped"`
 	Metrics           map[string]number     `json:"metrics"`
 	ByClass           []classReport         `json:"by_class,omitempty"`
+	Tuned             *tunedReport          `json:"tuned,omitempty"`
 	Warnings          []string              `json:"warnings"`
 	Seconds           number                `json:"seconds"`
 	ElementsPerSecond number                `json:"elements_per_second"`
@@ -105,7 +106,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	if result.metrics == nil && len(e.metrics) > 0 {
 		r.Warnings = append(r.Warnings, "no metrics: no row counts")
 	}
-	r.results = result.metrics
+	r.results, r.Tuned = result.metrics, result.tuned
 	r.Metrics = map[string]number{}
 	for _, m := range result.metrics {
 		r.Metrics[m.Name] = number(m.Value)
@@ -172,6 +173,7 @@ func (r *evalReport) writeTable(w io.Writer) error {
 		t.row(rows...)
 		t.row(losses...)
 	}
+	r.writeHint(t)
 	r.writeClasses(t)
 	t.gap()
 	t.row("time", fmt.Sprintf("%s s, %s elements/s, %s kernels", short(float64(r.Seconds)), short(float64(r.ElementsPerSecond)), r.Tier))

@@ -172,6 +172,35 @@ func jsonList[E any](text []byte, most int) (list []E, err error) {
 	return list, nil
 }
 
+// A tunedReport is the threshold that is best on the rows at hand.
+type tunedReport struct {
+	Threshold number `json:"threshold"`
+	MicroF1   number `json:"micro_f1"`
+}
+
+// betterThreshold finds it; nil where there are no scores.
+func betterThreshold(m interface {
+	BestThreshold() (threshold, f1 float64, err error)
+}) (*tunedReport, error) {
+	threshold, f1, err := m.BestThreshold()
+	if err != nil {
+		return nil, err
+	}
+	return &tunedReport{number(threshold), number(f1)}, nil
+}
+
+// writeHint says if another threshold would do better, by what four digits show.
+func (r *evalReport) writeHint(t *table) {
+	if r.Tuned == nil {
+		return
+	}
+	now, best := float64(r.Metrics["micro_f1"]), float64(r.Tuned.MicroF1)
+	if digits := func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }; best > now && digits(best) != digits(now) {
+		t.gap()
+		t.row("hint", fmt.Sprintf("threshold %.3g would give micro F1 %s instead of %s (tuned on these rows)", float64(r.Tuned.Threshold), digits(best), digits(now)))
+	}
+}
+
 // above is the rule of the thresholds.
 func (f *thresholdFlags) above() metrics.Rule {
 	if f.each != nil {
