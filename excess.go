@@ -30,37 +30,55 @@ func leastExcess[T Float](n int) float64 {
 	return 0.375
 }
 
-// excesses writes the excess of rows whose sums of exponentials at pivot 0 are
-// natural, and their maxima to top: at most batch rows of at most a block. With w =
-// e^m as it is in the sum,
+// excesses are the maxima of at most batch rows, of at most a block each, whose sums of
+// exponentials at pivot 0 are natural, and their excesses. With w = e^m as it is in the
+// sum,
 //
 //	E = (Σ e^x - w)·e^-m
-func excesses[T Float](excess []float64, top []T, x []T, stride, n int, hi, err []float64) {
-	rows := len(excess)
-	var exponentials [batch]T
-	var w, factors [batch]float64
-	var low [batch]uint8 // rows of which too little is left
-	kernel.Maximum(top, x, stride, rows, n)
-	convert(factors[:rows], top)
+type excesses[T Float] struct {
+	top              [batch]T
+	excess           [batch]float64
+	w, factors       [batch]float64
+	exponentials, ls [batch]T
+	low              [batch]uint8 // rows of which too little is left
+}
+
+// of finds the maxima and the excesses of the rows of m, given their sums.
+func (e *excesses[T]) of(m Matrix[T], hi, err []float64) {
+	rows := m.Rows
+	kernel.Maximum(e.top[:rows], m.Data, m.Stride, rows, m.Cols)
+	convert(e.factors[:rows], e.top[:rows])
 	room := (rows + 31) &^ 31
-	kernel.TiltExp(factors[:room], factors[:room], -1, 0)
+	kernel.TiltExp(e.factors[:room], e.factors[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
-	scaleExp(exponentials[:], rows, top, rows, 1, rows, p[:], 0, false)
-	convert(w[:rows], exponentials[:rows])
-	hi, err, factor := hi[:rows], err[:rows], factors[:rows]
-	least, count := leastExcess[T](n), 0
+	scaleExp(e.exponentials[:], rows, e.top[:], rows, 1, rows, p[:], 0, false)
+	convert(e.w[:rows], e.exponentials[:rows])
+	excess, hi, err := e.excess[:rows], hi[:rows], err[:rows]
+	w, factor := e.w[:rows], e.factors[:rows]
+	least, count := leastExcess[T](m.Cols), 0
 	for i := range excess {
-		e := ((hi[i] - w[i]) + err[i]) * factor[i]
-		excess[i] = e
-		low[count%batch] = uint8(i)
-		if !(e >= least) {
+		d := ((hi[i] - w[i]) + err[i]) * factor[i]
+		excess[i] = d
+		e.low[count%batch] = uint8(i)
+		if !(d >= least) {
 			count++
 		}
 	}
 	if count > 0 {
-		excessesWithout(excess, low[:count], top, x, stride, n, factor)
+		excessesWithout(excess, e.low[:count], e.top[:], m.Data, m.Stride, m.Cols, factor)
 	}
+}
+
+// logs returns log1p(E) of the first rows.
+func (e *excesses[T]) logs(rows int) []T {
+	if rows > 1 {
+		kernel.Log1p64(e.w[:rows], e.excess[:rows])
+		convert(e.ls[:rows], e.w[:rows])
+	} else {
+		e.ls[0] = T(scalar.Log1pFinite(e.excess[0]))
+	}
+	return e.ls[:rows]
 }
 
 // convert writes the elements of x to dst, of the same length, in its type. Four

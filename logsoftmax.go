@@ -57,11 +57,23 @@ func logSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	for c := newRowChunk(m); c.next(); {
+	if shortMatrix(m) {
+		var s shortPowers[T]
+		logSoftmaxChunks(dst, lse, m, &s)
+		return
+	}
+	logSoftmaxChunks(dst, lse, m, nil)
+}
+
+// logSoftmaxChunks is logSoftmaxRows of rows of at most a block, short ones where there
+// is a place of their exponentials.
+func logSoftmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], short *shortPowers[T]) {
+	var e excesses[T]
+	for c := newRowChunk(m); c.next(short); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
 		}
-		c.logSoftmax(dst.Data[c.first*dst.Stride:], dst.Stride)
+		c.logSoftmax(dst.Data[c.first*dst.Stride:], dst.Stride, &e)
 	}
 }
 
@@ -73,11 +85,11 @@ func logSoftmaxRow[T Float](dst, x []T, p power.Number, c power.Class) {
 		logSoftmaxLimit(dst, x, c)
 	case len(x) <= BlockLen:
 		rows := newRowChunk(Matrix[T]{Rows: 1, Cols: len(x), Stride: len(x), Data: x})
-		rows.next()
-		rows.logSoftmax(dst, len(x))
+		rows.next(nil)
+		rows.logSoftmax(dst, len(x), new(excesses[T]))
 	default:
 		m := maxOf(x)
-		writeLogs(dst, len(x), x, len(x), len(x), []T{m}, []float64{longExcess(x, p, m)})
+		writeLog(dst, x, m, longExcess(x, p, m))
 	}
 }
 
@@ -91,18 +103,17 @@ func logSoftmaxLimit[T Float](dst, x []T, c power.Class) {
 	}
 }
 
-// logSoftmax writes the log-softmax of the chunk's rows.
-func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
-	var excess [batch]float64
-	var top [batch]T
+// logSoftmax writes the log-softmax of the chunk's rows, with room for their excesses.
+func (c *rowChunk[T]) logSoftmax(dst []T, stride int, e *excesses[T]) {
 	for i := 0; i < c.rows; {
 		end := i
 		for end < c.rows && (c.all || kernel.Natural[T](c.hi[end])) {
 			end++
 		}
 		if i < end {
-			excesses(excess[i:end], top[i:end], c.x[i*c.stride:], c.stride, c.n, c.hi[i:end], c.err[i:end])
-			writeLogs(dst[i*stride:], stride, c.x[i*c.stride:], c.stride, c.n, top[i:end], excess[i:end])
+			rows := Matrix[T]{end - i, c.n, c.x[i*c.stride:], c.stride}
+			e.of(rows, c.hi[i:end], c.err[i:end])
+			offset(dst[i*stride:], stride, rows.Data, c.stride, rows.Rows, c.n, e.top[:], e.logs(rows.Rows))
 		}
 		for i = end; i < c.rows && !(c.all || kernel.Natural[T](c.hi[i])); i++ {
 			x, out := c.row(i), dst[i*stride:][:c.n]
@@ -111,21 +122,13 @@ func (c *rowChunk[T]) logSoftmax(dst []T, stride int) {
 				continue
 			}
 			m := maxOf(x)
-			writeLogs(out, c.n, x, c.n, c.n, []T{m}, []float64{anyExcess(x, indexOf(x, m))})
+			writeLog(out, x, m, anyExcess(x, indexOf(x, m)))
 		}
 	}
 }
 
-// writeLogs writes (x - m) - log1p(E) for rows of n elements.
-func writeLogs[T Float](dst []T, dstStride int, x []T, stride, n int, top []T, excess []float64) {
-	var logs [batch]T
-	rows := len(excess)
-	if rows > 1 {
-		var l [batch]float64
-		kernel.Log1p64(l[:rows], excess)
-		convert(logs[:rows], l[:rows])
-	} else {
-		logs[0] = T(scalar.Log1pFinite(excess[0]))
-	}
-	offset(dst, dstStride, x, stride, rows, n, top, logs[:rows])
+// writeLog writes (x - m) - log1p(E) for a row.
+func writeLog[T Float](dst, x []T, m T, excess float64) {
+	l := [1]T{T(scalar.Log1pFinite(excess))}
+	offset(dst, len(x), x, len(x), 1, len(x), []T{m}, l[:])
 }

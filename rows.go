@@ -29,7 +29,7 @@ func chunkRows[T Float](n int) int {
 // A rowChunk is some rows of a matrix, of at most a block each, and their sums of
 // exponentials. It moves through the matrix:
 //
-//	for c := newRowChunk(m); c.next(); {
+//	for c := newRowChunk(m); c.next(nil); {
 type rowChunk[T Float] struct {
 	m       Matrix[T]
 	first   int // number of the first row
@@ -37,24 +37,29 @@ type rowChunk[T Float] struct {
 	stride  int
 	rows, n int
 	sums
-	all bool // all sums are natural
+	all, plain bool // all sums are natural, and none may be that of a peaked row
 }
 
 func newRowChunk[T Float](m Matrix[T]) rowChunk[T] {
 	return rowChunk[T]{m: m.strided(), stride: m.step(), n: m.Cols}
 }
 
-// next takes the next rows, if there are any.
-func (c *rowChunk[T]) next() bool {
+// next takes the next rows, if there are any; short rows where there is a place of
+// their exponentials.
+func (c *rowChunk[T]) next(short *shortPowers[T]) bool {
 	c.first += c.rows
 	c.rows = min(chunkRows[T](c.n), c.m.Rows-c.first)
 	if c.rows <= 0 {
 		return false
 	}
 	c.x = c.m.Data[c.first*c.stride:]
-	p := kernel.PivotParams[T](0)
-	sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
-	c.all = kernel.AllNatural[T](c.hi[:c.rows])
+	if short != nil {
+		c.plain = short.sums(c.hi[:], c.err[:], Matrix[T]{c.rows, c.n, c.x, c.stride})
+	} else {
+		p := kernel.PivotParams[T](0)
+		sumExp(c.hi[:], c.err[:], c.x, c.stride, c.rows, c.n, &p)
+	}
+	c.all = c.plain || kernel.AllNatural[T](c.hi[:c.rows])
 	return true
 }
 
@@ -82,7 +87,7 @@ func (c *rowChunk[T]) logs(dst []float64) {
 		return
 	}
 	kernel.LogPair64(dst, c.hi[:], c.err[:])
-	if anyPeaked(dst, c.x, c.stride) {
+	if !c.plain && anyPeaked(dst, c.x, c.stride) {
 		for i, l := range dst {
 			if mayBePeaked(l, c.row(i)) {
 				p, k := c.power(i)
@@ -156,7 +161,7 @@ func logSumExpRows[T Float](dst []float64, m Matrix[T]) {
 		}
 		return
 	}
-	if m.Cols <= kernel.ShortRow && m.Rows >= leastShort {
+	if shortMatrix(m) {
 		shortLogSumExpRows(dst, m)
 		return
 	}
@@ -165,7 +170,7 @@ func logSumExpRows[T Float](dst []float64, m Matrix[T]) {
 
 // chunkLogSumExp is logSumExpRows of rows of at most a block.
 func chunkLogSumExp[T Float](dst []float64, m Matrix[T]) {
-	for c := newRowChunk(m); c.next(); {
+	for c := newRowChunk(m); c.next(nil); {
 		c.logs(dst[c.first:][:c.rows])
 	}
 }
@@ -214,7 +219,18 @@ func softmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 		}
 		return
 	}
-	for c := newRowChunk(m); c.next(); {
+	if shortMatrix(m) {
+		var s shortPowers[T]
+		softmaxChunks(dst, lse, m, stream, &s)
+		return
+	}
+	softmaxChunks(dst, lse, m, stream, nil)
+}
+
+// softmaxChunks is softmaxRows of rows of at most a block, short ones where there is a
+// place of their exponentials.
+func softmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], stream bool, short *shortPowers[T]) {
+	for c := newRowChunk(m); c.next(short); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
 		}

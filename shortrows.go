@@ -21,11 +21,14 @@ const (
 	powersLen = 64
 )
 
-// shortSums are the exponentials of some short rows at pivot 0, and the errors of
-// their sums.
-type shortSums[T Float] struct {
-	w   [shortLen + 16]T // 16: see kernel.ShortRoom
-	err [shortRows]float64
+// shortPowers are the exponentials of some short rows at pivot 0.
+type shortPowers[T Float] struct {
+	w [shortLen + 16]T // 16: see kernel.ShortRoom
+}
+
+// shortMatrix reports whether a matrix is of enough short rows.
+func shortMatrix[T Float](m Matrix[T]) bool {
+	return 0 < m.Cols && m.Cols <= kernel.ShortRow && m.Rows >= leastShort
 }
 
 // shortStep returns the number of rows of n elements taken at a time: ShortPowers
@@ -37,26 +40,27 @@ func shortStep(n int) int {
 // shortLogSumExpRows is logSumExpRows of rows of at most kernel.ShortRow elements.
 func shortLogSumExpRows[T Float](dst []float64, m Matrix[T]) {
 	m = m.strided()
-	var s shortSums[T]
+	var s shortPowers[T]
+	var err [shortRows]float64
 	step := shortStep(m.Cols)
 	for first := 0; first < m.Rows; first += step {
 		part := m
 		part.Rows, part.Data = min(step, m.Rows-first), m.Data[first*m.Stride:]
 		out := dst[first:][:part.Rows]
-		switch s.power(part); {
-		case !s.sums(out, part.Cols):
+		switch {
+		case !s.sums(out, err[:], part):
 			chunkLogSumExp(out, part)
 		case kernel.IsFloat32[T]():
 			kernel.LogPair64(out, out, nil)
 		default:
-			kernel.LogPair64(out, out, s.err[:])
+			kernel.LogPair64(out, out, err[:])
 		}
 	}
 }
 
 // power writes the exponentials of the rows of m, and those of 0 on to a multiple of 8
 // rows.
-func (s *shortSums[T]) power(m Matrix[T]) {
+func (s *shortPowers[T]) power(m Matrix[T]) {
 	count, whole := m.Rows*m.Cols, 0
 	if m.Stride == m.Cols {
 		if whole = count &^ (powersLen - 1); whole > 0 {
@@ -75,18 +79,19 @@ func (s *shortSums[T]) power(m Matrix[T]) {
 	}
 }
 
-// sums writes the sums of as many rows of n as sum has elements. It reports whether
-// all of them are plain (see kernel.ShortTotals).
-func (s *shortSums[T]) sums(sum []float64, n int) bool {
-	rows := len(sum) &^ 7
-	if rows > 0 && !kernel.ShortTotals(sum, s.err[:], s.w[:], rows, n) {
-		return false
+// sums writes the sums of the rows of m to sum, and of float64 their errors to err. It
+// reports whether all of them are plain (see kernel.ShortTotals).
+func (s *shortPowers[T]) sums(sum, err []float64, m Matrix[T]) bool {
+	s.power(m)
+	rows, plain := m.Rows&^7, true
+	if rows > 0 {
+		plain = kernel.ShortTotals(sum, err, s.w[:], rows, m.Cols)
 	}
-	if rows == len(sum) {
-		return true
+	if rest := m.Rows - rows; rest > 0 {
+		var a, b [8]float64
+		plain = kernel.ShortTotals(a[:], b[:], s.w[rows*m.Cols:], 8, m.Cols) && plain
+		copy(sum[rows:], a[:rest])
+		copy(err[rows:], b[:rest])
 	}
-	var last [8]float64
-	plain := kernel.ShortTotals(last[:], s.err[rows:], s.w[rows*n:], 8, n)
-	copy(sum[rows:], last[:])
 	return plain
 }
