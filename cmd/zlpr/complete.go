@@ -22,10 +22,14 @@ func (t flagTable) complete(cmd *cobra.Command) {
 	}
 	positional := t.positional()
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= len(positional) {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+		at := len(args)
+		if n := len(positional); at >= n {
+			if n == 0 || !positional[n-1].takesAll() {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			at = n - 1
 		}
-		return positional[len(args)].completions(word)
+		return positional[at].completions(word)
 	}
 }
 

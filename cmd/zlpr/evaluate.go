@@ -15,6 +15,7 @@ import (
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/metrics"
+	reports "github.com/zlpr/zlpr/report"
 )
 
 // An evaluation is one pass over files of scores and labels: losses, gradient
@@ -48,6 +49,7 @@ type evaluation struct {
 	perRow      *array.Writer
 	predictions *array.Writer
 	progress    *progress
+	kept        *reports.Rows // what a comparison needs of every row; or nil
 }
 
 type namedLoss struct {
@@ -141,6 +143,7 @@ type evalWorker[T zlpr.Float] struct {
 	losses             []float64
 	words              []uint64
 	predicted          []uint8
+	keep               keeper
 }
 
 func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
@@ -356,6 +359,9 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 			}
 		}
 		w.results[k].noteAll(r0, w.losses)
+		if e.kept != nil {
+			w.keep.loss(k, w.losses)
+		}
 		if e.elements {
 			if err := e.addElements(&w.results[k].elements, e.losses[k].name, b.Labels, r0, r0+rows); err != nil {
 				return err
@@ -397,7 +403,12 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 	if w.e.rowWeights != nil {
 		batch.RowWeights = w.e.rowWeights[r0:][:b.Scores.Rows]
 	}
-	if w.metrics != nil {
+	switch {
+	case w.e.kept != nil:
+		if err := w.keepRows(&batch, r0); err != nil {
+			return w.e.explain(err, r0)
+		}
+	case w.metrics != nil:
 		if err := w.metrics.Add(&batch); err != nil {
 			return w.e.explain(err, r0)
 		}

@@ -23,7 +23,7 @@ type flag struct {
 	words []string // what shells complete
 	uses  []use    // one of these gives the flag an effect; none: it always has one
 	none  bool     // the default stands for no value
-	arg   bool     // an argument without a flag stands for it: the first of the table's, the second, …
+	arg   bool     // an argument without a flag stands for it: the first of the table's, the second, …; for a list all that are left
 	doc   string
 }
 
@@ -108,9 +108,19 @@ func (t flagTable) positional() (list []flag) {
 	return list
 }
 
+// takesAll tells whether a positional flag takes all arguments that are left.
+func (f *flag) takesAll() bool {
+	_, list := f.to.(*[]string)
+	return f.arg && list
+}
+
 // checkArgs checks that there are no more arguments than stand for flags.
 func (t flagTable) checkArgs(cmd *cobra.Command, args []string) error {
-	n := min(len(t.positional()), len(args))
+	list := t.positional()
+	if len(list) > 0 && list[len(list)-1].takesAll() {
+		return nil
+	}
+	n := min(len(list), len(args))
 	err := noArgs(cmd, args[n:])
 	if err != nil && n > 0 && filepath.Ext(args[n]) == filepath.Ext(args[0]) {
 		return usagef("%w; quote a pattern: 'scores-*%s'", err, filepath.Ext(args[0]))
@@ -120,9 +130,15 @@ func (t flagTable) checkArgs(cmd *cobra.Command, args []string) error {
 
 // take sets the flags that arguments stand for.
 func (t flagTable) take(set *pflag.FlagSet, args []string) error {
-	for i, f := range t.positional()[:len(args)] {
+	list := t.positional()
+	for i, f := range list[:min(len(args), len(list))] {
 		if set.Changed(f.name) {
 			return usagef("the %s are given twice: as the argument %q and by --%s; leave one out", f.name, args[i], f.name)
+		}
+		if f.takesAll() {
+			*f.to.(*[]string) = args[i:] // as they are, with commas
+			set.Lookup(f.name).Changed = true
+			continue
 		}
 		if err := set.Set(f.name, args[i]); err != nil {
 			return err
