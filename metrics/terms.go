@@ -158,5 +158,10 @@ func (f Formula) ByClass() bool { return f.m.byClass() }
 // Accumulator.Results.
 func (f Formula) OfClasses(positive, predicted, both []uint64) float64 {
 	t := tally{ByClass: [3][]uint64{classPositive: positive, classPredicted: predicted, classTrue: both}}
+	for j, n := range positive {
+		t.Positive += n
+		t.Predicted += predicted[j]
+		t.TruePositive += both[j]
+	}
 	return t.classMean(f.m)
 }

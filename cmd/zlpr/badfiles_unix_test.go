@@ -388,6 +388,13 @@ var fileUses = []fileUse{
 	{"shard to convert", "convert shards/S-*.npy P.npz"},
 	{"scores of a manifest", "eval shards/scores.json --grad G.npy"},
 	{"labels of a manifest", "eval shards/labels.json --grad G.npy"},
+	{"the first of two scores", "diff FILE S.npy --labels Y.npy --resamples 9"},
+	{"the second of two scores", "diff S.npy FILE --labels Y.npy --resamples 9 --json"},
+	{"the third of three scores", "diff S.npy S.npy FILE --labels Y.npy --resamples 9"},
+	{"labels of two scores", "diff S.npy S.npy --labels FILE --resamples 9"},
+	{"groups", "diff S.npy S.npy --labels Y.npy --resamples 9 --groups FILE"},
+	{"shard of one of two scores", "diff S6.npy shards/S-*.npy --labels Y6.npy --resamples 9"},
+	{"shard of groups", "diff S6.npy S6.npy --labels Y6.npy --resamples 9 --groups shards/W-*.npy"},
 }
 
 // TestBadFiles runs every command on every kind of bad file, for all that the
@@ -447,7 +454,7 @@ func TestBadFiles(t *testing.T) {
 			}
 			link := ""
 			if disagree[bad.name] { // with the other files, which may be named
-				names = append(names, "Y6.npy", "shards/W-*.npy", "S.npy", "X.npy", "Y.npy", "model.npz")
+				names = append(names, "S6.npy", "Y6.npy", "shards/W-*.npy", "S.npy", "X.npy", "Y.npy", "model.npz")
 			}
 			for i, arg := range args {
 				args[i] = strings.ReplaceAll(arg, "FILE", path)
@@ -534,7 +541,7 @@ func makeShards(t *testing.T, dir string) {
 }
 
 // readsLong are uses of long files, one of every command.
-var readsLong = map[string]bool{"scores": true, "labels": true, "scores to draw from": true, "a file to convert": true, "scores to predict by": true, "features to predict": true,
+var readsLong = map[string]bool{"scores": true, "the second of two scores": true, "groups": true, "labels": true, "scores to draw from": true, "a file to convert": true, "scores to predict by": true, "features to predict": true,
 	"features and labels": true, "features of a set": true}
 
 // copies are uses that copy numbers, NaN as any other.
@@ -551,8 +558,9 @@ func init() {
 		"rows.csv":                {"scores to draw from"},
 		"nothing.npy":             {"shard to draw from"},  // no rows beside those of other shards
 		"rows.svm":                {"features to predict"}, // no features, of labels that nobody asks for
+		"integers.npy":            {"groups"},
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
-		"nan.svm": {"labels as an argument", "labels to tune on", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
+		"nan.svm": {"labels as an argument", "labels to tune on", "labels of two scores", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
 			"labels to train with", "targets to train with"}, // nobody asks for its features
 	} {
 		for _, use := range uses {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -240,18 +241,32 @@ func (f *diffFlags) openGroups(rows int) ([]int, error) {
 	if a.Len() != rows {
 		return nil, array.Faultf(f.groups, "%d groups, but %d rows; give the number of the group of every row", a.Len(), rows)
 	}
+	groups := make([]int, rows)
+	none := func(row int, value string) error {
+		file, at, of := inShard(f.groups, a.Shards, row)
+		return array.Faultf(file, "row %d%s: group %s is no integer", at, of, value)
+	}
+	if a.Type.IsFloat() { // as those of CSV are
+		for i, g := range array.Copy[float64](a, 0, rows) {
+			if g != math.Trunc(g) || math.Abs(g) >= 1<<53 || float64(int(g)) != g {
+				return nil, none(i, short(g))
+			}
+			groups[i] = int(g)
+		}
+		return groups, nil
+	}
 	numbers, err := array.Integers[int64](a, nil, 0, rows)
 	var fault *array.ElementError
-	if errors.As(err, &fault) {
-		file, at, of := inShard(f.groups, a.Shards, fault.Index)
-		return nil, array.Faultf(file, "row %d%s: group %s is no integer", at, of, fault.Value)
-	}
-	if err != nil {
+	switch {
+	case errors.As(err, &fault):
+		return nil, none(fault.Index, fault.Value)
+	case err != nil:
 		return nil, err
 	}
-	groups := make([]int, rows)
 	for i, g := range numbers {
-		groups[i] = int(g)
+		if groups[i] = int(g); int64(groups[i]) != g {
+			return nil, none(i, strconv.FormatInt(g, 10))
+		}
 	}
 	return groups, nil
 }

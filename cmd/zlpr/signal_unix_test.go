@@ -71,6 +71,7 @@ func TestSignals(t *testing.T) {
 	_, stderr, status := run(t, dir, "train", "--x", "X.npy", "--y", "L.npy", "--l2", "1", "--iterations", "1", "--out", "model.npz")
 	require.Equal(t, 0, status, stderr)
 	zeros(t, dir, "many50.npy", array.Float32, 1<<24, 50)
+	zeros(t, dir, "many50Y.npy", array.Uint8, 1<<24, 50)
 	before := list(t, dir)
 	var worst time.Duration
 	for _, c := range []struct {
@@ -107,6 +108,8 @@ func TestSignals(t *testing.T) {
 		{"converting labels by columns", "convert manyY1.npy P.npz --to csc"},
 		{"converting one long row", "convert wide.npy P.txt"},
 		{"converting text", "convert long.csv P.safetensors"},
+		{"drawing from two models", "diff many50.npy many50.npy --labels many50Y.npy --metrics micro_f1 --resamples 10000000"},
+		{"opening a pipe of groups", "diff S.npy S.npy --labels Y.npy --groups pipe.npy"},
 		{"predicting", "predict --model model.npz --x many50.npy --out P.npy"},
 	} {
 		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}[len(c.what)%3:][:1] {
