@@ -56,6 +56,14 @@ type Batch[T Score] struct {
 	Thresholds      []T
 	ThresholdColumn int
 
+	// Smoothing is ε, 0 ≤ ε < 1: labels are smoothed, exactly and without a matrix of
+	// them. That of SoftmaxCrossEntropy becomes 1-ε for the target, and ε/m more for
+	// each of the m classes of the row that take part, it included; a label y of BCE
+	// (with Focal 0) and ZLPR becomes (1-ε)·y + ε/2. What is said of soft labels holds,
+	// but errors of derivatives of BCE and ZLPR are relative to the sum of the two
+	// terms. Not beside hard negatives.
+	Smoothing float64
+
 	RowWeights   []float64 // ≥ 0, one a row, of any size; 0 leaves the row out
 	ClassWeights []float64 // ≥ 0, one a class
 }
@@ -173,6 +181,12 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 	}
 	if err := b.checkLabels(t); err != nil {
 		return err
+	}
+	switch {
+	case !(b.Smoothing >= 0 && b.Smoothing < 1):
+		return fieldError("Batch.Smoothing", "%v, want at least 0 and below 1", b.Smoothing)
+	case b.Smoothing != 0 && (!t.smooth || b.Labels == nil):
+		return fieldError("Batch.Smoothing", "the loss smooths no labels: softmax, bce and zlpr do, of Batch.Labels")
 	}
 	if b.Mask != nil {
 		if err := b.checkBits("Batch.Mask", b.Mask); err != nil {

@@ -92,7 +92,13 @@ func (w *lossWorker[T]) read() error {
 		return err
 	}
 	if t.target && !t.soft {
-		return w.targets()
+		if err := w.targets(); err != nil {
+			return err
+		}
+		if b.Smoothing != 0 {
+			w.smoothTargets()
+		}
+		return nil
 	}
 	if t.mostAllowed > 0 {
 		return w.atMost(t.mostAllowed)
@@ -105,7 +111,7 @@ func (w *lossWorker[T]) read() error {
 func (w *lossWorker[T]) readFlat() bool {
 	j, c, o := &w.e.job, &w.chunk, &w.e.opts
 	b := j.b
-	if !w.e.traits.flatLabels || c.N > kernel.ShortRow || !kernel.IsFloat32[T]() || b.Mask != nil || b.RowWeights != nil ||
+	if !w.e.traits.flatLabels || b.Smoothing != 0 || c.N > kernel.ShortRow || !kernel.IsFloat32[T]() || b.Mask != nil || b.RowWeights != nil ||
 		b.ThresholdColumn != 0 || len(j.off) > 0 || j.counting || o.Strict || o.TopNegatives > 0 || o.TopScores > 0 {
 		return false
 	}
@@ -316,6 +322,33 @@ func (w *lossWorker[T]) targets() error {
 		}
 	}
 	return nil
+}
+
+// smoothTargets makes soft labels of the targets: all classes that take part are in neg
+// then.
+func (w *lossWorker[T]) smoothTargets() {
+	c, epsilon := &w.chunk, w.e.job.b.Smoothing
+	w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
+	c.Soft, c.SoftStride = w.soft, c.N
+	for i := range c.Rows {
+		pos, neg := c.Sides(i)
+		for k, p := range pos {
+			neg[k] |= p
+		}
+		clear(pos)
+		row := w.soft[i*c.N:][:c.N]
+		clear(row)
+		if c.Target[i] < 0 {
+			continue
+		}
+		share := epsilon / float64(kernel.CountBits(neg))
+		for j := range row {
+			if neg[j/64]>>(j%64)&1 != 0 {
+				row[j] = T(share)
+			}
+		}
+		row[c.Target[i]] = T((1 - epsilon) + share)
+	}
 }
 
 // thresholds fills in the threshold of every row.

@@ -80,7 +80,7 @@ func (w *lossWorker[T]) within(f power.Factor) power.Factor {
 	if kernel.IsFloat32[T]() {
 		most = 90
 	}
-	if !w.e.traits.soft || f.Exp <= 0 && math.Abs(f.Value) < math.Ldexp(1, most) {
+	if !w.e.traits.soft && w.e.job.b.Smoothing == 0 || f.Exp <= 0 && math.Abs(f.Value) < math.Ldexp(1, most) {
 		return f
 	}
 	_, e := math.Frexp(f.Value)

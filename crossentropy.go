@@ -34,7 +34,7 @@ type SoftmaxCrossEntropy struct{}
 func (SoftmaxCrossEntropy) Name() string { return "softmax" }
 
 func (SoftmaxCrossEntropy) traits() (lossTraits, error) {
-	return lossTraits{target: true, softToo: true, classWeights: true, flatLabels: true, sideCopies: true}, nil
+	return lossTraits{target: true, softToo: true, smooth: true, classWeights: true, flatLabels: true, sideCopies: true}, nil
 }
 
 func (SoftmaxCrossEntropy) work32() work[float32] { return sides.New[float32](targetRule) }

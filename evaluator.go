@@ -94,6 +94,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if err := b.check(out, &e.traits); err != nil {
 		return Result{}, err
 	}
+	if b.Smoothing != 0 && e.top > 0 {
+		return Result{}, fieldError("Batch.Smoothing", "hard negatives are chosen among labels that are not smoothed")
+	}
 	if soft := b.Labels == nil && e.traits.softToo; soft && e.top > 0 {
 		return Result{}, fieldError("Batch.Soft", "hard negatives are chosen among the negatives of Batch.Labels alone")
 	}
@@ -339,6 +342,7 @@ func (w *lossWorker[T]) do(k int) error {
 	}
 	c.Class = b.ClassWeights
 	c.MostPositives = j.maxPositives
+	c.Smoothing = b.Smoothing
 	if err := w.read(); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (h *halfJob[T]) evaluate(e *engine[float32], ctx context.Context, b *Batch[
 	h.batch = Batch[float32]{
 		Scores: shape, Labels: b.Labels, Mask: b.Mask,
 		Thresholds: widenedInto(&h.thresholds, b.Thresholds), ThresholdColumn: b.ThresholdColumn,
-		RowWeights: b.RowWeights, ClassWeights: b.ClassWeights,
+		RowWeights: b.RowWeights, ClassWeights: b.ClassWeights, Smoothing: b.Smoothing,
 	}
 	if b.hasSoft() {
 		h.batch.Soft = shape

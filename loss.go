@@ -40,6 +40,7 @@ type lossTraits struct {
 	learned      bool    // thresholds may be scores
 	soft         bool    // labels are Batch.Soft
 	softToo      bool    // labels may be Batch.Soft
+	smooth       bool    // takes Batch.Smoothing
 	hardOnly     string  // why they may not, of a loss that else takes them
 	target       bool    // exactly one positive a row
 	classWeights bool

@@ -183,3 +183,74 @@ func TestSoftLimits(t *testing.T) {
 		require.Equal(t, c.grad, grad, "%+v", c)
 	}
 }
+
+// TestSmoothing: smoothed labels are soft ones, exactly, with every format of labels.
+func TestSmoothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(75, 76))
+	const rows, epsilon = 6, 0.125
+	for _, n := range []int{2, 8, 64, 128} {
+		x, positive := pathRows[float64](r, rows, n)
+		for i := range rows {
+			copy(positive[i*n:][:n], one(positive[i*n:][:n]))
+		}
+		targets := &TargetLabels{Classes: n, Targets: make([]int32, rows)}
+		for i := range rows {
+			for j, p := range positive[i*n:][:n] {
+				if p {
+					targets.Targets[i] = int32(j)
+				}
+			}
+		}
+		for _, loss := range []Loss{BCE{Threshold: 0.5}, ZLPR{Threshold: 0.5}, SoftmaxCrossEntropy{}} {
+			b := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: targets, Smoothing: epsilon}
+			_, losses, grad := evalBatch(t, loss, Options{}, b, Output[float64]{})
+			dense := *b
+			dense.Labels = &DenseLabels[bool]{rows, n, positive, n}
+			_, again, gradAgain := evalBatch(t, loss, Options{Workers: 3}, &dense, Output[float64]{})
+			require.Equal(t, losses, again)
+			require.Equal(t, grad, gradAgain)
+			for i := range rows {
+				row := ref.Row{Scores: b.Scores.Row(i), Threshold: 0.5, Positive: positive[i*n:][:n]}
+				each := epsilon / 2.0
+				if loss.Name() == "softmax" {
+					each = epsilon / float64(n)
+				}
+				for _, p := range row.Positive {
+					soft := each
+					if p {
+						soft += 1 - epsilon
+					}
+					row.Soft = append(row.Soft, soft)
+				}
+				var want ref.Result
+				switch loss.(type) {
+				case BCE:
+					want, _ = row.SoftBCE(nil)
+				case ZLPR:
+					want = row.SoftZLPR()
+				default:
+					want, _ = row.SoftSoftmax()
+				}
+				require.Less(t, ref.RelError(losses[i], want.Loss, 0x1p-52), 4.0, "%s n=%d", loss.Name(), n)
+			}
+		}
+	}
+	for _, c := range []struct {
+		loss Loss
+		b    Batch[float64]
+		opts Options
+	}{
+		{BCE{}, Batch[float64]{Smoothing: 1}, Options{}},
+		{BCE{}, Batch[float64]{Smoothing: -0.1}, Options{}},
+		{BCE{}, Batch[float64]{Smoothing: math.NaN()}, Options{}},
+		{BCE{Focal: 1}, Batch[float64]{Smoothing: 0.1}, Options{}},
+		{Pairwise{}, Batch[float64]{Smoothing: 0.1}, Options{}},
+		{ZLPR{}, Batch[float64]{Smoothing: 0.1}, Options{TopNegatives: 1}},
+	} {
+		c.b.Scores, c.b.Labels = MatrixOf([][]float64{{1, 2}}), &DenseLabels[bool]{1, 2, []bool{true, false}, 2}
+		e, err := NewEvaluator[float64](c.loss, c.opts)
+		require.NoError(t, err)
+		_, err = e.Evaluate(context.Background(), &c.b, nil)
+		require.ErrorContains(t, err, "Batch.Smoothing", "%+v", c)
+	}
+}

@@ -82,7 +82,7 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, thresholdColumn: f.thresholdColumn + 1, elements: f.reduction == meanClasses,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, thresholdColumn: f.thresholdColumn + 1, smoothing: f.smoothing, elements: f.reduction == meanClasses,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier(), Version: version()}
 	if err := f.begin(); err != nil {
@@ -377,7 +377,7 @@ func (e *evaluation) accepts(loss zlpr.Loss) error {
 		return err
 	}
 	row := zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: make([]float32, 2), Stride: 2}
-	b := zlpr.Batch[float32]{Scores: row, ThresholdColumn: min(e.thresholdColumn, 1) * 2}
+	b := zlpr.Batch[float32]{Scores: row, ThresholdColumn: min(e.thresholdColumn, 1) * 2, Smoothing: e.smoothing}
 	if e.soft != nil {
 		b.Soft = row
 	} else {

@@ -21,6 +21,7 @@ type evalFlags struct {
 	predictTop                    int
 	thresholdColumn               int
 	topNegatives, topScores       int
+	smoothing                     float64
 	strict                        bool
 	grad, perRow, predictions     string
 	plots                         []string
@@ -75,6 +76,8 @@ func (f *evalFlags) table() flagTable {
 		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses("zlpr", "pairwise", "bce"), doc: "only the `m` highest negatives of a row count"},
 		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce"),
 			doc: "only negatives among the `m` highest scores of a row count"},
+		{name: "smoothing", to: &f.smoothing, uses: f.ofLosses("softmax", "bce", "zlpr"),
+			doc: "ε of label smoothing: softmax (1-ε)·y + ε/m over m classes, else (1-ε)·y + ε/2"},
 		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
 		{name: "reduction", to: &f.reduction, words: reductions,
 			uses: []use{withFlag("grad", &f.grad), {"--reduction " + meanClasses, func() bool { return f.reduction == meanClasses }}},
@@ -204,6 +207,8 @@ func (f *evalFlags) check() error {
 		return usagef("--gamma %v: a number above 0", f.Gamma)
 	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
 		return usagef("--focal %v: a number of at least 0", f.Focal)
+	case !(f.smoothing >= 0 && f.smoothing < 1):
+		return usagef("--smoothing %v: at least 0 and below 1", f.smoothing)
 	case f.mask != "" && f.lengths != "":
 		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case f.thresholdColumn >= 0 && (f.set("s0") || f.given()):

@@ -29,6 +29,7 @@ type evaluation struct {
 	rowWeights   []float64    // or nil
 	classWeights []float64    // or nil
 
+	smoothing       float64
 	thresholdColumn int // as zlpr.Batch has it
 
 	losses     []namedLoss
@@ -275,7 +276,7 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) error {
 	e, n := w.e, w.e.scores.classes()
 	x := block(e.scores, &w.scores, r0, r1)
-	b := zlpr.Batch[T]{Scores: matrix(x, n), ClassWeights: e.classWeights}
+	b := zlpr.Batch[T]{Scores: matrix(x, n), ClassWeights: e.classWeights, Smoothing: e.smoothing}
 	if e.soft != nil {
 		b.Soft = matrix(elements(e.soft, &w.soft, r0*n, r1*n), n)
 	}

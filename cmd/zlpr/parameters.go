@@ -8,6 +8,7 @@ type evalParameters struct {
 	Gamma           number         `json:"gamma"`
 	Margin          number         `json:"margin"`
 	Focal           number         `json:"focal"`
+	Smoothing       number         `json:"smoothing"`
 	PositiveWeight  *number        `json:"positive_weight"` // one for all classes
 	Reduction       string         `json:"reduction"`
 	Threshold       *number        `json:"predict_threshold"` // above which classes are predicted
@@ -37,7 +38,7 @@ func (f *evalFlags) parameters(e *evaluation) evalParameters {
 		}
 		return &n
 	}
-	p := evalParameters{S0: number(f.S0), K: given(e.k, e.k > 0), Gamma: number(f.Gamma), Margin: number(f.Margin), Focal: number(f.Focal),
+	p := evalParameters{S0: number(f.S0), K: given(e.k, e.k > 0), Gamma: number(f.Gamma), Margin: number(f.Margin), Focal: number(f.Focal), Smoothing: number(f.smoothing),
 		Reduction: f.reduction, ThresholdColumn: given(f.thresholdColumn, f.thresholdColumn >= 0),
 		TopNegatives: given(f.topNegatives, f.topNegatives > 0), TopScores: given(f.topScores, f.topScores > 0), Strict: f.strict,
 		Top: given(f.predictTop, f.predictTop > 0)}

@@ -54,6 +54,8 @@ type Work[T kernel.Float] struct {
 
 	short[T]
 
+	smooth smooth[T]
+
 	block  *block
 	grads  []float64 // of a row in the general way
 	beyond float64   // with soft labels, what terms s-s0 beyond the numbers lack
@@ -64,7 +66,19 @@ func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
-	w.c, w.x, w.stride = c, c.X, c.Stride
+	w.c = c
+	if c.Smoothing != 0 && c.Soft == nil {
+		w.smoothed()
+	} else {
+		w.eval()
+	}
+	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
+}
+
+// eval evaluates the rows of the chunk.
+func (w *Work[T]) eval() {
+	c := w.c
+	w.x, w.stride = c.X, c.Stride
 	if c.Soft != nil {
 		for i := range c.Rows {
 			w.row(i)
@@ -75,7 +89,6 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 		c.Unpack()
 		w.longRows()
 	}
-	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
 }
 
 // longRows evaluates rows of any length, one by one.

@@ -243,7 +243,7 @@ const blockLen = 4096
 
 // step returns the number of classes that have so many terms at most.
 func (w *Work[T]) step() int {
-	if w.c.Soft != nil {
+	if w.twoSided() {
 		return blockLen / 2
 	}
 	return blockLen
@@ -299,7 +299,7 @@ func (w *Work[T]) gather(i int, s0 float64, from, to int) int {
 	c := w.block
 	pos, neg := w.c.Sides(i)
 	row, m := w.scores(i), 0
-	if w.c.Soft != nil {
+	if w.twoSided() {
 		return w.gatherSoft(i, s0, from, to)
 	}
 	for k := from / 64; k < kernel.BitWords(to); k++ {
@@ -344,17 +344,29 @@ func (b *block) push(m int, factor, other, y float64, j int, positive bool) int 
 	return m + 1
 }
 
-// gatherSoft is gather for soft labels.
+// twoSided reports whether a class has two terms.
+func (w *Work[T]) twoSided() bool { return w.c.Soft != nil || w.smooth.rows }
+
+// gatherSoft is gather for soft labels, and smoothed ones.
 func (w *Work[T]) gatherSoft(i int, s0 float64, from, to int) (m int) {
 	b := w.block
-	_, part := w.c.Sides(i)
-	row, labels := w.scores(i), w.c.Soft[i*w.c.SoftStride:][:w.c.N]
+	pos, neg := w.c.Sides(i)
+	row := w.scores(i)
 	for j := from; j < to; j++ {
-		if part[j/64]>>(j%64)&1 == 0 {
+		bit := uint64(1) << (j % 64)
+		if (pos[j/64]|neg[j/64])&bit == 0 {
 			continue
 		}
-		x, t, factor := float64(row[j]), float64(labels[j]), w.factor(j)
-		y, up, down := x-s0, 1-t, float64(w.rule.positiveWeight(j)*t)
+		var up, down float64
+		if w.c.Soft != nil {
+			down = float64(w.c.Soft[i*w.c.SoftStride+j])
+			up = 1 - down
+		} else if up, down = 1-w.c.Smoothing/2, w.c.Smoothing/2; pos[j/64]&bit != 0 {
+			up, down = down, up
+		}
+		x, factor := float64(row[j]), w.factor(j)
+		y := x - s0
+		down = float64(w.rule.positiveWeight(j) * down)
 		if math.Abs(y) > math.MaxFloat64 && math.Abs(x) <= math.MaxFloat64 {
 			// A label may bring it back to the numbers: what is beyond them counts apart.
 			y = math.Copysign(math.MaxFloat64, y)

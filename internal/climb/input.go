@@ -22,6 +22,7 @@ type Input struct {
 	Threshold       float64
 	Gamma, Margin   float64 // of Pairwise
 	Focal           float64 // of BCE
+	Smoothing       float64 // of labels, a sum of few powers of two
 	RowWeight       float64 // 0 for none
 	OtherWeight     float64 // if not 0, that of a second, equal row; the gradient is that of the mean
 	Upstream        float64 // 0 for none
@@ -114,6 +115,7 @@ const (
 	hasLearned   // a threshold of the scores' type
 	hasGamma
 	hasFocal
+	hasSmoothing
 	hasScale // row weights and Upstream
 	hasPicks
 	hasHardNegatives

@@ -114,6 +114,41 @@ func softmaxRule(name string, uses options) lossRule {
 	}
 }
 
+// smoothed makes a rule that of smoothed labels: soft(r) is the loss of soft labels and
+// the terms of its derivatives.
+func smoothed(rule lossRule, soft func(in *Input, r ref.Row) (ref.Result, []*big.Float)) lossRule {
+	row := func(in *Input, r ref.Row) ref.Row {
+		r.Soft = make([]float64, len(r.Scores))
+		m := 2.0
+		if rule.uses&hasTarget != 0 {
+			m = 0
+			for i := range r.Scores {
+				if r.Mask == nil || r.Mask[i] {
+					m++
+				}
+			}
+		}
+		for i := range r.Soft {
+			if r.Mask == nil || r.Mask[i] {
+				r.Soft[i] = in.Smoothing / m
+				if r.Positive[i] {
+					r.Soft[i] += 1 - in.Smoothing
+				}
+			}
+		}
+		return r
+	}
+	rule.name += ", smoothed"
+	rule.uses |= hasSmoothing
+	rule.weighsLabels = false
+	rule.exact = func(in *Input, r ref.Row) ref.Result { result, _ := soft(in, row(in, r)); return result }
+	rule.terms = func(in *Input, r ref.Row, _ ref.Result) []*big.Float { _, terms := soft(in, row(in, r)); return terms }
+	if rule.factors != nil {
+		rule.factors = func(r ref.Row) ref.Result { r.Weights = nil; return r.SoftmaxCrossEntropy() }
+	}
+	return rule
+}
+
 // fixedThreshold returns the threshold that the loss has as a parameter.
 func (in *Input) fixedThreshold(uses options) float64 {
 	if uses&hasLearned != 0 {
@@ -161,6 +196,19 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		softBCERule("soft BCE, learned threshold", hasLearned|hasRepeat),
 		softBCERule("soft BCE, weights", hasWeights|hasPositiveWeights),
 		softBCERule("soft BCE, all", hasLearned|hasWeights|hasPositiveWeights|hasMask|hasScale),
+		smoothed(bceRule("BCE, learned threshold and weights", hasLearned|hasWeights|hasPositiveWeights|hasMask), func(in *Input, r ref.Row) (ref.Result, []*big.Float) {
+			return r.SoftBCE(in.PositiveWeights)
+		}),
+		smoothed(zlprRule("ZLPR, learned threshold and weights", hasLearned|hasWeights|hasMask), func(_ *Input, r ref.Row) (result ref.Result, terms []*big.Float) {
+			result = r.SoftZLPR()
+			for i, w := range result.Grad {
+				terms = append(terms, softScale(&r, i, w))
+			}
+			return result, terms
+		}),
+		smoothed(softmaxRule("cross-entropy, mask and class weights", hasMask|hasWeights), func(_ *Input, r ref.Row) (ref.Result, []*big.Float) {
+			return r.SoftSoftmax()
+		}),
 		subsetRule("subset loss", 0),
 		subsetRule("subset loss, all", hasMask|hasWeights|hasScale),
 		paddedRule("padded subset loss", hasThreshold),
@@ -326,7 +374,7 @@ func evaluate[T zlpr.Float](rule lossRule, in *Input) (result evaluation[T], cou
 	bits := func(f Flags) zlpr.Bits {
 		return &zlpr.DenseLabels[bool]{Rows: rows, Cols: n, Data: Flags(strings.Repeat(string(f), rows*max(1, in.Repeat))).bools()}
 	}
-	b := &zlpr.Batch[T]{Scores: matrix(in.Scores), ClassWeights: in.repeated(in.Weights)}
+	b := &zlpr.Batch[T]{Scores: matrix(in.Scores), ClassWeights: in.repeated(in.Weights), Smoothing: in.Smoothing}
 	if in.RowWeight != 0 {
 		b.RowWeights = weights
 	}

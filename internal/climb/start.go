@@ -119,6 +119,9 @@ func (f *Function) randomParameters(rng *rand.Rand, in *Input, center float64) {
 	if f.uses&hasFocal != 0 {
 		in.Focal = one(rng, 0.5, 1, 2, 2, 3, 10, 30, 5*rng.Float64())
 	}
+	if f.uses&hasSmoothing != 0 {
+		in.Smoothing = one(rng, 0.125, 0.0625, 0.5, 0x1p-20, 0x1p-40, 0.984375)
+	}
 	if f.uses&hasScale != 0 {
 		in.RowWeight = math.Exp(one(rng, 1.0, 1, 10, 100) * rng.NormFloat64())
 		in.Upstream = math.Exp(one(rng, 1.0, 1, 10, 100) * rng.NormFloat64())

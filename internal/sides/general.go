@@ -34,7 +34,7 @@ type general[T kernel.Float] struct {
 }
 
 // isGeneral reports whether all rows go the general way.
-func (w *Work[T]) isGeneral() bool { return w.rule.Gamma != 1 || w.weights() != nil || w.rule.Soft }
+func (w *Work[T]) isGeneral() bool { return w.rule.Gamma != 1 || w.weights() != nil || w.isSoft() }
 
 // evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
 func (w *Work[T]) evalGeneral() {
@@ -241,7 +241,7 @@ func (w *Work[T]) anyTerm(i int, positive bool) bool {
 // side returns the bits of a side of row i: with soft labels all classes.
 func (w *Work[T]) side(i int, positive bool) []uint64 {
 	pos, neg := w.c.Sides(i)
-	if positive && !w.rule.Soft {
+	if positive && !w.isSoft() {
 		return pos
 	}
 	return neg
@@ -265,18 +265,18 @@ func (w *Work[T]) prepareSides() {
 		Weights: class.weights, Gamma: kernel.GammaPair[T](w.rule.Gamma),
 	}
 	w.passes = append(w.passes[:0], r)
-	if !w.rule.Soft {
+	if !w.isSoft() {
 		return
 	}
 	size := kernel.WeightsLen[T](w.c.N)
 	for side := range w.soft {
 		w.soft[side] = kernel.Resize(w.soft[side], w.c.Rows*size)
 	}
-	m := class.m
-	if w.weights() == nil && kernel.IsFloat32[T]() {
-		m = nil
+	if w.smooths() {
+		w.smoothWeights(class)
+	} else {
+		w.softWeights(class)
 	}
-	kernel.SoftWeights(w.soft[0], w.soft[1], w.c.Soft, w.c.SoftStride, w.c.Rows, w.c.N, w.c.Neg, w.c.Words, m, class.weights)
 	none := w.noBits(len(w.c.Neg))
 	w.passes = append(w.passes, r)
 	for side := range w.passes {
@@ -284,6 +284,15 @@ func (w *Work[T]) prepareSides() {
 	}
 	w.passes[0].Pos = none
 	w.passes[1].Pos, w.passes[1].Neg = w.c.Neg, none
+}
+
+// softWeights sets the weights of the soft labels.
+func (w *Work[T]) softWeights(class *factors[T]) {
+	m := class.m
+	if w.weights() == nil && kernel.IsFloat32[T]() {
+		m = nil
+	}
+	kernel.SoftWeights(w.soft[0], w.soft[1], w.c.Soft, w.c.SoftStride, w.c.Rows, w.c.N, w.c.Neg, w.c.Words, m, class.weights)
 }
 
 // pass returns the number of the pass of a side.

@@ -42,11 +42,12 @@ type Work[T kernel.Float] struct {
 	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
-	kept       []T           // exponentials of the chunk
-	fa, fb     []T           // factors of a row's gradient: of its negatives, its positives
-	slow       []bool        // rows that evalSlow evaluates
-	normal     bool          // no kept exponential of short rows is below the smallest normal number
-	apart      bool          // there are targets whose derivatives are set apart: their factor is 0
+	kept       []T    // exponentials of the chunk
+	fa, fb     []T    // factors of a row's gradient: of its negatives, its positives
+	slow       []bool // rows that evalSlow evaluates
+	normal     bool   // no kept exponential of short rows is below the smallest normal number
+	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
+	smooth     smooth
 	target     softTarget[T] // of a loss of one target with soft labels
 	settled    []bool        // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64      // no bits
@@ -71,9 +72,12 @@ const (
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c = c
-	if w.rule.Target && c.Soft != nil {
+	switch {
+	case w.rule.Target && c.Soft != nil:
 		w.evalSoftTarget()
-	} else {
+	case w.smooths():
+		w.evalSmooth()
+	default:
 		w.eval()
 	}
 	w.c = nil

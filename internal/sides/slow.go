@@ -155,7 +155,7 @@ func (w *Work[T]) pivot(i, side int, score, highest float64, v *sideValue[T], p 
 // less than half of that would not be subtracted exactly.
 func (w *Work[T]) shiftFrom() float64 {
 	switch {
-	case !w.rule.Soft && w.weights() == nil:
+	case !w.isSoft() && w.weights() == nil:
 		return coef.ShiftFrom
 	case kernel.IsFloat32[T]():
 		return coef.ShiftWeighted32
