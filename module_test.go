@@ -68,6 +68,7 @@ var aside = map[string][]string{
 	"/internal/kernel/kerneltest": {"/internal/kernel"},
 	"/zlprtest":                   {"/internal/ref"},
 	"/internal/climb":             {"", "/metrics", "/internal/ref"},
+	"/internal/speedtable":        nil,
 }
 
 // foreign are the packages of other modules that a package below floor 8, or
