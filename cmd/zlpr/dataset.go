@@ -66,6 +66,7 @@ func (f *featureFlags) open(count int) (*features, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.note("features", f.csr, m)
 		return &features{m, parts[2], nil}, nil
 	}
 	if count == 0 {
@@ -75,6 +76,7 @@ func (f *featureFlags) open(count int) (*features, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.note("features", f.x, s)
 	x := &features{s, f.x, labels}
 	if a, ok := s.(*array.Array); ok && len(a.Shape) != 2 {
 		x.Close()
@@ -249,6 +251,7 @@ func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, er
 	if err != nil {
 		return nil, "", err
 	}
+	f.note("labels", f.y, opened)
 	switch a := opened.(type) {
 	case *sparse.Matrix:
 		return &csrBits{a, f.y}, f.y, nil

@@ -146,7 +146,7 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 		}
 	}
 	report.Inputs, report.Parameters = f.inputs, f.parameters(e)
-	if err := f.draw(e, report, plots, pages, s.command); err != nil {
+	if err := f.draw(e, report, plots, pages, s); err != nil {
 		return err
 	}
 	if f.json {

@@ -27,7 +27,7 @@ type evalFlags struct {
 	plots                         []string
 	workers                       int
 	json, hashes                  bool
-	html, markdown                string
+	pageFlags
 	classFlags
 	thresholdFlags
 }
@@ -92,12 +92,10 @@ func (f *evalFlags) table() flagTable {
 		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: predictions("", func() bool { return true }),
 			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
-		{name: "html", to: &f.html, file: output, ends: htmlEndings, doc: "write a page with the decision, pictures, classes and worst rows to this .html\n`file`, which needs no other"},
-		{name: "markdown", to: &f.markdown, file: output, ends: markdownEndings, doc: "write the same without pictures to this .md `file`, for a pull request"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
 		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}, withFlag("html", &f.html), withFlag("markdown", &f.markdown)}, doc: "report the SHA-256 of every file that is read"},
-	}, f.readFlags.table(true)...)
+	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // ofLosses is the use of a flag that is for these losses.

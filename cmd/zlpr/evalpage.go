@@ -14,17 +14,8 @@ import (
 	"github.com/zlpr/zlpr/internal/atomicfile"
 )
 
-// How the names of pages end.
-var (
-	htmlEndings     = []string{".html", ".htm"}
-	markdownEndings = []string{".md", ".markdown"}
-)
-
-// asksPage tells whether a page is asked for.
-func (f *evalFlags) asksPage() bool { return f.html != "" || f.markdown != "" }
-
 // draw draws the plots and writes the pages.
-func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[string]*atomicfile.File, command []string) error {
+func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[string]*atomicfile.File, s *session) error {
 	if len(f.plots) == 0 && !f.asksPage() {
 		return nil
 	}
@@ -54,31 +45,17 @@ func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[str
 	if err != nil {
 		return err
 	}
-	p.Command = command
-	return writePages(p, pages, f.html, f.markdown)
-}
-
-// writePages writes a page to the files that are asked for.
-func writePages(p *page.Page, files map[string]*atomicfile.File, html, markdown string) error {
-	if html != "" {
-		if err := fileError(html, p.HTML(files[html])); err != nil {
-			return err
-		}
-	}
-	if markdown != "" {
-		return fileError(markdown, p.Markdown(files[markdown]))
-	}
-	return nil
+	return f.writePage(s, p, pages)
 }
 
 // page is the page of an evaluation.
 func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, sample *scoreSample, histogram *figure.Plot) (*page.Page, error) {
 	p := &page.Page{Title: "Evaluation of " + quoted(e.files["scores"]), Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
-		Version: r.Version, Tier: r.Tier, Parameters: r.Parameters.shown(),
-		Time: fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
+		Parameters: r.Parameters.shown(),
+		Time:       fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
 	losses, measures := r.lossTable(), metricTables(r)
 	parts := page.Part{Title: "Losses and measures", Tables: append([]page.Table{losses}, measures...)}
-	pictures, bestThreshold, bestF1, err := f.pictures(e, r, sample, histogram)
+	pictures, err := f.pictures(r, sample, histogram)
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +70,12 @@ func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, sa
 	if len(byClass) > 0 {
 		p.Parts = append(p.Parts, classPart(byClass))
 	}
-	p.Decision = f.decision(r, byClass, bestThreshold, bestF1)
+	p.Decision = f.decision(r, byClass)
 	return p, nil
 }
 
 // decision says what follows from the numbers.
-func (f *evalFlags) decision(r *evalReport, byClass []classReport, bestThreshold, bestF1 float64) (lines []string) {
+func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []string) {
 	size := fmt.Sprintf("%s rows of %s classes", grouped(r.Rows), grouped(r.Classes))
 	value := func(name string) (float64, bool) {
 		v, ok := r.Metrics[name]
@@ -128,8 +105,8 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport, bestThreshold
 			lines = append(lines, "Precision and recall are in balance: "+numbers+".")
 		}
 	}
-	if ok && bestF1 > f1+5e-4 {
-		lines = append(lines, fmt.Sprintf("Threshold %s would give micro F1 %.4f instead of %.4f (tuned on these rows, so optimistic).", short(bestThreshold), bestF1, f1))
+	if hint := r.hint(); hint != "" {
+		lines = append(lines, strings.ToUpper(hint[:1])+hint[1:]+".")
 	}
 	never, positives := 0, 0
 	for _, c := range byClass {
@@ -146,80 +123,43 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport, bestThreshold
 	return lines
 }
 
-// pictures are the scores, the precision by the recall and the reliability. It
-// returns the threshold of the best micro F1 as well, and that F1; NaN where all
-// rows were not looked at, or the threshold is not one for all.
-func (f *evalFlags) pictures(e *evaluation, r *evalReport, s *scoreSample, histogram *figure.Plot) (page.Part, float64, float64, error) {
+// pictures are the scores, the precision by the recall and the reliability.
+func (f *evalFlags) pictures(r *evalReport, s *scoreSample, histogram *figure.Plot) (page.Part, error) {
 	part := page.Part{Title: "Scores"}
 	if s.step > 1 {
 		part.Note = fmt.Sprintf("The pictures are of every %s row.", ordinal(s.step))
 	}
-	none := math.NaN()
-	add := func(p *figure.Plot, caption string) error {
-		svg, err := figure.Inline(p)
-		part.Figures = append(part.Figures, page.Figure{SVG: svg, Caption: caption})
-		return err
+	if err := addFigure(&part, histogram, "Each histogram has area 1. Good scores lie apart, with the threshold between them."); err != nil {
+		return part, err
 	}
-	if err := add(histogram, "Each histogram has area 1. Good scores lie apart, with the threshold between them."); err != nil {
-		return part, none, none, err
-	}
-	negative, positive := slices.Clone(s.negative), slices.Clone(s.positive)
-	if len(positive) > 0 {
-		curve, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, precisionRecall("all thresholds", negative, positive))
+	if len(s.positive) > 0 {
+		curve, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, precisionRecall("all thresholds", s.negative, s.positive))
 		if err != nil {
-			return part, none, none, err
+			return part, err
 		}
 		curve.Unit()
 		precision, okP := r.Metrics["micro_precision"]
 		recall, okR := r.Metrics["micro_recall"]
 		if okP && okR && !math.IsNaN(float64(precision+recall)) {
 			if err := curve.Mark("as predicted", float64(recall), float64(precision)); err != nil {
-				return part, none, none, err
+				return part, err
 			}
 		}
-		if err := add(curve, "Every threshold is a point; the dot is what is predicted now."); err != nil {
-			return part, none, none, err
+		if err := addFigure(&part, curve, "Every threshold is a point; the dot is what is predicted now."); err != nil {
+			return part, err
 		}
 	}
-	if slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) && len(negative)+len(positive) > 0 {
-		one, eceOne := reliability("sigmoid(s)", 1, negative, positive)
-		two, eceTwo := reliability("sigmoid(2s)", 2, negative, positive)
-		plot, err := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
-		if err != nil {
-			return part, none, none, err
-		}
-		caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s).", eceOne, eceTwo)
-		if err := add(plot, caption); err != nil {
-			return part, none, none, err
-		}
+	if len(s.negative)+len(s.positive) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) {
+		return part, nil
 	}
-	if s.step > 1 || f.thresholdColumn >= 0 || e.rowWeights != nil || f.predictTop > 0 || !f.byThreshold() || e.soft != nil {
-		return part, none, none, nil
+	one, eceOne := reliability("sigmoid(s)", 1, s.negative, s.positive)
+	two, eceTwo := reliability("sigmoid(2s)", 2, s.negative, s.positive)
+	plot, err := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
+	if err != nil {
+		return part, err
 	}
-	threshold, f1 := bestThreshold(negative, positive)
-	return part, threshold, f1, nil
-}
-
-// bestThreshold returns the threshold of the highest micro F1, and that: halfway
-// to the next lower score.
-func bestThreshold(negative, positive []float64) (threshold, f1 float64) {
-	threshold, f1 = math.NaN(), math.NaN()
-	best, found := -1.0, false
-	walkThresholds(negative, positive, func(score float64, tp, fp int) {
-		if found { // the next lower score
-			threshold, found = score/2+threshold/2, false
-		}
-		if v := 2 * float64(tp) / float64(tp+fp+len(positive)); v > best {
-			best, threshold, found = v, score, true
-		}
-	})
-	if found { // all classes
-		threshold = math.Nextafter(threshold, math.Inf(-1))
-	}
-	if len(positive) > 0 {
-		f1 = best
-	}
-	return threshold, f1
+	caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s).", eceOne, eceTwo)
+	return part, addFigure(&part, plot, caption)
 }
 
 // reliability returns how often classes are positive by the probability

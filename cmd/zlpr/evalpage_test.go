@@ -127,15 +127,6 @@ func TestPrecisionRecall(t *testing.T) {
 		c := precisionRecall("c", slices.Clone(negative), slices.Clone(positive))
 		require.Equal(t, x, c.X)
 		require.Equal(t, y, c.Y)
-
-		// The best threshold, by trying all.
-		best := -1.0
-		for _, threshold := range append(slices.Clone(x), -1, 0, 0.5, 1, 1.5, 2, 5, 7.5, 10.5, 19.5) {
-			best = max(best, microF1(negative, positive, threshold))
-		}
-		at, f1 := bestThreshold(slices.Clone(negative), slices.Clone(positive))
-		require.GreaterOrEqual(t, f1, best)
-		require.InDelta(t, f1, microF1(negative, positive, at), 1e-15)
 	}
 	// Of many points few are kept, the ends among them.
 	negative, positive := make([]float64, 100000), make([]float64, 50000)
@@ -150,23 +141,6 @@ func TestPrecisionRecall(t *testing.T) {
 	require.Equal(t, []float64{0, 1}, []float64{c.X[0], c.Y[0]})
 	require.Equal(t, []float64{1, 1. / 3}, []float64{c.X[len(c.X)-1], c.Y[len(c.Y)-1]})
 	require.Empty(t, precisionRecall("c", negative, nil).X)
-	at, f1 := bestThreshold(negative, nil)
-	require.True(t, math.IsNaN(f1), at)
-}
-
-func microF1(negative, positive []float64, threshold float64) float64 {
-	tp, fp := 0.0, 0.0
-	for _, s := range positive {
-		if s > threshold {
-			tp++
-		}
-	}
-	for _, s := range negative {
-		if s > threshold {
-			fp++
-		}
-	}
-	return 2 * tp / (tp + fp + float64(len(positive)))
 }
 
 // TestReliability: the bins by hand.
@@ -188,5 +162,29 @@ func TestGrouped(t *testing.T) {
 	}
 	for n, want := range map[int]string{2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 112: "112th"} {
 		require.Equal(t, want, ordinal(n))
+	}
+}
+
+// TestOtherPages: tune and train have pages too.
+func TestOtherPages(t *testing.T) {
+	dir := t.TempDir()
+	example[float32](t, dir, 200, 6)
+	for args, want := range map[string][]string{
+		"tune S.npy Y.npy --out t.json":                                           {"Threshold ", "cross-fitted", "One threshold for all classes", "--thresholds t.json"},
+		"tune S.npy Y.npy --per-class --measure macro_f1":                         {"A threshold for each class", `id="classes"`},
+		"tune S.npy Y.npy --measure samples_f1":                                   {"Thresholds for S.npy"},
+		"train --x S.npy --y Y.npy --l2 1 --compare":                              {"Best: ", "no test rows", "Objective above its final value", "<b>"},
+		"train --x S.npy --y Y.npy --l2 1 --loss bce --iterations 1 --plot p.svg": {"not converged"},
+	} {
+		_, stderr, status := run(t, dir, append(strings.Fields(args), "--html", "p.html", "--markdown", "p.md")...)
+		require.Equal(t, 0, status, stderr)
+		text, err := os.ReadFile(filepath.Join(dir, "p.html"))
+		require.NoError(t, err)
+		for _, w := range append(want, "zlpr "+args+" --html p.html", "200×6") {
+			require.Contains(t, string(text), w, args)
+		}
+		text, err = os.ReadFile(filepath.Join(dir, "p.md"))
+		require.NoError(t, err)
+		require.Contains(t, string(text), "zlpr "+args)
 	}
 }

@@ -71,7 +71,7 @@ func finiteOf(x []float64) []float64 {
 
 // plotTraining draws the objective by iteration, the precision by the recall
 // and the histogram of the scores of the last model.
-func plotTraining(reports []*trainReport, measured part, files map[string]*atomicfile.File, paths []string) error {
+func plotTraining(reports []*trainReport, measured part) (plots [3]*figure.Plot, err error) {
 	var objective, curves []figure.Curve
 	var negative, positive []float64 // scores, at last of the last model
 	for _, r := range reports {
@@ -86,19 +86,19 @@ func plotTraining(reports []*trainReport, measured part, files map[string]*atomi
 	}
 	descent, err := figure.Lines("Objective above its final value, relative", "iteration", "", true, objective...)
 	if err != nil {
-		return err
+		return plots, err
 	}
 	curve, err := figure.Lines("All labels of the "+reports[0].MetricsRows+" rows", "recall", "precision", false, curves...)
 	if err != nil {
-		return err
+		return plots, err
 	}
 	curve.Unit()
 	last := reports[len(reports)-1]
 	histogram, err := figure.Histogram("Scores of "+last.Loss, negative, positive, 0)
 	if err != nil {
-		return err
+		return plots, err
 	}
-	return writePlots(files, paths, descent, curve, histogram)
+	return [...]*figure.Plot{descent, curve, histogram}, nil
 }
 
 // byLabels returns the scores of a part by its labels.

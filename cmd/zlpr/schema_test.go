@@ -129,6 +129,7 @@ var jsonRuns = map[string][]string{
 		"S.npy Y.npy --zero-division nan --classes 1", "S.npy Y.npy --thresholds E.npy"},
 	"train":   {"--x S.npy --y Y.npy --l2 1", "--x S.npy --y Y.npy --l2 0 --iterations 5 --compare"},
 	"compare": {"--data sets --l2 1"},
+	"tune":    {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},
 	"version": {""},
 }
 

@@ -191,14 +191,22 @@ func betterThreshold(m interface {
 
 // writeHint says if another threshold would do better, by what four digits show.
 func (r *evalReport) writeHint(t *table) {
+	if hint := r.hint(); hint != "" {
+		t.gap()
+		t.row("hint", hint)
+	}
+}
+
+// hint is "" where no threshold would do better.
+func (r *evalReport) hint() string {
 	if r.Tuned == nil {
-		return
+		return ""
 	}
 	now, best := float64(r.Metrics["micro_f1"]), float64(r.Tuned.MicroF1)
 	if digits := func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }; best > now && digits(best) != digits(now) {
-		t.gap()
-		t.row("hint", fmt.Sprintf("threshold %.3g would give micro F1 %s instead of %s (tuned on these rows)", float64(r.Tuned.Threshold), digits(best), digits(now)))
+		return fmt.Sprintf("threshold %.3g would give micro F1 %s instead of %s (tuned on these rows)", float64(r.Tuned.Threshold), digits(best), digits(now))
 	}
+	return ""
 }
 
 // above is the rule of the thresholds.

@@ -23,6 +23,7 @@ import (
 
 type trainFlags struct {
 	featureFlags
+	pageFlags
 	y, split, source  string
 	loss              string
 	k                 int
@@ -110,7 +111,7 @@ func (f *trainFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.readFlags.table(true))
+	}, f.pageFlags.table(), f.readFlags.table(true))
 }
 
 // table is the flags that say where features are.
@@ -138,7 +139,7 @@ const (
 )
 
 func runTrain(ctx context.Context, s *session, f *trainFlags) error {
-	files, err := s.out.createAll(append(slices.Clone(f.plots), f.out, f.testScores)...)
+	files, err := s.out.createAll(append(slices.Clone(f.plots), f.out, f.testScores, f.html, f.markdown)...)
 	if err != nil {
 		return err
 	}
@@ -175,9 +176,22 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	}
 	main := reports[slices.Index(names, f.loss)]
 	measured := d.measured()
-	if len(f.plots) > 0 {
-		if err := plotTraining(reports, measured, files, f.plots); err != nil {
+	if len(f.plots) > 0 || f.asksPage() {
+		plots, err := plotTraining(reports, measured)
+		if err != nil {
 			return err
+		}
+		if err := writePlots(files, f.plots, plots[:]...); err != nil {
+			return err
+		}
+		if f.asksPage() {
+			p, err := f.page(d, main, reports, plots)
+			if err != nil {
+				return err
+			}
+			if err := f.writePage(s, p, files); err != nil {
+				return err
+			}
 		}
 	}
 	if f.testScores != "" {

@@ -44,6 +44,14 @@ func (r *trainReport) ending() string {
 	return fmt.Sprintf("%d, not converged (%.1g)", r.Iterations, r.relativeGap())
 }
 
+// aboveMinimum says how far the objective is above its minimum, at most.
+func (r *trainReport) aboveMinimum() string {
+	if r.L2 == 0 {
+		return "no bound without λ"
+	}
+	return fmt.Sprintf("at most %.2g of it", r.relativeGap())
+}
+
 func writeTrainJSON(w io.Writer, main *trainReport, reports []*trainReport, compare bool) error {
 	if !compare {
 		return writeJSON(w, main)
@@ -75,12 +83,7 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 	column("loss", func(r *trainReport) string { return r.Loss })
 	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
 	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
-	column("above the minimum", func(r *trainReport) string {
-		if r.L2 == 0 {
-			return "no bound without λ"
-		}
-		return fmt.Sprintf("at most %.2g of it", r.relativeGap())
-	})
+	column("above the minimum", (*trainReport).aboveMinimum)
 	column("iterations", (*trainReport).ending)
 	column("seconds", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.Seconds)) })
 	t.gap()

@@ -87,7 +87,7 @@ func (f *tuneFlags) table() flagTable {
 			doc:  "write precision, recall and F1 by threshold to this .csv `file`, 1,000\nlines at most"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.readFlags.table(true)...)
+	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // check checks what can be checked without the files.
@@ -144,7 +144,7 @@ func runTune(ctx context.Context, s *session, f *tuneFlags) error {
 }
 
 func tune[T zlpr.Float](ctx context.Context, s *session, f *tuneFlags, e *evaluation) error {
-	files, err := s.out.createAll(f.out, f.curve)
+	files, err := s.out.createAll(f.out, f.curve, f.html, f.markdown)
 	if err != nil {
 		return err
 	}
@@ -165,12 +165,23 @@ func tune[T zlpr.Float](ctx context.Context, s *session, f *tuneFlags, e *evalua
 			return err
 		}
 	}
-	if f.curve != "" {
-		var points []metrics.Point
+	var points []metrics.Point
+	if f.curve != "" || f.asksPage() && !strings.HasPrefix(f.measure, "samples") {
 		for p := range t.Curve() {
 			points = append(points, p)
 		}
+	}
+	if f.curve != "" {
 		if err := fileError(f.curve, writeCurve(files[f.curve], points)); err != nil {
+			return err
+		}
+	}
+	if f.asksPage() {
+		p, err := f.page(e, report, points)
+		if err != nil {
+			return err
+		}
+		if err := f.writePage(s, p, files); err != nil {
 			return err
 		}
 	}
@@ -253,18 +264,22 @@ func newTuneReport(f *tuneFlags, e *evaluation, t metrics.Tuning) *tuneReport {
 	return r
 }
 
+// what is the measure, with its target.
+func (r *tuneReport) what() string {
+	if r.Target == nil {
+		return r.Measure
+	}
+	other := "precision"
+	if strings.HasSuffix(r.Measure, "precision") {
+		other = "recall"
+	}
+	return fmt.Sprintf("%s with %s of at least %v", r.Measure, other, float64(*r.Target))
+}
+
 func (r *tuneReport) writeTable(w io.Writer) error {
 	t := newTable(w)
 	t.row("rows × classes", fmt.Sprintf("%d × %d", r.Rows, r.Classes))
-	what := r.Measure
-	if r.Target != nil {
-		other := "precision"
-		if strings.HasSuffix(r.Measure, "precision") {
-			other = "recall"
-		}
-		what = fmt.Sprintf("%s with %s of at least %v", r.Measure, other, float64(*r.Target))
-	}
-	t.row("measure", what)
+	t.row("measure", r.what())
 	t.gap()
 	t.row("", "value")
 	t.row("threshold 0", short(float64(r.Untuned)))

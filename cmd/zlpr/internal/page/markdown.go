@@ -120,7 +120,7 @@ func (c *Classes) markdown(b *strings.Builder) {
 	}
 	t.markdown(b)
 	if rest := c.All - len(t.Rows); rest > 0 {
-		fmt.Fprintf(b, "The worst %d of %d classes.\n\n", len(t.Rows), c.All)
+		fmt.Fprintf(b, "%d of %d classes.\n\n", len(t.Rows), c.All)
 	}
 }
 

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/figure"
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
+)
+
+// page is the page of a training: the models side by side, how they were found,
+// and their scores.
+func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport, plots [3]*figure.Plot) (*page.Page, error) {
+	p := &page.Page{Title: "Training on " + quoted(d.describe), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
+	p.Decision = append(p.Decision, fmt.Sprintf("%s: micro F1 %.4f, macro F1 %.4f on %s %s rows of %s classes", main.Loss,
+		float64(main.Metrics["micro_f1"]), float64(main.Metrics["macro_f1"]), grouped(d.measured().x.Rows), main.MetricsRows, grouped(d.classes)))
+	if main.MetricsRows == "train" {
+		p.Warnings = append(p.Warnings, "There are no test rows: the measures are of the rows that the model was trained on, and say little of new ones.")
+	}
+	if len(reports) > 1 {
+		p.Decision = append(p.Decision, compared(reports))
+	}
+	for _, r := range reports {
+		if !r.Converged {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s has not converged in %d iterations", r.Loss, r.Iterations))
+		}
+	}
+	start := ""
+	if f.seed != 0 {
+		start = ", start from seed " + strconv.FormatUint(f.seed, 10)
+	}
+	p.Parts = []page.Part{{Title: "Measures of the " + main.MetricsRows + " rows", Tables: []page.Table{trainTable(reports)}}, {Title: "Training",
+		Note: fmt.Sprintf("%s train rows, %s features, λ = %s%s", grouped(d.train.x.Rows), grouped(d.features), short(f.l2), start)}}
+	t := page.Table{Head: []string{"loss", "objective", "gradient norm", "above the minimum", "iterations", "seconds"}}
+	for _, r := range reports {
+		t.Rows = append(t.Rows, page.Texts(r.Loss, fmt.Sprintf("%.10g", float64(r.Objective)), fmt.Sprintf("%.3g", float64(r.GradientNorm)), r.aboveMinimum(),
+			r.ending(), fmt.Sprintf("%.3g", float64(r.Seconds))))
+	}
+	p.Parts[1].Tables = []page.Table{t}
+	for _, plot := range plots {
+		if err := addFigure(&p.Parts[1], plot, ""); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Inputs) == 0 {
+		p.Inputs = []page.Input{{Part: "features and labels", Name: d.describe, Shape: fmt.Sprintf("%d×%d", d.train.x.Rows+d.test.x.Rows, d.features)}}
+	}
+	return p, nil
+}
+
+// lower are the metrics of which less is better.
+var lower = map[string]bool{"hamming_loss": true, "coverage_error": true, "ranking_loss": true, "one_error": true}
+
+// trainTable is the metrics of the models side by side, the best in bold.
+func trainTable(reports []*trainReport) page.Table {
+	t := page.Table{Head: []string{"metric"}}
+	for _, r := range reports {
+		t.Head = append(t.Head, r.Loss)
+	}
+	for i, m := range reports[0].results {
+		row := page.Texts(m.Name)
+		best := m.Value
+		for _, r := range reports {
+			if v := r.results[i].Value; lower[m.Name] && v < best || !lower[m.Name] && v > best {
+				best = v
+			}
+		}
+		for _, r := range reports {
+			v := r.results[i].Value
+			row = append(row, page.Cell{Text: fmt.Sprintf("%.4f", v), Best: len(reports) > 1 && v == best})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// compared says which loss is best by the F1 measures.
+func compared(reports []*trainReport) string {
+	var parts []string
+	for _, name := range []string{"micro_f1", "macro_f1", "samples_f1"} {
+		best := reports[0]
+		for _, r := range reports {
+			if r.Metrics[name] > best.Metrics[name] {
+				best = r
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%s by %s", best.Loss, name))
+	}
+	return "Best: " + strings.Join(parts, ", ") + ". Whether the difference is more than chance zlpr diff tells, of their --test-scores."
+}
