@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"unsafe"
+
 	"github.com/zlpr/zlpr"
 )
 
@@ -27,6 +29,15 @@ type Options struct {
 
 	// ByClass keeps what Classes needs: counts, and all scores.
 	ByClass bool
+
+	// MicroBits and ClassBits, both in [8, 22], have scores counted in bins, and not
+	// kept, where an area or ByClass needs them: by so many leading bits of the
+	// score, in the order of scores, for all classes together and for every class.
+	// Memory is then constant. Areas get bounds; they are exact where no score has
+	// a bit that is set beyond these, as those of 16 bits by MicroBits and ClassBits
+	// of 19 (which Accumulators of such scores raise them to) or, for BFloat16, 16.
+	// Rows have no weights. 0: scores are kept.
+	MicroBits, ClassBits int
 
 	// Workers is the number of goroutines; 0: as many as GOMAXPROCS. Results
 	// do not depend on it. After a batch they stay awake for up to 50 µs, in case
@@ -57,8 +68,12 @@ type Result struct {
 	// Value is NaN where there is nothing to take the metric of: an area under
 	// the ROC curve without positives or without negatives, a macro average of
 	// areas over no class, one_error and the propensity-scored metrics without
-	// a positive.
+	// a positive. Of an area of scores in bins it is that of equal scores within
+	// each bin.
 	Value float64
+	// Bounds are Value twice, or those of an area of scores in bins: what the
+	// Value would be of scores that are kept lies between.
+	Bounds Bounds
 }
 
 // NewAccumulator returns an Accumulator for scores of that number of classes
@@ -69,6 +84,7 @@ type Result struct {
 func NewAccumulator[T zlpr.Score](classes int, names []string, options Options) (*Accumulator[T], error) {
 	a := new(Accumulator[T])
 	var err error
+	options.raiseBits(unsafe.Sizeof(*new(T)))
 	if isDouble[T]() {
 		a.double.state, err = newState[float64](classes, names, options)
 	} else {

@@ -31,6 +31,7 @@ type state[T zlpr.Float] struct {
 // needs says what the metrics need of a row.
 type needs struct {
 	thresholded, byClass, ranking, keep, keepByClass bool
+	binned, binnedByClass                            bool // in place of keep and keepByClass
 	samples                                          []metric
 	tops                                             []metric
 	k                                                int // the largest
@@ -42,6 +43,7 @@ type part[T zlpr.Float] struct {
 	tally   tally
 	weighed *weighed // of rows with weights; nil before the first
 	scores  scores[T]
+	binned  binned
 }
 
 // mostClasses is the largest number of classes.
@@ -54,7 +56,7 @@ func newState[T zlpr.Float](classes int, names []string, options Options) (s sta
 	if options.Sparse {
 		options.Rule = options.Rule.Listed()
 	}
-	if err := errors.Join(options.Rule.check(classes), options.ZeroDivision.check()); err != nil {
+	if err := errors.Join(options.Rule.check(classes), options.ZeroDivision.check(), options.checkBins()); err != nil {
 		return s, err
 	}
 	s = state[T]{made: true, classes: classes, options: options}
@@ -73,6 +75,9 @@ func newState[T zlpr.Float](classes int, names []string, options Options) (s sta
 	}
 	if options.ByClass {
 		s.kinds.includeClasses()
+	}
+	if options.MicroBits > 0 {
+		s.kinds.count()
 	}
 	s.total = s.newPart()
 	return s, nil
@@ -111,10 +116,19 @@ func (n *needs) includeClasses() {
 	n.thresholded, n.byClass, n.keep, n.keepByClass = true, true, true, true
 }
 
+// count has scores counted in bins, and not kept.
+func (n *needs) count() {
+	n.binned, n.binnedByClass = n.keep, n.keepByClass
+	n.keep, n.keepByClass = false, false
+}
+
 func (s *state[T]) newPart() part[T] {
 	p := part[T]{tally: newTally(s.kinds.slots, s.classes, s.kinds.byClass)}
 	if s.kinds.keep {
 		p.scores = newScores[T](s.classes, s.kinds.keepByClass)
+	}
+	if s.kinds.binned {
+		p.binned = newBinned(s.options.MicroBits, s.options.ClassBits, s.classes, s.kinds.binnedByClass)
 	}
 	return p
 }
@@ -170,6 +184,10 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 		counted = true // nothing
 		return err
 	}
+	if a.kinds.binned && batch.RowWeights != nil {
+		counted = true // nothing
+		return errBinWeights
+	}
 	a.batch = batch
 	rows := usedRows(a.batch.Scores)
 	size := chunkRows(a.classes, rows)
@@ -217,6 +235,9 @@ func (s *state[T]) take(p *part[T]) {
 		p.weighed.clear()
 	}
 	s.total.scores.take(p.scores)
+	if s.kinds.binned {
+		s.total.binned.take(&p.binned)
+	}
 }
 
 func (s *state[T]) mergeWeighed(w *weighed) {
@@ -245,6 +266,9 @@ func (a *accumulator[T]) merge(o *accumulator[T]) error {
 		a.mergeWeighed(o.total.weighed)
 	}
 	a.total.scores.merge(o.total.scores)
+	if a.kinds.binned {
+		a.total.binned.merge(&o.total.binned)
+	}
 	return nil
 }
 

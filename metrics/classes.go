@@ -20,10 +20,12 @@ type ClassResult struct {
 	// denominator is 0.
 	Precision, Recall, F1 float64
 
-	// AveragePrecision and AUC, the area under the ROC curve, are NaN where the
-	// scores were not kept. The first is 0 without positives, the second NaN
-	// without positives or without negatives.
-	AveragePrecision, AUC float64
+	// AveragePrecision is 0 without positives. AUC, the area under the ROC curve, is
+	// NaN without positives or without negatives. Of scores in bins they are those
+	// of equal scores within each bin, and have bounds; else these are the value
+	// twice.
+	AveragePrecision, AUC             float64
+	AveragePrecisionBounds, AUCBounds Bounds
 
 	// Threshold is the score above which the class is predicted: that of the
 	// Rule, NaN where its classes are the highest of a row alone, or where rows
@@ -34,8 +36,9 @@ type ClassResult struct {
 var errKept = errors.New("metrics: no scores are kept: no area is asked for")
 
 // BestThreshold returns the threshold for all classes that has the highest micro
-// F1 on the rows seen, and that F1, as Tuner.Best does. It needs a metric of which
-// NeedsScores reports true, or Options.ByClass.
+// F1 on the rows seen, and that F1, as Tuner.Best does; of scores in bins, the best
+// of those between bins. It needs a metric of which NeedsScores reports true, or
+// Options.ByClass.
 func (a *Accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
 	if a == nil {
 		return 0, 0, errMade
@@ -48,6 +51,10 @@ func (a *accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
 		return 0, 0, err
 	}
 	defer a.turn.Give()
+	if a.kinds.binned {
+		a.total.binned.finish()
+		return bestThreshold[T](&a.total.binned.micro)
+	}
 	if !a.kinds.keep {
 		return 0, 0, errKept
 	}
@@ -79,7 +86,7 @@ func (a *accumulator[T]) Classes() ([]ClassResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	areas, err := a.total.scores.areasOfClasses(numWorkers(a.options.Workers))
+	areas, err := a.areasOfClasses()
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +101,8 @@ func (a *accumulator[T]) Classes() ([]ClassResult, error) {
 			m.zero = a.options.ZeroDivision
 			*to = t.class(m, j).float64()
 		}
-		r.AUC, r.AveragePrecision = areas[j][0], areas[j][1]
+		r.AUC, r.AUCBounds = areas[j][0].value, areas[j][0].Bounds
+		r.AveragePrecision, r.AveragePrecisionBounds = areas[j][1].value, areas[j][1].Bounds
 	}
 	return results, nil
 }

@@ -101,6 +101,9 @@ func (c *counter[T]) count(r0, r1 int) error {
 	if c.keep {
 		c.part.scores.add(c.chunk)
 	}
+	if c.needs.binned {
+		addBinned(&c.part.binned, c.chunk)
+	}
 	return nil
 }
 

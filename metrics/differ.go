@@ -33,6 +33,9 @@ func (s *state[T]) differs(o *state[T]) string {
 	if a.ByClass != b.ByClass {
 		return "results with and without those by class"
 	}
+	if a.MicroBits != b.MicroBits || a.ClassBits != b.ClassBits {
+		return fmt.Sprintf("bins of %d and %d bits, and of %d and %d", a.MicroBits, a.ClassBits, b.MicroBits, b.ClassBits)
+	}
 	if a.ZeroDivision != b.ZeroDivision {
 		return fmt.Sprintf("divisions by zero that give %v and %v", a.ZeroDivision, b.ZeroDivision)
 	}

@@ -47,6 +47,9 @@ func (a *accumulator[T]) MarshalBinary() ([]byte, error) {
 		a.total.weighed.encode(w)
 	}
 	a.total.scores.encode(w)
+	if a.kinds.binned {
+		a.total.binned.encode(w)
+	}
 	return w.Bytes(), nil
 }
 
@@ -106,6 +109,9 @@ func decodeState[T zlpr.Float](data []byte) (s state[T], err error) {
 		s.total.weighed.decode(r)
 	}
 	s.total.scores.decode(r)
+	if s.kinds.binned {
+		s.total.binned.decode(r)
+	}
 	return s, r.End()
 }
 
@@ -127,6 +133,8 @@ func (o *Options) encode(w *partial.Writer) {
 	}
 	w.Uint(uint64(o.ZeroDivision))
 	w.Bool(o.ByClass)
+	w.Count(o.MicroBits)
+	w.Count(o.ClassBits)
 }
 
 func (o *Options) decode(r *partial.Reader) {
@@ -150,6 +158,7 @@ func (o *Options) decode(r *partial.Reader) {
 	zero := r.Uint()
 	r.Check(zero <= uint64(ZeroDivisionNaN))
 	o.ZeroDivision, o.ByClass = ZeroDivision(zero), r.Bool()
+	o.MicroBits, o.ClassBits = r.Count(), r.Count()
 }
 
 // counts are the numbers of a tally that are integers.
@@ -283,6 +292,55 @@ func (s *scores[T]) decode(r *partial.Reader) {
 			}
 			l.Weighed[k] = v
 		}
+	}
+}
+
+// encode writes the bins of all classes together, then those of every class.
+func (b *binned) encode(w *partial.Writer) {
+	b.finish()
+	b.micro.encode(w)
+	for j := range b.class {
+		b.class[j].encode(w)
+	}
+}
+
+func (b *binned) decode(r *partial.Reader) {
+	b.micro.decode(r)
+	for j := range b.class {
+		b.class[j].decode(r)
+	}
+}
+
+func (b *bins) encode(w *partial.Writer) {
+	w.Word(b.Rest)
+	w.Count(len(b.Bin))
+	key := uint32(0)
+	for _, v := range b.Bin {
+		w.Uint(uint64(v.Key - key))
+		w.Uint(v.Pos)
+		w.Uint(v.Neg)
+		key = v.Key
+	}
+}
+
+func (b *bins) decode(r *partial.Reader) {
+	b.Rest = r.Word()
+	if n := r.Length(3); n > 0 {
+		b.Bin = make([]bin, n)
+	}
+	key := uint64(0)
+	for i := range b.Bin {
+		step := r.Uint()
+		if !r.Check((step > 0 || i == 0) && step < 1<<b.Bits && key+step < 1<<b.Bits) {
+			return
+		}
+		key += step
+		v := bin{uint32(key), r.Uint(), r.Uint()}
+		const most = 1 << 56
+		if !r.Check(v.Pos < most && v.Neg < most && v.Pos+v.Neg > 0) {
+			return
+		}
+		b.Bin[i] = v
 	}
 }
 

@@ -26,9 +26,10 @@ func (a *accumulator[T]) Results() ([]Result, error) {
 	for i, m := range a.metrics {
 		results[i].Name = m.name
 		if m.keepsScores() {
-			results[i].Value = areas[m.average][m.kind-auc]
+			results[i].Value, results[i].Bounds = areas[m.average][m.kind-auc].value, areas[m.average][m.kind-auc].Bounds
 		} else {
 			results[i].Value = result(t, m)
+			results[i].Bounds = exactly(results[i].Value)
 		}
 	}
 	return results, nil
@@ -221,34 +222,72 @@ func (w *weighed) classMean(m metric) float64 {
 
 // areas returns the area under the ROC curve and the average precision, micro
 // and macro, those that are asked for.
-func (a *accumulator[T]) areas() (areas [2][2]float64, err error) {
-	s := &a.total.scores
-	for _, m := range a.metrics {
-		if m.keepsScores() && m.average == Micro {
+func (a *accumulator[T]) areas() (areas [2][2]binnedArea, err error) {
+	asked := func(average Average) bool {
+		return slices.ContainsFunc(a.metrics, func(m metric) bool { return m.keepsScores() && m.average == average })
+	}
+	a.total.binned.finish()
+	if asked(Micro) {
+		if a.kinds.binned {
+			areas[Micro][0], areas[Micro][1] = a.total.binned.micro.areas()
+		} else {
 			var k ranker[T]
-			all := s.all()
-			areas[Micro][0], areas[Micro][1] = all.areas(&k)
-			break
+			all := a.total.scores.all()
+			auc, ap := all.areas(&k)
+			areas[Micro] = [2]binnedArea{{auc, exactly(auc)}, {ap, exactly(ap)}}
 		}
 	}
-	if !slices.ContainsFunc(a.metrics, func(m metric) bool { return m.keepsScores() && m.average == Macro }) {
+	if !asked(Macro) {
 		return areas, nil
 	}
-	values, err := s.areasOfClasses(numWorkers(a.options.Workers))
+	classes, err := a.areasOfClasses()
 	if err != nil {
 		return areas, err
 	}
 	// The mean over the classes that have both labels. The classes' values are
 	// added in fixed point, so their order does not matter.
-	var sums [2]fixed
-	var classes uint64
-	for j, l := range s.Lists {
-		if l.hasBoth() {
-			classes++
-			sums[0].add(toFixed(values[j][0]))
-			sums[1].add(toFixed(values[j][1]))
+	var sums [2][3]fixed
+	var both uint64
+	for j, class := range classes {
+		if !a.hasBoth(j) {
+			continue
+		}
+		both++
+		for kind, area := range class {
+			for i, v := range [3]float64{area.value, area.Low, area.High} {
+				sums[kind][i].add(toFixed(v))
+			}
 		}
 	}
-	areas[Macro] = [2]float64{sums[0].over(classes), sums[1].over(classes)}
+	for kind, sum := range sums {
+		areas[Macro][kind] = binnedArea{sum[0].over(both), Bounds{sum[1].over(both), sum[2].over(both)}}
+	}
 	return areas, nil
+}
+
+// hasBoth reports whether a class has positives and negatives.
+func (a *accumulator[T]) hasBoth(j int) bool {
+	if a.kinds.binned {
+		pos, neg := a.total.binned.class[j].total()
+		return pos > 0 && neg > 0
+	}
+	return a.total.scores.Lists[j].hasBoth()
+}
+
+// areasOfClasses returns the areas of every class.
+func (a *accumulator[T]) areasOfClasses() ([][2]binnedArea, error) {
+	areas := make([][2]binnedArea, a.classes)
+	workers := numWorkers(a.options.Workers)
+	a.total.binned.finish()
+	rankers := make([]ranker[T], workers)
+	err := newSplit(func(worker, j, _ int) error {
+		if a.kinds.binned {
+			areas[j][0], areas[j][1] = a.total.binned.class[j].areas()
+			return nil
+		}
+		auc, ap := a.total.scores.Lists[j].areas(&rankers[worker])
+		areas[j] = [2]binnedArea{{auc, exactly(auc)}, {ap, exactly(ap)}}
+		return nil
+	}).run(a.classes, 1, workers)
+	return areas, err
 }

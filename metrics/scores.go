@@ -130,17 +130,6 @@ func (s *scores[T]) all() list[T] {
 	return sum
 }
 
-// areasOfClasses returns the areas of every list.
-func (s *scores[T]) areasOfClasses(workers int) ([][2]float64, error) {
-	values := make([][2]float64, len(s.Lists))
-	rankers := make([]ranker[T], workers)
-	err := newSplit(func(worker, j, _ int) error {
-		values[j][0], values[j][1] = s.Lists[j].areas(&rankers[worker])
-		return nil
-	}).run(len(s.Lists), 1, workers)
-	return values, err
-}
-
 // len is the number of scores.
 func (l *list[T]) len() int { return len(l.Pos) + len(l.Neg) + len(l.Weighed) }
 

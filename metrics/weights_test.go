@@ -300,7 +300,7 @@ func TestBadWeights(t *testing.T) {
 	require.Equal(t, 2, a.Rows())
 	want, err := a.Results()
 	require.NoError(t, err)
-	require.Equal(t, Result{"micro_recall", 0.6}, want[8])
+	require.Equal(t, Result{"micro_recall", 0.6, Bounds{0.6, 0.6}}, want[8])
 	for _, w := range []float64{-1, math.NaN(), math.Inf(1)} {
 		var fault *zlpr.DataError
 		require.ErrorAs(t, a.Add(batch(1, 0, w)), &fault)

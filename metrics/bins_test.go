@@ -1,0 +1,275 @@
+package metrics
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr"
+)
+
+var areaNames = []string{"micro_auc", "macro_auc", "micro_average_precision", "macro_average_precision"}
+
+// resultsOf are the areas of a batch, the results by class and the best threshold.
+func areasOf[T zlpr.Score](t *testing.T, b *Batch[T], options Options) ([]Result, []ClassResult) {
+	t.Helper()
+	options.ByClass = true
+	a, err := NewAccumulator[T](b.Scores.Cols, areaNames, options)
+	require.NoError(t, err)
+	require.NoError(t, a.Add(b))
+	r, err := a.Results()
+	require.NoError(t, err)
+	c, err := a.Classes()
+	require.NoError(t, err)
+	return r, c
+}
+
+// requireWithin checks that a value lies between bounds, and is one of them where
+// they are equal; NaN lies between NaN.
+func requireWithin(t *testing.T, v float64, b Bounds, what string) {
+	t.Helper()
+	if !(b.Low <= v && v <= b.High) && !(math.IsNaN(v) && math.IsNaN(b.Low) && math.IsNaN(b.High)) {
+		t.Fatalf("%s: %v is not in [%v, %v]", what, v, b.Low, b.High)
+	}
+}
+
+// TestBins compares with the areas of scores that are kept: they lie between the
+// bounds, and are the same bits where scores have no more bits than bins.
+func TestBins(t *testing.T) {
+	t.Run("float32", testBins[float32])
+	t.Run("float64", testBins[float64])
+}
+
+func testBins[T zlpr.Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 18))
+	for i := range 60 {
+		rows, classes := 1+rng.IntN(400), 1+rng.IntN(4)
+		b := &Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: classes, Stride: classes, Data: make([]T, rows*classes)}}
+		labels, mask := make(denseBits, rows), make(denseBits, rows)
+		share := rng.Float64()
+		for r := range rows {
+			labels[r], mask[r] = make([]bool, classes), make([]bool, classes)
+			for j := range classes {
+				x := 2 * rng.NormFloat64()
+				switch rng.IntN(20) {
+				case 0:
+					x = math.Inf(1 - 2*rng.IntN(2))
+				case 1:
+					x = math.Copysign(0, float64(rng.IntN(2))-0.5)
+				case 2:
+					x *= 1e-40
+				}
+				if i%3 == 0 { // few bits
+					x = math.Ldexp(math.Round(math.Ldexp(x, 3)), -3)
+				}
+				b.Scores.Data[r*classes+j] = T(x)
+				mask[r][j] = i%2 == 0 || rng.IntN(5) > 0
+				labels[r][j] = mask[r][j] && rng.Float64() < share
+			}
+		}
+		b.Labels, b.Mask = labels, mask
+		kept, keptClasses := areasOf(t, b, Options{})
+		for _, n := range []int{8, 9, 13, 19, 22} {
+			options := Options{MicroBits: n, ClassBits: max(8, n-2), Workers: 1 + rng.IntN(3)}
+			got, gotClasses := areasOf(t, b, options)
+			for k, v := range kept {
+				what := fmt.Sprintf("%s of %d bits", v.Name, n)
+				requireWithin(t, v.Value, got[k].Bounds, what)
+				requireWithin(t, got[k].Value, got[k].Bounds, what)
+			}
+			for j, c := range keptClasses {
+				requireWithin(t, c.AUC, gotClasses[j].AUCBounds, "AUC of a class")
+				requireWithin(t, c.AveragePrecision, gotClasses[j].AveragePrecisionBounds, "average precision of a class")
+			}
+		}
+		if i%3 == 0 { // of at most 9 bits of significand, all areas are known
+			bits := 1 + 11 + 9
+			got, gotClasses := areasOf(t, b, Options{MicroBits: bits, ClassBits: bits})
+			for k, v := range kept {
+				if v.Value == v.Value || got[k].Value == got[k].Value {
+					require.Equal(t, v, got[k])
+				}
+			}
+			require.Equal(t, fmt.Sprint(keptClasses), fmt.Sprint(gotClasses))
+		}
+	}
+}
+
+// TestBinsHalf: areas of 16-bit scores are exact by the bits of the default.
+func TestBinsHalf(t *testing.T) {
+	t.Run("BFloat16", testBinsHalf[zlpr.BFloat16])
+	t.Run("Float16", testBinsHalf[zlpr.Float16])
+}
+
+func testBinsHalf[T zlpr.Score](t *testing.T) {
+	rng := rand.New(rand.NewPCG(16, 18))
+	const rows, classes = 3000, 3
+	x, y := make([]float32, rows*classes), make([]uint8, rows*classes)
+	for i := range x {
+		x[i] = float32(2 * rng.NormFloat64() * math.Exp(-float64(rng.IntN(12)))) // subnormal Float16, too
+		y[i] = uint8(rng.IntN(10) / 9)
+	}
+	b := &Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: classes, Stride: classes, Data: make([]T, len(x))},
+		Labels: &zlpr.DenseLabels[uint8]{Rows: rows, Cols: classes, Stride: classes, Data: y}}
+	narrow16(b.Scores.Data, x)
+	kept, keptClasses := areasOf(t, b, Options{})
+	got, gotClasses := areasOf(t, b, Options{MicroBits: 20, ClassBits: 16})
+	require.Equal(t, kept, got)
+	require.Equal(t, keptClasses, gotClasses)
+}
+
+// TestBinsMerge: what bins hold does not depend on batches, workers and merges.
+func TestBinsMerge(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	d := newBenchData(70)
+	rows := min(d.rows, 3000)
+	b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: 70, Stride: 70, Data: d.scores[:rows*70]},
+		Labels: &words{rows, 70, d.bits.bits}}
+	var want []byte
+	for range 4 {
+		options := Options{MicroBits: 12, ClassBits: 10, ByClass: true, Workers: 1 + rng.IntN(3)}
+		var sum *Accumulator[float32]
+		for r0, r1 := 0, 0; r0 < rows; r0 = r1 {
+			r1 = min(rows, r0+1+rng.IntN(rows))
+			a, err := NewAccumulator[float32](70, areaNames, options)
+			require.NoError(t, err)
+			part := *b
+			part.Scores = zlpr.Matrix[float32]{Rows: r1 - r0, Cols: 70, Stride: 70, Data: b.Scores.Data[r0*70 : r1*70]}
+			part.Labels = &words{r1 - r0, 70, d.bits.bits[r0*2 : r1*2]}
+			require.NoError(t, a.Add(&part))
+			data, err := a.MarshalBinary()
+			require.NoError(t, err)
+			back := new(Accumulator[float32])
+			require.NoError(t, back.UnmarshalBinary(data))
+			if sum == nil {
+				sum = back
+			} else {
+				require.NoError(t, sum.Merge(back))
+			}
+		}
+		got, err := sum.MarshalBinary()
+		require.NoError(t, err)
+		if want == nil {
+			want = got
+		}
+		require.True(t, string(want) == string(got))
+		for cut := range min(len(got), 300) {
+			require.Error(t, new(Accumulator[float32]).UnmarshalBinary(got[:len(got)-1-cut]))
+		}
+		require.NoError(t, sum.Merge(sum))
+		twice, err := sum.Results()
+		require.NoError(t, err)
+		once := new(Accumulator[float32])
+		require.NoError(t, once.UnmarshalBinary(want))
+		results, err := once.Results()
+		require.NoError(t, err)
+		require.Equal(t, results[0], twice[0])
+		other, err := NewAccumulator[float32](70, areaNames, Options{MicroBits: 12, ClassBits: 11, ByClass: true})
+		require.NoError(t, err)
+		require.ErrorContains(t, sum.Merge(other), "bins of 12 and 10 bits")
+	}
+}
+
+// TestBinsNarrow: on normal scores of standard deviation 2, one label in ten
+// positive, 20 bits tell the micro area within 1e-4.
+func TestBinsNarrow(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	const rows, classes = 20000, 50
+	b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: classes, Stride: classes, Data: make([]float32, rows*classes)}}
+	y := make([]uint8, rows*classes)
+	for i := range y {
+		b.Scores.Data[i] = float32(2 * rng.NormFloat64())
+		y[i] = uint8(rng.IntN(10) / 9)
+	}
+	b.Labels = &zlpr.DenseLabels[uint8]{Rows: rows, Cols: classes, Stride: classes, Data: y}
+	r, _ := areasOf(t, b, Options{MicroBits: 20, ClassBits: 16})
+	for _, v := range r {
+		t.Logf("%s in [%v, %v], %.2g wide", v.Name, v.Bounds.Low, v.Bounds.High, v.Bounds.High-v.Bounds.Low)
+	}
+	require.Less(t, r[0].Bounds.High-r[0].Bounds.Low, 1e-4)
+}
+
+// TestBinsThreshold: the threshold that bins find has the F1 that they say, and no
+// other threshold between bins has more.
+func TestBinsThreshold(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 18))
+	for i := range 40 {
+		const rows, classes = 50, 3
+		b := randomBatch[float32](rng, rows, classes)
+		b.RowWeights, b.Thresholds, b.ThresholdColumn = nil, nil, 0
+		for k := range b.Scores.Data {
+			if rng.IntN(10) > 0 {
+				b.Scores.Data[k] = float32(3 * rng.NormFloat64())
+			}
+		}
+		a, err := NewAccumulator[float32](classes, []string{"micro_auc"}, Options{MicroBits: 8 + i%5, ClassBits: 8})
+		require.NoError(t, err)
+		require.NoError(t, a.Add(b))
+		threshold, value, err := a.BestThreshold()
+		require.NoError(t, err)
+		require.Equal(t, value, f1(t, b, Above(threshold), "micro_f1"))
+		micro := &a.single.total.binned.micro
+		for k := range micro.Bin {
+			if s := lowest[float32](micro, k); s == s {
+				require.LessOrEqual(t, f1(t, b, Above(float64(before(s))), "micro_f1"), value)
+			}
+		}
+	}
+	a, err := NewAccumulator[float32](2, []string{"micro_auc"}, Options{MicroBits: 8, ClassBits: 8})
+	require.NoError(t, err)
+	_, _, err = a.BestThreshold()
+	require.Equal(t, errNoScores, err)
+	require.Equal(t, errBinWeights, a.Add(&Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: []float32{1, 2}},
+		Labels: denseBits{{true, false}}, RowWeights: []float64{1}}))
+	for _, n := range [][2]int{{7, 8}, {8, 23}, {0, 8}, {8, 0}, {-8, 8}} {
+		_, err := NewAccumulator[float32](2, nil, Options{MicroBits: n[0], ClassBits: n[1]})
+		require.Equal(t, errBins.Error(), err.Error())
+	}
+}
+
+// TestLeastPrecisions compares the lower bound with the sum.
+func TestLeastPrecisions(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	for range 300 {
+		tp, p, fp := rng.Uint64N(1000), 1+rng.Uint64N(2000), rng.Uint64N(3000)
+		var sum fixed
+		for i := range p {
+			sum.add(ratio(tp+i+1, tp+i+1+fp))
+		}
+		got := leastPrecisions(tp, p, fp)
+		require.False(t, sum.less(got), "%d %d %d", tp, p, fp)
+		require.InDelta(t, sum.float(), got.float(), 0.02*float64(p))
+		if p <= 64 {
+			require.Equal(t, sum, got)
+		}
+	}
+}
+
+// BenchmarkBins counts 2^20 scores in bins, and keeps them.
+func BenchmarkBins(b *testing.B) {
+	for _, n := range []int{30, 1000} {
+		d := newBenchData(n)
+		batch := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: d.rows, Cols: n, Stride: n, Data: d.scores}, Labels: d.bits}
+		for name, options := range map[string]Options{"bins": {MicroBits: 20, ClassBits: 16, Workers: 1}, "kept": {Workers: 1}} {
+			b.Run(fmt.Sprintf("by=%s/n=%d", name, n), func(b *testing.B) {
+				b.SetBytes(int64(4 * d.rows * n))
+				for b.Loop() {
+					a, err := NewAccumulator[float32](n, areaNames, options)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := a.Add(batch); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := a.Results(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				perElement(b, d)
+			})
+		}
+	}
+}
