@@ -131,6 +131,7 @@ var jsonRuns = map[string][]string{
 	"compare": {"--data sets --l2 1"},
 	"tune":    {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},
 	"version": {""},
+	"diff":    {"S.npy S.npy --labels Y.npy --resamples 9 --names n.txt", "S.npy S.npy S.npy --labels Y.npy --metrics none --loss all"},
 }
 
 // TestSchema: what every sub-command prints is as docs/json.schema.json has it,
