@@ -106,20 +106,6 @@ func TestInterruptTraining(t *testing.T) {
 	}
 }
 
-// python returns a Python with numpy and scipy.
-func python(t *testing.T) string {
-	for _, name := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
-		if name != "" && exec.Command(name, "-c", "import numpy, scipy").Run() == nil {
-			return name
-		}
-	}
-	if os.Getenv("ZLPR_REQUIRE_NUMPY") != "" {
-		t.Fatal("no Python with numpy and scipy, but ZLPR_REQUIRE_NUMPY is set")
-	}
-	t.Skip("SKIPPED: no Python with numpy and scipy; on Debian: apt-get install python3-numpy python3-scipy")
-	return ""
-}
-
 const numpyWrites = `
 import numpy as np, scipy.sparse as sp
 r = np.random.default_rng(1)
