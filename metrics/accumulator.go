@@ -133,6 +133,7 @@ func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 // accumulation is what does not depend on the type of scores.
 type accumulation interface {
 	Rows() int
+	DropScores()
 	Results() ([]Result, error)
 	Classes() ([]ClassResult, error)
 	BestThreshold() (threshold, f1 float64, err error)
@@ -146,6 +147,10 @@ func (a *Accumulator[T]) of() accumulation {
 	}
 	return &a.single
 }
+
+// DropScores leaves out the metrics of which NeedsScores reports true, and the
+// scores kept for them, unless results by class need these. It panics while another goroutine uses the Accumulator.
+func (a *Accumulator[T]) DropScores() { a.of().DropScores() }
 
 // Rows returns the number of rows that count: those of which something takes
 // part and whose weight is above 0. It panics while another goroutine uses the

@@ -3,6 +3,7 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/crew"
@@ -278,4 +279,17 @@ func (a *accumulator[T]) Rows() int {
 	}
 	defer a.turn.Give()
 	return int(a.total.rowsCounted())
+}
+
+func (a *accumulator[T]) DropScores() {
+	if !a.turn.Take() {
+		panic("zlpr: Accumulator used by two goroutines")
+	}
+	defer a.turn.Give()
+	a.metrics = slices.DeleteFunc(slices.Clone(a.metrics), metric.keepsScores) // no other has its slot by them
+	if !a.options.ByClass {                                                    // whose areas need them
+		a.kinds.keep, a.kinds.keepByClass = false, false
+		a.total.scores = scores[T]{}
+	}
+	a.counters = nil
 }

@@ -50,7 +50,11 @@ func FuzzUnmarshal(f *testing.F) {
 	if err := tuner.Add(b); err != nil {
 		f.Fatal(err)
 	}
-	for _, m := range []encoding.BinaryMarshaler{tuner, scan} {
+	shares := NewGradientShares(3)
+	if err := AddGradient(shares, b.Scores); err != nil {
+		f.Fatal(err)
+	}
+	for _, m := range []encoding.BinaryMarshaler{tuner, scan, shares} {
 		data, err := m.MarshalBinary()
 		if err != nil {
 			f.Fatal(err)
@@ -77,6 +81,12 @@ func FuzzUnmarshal(f *testing.F) {
 			}
 			if scan.UnmarshalBinary(data) == nil {
 				same(&scan)
+			}
+			var shares GradientShares
+			if shares.UnmarshalBinary(data) == nil {
+				same(&shares)
+				_ = shares.Merge(NewGradientShares(3))
+				shares.Shares()
 			}
 		}
 	})

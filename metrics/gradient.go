@@ -7,6 +7,7 @@ import (
 	"math/big"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/partial"
 )
 
 // GradientShares tells where a loss comes from: the share that every class has
@@ -117,4 +118,38 @@ func (s *GradientShares) Shares() []float64 {
 		}
 	}
 	return shares
+}
+
+// MarshalBinary returns s, so that another process can merge it: in the format of
+// docs/partial.md.
+func (s *GradientShares) MarshalBinary() ([]byte, error) {
+	if s == nil || s.sums.room == 0 {
+		return nil, errShares
+	}
+	w := partial.NewWriter(partial.Shares)
+	w.Count(s.classes)
+	w.Bool(s.special)
+	s.sums.encode(w)
+	return w.Bytes(), nil
+}
+
+// UnmarshalBinary makes s the shares that were marshalled. After an error s is as
+// it was before.
+func (s *GradientShares) UnmarshalBinary(data []byte) error {
+	r, err := partial.NewReader(data, partial.Shares)
+	var t GradientShares
+	if err == nil {
+		t.classes, t.special = r.Count(), r.Bool()
+		if r.Check(t.classes <= mostClasses) {
+			t.sums = newSums(t.classes, roomOfRows)
+			t.sums.decode(r)
+			r.Check(t.sums.Words > 0 || t.sums.Low == 0)
+		}
+		err = r.End()
+	}
+	if err != nil {
+		return fmt.Errorf("metrics: GradientShares: %w", err)
+	}
+	*s = t
+	return nil
 }

@@ -341,6 +341,14 @@ var fileUses = []fileUse{
 	{"row weights to tune with", "tune S.npy Y.npy --row-weights FILE --measure samples_f1 --out t.json"},
 	{"shard to tune on", "tune shards/S-*.npy Y6.npy --out t.json"},
 	{"names", "eval --scores S.npy --labels Y.npy --names FILE --by-class c.csv"},
+	{"partial result", "merge FILE --out m.zlpr"},
+	{"partial result among others", "merge part.zlpr FILE --out m.zlpr"},
+	{"manifest of what may be missing", "merge part.zlpr --missing FILE"},
+	{"scores to scan", "scan FILE Y.npy --out s.zlpr"},
+	{"labels to scan", "scan S.npy FILE --out s.zlpr"},
+	{"scan of labels", "eval S.npy Y.npy --loss subset-padded --scan FILE --partial p.zlpr"},
+	{"partial result to divide by", "eval S.npy Y.npy --grad G.npy --divisor-from FILE"},
+	{"scores of a part", "eval FILE Y.npy --partial p.zlpr"},
 	{"scores to draw from", "sample --scores FILE --k 2 --out D.npy"},
 	{"scores to print draws of", "sample --scores FILE --k 2"},
 	{"model", "predict --model FILE --x X.npy --out P.npy"},
@@ -414,6 +422,9 @@ func TestBadFiles(t *testing.T) {
 	save(t, dir, "index.npy", []int{4}, []int64{0, 1, 1, 0})
 	save(t, dir, "values.npy", []int{4}, []float64{1, 2, 3, 4})
 	if line := inProcess(t, 0, "train", "--x", "X.npy", "--y", "Y.npy", "--l2", "1", "--out", "model.npz"); line != "" {
+		t.Fatal(line)
+	}
+	if line := inProcess(t, 0, "eval", "S.npy", "Y.npy", "--partial", "part.zlpr"); line != "" {
 		t.Fatal(line)
 	}
 	for use, files := range map[string][]string{
@@ -561,7 +572,7 @@ func init() {
 		"integers.npy":            {"groups"},
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
 		"nan.svm": {"labels as an argument", "labels to tune on", "labels of two scores", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
-			"labels to train with", "targets to train with"}, // nobody asks for its features
+			"labels to train with", "targets to train with", "labels to scan"}, // nobody asks for its features
 	} {
 		for _, use := range uses {
 			fine[name+" as "+use] = true
@@ -584,13 +595,14 @@ func init() {
 // what is copied, or predicted by, may be of any shape.
 func isFine(name, use string) bool {
 	shapeless := append(copies[:3:3], "scores to predict by", "scores to predict classes by", "labels to convert")
-	return fine[name+" as "+use] || strings.Contains(name, "nan") && slices.Contains(copies, use) ||
+	return fine[name+" as "+use] || strings.Contains(name, "nan") && (slices.Contains(copies, use) || use == "scores to scan") || // of which only the shape counts
 		strings.HasPrefix(name, "other shape") && slices.Contains(shapeless, use)
 }
 
 // disagree are files that are wrong only beside others.
 var disagree = map[string]bool{"no axis.npy": true, "nothing.npy": true, "no columns.npy": true,
-	"other shape.npy": true, "other shape.safetensors": true, "other shape.pt": true, "nan vector.npy": true, "nan four.npy": true, "rows.csv": true, "rows.svm": true, "nan.svm": true}
+	"other shape.npy": true, "other shape.safetensors": true, "other shape.pt": true, "nan vector.npy": true, "nan four.npy": true, "rows.csv": true, "rows.svm": true, "nan.svm": true,
+	"words.gz": true, "not.bz2": true} // a heading and no rows
 
 // heap returns how much memory is in use, in KiB.
 func heap() int {

@@ -68,8 +68,7 @@ That is PyTorch's mean where there are no weights.`,
   zlpr eval --scores spans.npy --labels Y.npy --lengths N.npy --grad G.npy`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd.Context(), s, &f) },
 	}
-	f.table().declare(cmd, s, f.check)
-	f.set = cmd.Flags().Changed
+	f.declare(cmd, s, f.check)
 	return cmd
 }
 
@@ -109,6 +108,10 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := f.choose(ctx, e, report); err != nil {
 		return err
 	}
+	travel, err := f.createPartial(s, e)
+	if err != nil {
+		return err
+	}
 	plots, err := s.out.createAll(f.plots...)
 	if err != nil {
 		return err
@@ -131,8 +134,16 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err != nil {
 		return err
 	}
+	if travel != nil { // before fill, which says what merging says again
+		travel.begin(e, report, f)
+	}
 	if err := report.fill(e, result); err != nil {
 		return err
+	}
+	if travel != nil {
+		if err := travel.write(e, result); err != nil {
+			return err
+		}
 	}
 	if e.byClass {
 		report.show = f.worst
@@ -194,7 +205,7 @@ func (f *evalFlags) open(e *evaluation) error {
 	if s := e.shards["mask"]; s != nil {
 		e.shards["mask"] = s.Rows(rows)
 	}
-	if rows == 0 || classes == 0 {
+	if rows == 0 && !f.isPart() || classes == 0 {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to evaluate", f.scores, rows, classes)
 	}
 	if e.labels == nil {
@@ -283,14 +294,23 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err := f.chooseClasses(e); err != nil {
 		return err
 	}
-	e.tunes = f.byThreshold() && f.predictTop == 0 && f.thresholdColumn < 0 && f.each == nil &&
-		slices.Contains(e.metrics, "micro_f1") && slices.ContainsFunc(e.metrics, metrics.NeedsScores)
+	e.tunes = f.tunes(e.metrics)
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })
 	padded := slices.Contains(names, "subset-padded") && f.K == 0
 	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
+	if err := f.needsScan(padded && e.soft == nil, weighs); err != nil {
+		return err
+	}
+	if f.divisorFrom != "" {
+		mean = false
+		var err error
+		if e.factor, err = f.divisor(e, names[0]); err != nil {
+			return err
+		}
+	}
 	if mean {
 		e.factor = 1 / float64(rows)
 		if e.elements {
@@ -304,8 +324,14 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		if err != nil {
 			return err
 		}
-		if s.reason != "" {
-			report.Skipped["softmax"] = s.reason
+		if s.fault.positives != 1 {
+			report.Skipped["softmax"] = s.fault.reason()
+			e.softmaxFault = &s.fault
+		}
+		if f.labelScan != "" {
+			if err := f.takeScan(s, classes); err != nil {
+				return err
+			}
 		}
 		if padded {
 			k = max(1, s.most)
@@ -316,8 +342,8 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			}
 		}
 		if weighs {
-			e.propensity = metrics.Propensities(s.positives, rows, propensityA, propensityB)
-			report.Warnings = append(report.Warnings, "propensities are from the labels of this file, with A = 0.55 and B = 1.5")
+			e.propensity = metrics.Propensities(s.positives, s.rows, propensityA, propensityB)
+			report.Warnings = append(report.Warnings, "propensities are from all labels, with A = 0.55 and B = 1.5")
 		}
 	}
 	positiveWeight, err := f.positiveWeight(classes)
@@ -363,6 +389,13 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	return nil
 }
 
+// tunes tells whether another threshold is looked for, that of the highest micro
+// F1: where scores are kept.
+func (f *evalFlags) tunes(names []string) bool {
+	return f.byThreshold() && f.predictTop == 0 && f.thresholdColumn < 0 && f.each == nil &&
+		slices.Contains(names, "micro_f1") && slices.ContainsFunc(names, metrics.NeedsScores)
+}
+
 // accepts asks the library, by a row of two classes, whether a loss goes with
 // the options.
 func (e *evaluation) accepts(loss zlpr.Loss) error {
@@ -405,19 +438,23 @@ func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
 		e.metrics = f.metricNames()
 		return nil
 	}
-	const keep = 64 << 20
-	rows, classes := e.scores.rows(), e.scores.classes()
+	many := tooMany(e.scores.rows(), e.scores.classes())
 	for _, name := range metrics.All(1, 3, 5) {
-		if metrics.NeedsScores(name) && rows*classes > keep {
+		if metrics.NeedsScores(name) && many {
 			continue
 		}
 		e.metrics = append(e.metrics, name)
 	}
-	if rows*classes > keep {
-		report.Warnings = append(report.Warnings, "areas (auc, average_precision) are left out: they need all scores in memory; ask for them by --metrics")
+	if many {
+		report.Warnings = append(report.Warnings, withoutAreas)
 	}
 	return nil
 }
+
+// tooMany tells whether areas are left out of all metrics.
+func tooMany(rows, classes int) bool { return rows > 64<<20/max(1, classes) }
+
+const withoutAreas = "areas (auc, average_precision) are left out: they need all scores in memory; ask for them by --metrics"
 
 // create begins the output files.
 func (f *evalFlags) create(s *session, e *evaluation) (err error) {

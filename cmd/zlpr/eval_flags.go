@@ -30,6 +30,7 @@ type evalFlags struct {
 	pageFlags
 	classFlags
 	thresholdFlags
+	partialFlags
 }
 
 // reductions are what the gradient may be of.
@@ -49,7 +50,7 @@ func (f *evalFlags) table() flagTable {
 	above := append(predictions(" by threshold", f.byThreshold), plots)
 	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.given() }), plots)
 	npy := []string{".npy"}
-	return append(flagTable{
+	return append(append(flagTable{
 		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
 		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
 		{name: "loss", to: &f.loss, list: true, words: append(slices.Clone(lossNames), "all"),
@@ -95,7 +96,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
 		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}, withFlag("html", &f.html), withFlag("markdown", &f.markdown)}, doc: "report the SHA-256 of every file that is read"},
-	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, f.partialFlags.table(f)...), append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // ofLosses is the use of a flag that is for these losses.
@@ -174,6 +175,9 @@ func (f *evalFlags) fromManifest() error {
 // check checks what can be checked without the files.
 func (f *evalFlags) check() error {
 	if err := f.fromManifest(); err != nil {
+		return err
+	}
+	if err := f.fromShard(); err != nil {
 		return err
 	}
 	switch {

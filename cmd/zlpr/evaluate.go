@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"math"
@@ -51,6 +52,11 @@ type evaluation struct {
 	predictions *array.Writer
 	progress    *progress
 	kept        *reports.Rows // what a comparison needs of every row; or nil
+
+	softmaxFault *softmaxFault // why softmax does not take the labels, or nil
+
+	partial bool         // whether other rows are evaluated elsewhere
+	values  *fingerprint // of what is read, or nil
 }
 
 type namedLoss struct {
@@ -73,13 +79,24 @@ type worstRow struct {
 // worstRows is how many rows of the highest loss are kept.
 const worstRows = 5
 
+// A measurer is a metrics.Accumulator.
+type measurer interface {
+	Results() ([]metrics.Result, error)
+	Classes() ([]metrics.ClassResult, error)
+	BestThreshold() (threshold, f1 float64, err error)
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+}
+
 // An evalResult is what an evaluation found.
 type evalResult struct {
 	losses    []lossResult
+	measured  measurer // what the metrics are of, or nil
 	metrics   []metrics.Result
 	classes   []metrics.ClassResult // by class, if that is asked for
-	shares    []float64             // of the gradient
-	tuned     *tunedReport          // another threshold, if one is looked for
+	shared    *metrics.GradientShares
+	shares    []float64    // of the gradient
+	tuned     *tunedReport // another threshold, if one is looked for
 	positives int
 	rows      int  // that are in the files
 	logits    bool // whether a score lies outside [0, 1]
@@ -142,7 +159,7 @@ type evalWorker[T zlpr.Float] struct {
 
 	scores, soft, grad []T
 	losses             []float64
-	words              []uint64
+	words, maskWords   []uint64
 	predicted          []uint8
 	keep               keeper
 }
@@ -245,31 +262,43 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 				return nil, err
 			}
 		}
-		r.shares = s.Shares()
+		r.shared = s
 	}
 	if m := workers[0].metrics; m != nil {
-		var err error
-		r.metrics, err = m.Results()
-		if err == nil && e.byClass {
-			r.classes, err = m.Classes()
-		}
-		if err == nil && e.tunes {
-			if r.tuned, err = betterThreshold(m); err != nil {
-				return nil, err
-			}
-		}
-		switch {
-		case errors.Is(err, metrics.ErrNoRows) && e.all: // fill says so
-		case errors.Is(err, metrics.ErrNoRows) && len(e.losses) > 0:
-			return nil, e.noRows(e.losses[0].name)
-		case errors.Is(err, metrics.ErrNoRows):
-			return nil, e.noRows("the metrics")
-		case err != nil:
-			return nil, err
-		}
+		r.measured = m
+	}
+	if err := e.conclude(r); err != nil {
+		return nil, err
 	}
 	r.seconds = time.Since(start).Seconds()
 	return r, nil
+}
+
+// conclude takes the metrics from what was measured.
+func (e *evaluation) conclude(r *evalResult) (err error) {
+	if r.shared != nil {
+		r.shares = r.shared.Shares()
+	}
+	if r.measured == nil {
+		return nil
+	}
+	r.metrics, err = r.measured.Results()
+	if err == nil && e.byClass {
+		r.classes, err = r.measured.Classes()
+	}
+	if err == nil && e.tunes {
+		r.tuned, err = betterThreshold(r.measured)
+	}
+	switch {
+	case errors.Is(err, metrics.ErrNoRows) && (e.all || e.partial): // fill says so
+	case errors.Is(err, metrics.ErrNoRows) && len(e.losses) > 0:
+		return e.noRows(e.losses[0].name)
+	case errors.Is(err, metrics.ErrNoRows):
+		return e.noRows("the metrics")
+	case err != nil:
+		return err
+	}
+	return nil
 }
 
 // block evaluates rows r0 to r1-1.
@@ -292,6 +321,9 @@ func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) error {
 	}
 	if err := w.labels(&b, r0, x); err != nil {
 		return err
+	}
+	if e.values != nil {
+		w.fingerprint(&b, r0)
 	}
 	if err := w.evaluate(&b, r0); err != nil {
 		return err

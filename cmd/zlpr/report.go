@@ -77,7 +77,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		v := &result.losses[i]
 		loss, err := v.Result(zlpr.Mean)
 		switch {
-		case errors.Is(err, zlpr.ErrNoRows) && e.all:
+		case errors.Is(err, zlpr.ErrNoRows) && (e.all || e.partial):
 			r.Skipped[l.name] = "no row counts"
 			continue
 		case errors.Is(err, zlpr.ErrNoRows):
@@ -100,7 +100,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; --strict names the first score that is NaN or infinite", l.name, sum))
 		}
 	}
-	if len(r.order) == 0 {
+	if len(r.order) == 0 && !e.partial {
 		return e.noRows("any loss")
 	}
 	if result.metrics == nil && len(e.metrics) > 0 {
@@ -111,7 +111,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	for _, m := range result.metrics {
 		r.Metrics[m.Name] = number(m.Value)
 	}
-	if !result.logits {
+	if !result.logits && r.Rows > 0 {
 		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
 	}
 	if result.lost > 0 {

@@ -13,11 +13,19 @@ import (
 
 // A scan is what must be known of the labels before the scores are read.
 type scan struct {
-	positives []int      // of every class
-	most      int        // positives of a row
-	reason    string     // why softmax does not take the labels, if it does not
-	total     zlpr.Total // the weights of the rows that count
-	elements  exact.Sum  // and these times the classes that take part
+	rows      int
+	positives []int        // of every class
+	most      int          // positives of a row
+	fault     softmaxFault // of the first row that softmax does not take
+	total     zlpr.Total   // the weights of the rows that count
+	elements  exact.Sum    // and these times the classes that take part
+}
+
+// A softmaxFault is a row that has not one positive label.
+type softmaxFault struct{ row, positives int }
+
+func (f softmaxFault) reason() string {
+	return fmt.Sprintf("row %d has %d positive labels, softmax takes one", f.row, f.positives)
 }
 
 // scan reads all labels. What depends on which rows count it asks the library,
@@ -25,7 +33,7 @@ type scan struct {
 // whether softmax takes the labels if targets.
 func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string) (*scan, error) {
 	rows, n := e.scores.rows(), e.scores.classes()
-	s := &scan{positives: make([]int, n)}
+	s := &scan{rows: rows, positives: make([]int, n), fault: softmaxFault{positives: 1}}
 	size, width := blockRows(rows, n), (n+63)/64
 	words, mask, zeros := make([]uint64, size*width), make([]uint64, size*width), make([]float32, size*n)
 	options := zlpr.Options{Workers: e.workers}
@@ -68,7 +76,7 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 				for _, word := range words[fault.Row*width:][:width] {
 					k += bits.OnesCount64(word)
 				}
-				s.reason = fmt.Sprintf("row %d has %d positive labels, softmax takes one", r0+fault.Row, k)
+				s.fault = softmaxFault{r0 + fault.Row, k}
 				targets = false
 			case err != nil:
 				return nil, e.explain(err, r0)

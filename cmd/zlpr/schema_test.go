@@ -131,6 +131,8 @@ var jsonRuns = map[string][]string{
 	"compare": {"--data sets --l2 1"},
 	"tune":    {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},
 	"version": {""},
+	"scan":    {"S.npy Y.npy --out scan.zlpr"},
+	"merge":   {"p.zlpr", "scan.zlpr", "p.zlpr --missing m.json", "c.zlpr --classes 2"},
 	"diff":    {"S.npy S.npy --labels Y.npy --resamples 9 --names n.txt", "S.npy S.npy S.npy --labels Y.npy --metrics none --loss all"},
 }
 
@@ -148,6 +150,10 @@ func TestSchema(t *testing.T) {
 	save(t, dir, "T.npy", []int{60}, make([]int64, 60))
 	save(t, dir, "soft.npy", []int{60, 5}, slices.Repeat([]float64{0.5}, 300))
 	save(t, dir, "E.npy", []int{5}, []float64{0, 1, 0, 1, 0})
+	must(t, dir, "scan", "S.npy", "Y.npy", "--out", "scan.zlpr")
+	must(t, dir, "eval", "S.npy", "Y.npy", "--partial", "p.zlpr")
+	must(t, dir, "eval", "S.npy", "Y.npy", "--partial", "c.zlpr", "--classes", "1")
+	saveText(t, dir, "m.json", `{"shards": [{"scores": "S.npy"}, {"scores": "s-0.npy"}]}`)
 	set := filepath.Join(dir, "sets", "one")
 	require.NoError(t, os.MkdirAll(set, 0o755))
 	save(t, set, "X.npy", []int{4, 1}, []float32{1, 2, 3, 4})

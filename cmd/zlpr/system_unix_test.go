@@ -50,10 +50,24 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("SKIPPED: mount: %v: %s", err, out)
 	}
 	defer func() { require.NoError(t, exec.Command("umount", small).Run()) }()
-	_, stderr, status := run(t, dir, "eval", "--scores", "S.npy", "--labels", "Y.npy", "--grad", "small/G.npy")
+	must(t, dir, "eval", "S.npy", "Y.npy", "--partial", "p.zlpr") // with areas: longer than there is room
+	must(t, dir, "scan", "S.npy", "Y.npy", "--out", "s.zlpr")
+	for output, args := range map[string][]string{
+		"small/G.npy":  {"eval", "S.npy", "Y.npy", "--grad", "small/G.npy"},
+		"small/p.zlpr": {"eval", "S.npy", "Y.npy", "--partial", "small/p.zlpr"},
+		"small/m.zlpr": {"merge", "p.zlpr", "--out", "small/m.zlpr"},
+	} {
+		_, stderr, status := run(t, dir, args...)
+		require.Equal(t, 1, status)
+		require.Equal(t, "zlpr: "+output+": no space left on device\n", stderr)
+		require.Empty(t, list(t, small))
+	}
+	filler := strings.Repeat("x", 64<<10)
+	require.NoError(t, os.WriteFile(filepath.Join(small, "filler"), []byte(filler), 0o644))
+	_, stderr, status := run(t, dir, "merge", "s.zlpr", "--out", "small/s.zlpr")
 	require.Equal(t, 1, status)
-	require.Equal(t, "zlpr: small/G.npy: no space left on device\n", stderr)
-	require.Empty(t, list(t, small))
+	require.Equal(t, "zlpr: small/s.zlpr: no space left on device\n", stderr)
+	require.Equal(t, []string{"filler"}, list(t, small))
 }
 
 // TestInterrupt stops the command in the middle: one line, no output.

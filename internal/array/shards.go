@@ -167,7 +167,7 @@ func Match(pattern string) ([]string, error) {
 	if len(found) == 0 {
 		return nil, Faultf(pattern, "no file matches this pattern")
 	}
-	slices.SortFunc(found, natural)
+	slices.SortFunc(found, Natural)
 	for i := range found {
 		if found[i] == Stdin { // a file of that name
 			found[i] = "." + string(filepath.Separator) + Stdin
@@ -179,9 +179,9 @@ func Match(pattern string) ([]string, error) {
 	return found, nil
 }
 
-// natural compares names: digits one after another as a number, all else byte
+// Natural compares names: digits one after another as a number, all else byte
 // by byte.
-func natural(a, b string) int {
+func Natural(a, b string) int {
 	digits := func(s string) (number, rest string) {
 		rest = strings.TrimLeft(s, "0123456789")
 		return strings.TrimLeft(s[:len(s)-len(rest)], "0"), rest

@@ -37,10 +37,10 @@ func TestMatch(t *testing.T) {
 	// The order is a total one.
 	names := []string{"a", "a0", "a00", "a1", "a01", "a1b", "a10", "a2", "b", "", "a0b1", "a00b0", "1", "01", "010"}
 	rng := rand.New(rand.NewPCG(1, 1))
-	want := slices.SortedFunc(slices.Values(names), natural)
+	want := slices.SortedFunc(slices.Values(names), Natural)
 	for range 100 {
 		rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		require.Equal(t, want, slices.SortedFunc(slices.Values(names), natural))
+		require.Equal(t, want, slices.SortedFunc(slices.Values(names), Natural))
 	}
 }
 

@@ -31,11 +31,12 @@ const (
 	Evaluation                  // a file of zlpr eval --partial
 	Bins                        // score bins
 	Calibration                 // calibration
+	Shares                      // metrics.GradientShares
 )
 
 var kinds = [...]string{Total: "a total of losses", Exponential: "a sum of exponentials", Metrics: "an accumulator of metrics",
 	Tuner: "a tuner", Labels: "a count of labels", Scan: "a scan of labels", Evaluation: "a partial evaluation", Bins: "score bins",
-	Calibration: "a calibration"}
+	Calibration: "a calibration", Shares: "shares of a gradient"}
 
 func (k Kind) String() string {
 	if int(k) < len(kinds) && kinds[k] != "" {
@@ -137,11 +138,14 @@ func NewReader(data []byte, want Kind) (*Reader, error) {
 	return &Reader{b: data[header : len(data)-footer]}, nil
 }
 
+// Is reports whether data begins as a partial result does.
+func Is(data []byte) bool { return len(data) >= len(magic) && string(data[:len(magic)]) == magic }
+
 // KindOf checks the head and the checksum of a partial result and returns its kind.
 func KindOf(data []byte) (Kind, error) {
 	n := len(data) - footer
 	switch {
-	case len(data) < len(magic) || string(data[:len(magic)]) != magic:
+	case !Is(data):
 		return 0, errors.New("no partial result of zlpr")
 	case n < header:
 		return 0, errors.New("a partial result that was cut off")

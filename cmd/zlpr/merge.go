@@ -1,0 +1,563 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/partial"
+	"github.com/zlpr/zlpr/internal/source"
+	"github.com/zlpr/zlpr/internal/sparse"
+	"github.com/zlpr/zlpr/metrics"
+)
+
+// mergeFlags are the flags of merge.
+type mergeFlags struct {
+	files   []string
+	out     string
+	missing string
+	json    bool
+	classFlags
+}
+
+func newMerge(s *session) *cobra.Command {
+	var f mergeFlags
+	cmd := &cobra.Command{
+		Use:   "merge FILE...",
+		Short: "The report of all rows, from partial results",
+		Long: `Merges what zlpr eval --partial wrote of shards, and prints the report that zlpr
+eval prints of all their rows: the same bits, whatever the split and the order.
+The files may be results of merging, too. What cannot be parts of one whole is
+an error that says why: other options or classes, rows twice, another version.
+
+Shards that have no --first-row follow one another in the natural order of their
+names, as a pattern puts them. With --loss all the losses that every part has
+are reported.
+
+Files of zlpr scan are merged to one of all labels.`,
+		Example: `  zlpr merge part-*.zlpr --json
+  zlpr merge 'out/part-*.zlpr' --out all.zlpr
+  zlpr merge part-*.zlpr --missing manifest.json
+  zlpr merge scan-*.zlpr --out scan.zlpr`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), s) },
+	}
+	f.table().declare(cmd, s, f.check)
+	return cmd
+}
+
+func (f *mergeFlags) table() flagTable {
+	*f = mergeFlags{}
+	return flagTable{
+		{name: "partials", to: &f.files, file: input, arg: true, doc: "partial results: `files` or patterns"},
+		{name: "out", to: &f.out, file: output, doc: "write what was merged to this `file`, which can be merged again"},
+		{name: "missing", to: &f.missing, file: input, doc: "print the shards of this `manifest` that are in no file, one a line, and no\nreport"},
+		{name: "by-class", to: &f.byClass, file: output, ends: []string{".csv"}, doc: "write the results of every class to this .csv `file`; eval needs it, or\n--classes, too"},
+		{name: "classes", to: &f.worst, none: true, doc: "print the `N` worst classes"},
+		{name: "names", to: &f.names, file: input, doc: "`file` with the names of the classes: one a line, or a JSON list"},
+		{name: "json", to: &f.json, doc: "print one JSON object"},
+	}
+}
+
+func (f *mergeFlags) check() error {
+	if len(f.files) == 0 {
+		return usagef("give the partial results to merge: zlpr merge part-*.zlpr")
+	}
+	if f.missing != "" && f.out != "" {
+		return usagef("--missing prints what is missing and writes nothing; leave --out away")
+	}
+	return nil
+}
+
+// maxPartial is how long a partial result may be, in bytes.
+const maxPartial = 1 << 36
+
+// readPartial reads the bytes of a partial result.
+func readPartial(name string) ([]byte, error) {
+	in, err := os.Open(name)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	defer in.Close()
+	var head [4]byte // before anything long is read
+	n, err := io.ReadFull(in, head[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fileError(name, err)
+	}
+	if n < len(head) || !partial.Is(head[:]) {
+		return nil, array.Faultf(name, "no partial result; zlpr eval --partial writes them")
+	}
+	rest, err := io.ReadAll(io.LimitReader(in, maxPartial))
+	return append(head[:], rest...), fileError(name, err)
+}
+
+func (f *mergeFlags) run(ctx context.Context, s *session) error {
+	files, err := expand(f.files)
+	if err != nil {
+		return err
+	}
+	m := &merger{k: -1}
+	for _, file := range files {
+		data, err := readPartial(file)
+		if err != nil {
+			return err
+		}
+		kind, err := partial.KindOf(data)
+		switch {
+		case err != nil:
+		case kind == partial.Scan && m.parts == nil:
+			err = m.addScan(file, data)
+		case kind == partial.Evaluation && m.scan == nil:
+			err = m.add(file, data)
+		case kind == partial.Scan || kind == partial.Evaluation:
+			err = fmt.Errorf("%v among other files; merge the ones and the others apart", kind)
+		default:
+			err = fmt.Errorf("%v; zlpr merge takes what zlpr eval --partial and zlpr scan write", kind)
+		}
+		if err != nil {
+			return array.Named(file, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if f.missing != "" {
+		return f.listMissing(s, m.shards)
+	}
+	if err := m.place(); err != nil {
+		return err
+	}
+	if m.scan != nil {
+		return f.finishScan(s, m)
+	}
+	return f.finish(s, m)
+}
+
+// expand returns the files that names and patterns stand for.
+func expand(names []string) (files []string, err error) {
+	for _, name := range names {
+		if !array.IsPattern(name) {
+			files = append(files, name)
+			continue
+		}
+		found, err := array.Match(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// A merger merges partial results as they come.
+type merger struct {
+	parts  []*partialResult // without what is merged
+	shards []*shardInfo
+	sum    map[string]*lossResult // of losses that all have
+	whole  measurer
+	shares *metrics.GradientShares
+	bare   bool // without areas
+	k      int
+	seen   map[string]*shardInfo // by name, rows and fingerprint
+
+	scan *metrics.LabelScan
+}
+
+// know notes shards, and refuses one that is there already.
+func (m *merger) know(shards []shardInfo) error {
+	if m.seen == nil {
+		m.seen = map[string]*shardInfo{}
+	}
+	for i := range shards {
+		s := &shards[i]
+		key := fmt.Sprintf("%s\x00%d\x00%x", filepath.Clean(s.name), s.rows, s.values)
+		if o := m.seen[key]; o != nil && s.rows > 0 {
+			return fmt.Errorf("%s is in %s already: the same name, number of rows and values; merge it once", s, quoted(o.file))
+		}
+		m.seen[key] = s
+		m.shards = append(m.shards, s)
+	}
+	return nil
+}
+
+// add merges a partial evaluation.
+func (m *merger) add(file string, data []byte) error {
+	p, err := decodePartial(file, data)
+	if err != nil {
+		return err
+	}
+	if len(m.parts) > 0 {
+		if what := m.parts[0].differs(p); what != "" {
+			return fmt.Errorf("cannot be merged with %s: %s", quoted(m.parts[0].path), what)
+		}
+	}
+	if err := m.know(p.shards); err != nil {
+		return err
+	}
+	if m.parts == nil {
+		m.sum = map[string]*lossResult{}
+		for i := range p.losses {
+			l := p.losses[i].lossResult
+			l.worst = nil
+			m.sum[p.losses[i].name] = &l
+		}
+		m.whole, m.shares = p.measured, p.shared
+	} else {
+		have := map[string]bool{}
+		for i := range p.losses {
+			l := &p.losses[i]
+			if sum := m.sum[l.name]; sum != nil {
+				have[l.name] = true
+				sum.Merge(&l.Total)
+				sum.elements.Merge(&l.elements)
+			}
+		}
+		maps.DeleteFunc(m.sum, func(name string, _ *lossResult) bool { return !have[name] })
+		if err := m.measure(p); err != nil {
+			return err
+		}
+		if m.shares != nil && p.shared != nil {
+			if err := m.shares.Merge(p.shared); err != nil {
+				return err
+			}
+		}
+	}
+	m.k = max(m.k, p.k)
+	m.parts = append(m.parts, p)
+	p.measured, p.shared = nil, nil
+	for i := range p.losses {
+		p.losses[i].lossResult = lossResult{worst: p.losses[i].worst}
+	}
+	return nil
+}
+
+// measure merges the metrics of p.
+func (m *merger) measure(p *partialResult) error {
+	if (m.whole == nil) != (p.measured == nil) {
+		return errors.New("metrics, and none in the files before; evaluate all alike")
+	}
+	if m.whole == nil {
+		return nil
+	}
+	// Where rows are many, all metrics are those without areas.
+	rows := p.rows()
+	for _, o := range m.parts {
+		rows += o.rows()
+	}
+	if p.allMetrics() && tooMany(rows, p.classes) {
+		m.dropAreas(m.whole)
+		m.dropAreas(p.measured)
+	}
+	switch whole := m.whole.(type) {
+	case *metrics.Accumulator[float32]:
+		return whole.Merge(p.measured.(*metrics.Accumulator[float32]))
+	case *metrics.Accumulator[float64]:
+		return whole.Merge(p.measured.(*metrics.Accumulator[float64]))
+	}
+	return nil
+}
+
+// dropAreas leaves out the metrics that keep scores.
+func (m *merger) dropAreas(a measurer) {
+	m.bare = true
+	a.(interface{ DropScores() }).DropScores()
+}
+
+// place gives every shard its first row: as it says, or, where none does, one
+// after another in the natural order of their names.
+func (m *merger) place() error {
+	var loose []*shardInfo
+	for _, s := range m.shards {
+		if s.first < 0 {
+			loose = append(loose, s)
+		}
+	}
+	switch {
+	case len(loose) == 1:
+		loose[0].first = 0 // among others, that of the first
+	case len(loose) > 0 && len(loose) < len(m.shards):
+		return array.Faultf(loose[0].file, "does not say which of all rows its first one is, as others do; give --first-row to all, or to none")
+	case len(loose) > 0:
+		slices.SortStableFunc(loose, func(a, b *shardInfo) int {
+			return cmp.Or(array.Natural(a.name, b.name), cmp.Compare(a.values[0], b.values[0]))
+		})
+		at := 0
+		for _, s := range loose {
+			s.first = at
+			at += s.rows
+		}
+	}
+	slices.SortStableFunc(m.shards, func(a, b *shardInfo) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.rows, b.rows))
+	})
+	for i, s := range m.shards {
+		if i > 0 {
+			if o := m.shards[i-1]; o.first+o.rows > s.first {
+				return array.Faultf(s.file, "%s has rows of %s, which is in %s; give every row once (--first-row)", s, o, quoted(o.file))
+			}
+		}
+	}
+	// The numbers of rows of parts that had no place.
+	for _, p := range m.parts {
+		if slices.Contains(loose, &p.shards[0]) {
+			p.shift(p.shards[0].first)
+		}
+	}
+	slices.SortStableFunc(m.parts, func(a, b *partialResult) int {
+		return cmp.Or(cmp.Compare(a.shards[0].first, b.shards[0].first), cmp.Compare(a.rows(), b.rows()))
+	})
+	return nil
+}
+
+// gaps are warnings of rows that no shard has.
+func (m *merger) gaps() (warnings []string) {
+	const most = 5
+	at, gaps := 0, 0
+	for _, s := range m.shards {
+		if s.first > at {
+			if gaps++; gaps <= most {
+				warnings = append(warnings, fmt.Sprintf("rows %d to %d are in no file", at, s.first-1))
+			}
+		}
+		at = max(at, s.first+s.rows)
+	}
+	if gaps > most {
+		warnings = append(warnings, fmt.Sprintf("%d more gaps between the rows; --missing lists the shards that are not there", gaps-most))
+	}
+	return warnings
+}
+
+// merged is the partial result of all.
+func (m *merger) merged() *partialResult {
+	first := m.parts[0]
+	p := &partialResult{version: version(), options: first.options, k: m.k, weighs: first.weighs, classes: first.classes, double: first.double,
+		sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole,
+		shared: m.shares, byClass: first.byClass, thresholdFlags: first.thresholdFlags}
+	if m.bare {
+		p.metrics = slices.DeleteFunc(slices.Clone(p.metrics), metrics.NeedsScores)
+		p.chosen = append(p.chosen, withoutAreas)
+	}
+	for _, s := range m.shards {
+		p.shards = append(p.shards, *s)
+	}
+	add := func(to *[]string, list []string) {
+		for _, s := range list {
+			if !slices.Contains(*to, s) {
+				*to = append(*to, s)
+			}
+		}
+	}
+	for _, o := range m.parts {
+		for _, l := range o.losses {
+			if sum := m.sum[l.name]; sum != nil {
+				sum.merge(&lossResult{worst: l.worst})
+			}
+		}
+		for name, reason := range o.skipped {
+			if p.skipped[name] == "" {
+				p.skipped[name] = reason
+			}
+		}
+		if o.softmax != nil && (p.softmax == nil || o.softmax.row < p.softmax.row) { // a part may be of rows far apart
+			p.softmax = o.softmax
+		}
+		p.positives += o.positives
+		p.lost += o.lost
+		p.logits = p.logits || o.logits
+		p.seconds += o.seconds
+		add(&p.tiers, o.tiers)
+		add(&p.read, o.read)
+		add(&p.chosen, o.chosen)
+	}
+	if p.softmax != nil {
+		p.skipped["softmax"] = p.softmax.reason()
+	}
+	for _, l := range first.losses {
+		if sum := m.sum[l.name]; sum != nil {
+			p.losses = append(p.losses, partialLoss{l.name, *sum})
+		}
+	}
+	slices.Sort(p.tiers)
+	p.scores = fmt.Sprintf("%d partial results of %d shards", len(m.parts), len(m.shards))
+	p.labels = "as evaluated"
+	return p
+}
+
+// finish reports what was merged.
+func (f *mergeFlags) finish(s *session, m *merger) error {
+	var flags evalFlags
+	if err := flags.restore(s, m.parts[0].options); err != nil {
+		return array.Named(m.parts[0].path, err)
+	}
+	gaps := m.gaps()
+	p := m.merged()
+	if f.asksClasses() && !p.byClass {
+		return array.Faultf(m.parts[0].path, "has no results by class; evaluate the shards with --classes, too")
+	}
+	out, err := s.out.createAll(f.out)
+	if err != nil {
+		return err
+	}
+	if w := out[f.out]; w != nil {
+		data, err := p.encode()
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		if err != nil {
+			return fileError(f.out, err)
+		}
+	}
+	e, result := p.evaluation(&flags)
+	flags.byClass, flags.names = f.byClass, f.names
+	if err := flags.openNames(e); err != nil {
+		return err
+	}
+	table, err := flags.createClasses(s)
+	if err != nil {
+		return err
+	}
+	e.files = map[string]string{"scores": m.parts[0].path, "labels": m.parts[0].path}
+	// As evaluate does it.
+	if err := e.conclude(result); err != nil {
+		return err
+	}
+	report := &evalReport{Skipped: p.skipped, Tier: strings.Join(p.tiers, ", "), Version: version(), read: p.scores, labels: p.labels}
+	report.Warnings = slices.Concat(p.read, p.chosen, gaps)
+	if err := report.fill(e, result); err != nil {
+		return err
+	}
+	if e.byClass {
+		if report.show = f.worst; report.show == 0 {
+			report.show = shownClasses
+		}
+		if err := report.fillClasses(e, result, table); err != nil {
+			return err
+		}
+	}
+	for _, o := range m.parts {
+		report.Inputs = append(report.Inputs, inputReport{Part: "partial", Name: o.path, Format: "zlpr", Type: e.scores.dtype.String(), Shape: []int{o.rows(), o.classes}})
+	}
+	report.Parameters = flags.parameters(e)
+	if f.json {
+		return s.finish(report.writeJSON)
+	}
+	return s.finish(report.writeTable)
+}
+
+// evaluation is the evaluation of which p has the results.
+func (p *partialResult) evaluation(flags *evalFlags) (*evaluation, *evalResult) {
+	flags.K, flags.threshold, flags.each = p.k, p.threshold, p.each
+	e := &evaluation{all: flags.loss == "all", k: p.k, elements: flags.reduction == meanClasses, metrics: p.metrics,
+		classOptions:    classOptions{byClass: p.byClass},
+		thresholdColumn: flags.thresholdColumn + 1,
+		scores:          &scoreSource{dtype: array.Float32, shape: []int{p.rows(), p.classes}}}
+	if p.double {
+		e.scores.dtype = array.Float64
+	}
+	if p.sparse {
+		e.scores.csr = &sparse.Matrix{Rows: p.rows(), Cols: p.classes}
+	}
+	if p.soft {
+		e.soft = array.New("", []int{0}, []float32{})
+	}
+	if p.weighs {
+		e.propensity = []float64{}
+	}
+	r := &evalResult{measured: p.measured, shared: p.shared, positives: p.positives, rows: p.rows(), logits: p.logits, lost: p.lost, seconds: p.seconds}
+	for _, l := range p.losses {
+		e.losses = append(e.losses, namedLoss{name: l.name})
+		r.losses = append(r.losses, l.lossResult)
+	}
+	return e, r
+}
+
+// listMissing prints the shards of the manifest that no file has.
+func (f *mergeFlags) listMissing(s *session, shards []*shardInfo) error {
+	manifest, err := source.ReadManifest(f.missing)
+	if err != nil {
+		return err
+	}
+	names := make([]string, manifest.Len())
+	places, bases := map[string]int{}, map[string]int{}
+	for k := range names {
+		names[k] = manifest.Shard(k)[source.Scores]
+		places[filepath.Clean(names[k])] = k
+		if base := filepath.Base(names[k]); bases[base] == 0 {
+			bases[base] = k + 1
+		} else {
+			bases[base] = -1 // of several
+		}
+	}
+	found := make([]bool, len(names))
+	for _, shard := range shards {
+		k, ok := places[filepath.Clean(shard.name)]
+		if base := bases[filepath.Base(shard.name)]; !ok && base > 0 {
+			k, ok = base-1, true // by another path
+		}
+		if !ok {
+			return array.Faultf(shard.file, "%s is not in %s; it lists other shards", shard, quoted(f.missing))
+		}
+		if _, rows := manifest.Entries(k); rows >= 0 && rows != shard.rows && (rows == 0 || shard.rows%rows != 0) {
+			return array.Faultf(shard.file, "%s, of which %s says that it has %d rows; mend the manifest, or evaluate it again", shard, quoted(f.missing), rows)
+		}
+		found[k] = true
+	}
+	missing := []missingShard{}
+	for k, name := range names {
+		if !found[k] {
+			missing = append(missing, missingShard{k, name})
+		}
+	}
+	return s.finish(func(w io.Writer) error {
+		if f.json {
+			return writeJSON(w, map[string]any{"missing": missing})
+		}
+		for _, m := range missing {
+			if _, err := fmt.Fprintln(w, m.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// A missingShard is one of a manifest that is in no partial result.
+type missingShard struct {
+	Shard int    `json:"shard"`
+	Name  string `json:"scores"`
+}
+
+// divisor returns the factor of a mean's gradient, by the weights of all rows.
+func (f *evalFlags) divisor(e *evaluation, loss string) (float64, error) {
+	data, err := readPartial(f.divisorFrom)
+	if err != nil {
+		return 0, err
+	}
+	p, err := decodePartial(f.divisorFrom, data)
+	if err != nil {
+		return 0, array.Named(f.divisorFrom, err)
+	}
+	if n := e.scores.classes(); p.classes != n {
+		return 0, array.Faultf(f.divisorFrom, "of %d classes, the scores have %d; give the result of these shards", p.classes, n)
+	}
+	for i := range p.losses {
+		l := &p.losses[i]
+		if l.name != loss {
+			continue
+		}
+		if e.elements && l.elements.Float64() == 0 {
+			return 0, array.Faultf(f.divisorFrom, "has no number of elements; evaluate the shards with --reduction %s", meanClasses)
+		}
+		return e.meanFactor(loss, &scan{total: l.Total, elements: l.elements})
+	}
+	return 0, array.Faultf(f.divisorFrom, "has no loss %s; evaluate the shards with it", loss)
+}
