@@ -458,6 +458,7 @@ func (p *partialResult) evaluation(flags *evalFlags) (*evaluation, *evalResult) 
 	flags.K, flags.threshold, flags.each = p.k, p.threshold, p.each
 	e := &evaluation{all: flags.loss == "all", k: p.k, elements: flags.reduction == meanClasses, metrics: p.metrics,
 		classOptions:    classOptions{byClass: p.byClass},
+		tunes:           flags.tunes(p.metrics),
 		thresholdColumn: flags.thresholdColumn + 1,
 		scores:          &scoreSource{dtype: array.Float32, shape: []int{p.rows(), p.classes}}}
 	if p.double {
