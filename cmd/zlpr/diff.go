@@ -91,7 +91,7 @@ func (f *diffFlags) table() flagTable {
 		{name: "classes", to: &f.show, uses: classes, doc: "print the `N` classes that gained, and that lost, most"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.readFlags.table(true)...)
+	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // comparesClasses tells whether there is a metric by class.
@@ -165,6 +165,10 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 		return err
 	}
 	e.byClass = false // Compare finds it
+	pages, err := s.out.createAll(f.html, f.markdown)
+	if err != nil {
+		return err
+	}
 	warnings := append(slices.Clone(f.warnings), chosen.Warnings...)
 	if ignored := e.leaveOutIgnored(); ignored > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d rows whose class number is ignored are left out", ignored))
@@ -197,6 +201,15 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 		d.Warnings = []string{}
 	}
 	d.Seconds = number(time.Since(start).Seconds())
+	if f.asksPage() {
+		p, err := d.page()
+		if err != nil {
+			return err
+		}
+		if err := f.writePage(s, p, pages); err != nil {
+			return err
+		}
+	}
 	if f.json {
 		return s.finish(d.writeJSON)
 	}

@@ -375,6 +375,9 @@ func (p *evalParameters) shown() (list [][2]string) {
 	if p.Focal != 0 {
 		add("focal exponent", short(float64(p.Focal)))
 	}
+	if p.Smoothing != 0 {
+		add("smoothing", short(float64(p.Smoothing)))
+	}
 	if p.PositiveWeight != nil {
 		add("positive weight", short(float64(*p.PositiveWeight)))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
 )
 
 // evalPage runs eval --html and returns the page.
@@ -168,11 +171,17 @@ func TestGrouped(t *testing.T) {
 // TestOtherPages: tune and train have pages too.
 func TestOtherPages(t *testing.T) {
 	dir := t.TempDir()
-	example[float32](t, dir, 200, 6)
+	s, _, _ := example[float32](t, dir, 200, 6)
+	for i := range s {
+		s[i] += float32(i%5) / 4
+	}
+	save(t, dir, "<b>.npy", []int{200, 6}, s)
 	for args, want := range map[string][]string{
 		"tune S.npy Y.npy --out t.json":                                           {"Threshold ", "cross-fitted", "One threshold for all classes", "--thresholds t.json"},
 		"tune S.npy Y.npy --per-class --measure macro_f1":                         {"A threshold for each class", `id="classes"`},
 		"tune S.npy Y.npy --measure samples_f1":                                   {"Thresholds for S.npy"},
+		"diff S.npy <b>.npy --labels Y.npy --resamples 50":                        {"Comparison of S.npy and &lt;b&gt;.npy", `id="classes"`, "B - A"},
+		"diff S.npy <b>.npy S.npy --labels Y.npy --resamples 50 --loss zlpr,bce":  {"All models", "<b>"},
 		"train --x S.npy --y Y.npy --l2 1 --compare":                              {"Best: ", "no test rows", "Objective above its final value", "<b>"},
 		"train --x S.npy --y Y.npy --l2 1 --loss bce --iterations 1 --plot p.svg": {"not converged"},
 	} {
@@ -180,11 +189,11 @@ func TestOtherPages(t *testing.T) {
 		require.Equal(t, 0, status, stderr)
 		text, err := os.ReadFile(filepath.Join(dir, "p.html"))
 		require.NoError(t, err)
-		for _, w := range append(want, "zlpr "+args+" --html p.html", "200×6") {
+		for _, w := range append(want, html.EscapeString(page.Shell(strings.Fields("zlpr "+args+" --html p.html"))), "200×6") {
 			require.Contains(t, string(text), w, args)
 		}
 		text, err = os.ReadFile(filepath.Join(dir, "p.md"))
 		require.NoError(t, err)
-		require.Contains(t, string(text), "zlpr "+args)
+		require.Contains(t, string(text), page.Shell(strings.Fields("zlpr "+args)))
 	}
 }

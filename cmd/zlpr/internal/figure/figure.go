@@ -304,3 +304,57 @@ func (p *Plot) Mark(name string, x, y float64) error {
 	p.legend.add(name, points)
 	return nil
 }
+
+// An Interval is a value with an interval, NaN where it has none.
+type Interval struct {
+	Name             string
+	Value, Low, High float64
+	Better           int // above 0 where the value is good by its interval, below 0 where it is bad
+}
+
+// Intervals returns a plot of intervals below each other, with the line at 0.
+func Intervals(title, x string, list []Interval) (*Plot, error) {
+	p := newPlot(title, x, "")
+	zero, err := plotter.NewLine(plotter.XYs{{X: 0, Y: -0.5}, {X: 0, Y: float64(len(list)) - 0.5}})
+	if err != nil {
+		return nil, err
+	}
+	zero.Color, zero.Width, zero.Dashes = grey, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
+	p.Add(zero)
+	names := make([]string, len(list))
+	for i, v := range list {
+		y := float64(len(list) - 1 - i) // the first at the top
+		names[len(list)-1-i] = v.Name
+		c := grey
+		switch {
+		case v.Better > 0:
+			c = blue
+		case v.Better < 0:
+			c = orange
+		}
+		if finite(v.Low) && finite(v.High) {
+			line, err := plotter.NewLine(plotter.XYs{{X: v.Low, Y: y}, {X: v.High, Y: y}})
+			if err != nil {
+				return nil, err
+			}
+			line.Color, line.Width = c, vg.Points(1.8)
+			p.Add(line)
+		}
+		if finite(v.Value) {
+			point, err := plotter.NewScatter(plotter.XYs{{X: v.Value, Y: y}})
+			if err != nil {
+				return nil, err
+			}
+			point.Color, point.Radius, point.Shape = c, vg.Points(2.6), draw.CircleGlyph{}
+			p.Add(point)
+		}
+	}
+	marker := p.Y.Tick.Label
+	p.NominalY(names...)
+	p.Y.Tick.Label = marker
+	p.Y.Tick.Label.XAlign = draw.XRight
+	p.Y.Tick.Label.YAlign = draw.YCenter
+	p.Y.Tick.Label.Font.Size = vg.Points(min(9, 200/float64(max(1, len(list)))))
+	p.Y.Min, p.Y.Max = -0.5, float64(len(list))-0.5
+	return p, nil
+}
