@@ -130,7 +130,6 @@ var jsonRuns = map[string][]string{
 	"train":   {"--x S.npy --y Y.npy --l2 1", "--x S.npy --y Y.npy --l2 0 --iterations 5 --compare"},
 	"compare": {"--data sets --l2 1"},
 	"tune":    {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},
-	"diff":    {"S.npy S2.npy --labels Y.npy --resamples 50 --names n.txt", "S.npy S2.npy S.npy --labels Y.npy --resamples 50 --loss all"},
 	"version": {""},
 	"scan":    {"S.npy Y.npy --out scan.zlpr"},
 	"merge":   {"p.zlpr", "scan.zlpr", "p.zlpr --missing m.json", "c.zlpr --classes 2"},
@@ -148,7 +147,6 @@ func TestSchema(t *testing.T) {
 		save(t, dir, "s-"+k+".npy", []int{3, 2}, make([]float32, 6))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "y.txt"), []byte("6 2\n0\n1\n0,1\n\n0\n1\n"), 0o644))
-	save(t, dir, "S2.npy", []int{60, 5}, slices.Repeat([]float32{1, -1, 0.5}, 100))
 	save(t, dir, "T.npy", []int{60}, make([]int64, 60))
 	save(t, dir, "soft.npy", []int{60, 5}, slices.Repeat([]float64{0.5}, 300))
 	save(t, dir, "E.npy", []int{5}, []float64{0, 1, 0, 1, 0})
