@@ -16,4 +16,12 @@
 // The paired bootstrap takes 10,000 resamples and the approximate randomisation
 // test as many, both exact in every sum, so that the results do not depend on the
 // number of workers or the machine.
+//
+// # Probabilities
+//
+// Gather takes the scores and labels of a batch; Fit finds a temperature, or a scale
+// and a shift (Platt, "Probabilistic Outputs for Support Vector Machines", 1999); a
+// Reliability tells the Brier score, the log loss and the expected calibration error
+// in 15 bins, of equal width and of equal mass (whose edges Quantiles finds), with
+// what chance alone would make of it. All of them accumulate parts and merge.
 package report

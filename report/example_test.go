@@ -78,3 +78,76 @@ func ExampleComparison() {
 	fmt.Println(gained[0].Class, lost[0].Class, c.Metrics[0].Better(), report.Words(c.Leading()))
 	// Output: 0 1 1 micro F1
 }
+
+// A temperature is fitted and what it does to the errors printed; in each pass parts
+// of the elements may be added by other goroutines, or machines.
+func ExampleFit() {
+	var e report.Elements
+	batch := metrics.Batch[float32]{
+		Scores: zlpr.Matrix[float32]{Rows: 2, Cols: 4, Data: []float32{4, -4, 3, -2, -3, 2, 4, -4}},
+		Labels: &zlpr.DenseLabels[uint8]{Rows: 2, Cols: 4, Data: []uint8{1, 0, 0, 0, 0, 1, 1, 1}, Stride: 4},
+	}
+	if err := report.Gather(&e, &batch, false); err != nil {
+		fmt.Println(err)
+		return
+	}
+	f := report.NewFit(report.Sigmoid, false)
+	for done := false; !done; {
+		part := f.Part()
+		part.Add(&e)
+		f.Merge(part)
+		var err error
+		if done, err = f.Next(); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for _, c := range []report.Calibration{{Link: report.Sigmoid, Scale: 1}, f.Calibration()} {
+		q := report.NewQuantiles()
+		for done := false; !done; done = q.Next() {
+			part := q.Part()
+			part.Add(c.Values(&e, false))
+			q.Merge(part)
+		}
+		r := report.NewReliability(c, q.Edges(), nil)
+		other := report.NewReliability(c, q.Edges(), nil)
+		other.Add(&e)
+		r.Merge(other)
+		v := r.Errors()
+		fmt.Printf("%s, temperature %.2f: log loss %.3f, Brier %.3f, ECE %.2f; a score of 2 is %.2f\n",
+			c.Link, 1/c.Scale, v.LogLoss, v.Brier, v.ECEWidth, c.Of(2))
+	}
+	// Output:
+	// sigmoid, temperature 1.00: log loss 0.928, Brier 0.238, ECE 0.26; a score of 2 is 0.88
+	// sigmoid, temperature 3.43: log loss 0.589, Brier 0.199, ECE 0.34; a score of 2 is 0.64
+}
+
+// The edges between 15 bins of equal mass, and the reliability data of probabilities
+// that are too high.
+func ExampleReliability() {
+	var e report.Elements
+	for i := range 3000 {
+		e.S, e.Y = append(e.S, float64(i%30)/10-1.5), append(e.Y, i%7 < i%30/8)
+	}
+	e.Ends = append(e.Ends, len(e.S))
+	c := report.Calibration{Link: report.Sigmoid, Scale: 1, Shift: 0.5}
+	var q *report.Quantiles = report.NewQuantiles()
+	for done := false; !done; done = q.Next() {
+		q.Add(c.Values(&e, false))
+	}
+	var r *report.Reliability = report.NewReliability(c, q.Edges(), nil)
+	r.Add(&e)
+	show := func(b report.Bin) {
+		fmt.Printf("%.3f to %.3f: %d, %.3f said, %.3f are positive\n", b.Low, b.High, b.Count, b.Probability, b.Positive)
+	}
+	v := r.Errors()
+	for _, i := range []int{0, 7, 14} {
+		show(v.Mass[i])
+	}
+	fmt.Printf("expected calibration error %.3f, by chance %.3f\n", v.ECEMass, v.BiasMass)
+	// Output:
+	// 0.000 to 0.309: 200, 0.279 said, 0.000 are positive
+	// 0.587 to 0.633: 200, 0.611 said, 0.145 are positive
+	// 0.846 to 1.000: 200, 0.864 said, 0.435 are positive
+	// expected calibration error 0.395, by chance 0.025
+}
