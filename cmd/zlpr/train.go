@@ -46,11 +46,12 @@ func newTrain(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a linear multi-label model",
-		Long: `Fits scores = x·W + b by L-BFGS to the minimum of
+		Long: `Fits scores = x·W + b to the minimum of
 
 	mean over the train rows of the loss + (λ/2)·Σ W²
 
-and prints the metrics of the test rows: classes with a score above 0 are
+by Newton's method with conjugate gradients, for bce class by class (subset-padded,
+and λ = 0: by L-BFGS), and prints the metrics of the test rows: classes with a score above 0 are
 predicted (by softmax the highest, by subset-padded at most K of them), with no
 class weights and no tuned thresholds.
 

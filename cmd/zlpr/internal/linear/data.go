@@ -1,5 +1,5 @@
-// Package linear fits linear multi-label models, scores = x·W + b, by L-BFGS on
-// the losses of package zlpr.
+// Package linear fits linear multi-label models, scores = x·W + b, by Newton's
+// method or L-BFGS on the losses of package zlpr.
 package linear
 
 import (
@@ -24,7 +24,12 @@ type Matrix struct {
 	Values  []float64
 
 	Mean, Scale []float64 // or nil
+
+	columnwise *compressed // CSR of the transpose, where there is use for it
 }
+
+// rows returns the entries of a sparse matrix.
+func (m *Matrix) rows() compressed { return compressed{m.RowPtr, m.Indices, m.Values} }
 
 // Take returns the rows of which keep is true.
 func (m *Matrix) Take(keep func(row int) bool) *Matrix {
@@ -180,15 +185,7 @@ func (m *Matrix) Multiply(scores, w, b []float64, classes, workers int) {
 		}
 		return
 	}
-	byClasses(classes, workers, func(c0, c1 int) {
-		for i := range m.Rows {
-			row := scores[i*classes+c0 : i*classes+c1]
-			for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
-				j := int(m.Indices[k])
-				floats.AddScaled(row, m.Values[k], w[j*classes+c0:j*classes+c1])
-			}
-		}
-	})
+	m.rows().addProduct(scores, w, classes, workers)
 }
 
 // Gradient adds xᵀ·g to w and the column sums of g to b, g being rows × classes.
@@ -206,15 +203,12 @@ func (m *Matrix) Gradient(w, b, g []float64, classes, workers int) {
 	if m.Scale != nil {
 		to = make([]float64, len(w))
 	}
-	byClasses(classes, workers, func(c0, c1 int) {
-		for i := range m.Rows {
-			row := g[i*classes+c0 : i*classes+c1]
-			for k := m.RowPtr[i]; k < m.RowPtr[i+1]; k++ {
-				j := int(m.Indices[k])
-				floats.AddScaled(to[j*classes+c0:j*classes+c1], m.Values[k], row)
-			}
-		}
-	})
+	t := m.columnwise
+	if t == nil {
+		turned := m.rows().transpose(m.Cols)
+		t = &turned
+	}
+	t.addProduct(to, g, classes, workers)
 	for j, s := range m.Scale {
 		row := to[j*classes:][:classes]
 		floats.AddScaled(row, -m.Mean[j], b)
@@ -222,18 +216,16 @@ func (m *Matrix) Gradient(w, b, g []float64, classes, workers int) {
 	}
 }
 
-func general(rows, cols int, data []float64) blas64.General {
-	return blas64.General{Rows: rows, Cols: cols, Data: data, Stride: cols}
-}
-
-// byClasses cuts the classes into ranges, one a worker: every sum is formed by
-// one worker in the order of the rows, so that results do not depend on how
-// many there are.
-func byClasses(classes, workers int, f func(c0, c1 int)) {
-	workers = max(1, min(workers, classes/4))
+// byRows cuts the rows into ranges, one a worker.
+func byRows(rows, workers int, f func(r0, r1 int)) {
+	workers = max(1, min(workers, rows))
 	var wait sync.WaitGroup
 	for k := range workers {
-		wait.Go(func() { f(classes*k/workers, classes*(k+1)/workers) })
+		wait.Go(func() { f(rows*k/workers, rows*(k+1)/workers) })
 	}
 	wait.Wait()
+}
+
+func general(rows, cols int, data []float64) blas64.General {
+	return blas64.General{Rows: rows, Cols: cols, Data: data, Stride: cols}
 }

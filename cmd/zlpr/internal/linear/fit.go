@@ -37,19 +37,24 @@ type Result struct {
 //
 //	F(W, b) = mean over the rows of loss(x·W + b, labels) + (λ/2)·Σ W²
 //
-// by L-BFGS, over scaled variables (see scaling). It ends when the duality gap
-// (see gap) tells that F is within the tolerance of its minimum, whatever the
-// start was:
+// by Newton's method with conjugate gradients (see newton) where λ > 0 and the
+// second derivatives of the loss are known, and from where that ends by L-BFGS
+// over scaled variables (see scaling). It ends when the duality gap (see gap)
+// tells that F is within the tolerance of its minimum, whatever the start was:
 //
 //	(|gradient by W| + r·|gradient by b|)²/(2λ) + Σ_c (gradient by b_c)²/h_c  ≤  tolerance·F
 //
-// or where float64 cannot lower F any further: when twenty iterations together
+// for BCE summed over the classes, each with its own gradients, or where float64 cannot lower F any further: when twenty iterations together
 // lower it by less than 1e-15·F, or when no step along the steepest descent
 // does. Without λ there is no gap, and it ends when twenty iterations lower F
 // by less than tolerance/100.
 func Fit(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss, o Options) (*Result, error) {
 	_, classes := labels.Dims()
 	merged := merge(x)
+	if merged.Dense == nil {
+		turned := merged.rows().transpose(merged.Cols)
+		merged.columnwise = &turned
+	}
 	p, err := newProblem(ctx, merged.Matrix, labels, loss, o)
 	if small := (*smallColumn)(nil); errors.As(err, &small) && merged.to != nil {
 		return nil, &smallColumn{slices.Index(merged.to, int32(small.column)), small.root}
@@ -64,6 +69,9 @@ func Fit(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss, o Opt
 		floats.Div(at, p.scale)
 	}
 	r := &Result{}
+	if _, err = p.newton(at, r); err != nil {
+		return nil, err
+	}
 	if at, err = p.minimize(at, r); err != nil {
 		return nil, err
 	}

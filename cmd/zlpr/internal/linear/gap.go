@@ -33,24 +33,49 @@ import (
 // The bias of a class that no row has runs off to -Inf: there g_c ≈ h_c ≈ what
 // F can still fall.
 //
+// A separable loss has such a bound for every class, and their sum is that of F.
+//
 // enough ends the computation early: a result above it is no more than that.
 func (p *problem) gap(enough float64) float64 {
 	cut := p.x.Cols * p.classes
-	weights, biases := p.norms()
-	if weights+biases == 0 {
-		return 0
-	}
-	norm := weights + p.radius*biases
-	gap := norm * norm / (2 * p.o.L2)
-	if gap > enough {
+	gap := p.weightGap()
+	if gap == 0 || gap > enough {
 		return gap
 	}
-	for c, h := range p.biasCurvature() {
+	for c, h := range biasCurvature(p.scores, p.x.Rows, p.classes) {
 		if g := p.gradient[cut+c] / p.scale[cut+c]; g != 0 {
 			gap += g * g / h
 		}
 	}
 	return gap
+}
+
+// weightGap returns the first part of the gap.
+func (p *problem) weightGap() float64 {
+	if !p.separable {
+		weights, biases := p.norms()
+		return weightGap(weights, biases, p.radius, p.o.L2)
+	}
+	squares := make([]float64, p.classes)
+	cut := p.x.Cols * p.classes
+	for i, g := range p.gradient[:cut] {
+		g /= p.scale[i]
+		squares[i%p.classes] += g * g
+	}
+	gap := 0.0
+	for c, square := range squares {
+		gap += weightGap(math.Sqrt(square), math.Abs(p.gradient[cut+c]/p.scale[cut+c]), p.radius, p.o.L2)
+	}
+	return gap
+}
+
+// weightGap is (|G| + r·|g|)²/(2λ).
+func weightGap(weights, biases, radius, l2 float64) float64 {
+	if weights+biases == 0 {
+		return 0
+	}
+	norm := weights + radius*biases
+	return norm * norm / (2 * l2)
 }
 
 // norms returns the norms of the gradient by W and by b.
@@ -67,13 +92,13 @@ func (p *problem) norms() (weights, biases float64) {
 	return math.Sqrt(weights), math.Sqrt(biases)
 }
 
-// biasCurvature returns h: the evaluator leaves a/n in p.scores.
-func (p *problem) biasCurvature() []float64 {
-	h, n := make([]float64, p.classes), float64(p.x.Rows)
-	for i := range p.x.Rows {
-		for c, a := range p.scores[i*p.classes:][:p.classes] {
+// biasCurvature returns h, by the gradient a/n of the mean loss by the scores.
+func biasCurvature(slopes []float64, rows, classes int) []float64 {
+	h, n := make([]float64, classes), float64(rows)
+	for i := range rows {
+		for c, a := range slopes[i*classes:][:classes] {
 			a = math.Abs(a)
-			h[c] += a * (1 - n*a)
+			h[c] += a * max(0, 1-float64(n*a)) // n·a may be rounded to above 1
 		}
 	}
 	return h

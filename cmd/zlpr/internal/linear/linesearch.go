@@ -42,11 +42,25 @@ func (l *lineSearch) Init(f, g, step float64) optimize.Operation {
 
 // Iterate implements optimize.Linesearcher.
 func (l *lineSearch) Iterate(f, g float64) (optimize.Operation, float64, error) {
-	if l.accepts(f, g) {
+	switch step, done, ok := l.try(f, g); {
+	case !ok:
+		return optimize.NoOperation, l.step, optimize.ErrLinesearcherFailure
+	case done:
 		return optimize.MajorIteration, l.step, nil
+	default:
+		l.step = step
+		return optimize.FuncEvaluation | optimize.GradEvaluation, l.step, nil
+	}
+}
+
+// try looks at f and its derivative at the step, and returns the one to be tried
+// next unless the search is done. It is not ok after too many.
+func (l *lineSearch) try(f, g float64) (next float64, done, ok bool) {
+	if l.accepts(f, g) {
+		return l.step, true, true
 	}
 	if l.tries++; l.tries == lineTries {
-		return optimize.NoOperation, l.step, optimize.ErrLinesearcherFailure
+		return l.step, false, false
 	}
 	switch {
 	case f-f != 0 || g-g != 0: // beyond what float64 holds
@@ -56,8 +70,7 @@ func (l *lineSearch) Iterate(f, g float64) (optimize.Operation, float64, error) 
 	default:
 		l.hi = linePoint{l.step, g}
 	}
-	l.step = l.next()
-	return optimize.FuncEvaluation | optimize.GradEvaluation, l.step, nil
+	return l.next(), false, true
 }
 
 func (l *lineSearch) accepts(f, g float64) bool {

@@ -18,6 +18,8 @@ type problem struct {
 	batch     zlpr.Batch[float64]
 	evaluator *zlpr.Evaluator[float64]
 	o         Options
+	loss      zlpr.Loss
+	separable bool // the loss is a sum over the classes
 
 	radius   float64 // largest norm of a row
 	scale    []float64
@@ -40,7 +42,7 @@ func newProblem(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss
 	}
 	_, classes := labels.Dims()
 	size := len(scale)
-	p := &problem{ctx: ctx, x: x, classes: classes, evaluator: e, o: o, scale: scale, radius: x.largestNorm(),
+	p := &problem{ctx: ctx, x: x, classes: classes, evaluator: e, o: o, loss: loss, separable: separable(loss), scale: scale, radius: x.largestNorm(),
 		weights: make([]float64, size), gradient: make([]float64, size), scores: make([]float64, x.Rows*classes)}
 	p.batch = zlpr.Batch[float64]{Labels: labels,
 		Scores: zlpr.Matrix[float64]{Rows: x.Rows, Cols: classes, Data: p.scores, Stride: classes}}
