@@ -47,9 +47,8 @@ type excesses[T Float] struct {
 func (e *excesses[T]) of(m Matrix[T], hi, err []float64) {
 	rows := m.Rows
 	kernel.Maximum(e.top[:rows], m.Data, m.Stride, rows, m.Cols)
-	convert(e.factors[:rows], e.top[:rows])
 	room := (rows + 31) &^ 31
-	kernel.TiltExp(e.factors[:room], e.factors[:room], -1, 0)
+	kernel.TiltExp(e.factors[:room], e.top[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
 	scaleExp(e.exponentials[:], rows, e.top[:], rows, 1, rows, p[:], 0, false)
@@ -61,9 +60,7 @@ func (e *excesses[T]) of(m Matrix[T], hi, err []float64) {
 		d := ((hi[i] - w[i]) + err[i]) * factor[i]
 		excess[i] = d
 		e.low[count%batch] = uint8(i)
-		if !(d >= least) {
-			count++
-		}
+		count += int(math.Float64bits(d-least) >> 63) // 1 where d < least, without a branch
 	}
 	if count > 0 {
 		excessesWithout(excess, e.low[:count], e.top[:], m.Data, m.Stride, m.Cols, factor)

@@ -107,7 +107,10 @@ func logSoftmaxLimit[T Float](dst, x []T, c power.Class) {
 func (c *rowChunk[T]) logSoftmax(dst []T, stride int, e *excesses[T]) {
 	for i := 0; i < c.rows; {
 		end := i
-		for end < c.rows && (c.all || kernel.Natural[T](c.hi[end])) {
+		if c.all {
+			end = c.rows
+		}
+		for end < c.rows && kernel.Natural[T](c.hi[end]) {
 			end++
 		}
 		if i < end {
@@ -115,7 +118,7 @@ func (c *rowChunk[T]) logSoftmax(dst []T, stride int, e *excesses[T]) {
 			e.of(rows, c.hi[i:end], c.err[i:end])
 			offset(dst[i*stride:], stride, rows.Data, c.stride, rows.Rows, c.n, e.top[:], e.logs(rows.Rows))
 		}
-		for i = end; i < c.rows && !(c.all || kernel.Natural[T](c.hi[i])); i++ {
+		for i = end; i < c.rows && !kernel.Natural[T](c.hi[i]); i++ {
 			x, out := c.row(i), dst[i*stride:][:c.n]
 			if _, k := c.power(i); k != power.Finite {
 				logSoftmaxLimit(out, x, k)
