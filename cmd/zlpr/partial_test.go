@@ -405,3 +405,51 @@ func TestPartialSize(t *testing.T) {
 	require.LessOrEqual(t, plain, int64(16<<10))
 	require.LessOrEqual(t, weighted, int64(64<<10))
 }
+
+// BenchmarkMerge merges partial results of 256 classes without areas.
+func BenchmarkMerge(b *testing.B) {
+	dir := b.TempDir()
+	b.Chdir(dir)
+	const rows, n, parts = 64, 256, 10000
+	var out bytes.Buffer
+	var s, y bytes.Buffer
+	rng := rand.New(rand.NewPCG(2, 2))
+	scores, labels := make([]float32, rows*n), make([]uint8, rows*n)
+	for i := range scores {
+		scores[i], labels[i] = float32(2*rng.NormFloat64()), uint8(rng.IntN(10)/9)
+	}
+	for _, err := range []error{array.WriteTo(&s, []int{rows, n}, scores), array.WriteTo(&y, []int{rows, n}, labels),
+		os.WriteFile("S.npy", s.Bytes(), 0o644), os.WriteFile("Y.npy", y.Bytes(), 0o644)} {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	measures := "micro_f1,macro_f1,weighted_f1,samples_f1,subset_accuracy,lrap,coverage_error,ranking_loss,one_error,precision_at_5"
+	if status := newSession(&out, &out).run([]string{"eval", "S.npy", "Y.npy", "--loss", "bce,pairwise,zlpr,subset", "--metrics", measures, "--partial", "p.zlpr"}); status != 0 {
+		b.Fatal(out.String())
+	}
+	data, err := os.ReadFile("p.zlpr")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for k := range parts {
+		p, err := decodePartial("p.zlpr", data)
+		if err == nil {
+			p.shards[0].name, p.shards[0].first = fmt.Sprintf("s-%d.npy", k), k*rows
+			data, err = p.encode()
+		}
+		if err == nil {
+			err = os.WriteFile(fmt.Sprintf("part-%d.zlpr", k), data, 0o644)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run(fmt.Sprintf("parts=%d/bytes=%d", parts, len(data)), func(b *testing.B) {
+		for b.Loop() {
+			if status := newSession(&out, &out).run([]string{"merge", "part-*.zlpr", "--json"}); status != 0 {
+				b.Fatal(out.String())
+			}
+		}
+	})
+}
