@@ -134,6 +134,8 @@ func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 type accumulation interface {
 	Rows() int
 	DropScores()
+	CountScores(microBits, classBits int) error
+	Bins() (microBits, classBits int)
 	Results() ([]Result, error)
 	Classes() ([]ClassResult, error)
 	BestThreshold() (threshold, f1 float64, err error)
@@ -151,6 +153,21 @@ func (a *Accumulator[T]) of() accumulation {
 // DropScores leaves out the metrics of which NeedsScores reports true, and the
 // scores kept for them, unless results by class need these. It panics while another goroutine uses the Accumulator.
 func (a *Accumulator[T]) DropScores() { a.of().DropScores() }
+
+// CountScores counts in bins the scores that were kept, as if Options.MicroBits and
+// ClassBits had been these from the beginning. It is an error where rows have
+// weights, and where scores are in bins of other bits; without scores it does
+// nothing.
+func (a *Accumulator[T]) CountScores(microBits, classBits int) error {
+	if a == nil {
+		return errMade
+	}
+	return a.of().CountScores(microBits, classBits)
+}
+
+// Bins returns the bits of the bins in which scores are counted, 0 where they are
+// kept or not needed.
+func (a *Accumulator[T]) Bins() (microBits, classBits int) { return a.of().Bins() }
 
 // Rows returns the number of rows that count: those of which something takes
 // part and whose weight is above 0. It panics while another goroutine uses the

@@ -77,7 +77,9 @@ func newState[T zlpr.Float](classes int, names []string, options Options) (s sta
 	if options.ByClass {
 		s.kinds.includeClasses()
 	}
-	if options.MicroBits > 0 {
+	if !s.kinds.keep {
+		s.options.MicroBits, s.options.ClassBits = 0, 0
+	} else if options.MicroBits > 0 {
 		s.kinds.count()
 	}
 	s.total = s.newPart()
@@ -289,7 +291,9 @@ func (a *accumulator[T]) DropScores() {
 	a.metrics = slices.DeleteFunc(slices.Clone(a.metrics), metric.keepsScores) // no other has its slot by them
 	if !a.options.ByClass {                                                    // whose areas need them
 		a.kinds.keep, a.kinds.keepByClass = false, false
-		a.total.scores = scores[T]{}
+		a.kinds.binned, a.kinds.binnedByClass = false, false
+		a.options.MicroBits, a.options.ClassBits = 0, 0
+		a.total.scores, a.total.binned = scores[T]{}, binned{}
 	}
 	a.counters = nil
 }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"math/bits"
@@ -132,6 +133,60 @@ func addBinned[T zlpr.Float](b *binned, c *chunk[T]) {
 		}
 		micro.settle(b.scratch)
 	}
+}
+
+// addKept takes in scores that were kept, all of one class or of all classes.
+func addKept[T zlpr.Float](b *binned, class *bins, l *list[T]) {
+	for positive, scores := range [2][]T{l.Neg, l.Pos} {
+		for _, s := range scores {
+			key, rep := represent(s)
+			b.micro.add(key, rep, uint32(positive))
+			if class != nil {
+				class.add(key, rep, uint32(positive))
+				class.settle(b.scratch)
+			}
+			b.micro.settle(b.scratch)
+		}
+	}
+}
+
+func (a *accumulator[T]) CountScores(microBits, classBits int) error {
+	if err := a.enter(); err != nil {
+		return err
+	}
+	defer a.turn.Give()
+	options := Options{MicroBits: microBits, ClassBits: classBits}
+	switch err := options.checkBins(); {
+	case err != nil:
+		return err
+	case a.kinds.binned && (microBits != a.options.MicroBits || classBits != a.options.ClassBits):
+		return fmt.Errorf("metrics: scores are in bins of %d and %d bits already", a.options.MicroBits, a.options.ClassBits)
+	case !a.kinds.keep || microBits == 0:
+		return nil
+	}
+	lists := a.total.scores.Lists
+	for i := range lists {
+		if len(lists[i].Weighed) > 0 {
+			return errBinWeights
+		}
+	}
+	a.options.MicroBits, a.options.ClassBits = microBits, classBits
+	a.kinds.count()
+	a.total.binned = newBinned(microBits, classBits, a.classes, a.kinds.binnedByClass)
+	for i := range lists {
+		var class *bins
+		if a.kinds.binnedByClass {
+			class = &a.total.binned.class[i]
+		}
+		addKept(&a.total.binned, class, &lists[i])
+		lists[i] = list[T]{}
+	}
+	a.total.scores, a.counters = scores[T]{}, nil
+	return nil
+}
+
+func (a *accumulator[T]) Bins() (microBits, classBits int) {
+	return a.options.MicroBits, a.options.ClassBits
 }
 
 // add takes in a score.

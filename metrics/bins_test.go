@@ -156,6 +156,17 @@ func TestBinsMerge(t *testing.T) {
 			want = got
 		}
 		require.True(t, string(want) == string(got))
+		// Those that were kept first.
+		kept := Options{ByClass: true, Workers: 2}
+		a, err := NewAccumulator[float32](70, areaNames, kept)
+		require.NoError(t, err)
+		require.NoError(t, a.Add(b))
+		require.NoError(t, a.CountScores(12, 10))
+		require.NoError(t, a.CountScores(12, 10))
+		require.Error(t, a.CountScores(12, 11))
+		counted, err := a.MarshalBinary()
+		require.NoError(t, err)
+		require.True(t, string(want) == string(counted))
 		for cut := range min(len(got), 300) {
 			require.Error(t, new(Accumulator[float32]).UnmarshalBinary(got[:len(got)-1-cut]))
 		}

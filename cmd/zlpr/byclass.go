@@ -50,6 +50,8 @@ func (f *classFlags) checkClasses() error {
 // classOptions are those of an evaluation.
 type classOptions struct {
 	byClass      bool
+	microBits    int // of bins, 0 where scores are kept
+	classBits    int
 	names        []string // of the classes, or nil
 	zeroDivision metrics.ZeroDivision
 }
@@ -187,8 +189,8 @@ type classReport struct {
 	Precision        number  `json:"precision"`
 	Recall           number  `json:"recall"`
 	F1               number  `json:"f1"`
-	AveragePrecision number  `json:"average_precision"`
-	AUC              number  `json:"auc"`
+	AveragePrecision area    `json:"average_precision"`
+	AUC              area    `json:"auc"`
 	Threshold        number  `json:"threshold"`
 	GradShare        number  `json:"grad_share"`
 }
@@ -197,7 +199,7 @@ type classReport struct {
 func (r *evalReport) fillClasses(e *evaluation, result *evalResult, table *atomicfile.File) error {
 	for j, c := range result.classes {
 		v := classReport{c.Class, nil, tally(c.Support), tally(c.TruePositives), tally(c.FalsePositives), tally(c.FalseNegatives),
-			number(c.Precision), number(c.Recall), number(c.F1), number(c.AveragePrecision), number(c.AUC), number(c.Threshold), number(math.NaN())}
+			number(c.Precision), number(c.Recall), number(c.F1), area{c.AveragePrecision, c.AveragePrecisionBounds}, area{c.AUC, c.AUCBounds}, number(c.Threshold), number(math.NaN())}
 		if e.names != nil {
 			v.Name = &e.names[j]
 		}
@@ -215,18 +217,24 @@ func (r *evalReport) fillClasses(e *evaluation, result *evalResult, table *atomi
 // writeClassTable writes the results by class as CSV; what has no value is empty.
 func (r *evalReport) writeClassTable(to io.Writer) error {
 	w := csv.NewWriter(to)
-	err := w.Write([]string{"class", "name", "support", "tp", "fp", "fn", "precision", "recall", "f1", "average_precision", "auc", "threshold", "grad_share"})
+	head := []string{"class", "name", "support", "tp", "fp", "fn", "precision", "recall", "f1"}
+	if r.binned {
+		head = append(head, "average_precision_low", "average_precision_high", "auc_low", "auc_high")
+	} else {
+		head = append(head, "average_precision", "auc")
+	}
+	err := w.Write(append(head, "threshold", "grad_share"))
 	for i := range r.ByClass {
 		if err == nil {
-			err = w.Write(r.ByClass[i].cells(strconv.FormatFloat))
+			err = w.Write(r.ByClass[i].cells(strconv.FormatFloat, r.binned))
 		}
 	}
 	w.Flush()
 	return errors.Join(err, w.Error())
 }
 
-// cells are the values as text.
-func (c *classReport) cells(format func(x float64, format byte, digits, size int) string) []string {
+// cells are the values as text, of areas the bounds if they are asked for.
+func (c *classReport) cells(format func(x float64, format byte, digits, size int) string, bounds bool) []string {
 	name := ""
 	if c.Name != nil {
 		name = *c.Name
@@ -235,7 +243,15 @@ func (c *classReport) cells(format func(x float64, format byte, digits, size int
 	for _, x := range [...]tally{c.Support, c.TruePositives, c.FalsePositives, c.FalseNegatives} {
 		cells = append(cells, x.String())
 	}
-	for _, x := range [...]number{c.Precision, c.Recall, c.F1, c.AveragePrecision, c.AUC, c.Threshold, c.GradShare} {
+	values := []number{c.Precision, c.Recall, c.F1}
+	for _, a := range [...]area{c.AveragePrecision, c.AUC} {
+		if bounds {
+			values = append(values, number(a.Low), number(a.High))
+		} else {
+			values = append(values, number(a.value))
+		}
+	}
+	for _, x := range append(values, c.Threshold, c.GradShare) {
 		text := ""
 		if v := float64(x); v == v {
 			text = format(v, 'g', -1, 64)
@@ -270,7 +286,7 @@ func (r *evalReport) writeClasses(t *table) {
 	head := []string{"worst classes", "name", "support", "tp", "fp", "fn", "precision", "recall", "f1", "avg. prec.", "auc", "threshold", "gradient"}
 	t.row(head...)
 	for _, c := range r.worstClasses() {
-		cells := c.cells(func(x float64, _ byte, _, _ int) string { return short(x) })
+		cells := c.cells(func(x float64, _ byte, _, _ int) string { return short(x) }, false)
 		cells[1] = shortName(cells[1])
 		t.row(cells...)
 	}

@@ -47,9 +47,10 @@ left out, and names relative to its folder. The results, and the outputs, are
 those of one file.
 
 The metrics are ` + "micro_, macro_, weighted_ and samples_ f1, precision and\nrecall, subset_accuracy, hamming_loss, samples_jaccard, lrap, coverage_error,\nranking_loss, one_error, precision_at_K, recall_at_K, ndcg_at_K, psp_at_K,\npsndcg_at_K, micro_ and macro_ auc and average_precision." + ` The last four keep
-all scores in memory. With all, K is 1, 3 and 5; it leaves out the last four
-beyond 64 million scores, and psp and psndcg, whose propensities are from the
-labels at hand.
+all scores in memory; beyond 64 million scores, or with --area-bits, they are of
+scores in bins, and the bounds are given between which they lie. With all, K is 1,
+3 and 5; it leaves out psp and psndcg, whose propensities are from the labels at
+hand.
 
 The losses of a row of scores s, its positives P and negatives N, which zlpr
 explain LOSS says more of; mean is over the rows:
@@ -291,6 +292,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err := f.chooseMetrics(e, report); err != nil {
 		return err
 	}
+	if err := f.chooseBins(e); err != nil {
+		return err
+	}
 	if err := f.chooseClasses(e); err != nil {
 		return err
 	}
@@ -438,23 +442,13 @@ func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
 		e.metrics = f.metricNames()
 		return nil
 	}
-	many := tooMany(e.scores.rows(), e.scores.classes())
-	for _, name := range metrics.All(1, 3, 5) {
-		if metrics.NeedsScores(name) && many {
-			continue
-		}
-		e.metrics = append(e.metrics, name)
-	}
-	if many {
+	e.metrics = metrics.All(1, 3, 5)
+	if e.rowWeights != nil && tooMany(e.scores.rows(), e.scores.classes()) {
+		e.metrics = slices.DeleteFunc(e.metrics, metrics.NeedsScores)
 		report.Warnings = append(report.Warnings, withoutAreas)
 	}
 	return nil
 }
-
-// tooMany tells whether areas are left out of all metrics.
-func tooMany(rows, classes int) bool { return rows > 64<<20/max(1, classes) }
-
-const withoutAreas = "areas (auc, average_precision) are left out: they need all scores in memory; ask for them by --metrics"
 
 // create begins the output files.
 func (f *evalFlags) create(s *session, e *evaluation) (err error) {

@@ -28,6 +28,7 @@ type evalFlags struct {
 	workers                       int
 	json, hashes                  bool
 	pageFlags
+	areaBits int
 	classFlags
 	thresholdFlags
 	partialFlags
@@ -90,6 +91,8 @@ func (f *evalFlags) table() flagTable {
 		{name: "by-class", to: &f.byClass, file: output, ends: []string{".csv"}, doc: "write the results of every class to this .csv `file`"},
 		{name: "classes", to: &f.worst, doc: "print the results of the `N` worst classes by F1 (with --by-class or --names: 20)"},
 		{name: "names", to: &f.names, file: input, doc: "`file` with the names of the classes: one a line, or a JSON list"},
+		{name: "area-bits", to: &f.areaBits, none: true, uses: []use{{"metrics that are areas or --by-class", f.asksAreas}},
+			doc: "areas by the `N` leading bits of the scores, 8 to 22, with bounds, in constant\nmemory (default: of all scores; beyond 64 million by 20 bits, 16 a class)"},
 		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: predictions("", func() bool { return true }),
 			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
@@ -193,6 +196,8 @@ func (f *evalFlags) check() error {
 		return f.checkHash()
 	case f.set("k") && f.K < 1:
 		return usagef("--k %d: at least 1", f.K)
+	case f.set("area-bits") && (f.areaBits < 8 || f.areaBits > 22):
+		return usagef("--area-bits %d: 8 to 22", f.areaBits)
 	case f.set("classes") && f.worst < 1:
 		return usagef("--classes %d: at least 1", f.worst)
 	case f.set("predict-top") && f.predictTop < 1:

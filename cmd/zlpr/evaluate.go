@@ -84,6 +84,8 @@ type measurer interface {
 	Results() ([]metrics.Result, error)
 	Classes() ([]metrics.ClassResult, error)
 	BestThreshold() (threshold, f1 float64, err error)
+	CountScores(microBits, classBits int) error
+	Bins() (microBits, classBits int)
 	encoding.BinaryMarshaler
 	encoding.BinaryUnmarshaler
 }
@@ -182,7 +184,7 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 		var err error
 		w.metrics, err = metrics.NewAccumulator[T](e.scores.classes(), e.metrics,
 			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1,
-				ZeroDivision: e.zeroDivision, ByClass: e.byClass})
+				ZeroDivision: e.zeroDivision, ByClass: e.byClass, MicroBits: e.microBits, ClassBits: e.classBits})
 		if err != nil {
 			return nil, usageError{err}
 		}

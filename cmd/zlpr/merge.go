@@ -248,14 +248,18 @@ func (m *merger) measure(p *partialResult) error {
 	if m.whole == nil {
 		return nil
 	}
-	// Where rows are many, all metrics are those without areas.
+	// Where rows are many, areas are of scores in bins; with row weights, of which
+	// bins have none, all metrics are those without areas.
 	rows := p.rows()
 	for _, o := range m.parts {
 		rows += o.rows()
 	}
-	if p.allMetrics() && tooMany(rows, p.classes) {
-		m.dropAreas(m.whole)
-		m.dropAreas(p.measured)
+	if tooMany(rows, p.classes) && !p.asks("area-bits") {
+		micro, class := binBits(p.half)
+		if errors.Join(m.whole.CountScores(micro, class), p.measured.CountScores(micro, class)) != nil && p.allMetrics() {
+			m.dropAreas(m.whole)
+			m.dropAreas(p.measured)
+		}
 	}
 	switch whole := m.whole.(type) {
 	case *metrics.Accumulator[float32]:
@@ -340,7 +344,7 @@ func (m *merger) gaps() (warnings []string) {
 func (m *merger) merged() *partialResult {
 	first := m.parts[0]
 	p := &partialResult{version: version(), options: first.options, k: m.k, weighs: first.weighs, classes: first.classes, double: first.double,
-		sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole,
+		half: first.half, sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole,
 		shared: m.shares, byClass: first.byClass, thresholdFlags: first.thresholdFlags}
 	if m.bare {
 		p.metrics = slices.DeleteFunc(slices.Clone(p.metrics), metrics.NeedsScores)
@@ -463,6 +467,9 @@ func (p *partialResult) evaluation(flags *evalFlags) (*evaluation, *evalResult) 
 		scores:          &scoreSource{dtype: array.Float32, shape: []int{p.rows(), p.classes}}}
 	if p.double {
 		e.scores.dtype = array.Float64
+	}
+	if p.measured != nil {
+		e.microBits, e.classBits = p.measured.Bins()
 	}
 	if p.sparse {
 		e.scores.csr = &sparse.Matrix{Rows: p.rows(), Cols: p.classes}

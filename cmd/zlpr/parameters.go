@@ -19,6 +19,14 @@ type evalParameters struct {
 	TopScores       *int           `json:"top_scores"`
 	Strict          bool           `json:"strict"`
 	Propensities    *propensityLaw `json:"propensities"` // of psp and psndcg
+	ZeroDivision    string         `json:"zero_division"`
+	AreaBits        *areaBits      `json:"area_bits"` // nil where scores are kept
+}
+
+// areaBits are the bits of the bins of areas: of all classes together and of each.
+type areaBits struct {
+	Micro int `json:"micro"`
+	Class int `json:"class"`
 }
 
 // A propensityLaw is by what law propensities are from the labels' frequencies.
@@ -56,6 +64,10 @@ func (f *evalFlags) parameters(e *evaluation) evalParameters {
 		p.Threshold = &v
 	case f.predictTop == 0 && f.thresholdColumn < 0: // softmax
 		p.Top = given(1, true)
+	}
+	p.ZeroDivision = f.zeroDivision
+	if e.microBits > 0 {
+		p.AreaBits = &areaBits{e.microBits, e.classBits}
 	}
 	if e.propensity != nil {
 		p.Propensities = &propensityLaw{propensityA, propensityB}

@@ -70,6 +70,7 @@ type partialResult struct {
 	weighs  bool
 	classes int
 	double  bool // float64 scores
+	half    bool // float16 scores
 	sparse  bool
 	soft    bool
 	shards  []shardInfo
@@ -108,7 +109,7 @@ func (f *evalFlags) createPartial(s *session, e *evaluation) (*partialResult, er
 		return nil, err
 	}
 	e.values = new(fingerprint)
-	p := &partialResult{version: version(), k: e.k, byClass: f.asksClasses(), thresholdFlags: f.thresholdFlags, weighs: e.propensity != nil, classes: e.scores.classes(), double: e.scores.dtype == array.Float64,
+	p := &partialResult{version: version(), k: e.k, byClass: f.asksClasses(), thresholdFlags: f.thresholdFlags, weighs: e.propensity != nil, classes: e.scores.classes(), double: e.scores.dtype == array.Float64, half: e.scores.dtype == array.Float16,
 		sparse: e.scores.csr != nil, soft: e.soft != nil, metrics: e.metrics, softmax: e.softmaxFault, path: f.partial,
 		shards: []shardInfo{{name: f.scores, first: first, rows: e.scores.rows()}}, tiers: []string{zlpr.Tier()}}
 	if p.options, err = f.describe(); err != nil {
@@ -190,6 +191,7 @@ func (p *partialResult) encode() ([]byte, error) {
 	w.Bool(p.weighs)
 	w.Count(p.classes)
 	w.Bool(p.double)
+	w.Bool(p.half)
 	w.Bool(p.sparse)
 	w.Bool(p.soft)
 	encodeShards(w, p.shards)
@@ -262,7 +264,7 @@ func decodePartial(file string, data []byte) (*partialResult, error) {
 		p.each = append(p.each, r.Float())
 	}
 	p.byClass = r.Bool()
-	p.weighs, p.classes, p.double, p.sparse, p.soft = r.Bool(), r.Count(), r.Bool(), r.Bool(), r.Bool()
+	p.weighs, p.classes, p.double, p.half, p.sparse, p.soft = r.Bool(), r.Count(), r.Bool(), r.Bool(), r.Bool(), r.Bool()
 	p.shards = decodeShards(r, file)
 	for range r.Length(10) {
 		l := partialLoss{name: r.Text()}
@@ -343,6 +345,8 @@ func (p *partialResult) differs(o *partialResult) string {
 		return fmt.Sprintf("%d and %d classes", p.classes, o.classes)
 	case p.double != o.double:
 		return kind(p.double, "float64", "float32") + " and " + kind(o.double, "float64", "float32") + " scores"
+	case p.half != o.half:
+		return kind(p.half, "float16", "float32") + " and " + kind(o.half, "float16", "float32") + " scores"
 	case p.sparse != o.sparse:
 		return kind(p.sparse, "sparse", "dense") + " and " + kind(o.sparse, "sparse", "dense") + " scores"
 	case p.byClass != o.byClass:
@@ -363,6 +367,11 @@ func (p *partialResult) differs(o *partialResult) string {
 // fewer where rows are many.
 func (p *partialResult) allMetrics() bool {
 	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == "metrics" && o.value == "all" })
+}
+
+// asks tells whether the user set an option.
+func (p *partialResult) asks(name string) bool {
+	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == name && o.set })
 }
 
 func orNone(value string) string {

@@ -36,7 +36,8 @@ type evalReport struct {
 	LabelsPerRow      number                `json:"labels_per_row"`
 	Losses            map[string]lossReport `json:"losses"`
 	Skipped           map[string]string     `json:"skipped"`
-	Metrics           map[string]number     `json:"metrics"`
+	Metrics           map[string]number     `json:"-"`
+	Areas             map[string]area       `json:"metrics"` // all metrics, of which areas may have bounds
 	ByClass           []classReport         `json:"by_class,omitempty"`
 	Tuned             *tunedReport          `json:"tuned,omitempty"`
 	Warnings          []string              `json:"warnings"`
@@ -53,7 +54,8 @@ type evalReport struct {
 	elements bool     // whether losses have means over elements
 	results  []metrics.Result
 	worst    []worstRow
-	show     int // how many classes
+	show     int  // how many classes
+	binned   bool // whether areas are of scores in bins
 }
 
 type lossReport struct {
@@ -107,9 +109,10 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		r.Warnings = append(r.Warnings, "no metrics: no row counts")
 	}
 	r.results, r.Tuned = result.metrics, result.tuned
-	r.Metrics = map[string]number{}
+	r.Metrics, r.Areas = map[string]number{}, map[string]area{}
+	r.binned = e.microBits > 0
 	for _, m := range result.metrics {
-		r.Metrics[m.Name] = number(m.Value)
+		r.Metrics[m.Name], r.Areas[m.Name] = number(m.Value), area{m.Value, m.Bounds}
 	}
 	if !result.logits && r.Rows > 0 {
 		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
@@ -188,9 +191,9 @@ type rowTaker interface{ row(cells ...string) }
 
 // writeMetrics writes metrics with averages side by side, then the others.
 func writeMetrics(t rowTaker, results []metrics.Result) {
-	values := map[string]float64{}
+	values := map[string]string{}
 	for _, r := range results {
-		values[r.Name] = r.Value
+		values[r.Name] = shown(r)
 	}
 	averages := []string{"micro", "macro", "weighted", "samples"}
 	head := false
@@ -201,11 +204,7 @@ func writeMetrics(t rowTaker, results []metrics.Result) {
 			v, ok := values[a+"_"+m]
 			any = any || ok
 			done[a+"_"+m] = true
-			if ok {
-				row = append(row, short(v))
-			} else {
-				row = append(row, "")
-			}
+			row = append(row, v)
 		}
 		if !any {
 			continue
@@ -218,7 +217,7 @@ func writeMetrics(t rowTaker, results []metrics.Result) {
 	}
 	for _, r := range results {
 		if !done[r.Name] {
-			t.row(r.Name, short(r.Value))
+			t.row(r.Name, values[r.Name])
 		}
 	}
 }

@@ -126,7 +126,7 @@ func readSchema(t *testing.T) *schema {
 var jsonRuns = map[string][]string{
 	"eval": {"", "S.npy Y.npy --loss all --by-class c.csv --names n.txt --hash --mask M.npy", "S.npy Y.npy --loss bce --pos-weight 2 --reduction mean-classes --metrics psp_at_1",
 		"S.npy Y.npy --metrics none --predict-top 2 --top-negatives 3 --predictions P.npy", "s-*.npy y.txt --hash", "S.npy T.npy --loss softmax", "S.npy soft.npy --loss zlpr-soft",
-		"S.npy Y.npy --zero-division nan --classes 1", "S.npy Y.npy --thresholds E.npy"},
+		"S.npy Y.npy --zero-division nan --classes 1 --area-bits 8", "S.npy Y.npy --thresholds E.npy"},
 	"train":   {"--x S.npy --y Y.npy --l2 1", "--x S.npy --y Y.npy --l2 0 --iterations 5 --compare"},
 	"compare": {"--data sets --l2 1"},
 	"tune":    {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/metrics"
+)
+
+// tooMany tells whether areas are of scores in bins, and not of all scores.
+func tooMany(rows, classes int) bool { return rows > 64<<20/max(1, classes) }
+
+// withoutAreas is the warning of many rows with weights, which bins have none of.
+const withoutAreas = "areas (auc, average_precision) are left out: with row weights they need all scores in memory; ask for them by --metrics"
+
+// binBits are the bits of bins where nobody says: of all classes together, and of
+// each. Those of float16 make areas exact.
+func binBits(float16 bool) (micro, class int) {
+	if float16 {
+		return 20, 19
+	}
+	return 20, 16
+}
+
+// An area is a number in JSON, or the bounds between which it lies.
+type area struct {
+	value float64
+	metrics.Bounds
+}
+
+func (a area) MarshalJSON() ([]byte, error) {
+	if a.Low == a.High || a.Low != a.Low {
+		return number(a.value).MarshalJSON()
+	}
+	return json.Marshal(struct {
+		Low  number `json:"low"`
+		High number `json:"high"`
+	}{number(a.Low), number(a.High)})
+}
+
+// shown is the value of a metric as a table has it: the bounds of an area in bins.
+func shown(r metrics.Result) string {
+	if r.Bounds.Low < r.Bounds.High {
+		return short(r.Bounds.Low) + "–" + short(r.Bounds.High)
+	}
+	return short(r.Value)
+}
+
+// asksAreas tells whether an area is asked for, by a metric or for every class.
+func (f *evalFlags) asksAreas() bool {
+	if f.asksClasses() || f.metrics == "all" {
+		return true
+	}
+	for _, name := range f.metricNames() {
+		if metrics.NeedsScores(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// chooseBins says whether scores are counted in bins: where --area-bits asks for it,
+// and where there are many and their rows have no weights.
+func (f *evalFlags) chooseBins(e *evaluation) error {
+	weighs := e.rowWeights != nil
+	switch many := tooMany(e.scores.rows(), e.scores.classes()); {
+	case f.areaBits > 0 && weighs:
+		return fmt.Errorf("%s: rows have weights, and scores in bins have none; leave out --area-bits", quoted(e.files["row-weights"]))
+	case f.areaBits > 0:
+		e.microBits, e.classBits = f.areaBits, f.areaBits
+	case many && !weighs:
+		e.microBits, e.classBits = binBits(e.scores.dtype == array.Float16)
+	}
+	return nil
+}
