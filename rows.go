@@ -36,19 +36,20 @@ type rowChunk[T Float] struct {
 	x       []T // from the first row on
 	stride  int
 	rows, n int
+	step    int // rows at a time
 	sums
 	all, plain bool // all sums are natural, and none may be that of a peaked row
 }
 
 func newRowChunk[T Float](m Matrix[T]) rowChunk[T] {
-	return rowChunk[T]{m: m.strided(), stride: m.step(), n: m.Cols}
+	return rowChunk[T]{m: m.strided(), stride: m.step(), n: m.Cols, step: chunkRows[T](m.Cols)}
 }
 
 // next takes the next rows, if there are any; short rows where there is a place of
 // their exponentials.
 func (c *rowChunk[T]) next(short *shortPowers[T]) bool {
 	c.first += c.rows
-	c.rows = min(chunkRows[T](c.n), c.m.Rows-c.first)
+	c.rows = min(c.step, c.m.Rows-c.first)
 	if c.rows <= 0 {
 		return false
 	}
@@ -86,7 +87,7 @@ func (c *rowChunk[T]) logs(dst []float64) {
 		}
 		return
 	}
-	kernel.LogPair64(dst, c.hi[:], c.err[:])
+	logSums[T](dst, c.hi[:], c.err[:])
 	if !c.plain && anyPeaked(dst, c.x, c.stride) {
 		for i, l := range dst {
 			if mayBePeaked(l, c.row(i)) {
@@ -95,6 +96,14 @@ func (c *rowChunk[T]) logs(dst []float64) {
 			}
 		}
 	}
+}
+
+// logSums writes the logarithms of natural sums; those of float32 have no errors.
+func logSums[T Float](dst, hi, err []float64) {
+	if kernel.IsFloat32[T]() {
+		err = nil
+	}
+	kernel.LogPair64(dst, hi, err)
 }
 
 // MaxRows writes the maximum of every row of m to dst, with the special cases

@@ -47,13 +47,10 @@ func shortLogSumExpRows[T Float](dst []float64, m Matrix[T]) {
 		part := m
 		part.Rows, part.Data = min(step, m.Rows-first), m.Data[first*m.Stride:]
 		out := dst[first:][:part.Rows]
-		switch {
-		case !s.sums(out, err[:], part):
+		if s.sums(out, err[:], part) {
+			logSums[T](out, out, err[:])
+		} else {
 			chunkLogSumExp(out, part)
-		case kernel.IsFloat32[T]():
-			kernel.LogPair64(out, out, nil)
-		default:
-			kernel.LogPair64(out, out, err[:])
 		}
 	}
 }
