@@ -213,22 +213,20 @@ func mayBePeaked[T Float](l float64, x []T) bool {
 // anyPeaked is mayBePeaked for any of some rows.
 func anyPeaked[T Float](l []float64, x []T, stride int) bool {
 	below, distance := peakedRange[T]()
-	at := 0
+	// The bits of the differences are in their order, NaN last; those of at most below
+	// wrap round.
+	least := math.Float64bits(below) + 1
+	bits := func(l float64, v T) uint64 { return math.Float64bits(l-float64(v)) - least }
+	at, a, b := 0, uint64(0), uint64(0)
 	// Four conversions at a time do not wait for one another.
 	for ; len(l) >= 4; l = l[4:] {
-		d0 := l[0] - float64(x[at])
-		d1 := l[1] - float64(x[at+stride])
-		d2 := l[2] - float64(x[at+2*stride])
-		d3 := l[3] - float64(x[at+3*stride])
-		if !(d0 > below && d1 > below && d2 > below && d3 > below && d0 < distance && d1 < distance && d2 < distance && d3 < distance) {
-			return true
-		}
+		d0, d1 := bits(l[0], x[at]), bits(l[1], x[at+stride])
+		d2, d3 := bits(l[2], x[at+2*stride]), bits(l[3], x[at+3*stride])
+		a, b = max(a, d0, d2), max(b, d1, d3)
 		at += 4 * stride
 	}
 	for i, v := range l {
-		if mayBePeaked(v, x[at+i*stride:]) {
-			return true
-		}
+		a = max(a, bits(v, x[at+i*stride]))
 	}
-	return false
+	return max(a, b) >= math.Float64bits(distance)-least
 }
