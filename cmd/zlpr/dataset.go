@@ -22,6 +22,7 @@ type dataset struct {
 	train, test part
 	features    int
 	classes     int
+	names       []string // of the classes, where they are known
 }
 
 // A part is some rows of a data set.
@@ -319,7 +320,12 @@ func goCorpus(ctx context.Context, dir string) (*dataset, error) {
 			which[i] = testRow
 		}
 	}
-	return newDataset("Go's own source", x, y, which)
+	d, err := newDataset("Go's own source", x, y, which)
+	if err != nil {
+		return nil, err
+	}
+	d.names = c.Classes
+	return d, nil
 }
 
 // What a row is for.

@@ -33,6 +33,7 @@ type trainFlags struct {
 	compare           bool
 	seed              uint64
 	out, testScores   string
+	classNames        string
 	plots             []string
 	workers           int
 	json              bool
@@ -109,6 +110,8 @@ func (f *trainFlags) table() flagTable {
 		{name: "compare", to: &f.compare, doc: "train with bce and with zlpr, side by side"},
 		{name: "out", to: &f.out, file: output, ends: npz, doc: "write the model to this .npz `file`"},
 		{name: "test-scores", to: &f.testScores, file: output, ends: npz, doc: "write scores and labels of the test rows to this .npz `file`"},
+		{name: "class-names", to: &f.classNames, file: output, ends: []string{".txt"}, uses: []use{{"training without --x", func() bool { return f.x == "" && f.csr == "" }}},
+			doc: "write the names of the classes to this .txt `file`, for eval --names"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
@@ -140,7 +143,7 @@ const (
 )
 
 func runTrain(ctx context.Context, s *session, f *trainFlags) error {
-	files, err := s.out.createAll(append(slices.Clone(f.plots), f.out, f.testScores, f.html, f.markdown)...)
+	files, err := s.out.createAll(append(slices.Clone(f.plots), f.out, f.testScores, f.classNames, f.html, f.markdown)...)
 	if err != nil {
 		return err
 	}
@@ -197,6 +200,12 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	}
 	if f.testScores != "" {
 		if err := writeTestScores(files[f.testScores], f.testScores, measured, d.classes, main.scores); err != nil {
+			return err
+		}
+	}
+	if f.classNames != "" {
+		_, err := io.WriteString(files[f.classNames], strings.Join(d.names, "\n")+"\n")
+		if err := fileError(f.classNames, err); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,30 @@ import (
 	"github.com/zlpr/zlpr/metrics"
 )
 
+// tuneCurves are precision, recall and F1 by the threshold: of points that are
+// closer than a picture shows only some. Where nothing is predicted there is no
+// precision.
+func tuneCurves(points []metrics.Point) []figure.Curve {
+	curves := []figure.Curve{{Name: "precision"}, {Name: "recall"}, {Name: "F1"}}
+	span := math.Abs(points[0].Threshold - points[len(points)-1].Threshold)
+	var last metrics.Point
+	for i, v := range points {
+		if v.Recall == 0 && v.Precision == 0 {
+			continue
+		}
+		const step = 0.002
+		far := math.Abs(v.Threshold-last.Threshold) >= step*span || math.Abs(v.Precision-last.Precision) >= step || math.Abs(v.Recall-last.Recall) >= step
+		if len(curves[0].X) > 0 && !far && i < len(points)-1 {
+			continue
+		}
+		last = v
+		for k, y := range [...]float64{v.Precision, v.Recall, v.F1} {
+			curves[k].X, curves[k].Y = append(curves[k].X, v.Threshold), append(curves[k].Y, y)
+		}
+	}
+	return curves
+}
+
 // page is the page of thresholds that were tuned: the curve over all thresholds,
 // the scores, and the thresholds of the classes.
 func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point) (*page.Page, error) {
@@ -36,16 +60,7 @@ func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point) (
 		page.Texts("tuned", short(float64(r.Value))), page.Texts("cross-fitted", page.Short(float64(r.CrossFitted)))}}
 	part := page.Part{Title: "The measure", Note: fmt.Sprintf("Over %s rows of %s classes.", grouped(r.Rows), grouped(r.Classes)), Tables: []page.Table{values}}
 	if len(points) > 0 {
-		curves := make([]figure.Curve, 3)
-		lines := min(len(points), curveLines)
-		for i := range lines {
-			v := points[i*(len(points)-1)/max(1, lines-1)]
-			for k, y := range [...]float64{v.Precision, v.Recall, v.F1} {
-				curves[k].Name = [...]string{"precision", "recall", "F1"}[k]
-				curves[k].X, curves[k].Y = append(curves[k].X, v.Threshold), append(curves[k].Y, y)
-			}
-		}
-		plot, err := figure.Lines("One threshold for all classes", "threshold", "", false, curves...)
+		plot, err := figure.Lines("One threshold for all classes", "threshold", "", false, tuneCurves(points)...)
 		if err != nil {
 			return nil, err
 		}
