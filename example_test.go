@@ -481,3 +481,41 @@ func ExampleFloat16Of() {
 	fmt.Printf("%#04x\n", zlpr.Float16Of(1.5))
 	// Output: 0x3e00
 }
+
+// The default parameters of the paper: easy negatives count for nothing.
+func ExampleAsymmetric() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.Asymmetric{GammaNegative: 4, Shift: 0.05}, zlpr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	r, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{2, -4, 1}}),
+		Labels: &zlpr.DenseLabels[bool]{Rows: 1, Cols: 3, Data: []bool{true, false, false}, Stride: 3},
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.4f\n", r.Loss)
+	// Output: 0.3728
+}
+
+// With both temperatures 1 it is the pairwise loss.
+func ExampleTwoWay() {
+	b := &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{2, -4, 1, 0}}),
+		Labels: &zlpr.DenseLabels[bool]{Rows: 1, Cols: 4, Data: []bool{true, false, false, true}, Stride: 4},
+	}
+	for _, loss := range []zlpr.Loss{zlpr.TwoWay{}, zlpr.Pairwise{}, zlpr.TwoWay{PositiveTemperature: 4}} {
+		e, err := zlpr.NewEvaluator[float64](loss, zlpr.Options{})
+		if err != nil {
+			panic(err)
+		}
+		r, err := e.Evaluate(context.Background(), b, nil)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%.4f ", r.Loss)
+	}
+	fmt.Println()
+	// Output: 1.4127 1.4127 2.9564
+}

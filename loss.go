@@ -8,7 +8,7 @@ import (
 )
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
-// Pairwise, ZLPR, SoftZLPR, Subset or PaddedSubset. An Evaluator evaluates it.
+// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric or TwoWay. An Evaluator evaluates it.
 type Loss interface {
 	// Name returns the name by which the command knows the loss.
 	Name() string

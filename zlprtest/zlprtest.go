@@ -28,6 +28,8 @@ type Row struct {
 //	pairwise       log(1 + Σ_N w_i e^(γ(s_i+m)) Σ_P w_j e^(-γ s_j))
 //	zlpr           log(1 + Σ_N w_i e^(s_i-s0)) + log(1 + Σ_P w_j e^(s0-s_j))
 //	zlpr-soft      log(1 + Σ w_i (1-t_i) e^(s_i-s0)) + log(1 + Σ w_i t_i e^(s0-s_i))
+//	asymmetric     Σ_P w (1-p)^γ+ (-log p) + Σ_N w r^γ- (-log(1-r)), p = sigmoid(s), r = max(p-m, 0)
+//	two-way        softplus(T- log Σ_N e^(s/T-) + T+ log Σ_P e^(-s/T+)); no class weights
 //	softmax, soft  Σ w_i t_i (log Σ e^s - s_i)
 //	bce, soft      Σ w_i ((1-t_i) softplus(s_i-s0) + p_i t_i softplus(s0-s_i)), p = PositiveWeight
 //	subset         log Σ_j e_j(u) e_j(v), u = w e^(s-s0) in N, v = w e^(s0-s) in P
@@ -41,12 +43,16 @@ type Loss struct {
 	PositiveWeight []float64 // of bce, one a class; nil: ones
 	Focal          float64   // exponent of bce
 	Gamma, Margin  float64   // γ and m of pairwise; γ = 0 means 1
-	K              int       // of subset-padded; 0 means the number of positives
+	// Of asymmetric: the exponents of positives (γ+) and negatives (γ-), and m.
+	GammaPositive, GammaNegative, Shift float64
+	// Of two-way: T+ and T-; 0 means 1.
+	PositiveTemperature, NegativeTemperature float64
+	K                                        int // of subset-padded; 0 means the number of positives
 }
 
 // Names returns the names of the losses.
 func Names() []string {
-	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded"}
+	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded", "asymmetric", "two-way"}
 }
 
 // Result is the loss of a row and its derivatives, with relative errors below
@@ -124,6 +130,19 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 		result = r.Pairwise(gamma, l.Margin)
 	case "zlpr":
 		result = r.ZLPR()
+	case "asymmetric":
+		result, _ = r.Asymmetric(l.GammaPositive, l.GammaNegative, l.Shift)
+	case "two-way":
+		if row.ClassWeights != nil {
+			return Result{}, fmt.Errorf("zlprtest: two-way takes no class weights")
+		}
+		temperature := func(t float64) float64 {
+			if t == 0 {
+				return 1
+			}
+			return t
+		}
+		result = r.TwoWay(temperature(l.PositiveTemperature), temperature(l.NegativeTemperature))
 	case "zlpr-soft":
 		result = r.SoftZLPR()
 	case "subset":
@@ -166,13 +185,16 @@ func (l Loss) check(row Row) error {
 			return fmt.Errorf("zlprtest: %d scores, but %s has length %d", n, s.name, s.length)
 		}
 	}
-	for _, x := range []float64{row.Threshold, l.Focal, l.Gamma, l.Margin} {
+	for _, x := range []float64{row.Threshold, l.Focal, l.Gamma, l.Margin, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature} {
 		if !finite(x) {
 			return fmt.Errorf("zlprtest: a parameter is %g", x)
 		}
 	}
-	if l.Focal < 0 || l.Gamma < 0 {
-		return fmt.Errorf("zlprtest: a parameter is %g", min(l.Focal, l.Gamma))
+	if least := min(l.Focal, l.Gamma, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature); least < 0 {
+		return fmt.Errorf("zlprtest: a parameter is %g", least)
+	}
+	if l.Shift >= 1 {
+		return fmt.Errorf("zlprtest: Shift is %g", l.Shift)
 	}
 	for i, s := range row.Scores {
 		in := row.Mask == nil || row.Mask[i]

@@ -75,9 +75,14 @@ func (f *evalFlags) table() flagTable {
 			doc: "weight of the positives in bce: a number, or a `file` with one a class"},
 		{name: "row-weights", to: &f.rowWeights, file: input, uses: scores, doc: "weights `file`, one a row"},
 		{name: "class-weights", to: &f.classWeights, file: input, uses: scores, doc: "weights `file`, one a class"},
-		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses("zlpr", "pairwise", "bce"), doc: "only the `m` highest negatives of a row count"},
-		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce"),
+		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses("zlpr", "pairwise", "bce", "asymmetric", "two-way"), doc: "only the `m` highest negatives of a row count"},
+		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce", "asymmetric", "two-way"),
 			doc: "only negatives among the `m` highest scores of a row count"},
+		{name: "gamma-positive", to: &f.GammaPositive, uses: f.ofLosses("asymmetric"), doc: "exponent of the positives of asymmetric"},
+		{name: "gamma-negative", to: &f.GammaNegative, uses: f.ofLosses("asymmetric"), doc: "exponent of the negatives of asymmetric"},
+		{name: "shift", to: &f.Shift, uses: f.ofLosses("asymmetric"), doc: "probability below which negatives of asymmetric count for nothing"},
+		{name: "positive-temperature", to: &f.PositiveTemperature, uses: f.ofLosses("two-way"), doc: "temperature of the positives of two-way"},
+		{name: "negative-temperature", to: &f.NegativeTemperature, uses: f.ofLosses("two-way"), doc: "temperature of the negatives of two-way"},
 		{name: "smoothing", to: &f.smoothing, uses: f.ofLosses("softmax", "bce", "zlpr"),
 			doc: "ε of label smoothing: softmax (1-ε)·y + ε/m over m classes, else (1-ε)·y + ε/2"},
 		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
@@ -214,6 +219,16 @@ func (f *evalFlags) check() error {
 		return usagef("--gamma %v: a number above 0", f.Gamma)
 	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
 		return usagef("--focal %v: a number of at least 0", f.Focal)
+	case !(f.GammaPositive >= 0) || math.IsInf(f.GammaPositive, 1):
+		return usagef("--gamma-positive %v: a number of at least 0", f.GammaPositive)
+	case !(f.GammaNegative >= 0) || math.IsInf(f.GammaNegative, 1):
+		return usagef("--gamma-negative %v: a number of at least 0", f.GammaNegative)
+	case !(f.Shift >= 0 && f.Shift < 1):
+		return usagef("--shift %v: at least 0 and below 1", f.Shift)
+	case !(f.PositiveTemperature > 0) || math.IsInf(f.PositiveTemperature, 1):
+		return usagef("--positive-temperature %v: a number above 0", f.PositiveTemperature)
+	case !(f.NegativeTemperature > 0) || math.IsInf(f.NegativeTemperature, 1):
+		return usagef("--negative-temperature %v: a number above 0", f.NegativeTemperature)
 	case !(f.smoothing >= 0 && f.smoothing < 1):
 		return usagef("--smoothing %v: at least 0 and below 1", f.smoothing)
 	case f.mask != "" && f.lengths != "":

@@ -136,6 +136,38 @@ above k) and bce, which it is for K = classes.`,
 			return zlpr.PaddedSubset{K: f.K, Threshold: f.S0}
 		},
 	},
+	{
+		name: "asymmetric",
+		line: "Σ_P (1-p)^γ+·(-log p) + Σ_N r^γ-·(-log(1-r)), p = sigmoid(s), r = max(p-m, 0)",
+		formula: `L = Σ_P (1-p_j)^γ+·(-log p_j) + Σ_N r_i^γ-·(-log(1-r_i))
+p = sigmoid(s), r = max(p-m, 0); γ+ = 0, γ- = 4 and m = 0.05 where no flag says otherwise`,
+		gradient: `∂L/∂s_j = -(1-p)^γ+·(γ+·p·(-log p) + (1-p))             for positives
+∂L/∂s_i = p·(1-p)·r^γ-·(γ-·(-log(1-r))/r + 1/(1-r))     for negatives, 0 where p ≤ m`,
+		when: `Many classes, few positives, and some labels missing: easy negatives count for
+little, and those with p below m for nothing.`,
+		flags:  "--gamma-positive, --gamma-negative, --shift, --top-negatives, --top-scores",
+		papers: []string{"Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, arXiv 2009.14119"},
+		make: func(f *lossFlags, _ []float64) zlpr.Loss {
+			return zlpr.Asymmetric{GammaPositive: f.GammaPositive, GammaNegative: f.GammaNegative, Shift: f.Shift}
+		},
+	},
+	{
+		name: "two-way",
+		line: "softplus(T-·log Σ_N e^(s/T-) + T+·log Σ_P e^(-s/T+)): the row part of the two-way loss",
+		formula: `L = softplus(T-·log Σ_N e^(s_i/T-) + T+·log Σ_P e^(-s_j/T+))
+T+ = 4 and T- = 1 where no flag says otherwise. The class part is the same loss on the
+transposed matrices.`,
+		gradient: `∂L/∂s_i = σ·softmax_N(s/T-)_i       for negatives, σ the sigmoid of softplus's argument
+∂L/∂s_j = -σ·softmax_P(-s/T+)_j     for positives`,
+		when: `The order of the classes of a row matters, as with pairwise (both temperatures
+1); a higher T+ spreads the gradient over the positives. Rows without positives
+or without negatives have loss 0.`,
+		flags:  "--positive-temperature, --negative-temperature, --top-negatives, --top-scores",
+		papers: []string{"Kobayashi, Two-Way Multi-Label Loss, CVPR 2023"},
+		make: func(f *lossFlags, _ []float64) zlpr.Loss {
+			return zlpr.TwoWay{PositiveTemperature: f.PositiveTemperature, NegativeTemperature: f.NegativeTemperature}
+		},
+	},
 }
 
 // lossNames are the names of the losses, in the order of the table.
@@ -157,10 +189,13 @@ type lossFlags struct {
 	Margin    float64
 	Focal     float64
 	PosWeight string
+
+	GammaPositive, GammaNegative, Shift      float64 // of asymmetric
+	PositiveTemperature, NegativeTemperature float64 // of two-way
 }
 
 // defaultLoss has what the parameters are where nobody says otherwise.
-var defaultLoss = lossFlags{Gamma: 1}
+var defaultLoss = lossFlags{Gamma: 1, GammaNegative: 4, Shift: 0.05, PositiveTemperature: 4, NegativeTemperature: 1}
 
 // findLoss returns the entry of a loss, nil if there is none of that name.
 func findLoss(name string) *lossEntry {

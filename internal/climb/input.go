@@ -20,15 +20,18 @@ type Input struct {
 	Weights         []float64 // of the classes
 	PositiveWeights []float64 // of BCE
 	Threshold       float64
-	Gamma, Margin   float64 // of Pairwise
-	Focal           float64 // of BCE
-	Smoothing       float64 // of labels, a sum of few powers of two
-	RowWeight       float64 // 0 for none
-	OtherWeight     float64 // if not 0, that of a second, equal row; the gradient is that of the mean
-	Upstream        float64 // 0 for none
-	K               int     // picks, the length of an order, or the hard negatives that are left
-	Among           bool    // hard negatives: TopScores in place of TopNegatives
-	Repeat          int     // if above 1, the row is the classes so many times over
+	Gamma, Margin   float64   // of Pairwise
+	Focal           float64   // of BCE
+	FocalPositive   float64   // of Asymmetric
+	Shift           float64   // of Asymmetric
+	Temperatures    []float64 // of TwoWay: T+ and T-
+	Smoothing       float64   // of labels, a sum of few powers of two
+	RowWeight       float64   // 0 for none
+	OtherWeight     float64   // if not 0, that of a second, equal row; the gradient is that of the mean
+	Upstream        float64   // 0 for none
+	K               int       // picks, the length of an order, or the hard negatives that are left
+	Among           bool      // hard negatives: TopScores in place of TopNegatives
+	Repeat          int       // if above 1, the row is the classes so many times over
 }
 
 // Flags has a 1 or a 0 for every class.
@@ -54,6 +57,7 @@ func (in *Input) clone() Input {
 	c := *in
 	c.Scores = slices.Clone(in.Scores)
 	c.Soft = slices.Clone(in.Soft)
+	c.Temperatures = slices.Clone(in.Temperatures)
 	c.Weights = slices.Clone(in.Weights)
 	c.PositiveWeights = slices.Clone(in.PositiveWeights)
 	return c
@@ -116,6 +120,9 @@ const (
 	hasGamma
 	hasFocal
 	hasSmoothing
+	hasAsymmetry // another focal exponent of the positives
+	hasShift
+	hasTemperatures
 	hasScale // row weights and Upstream
 	hasPicks
 	hasHardNegatives
@@ -143,6 +150,9 @@ func (f *Function) numbers(in *Input) []number {
 			add(&w[i], 0, math.MaxFloat64, false)
 		}
 	}
+	for i := range in.Temperatures {
+		add(&in.Temperatures[i], 0x1p-10, 0x1p20, false)
+	}
 	for _, o := range []struct {
 		options
 		at        *float64
@@ -154,6 +164,8 @@ func (f *Function) numbers(in *Input) []number {
 		{hasGamma, &in.Gamma, 0x1p-1022, math.MaxFloat64, false},
 		{hasGamma, &in.Margin, -math.MaxFloat64, math.MaxFloat64, false},
 		{hasFocal, &in.Focal, 0, 0x1p900, false}, // times 1-q, a normal number, to 1
+		{hasAsymmetry, &in.FocalPositive, 0, 0x1p900, false},
+		{hasShift, &in.Shift, 0x1p-30, 1 - 0x1p-20, false},
 		{hasScale, &in.RowWeight, 0x1p-1022, math.MaxFloat64, false},
 		{hasScale, &in.Upstream, 0x1p-1022, math.MaxFloat64, false},
 	} {

@@ -20,6 +20,7 @@ type lossRule struct {
 	factors      func(r ref.Row) ref.Result                               // what weights multiply, if it is the whole
 	terms        func(in *Input, r ref.Row, want ref.Result) []*big.Float // of which derivatives are differences: what their errors are relative to
 	family       bool                                                     // of k-subsets, with other bounds
+	lossScale    func(in *Input, r ref.Row, want ref.Result) *big.Float   // what the loss's error is relative to; nil for the loss
 	weighsLabels bool                                                     // factors of a row's results are weights times soft labels
 }
 
@@ -112,6 +113,67 @@ func softmaxRule(name string, uses options) lossRule {
 		},
 		factors: func(r ref.Row) ref.Result { r.Weights = nil; return r.SoftmaxCrossEntropy() },
 	}
+}
+
+// asymmetricRule is the asymmetric loss, with a shift or without.
+func asymmetricRule(name string, uses options) lossRule {
+	rule := lossRule{name: name, uses: hasLabels | hasAsymmetry | hasFocal | uses,
+		loss: func(in *Input) zlpr.Loss {
+			return zlpr.Asymmetric{GammaPositive: in.FocalPositive, GammaNegative: in.Focal, Shift: in.Shift}
+		},
+		exact: func(in *Input, r ref.Row) ref.Result {
+			result, _ := r.Asymmetric(in.FocalPositive, in.Focal, in.Shift)
+			return result
+		},
+	}
+	if uses&hasShift == 0 {
+		return rule
+	}
+	// The bound is 4 ULP times 1 + (1+γ)·2^-10·m/r.
+	excess := func(in *Input, near *big.Float) *big.Float {
+		return ref.Add(ref.New(1), ref.Mul(near, ref.New((1+in.Focal)*0x1p-10)))
+	}
+	rule.terms = func(in *Input, r ref.Row, want ref.Result) (terms []*big.Float) {
+		_, near := r.Asymmetric(in.FocalPositive, in.Focal, in.Shift)
+		for i, g := range want.Grad {
+			terms = append(terms, ref.Mul(abs(g), excess(in, near[i])))
+		}
+		return terms
+	}
+	rule.lossScale = func(in *Input, r ref.Row, want ref.Result) *big.Float {
+		_, near := r.Asymmetric(in.FocalPositive, in.Focal, in.Shift)
+		most := ref.New(0)
+		for _, x := range near {
+			if x.Cmp(most) > 0 {
+				most = x
+			}
+		}
+		return ref.Mul(want.Loss, excess(in, most))
+	}
+	return rule
+}
+
+// twoWayRule is the row part of the two-way loss. For float64 the bound is
+// 4·(1 + T+ + T-) ULP.
+func twoWayRule[T zlpr.Float](name string, uses options) lossRule {
+	rule := lossRule{name: name, uses: hasLabels | hasTemperatures | uses,
+		loss: func(in *Input) zlpr.Loss {
+			return zlpr.TwoWay{PositiveTemperature: in.Temperatures[0], NegativeTemperature: in.Temperatures[1]}
+		},
+		exact: func(in *Input, r ref.Row) ref.Result { return r.TwoWay(in.Temperatures[0], in.Temperatures[1]) },
+	}
+	if isSingle[T]() {
+		return rule
+	}
+	excess := func(in *Input) *big.Float { return ref.New(1 + in.Temperatures[0] + in.Temperatures[1]) }
+	rule.terms = func(in *Input, r ref.Row, want ref.Result) (terms []*big.Float) {
+		for _, g := range want.Grad {
+			terms = append(terms, ref.Mul(abs(g), excess(in)))
+		}
+		return terms
+	}
+	rule.lossScale = func(in *Input, _ ref.Row, want ref.Result) *big.Float { return ref.Mul(want.Loss, excess(in)) }
+	return rule
 }
 
 // smoothed makes a rule that of smoothed labels: soft(r) is the loss of soft labels and
@@ -209,6 +271,12 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		smoothed(softmaxRule("cross-entropy, mask and class weights", hasMask|hasWeights), func(_ *Input, r ref.Row) (ref.Result, []*big.Float) {
 			return r.SoftSoftmax()
 		}),
+		twoWayRule[T]("two-way", 0),
+		twoWayRule[T]("two-way, mask and hard negatives", hasMask|hasScale|hasHardNegatives),
+		asymmetricRule("asymmetric", 0),
+		asymmetricRule("asymmetric, weights, mask and hard negatives", hasWeights|hasMask|hasScale|hasHardNegatives),
+		asymmetricRule("asymmetric, shift", hasShift),
+		asymmetricRule("asymmetric, shift, weights and mask", hasShift|hasWeights|hasMask|hasScale),
 		subsetRule("subset loss", 0),
 		subsetRule("subset loss, all", hasMask|hasWeights|hasScale),
 		paddedRule("padded subset loss", hasThreshold),
@@ -429,7 +497,11 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 	}
 	if in.RowWeight == 0 || within(want.Loss, 0x1p-1000, math.MaxFloat64) {
 		loss := ref.Mul(want.Loss, rowWeight)
-		e[0] = relative(got.loss, loss, loss, 0x1p-1000, unit[T]())
+		scale := loss
+		if rule.lossScale != nil {
+			scale = ref.Mul(rule.lossScale(in, r, want), rowWeight)
+		}
+		e[0] = relative(got.loss, loss, scale, 0x1p-1000, unit[T]())
 	}
 	smallest, largest := 0x1p-120, math.MaxFloat32
 	if !isSingle[T]() {

@@ -119,6 +119,16 @@ func (f *Function) randomParameters(rng *rand.Rand, in *Input, center float64) {
 	if f.uses&hasFocal != 0 {
 		in.Focal = one(rng, 0.5, 1, 2, 2, 3, 10, 30, 5*rng.Float64())
 	}
+	if f.uses&hasAsymmetry != 0 {
+		in.FocalPositive = one(rng, 0, 0, 1, 2, 5*rng.Float64())
+		in.Focal = one(rng, 0, 4, 4, 1, 2.5, 5*rng.Float64())
+	}
+	if f.uses&hasTemperatures != 0 {
+		in.Temperatures = []float64{one(rng, 1, 4, 4, 0.5, 10*rng.Float64()+0.01), one(rng, 1, 1, 2, 5*rng.Float64()+0.01)}
+	}
+	if f.uses&hasShift != 0 {
+		in.Shift = one(rng, 0.05, 0.05, 0.2, 0.001, 0.9*rng.Float64()+0.01)
+	}
 	if f.uses&hasSmoothing != 0 {
 		in.Smoothing = one(rng, 0.125, 0.0625, 0.5, 0x1p-20, 0x1p-40, 0.984375)
 	}

@@ -1,0 +1,97 @@
+package zlpr
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// authors are the authors' formulas of one row, in numpy and float64.
+const authors = `
+import sys, numpy as np
+lines = [np.array([float(v) for v in l.split()]) for l in sys.stdin.read().splitlines()]
+for s, y in zip(lines[0::2], lines[1::2]):
+    x = 1 / (1 + np.exp(-s))
+    # AsymmetricLoss(gamma_neg=4, gamma_pos=1, clip=0.05)
+    neg = np.minimum(1 - x + 0.05, 1)
+    loss = y * np.log(x) + (1 - y) * np.log(neg)
+    pt = x * y + neg * (1 - y)
+    print(repr(float(-(loss * (1 - pt) ** (1 * y + 4 * (1 - y))).sum())))
+    # TwoWayLoss(Tp=4, Tn=1), sample-wise
+    lse = lambda v: v.max() + np.log(np.exp(v - v.max()).sum())
+    z = 4 * lse(-s[y == 1] / 4) + lse(s[y == 0])
+    print(repr(float(np.logaddexp(0, z))))
+    # binary_cross_entropy_with_logits and cross_entropy of soft targets
+    t = np.abs(np.sin(s))
+    print(repr(float((np.maximum(s, 0) - s * t + np.log1p(np.exp(-np.abs(s)))).sum())))
+    print(repr(float((t * (lse(s) - s)).sum())))
+`
+
+// TestAuthorsFormulas compares losses with the formulas of their papers in numpy.
+func TestAuthorsFormulas(t *testing.T) {
+	python := ""
+	for _, p := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(p, "-c", "import numpy").Run() == nil {
+			python = p
+			break
+		}
+	}
+	if python == "" {
+		t.Skip("SKIPPED: no python3 with numpy; the authors' formulas are not compared with")
+	}
+	r := rand.New(rand.NewPCG(91, 92))
+	const rows, n = 20, 30
+	var in strings.Builder
+	x, positive := make([]float64, rows*n), make([]bool, rows*n)
+	for i := range rows {
+		var labels strings.Builder
+		for j := range n {
+			x[i*n+j], positive[i*n+j] = 3*r.NormFloat64(), j == 0 || j > 1 && r.IntN(5) == 0
+			fmt.Fprintf(&in, "%s ", strconv.FormatFloat(x[i*n+j], 'g', -1, 64))
+			fmt.Fprintf(&labels, "%d ", map[bool]int{true: 1}[positive[i*n+j]])
+		}
+		fmt.Fprintf(&in, "\n%s\n", labels.String())
+	}
+	command := exec.Command(python, "-c", authors+softTargets)
+	command.Stdin = strings.NewReader(in.String())
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	want := strings.Fields(string(out))
+	require.Len(t, want, 4*rows+rows*n)
+	number := func(k int) float64 {
+		v, err := strconv.ParseFloat(want[k], 64)
+		require.NoError(t, err)
+		return v
+	}
+	hard := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}}
+	soft := &Batch[float64]{Scores: hard.Scores, Soft: newGrad(hard)}
+	for k := range soft.Soft.Data {
+		soft.Soft.Data[k] = number(4*rows + k)
+	}
+	for k, of := range []struct {
+		loss  Loss
+		batch *Batch[float64]
+	}{
+		{Asymmetric{GammaPositive: 1, GammaNegative: 4, Shift: 0.05}, hard},
+		{TwoWay{PositiveTemperature: 4}, hard},
+		{BCE{}, soft},
+		{SoftmaxCrossEntropy{}, soft},
+	} {
+		_, losses, _ := evalBatch(t, of.loss, Options{}, of.batch, Output[float64]{})
+		for i, l := range losses {
+			require.InEpsilon(t, number(4*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
+		}
+	}
+}
+
+// softTargets prints the targets that the formulas have taken.
+const softTargets = `
+for s in lines[0::2]:
+    for v in np.abs(np.sin(s)):
+        print(repr(float(v)))
+`
