@@ -109,6 +109,8 @@ func TestPartial(t *testing.T) {
 		{"S Y --loss subset-padded --k 25 --s0 0.5 --metrics samples_f1", ""},
 		{"S Y --loss zlpr --classes 7 --zero-division nan", ""},
 		{"S Y --loss bce,zlpr --classes 3 --row-weights W --predict-threshold 0.5", ""},
+		{"S Y --area-bits 12", ""},
+		{"D Y --area-bits 16 --classes 5 --metrics micro_auc,macro_average_precision", ""},
 		{"S Y --thresholds each.npy --metrics micro_f1,macro_f1", ""},
 		{"S Y --loss zlpr --threshold-column 3 --metrics none", ""},
 	} {
