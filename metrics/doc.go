@@ -63,6 +63,20 @@
 // micro average precision is 0. These metrics need all scores at once:
 // NeedsScores.
 //
+// With Options.MicroBits and ClassBits the scores are counted in bins instead, in
+// constant memory: by the leading bits of the score, in the order of scores. An
+// area then has bounds, Result.Bounds, which hold for certain: the pairs of a
+// positive and a negative of one bin may all be won or all be lost. Value is the area
+// of equal scores within each bin. The bounds are equal, and the area exact, where no
+// score has a bit that is set beyond the leading ones.
+//
+// # Classes and thresholds
+//
+// With Options.ByClass, Classes has the results of every class. A Tuner has the
+// thresholds that are best for F1 and their curves; a CrossTuner those for any
+// F-score, or for a target, and what they are worth on other rows. GradientShares
+// tells which classes a loss comes from.
+//
 // # Masks
 //
 // Elements left out by a mask are not there, for any metric: a class's counts
