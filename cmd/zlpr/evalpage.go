@@ -48,19 +48,27 @@ func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[str
 	return f.writePage(s, p, pages)
 }
 
-// page is the page of an evaluation.
+// page is the page of an evaluation; without a sample, of one whose scores are
+// elsewhere: it has no pictures then, and of the worst rows no more than which.
 func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, sample *scoreSample, histogram *figure.Plot) (*page.Page, error) {
 	p := &page.Page{Title: "Evaluation of " + quoted(e.files["scores"]), Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
 		Parameters: r.Parameters.shown(),
 		Time:       fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
 	losses, measures := r.lossTable(), metricTables(r)
 	parts := page.Part{Title: "Losses and measures", Tables: append([]page.Table{losses}, measures...)}
-	pictures, err := f.pictures(r, sample, histogram)
-	if err != nil {
-		return nil, err
+	p.Parts = append(p.Parts, parts)
+	if sample != nil {
+		pictures, err := f.pictures(r, sample, histogram)
+		if err != nil {
+			return nil, err
+		}
+		p.Parts = append(p.Parts, pictures)
 	}
-	p.Parts = append(p.Parts, parts, pictures)
-	if len(r.worst) > 0 {
+	switch {
+	case len(r.worst) == 0:
+	case sample == nil:
+		p.Parts = append(p.Parts, worstTable(r.worst))
+	default:
 		rows, err := e.worstPart(r.worst)
 		if err != nil {
 			return nil, err
@@ -276,6 +284,15 @@ func (e *evaluation) worstPart(worst []worstRow) (page.Part, error) {
 		part.Rows = append(part.Rows, row)
 	}
 	return part, nil
+}
+
+// worstTable is which rows have the highest loss.
+func worstTable(worst []worstRow) page.Part {
+	t := page.Table{Head: []string{"row", "loss"}}
+	for _, w := range worst {
+		t.Rows = append(t.Rows, page.Texts(strconv.Itoa(w.row), short(w.loss)))
+	}
+	return page.Part{Title: "Rows of the highest loss", Tables: []page.Table{t}}
 }
 
 // className is the name of a class, or its number.

@@ -176,7 +176,10 @@ func TestOtherPages(t *testing.T) {
 		s[i] += float32(i%5) / 4
 	}
 	save(t, dir, "<b>.npy", []int{200, 6}, s)
+	_, stderr, status := run(t, dir, "eval", "S.npy", "Y.npy", "--partial", "one.zlpr", "--classes", "3")
+	require.Equal(t, 0, status, stderr)
 	for args, want := range map[string][]string{
+		"merge one.zlpr":                                                          {"Evaluation of one.zlpr", "micro F1", `id="classes"`, "Rows of the highest loss"},
 		"tune S.npy Y.npy --out t.json":                                           {"Threshold ", "cross-fitted", "One threshold for all classes", "--thresholds t.json"},
 		"tune S.npy Y.npy --per-class --measure macro_f1":                         {"A threshold for each class", `id="classes"`},
 		"tune S.npy Y.npy --measure samples_f1":                                   {"Thresholds for S.npy"},

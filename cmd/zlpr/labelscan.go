@@ -196,6 +196,9 @@ func (m *merger) addScan(file string, data []byte) error {
 
 // finishScan writes a scan that was merged.
 func (f *mergeFlags) finishScan(s *session, m *merger) error {
+	if f.asksPage() {
+		return usagef("--html and --markdown go with results of zlpr eval --partial; these are scans of labels")
+	}
 	var shards []shardInfo
 	for _, v := range m.shards {
 		shards = append(shards, *v)

@@ -28,6 +28,7 @@ type mergeFlags struct {
 	missing string
 	json    bool
 	classFlags
+	pageFlags
 }
 
 func newMerge(s *session) *cobra.Command {
@@ -57,7 +58,7 @@ Files of zlpr scan are merged to one of all labels.`,
 
 func (f *mergeFlags) table() flagTable {
 	*f = mergeFlags{}
-	return flagTable{
+	return append(flagTable{
 		{name: "partials", to: &f.files, file: input, arg: true, doc: "partial results: `files` or patterns"},
 		{name: "out", to: &f.out, file: output, doc: "write what was merged to this `file`, which can be merged again"},
 		{name: "missing", to: &f.missing, file: input, doc: "print the shards of this `manifest` that are in no file, one a line, and no\nreport"},
@@ -65,15 +66,15 @@ func (f *mergeFlags) table() flagTable {
 		{name: "classes", to: &f.worst, none: true, doc: "print the `N` worst classes"},
 		{name: "names", to: &f.names, file: input, doc: "`file` with the names of the classes: one a line, or a JSON list"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}
+	}, f.pageFlags.table()...)
 }
 
 func (f *mergeFlags) check() error {
 	if len(f.files) == 0 {
 		return usagef("give the partial results to merge: zlpr merge part-*.zlpr")
 	}
-	if f.missing != "" && f.out != "" {
-		return usagef("--missing prints what is missing and writes nothing; leave --out away")
+	if f.missing != "" && (f.out != "" || f.asksPage()) {
+		return usagef("--missing prints what is missing and writes nothing; leave --out, --html and --markdown away")
 	}
 	return nil
 }
@@ -407,7 +408,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 	if f.asksClasses() && !p.byClass {
 		return array.Faultf(m.parts[0].path, "has no results by class; evaluate the shards with --classes, too")
 	}
-	out, err := s.out.createAll(f.out)
+	out, err := s.out.createAll(f.out, f.html, f.markdown)
 	if err != nil {
 		return err
 	}
@@ -451,6 +452,19 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 		report.Inputs = append(report.Inputs, inputReport{Part: "partial", Name: o.path, Format: "zlpr", Type: e.scores.dtype.String(), Shape: []int{o.rows(), o.classes}})
 	}
 	report.Parameters = flags.parameters(e)
+	if f.asksPage() {
+		p, err := flags.page(e, report, report.ByClass, nil, nil)
+		if err != nil {
+			return err
+		}
+		p.Title = "Evaluation of " + m.parts[0].path
+		if n := len(m.parts); n > 1 {
+			p.Title = fmt.Sprintf("Evaluation of %d parts", n)
+		}
+		if err := f.writePage(s, p, out); err != nil {
+			return err
+		}
+	}
 	if f.json {
 		return s.finish(report.writeJSON)
 	}
