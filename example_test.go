@@ -519,3 +519,22 @@ func ExampleTwoWay() {
 	fmt.Println()
 	// Output: 1.4127 1.4127 2.9564
 }
+
+// log|e^2 - e^1|, and a sum that is 0 exactly.
+func ExampleSignedLogSumExp() {
+	lse, sign, _ := zlpr.SignedLogSumExp([]float64{1, 2}, []float64{1, -1})
+	fmt.Printf("%.4f %v\n", lse, sign)
+	fmt.Println(zlpr.SignedLogSumExp([]float64{3, 3}, []float64{1, -1}))
+	// Output:
+	// 1.5413 -1
+	// -Inf 0 0
+}
+
+// Two sums at once.
+func ExampleSignedLogSumExpRows() {
+	lse, sign := make([]float64, 2), make([]float64, 2)
+	x, b := zlpr.MatrixOf([][]float64{{1, 2}, {0, 0}}), zlpr.MatrixOf([][]float64{{1, -1}, {3, -1}})
+	zlpr.SignedLogSumExpRows(lse, sign, nil, x, b)
+	fmt.Printf("%.4f %v\n", lse, sign)
+	// Output: [1.5413 0.6931] [-1 1]
+}

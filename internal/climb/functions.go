@@ -18,6 +18,7 @@ func functionsOf[T zlpr.Float]() []*Function {
 		logSumExp[T](),
 		softmax[T](),
 		logSoftmax[T](),
+		signedLogSumExp[T](),
 	}
 	all = append(all, lossFunctions[T]()...)
 	return append(all,
