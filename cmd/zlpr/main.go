@@ -35,7 +35,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetOut(helpWriter{s.stdout}) // before completion, which keeps it
 	root.SetErr(s.stderr)
 	root.AddCommand(newEval(s), newMerge(s), newScan(s), newTrain(s), newCompare(s), newPredict(s), newTune(s), newConvert(s), newSample(s), newExplain(s), newVersion(s))
-	root.AddCommand(newDiff(s))
+	root.AddCommand(newDiff(s), newCalibrate(s))
 	root.Version = version()
 	root.SetVersionTemplate("zlpr {{.Version}}\n")
 	root.InitDefaultCompletionCmd()
