@@ -16,6 +16,7 @@ import (
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/scalar"
 	"github.com/zlpr/zlpr/metrics"
+	reports "github.com/zlpr/zlpr/report"
 )
 
 type predictFlags struct {
@@ -26,6 +27,8 @@ type predictFlags struct {
 	thresholdFlags
 	out, to        string
 	path, key, how string // of out
+	calibration    string
+	calibrated     *reports.Calibration // or nil
 	workers        int
 }
 
@@ -45,7 +48,8 @@ what --as says of these or of a file of scores:
 
   scores          as they are
   probabilities   of every class: --by sigmoid 1/(1+exp(-s)), sigmoid2
-                  1/(1+exp(-2s)), as for ZLPR on soft labels, or softmax
+                  1/(1+exp(-2s)), as for ZLPR on soft labels, or softmax;
+                  with --calibration what zlpr calibrate found
   classes         0 and 1: 1 above --predict-threshold, or for the K highest
 
 With --top K only the K highest scores of a row are written, the lowest column
@@ -75,6 +79,7 @@ func (f *predictFlags) table() flagTable {
 		{name: "scores", to: &f.scores, file: input, doc: "scores `file`, pattern or manifest, instead of a model"},
 		{name: "as", to: &f.as, words: predictions, doc: strings.Join(predictions, ", ")},
 		{name: "by", to: &f.by, words: links, uses: as("probabilities"), doc: "how scores become probabilities: " + strings.Join(links, ", ")},
+		{name: "calibration", to: &f.calibration, file: input, uses: as("probabilities"), doc: "link, scale and shift of the probabilities: the `file` that zlpr calibrate wrote"},
 		{name: "top", to: &f.top, doc: "only the `K` highest of a row"},
 		{name: "predict-threshold", to: &f.predictThreshold, file: input, uses: as("classes"), doc: "a class is predicted above this score; with --top at most K of those; or a\n`file` as of --thresholds"},
 		{name: "thresholds", to: &f.thresholds, file: input, uses: as("classes"), doc: "a class is predicted above its score in this `file`: what zlpr tune wrote, or\nan array of one number or one a class"},
@@ -96,6 +101,8 @@ func (f *predictFlags) check() error {
 		return usagef("--as %q: choose %s%s", f.as, strings.Join(predictions, ", "), didYouMean(f.as, "", predictions))
 	case !slices.Contains(links, f.by):
 		return usagef("--by %q: choose %s%s", f.by, strings.Join(links, ", "), didYouMean(f.by, "", links))
+	case f.set("by") && f.calibration != "":
+		return usagef("--calibration says by which link, too; leave out --by")
 	case f.set("top") && f.top < 1:
 		return usagef("--top %d: at least 1", f.top)
 	case f.workers < 1:
@@ -220,6 +227,13 @@ type predictor[T zlpr.Float] struct {
 // name.
 func newPredictor[T zlpr.Float](s *session, f *predictFlags, name string, shape []int) (*predictor[T], error) {
 	n := shape[len(shape)-1]
+	if f.calibration != "" {
+		c, err := readCalibration(f.calibration)
+		if err != nil {
+			return nil, err
+		}
+		f.by, f.calibrated = c.Link.String(), &c
+	}
 	if f.top > n {
 		return nil, array.Faultf(name, "--top %d is more than the %d classes; choose at most %d", f.top, n, n)
 	}
@@ -331,6 +345,10 @@ func (p *predictor[T]) link(x zlpr.Matrix[T]) ([]T, error) {
 	p.probabilities = y
 	if p.by == "softmax" {
 		return y, shared(p.workers, x.Rows, func(r0, r1 int) {
+			if p.calibrated != nil {
+				p.softmax(y[r0*n:r1*n], x.Data[r0*n:r1*n])
+				return
+			}
 			zlpr.SoftmaxRows(matrix(y[r0*n:r1*n], n), nil, matrix(x.Data[r0*n:r1*n], n))
 		})
 	}
@@ -341,8 +359,31 @@ func (p *predictor[T]) link(x zlpr.Matrix[T]) ([]T, error) {
 	})
 }
 
+// softmax writes the calibrated probabilities of rows, computed in float64.
+func (p *predictor[T]) softmax(y, x []T) {
+	wide := make([]float64, p.classes)
+	row := matrix(wide, p.classes)
+	for at := 0; at < len(x); at += p.classes {
+		for j, v := range x[at:][:p.classes] {
+			if wide[j] = float64(v); !math.IsInf(wide[j], 0) {
+				wide[j] *= p.calibrated.Scale
+			}
+		}
+		zlpr.SoftmaxRows(row, nil, row)
+		for j, v := range wide {
+			y[at+j] = T(v)
+		}
+	}
+}
+
 // sigmoid returns the probability of a score alone.
 func (p *predictor[T]) sigmoid(v T) T {
+	if c := p.calibrated; c != nil {
+		if math.IsInf(float64(v), -1) { // no score, whatever the scale
+			return 0
+		}
+		return T(c.Of(float64(v)))
+	}
 	if p.by == "sigmoid2" {
 		return T(scalar.Sigmoid(2 * float64(v)))
 	}
