@@ -402,6 +402,12 @@ var fileUses = []fileUse{
 	{"labels of two scores", "diff S.npy S.npy --labels FILE --resamples 9"},
 	{"groups", "diff S.npy S.npy --labels Y.npy --resamples 9 --groups FILE"},
 	{"shard of one of two scores", "diff S6.npy shards/S-*.npy --labels Y6.npy --resamples 9"},
+	{"scores to calibrate", "calibrate FILE Y.npy --out c.json"},
+	{"labels to calibrate", "calibrate S.npy FILE --fit none --out c.json"},
+	{"targets to calibrate", "calibrate S.npy FILE --by softmax --out c.json"},
+	{"a mask to calibrate", "calibrate S.npy Y.npy --mask FILE --out c.json"},
+	{"shard to calibrate", "calibrate shards/S-*.npy Y6.npy --fit none --out c.json"},
+	{"a calibration", "predict --scores S.npy --as probabilities --calibration FILE --out P.npy"},
 	{"shard of groups", "diff S6.npy S6.npy --labels Y6.npy --resamples 9 --groups shards/W-*.npy"},
 }
 
@@ -552,7 +558,7 @@ func makeShards(t *testing.T, dir string) {
 }
 
 // readsLong are uses of long files, one of every command.
-var readsLong = map[string]bool{"scores": true, "the second of two scores": true, "groups": true, "labels": true, "scores to draw from": true, "a file to convert": true, "scores to predict by": true, "features to predict": true,
+var readsLong = map[string]bool{"scores": true, "the second of two scores": true, "scores to calibrate": true, "a calibration": true, "groups": true, "labels": true, "scores to draw from": true, "a file to convert": true, "scores to predict by": true, "features to predict": true,
 	"features and labels": true, "features of a set": true}
 
 // copies are uses that copy numbers, NaN as any other.
@@ -572,7 +578,7 @@ func init() {
 		"integers.npy":            {"groups"},
 		"unsigned.npy":            {"features", "features to standardise", "features of a set"},
 		"nan.svm": {"labels as an argument", "labels to tune on", "labels of two scores", "shard of labels", "labels of a manifest", "labels", "labels of all losses", "labels of softmax",
-			"labels to train with", "targets to train with", "labels to scan"}, // nobody asks for its features
+			"labels to train with", "targets to train with", "labels to scan", "labels to calibrate", "targets to calibrate"}, // nobody asks for its features
 	} {
 		for _, use := range uses {
 			fine[name+" as "+use] = true

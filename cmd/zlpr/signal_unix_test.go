@@ -112,6 +112,8 @@ func TestSignals(t *testing.T) {
 		{"converting one long row", "convert wide.npy P.txt"},
 		{"converting text", "convert long.csv P.safetensors"},
 		{"drawing from two models", "diff many50.npy many50.npy --labels many50Y.npy --metrics micro_f1 --resamples 10000000"},
+		{"calibrating", "calibrate many.npy manyY.npy --fit none --out c.json"},
+		{"opening a pipe of a calibration", "predict --scores S.npy --as probabilities --calibration pipe.npy --out P.npy"},
 		{"opening a pipe of groups", "diff S.npy S.npy --labels Y.npy --groups pipe.npy"},
 		{"predicting", "predict --model model.npz --x many50.npy --out P.npy"},
 	} {

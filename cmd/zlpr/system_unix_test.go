@@ -68,6 +68,10 @@ func TestFullDisk(t *testing.T) {
 	require.Equal(t, 1, status)
 	require.Equal(t, "zlpr: small/s.zlpr: no space left on device\n", stderr)
 	require.Equal(t, []string{"filler"}, list(t, small))
+	_, stderr, status = run(t, dir, "calibrate", "S.npy", "Y.npy", "--fit", "none", "--out", "small/c.json")
+	require.Equal(t, 1, status)
+	require.Equal(t, "zlpr: small/c.json: no space left on device\n", stderr)
+	require.Equal(t, []string{"filler"}, list(t, small))
 }
 
 // TestInterrupt stops the command in the middle: one line, no output.
