@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"reflect"
 	"sync"
 	"unsafe"
 
@@ -40,6 +41,9 @@ func bytesOf[T Score]() int {
 	var x T
 	return int(unsafe.Sizeof(x))
 }
+
+// typeName is the name of the type of scores: float32, float64, BFloat16, Float16.
+func typeName[T Score]() string { return reflect.TypeFor[T]().Name() }
 
 func isBFloat16[T Score]() bool {
 	var x T

@@ -1,11 +1,13 @@
 package zlpr
 
 import (
+	"fmt"
 	"math"
 	"sync/atomic"
 
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/partial"
 	"github.com/zlpr/zlpr/internal/power"
 )
 
@@ -246,3 +248,48 @@ func (a *Accumulator[T]) take() {
 }
 
 func (a *Accumulator[T]) give() { atomic.StoreUint32(&a.busy, 0) }
+
+// MarshalBinary returns the scores that a has seen, as far as their LogSumExp
+// goes, for UnmarshalBinary in another process: at most 300 bytes, however many
+// there were. The format is that of docs/partial.md.
+func (a *Accumulator[T]) MarshalBinary() ([]byte, error) {
+	a.take()
+	defer a.give()
+	s := &a.sum
+	w := partial.NewWriter(partial.Exponential)
+	w.Text(typeName[T]())
+	w.Uint(uint64(s.class))
+	s.powers.Encode(w)
+	w.Count(s.blocks)
+	w.Float(s.alone)
+	w.Bool(s.topped)
+	w.Float(s.top)
+	return w.Bytes(), nil
+}
+
+// UnmarshalBinary makes a the Accumulator that was marshalled, of the same type of
+// scores. The errors are those of Total.UnmarshalBinary; after one a stays as it
+// is.
+func (a *Accumulator[T]) UnmarshalBinary(data []byte) error {
+	a.take()
+	defer a.give()
+	var s expSum
+	r, err := partial.NewReader(data, partial.Exponential)
+	if err == nil {
+		if name := r.Text(); name != typeName[T]() && r.Check(name != "") {
+			return fmt.Errorf("zlpr: Accumulator: of %q scores, not of %s", name, typeName[T]())
+		}
+		s.class = power.Class(min(r.Uint(), math.MaxUint8))
+		s.powers.Decode(r)
+		s.blocks, s.alone, s.topped, s.top = r.Count(), r.Float(), r.Bool(), r.Float()
+		finite := func(x float64) bool { return x-x == 0 }
+		r.Check(s.class <= power.NotANumber && finite(s.alone) && finite(s.top) &&
+			(s.class != power.Finite || s.powers.Terms()))
+		err = r.End()
+	}
+	if err != nil {
+		return fmt.Errorf("zlpr: Accumulator: %w", err)
+	}
+	a.sum = s
+	return nil
+}

@@ -1,9 +1,11 @@
 package zlpr
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/partial"
 )
 
 // A Total is the loss of any number of rows, of any number of batches and
@@ -90,4 +92,44 @@ func (t *Total) span(lo, hi float64) {
 		t.min, t.max, t.any = lo, hi, true
 	}
 	t.min, t.max = min(t.min, lo), max(t.max, hi)
+}
+
+// MarshalBinary returns t, exactly, for UnmarshalBinary in another process. The
+// format is that of docs/partial.md, which later releases read; it ends with a
+// checksum.
+func (t *Total) MarshalBinary() ([]byte, error) {
+	w := partial.NewWriter(partial.Total)
+	t.sum.Encode(w)
+	t.weight.Encode(w)
+	w.Count(t.rows)
+	w.Bool(t.any)
+	if t.any {
+		w.Float(t.min)
+		w.Float(t.max)
+	}
+	return w.Bytes(), nil
+}
+
+// UnmarshalBinary makes t the Total that was marshalled. What is no Total, is
+// damaged, or comes from a later format or from kernels of another specification,
+// whose results have other bits, is an error that says so; then t stays as it is.
+func (t *Total) UnmarshalBinary(data []byte) error {
+	var u Total
+	r, err := partial.NewReader(data, partial.Total)
+	if err == nil {
+		u.sum.Decode(r)
+		u.weight.Decode(r)
+		u.rows = r.Count()
+		if u.any = r.Bool(); u.any {
+			u.min, u.max = r.Float(), r.Float()
+			r.Check(u.min <= u.max)
+		}
+		r.Check(u.weight.Weighs() && (u.rows > 0 || !u.any))
+		err = r.End()
+	}
+	if err != nil {
+		return fmt.Errorf("zlpr: Total: %w", err)
+	}
+	*t = u
+	return nil
 }

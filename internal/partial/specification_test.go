@@ -1,4 +1,4 @@
-package zlpr
+package partial
 
 import (
 	"flag"
@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/zlpr/zlpr/internal/partial"
 )
 
 var record = flag.Bool("record", false, "write testdata/specification.txt anew")
@@ -18,18 +16,18 @@ var record = flag.Bool("record", false, "write testdata/specification.txt anew")
 // recorded is the file that says which hashes a specification of the kernels has.
 const recorded = "testdata/specification.txt"
 
-// TestSpecification: while partial.Specification stays what it is, no recorded
+// TestSpecification: while Specification stays what it is, no recorded
 // hash of a kernel changes, for results of two machines are merged where these
 // numbers agree. Of a kernel that is new, or gone, the number need not tell:
 //
-//	go test -run TestSpecification . -record
+//	go test -run TestSpecification ./internal/partial -record
 func TestSpecification(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("SKIPPED: is the same on every architecture")
 	}
 	hashes := map[string]string{}
 	line := regexp.MustCompile(`kerneltest\.Case\("([^"]+)", (0x[0-9a-f]+), (0x[0-9a-f]+)`)
-	for _, file := range []string{"hash_test.go", "internal/kernel/hash_test.go"} {
+	for _, file := range []string{"../../hash_test.go", "../kernel/hash_test.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -70,13 +68,13 @@ func TestSpecification(t *testing.T) {
 			other = append(other, name)
 		}
 	}
-	if len(changed) > 0 && number == partial.Specification {
-		t.Fatalf("the hashes of %s changed: raise partial.Specification to %d, so that results from before are not merged with those from now, then go test -run TestSpecification . -record",
+	if len(changed) > 0 && number == Specification {
+		t.Fatalf("the hashes of %s changed: raise Specification to %d, so that results from before are not merged with those from now, then go test -run TestSpecification ./internal/partial -record",
 			strings.Join(changed, ", "), number+1)
 	}
 	if *record {
 		var b strings.Builder
-		fmt.Fprintln(&b, "specification", partial.Specification)
+		fmt.Fprintln(&b, "specification", Specification)
 		var names []string
 		for name := range hashes {
 			names = append(names, name)
@@ -90,7 +88,7 @@ func TestSpecification(t *testing.T) {
 		}
 		return
 	}
-	if len(other) > 0 || number != partial.Specification {
-		t.Errorf("%s is out of date (%s): go test -run TestSpecification . -record", recorded, strings.Join(other, ", "))
+	if len(other) > 0 || number != Specification {
+		t.Errorf("%s is out of date (%s): go test -run TestSpecification ./internal/partial -record", recorded, strings.Join(other, ", "))
 	}
 }
