@@ -322,24 +322,13 @@ func (x crossOf[T, C]) begin(best *[]cut[T, C]) int {
 // best returns the best of the cuts, and whether one reaches the target; if none
 // does, that which comes nearest to it.
 func (x crossOf[T, C]) best(v *solverOf[T, C], list func(yield func(*cut[T, C]) bool)) (best cut[T, C], met bool) {
-	o := &x.objective
-	var most fixed
-	found := false
+	var so choice
 	for c := range list {
-		value, other, n := x.measures(c)
-		ok := o.m.kind == fBeta || o.met(other, n)
-		if met && !ok {
-			continue
-		}
-		rank := value
-		if !ok {
-			rank = other
-		}
-		if !found || ok && !met || most.less(rank) {
-			best, most, found, met = *c, rank, true, ok
+		if value, other, n := x.measures(c); so.takes(&x.objective, value, other, n) {
+			best = *c
 		}
 	}
-	return best, met
+	return best, so.met
 }
 
 // measures are the value of a cut and the other measure that has a target, sums

@@ -134,19 +134,10 @@ func (s *sampleScores[T]) search(o *Objective, fold int) (threshold float64, met
 		return valueOf(o, &positive, &p, &b).times(weight[i]), otherOf(o, &positive, &p, &b).times(weight[i])
 	}
 	var best cut[T, [1]uint64]
-	var most fixed
-	found := false
+	var so choice
 	take := func(c cut[T, [1]uint64]) {
-		ok := o.m.kind == fBeta || o.met(other, weights)
-		if met && !ok {
-			return
-		}
-		rank := value
-		if !ok {
-			rank = other
-		}
-		if !found || ok && !met || most.less(rank) {
-			best, most, found, met = c, rank, true, ok
+		if so.takes(o, value, other, weights) {
+			best = c
 		}
 	}
 	entries := s.entries
@@ -184,7 +175,7 @@ func (s *sampleScores[T]) search(o *Objective, fold int) (threshold float64, met
 		}
 		take(c)
 	}
-	return best.threshold(), met
+	return best.threshold(), so.met
 }
 
 // value is the metric where the rows of every fold are predicted by the threshold

@@ -97,6 +97,28 @@ func otherOf[C count](o *Objective, positive, predicted, tp *C) fixed {
 	return fixed{Int: 1}
 }
 
+// A choice is of the thresholds seen so far the best: the highest value of those that
+// reach the target or, while there is none, the one that comes nearest to it.
+type choice struct {
+	most       fixed
+	found, met bool
+}
+
+// takes reports whether the threshold of a value, and of the other measure, sums
+// over n, is better than those before.
+func (c *choice) takes(o *Objective, value, other fixed, n uint64) bool {
+	ok := o.m.kind == fBeta || o.met(other, n)
+	rank := value
+	if !ok {
+		rank = other
+	}
+	if c.found && (c.met && !ok || c.met == ok && !c.most.less(rank)) {
+		return false
+	}
+	*c = choice{rank, true, ok}
+	return true
+}
+
 // met reports whether the mean of sum over n reaches the target, rounded as a
 // float64 is.
 func (o *Objective) met(sum fixed, n uint64) bool {
