@@ -98,7 +98,9 @@ func shortTotals(v *vec) {
 			s.tail[i] = v.inRegister(m.(operand.Mem))
 		}
 	}
-	s.loop(1, true, done, out)
+	if !v.double() {
+		s.loop(1, true, done, out) // converted on their way from memory
+	}
 	for units := 1; units <= 4; units++ {
 		s.loop(units, false, done, out)
 	}

@@ -1400,117 +1400,9 @@ TEXT ·shortTotals64AVX2(SB), NOSPLIT, $0-48
 	VMOVUPD  128(R9), Y1
 	VMOVUPD  160(R9), Y2
 	CMPQ     DX, $0x08
-	JNE      other31
+	JG       other31
 
 rows30:
-	LEAQ       (AX)(BX*4), DX
-	VMOVUPD    (AX), Y1
-	VXORPS     Y2, Y2, Y2
-	VMOVUPD    32(AX), Y3
-	VXORPS     Y4, Y4, Y4
-	VADDPD     Y4, Y2, Y2
-	VADDPD     Y3, Y1, Y4
-	VMAXPD     Y3, Y1, Y5
-	VMINPD     Y3, Y1, Y3
-	VSUBPD     Y5, Y4, Y5
-	VSUBPD     Y5, Y3, Y3
-	VADDPD     Y3, Y2, Y2
-	VMOVAPD    Y4, Y1
-	VMOVUPD    (AX)(BX*2), Y3
-	VXORPS     Y4, Y4, Y4
-	VMOVUPD    32(AX)(BX*2), Y5
-	VXORPS     Y6, Y6, Y6
-	VADDPD     Y6, Y4, Y4
-	VADDPD     Y5, Y3, Y6
-	VMAXPD     Y5, Y3, Y7
-	VMINPD     Y5, Y3, Y5
-	VSUBPD     Y7, Y6, Y7
-	VSUBPD     Y7, Y5, Y5
-	VADDPD     Y5, Y4, Y4
-	VMOVAPD    Y6, Y3
-	VPERM2F128 $0x31, Y3, Y1, Y5
-	VPERM2F128 $0x20, Y3, Y1, Y1
-	VPERM2F128 $0x31, Y4, Y2, Y3
-	VPERM2F128 $0x20, Y4, Y2, Y2
-	VADDPD     Y3, Y2, Y2
-	VADDPD     Y5, Y1, Y3
-	VMAXPD     Y5, Y1, Y4
-	VMINPD     Y5, Y1, Y5
-	VSUBPD     Y4, Y3, Y4
-	VSUBPD     Y4, Y5, Y5
-	VADDPD     Y5, Y2, Y2
-	VMOVAPD    Y3, Y1
-	VMOVUPD    (AX)(BX*1), Y3
-	VXORPS     Y4, Y4, Y4
-	VMOVUPD    32(AX)(BX*1), Y5
-	VXORPS     Y6, Y6, Y6
-	VADDPD     Y6, Y4, Y4
-	VADDPD     Y5, Y3, Y6
-	VMAXPD     Y5, Y3, Y7
-	VMINPD     Y5, Y3, Y5
-	VSUBPD     Y7, Y6, Y7
-	VSUBPD     Y7, Y5, Y5
-	VADDPD     Y5, Y4, Y4
-	VMOVAPD    Y6, Y3
-	LEAQ       (AX)(BX*2), AX
-	VMOVUPD    (AX)(BX*1), Y5
-	VXORPS     Y6, Y6, Y6
-	VMOVUPD    32(AX)(BX*1), Y7
-	VXORPS     Y8, Y8, Y8
-	VADDPD     Y8, Y6, Y6
-	VADDPD     Y7, Y5, Y8
-	VMAXPD     Y7, Y5, Y9
-	VMINPD     Y7, Y5, Y7
-	VSUBPD     Y9, Y8, Y9
-	VSUBPD     Y9, Y7, Y7
-	VADDPD     Y7, Y6, Y6
-	VMOVAPD    Y8, Y5
-	VPERM2F128 $0x31, Y5, Y3, Y7
-	VPERM2F128 $0x20, Y5, Y3, Y3
-	VPERM2F128 $0x31, Y6, Y4, Y5
-	VPERM2F128 $0x20, Y6, Y4, Y4
-	VADDPD     Y5, Y4, Y4
-	VADDPD     Y7, Y3, Y5
-	VMAXPD     Y7, Y3, Y6
-	VMINPD     Y7, Y3, Y7
-	VSUBPD     Y6, Y5, Y6
-	VSUBPD     Y6, Y7, Y7
-	VADDPD     Y7, Y4, Y4
-	VMOVAPD    Y5, Y3
-	VUNPCKHPD  Y3, Y1, Y5
-	VUNPCKLPD  Y3, Y1, Y1
-	VUNPCKHPD  Y4, Y2, Y3
-	VUNPCKLPD  Y4, Y2, Y2
-	VMINPD     Y5, Y1, Y4
-	VMULPD     f64_41d0000000000000<>+0(SB), Y4, Y4
-	VADDPD     Y3, Y2, Y2
-	VADDPD     Y5, Y1, Y3
-	VMAXPD     Y5, Y1, Y6
-	VMINPD     Y5, Y1, Y5
-	VSUBPD     Y6, Y3, Y6
-	VSUBPD     Y6, Y5, Y5
-	VADDPD     Y5, Y2, Y2
-	VMOVAPD    Y3, Y1
-	VCMPPD     $0x0d, Y1, Y4, Y3
-	VANDPD     Y3, Y0, Y0
-	VCMPPD     $0x0d, f64_7b0000000000000<>+0(SB), Y1, Y3
-	VANDPD     Y3, Y0, Y0
-	VCMPPD     $0x12, f64_7e70000000000000<>+0(SB), Y1, Y3
-	VANDPD     Y3, Y0, Y0
-	VMOVUPD    Y1, (SI)
-	ADDQ       $0x20, SI
-	VMOVUPD    Y2, (DI)
-	ADDQ       $0x20, DI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
-	JNZ        rows30
-	JMP        done29
-
-other31:
-	CMPQ DX, $0x08
-	JG   other33
-
-rows32:
 	LEAQ       (AX)(BX*4), DX
 	VANDPD     (AX), Y1, Y3
 	VMOVUPD    Y3, Y3
@@ -1619,14 +1511,14 @@ rows32:
 	ADDQ       $0x20, DI
 	MOVQ       DX, AX
 	SUBQ       $0x04, CX
-	JNZ        rows32
+	JNZ        rows30
 	JMP        done29
 
-other33:
+other31:
 	CMPQ DX, $0x10
-	JG   other35
+	JG   other33
 
-rows34:
+rows32:
 	LEAQ       (AX)(BX*4), DX
 	VMOVUPD    (AX), Y3
 	VANDPD     64(AX), Y1, Y4
@@ -1751,14 +1643,14 @@ rows34:
 	ADDQ       $0x20, DI
 	MOVQ       DX, AX
 	SUBQ       $0x04, CX
-	JNZ        rows34
+	JNZ        rows32
 	JMP        done29
 
-other35:
+other33:
 	CMPQ DX, $0x18
-	JG   other37
+	JG   other35
 
-rows36:
+rows34:
 	LEAQ       (AX)(BX*4), DX
 	VMOVUPD    (AX), Y3
 	VADDPD     64(AX), Y3, Y3
@@ -1947,11 +1839,11 @@ rows36:
 	ADDQ       $0x20, DI
 	MOVQ       DX, AX
 	SUBQ       $0x04, CX
-	JNZ        rows36
+	JNZ        rows34
 	JMP        done29
 
-other37:
-rows38:
+other35:
+rows36:
 	LEAQ       (AX)(BX*4), DX
 	VMOVUPD    (AX), Y3
 	VADDPD     64(AX), Y3, Y3
@@ -2156,7 +2048,7 @@ rows38:
 	ADDQ       $0x20, DI
 	MOVQ       DX, AX
 	SUBQ       $0x04, CX
-	JNZ        rows38
+	JNZ        rows36
 
 done29:
 	VMOVMSKPD Y0, CX
@@ -2195,7 +2087,7 @@ TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-24
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
-	JZ           done41
+	JZ           done39
 	VMOVUPD      (CX), Z4
 	PREFETCHT0   12288(CX)
 	VMOVUPD      64(CX), Z5
@@ -2213,7 +2105,7 @@ TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-24
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group40:
+group38:
 	LEAQ             256(CX), BX
 	SUBQ             $0x20, DX
 	CMOVQEQ          CX, BX
@@ -2320,9 +2212,9 @@ group40:
 	MOVQ             BX, CX
 	ADDQ             $+256, AX
 	TESTQ            DX, DX
-	JNZ              group40
+	JNZ              group38
 
-done41:
+done39:
 	VZEROUPPER
 	RET
 
@@ -2338,7 +2230,7 @@ TEXT ·shortTotals64AVX512(SB), NOSPLIT, $0-48
 	SHLQ   $0x03, BX
 	KXNORB K1, K1, K1
 	TESTQ  CX, CX
-	JZ     done42
+	JZ     done40
 	LEAQ   -1(DX), R8
 	ANDQ   $0x07, R8
 	INCQ   R8
@@ -2348,131 +2240,9 @@ TEXT ·shortTotals64AVX512(SB), NOSPLIT, $0-48
 	SHRQ   $0x08, R9
 	KMOVB  R9, K3
 	CMPQ   DX, $0x08
-	JNE    other44
+	JG     other42
 
-rows43:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPD     (AX), Z0
-	VXORPS      Y1, Y1, Y1
-	VMOVUPD     (AX)(BX*2), Z2
-	VXORPS      Y3, Y3, Y3
-	VSHUFF64X2  $0xee, Z2, Z0, Z4
-	VSHUFF64X2  $0x44, Z2, Z0, Z0
-	VSHUFF64X2  $0xee, Z3, Z1, Z2
-	VSHUFF64X2  $0x44, Z3, Z1, Z1
-	VADDPD      Z2, Z1, Z1
-	VADDPD      Z4, Z0, Z2
-	VMAXPD      Z4, Z0, Z8
-	VMINPD      Z4, Z0, Z4
-	VSUBPD      Z8, Z2, Z8
-	VSUBPD      Z8, Z4, Z4
-	VADDPD      Z4, Z1, Z1
-	VMOVAPD     Z2, Z0
-	VMOVUPD     (DX), Z2
-	VXORPS      Y5, Y5, Y5
-	VMOVUPD     (DX)(BX*2), Z4
-	VXORPS      Y3, Y3, Y3
-	VSHUFF64X2  $0xee, Z4, Z2, Z8
-	VSHUFF64X2  $0x44, Z4, Z2, Z2
-	VSHUFF64X2  $0xee, Z3, Z5, Z4
-	VSHUFF64X2  $0x44, Z3, Z5, Z5
-	VADDPD      Z4, Z5, Z5
-	VADDPD      Z8, Z2, Z4
-	VMAXPD      Z8, Z2, Z9
-	VMINPD      Z8, Z2, Z8
-	VSUBPD      Z9, Z4, Z9
-	VSUBPD      Z9, Z8, Z8
-	VADDPD      Z8, Z5, Z5
-	VMOVAPD     Z4, Z2
-	VSHUFF64X2  $0xdd, Z2, Z0, Z4
-	VSHUFF64X2  $0x88, Z2, Z0, Z0
-	VSHUFF64X2  $0xdd, Z5, Z1, Z2
-	VSHUFF64X2  $0x88, Z5, Z1, Z1
-	VADDPD      Z2, Z1, Z1
-	VADDPD      Z4, Z0, Z2
-	VMAXPD      Z4, Z0, Z8
-	VMINPD      Z4, Z0, Z4
-	VSUBPD      Z8, Z2, Z8
-	VSUBPD      Z8, Z4, Z4
-	VADDPD      Z4, Z1, Z1
-	VMOVAPD     Z2, Z0
-	VMOVUPD     (AX)(BX*1), Z2
-	VXORPS      Y6, Y6, Y6
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z4
-	VXORPS      Y3, Y3, Y3
-	VSHUFF64X2  $0xee, Z4, Z2, Z8
-	VSHUFF64X2  $0x44, Z4, Z2, Z2
-	VSHUFF64X2  $0xee, Z3, Z6, Z4
-	VSHUFF64X2  $0x44, Z3, Z6, Z6
-	VADDPD      Z4, Z6, Z6
-	VADDPD      Z8, Z2, Z4
-	VMAXPD      Z8, Z2, Z9
-	VMINPD      Z8, Z2, Z8
-	VSUBPD      Z9, Z4, Z9
-	VSUBPD      Z9, Z8, Z8
-	VADDPD      Z8, Z6, Z6
-	VMOVAPD     Z4, Z2
-	VMOVUPD     (DX)(BX*1), Z4
-	VXORPS      Y7, Y7, Y7
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z8
-	VXORPS      Y3, Y3, Y3
-	VSHUFF64X2  $0xee, Z8, Z4, Z9
-	VSHUFF64X2  $0x44, Z8, Z4, Z4
-	VSHUFF64X2  $0xee, Z3, Z7, Z8
-	VSHUFF64X2  $0x44, Z3, Z7, Z7
-	VADDPD      Z8, Z7, Z7
-	VADDPD      Z9, Z4, Z8
-	VMAXPD      Z9, Z4, Z10
-	VMINPD      Z9, Z4, Z9
-	VSUBPD      Z10, Z8, Z10
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z7, Z7
-	VMOVAPD     Z8, Z4
-	VSHUFF64X2  $0xdd, Z4, Z2, Z8
-	VSHUFF64X2  $0x88, Z4, Z2, Z2
-	VSHUFF64X2  $0xdd, Z7, Z6, Z4
-	VSHUFF64X2  $0x88, Z7, Z6, Z6
-	VADDPD      Z4, Z6, Z6
-	VADDPD      Z8, Z2, Z4
-	VMAXPD      Z8, Z2, Z9
-	VMINPD      Z8, Z2, Z8
-	VSUBPD      Z9, Z4, Z9
-	VSUBPD      Z9, Z8, Z8
-	VADDPD      Z8, Z6, Z6
-	VMOVAPD     Z4, Z2
-	VUNPCKHPD   Z2, Z0, Z4
-	VUNPCKLPD   Z2, Z0, Z0
-	VUNPCKHPD   Z6, Z1, Z2
-	VUNPCKLPD   Z6, Z1, Z1
-	VMINPD      Z4, Z0, Z8
-	VMULPD.BCST f64_41d0000000000000<>+0(SB), Z8, Z8
-	VADDPD      Z2, Z1, Z1
-	VADDPD      Z4, Z0, Z2
-	VMAXPD      Z4, Z0, Z9
-	VMINPD      Z4, Z0, Z4
-	VSUBPD      Z9, Z2, Z9
-	VSUBPD      Z9, Z4, Z4
-	VADDPD      Z4, Z1, Z1
-	VMOVAPD     Z2, Z0
-	VCMPPD      $0x0d, Z0, Z8, K1, K1
-	VCMPPD.BCST $0x0d, f64_7b0000000000000<>+0(SB), Z0, K1, K1
-	VCMPPD.BCST $0x12, f64_7e70000000000000<>+0(SB), Z0, K1, K1
-	VMOVUPD     Z0, (SI)
-	ADDQ        $0x40, SI
-	VMOVUPD     Z1, (DI)
-	ADDQ        $0x40, DI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
-	JNZ         rows43
-	JMP         done42
-
-other44:
-	CMPQ DX, $0x08
-	JG   other46
-
-rows45:
+rows41:
 	LEAQ        (AX)(BX*4), DX
 	VMOVUPD.Z   (AX), K2, Z0
 	VMOVUPD     Z0, Z0
@@ -2595,14 +2365,14 @@ rows45:
 	ADDQ        $0x40, DI
 	LEAQ        (DX)(BX*4), AX
 	SUBQ        $0x08, CX
-	JNZ         rows45
-	JMP         done42
+	JNZ         rows41
+	JMP         done40
 
-other46:
+other42:
 	CMPQ DX, $0x10
-	JG   other48
+	JG   other44
 
-rows47:
+rows43:
 	LEAQ        (AX)(BX*4), DX
 	VMOVUPD     (AX), Z0
 	VMOVUPD.Z   64(AX), K2, Z2
@@ -2741,14 +2511,14 @@ rows47:
 	ADDQ        $0x40, DI
 	LEAQ        (DX)(BX*4), AX
 	SUBQ        $0x08, CX
-	JNZ         rows47
-	JMP         done42
+	JNZ         rows43
+	JMP         done40
 
-other48:
+other44:
 	CMPQ DX, $0x18
-	JG   other50
+	JG   other46
 
-rows49:
+rows45:
 	LEAQ        (AX)(BX*4), DX
 	VMOVUPD     (AX), Z0
 	VADDPD      64(AX), Z0, Z0
@@ -2951,11 +2721,11 @@ rows49:
 	ADDQ        $0x40, DI
 	LEAQ        (DX)(BX*4), AX
 	SUBQ        $0x08, CX
-	JNZ         rows49
-	JMP         done42
+	JNZ         rows45
+	JMP         done40
 
-other50:
-rows51:
+other46:
+rows47:
 	LEAQ        (AX)(BX*4), DX
 	VMOVUPD     (AX), Z0
 	VADDPD      64(AX), Z0, Z0
@@ -3174,9 +2944,9 @@ rows51:
 	ADDQ        $0x40, DI
 	LEAQ        (DX)(BX*4), AX
 	SUBQ        $0x08, CX
-	JNZ         rows51
+	JNZ         rows47
 
-done42:
+done40:
 	KMOVB K1, CX
 	MOVQ  $0x000000ff, AX
 	XORQ  AX, CX
