@@ -123,7 +123,7 @@ func (n *newton) run(model []float64, classes int, g goal) (reached bool, err er
 
 // forcing is the residual of conjugate gradients, relative to the gradient, far
 // from the minimum.
-const forcing = 0.1
+const forcing = 0.3
 
 // kept returns the elements of groups that are not done.
 func kept[E any](x []E, done []bool) []E {
