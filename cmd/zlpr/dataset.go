@@ -20,6 +20,7 @@ type dataset struct {
 	labels      string        // name of the file
 	shards      *array.Shards // that the labels are in, if there are several
 	train, test part
+	held        []bool // of the files' rows: those of --validation
 	features    int
 	classes     int
 	names       []string // of the classes, where they are known
@@ -190,12 +191,12 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	which := make([]int, rows)
 	for i := range which {
 		switch {
-		case split != nil && split[i] != 0 && split[i] != 1:
-			return nil, array.Faultf(f.split, "row %d: %v; a split is 0 for a train row, 1 for a test row", i, split[i])
+		case split != nil && split[i] != 0 && split[i] != 1 && !(f.validation != 0 && split[i] == float64(f.validation)):
+			return nil, array.Faultf(f.split, "row %d: %v; a split is 0 for a train row, 1 for a test row%s", i, split[i], f.splitHint())
 		case ignored != nil && ignored[i]:
 			which[i] = leftOut
-		case split != nil:
-			which[i] = int(split[i])
+		case split != nil && split[i] == testRow:
+			which[i] = testRow
 		}
 	}
 	numbers, err := x.all()
@@ -207,6 +208,12 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 		return nil, err
 	}
 	d.labels, d.shards = name, shardsOf(bits, rows)
+	if f.validation != 0 && split != nil {
+		d.held = make([]bool, rows)
+		for i, v := range split {
+			d.held[i] = v == float64(f.validation)
+		}
+	}
 	return d, nil
 }
 
@@ -292,6 +299,14 @@ func readBits(bits zlpr.Bits, name string, shards *array.Shards) (y *zlpr.BitLab
 		}
 	}
 	return y, ignored, nil
+}
+
+// splitHint says what else a split may be.
+func (f *trainFlags) splitHint() string {
+	if f.validation != 0 {
+		return fmt.Sprintf(", %d for a validation row", f.validation)
+	}
+	return ""
 }
 
 // goCorpus makes the corpus of Go's source in dir.

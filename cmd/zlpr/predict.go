@@ -132,6 +132,11 @@ func runPredict(s *session, f *predictFlags) error {
 	if f.features == 0 {
 		f.features = m.features
 	}
+	if !f.given() && len(m.thresholds) == 1 {
+		f.threshold = m.thresholds[0]
+	} else if !f.given() {
+		f.each = m.thresholds
+	}
 	if err := f.begin(); err != nil {
 		return err
 	}
@@ -438,6 +443,7 @@ func (m *model) predict(x *features, workers int, write func(row int, scores []f
 type model struct {
 	features, classes int
 	w, b, mean, scale []float64
+	thresholds        []float64 // one, or one a class, or none
 }
 
 func openModel(path string) (*model, error) {
@@ -458,13 +464,21 @@ func openModel(path string) (*model, error) {
 		defer a.Close()
 		if key == "W" && len(a.Shape) == 2 {
 			m.features, m.classes = a.Shape[0], a.Shape[1]
-		} else if len(shape) != 1 || a.Len() != shape[0] {
+		} else if !slices.Contains(shape, a.Len()) {
 			err = array.Faultf(path, "%s is of shape %s; write the model by zlpr train", quoted(key), array.ShapeString(a.Shape))
 		}
 		return array.Copy[float64](a, 0, a.Len())
 	}
 	m.w = read("W")
 	m.b = read("b", m.classes)
+	if z.Has("threshold") {
+		m.thresholds = read("threshold", 1, m.classes)
+		for j, v := range m.thresholds {
+			if math.IsNaN(v) && err == nil {
+				err = array.Faultf(path, "the threshold of class %d is NaN; write the model by zlpr train", j)
+			}
+		}
+	}
 	if z.Has("scale") {
 		m.mean, m.scale = read("mean", m.features), read("scale", m.features)
 	}

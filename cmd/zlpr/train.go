@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type trainFlags struct {
 	featureFlags
 	pageFlags
+	pathFlags
 	y, split, source  string
 	loss              string
 	k                 int
@@ -67,6 +69,14 @@ three arrays of one (--x-csr), or libsvm text, which has the labels as well;
 gzip and bzip2 are unpacked. Labels are rows × classes in the same formats; for
 --loss softmax also one class number a row, -1 for a row that is left out.
 
+--l2 auto chooses λ and one threshold, or one for every class (--per-class), on
+validation rows held out of the train rows: a third of them, by --seed, or those
+that have the number N of --validation in the split file. A path of λ goes from
+strong to weak by factors of √10, each model starting from the one before, down to
+where the measure of --select turns; it is cross-fitted, as zlpr tune says. Then
+all train rows are trained on by the λ chosen. The threshold is saved with the
+model, and zlpr predict --as classes takes it; measures are given at 0 and at it.
+
 Training ends when the duality gap tells that the objective is within tolerance
 of its minimum, so that every start leads to the same one (G and g being the
 gradients by W and b, r the largest norm of a row, h the second derivatives by
@@ -79,6 +89,7 @@ less than 1e-15 of it. With λ = 0 there is no gap, and training ends when 20
 iterations lower the objective by less than tolerance/100 of it.`,
 		Example: `  zlpr train
   zlpr train --compare --plot train.svg
+  zlpr train --l2 auto --select macro_f1 --per-class --out model.npz
   zlpr train --x X.npy --y Y.npy --split split.npy --standardize --out model.npz
   zlpr train --x-csr indptr.npy,indices.npy,data.npy --features 500 --y Y.npy --l2 1e-3`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd.Context(), s, &f) },
@@ -90,9 +101,11 @@ iterations lower the objective by less than tolerance/100 of it.`,
 
 // table is the flags of train.
 func (f *trainFlags) table() flagTable {
-	f.loss, f.l2, f.tolerance, f.iterations, f.workers = "zlpr", 1e-5, defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
+	f.lambda, f.measure = "1e-5", "micro_f1"
+	f.loss, f.tolerance, f.iterations, f.workers = "zlpr", defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
 	features := []use{withFlag("x", &f.x), withFlag("x-csr", &f.csr)}
 	npz := []string{".npz"}
+	auto := []use{{"--l2 auto", func() bool { return f.auto }}}
 	return slices.Concat(f.featureFlags.table(), flagTable{
 		{name: "y", to: &f.y, file: input, uses: features, doc: "labels `file`, rows × classes"},
 		{name: "split", to: &f.split, file: input, uses: features, doc: "split `file`: 0 train row, 1 test row (default: all are train rows)"},
@@ -101,7 +114,11 @@ func (f *trainFlags) table() flagTable {
 		{name: "loss", to: &f.loss, words: trainLosses, doc: strings.Join(trainLosses, ", ")},
 		{name: "k", to: &f.k, uses: []use{{"--loss subset-padded", func() bool { return f.loss == "subset-padded" }}},
 			doc: "K of subset-padded (default: the most positives of a train row)"},
-		{name: "l2", to: &f.l2, doc: "λ, the weight of Σ W²/2"},
+		{name: "l2", to: &f.lambda, words: []string{"auto"}, doc: "λ, the weight of Σ W²/2; or auto: chosen, with a threshold, on validation rows"},
+		{name: "select", to: &f.measure, words: tuneMeasures[:3], uses: auto, doc: "the measure that is to be the highest on the validation rows"},
+		{name: "validation", to: &f.validation, uses: []use{{"--l2 auto and --split", func() bool { return f.auto && f.split != "" }}},
+			doc: "train rows that are `N` in the split file are the validation rows (default: a\nthird of the train rows, by --seed)"},
+		{name: "per-class", to: &f.perClass, uses: auto, doc: "choose a threshold for every class"},
 		{name: "standardize", to: &f.standardize,
 			doc: "standardise features by the train rows' mean and population standard deviation;\na constant feature is divided by 1"},
 		{name: "tolerance", to: &f.tolerance, doc: "of the objective, relative"},
@@ -218,12 +235,25 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 		if f.json {
 			return writeTrainJSON(w, main, reports, f.compare)
 		}
+		if err := writePath(w, f, reports); err != nil {
+			return err
+		}
 		return writeTrainTable(w, d, reports)
 	})
 }
 
 // check checks what can be checked without the files.
 func (f *trainFlags) check() error {
+	if f.auto = f.lambda == "auto"; !f.auto {
+		v, err := strconv.ParseFloat(f.lambda, 64)
+		if err != nil || !(v >= 0) || v > 1e300 {
+			return usagef("--l2 %v: a number of at least 0, and at most 1e300, or auto", f.lambda)
+		}
+		f.l2 = v
+	}
+	if err := f.checkPath(); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(trainLosses, f.loss):
 		return unknownLoss(f.loss, trainLosses)
@@ -231,8 +261,6 @@ func (f *trainFlags) check() error {
 		return usagef("--x and --x-csr exclude each other")
 	case f.csr != "" && f.y == "":
 		return usagef("give the labels of the features by --y")
-	case !(f.l2 >= 0) || f.l2 > 1e300:
-		return usagef("--l2 %v: a number of at least 0, and at most 1e300", f.l2)
 	case !(f.tolerance > 0 && f.tolerance < 1):
 		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
 	case f.iterations < 1 || f.workers < 1 || f.set("k") && f.k < 1:
@@ -255,7 +283,47 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 	if err != nil {
 		return nil, err
 	}
-	o := linear.Options{L2: f.l2, Tolerance: f.tolerance, Iterations: f.iterations, Workers: f.workers}
+	o, l2 := f.fitting(d), f.l2
+	start := time.Now()
+	var chosen *choice
+	if f.auto {
+		if chosen, err = f.choose(ctx, s, d, loss, name); err != nil {
+			return nil, err
+		}
+		l2, o.Start = chosen.l2, chosen.start
+	}
+	o.L2 = l2
+	bar := s.progress("train "+name, f.iterations)
+	o.Progress = func(iteration int, _, _ float64) { bar.set(iteration) }
+	model, err := linear.Fit(ctx, d.train.x, d.train.y, loss, o)
+	bar.close()
+	if err != nil {
+		return nil, f.explainFit(d, d.train, err)
+	}
+	r := &trainReport{Loss: name, L2: number(l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient), Gap: number(model.Gap),
+		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),
+		MetricsRows: "test", model: model, rule: rule}
+	measured := d.measured()
+	if d.test.x.Rows == 0 {
+		r.MetricsRows = "train"
+	}
+	r.scores = make([]float64, measured.x.Rows*d.classes)
+	measured.x.Multiply(r.scores, model.W, model.B, d.classes, f.workers)
+	if r.results, r.Metrics, err = f.measures(d, r.scores, rule); err != nil {
+		return nil, err
+	}
+	if chosen != nil {
+		r.choice, r.Threshold, r.Path = chosen, thresholdNumbers(chosen.tuning), chosen.path
+		if r.atThreshold, r.MetricsAtThreshold, err = f.measures(d, r.scores, chosen.rule()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// fitting is what a fit is asked for, but λ.
+func (f *trainFlags) fitting(d *dataset) linear.Options {
+	o := linear.Options{Tolerance: f.tolerance, Iterations: f.iterations, Workers: f.workers}
 	if f.seed != 0 {
 		rng := rand.New(rand.NewPCG(f.seed, 1))
 		o.Start = make([]float64, (d.features+1)*d.classes)
@@ -263,45 +331,37 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 			o.Start[i] = rng.NormFloat64()
 		}
 	}
-	bar := s.progress("train "+name, f.iterations)
-	o.Progress = func(iteration int, _, _ float64) { bar.set(iteration) }
-	start := time.Now()
-	model, err := linear.Fit(ctx, d.train.x, d.train.y, loss, o)
-	bar.close()
-	if err != nil {
-		var e *zlpr.DataError
-		if errors.As(err, &e) {
-			row := d.train.rows[e.Row]
-			return nil, explainAt(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason},
-				func(_ string, row, class int) (file, place string) {
-					return placeInShard(d.labels, d.shards, row, class)
-				})
-		}
-		return nil, fmt.Errorf("%s: %w", quoted(d.describe), err)
+	return o
+}
+
+// explainFit says where the error of a fit to some rows is.
+func (f *trainFlags) explainFit(d *dataset, rows part, err error) error {
+	var e *zlpr.DataError
+	if errors.As(err, &e) {
+		row := rows.rows[e.Row]
+		return explainAt(&zlpr.DataError{Row: row, Class: e.Class, Kind: e.Kind, Reason: e.Reason},
+			func(_ string, row, class int) (file, place string) {
+				return placeInShard(d.labels, d.shards, row, class)
+			})
 	}
-	r := &trainReport{Loss: name, L2: number(f.l2), Objective: number(model.Objective), GradientNorm: number(model.Gradient), Gap: number(model.Gap),
-		Iterations: model.Iterations, Converged: model.Converged, Seconds: number(time.Since(start).Seconds()),
-		Metrics: map[string]number{}, MetricsRows: "test", model: model, rule: rule}
-	measured := d.measured()
-	if d.test.x.Rows == 0 {
-		r.MetricsRows = "train"
-	}
-	r.scores = make([]float64, measured.x.Rows*d.classes)
-	measured.x.Multiply(r.scores, model.W, model.B, d.classes, f.workers)
+	return fmt.Errorf("%s: %w", quoted(d.describe), err)
+}
+
+// measures are the metrics of scores of the rows measured.
+func (f *trainFlags) measures(d *dataset, scores []float64, rule metrics.Rule) ([]metrics.Result, map[string]number, error) {
 	a, err := metrics.NewAccumulator[float64](d.classes, metrics.All(1, 3, 5), metrics.Options{Rule: rule, Workers: f.workers})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := a.Add(&metrics.Batch[float64]{Scores: matrix(r.scores, d.classes), Labels: measured.y}); err != nil {
-		return nil, err
+	if err := a.Add(&metrics.Batch[float64]{Scores: matrix(scores, d.classes), Labels: d.measured().y}); err != nil {
+		return nil, nil, err
 	}
-	if r.results, err = a.Results(); err != nil {
-		return nil, err
+	results, err := a.Results()
+	values := map[string]number{}
+	for _, m := range results {
+		values[m.Name] = number(m.Value)
 	}
-	for _, m := range r.results {
-		r.Metrics[m.Name] = number(m.Value)
-	}
-	return r, nil
+	return results, values, err
 }
 
 // matrix is data as a matrix of that many columns.

@@ -8,12 +8,16 @@ import (
 	"github.com/zlpr/zlpr/internal/array"
 )
 
-// writeModel writes the model: W, b, and the standardisation if there is one.
+// writeModel writes the model: W, b, and the thresholds and the standardisation if there are any.
 func (f *trainFlags) writeModel(file io.Writer, d *dataset, r *trainReport) error {
 	return writeNPZ(file, f.out, func(z *zip.Writer) error {
 		err := array.Add(z, "W", false, []int{d.features, d.classes}, r.model.W)
 		err = errors.Join(err, array.Add(z, "b", false, []int{d.classes}, r.model.B))
 		err = errors.Join(err, array.Add(z, "objective", false, nil, []float64{float64(r.Objective)}))
+		if r.choice != nil {
+			list := r.choice.thresholds()
+			err = errors.Join(err, array.Add(z, "threshold", false, []int{len(list)}, list))
+		}
 		if f.standardize {
 			err = errors.Join(err,
 				array.Add(z, "mean", false, []int{d.features}, f.standardMean),

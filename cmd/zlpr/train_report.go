@@ -22,10 +22,18 @@ type trainReport struct {
 	Metrics      map[string]number `json:"metrics"`
 	MetricsRows  string            `json:"metrics_rows"` // test or train
 
+	// By --l2 auto.
+	Threshold          any               `json:"threshold,omitempty"` // a number, or a list of one a class
+	MetricsAtThreshold map[string]number `json:"metrics_at_threshold,omitempty"`
+	Path               []pathPoint       `json:"path,omitempty"`
+
 	results []metrics.Result
 	model   *linear.Result
 	scores  []float64 // of the rows measured
 	rule    metrics.Rule
+
+	choice      *choice // or nil
+	atThreshold []metrics.Result
 }
 
 // relativeGap is the gap relative to the objective.
@@ -81,6 +89,9 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 		t.row(row...)
 	}
 	column("loss", func(r *trainReport) string { return r.Loss })
+	if reports[0].choice != nil {
+		column("λ", func(r *trainReport) string { return fmt.Sprintf("%.4g", float64(r.L2)) })
+	}
 	column("objective", func(r *trainReport) string { return fmt.Sprintf("%.10g", float64(r.Objective)) })
 	column("gradient norm", func(r *trainReport) string { return fmt.Sprintf("%.3g", float64(r.GradientNorm)) })
 	column("above the minimum", (*trainReport).aboveMinimum)
@@ -90,6 +101,18 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 	t.row(reports[0].MetricsRows + " rows")
 	for i, m := range reports[0].results {
 		column(m.Name, func(r *trainReport) string { return fmt.Sprintf("%.4f", r.results[i].Value) })
+	}
+	if reports[0].choice != nil {
+		t.gap()
+		column(reports[0].MetricsRows+" rows, at threshold", func(r *trainReport) string {
+			if r.choice.tuning.Thresholds != nil {
+				return "one a class"
+			}
+			return fmt.Sprintf("%.4g", r.choice.tuning.Threshold)
+		})
+		for i, m := range reports[0].atThreshold {
+			column(m.Name, func(r *trainReport) string { return fmt.Sprintf("%.4f", r.atThreshold[i].Value) })
+		}
 	}
 	return t.flush()
 }

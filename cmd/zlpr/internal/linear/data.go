@@ -151,6 +151,15 @@ func (m *Matrix) each(f func(j int, v float64)) {
 	}
 }
 
+// MeanSquare returns the mean over the rows of the square of their norm.
+func (m *Matrix) MeanSquare() float64 {
+	sum := 0.0
+	for _, root := range m.rootMeanSquares() {
+		sum += root * root
+	}
+	return sum
+}
+
 // Standardize sets Mean and Scale. A dense matrix is changed itself instead.
 func (m *Matrix) Standardize(mean, scale []float64) {
 	if m.Dense == nil {
