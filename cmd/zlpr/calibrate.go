@@ -81,7 +81,7 @@ func (f *calibrateFlags) table() flagTable {
 		{name: "out", to: &f.out, file: output, ends: []string{".json"}, doc: "write the calibration to this .json `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.readFlags.table(true)...)
+	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // check checks what can be checked without the files.
@@ -126,7 +126,7 @@ func runCalibrate(ctx context.Context, s *session, f *calibrateFlags) error {
 	case e.scores.csr != nil:
 		return array.Faultf(f.scores, "a sparse matrix has no scores of the classes that it does not list; calibrate needs all")
 	}
-	files, err := s.out.createAll(f.out)
+	files, err := s.out.createAll(f.out, f.html, f.markdown)
 	if err != nil {
 		return err
 	}
@@ -143,6 +143,15 @@ func runCalibrate(ctx context.Context, s *session, f *calibrateFlags) error {
 	if f.out != "" {
 		if err := writeJSON(files[f.out], r); err != nil {
 			return fileError(f.out, err)
+		}
+	}
+	if f.asksPage() {
+		p, err := r.page(f.scores)
+		if err != nil {
+			return err
+		}
+		if err := f.writePage(s, p, files); err != nil {
+			return err
 		}
 	}
 	if f.json {

@@ -179,6 +179,8 @@ func TestOtherPages(t *testing.T) {
 	_, stderr, status := run(t, dir, "eval", "S.npy", "Y.npy", "--partial", "one.zlpr", "--classes", "3")
 	require.Equal(t, 0, status, stderr)
 	for args, want := range map[string][]string{
+		"calibrate S.npy Y.npy":                                                   {"Calibration of S.npy", "Reliability", ", fitted", "log loss"},
+		"calibrate S.npy Y.npy --fit none --by sigmoid2":                          {"Of the links"},
 		"merge one.zlpr":                                                          {"Evaluation of one.zlpr", "micro F1", `id="classes"`, "Rows of the highest loss"},
 		"tune S.npy Y.npy --out t.json":                                           {"Threshold ", "cross-fitted", "One threshold for all classes", "--thresholds t.json"},
 		"tune S.npy Y.npy --per-class --measure macro_f1":                         {"A threshold for each class", `id="classes"`},
