@@ -538,3 +538,9 @@ func ExampleSignedLogSumExpRows() {
 	fmt.Printf("%.4f %v\n", lse, sign)
 	// Output: [1.5413 0.6931] [-1 1]
 }
+
+// Weights of a frequent and of a rare class.
+func ExampleClassBalancedWeights() {
+	fmt.Printf("%.3f\n", zlpr.ClassBalancedWeights([]int{1000, 10}, 0.99))
+	// Output: [0.175 1.825]
+}
