@@ -165,6 +165,13 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 		return err
 	}
 	e.byClass = false // Compare finds it
+	if f.metrics == "all" && tooMany(rows, classes) && slices.ContainsFunc(e.metrics, metrics.NeedsScores) {
+		e.metrics = slices.DeleteFunc(e.metrics, metrics.NeedsScores)
+		chosen.Warnings = append(chosen.Warnings, "areas (auc, average_precision) are left out: they need all scores in memory; ask for them by --metrics")
+	}
+	if !slices.ContainsFunc(e.metrics, metrics.NeedsScores) {
+		e.microBits, e.classBits = 0, 0 // nothing is in bins
+	}
 	pages, err := s.out.createAll(f.html, f.markdown)
 	if err != nil {
 		return err
