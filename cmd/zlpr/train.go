@@ -53,8 +53,7 @@ func newTrain(s *session) *cobra.Command {
 
 	mean over the train rows of the loss + (λ/2)·Σ W²
 
-by Newton's method with conjugate gradients, for bce class by class (subset-padded,
-and λ = 0: by L-BFGS), and prints the metrics of the test rows: classes with a score above 0 are
+by L-BFGS, for bce by Newton's method class by class, and prints the metrics of the test rows: classes with a score above 0 are
 predicted (by softmax the highest, by subset-padded at most K of them), with no
 class weights and no tuned thresholds.
 
