@@ -31,7 +31,7 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 		start = ", start from seed " + strconv.FormatUint(f.seed, 10)
 	}
 	p.Parts = []page.Part{{Title: "Measures of the " + main.MetricsRows + " rows", Tables: []page.Table{trainTable(reports)}}, {Title: "Training",
-		Note: fmt.Sprintf("%s train rows, %s features, λ = %s%s", grouped(d.train.x.Rows), grouped(d.features), short(f.l2), start)}}
+		Note: fmt.Sprintf("%s train rows, %s features, λ = %s%s", grouped(d.train.x.Rows), grouped(d.features), short(float64(main.L2)), start)}}
 	t := page.Table{Head: []string{"loss", "objective", "gradient norm", "above the minimum", "iterations", "seconds"}}
 	for _, r := range reports {
 		t.Rows = append(t.Rows, page.Texts(r.Loss, fmt.Sprintf("%.10g", float64(r.Objective)), fmt.Sprintf("%.3g", float64(r.GradientNorm)), r.aboveMinimum(),
