@@ -217,6 +217,36 @@ func ExampleTotal_Merge() {
 	// Output: 2.2695, 3 rows, <nil>
 }
 
+// A process marshals what it has summed; another one goes on with it.
+func ExampleTotal_MarshalBinary() {
+	e, err := zlpr.NewEvaluator[float64](zlpr.ZLPR{}, zlpr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	batch := &zlpr.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{2, -1}, {0, 1}}),
+		Labels: &zlpr.TargetLabels{Classes: 2, Targets: []int32{0, 0}},
+	}
+	var there zlpr.Total
+	if _, err := e.Evaluate(context.Background(), batch, &zlpr.Output[float64]{Total: &there}); err != nil {
+		panic(err)
+	}
+	data, err := there.MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+
+	var here zlpr.Total
+	fmt.Println(here.UnmarshalBinary(data))
+	result, err := here.Result(zlpr.Sum)
+	fmt.Printf("%.4f, %d rows, %v\n", result.Loss, result.Rows, err)
+	fmt.Println(here.UnmarshalBinary(data[:10]) != nil)
+	// Output:
+	// <nil>
+	// 2.4466, 2 rows, <nil>
+	// true
+}
+
 func ExampleMatrixOf() {
 	m := zlpr.MatrixOf([][]float32{{1, 2, 3}, {4, 5, 6}})
 	fmt.Println(m.Rows, m.Cols, m.Row(1))

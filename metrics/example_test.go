@@ -1,10 +1,13 @@
 package metrics_test
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log"
 	"math"
+	"slices"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/metrics"
@@ -387,4 +390,135 @@ func ExampleTop() {
 func ExampleRule_AtMost() {
 	predicted(metrics.Above(0).AtMost(1))
 	// Output: 0001
+}
+
+// The results of every class, the one with the lowest F1 first.
+func ExampleAccumulator_Classes() {
+	a, err := metrics.NewAccumulator[float32](4, nil, metrics.Options{ByClass: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	classes, err := a.Classes()
+	if err != nil {
+		log.Fatal(err)
+	}
+	slices.SortStableFunc(classes, func(x, y metrics.ClassResult) int { return cmp.Compare(x.F1, y.F1) })
+	for _, c := range classes {
+		fmt.Printf("class %d: support %v, precision %.2f, recall %.2f, F1 %.2f\n", c.Class, c.Support, c.Precision, c.Recall, c.F1)
+	}
+	threshold, f1, err := a.BestThreshold()
+	fmt.Printf("threshold %.2f would give micro F1 %.3f, %v\n", threshold, f1, err)
+	// Output:
+	// class 3: support 0, precision 0.00, recall 0.00, F1 0.00
+	// class 0: support 2, precision 0.50, recall 0.50, F1 0.50
+	// class 1: support 1, precision 0.50, recall 1.00, F1 0.67
+	// class 2: support 2, precision 1.00, recall 1.00, F1 1.00
+	// threshold 0.35 would give micro F1 0.889, <nil>
+}
+
+// Scores are kept for areas until there are too many: then they are counted in bins,
+// and areas have bounds.
+func ExampleAccumulator_CountScores() {
+	a, err := metrics.NewAccumulator[float32](4, []string{"micro_f1", "micro_auc"}, metrics.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	if err := a.CountScores(12, 12); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(a.Bins())
+	results, err := a.Results()
+	if err != nil {
+		log.Fatal(err)
+	}
+	var auc metrics.Bounds = results[1].Bounds
+	fmt.Printf("%s between %.4f and %.4f\n", results[1].Name, auc.Low, auc.High)
+	a.DropScores() // areas are not wanted any more
+	results, err = a.Results()
+	fmt.Println(len(results), err)
+	// Output:
+	// 12 12
+	// micro_auc between 0.9143 and 0.9143
+	// 1 <nil>
+}
+
+// Two thresholds: the best for all classes, and the best for each.
+func ExampleCrossTuner() {
+	var objective metrics.Objective
+	objective, err := metrics.NewObjective("macro_f1", 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var t *metrics.CrossTuner[float32]
+	t, err = metrics.NewCrossTuner[float32](4, 1, objective)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := t.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	for _, each := range []bool{false, true} {
+		var tuning metrics.Tuning
+		tuning, err = t.Tune(each)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %.3f instead of %.3f, cross-fitted %.3f: %.2f %.2f\n", objective.Name(),
+			tuning.Value, tuning.Untuned, tuning.CrossFitted, tuning.Threshold, tuning.Thresholds)
+	}
+	for p := range t.Curve() {
+		fmt.Printf("%.2f: F1 %.3f\n", p.Threshold, p.F1)
+		break
+	}
+	// Output:
+	// macro_f1 0.667 instead of 0.542, cross-fitted 0.542: 0.35 []
+	// macro_f1 0.700 instead of 0.542, cross-fitted 0.542: NaN [-0.50 0.80 -0.75 -0.40]
+	// 3.00: F1 0.000
+}
+
+// What must be known of all labels before shards are evaluated apart.
+func ExampleLabelScan() {
+	var scan, shard *metrics.LabelScan = metrics.NewLabelScan(4), metrics.NewLabelScan(4)
+	scan.AddRow([]uint64{0b0101})
+	shard.AddRow([]uint64{0b0011})
+	shard.AddRow([]uint64{0b0100})
+	data, err := shard.MarshalBinary()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := shard.UnmarshalBinary(data); err != nil {
+		log.Fatal(err)
+	}
+	if err := scan.Merge(shard); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(scan.Rows(), "rows, at most", scan.Most(), "positives a row, of the classes", scan.Positives())
+	// Output:
+	// 3 rows, at most 2 positives a row, of the classes [2 1 2 0]
+}
+
+// Where a loss comes from.
+func ExampleGradientShares() {
+	e, err := zlpr.NewEvaluator[float32](zlpr.ZLPR{}, zlpr.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	grad := zlpr.Matrix[float32]{Rows: 3, Cols: 4, Data: make([]float32, 12)}
+	batch := &zlpr.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}
+	if _, err := e.Evaluate(context.Background(), batch, &zlpr.Output[float32]{Grad: grad}); err != nil {
+		log.Fatal(err)
+	}
+	var shares *metrics.GradientShares = metrics.NewGradientShares(4)
+	if err := metrics.AddGradient(shares, grad); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.3f\n", shares.Shares())
+	// Output:
+	// [0.373 0.247 0.200 0.180]
 }

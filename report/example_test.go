@@ -112,6 +112,17 @@ func ExampleFit() {
 		r := report.NewReliability(c, q.Edges(), nil)
 		other := report.NewReliability(c, q.Edges(), nil)
 		other.Add(&e)
+		// From another process, say.
+		data, err := other.MarshalBinary()
+		if err != nil {
+			panic(err)
+		}
+		if err := other.UnmarshalBinary(data); err != nil {
+			panic(err)
+		}
+		if err := r.Same(other); err != nil {
+			panic(err)
+		}
 		r.Merge(other)
 		v := r.Errors()
 		fmt.Printf("%s, temperature %.2f: log loss %.3f, Brier %.3f, ECE %.2f; a score of 2 is %.2f\n",

@@ -361,7 +361,7 @@ func (w *Work[T]) gatherSoft(i int, s0 float64, from, to int) (m int) {
 		if w.c.Soft != nil {
 			down = float64(w.c.Soft[i*w.c.SoftStride+j])
 			up = 1 - down
-		} else if up, down = 1-w.c.Smoothing/2, w.c.Smoothing/2; pos[j/64]&bit != 0 {
+		} else if up, down = 1-w.c.Smoothing/2, w.c.Smoothing/2; pos[j/64]&bit != 0 { // halves are exact
 			up, down = down, up
 		}
 		x, factor := float64(row[j]), w.factor(j)
@@ -370,7 +370,7 @@ func (w *Work[T]) gatherSoft(i int, s0 float64, from, to int) (m int) {
 		if math.Abs(y) > math.MaxFloat64 && math.Abs(x) <= math.MaxFloat64 {
 			// A label may bring it back to the numbers: what is beyond them counts apart.
 			y = math.Copysign(math.MaxFloat64, y)
-			rest := 2 * (math.Abs(x/2-s0/2) - math.MaxFloat64/2)
+			rest := 2 * (math.Abs(x/2-s0/2) - math.MaxFloat64/2) // halves and twice are exact
 			if y > 0 {
 				w.beyond += float64(factor * (up * rest))
 			} else {

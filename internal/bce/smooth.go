@@ -33,7 +33,7 @@ func (w *Work[T]) smoothed() {
 	c.Pos, c.Neg = c.Neg, c.Pos
 	s.apart(c, w.eval)
 	c.Pos, c.Neg = c.Neg, c.Pos
-	scaled(1 - other)
+	scaled(1 - other) // half the smoothing, exact
 	w.eval()
 	c.Scale = scale
 	out := c.Out

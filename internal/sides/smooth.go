@@ -38,7 +38,7 @@ func (w *Work[T]) evalSmooth() {
 func (w *Work[T]) smoothWeights(class *factors[T]) {
 	c := w.c
 	size, lanes := kernel.WeightsLen[T](c.N), kernel.LanesOf[T]()
-	of := [2]float64{1 - c.Smoothing/2, c.Smoothing / 2} // of a label on its own side, on the other
+	of := [2]float64{1 - c.Smoothing/2, c.Smoothing / 2} // of a label on its own side, on the other; a half is exact
 	for side, weights := range w.soft {
 		clear(weights)
 		for i := range c.Rows {

@@ -166,7 +166,7 @@ func distanceOf(t, a, b float64) float64 {
 	if d := a - b; d <= math.MaxFloat64 {
 		return float64(t * d)
 	}
-	return float64(float64(2*t) * (a/2 - b/2))
+	return float64(float64(2*t) * (a/2 - b/2)) // halves are exact
 }
 
 // lessLabels takes the labels' part of the gradient off that of row i, whose loss as one
