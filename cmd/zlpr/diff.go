@@ -164,7 +164,7 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	if err := f.choose(ctx, e, chosen); err != nil {
 		return err
 	}
-	e.byClass = false // Compare finds it
+	e.byClass, e.tunes = false, false // Compare finds the classes; thresholds are not its task
 	if f.metrics == "all" && tooMany(rows, classes) && slices.ContainsFunc(e.metrics, metrics.NeedsScores) {
 		e.metrics = slices.DeleteFunc(e.metrics, metrics.NeedsScores)
 		chosen.Warnings = append(chosen.Warnings, "areas (auc, average_precision) are left out: they need all scores in memory; ask for them by --metrics")
