@@ -21,7 +21,6 @@ type byClass struct {
 	evaluator *zlpr.Evaluator[float64]
 	labels    *zlpr.BitLabels // classes × rows
 	turned    []float64       // classes × rows
-	width     int             // of the evaluator's rows
 }
 
 func newByClass(ctx context.Context, loss zlpr.Loss, labels *zlpr.BitLabels) (*byClass, error) {

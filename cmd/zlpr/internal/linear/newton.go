@@ -98,7 +98,7 @@ func (n *newton) run(model []float64, classes int, g goal) (reached bool, err er
 				return reached, nil
 			}
 			losses, gaps, first = kept(losses, done), kept(gaps, done), kept(first, done)
-			values, stuck = kept(values, done), make([]bool, left)
+			values = kept(values, done)
 		}
 		if err := n.ctx.Err(); err != nil {
 			return false, err

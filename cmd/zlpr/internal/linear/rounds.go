@@ -48,9 +48,9 @@ func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
 		}
 		var histories [][]float64
 		if p.separable {
-			reached, histories, err = p.byBlocks(at, labels, blocks, g)
+			_, histories, err = p.byBlocks(at, labels, blocks, g)
 		} else {
-			reached, histories, err = p.together(at, labels, g)
+			_, histories, err = p.together(at, labels, g)
 		}
 		if err != nil {
 			return false, err
