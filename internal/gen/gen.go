@@ -50,6 +50,7 @@ func (a *asmFile) amd64(files map[string][]byte, name string) error {
 	if err := broadcastConstants(result.Functions()); err != nil {
 		return err
 	}
+	alignLocals(result.Functions())
 	if err := pass.Compile.Execute(result); err != nil {
 		return err
 	}
@@ -78,11 +79,13 @@ type file struct {
 	context
 	constants map[string]operand.Mem
 	labels    int
+	locals    int // bytes of the function's places on the stack
 }
 
 // function begins the function of that name.
 func (f *file) function(name, signature string) {
 	f.Function(name)
+	f.locals = 0
 	f.Attributes(attr.NOSPLIT)
 	f.SignatureExpr("func" + signature)
 }

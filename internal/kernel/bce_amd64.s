@@ -6,7 +6,9 @@
 
 // func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $448-112
+TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    negWeight+96(FP), CX
 	MOVQ    posWeight+104(FP), DX
@@ -18,13 +20,13 @@ TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $448-112
 
 row1:
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 256(SP)
-	VMOVUPS      Y1, 288(SP)
+	VMOVUPS      Y1, 256(BP)
+	VMOVUPS      Y1, 288(BP)
 	MOVQ         p+88(FP), DI
 	VBROADCASTSS 4(DI), Y1
-	VMOVUPS      Y1, 384(SP)
+	VMOVUPS      Y1, 384(BP)
 	VBROADCASTSS 8(DI), Y1
-	VMOVUPS      Y1, 416(SP)
+	VMOVUPS      Y1, 416(BP)
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
@@ -47,13 +49,13 @@ half9:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMOVUPS      (AX)(R8*1), Y1
-	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(SP), Y6, Y6
+	VADDPS       384(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(SP), Y4, Y4
+	VSUBPS       416(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -115,13 +117,13 @@ half9:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPS      64(AX)(R8*1), Y2
-	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(SP), Y7, Y7
+	VADDPS       384(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(SP), Y5, Y5
+	VSUBPS       416(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -184,13 +186,13 @@ half9:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPS      128(AX)(R8*1), Y2
-	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(SP), Y7, Y7
+	VADDPS       384(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(SP), Y5, Y5
+	VSUBPS       416(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -252,13 +254,13 @@ half9:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      192(AX)(R8*1), Y3
-	VSUBPS       384(SP), Y3, Y5
+	VSUBPS       384(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       384(SP), Y8, Y8
+	VADDPS       384(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       416(SP), Y6, Y6
+	VSUBPS       416(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -316,19 +318,19 @@ half9:
 	VADDPS       Y2, Y1, Y1
 	MOVQ         R8, DI
 	ANDQ         $0x20, DI
-	VMOVUPS      Y1, 320(SP)(DI*1)
+	VMOVUPS      Y1, 320(BP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
 	JNZ          half9
-	VMOVUPS      352(SP), Y1
-	VADDPS       320(SP), Y1, Y1
+	VMOVUPS      352(BP), Y1
+	VADDPS       320(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       256(SP), Y1, Y1
-	VMOVUPD      Y1, 256(SP)
-	VADDPD       288(SP), Y2, Y2
-	VMOVUPD      Y2, 288(SP)
+	VADDPD       256(BP), Y1, Y1
+	VMOVUPD      Y1, 256(BP)
+	VADDPD       288(BP), Y2, Y2
+	VMOVUPD      Y2, 288(BP)
 
 added4:
 	ADDQ $+192, R8
@@ -345,26 +347,26 @@ rest5:
 	SHLQ       $0x02, R9
 	SUBQ       R9, DI
 	VMOVUPS    (AX)(R8*1), Y1
-	VMOVUPS    Y1, (SP)
+	VMOVUPS    Y1, (BP)
 	VMOVUPS    32(AX)(R8*1), Y1
-	VMOVUPS    Y1, 32(SP)
+	VMOVUPS    Y1, 32(BP)
 	VMOVUPS    64(AX)(R8*1), Y1
-	VMOVUPS    Y1, 64(SP)
+	VMOVUPS    Y1, 64(BP)
 	VMOVUPS    96(AX)(R8*1), Y1
-	VMOVUPS    Y1, 96(SP)
+	VMOVUPS    Y1, 96(BP)
 	VMOVUPS    128(DI), Y1
 	VMASKMOVPS 128(AX)(R8*1), Y1, Y1
-	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    Y1, 128(BP)
 	VMOVUPS    160(DI), Y1
 	VMASKMOVPS 160(AX)(R8*1), Y1, Y1
-	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    Y1, 160(BP)
 	VMOVUPS    192(DI), Y1
 	VMASKMOVPS 192(AX)(R8*1), Y1, Y1
-	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    Y1, 192(BP)
 	VMOVUPS    224(DI), Y1
 	VMASKMOVPS 224(AX)(R8*1), Y1, Y1
-	VMOVUPS    Y1, 224(SP)
-	LEAQ       (SP), AX
+	VMOVUPS    Y1, 224(BP)
+	LEAQ       (BP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
 	JMP        group3
@@ -382,13 +384,13 @@ short6:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (AX)(R8*1), Y2, Y1
-	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(SP), Y6, Y6
+	VADDPS       384(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(SP), Y4, Y4
+	VSUBPS       416(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -450,13 +452,13 @@ short6:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   64(AX)(R8*1), Y3, Y2
-	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(SP), Y7, Y7
+	VADDPS       384(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(SP), Y5, Y5
+	VSUBPS       416(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -511,7 +513,7 @@ short6:
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 320(SP)
+	VMOVUPS      Y1, 320(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -520,13 +522,13 @@ short6:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
-	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(SP), Y6, Y6
+	VADDPS       384(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(SP), Y4, Y4
+	VSUBPS       416(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -588,13 +590,13 @@ short6:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   96(AX)(R8*1), Y3, Y2
-	VSUBPS       384(SP), Y2, Y4
+	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(SP), Y7, Y7
+	VADDPS       384(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(SP), Y5, Y5
+	VSUBPS       416(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -649,14 +651,14 @@ short6:
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VADDPS       320(SP), Y1, Y1
+	VADDPS       320(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       256(SP), Y1, Y1
-	VMOVUPD      Y1, 256(SP)
-	VADDPD       288(SP), Y2, Y2
-	VMOVUPD      Y2, 288(SP)
+	VADDPD       256(BP), Y1, Y1
+	VMOVUPD      Y1, 256(BP)
+	VADDPD       288(BP), Y2, Y2
+	VMOVUPD      Y2, 288(BP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added4
@@ -672,13 +674,13 @@ one7:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (AX)(R8*1), Y2, Y1
-	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(SP), Y6, Y6
+	VADDPS       384(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(SP), Y4, Y4
+	VSUBPS       416(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -732,7 +734,7 @@ one7:
 	VMOVUPS      (CX)(R8*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VMOVUPS      Y1, 320(SP)
+	VMOVUPS      Y1, 320(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -741,13 +743,13 @@ one7:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
-	VSUBPS       384(SP), Y1, Y3
+	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(SP), Y6, Y6
+	VADDPS       384(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(SP), Y4, Y4
+	VSUBPS       416(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -801,22 +803,22 @@ one7:
 	VMOVUPS      32(CX)(R8*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VADDPS       320(SP), Y1, Y1
+	VADDPS       320(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       256(SP), Y1, Y1
-	VMOVUPD      Y1, 256(SP)
-	VADDPD       288(SP), Y2, Y2
-	VMOVUPD      Y2, 288(SP)
+	VADDPD       256(BP), Y1, Y1
+	VMOVUPD      Y1, 256(BP)
+	VADDPD       288(BP), Y2, Y2
+	VMOVUPD      Y2, 288(BP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added4
 
 done8:
 	MOVQ         sum+0(FP), AX
-	VMOVUPS      256(SP), Y1
-	VMOVUPS      288(SP), Y2
+	VMOVUPS      256(BP), Y1
+	VMOVUPS      288(BP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -1074,7 +1076,9 @@ GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 // func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $576-112
+TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $640-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -1084,16 +1088,16 @@ TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $576-112
 
 row10:
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 384(SP)
-	VMOVUPS      Y1, 416(SP)
+	VMOVUPS      Y1, 384(BP)
+	VMOVUPS      Y1, 416(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	MOVQ         p+88(FP), BX
 	VBROADCASTSS 4(BX), Y1
-	VMOVUPS      Y1, 512(SP)
+	VMOVUPS      Y1, 512(BP)
 	VBROADCASTSS 8(BX), Y1
-	VMOVUPS      Y1, 544(SP)
+	VMOVUPS      Y1, 544(BP)
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000040, DI
@@ -1116,13 +1120,13 @@ half18:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMOVUPS      (AX)(SI*1), Y1
-	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       512(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(SP), Y6, Y6
+	VADDPS       512(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(SP), Y4, Y4
+	VSUBPS       544(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -1162,13 +1166,13 @@ half18:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      64(AX)(SI*1), Y3
-	VSUBPS       512(SP), Y3, Y5
+	VSUBPS       512(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(SP), Y8, Y8
+	VADDPS       512(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(SP), Y6, Y6
+	VSUBPS       544(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -1212,13 +1216,13 @@ half18:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      128(AX)(SI*1), Y3
-	VSUBPS       512(SP), Y3, Y5
+	VSUBPS       512(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(SP), Y8, Y8
+	VADDPS       512(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(SP), Y6, Y6
+	VSUBPS       544(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -1258,13 +1262,13 @@ half18:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(AX)(SI*1), Y5
-	VSUBPS       512(SP), Y5, Y7
+	VSUBPS       512(BP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
 	VSUBPS       Y8, Y5, Y8
-	VADDPS       512(SP), Y10, Y10
+	VADDPS       512(BP), Y10, Y10
 	VSUBPS       Y10, Y8, Y8
-	VSUBPS       544(SP), Y8, Y8
+	VSUBPS       544(BP), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
@@ -1306,44 +1310,44 @@ half18:
 	VADDPS       Y3, Y2, Y2
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPS      Y1, 448(SP)(BX*1)
-	VMOVUPS      Y2, 64(SP)(BX*1)
+	VMOVUPS      Y1, 448(BP)(BX*1)
+	VMOVUPS      Y2, 64(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half18
-	VMOVUPS      480(SP), Y1
-	VADDPS       448(SP), Y1, Y1
+	VMOVUPS      480(BP), Y1
+	VADDPS       448(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       384(SP), Y1, Y1
-	VMOVUPD      Y1, 384(SP)
-	VADDPD       416(SP), Y2, Y2
-	VMOVUPD      Y2, 416(SP)
-	VMOVUPS      64(SP), Y1
-	VMOVUPS      96(SP), Y2
+	VADDPD       384(BP), Y1, Y1
+	VMOVUPD      Y1, 384(BP)
+	VADDPD       416(BP), Y2, Y2
+	VMOVUPD      Y2, 416(BP)
+	VMOVUPS      64(BP), Y1
+	VMOVUPS      96(BP), Y2
 	VADDPS       Y2, Y1, Y3
 	VMULPS       Y2, Y1, Y1
 	VADDPS       Y3, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y1, Y4
 	VFMADD213PD  Y4, Y1, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y1
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y1
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, 32(BP)
 
 added13:
 	ADDQ         $+192, SI
 	TESTQ        $0x000007ff, SI
 	JNZ          more19
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      (BP), Y1
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1354,8 +1358,8 @@ added13:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (BX)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 more19:
@@ -1372,26 +1376,26 @@ rest14:
 	SHLQ       $0x02, DI
 	SUBQ       DI, BX
 	VMOVUPS    (AX)(SI*1), Y1
-	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    Y1, 128(BP)
 	VMOVUPS    32(AX)(SI*1), Y1
-	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    Y1, 160(BP)
 	VMOVUPS    64(AX)(SI*1), Y1
-	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    Y1, 192(BP)
 	VMOVUPS    96(AX)(SI*1), Y1
-	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    Y1, 224(BP)
 	VMOVUPS    128(BX), Y1
 	VMASKMOVPS 128(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    Y1, 256(BP)
 	VMOVUPS    160(BX), Y1
 	VMASKMOVPS 160(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    Y1, 288(BP)
 	VMOVUPS    192(BX), Y1
 	VMASKMOVPS 192(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    Y1, 320(BP)
 	VMOVUPS    224(BX), Y1
 	VMASKMOVPS 224(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 352(SP)
-	LEAQ       128(SP), AX
+	VMOVUPS    Y1, 352(BP)
+	LEAQ       128(BP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
 	JMP        group12
@@ -1409,13 +1413,13 @@ short15:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (AX)(SI*1), Y2, Y1
-	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       512(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(SP), Y6, Y6
+	VADDPS       512(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(SP), Y4, Y4
+	VSUBPS       544(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -1455,13 +1459,13 @@ short15:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPS   64(AX)(SI*1), Y4, Y3
-	VSUBPS       512(SP), Y3, Y5
+	VSUBPS       512(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(SP), Y8, Y8
+	VADDPS       512(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(SP), Y6, Y6
+	VSUBPS       544(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -1497,7 +1501,7 @@ short15:
 	VADDPS       Y3, Y2, Y4
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      Y1, 448(SP)
+	VMOVUPS      Y1, 448(BP)
 	VPBROADCASTB 1(CX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
@@ -1506,13 +1510,13 @@ short15:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
-	VSUBPS       512(SP), Y1, Y4
+	VSUBPS       512(BP), Y1, Y4
 	VSUBPS       Y1, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y1, Y5
-	VADDPS       512(SP), Y7, Y7
+	VADDPS       512(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       544(SP), Y5, Y5
+	VSUBPS       544(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
 	VXORPS       Y1, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
@@ -1552,13 +1556,13 @@ short15:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPS   96(AX)(SI*1), Y5, Y4
-	VSUBPS       512(SP), Y4, Y6
+	VSUBPS       512(BP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
 	VSUBPS       Y7, Y4, Y7
-	VADDPS       512(SP), Y9, Y9
+	VADDPS       512(BP), Y9, Y9
 	VSUBPS       Y9, Y7, Y7
-	VSUBPS       544(SP), Y7, Y7
+	VSUBPS       544(BP), Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
@@ -1594,28 +1598,28 @@ short15:
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
-	VADDPS       448(SP), Y1, Y1
+	VADDPS       448(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X4
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y1, Y1
-	VMOVUPD      Y1, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
+	VADDPD       384(BP), Y1, Y1
+	VMOVUPD      Y1, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
 	VADDPS       Y3, Y2, Y1
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y2, Y4
 	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y2, 32(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added13
@@ -1631,13 +1635,13 @@ one16:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (AX)(SI*1), Y2, Y1
-	VSUBPS       512(SP), Y1, Y3
+	VSUBPS       512(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(SP), Y6, Y6
+	VADDPS       512(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(SP), Y4, Y4
+	VSUBPS       544(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -1669,7 +1673,7 @@ one16:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y2, Y2
 	VANDPS       Y5, Y2, Y2
-	VMOVUPS      Y1, 448(SP)
+	VMOVUPS      Y1, 448(BP)
 	VPBROADCASTB 1(CX)(BX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
@@ -1678,13 +1682,13 @@ one16:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
-	VSUBPS       512(SP), Y1, Y4
+	VSUBPS       512(BP), Y1, Y4
 	VSUBPS       Y1, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y1, Y5
-	VADDPS       512(SP), Y7, Y7
+	VADDPS       512(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       544(SP), Y5, Y5
+	VSUBPS       544(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
 	VXORPS       Y1, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
@@ -1716,28 +1720,28 @@ one16:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y3, Y3
 	VANDPS       Y6, Y3, Y3
-	VADDPS       448(SP), Y1, Y1
+	VADDPS       448(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X4
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y1, Y1
-	VMOVUPD      Y1, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
+	VADDPD       384(BP), Y1, Y1
+	VMOVUPD      Y1, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
 	VADDPS       Y3, Y2, Y1
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y2, Y4
 	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y2, 32(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added13
@@ -1746,8 +1750,8 @@ done17:
 	TESTQ        $0x000007ff, SI
 	JZ           complete20
 	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      (BP), Y1
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1758,14 +1762,14 @@ done17:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (AX)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 complete20:
 	MOVQ         sum+0(FP), AX
-	VMOVUPS      384(SP), Y1
-	VMOVUPS      416(SP), Y2
+	VMOVUPS      384(BP), Y1
+	VMOVUPS      416(BP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -1791,7 +1795,9 @@ last11:
 
 // func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), NOSPLIT, $512-112
+TEXT ·bceSums32AVX2(SB), NOSPLIT, $576-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -1803,11 +1809,11 @@ TEXT ·bceSums32AVX2(SB), NOSPLIT, $512-112
 
 row21:
 	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, 384(SP)
-	VMOVUPS Y3, 416(SP)
+	VMOVUPS Y3, 384(BP)
+	VMOVUPS Y3, 416(BP)
 	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, (SP)
-	VMOVUPS Y3, 32(SP)
+	VMOVUPS Y3, (BP)
+	VMOVUPS Y3, 32(BP)
 	XORQ    SI, SI
 	MOVQ    n+56(FP), DI
 	SUBQ    $0x00000040, DI
@@ -1938,36 +1944,36 @@ half30:
 	VADDPS       Y5, Y6, Y6
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 448(SP)(BX*1)
-	VMOVUPS      Y6, 64(SP)(BX*1)
+	VMOVUPS      Y3, 448(BP)(BX*1)
+	VMOVUPS      Y6, 64(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half30
-	VMOVUPS      480(SP), Y3
-	VADDPS       448(SP), Y3, Y3
+	VMOVUPS      480(BP), Y3
+	VADDPS       448(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y3, Y3
-	VMOVUPD      Y3, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
+	VADDPD       384(BP), Y3, Y3
+	VMOVUPD      Y3, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
+	VMOVUPS      64(BP), Y3
+	VMOVUPS      96(BP), Y4
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y3, Y6
 	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y3
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, 32(BP)
 	JMP          added24
 
 some29:
@@ -2117,44 +2123,44 @@ half31:
 	VADDPS       Y6, Y5, Y5
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 448(SP)(BX*1)
-	VMOVUPS      Y5, 64(SP)(BX*1)
+	VMOVUPS      Y3, 448(BP)(BX*1)
+	VMOVUPS      Y5, 64(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half31
-	VMOVUPS      480(SP), Y3
-	VADDPS       448(SP), Y3, Y3
+	VMOVUPS      480(BP), Y3
+	VADDPS       448(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y3, Y3
-	VMOVUPD      Y3, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
+	VADDPD       384(BP), Y3, Y3
+	VMOVUPD      Y3, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
+	VMOVUPS      64(BP), Y3
+	VMOVUPS      96(BP), Y4
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y3, Y6
 	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y3
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, 32(BP)
 
 added24:
 	ADDQ         $+192, SI
 	TESTQ        $0x000007ff, SI
 	JNZ          more32
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      (BP), Y3
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2165,8 +2171,8 @@ added24:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (BX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      Y3, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 more32:
@@ -2183,26 +2189,26 @@ rest25:
 	SHLQ       $0x02, DI
 	SUBQ       DI, BX
 	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    Y3, 128(BP)
 	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    Y3, 160(BP)
 	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    Y3, 192(BP)
 	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    Y3, 224(BP)
 	VMOVUPS    128(BX), Y3
 	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    Y3, 256(BP)
 	VMOVUPS    160(BX), Y3
 	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    Y3, 288(BP)
 	VMOVUPS    192(BX), Y3
 	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    Y3, 320(BP)
 	VMOVUPS    224(BX), Y3
 	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), AX
+	VMOVUPS    Y3, 352(BP)
+	LEAQ       128(BP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
 	JMP        group23
@@ -2278,7 +2284,7 @@ short26:
 	VADDPS       Y8, Y5, Y4
 	VMULPS       Y8, Y5, Y5
 	VADDPS       Y4, Y5, Y5
-	VMOVUPS      Y3, 448(SP)
+	VMOVUPS      Y3, 448(BP)
 	VPBROADCASTB 1(CX)(BX*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
@@ -2345,28 +2351,28 @@ short26:
 	VADDPS       Y9, Y6, Y4
 	VMULPS       Y9, Y6, Y6
 	VADDPS       Y4, Y6, Y6
-	VADDPS       448(SP), Y3, Y3
+	VADDPS       448(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y3, Y3
-	VMOVUPD      Y3, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
+	VADDPD       384(BP), Y3, Y3
+	VMOVUPD      Y3, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
 	VADDPS       Y6, Y5, Y3
 	VMULPS       Y6, Y5, Y5
 	VADDPS       Y3, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X3
 	VCVTPS2PD    X5, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y4, Y6
 	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMOVUPS      Y4, 32(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added24
@@ -2405,7 +2411,7 @@ one27:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y5, Y5
 	VANDPS       Y6, Y5, Y5
-	VMOVUPS      Y3, 448(SP)
+	VMOVUPS      Y3, 448(BP)
 	VPBROADCASTB 1(CX)(BX*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
@@ -2437,28 +2443,28 @@ one27:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y6, Y6
 	VANDPS       Y7, Y6, Y6
-	VADDPS       448(SP), Y3, Y3
+	VADDPS       448(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       384(SP), Y3, Y3
-	VMOVUPD      Y3, 384(SP)
-	VADDPD       416(SP), Y4, Y4
-	VMOVUPD      Y4, 416(SP)
+	VADDPD       384(BP), Y3, Y3
+	VMOVUPD      Y3, 384(BP)
+	VADDPD       416(BP), Y4, Y4
+	VMOVUPD      Y4, 416(BP)
 	VADDPS       Y6, Y5, Y3
 	VMULPS       Y6, Y5, Y5
 	VADDPS       Y3, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X3
 	VCVTPS2PD    X5, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y4, Y6
 	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMOVUPS      Y4, 32(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added24
@@ -2467,8 +2473,8 @@ done28:
 	TESTQ        $0x000007ff, SI
 	JZ           complete33
 	MOVQ         product+8(FP), AX
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      (BP), Y3
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2479,14 +2485,14 @@ done28:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (AX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      Y3, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 complete33:
 	MOVQ         sum+0(FP), AX
-	VMOVUPS      384(SP), Y3
-	VMOVUPS      416(SP), Y4
+	VMOVUPS      384(BP), Y3
+	VMOVUPS      416(BP), Y4
 	VADDPD       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPD       X4, X3, X3
@@ -2521,7 +2527,9 @@ GLOBL byteSigns<>(SB), RODATA|NOPTR, $32
 
 // func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $488-136
+TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -2537,15 +2545,15 @@ TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $488-136
 
 row34:
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 264(SP)
-	VMOVUPS      Y1, 296(SP)
+	VMOVUPS      Y1, 320(BP)
+	VMOVUPS      Y1, 352(BP)
 	MOVQ         p+112(FP), R11
 	VBROADCASTSS (R11), Y1
-	VMOVUPS      Y1, 392(SP)
+	VMOVUPS      Y1, 448(BP)
 	VBROADCASTSS 4(R11), Y1
-	VMOVUPS      Y1, 424(SP)
+	VMOVUPS      Y1, 480(BP)
 	VBROADCASTSS 8(R11), Y1
-	VMOVUPS      Y1, 456(SP)
+	VMOVUPS      Y1, 512(BP)
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
@@ -2596,13 +2604,13 @@ half44:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMOVUPS      (SI)(R12*1), Y1
-	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       424(SP), Y6, Y6
+	VADDPS       480(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       456(SP), Y4, Y4
+	VSUBPS       512(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -2637,7 +2645,7 @@ half44:
 	VPBROADCASTB (R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      392(SP), Y4
+	VMOVUPS      448(BP), Y4
 	VMOVUPS      (R8)(R12*1), Y7
 	VMOVUPS      (DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
@@ -2684,13 +2692,13 @@ half44:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPS      64(SI)(R12*1), Y2
-	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       424(SP), Y7, Y7
+	VADDPS       480(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       456(SP), Y5, Y5
+	VSUBPS       512(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -2725,7 +2733,7 @@ half44:
 	VPBROADCASTB 2(R9)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      392(SP), Y5
+	VMOVUPS      448(BP), Y5
 	VMOVUPS      64(R8)(R12*1), Y8
 	VMOVUPS      64(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
@@ -2773,13 +2781,13 @@ half44:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPS      128(SI)(R12*1), Y2
-	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       424(SP), Y7, Y7
+	VADDPS       480(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       456(SP), Y5, Y5
+	VSUBPS       512(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -2814,7 +2822,7 @@ half44:
 	VPBROADCASTB 4(R9)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      392(SP), Y5
+	VMOVUPS      448(BP), Y5
 	VMOVUPS      128(R8)(R12*1), Y8
 	VMOVUPS      128(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
@@ -2861,13 +2869,13 @@ half44:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      192(SI)(R12*1), Y3
-	VSUBPS       424(SP), Y3, Y5
+	VSUBPS       480(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       424(SP), Y8, Y8
+	VADDPS       480(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       456(SP), Y6, Y6
+	VSUBPS       512(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -2902,7 +2910,7 @@ half44:
 	VPBROADCASTB 6(R9)(R11*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      392(SP), Y6
+	VMOVUPS      448(BP), Y6
 	VMOVUPS      192(R8)(R12*1), Y9
 	VMOVUPS      192(DI)(R12*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
@@ -2945,19 +2953,19 @@ half44:
 	VADDPS       Y2, Y1, Y1
 	MOVQ         R12, R11
 	ANDQ         $0x20, R11
-	VMOVUPS      Y1, 328(SP)(R11*1)
+	VMOVUPS      Y1, 384(BP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
 	JNZ          half44
-	VMOVUPS      360(SP), Y1
-	VADDPS       328(SP), Y1, Y1
+	VMOVUPS      416(BP), Y1
+	VADDPS       384(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       264(SP), Y1, Y1
-	VMOVUPD      Y1, 264(SP)
-	VADDPD       296(SP), Y2, Y2
-	VMOVUPD      Y2, 296(SP)
+	VADDPD       320(BP), Y1, Y1
+	VMOVUPD      Y1, 320(BP)
+	VADDPD       352(BP), Y2, Y2
+	VMOVUPD      Y2, 352(BP)
 
 added37:
 	ADDQ $+192, R12
@@ -2975,26 +2983,26 @@ rest38:
 	SHLQ       $0x02, R11
 	SUBQ       R11, AX
 	VMOVUPS    (SI)(R12*1), Y1
-	VMOVUPS    Y1, (SP)
+	VMOVUPS    Y1, (BP)
 	VMOVUPS    32(SI)(R12*1), Y1
-	VMOVUPS    Y1, 32(SP)
+	VMOVUPS    Y1, 32(BP)
 	VMOVUPS    64(SI)(R12*1), Y1
-	VMOVUPS    Y1, 64(SP)
+	VMOVUPS    Y1, 64(BP)
 	VMOVUPS    96(SI)(R12*1), Y1
-	VMOVUPS    Y1, 96(SP)
+	VMOVUPS    Y1, 96(BP)
 	VMOVUPS    128(AX), Y1
 	VMASKMOVPS 128(SI)(R12*1), Y1, Y1
-	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    Y1, 128(BP)
 	VMOVUPS    160(AX), Y1
 	VMASKMOVPS 160(SI)(R12*1), Y1, Y1
-	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    Y1, 160(BP)
 	VMOVUPS    192(AX), Y1
 	VMASKMOVPS 192(SI)(R12*1), Y1, Y1
-	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    Y1, 192(BP)
 	VMOVUPS    224(AX), Y1
 	VMASKMOVPS 224(SI)(R12*1), Y1, Y1
-	VMOVUPS    Y1, 224(SP)
-	LEAQ       (SP), SI
+	VMOVUPS    Y1, 224(BP)
+	LEAQ       (BP), SI
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
@@ -3031,7 +3039,7 @@ same46:
 none45:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
-	MOVQ         R11, 256(SP)
+	MOVQ         R11, 256(BP)
 	CMPQ         R13, $0x10
 	JBE          one40
 	MOVQ         R12, R11
@@ -3044,13 +3052,13 @@ none45:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (SI)(R12*1), Y2, Y1
-	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       424(SP), Y6, Y6
+	VADDPS       480(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       456(SP), Y4, Y4
+	VSUBPS       512(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -3085,7 +3093,7 @@ none45:
 	VPBROADCASTB (R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      392(SP), Y4
+	VMOVUPS      448(BP), Y4
 	VMOVUPS      (R8)(R12*1), Y7
 	VMOVUPS      (DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
@@ -3101,7 +3109,7 @@ none45:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
@@ -3135,13 +3143,13 @@ none45:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   64(SI)(R12*1), Y3, Y2
-	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       424(SP), Y7, Y7
+	VADDPS       480(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       456(SP), Y5, Y5
+	VSUBPS       512(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -3176,7 +3184,7 @@ none45:
 	VPBROADCASTB 2(R9)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      392(SP), Y5
+	VMOVUPS      448(BP), Y5
 	VMOVUPS      64(R8)(R12*1), Y8
 	VMOVUPS      64(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
@@ -3192,7 +3200,7 @@ none45:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 258(SP), Y4
+	VPBROADCASTB 258(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y5, Y4, 64(AX)(R12*1)
@@ -3219,7 +3227,7 @@ none45:
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 328(SP)
+	VMOVUPS      Y1, 384(BP)
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -3228,13 +3236,13 @@ none45:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
-	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       424(SP), Y6, Y6
+	VADDPS       480(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       456(SP), Y4, Y4
+	VSUBPS       512(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -3269,7 +3277,7 @@ none45:
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      392(SP), Y4
+	VMOVUPS      448(BP), Y4
 	VMOVUPS      32(R8)(R12*1), Y7
 	VMOVUPS      32(DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
@@ -3285,7 +3293,7 @@ none45:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 257(SP), Y3
+	VPBROADCASTB 257(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
@@ -3319,13 +3327,13 @@ none45:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   96(SI)(R12*1), Y3, Y2
-	VSUBPS       424(SP), Y2, Y4
+	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       424(SP), Y7, Y7
+	VADDPS       480(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       456(SP), Y5, Y5
+	VSUBPS       512(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
 	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y2
@@ -3360,7 +3368,7 @@ none45:
 	VPBROADCASTB 3(R9)(R11*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      392(SP), Y5
+	VMOVUPS      448(BP), Y5
 	VMOVUPS      96(R8)(R12*1), Y8
 	VMOVUPS      96(DI)(R12*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
@@ -3376,7 +3384,7 @@ none45:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 259(SP), Y4
+	VPBROADCASTB 259(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y5, Y4, 96(AX)(R12*1)
@@ -3403,14 +3411,14 @@ none45:
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VADDPS       328(SP), Y1, Y1
+	VADDPS       384(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       264(SP), Y1, Y1
-	VMOVUPD      Y1, 264(SP)
-	VADDPD       296(SP), Y2, Y2
-	VMOVUPD      Y2, 296(SP)
+	VADDPD       320(BP), Y1, Y1
+	VMOVUPD      Y1, 320(BP)
+	VADDPD       352(BP), Y2, Y2
+	VMOVUPD      Y2, 352(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added37
@@ -3426,13 +3434,13 @@ one40:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (SI)(R12*1), Y2, Y1
-	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       424(SP), Y6, Y6
+	VADDPS       480(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       456(SP), Y4, Y4
+	VSUBPS       512(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -3467,7 +3475,7 @@ one40:
 	VPBROADCASTB (R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      392(SP), Y4
+	VMOVUPS      448(BP), Y4
 	VMOVUPS      (R8)(R12*1), Y7
 	VMOVUPS      (DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
@@ -3483,7 +3491,7 @@ one40:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
@@ -3509,7 +3517,7 @@ one40:
 	VMOVUPS      (DI)(R12*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VMOVUPS      Y1, 328(SP)
+	VMOVUPS      Y1, 384(BP)
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -3518,13 +3526,13 @@ one40:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
-	VSUBPS       424(SP), Y1, Y3
+	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       424(SP), Y6, Y6
+	VADDPS       480(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       456(SP), Y4, Y4
+	VSUBPS       512(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -3559,7 +3567,7 @@ one40:
 	VPBROADCASTB 1(R9)(R11*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      392(SP), Y4
+	VMOVUPS      448(BP), Y4
 	VMOVUPS      32(R8)(R12*1), Y7
 	VMOVUPS      32(DI)(R12*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
@@ -3575,7 +3583,7 @@ one40:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 257(SP), Y3
+	VPBROADCASTB 257(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
@@ -3601,22 +3609,22 @@ one40:
 	VMOVUPS      32(DI)(R12*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VADDPS       328(SP), Y1, Y1
+	VADDPS       384(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       264(SP), Y1, Y1
-	VMOVUPD      Y1, 264(SP)
-	VADDPD       296(SP), Y2, Y2
-	VMOVUPD      Y2, 296(SP)
+	VADDPD       320(BP), Y1, Y1
+	VMOVUPD      Y1, 320(BP)
+	VADDPD       352(BP), Y2, Y2
+	VMOVUPD      Y2, 352(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added37
 
 done41:
 	MOVQ         sum+0(FP), SI
-	VMOVUPS      264(SP), Y1
-	VMOVUPS      296(SP), Y2
+	VMOVUPS      320(BP), Y1
+	VMOVUPS      352(BP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -3633,24 +3641,24 @@ done41:
 	LEAQ         tail<>+0(SB), R11
 	SHLQ         $0x02, AX
 	SUBQ         AX, R11
-	VMOVUPS      (SP), Y1
+	VMOVUPS      (BP), Y1
 	VMOVUPS      Y1, -256(SI)(R12*1)
-	VMOVUPS      32(SP), Y1
+	VMOVUPS      32(BP), Y1
 	VMOVUPS      Y1, -224(SI)(R12*1)
-	VMOVUPS      64(SP), Y1
+	VMOVUPS      64(BP), Y1
 	VMOVUPS      Y1, -192(SI)(R12*1)
-	VMOVUPS      96(SP), Y1
+	VMOVUPS      96(BP), Y1
 	VMOVUPS      Y1, -160(SI)(R12*1)
-	VMOVUPS      128(SP), Y1
+	VMOVUPS      128(BP), Y1
 	VMOVUPS      128(R11), Y2
 	VMASKMOVPS   Y1, Y2, -128(SI)(R12*1)
-	VMOVUPS      160(SP), Y1
+	VMOVUPS      160(BP), Y1
 	VMOVUPS      160(R11), Y2
 	VMASKMOVPS   Y1, Y2, -96(SI)(R12*1)
-	VMOVUPS      192(SP), Y1
+	VMOVUPS      192(BP), Y1
 	VMOVUPS      192(R11), Y2
 	VMASKMOVPS   Y1, Y2, -64(SI)(R12*1)
-	VMOVUPS      224(SP), Y1
+	VMOVUPS      224(BP), Y1
 	VMOVUPS      224(R11), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R12*1)
 
@@ -3708,7 +3716,9 @@ none49:
 
 // func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $616-136
+TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $736-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -3722,18 +3732,18 @@ TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $616-136
 
 row51:
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 392(SP)
-	VMOVUPS      Y1, 424(SP)
+	VMOVUPS      Y1, 448(BP)
+	VMOVUPS      Y1, 480(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSS (R9), Y1
-	VMOVUPS      Y1, 520(SP)
+	VMOVUPS      Y1, 576(BP)
 	VBROADCASTSS 4(R9), Y1
-	VMOVUPS      Y1, 552(SP)
+	VMOVUPS      Y1, 608(BP)
 	VBROADCASTSS 8(R9), Y1
-	VMOVUPS      Y1, 584(SP)
+	VMOVUPS      Y1, 640(BP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
@@ -3784,13 +3794,13 @@ half61:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMOVUPS      (SI)(R10*1), Y1
-	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       608(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       552(SP), Y6, Y6
+	VADDPS       608(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       584(SP), Y4, Y4
+	VSUBPS       640(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -3825,7 +3835,7 @@ half61:
 	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
 	VPBROADCASTB (R8)(R9*1), Y6
@@ -3846,13 +3856,13 @@ half61:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      64(SI)(R10*1), Y3
-	VSUBPS       552(SP), Y3, Y5
+	VSUBPS       608(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       552(SP), Y8, Y8
+	VADDPS       608(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       584(SP), Y6, Y6
+	VSUBPS       640(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -3888,7 +3898,7 @@ half61:
 	VPBROADCASTB 2(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
 	VPBROADCASTB 2(R8)(R9*1), Y7
@@ -3912,13 +3922,13 @@ half61:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPS      128(SI)(R10*1), Y3
-	VSUBPS       552(SP), Y3, Y5
+	VSUBPS       608(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       552(SP), Y8, Y8
+	VADDPS       608(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       584(SP), Y6, Y6
+	VSUBPS       640(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -3953,7 +3963,7 @@ half61:
 	VPBROADCASTB 4(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB 4(R8)(R9*1), Y8
@@ -3974,13 +3984,13 @@ half61:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y9, Y6, Y6
 	VMOVUPS      192(SI)(R10*1), Y5
-	VSUBPS       552(SP), Y5, Y7
+	VSUBPS       608(BP), Y5, Y7
 	VSUBPS       Y5, Y7, Y10
 	VSUBPS       Y10, Y7, Y8
 	VSUBPS       Y8, Y5, Y8
-	VADDPS       552(SP), Y10, Y10
+	VADDPS       608(BP), Y10, Y10
 	VSUBPS       Y10, Y8, Y8
-	VSUBPS       584(SP), Y8, Y8
+	VSUBPS       640(BP), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
 	VXORPS       Y5, Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y5
@@ -4017,7 +4027,7 @@ half61:
 	VPBROADCASTB 6(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y8
 	VXORPS       Y8, Y5, Y5
 	VPBROADCASTB 6(R8)(R9*1), Y8
@@ -4038,44 +4048,44 @@ half61:
 	VADDPS       Y3, Y2, Y2
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPS      Y1, 456(SP)(R9*1)
-	VMOVUPS      Y2, 64(SP)(R9*1)
+	VMOVUPS      Y1, 512(BP)(R9*1)
+	VMOVUPS      Y2, 64(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half61
-	VMOVUPS      488(SP), Y1
-	VADDPS       456(SP), Y1, Y1
+	VMOVUPS      544(BP), Y1
+	VADDPS       512(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       392(SP), Y1, Y1
-	VMOVUPD      Y1, 392(SP)
-	VADDPD       424(SP), Y2, Y2
-	VMOVUPD      Y2, 424(SP)
-	VMOVUPS      64(SP), Y1
-	VMOVUPS      96(SP), Y2
+	VADDPD       448(BP), Y1, Y1
+	VMOVUPD      Y1, 448(BP)
+	VADDPD       480(BP), Y2, Y2
+	VMOVUPD      Y2, 480(BP)
+	VMOVUPS      64(BP), Y1
+	VMOVUPS      96(BP), Y2
 	VADDPS       Y2, Y1, Y3
 	VMULPS       Y2, Y1, Y1
 	VADDPS       Y3, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y1, Y4
 	VFMADD213PD  Y4, Y1, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y1
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y1
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, 32(BP)
 
 added54:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
 	JNZ          more62
 	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      (BP), Y1
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4086,8 +4096,8 @@ added54:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (R9)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 more62:
@@ -4105,26 +4115,26 @@ rest55:
 	SHLQ       $0x02, R9
 	SUBQ       R9, AX
 	VMOVUPS    (SI)(R10*1), Y1
-	VMOVUPS    Y1, 128(SP)
+	VMOVUPS    Y1, 128(BP)
 	VMOVUPS    32(SI)(R10*1), Y1
-	VMOVUPS    Y1, 160(SP)
+	VMOVUPS    Y1, 160(BP)
 	VMOVUPS    64(SI)(R10*1), Y1
-	VMOVUPS    Y1, 192(SP)
+	VMOVUPS    Y1, 192(BP)
 	VMOVUPS    96(SI)(R10*1), Y1
-	VMOVUPS    Y1, 224(SP)
+	VMOVUPS    Y1, 224(BP)
 	VMOVUPS    128(AX), Y1
 	VMASKMOVPS 128(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 256(SP)
+	VMOVUPS    Y1, 256(BP)
 	VMOVUPS    160(AX), Y1
 	VMASKMOVPS 160(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 288(SP)
+	VMOVUPS    Y1, 288(BP)
 	VMOVUPS    192(AX), Y1
 	VMASKMOVPS 192(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 320(SP)
+	VMOVUPS    Y1, 320(BP)
 	VMOVUPS    224(AX), Y1
 	VMASKMOVPS 224(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 352(SP)
-	LEAQ       128(SP), SI
+	VMOVUPS    Y1, 352(BP)
+	LEAQ       128(BP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
@@ -4161,7 +4171,7 @@ same64:
 none63:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(SP)
+	MOVQ         R9, 384(BP)
 	CMPQ         R11, $0x10
 	JBE          one57
 	MOVQ         R10, R9
@@ -4174,13 +4184,13 @@ none63:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (SI)(R10*1), Y2, Y1
-	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       608(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       552(SP), Y6, Y6
+	VADDPS       608(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       584(SP), Y4, Y4
+	VSUBPS       640(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -4215,7 +4225,7 @@ none63:
 	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
 	VPBROADCASTB (R8)(R9*1), Y6
@@ -4227,7 +4237,7 @@ none63:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 384(SP), Y3
+	VPBROADCASTB 384(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
@@ -4239,13 +4249,13 @@ none63:
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPS   64(SI)(R10*1), Y4, Y3
-	VSUBPS       552(SP), Y3, Y5
+	VSUBPS       608(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
 	VSUBPS       Y6, Y3, Y6
-	VADDPS       552(SP), Y8, Y8
+	VADDPS       608(BP), Y8, Y8
 	VSUBPS       Y8, Y6, Y6
-	VSUBPS       584(SP), Y6, Y6
+	VSUBPS       640(BP), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
 	VXORPS       Y3, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y3
@@ -4281,7 +4291,7 @@ none63:
 	VPBROADCASTB 2(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y4, Y4
 	VPBROADCASTB 2(R8)(R9*1), Y7
@@ -4293,14 +4303,14 @@ none63:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y4, Y4
 	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 386(SP), Y5
+	VPBROADCASTB 386(BP), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMASKMOVPS   Y4, Y5, 64(AX)(R10*1)
 	VADDPS       Y3, Y2, Y4
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      Y1, 456(SP)
+	VMOVUPS      Y1, 512(BP)
 	VPBROADCASTB 1(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
@@ -4309,13 +4319,13 @@ none63:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
-	VSUBPS       552(SP), Y1, Y4
+	VSUBPS       608(BP), Y1, Y4
 	VSUBPS       Y1, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y1, Y5
-	VADDPS       552(SP), Y7, Y7
+	VADDPS       608(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       584(SP), Y5, Y5
+	VSUBPS       640(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
 	VXORPS       Y1, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
@@ -4350,7 +4360,7 @@ none63:
 	VPBROADCASTB 1(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
 	VPBROADCASTB 1(R8)(R9*1), Y7
@@ -4362,7 +4372,7 @@ none63:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 385(SP), Y4
+	VPBROADCASTB 385(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
@@ -4374,13 +4384,13 @@ none63:
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPS   96(SI)(R10*1), Y5, Y4
-	VSUBPS       552(SP), Y4, Y6
+	VSUBPS       608(BP), Y4, Y6
 	VSUBPS       Y4, Y6, Y9
 	VSUBPS       Y9, Y6, Y7
 	VSUBPS       Y7, Y4, Y7
-	VADDPS       552(SP), Y9, Y9
+	VADDPS       608(BP), Y9, Y9
 	VSUBPS       Y9, Y7, Y7
-	VSUBPS       584(SP), Y7, Y7
+	VSUBPS       640(BP), Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
 	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y4
@@ -4416,7 +4426,7 @@ none63:
 	VPBROADCASTB 3(DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y5, Y5
 	VPBROADCASTB 3(R8)(R9*1), Y8
@@ -4428,35 +4438,35 @@ none63:
 	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
 	VDIVPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 387(SP), Y6
+	VPBROADCASTB 387(BP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMASKMOVPS   Y5, Y6, 96(AX)(R10*1)
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
-	VADDPS       456(SP), Y1, Y1
+	VADDPS       512(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X4
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y1, Y1
-	VMOVUPD      Y1, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
+	VADDPD       448(BP), Y1, Y1
+	VMOVUPD      Y1, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
 	VADDPS       Y3, Y2, Y1
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y2, Y4
 	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y2, 32(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added54
@@ -4472,13 +4482,13 @@ one57:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
 	VMASKMOVPS   (SI)(R10*1), Y2, Y1
-	VSUBPS       552(SP), Y1, Y3
+	VSUBPS       608(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       552(SP), Y6, Y6
+	VADDPS       608(BP), Y6, Y6
 	VSUBPS       Y6, Y4, Y4
-	VSUBPS       584(SP), Y4, Y4
+	VSUBPS       640(BP), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
 	VXORPS       Y1, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -4513,7 +4523,7 @@ one57:
 	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
 	VPBROADCASTB (R8)(R9*1), Y6
@@ -4525,11 +4535,11 @@ one57:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 384(SP), Y3
+	VPBROADCASTB 384(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
-	VMOVUPS      Y1, 456(SP)
+	VMOVUPS      Y1, 512(BP)
 	VPBROADCASTB 1(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
@@ -4538,13 +4548,13 @@ one57:
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
-	VSUBPS       552(SP), Y1, Y4
+	VSUBPS       608(BP), Y1, Y4
 	VSUBPS       Y1, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
 	VSUBPS       Y5, Y1, Y5
-	VADDPS       552(SP), Y7, Y7
+	VADDPS       608(BP), Y7, Y7
 	VSUBPS       Y7, Y5, Y5
-	VSUBPS       584(SP), Y5, Y5
+	VSUBPS       640(BP), Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
 	VXORPS       Y1, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
@@ -4579,7 +4589,7 @@ one57:
 	VPBROADCASTB 1(DI)(R9*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
 	VPBROADCASTB 1(R8)(R9*1), Y7
@@ -4591,32 +4601,32 @@ one57:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 385(SP), Y4
+	VPBROADCASTB 385(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
-	VADDPS       456(SP), Y1, Y1
+	VADDPS       512(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X4
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y1, Y1
-	VMOVUPD      Y1, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
+	VADDPD       448(BP), Y1, Y1
+	VMOVUPD      Y1, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
 	VADDPS       Y3, Y2, Y1
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      (SP), Y3
+	VMOVUPS      (BP), Y3
 	VADDPD       Y3, Y2, Y4
 	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y2, 32(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added54
@@ -4625,8 +4635,8 @@ done58:
 	TESTQ        $0x000007ff, R10
 	JZ           complete65
 	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
+	VMOVUPS      (BP), Y1
+	VMOVUPS      32(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4637,14 +4647,14 @@ done58:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (SI)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      Y1, (BP)
+	VMOVUPS      Y1, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 complete65:
 	MOVQ         sum+0(FP), SI
-	VMOVUPS      392(SP), Y1
-	VMOVUPS      424(SP), Y2
+	VMOVUPS      448(BP), Y1
+	VMOVUPS      480(BP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -4661,24 +4671,24 @@ complete65:
 	LEAQ         tail<>+0(SB), R9
 	SHLQ         $0x02, AX
 	SUBQ         AX, R9
-	VMOVUPS      128(SP), Y1
+	VMOVUPS      128(BP), Y1
 	VMOVUPS      Y1, -256(SI)(R10*1)
-	VMOVUPS      160(SP), Y1
+	VMOVUPS      160(BP), Y1
 	VMOVUPS      Y1, -224(SI)(R10*1)
-	VMOVUPS      192(SP), Y1
+	VMOVUPS      192(BP), Y1
 	VMOVUPS      Y1, -192(SI)(R10*1)
-	VMOVUPS      224(SP), Y1
+	VMOVUPS      224(BP), Y1
 	VMOVUPS      Y1, -160(SI)(R10*1)
-	VMOVUPS      256(SP), Y1
+	VMOVUPS      256(BP), Y1
 	VMOVUPS      128(R9), Y2
 	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
-	VMOVUPS      288(SP), Y1
+	VMOVUPS      288(BP), Y1
 	VMOVUPS      160(R9), Y2
 	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
-	VMOVUPS      320(SP), Y1
+	VMOVUPS      320(BP), Y1
 	VMOVUPS      192(R9), Y2
 	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
-	VMOVUPS      352(SP), Y1
+	VMOVUPS      352(BP), Y1
 	VMOVUPS      224(R9), Y2
 	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
 
@@ -4736,7 +4746,9 @@ none68:
 
 // func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), NOSPLIT, $552-136
+TEXT ·bceGrad32AVX2(SB), NOSPLIT, $672-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -4752,14 +4764,14 @@ TEXT ·bceGrad32AVX2(SB), NOSPLIT, $552-136
 
 row70:
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 392(SP)
-	VMOVUPS      Y3, 424(SP)
+	VMOVUPS      Y3, 448(BP)
+	VMOVUPS      Y3, 480(BP)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      Y3, 32(BP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 520(SP)
+	VMOVUPS      Y3, 576(BP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000040, R11
@@ -4857,7 +4869,7 @@ half81:
 	VANDPS       Y6, Y7, Y7
 	VMULPS       Y13, Y11, Y11
 	VANDPS       Y10, Y11, Y11
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VPBROADCASTB (DI)(R9*1), Y6
 	VPSLLVD      byteSigns<>+0(SB), Y6, Y6
 	VANDPS       Y1, Y6, Y6
@@ -4867,7 +4879,7 @@ half81:
 	VADDPS       Y2, Y7, Y6
 	VDIVPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (AX)(R10*1)
-	VMOVUPS      520(SP), Y4
+	VMOVUPS      576(BP), Y4
 	VPBROADCASTB 2(DI)(R9*1), Y5
 	VPSLLVD      byteSigns<>+0(SB), Y5, Y5
 	VANDPS       Y1, Y5, Y5
@@ -4930,7 +4942,7 @@ half81:
 	VANDPS       Y8, Y4, Y4
 	VMULPS       Y14, Y9, Y9
 	VANDPS       Y12, Y9, Y9
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VPBROADCASTB 4(DI)(R9*1), Y8
 	VPSLLVD      byteSigns<>+0(SB), Y8, Y8
 	VANDPS       Y1, Y8, Y8
@@ -4940,7 +4952,7 @@ half81:
 	VADDPS       Y2, Y4, Y8
 	VDIVPS       Y8, Y6, Y6
 	VMOVUPS      Y6, 128(AX)(R10*1)
-	VMOVUPS      520(SP), Y5
+	VMOVUPS      576(BP), Y5
 	VPBROADCASTB 6(DI)(R9*1), Y6
 	VPSLLVD      byteSigns<>+0(SB), Y6, Y6
 	VANDPS       Y1, Y6, Y6
@@ -4958,36 +4970,36 @@ half81:
 	VADDPS       Y5, Y7, Y7
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 456(SP)(R9*1)
-	VMOVUPS      Y7, 64(SP)(R9*1)
+	VMOVUPS      Y3, 512(BP)(R9*1)
+	VMOVUPS      Y7, 64(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half81
-	VMOVUPS      488(SP), Y3
-	VADDPS       456(SP), Y3, Y3
+	VMOVUPS      544(BP), Y3
+	VADDPS       512(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y3, Y3
-	VMOVUPD      Y3, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
+	VADDPD       448(BP), Y3, Y3
+	VMOVUPD      Y3, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
+	VMOVUPS      64(BP), Y3
+	VMOVUPS      96(BP), Y4
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y3, Y6
 	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y3
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, 32(BP)
 	JMP          added73
 
 some80:
@@ -5033,7 +5045,7 @@ half82:
 	VPBROADCASTB (DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB (R8)(R9*1), Y8
@@ -5081,7 +5093,7 @@ half82:
 	VPBROADCASTB 2(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      520(SP), Y7
+	VMOVUPS      576(BP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
 	VPBROADCASTB 2(R8)(R9*1), Y9
@@ -5131,7 +5143,7 @@ half82:
 	VPBROADCASTB 4(DI)(R9*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      520(SP), Y8
+	VMOVUPS      576(BP), Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	VPBROADCASTB 4(R8)(R9*1), Y10
@@ -5180,7 +5192,7 @@ half82:
 	VPBROADCASTB 6(DI)(R9*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y6, Y6
 	VPBROADCASTB 6(R8)(R9*1), Y10
@@ -5201,44 +5213,44 @@ half82:
 	VADDPS       Y4, Y5, Y5
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 456(SP)(R9*1)
-	VMOVUPS      Y5, 64(SP)(R9*1)
+	VMOVUPS      Y3, 512(BP)(R9*1)
+	VMOVUPS      Y5, 64(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half82
-	VMOVUPS      488(SP), Y3
-	VADDPS       456(SP), Y3, Y3
+	VMOVUPS      544(BP), Y3
+	VADDPS       512(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y3, Y3
-	VMOVUPD      Y3, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      96(SP), Y4
+	VADDPD       448(BP), Y3, Y3
+	VMOVUPD      Y3, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
+	VMOVUPS      64(BP), Y3
+	VMOVUPS      96(BP), Y4
 	VADDPS       Y4, Y3, Y5
 	VMULPS       Y4, Y3, Y3
 	VADDPS       Y5, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y3, Y6
 	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y3
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, 32(BP)
 
 added73:
 	ADDQ         $+192, R10
 	TESTQ        $0x000007ff, R10
 	JNZ          more83
 	MOVQ         product+8(FP), R9
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      (BP), Y3
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -5249,8 +5261,8 @@ added73:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (R9)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      Y3, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 more83:
@@ -5268,26 +5280,26 @@ rest74:
 	SHLQ       $0x02, R9
 	SUBQ       R9, AX
 	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    Y3, 128(BP)
 	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(SP)
+	VMOVUPS    Y3, 160(BP)
 	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    Y3, 192(BP)
 	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(SP)
+	VMOVUPS    Y3, 224(BP)
 	VMOVUPS    128(AX), Y3
 	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    Y3, 256(BP)
 	VMOVUPS    160(AX), Y3
 	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(SP)
+	VMOVUPS    Y3, 288(BP)
 	VMOVUPS    192(AX), Y3
 	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    Y3, 320(BP)
 	VMOVUPS    224(AX), Y3
 	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(SP)
-	LEAQ       128(SP), SI
+	VMOVUPS    Y3, 352(BP)
+	LEAQ       128(BP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
@@ -5324,7 +5336,7 @@ same85:
 none84:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(SP)
+	MOVQ         R9, 384(BP)
 	CMPQ         R11, $0x10
 	JBE          one76
 	MOVQ         R10, R9
@@ -5363,7 +5375,7 @@ none84:
 	VPBROADCASTB (DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB (R8)(R9*1), Y8
@@ -5375,7 +5387,7 @@ none84:
 	VADDPS       Y2, Y5, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 384(SP), Y4
+	VPBROADCASTB 384(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y6, Y4, (AX)(R10*1)
@@ -5414,7 +5426,7 @@ none84:
 	VPBROADCASTB 2(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      520(SP), Y7
+	VMOVUPS      576(BP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
 	VPBROADCASTB 2(R8)(R9*1), Y9
@@ -5426,14 +5438,14 @@ none84:
 	VADDPS       Y2, Y4, Y8
 	VDIVPS       Y8, Y7, Y7
 	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 386(SP), Y6
+	VPBROADCASTB 386(BP), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMASKMOVPS   Y7, Y6, 64(AX)(R10*1)
 	VADDPS       Y4, Y5, Y6
 	VMULPS       Y4, Y5, Y5
 	VADDPS       Y6, Y5, Y5
-	VMOVUPS      Y3, 456(SP)
+	VMOVUPS      Y3, 512(BP)
 	VPBROADCASTB 1(DI)(R9*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
@@ -5468,7 +5480,7 @@ none84:
 	VPBROADCASTB 1(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      520(SP), Y7
+	VMOVUPS      576(BP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
 	VPBROADCASTB 1(R8)(R9*1), Y9
@@ -5480,7 +5492,7 @@ none84:
 	VADDPS       Y2, Y6, Y8
 	VDIVPS       Y8, Y7, Y7
 	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 385(SP), Y4
+	VPBROADCASTB 385(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y7, Y4, 32(AX)(R10*1)
@@ -5519,7 +5531,7 @@ none84:
 	VPBROADCASTB 3(DI)(R9*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
 	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      520(SP), Y8
+	VMOVUPS      576(BP), Y8
 	VANDPS       f32_80000000<>+0(SB), Y9, Y10
 	VXORPS       Y10, Y8, Y8
 	VPBROADCASTB 3(R8)(R9*1), Y10
@@ -5531,35 +5543,35 @@ none84:
 	VADDPS       Y2, Y4, Y9
 	VDIVPS       Y9, Y8, Y8
 	VANDPS       Y10, Y8, Y8
-	VPBROADCASTB 387(SP), Y7
+	VPBROADCASTB 387(BP), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMASKMOVPS   Y8, Y7, 96(AX)(R10*1)
 	VADDPS       Y4, Y6, Y7
 	VMULPS       Y4, Y6, Y6
 	VADDPS       Y7, Y6, Y6
-	VADDPS       456(SP), Y3, Y3
+	VADDPS       512(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y3, Y3
-	VMOVUPD      Y3, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
+	VADDPD       448(BP), Y3, Y3
+	VMOVUPD      Y3, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
 	VADDPS       Y6, Y5, Y3
 	VMULPS       Y6, Y5, Y5
 	VADDPS       Y3, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X3
 	VCVTPS2PD    X5, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y4, Y6
 	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMOVUPS      Y4, 32(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added73
@@ -5601,7 +5613,7 @@ one76:
 	VPBROADCASTB (DI)(R9*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      520(SP), Y6
+	VMOVUPS      576(BP), Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
 	VPBROADCASTB (R8)(R9*1), Y8
@@ -5613,11 +5625,11 @@ one76:
 	VADDPS       Y2, Y5, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 384(SP), Y4
+	VPBROADCASTB 384(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y6, Y4, (AX)(R10*1)
-	VMOVUPS      Y3, 456(SP)
+	VMOVUPS      Y3, 512(BP)
 	VPBROADCASTB 1(DI)(R9*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
@@ -5652,7 +5664,7 @@ one76:
 	VPBROADCASTB 1(DI)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      520(SP), Y7
+	VMOVUPS      576(BP), Y7
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
 	VPBROADCASTB 1(R8)(R9*1), Y9
@@ -5664,32 +5676,32 @@ one76:
 	VADDPS       Y2, Y6, Y8
 	VDIVPS       Y8, Y7, Y7
 	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 385(SP), Y4
+	VPBROADCASTB 385(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VMASKMOVPS   Y7, Y4, 32(AX)(R10*1)
-	VADDPS       456(SP), Y3, Y3
+	VADDPS       512(BP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VADDPD       392(SP), Y3, Y3
-	VMOVUPD      Y3, 392(SP)
-	VADDPD       424(SP), Y4, Y4
-	VMOVUPD      Y4, 424(SP)
+	VADDPD       448(BP), Y3, Y3
+	VMOVUPD      Y3, 448(BP)
+	VADDPD       480(BP), Y4, Y4
+	VMOVUPD      Y4, 480(BP)
 	VADDPS       Y6, Y5, Y3
 	VMULPS       Y6, Y5, Y5
 	VADDPS       Y3, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X3
 	VCVTPS2PD    X5, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      (SP), Y5
+	VMOVUPS      (BP), Y5
 	VADDPD       Y5, Y4, Y6
 	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (SP)
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      Y5, (BP)
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMOVUPS      Y4, 32(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added73
@@ -5698,8 +5710,8 @@ done77:
 	TESTQ        $0x000007ff, R10
 	JZ           complete86
 	MOVQ         product+8(FP), SI
-	VMOVUPS      (SP), Y3
-	VMOVUPS      32(SP), Y4
+	VMOVUPS      (BP), Y3
+	VMOVUPS      32(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -5710,14 +5722,14 @@ done77:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (SI)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SP)
-	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      Y3, (BP)
+	VMOVUPS      Y3, 32(BP)
 	ADDQ         $0x08, product+8(FP)
 
 complete86:
 	MOVQ         sum+0(FP), SI
-	VMOVUPS      392(SP), Y3
-	VMOVUPS      424(SP), Y4
+	VMOVUPS      448(BP), Y3
+	VMOVUPS      480(BP), Y4
 	VADDPD       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPD       X4, X3, X3
@@ -5734,24 +5746,24 @@ complete86:
 	LEAQ         tail<>+0(SB), R9
 	SHLQ         $0x02, AX
 	SUBQ         AX, R9
-	VMOVUPS      128(SP), Y3
+	VMOVUPS      128(BP), Y3
 	VMOVUPS      Y3, -256(SI)(R10*1)
-	VMOVUPS      160(SP), Y3
+	VMOVUPS      160(BP), Y3
 	VMOVUPS      Y3, -224(SI)(R10*1)
-	VMOVUPS      192(SP), Y3
+	VMOVUPS      192(BP), Y3
 	VMOVUPS      Y3, -192(SI)(R10*1)
-	VMOVUPS      224(SP), Y3
+	VMOVUPS      224(BP), Y3
 	VMOVUPS      Y3, -160(SI)(R10*1)
-	VMOVUPS      256(SP), Y3
+	VMOVUPS      256(BP), Y3
 	VMOVUPS      128(R9), Y4
 	VMASKMOVPS   Y3, Y4, -128(SI)(R10*1)
-	VMOVUPS      288(SP), Y3
+	VMOVUPS      288(BP), Y3
 	VMOVUPS      160(R9), Y4
 	VMASKMOVPS   Y3, Y4, -96(SI)(R10*1)
-	VMOVUPS      320(SP), Y3
+	VMOVUPS      320(BP), Y3
 	VMOVUPS      192(R9), Y4
 	VMASKMOVPS   Y3, Y4, -64(SI)(R10*1)
-	VMOVUPS      352(SP), Y3
+	VMOVUPS      352(BP), Y3
 	VMOVUPS      224(R9), Y4
 	VMASKMOVPS   Y3, Y4, -32(SI)(R10*1)
 
@@ -8904,7 +8916,9 @@ none169:
 
 // func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
+TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    negWeight+96(FP), CX
 	MOVQ    posWeight+104(FP), DX
@@ -8917,15 +8931,15 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $448-112
 
 row171:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y2, 352(SP)
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y2, 288(SP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 288(BP)
 	MOVQ         p+88(FP), DI
 	VBROADCASTSD 8(DI), Y2
-	VMOVUPD      Y2, 384(SP)
+	VMOVUPD      Y2, 384(BP)
 	VBROADCASTSD 16(DI), Y2
-	VMOVUPD      Y2, 416(SP)
+	VMOVUPD      Y2, 416(BP)
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
@@ -8952,13 +8966,13 @@ half179:
 	VPCMPEQQ     (R11), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (AX)(R8*1), Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -9047,13 +9061,13 @@ half179:
 	VPCMPEQQ     (R11), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      64(AX)(R8*1), Y3
-	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y8, Y8
+	VADDPD       384(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
+	VSUBPD       416(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -9143,13 +9157,13 @@ half179:
 	VPCMPEQQ     (R11), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      128(AX)(R8*1), Y3
-	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y8, Y8
+	VADDPD       384(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
+	VSUBPD       416(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -9238,13 +9252,13 @@ half179:
 	VPCMPEQQ     (R11), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      192(AX)(R8*1), Y4
-	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(SP), Y9, Y9
+	VADDPD       384(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(SP), Y7, Y7
+	VSUBPD       416(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -9329,8 +9343,8 @@ half179:
 	VADDPD       Y3, Y2, Y2
 	MOVQ         R8, DI
 	ANDQ         $0x20, DI
-	VMOVUPD      256(SP)(DI*1), Y3
-	VMOVUPD      320(SP)(DI*1), Y4
+	VMOVUPD      256(BP)(DI*1), Y3
+	VMOVUPD      320(BP)(DI*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -9338,8 +9352,8 @@ half179:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(DI*1)
-	VMOVUPD      Y4, 320(SP)(DI*1)
+	VMOVUPD      Y3, 256(BP)(DI*1)
+	VMOVUPD      Y4, 320(BP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
 	JNZ          half179
@@ -9359,26 +9373,26 @@ rest175:
 	SHLQ       $0x03, R9
 	SUBQ       R9, DI
 	VMOVUPD    (AX)(R8*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(AX)(R8*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(AX)(R8*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(AX)(R8*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(DI), Y2
 	VMASKMOVPD 128(AX)(R8*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(DI), Y2
 	VMASKMOVPD 160(AX)(R8*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(DI), Y2
 	VMASKMOVPD 192(AX)(R8*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(DI), Y2
 	VMASKMOVPD 224(AX)(R8*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), AX
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
 	JMP        group173
@@ -9396,13 +9410,13 @@ short176:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (AX)(R8*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -9491,13 +9505,13 @@ short176:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPD   64(AX)(R8*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y8, Y8
+	VADDPD       384(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
+	VSUBPD       416(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -9579,8 +9593,8 @@ short176:
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -9588,8 +9602,8 @@ short176:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (BX)(DI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -9598,13 +9612,13 @@ short176:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(AX)(R8*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -9693,13 +9707,13 @@ short176:
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPD   96(AX)(R8*1), Y4, Y3
-	VSUBPD       384(SP), Y3, Y5
+	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(SP), Y8, Y8
+	VADDPD       384(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(SP), Y6, Y6
+	VSUBPD       416(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -9781,8 +9795,8 @@ short176:
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -9790,8 +9804,8 @@ short176:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added174
@@ -9807,13 +9821,13 @@ one177:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (AX)(R8*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -9894,8 +9908,8 @@ one177:
 	VMOVUPD      (CX)(R8*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -9903,8 +9917,8 @@ one177:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (BX)(DI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -9913,13 +9927,13 @@ one177:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(AX)(R8*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -10000,8 +10014,8 @@ one177:
 	VMOVUPD      32(CX)(R8*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -10009,18 +10023,18 @@ one177:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
 	JMP          added174
 
 done178:
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -10304,7 +10318,9 @@ GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
 // func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
+TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $512-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -10315,15 +10331,15 @@ TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $448-112
 
 row180:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y2, 352(SP)
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y2, 288(SP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 288(BP)
 	MOVQ         p+88(FP), BX
 	VBROADCASTSD 8(BX), Y2
-	VMOVUPD      Y2, 384(SP)
+	VMOVUPD      Y2, 384(BP)
 	VBROADCASTSD 16(BX), Y2
-	VMOVUPD      Y2, 416(SP)
+	VMOVUPD      Y2, 416(BP)
 	XORQ         SI, SI
 	MOVQ         n+56(FP), DI
 	SUBQ         $0x00000020, DI
@@ -10350,13 +10366,13 @@ half188:
 	VPCMPEQQ     (R9), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (AX)(SI*1), Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -10401,13 +10417,13 @@ half188:
 	VPCMPEQQ     (R9), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      64(AX)(SI*1), Y4
-	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(SP), Y9, Y9
+	VADDPD       384(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(SP), Y7, Y7
+	VSUBPD       416(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -10455,13 +10471,13 @@ half188:
 	VPCMPEQQ     (R9), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      128(AX)(SI*1), Y4
-	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(SP), Y9, Y9
+	VADDPD       384(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(SP), Y7, Y7
+	VSUBPD       416(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -10506,13 +10522,13 @@ half188:
 	VPCMPEQQ     (R9), Y7, Y7
 	VORPS        Y10, Y7, Y7
 	VMOVUPD      192(AX)(SI*1), Y6
-	VSUBPD       384(SP), Y6, Y8
+	VSUBPD       384(BP), Y6, Y8
 	VSUBPD       Y6, Y8, Y11
 	VSUBPD       Y11, Y8, Y9
 	VSUBPD       Y9, Y6, Y9
-	VADDPD       384(SP), Y11, Y11
+	VADDPD       384(BP), Y11, Y11
 	VSUBPD       Y11, Y9, Y9
-	VSUBPD       416(SP), Y9, Y9
+	VSUBPD       416(BP), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
 	VXORPD       Y6, Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
@@ -10557,8 +10573,8 @@ half188:
 	VFMADD213PD  Y4, Y5, Y3
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y4
-	VMOVUPD      320(SP)(BX*1), Y5
+	VMOVUPD      256(BP)(BX*1), Y4
+	VMOVUPD      320(BP)(BX*1), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -10566,8 +10582,8 @@ half188:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(SP)(BX*1)
-	VMOVUPD      Y5, 320(SP)(BX*1)
+	VMOVUPD      Y4, 256(BP)(BX*1)
+	VMOVUPD      Y5, 320(BP)(BX*1)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -10604,8 +10620,8 @@ half188:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
+	VMOVUPD      256(BP)(BX*1), Y3
+	VMOVUPD      320(BP)(BX*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -10613,8 +10629,8 @@ half188:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMOVUPD      Y3, 256(BP)(BX*1)
+	VMOVUPD      Y4, 320(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half188
@@ -10634,26 +10650,26 @@ rest184:
 	SHLQ       $0x03, DI
 	SUBQ       DI, BX
 	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(BX), Y2
 	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(BX), Y2
 	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(BX), Y2
 	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(BX), Y2
 	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), AX
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
 	JMP        group182
@@ -10671,13 +10687,13 @@ short185:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -10722,13 +10738,13 @@ short185:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPD   64(AX)(SI*1), Y5, Y4
-	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(SP), Y9, Y9
+	VADDPD       384(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(SP), Y7, Y7
+	VSUBPD       416(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -10768,8 +10784,8 @@ short185:
 	VANDPD       Y8, Y4, Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      256(SP), Y4
-	VMOVUPD      320(SP), Y5
+	VMOVUPD      256(BP), Y4
+	VMOVUPD      320(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -10777,8 +10793,8 @@ short185:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(SP)
-	VMOVUPD      Y5, 320(SP)
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y5, 320(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -10815,8 +10831,8 @@ short185:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -10824,8 +10840,8 @@ short185:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (CX)(BX*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -10834,13 +10850,13 @@ short185:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -10885,13 +10901,13 @@ short185:
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPD   96(AX)(SI*1), Y5, Y4
-	VSUBPD       384(SP), Y4, Y6
+	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(SP), Y9, Y9
+	VADDPD       384(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(SP), Y7, Y7
+	VSUBPD       416(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -10931,8 +10947,8 @@ short185:
 	VANDPD       Y8, Y4, Y4
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      288(SP), Y4
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      288(BP), Y4
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -10940,8 +10956,8 @@ short185:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 288(SP)
-	VMOVUPD      Y5, 352(SP)
+	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y5, 352(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -10978,8 +10994,8 @@ short185:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -10987,8 +11003,8 @@ short185:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added183
@@ -11004,13 +11020,13 @@ one186:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -11047,8 +11063,8 @@ one186:
 	VPSLLQ       $0x34, Y7, Y7
 	VMULPD       Y7, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      256(SP), Y4
-	VMOVUPD      320(SP), Y5
+	VMOVUPD      256(BP), Y4
+	VMOVUPD      320(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -11056,8 +11072,8 @@ one186:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(SP)
-	VMOVUPD      Y5, 320(SP)
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y5, 320(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -11094,8 +11110,8 @@ one186:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -11103,8 +11119,8 @@ one186:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (CX)(BX*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -11113,13 +11129,13 @@ one186:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(SP), Y2, Y4
+	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(SP), Y7, Y7
+	VADDPD       384(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(SP), Y5, Y5
+	VSUBPD       416(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -11156,8 +11172,8 @@ one186:
 	VPSLLQ       $0x34, Y7, Y7
 	VMULPD       Y7, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VMOVUPD      288(SP), Y4
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      288(BP), Y4
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -11165,8 +11181,8 @@ one186:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 288(SP)
-	VMOVUPD      Y5, 352(SP)
+	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y5, 352(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -11203,8 +11219,8 @@ one186:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -11212,18 +11228,18 @@ one186:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added183
 
 done187:
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -11273,7 +11289,9 @@ last181:
 
 // func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
+TEXT ·bceSums64AVX2(SB), NOSPLIT, $448-112
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -11284,10 +11302,10 @@ TEXT ·bceSums64AVX2(SB), NOSPLIT, $384-112
 
 row189:
 	VXORPS  Y2, Y2, Y2
-	VMOVUPD Y2, 320(SP)
-	VMOVUPD Y2, 352(SP)
-	VMOVUPD Y2, 256(SP)
-	VMOVUPD Y2, 288(SP)
+	VMOVUPD Y2, 320(BP)
+	VMOVUPD Y2, 352(BP)
+	VMOVUPD Y2, 256(BP)
+	VMOVUPD Y2, 288(BP)
 	XORQ    SI, SI
 	MOVQ    n+56(FP), DI
 	SUBQ    $0x00000020, DI
@@ -11443,8 +11461,8 @@ half198:
 	VFMADD213PD  Y4, Y3, Y5
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
+	VMOVUPD      256(BP)(BX*1), Y3
+	VMOVUPD      320(BP)(BX*1), Y4
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -11452,8 +11470,8 @@ half198:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMOVUPD      Y3, 256(BP)(BX*1)
+	VMOVUPD      Y4, 320(BP)(BX*1)
 	VMAXPD       Y1, Y5, Y2
 	VMINPD       Y1, Y5, Y3
 	VADDPD       Y3, Y2, Y4
@@ -11490,8 +11508,8 @@ half198:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
+	VMOVUPD      256(BP)(BX*1), Y3
+	VMOVUPD      320(BP)(BX*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -11499,8 +11517,8 @@ half198:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMOVUPD      Y3, 256(BP)(BX*1)
+	VMOVUPD      Y4, 320(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half198
@@ -11674,8 +11692,8 @@ half199:
 	VFMADD213PD  Y5, Y3, Y4
 	MOVQ         SI, BX
 	ANDQ         $0x20, BX
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y5
+	VMOVUPD      256(BP)(BX*1), Y3
+	VMOVUPD      320(BP)(BX*1), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -11683,8 +11701,8 @@ half199:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y5, 320(SP)(BX*1)
+	VMOVUPD      Y3, 256(BP)(BX*1)
+	VMOVUPD      Y5, 320(BP)(BX*1)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -11721,8 +11739,8 @@ half199:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP)(BX*1), Y3
-	VMOVUPD      320(SP)(BX*1), Y4
+	VMOVUPD      256(BP)(BX*1), Y3
+	VMOVUPD      320(BP)(BX*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -11730,8 +11748,8 @@ half199:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)(BX*1)
-	VMOVUPD      Y4, 320(SP)(BX*1)
+	VMOVUPD      Y3, 256(BP)(BX*1)
+	VMOVUPD      Y4, 320(BP)(BX*1)
 	ADDQ         $0x20, SI
 	TESTQ        $0x00000020, SI
 	JNZ          half199
@@ -11751,26 +11769,26 @@ rest193:
 	SHLQ       $0x03, DI
 	SUBQ       DI, BX
 	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(BX), Y2
 	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(BX), Y2
 	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(BX), Y2
 	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(BX), Y2
 	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), AX
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), AX
 	SUBQ       SI, AX
 	XORQ       DI, DI
 	JMP        group191
@@ -11855,8 +11873,8 @@ short194:
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y4, Y3
 	VFMADD213PD  Y3, Y7, Y4
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y5
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -11864,8 +11882,8 @@ short194:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y5, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y5, 320(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -11902,8 +11920,8 @@ short194:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -11911,8 +11929,8 @@ short194:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (CX)(BX*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -11988,8 +12006,8 @@ short194:
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y4, Y3
 	VFMADD213PD  Y3, Y7, Y4
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -11997,8 +12015,8 @@ short194:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y5, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y5, 352(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -12035,8 +12053,8 @@ short194:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -12044,8 +12062,8 @@ short194:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added192
@@ -12089,8 +12107,8 @@ one195:
 	VPSLLQ       $0x34, Y6, Y6
 	VMULPD       Y6, Y4, Y4
 	VANDPD       Y5, Y4, Y4
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y5
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -12098,8 +12116,8 @@ one195:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y5, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y5, 320(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -12136,8 +12154,8 @@ one195:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(SP), Y3
-	VMOVUPD      320(SP), Y4
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      320(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -12145,8 +12163,8 @@ one195:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(SP)
-	VMOVUPD      Y4, 320(SP)
+	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y4, 320(BP)
 	VPBROADCASTB (CX)(BX*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -12183,8 +12201,8 @@ one195:
 	VPSLLQ       $0x34, Y6, Y6
 	VMULPD       Y6, Y4, Y4
 	VANDPD       Y5, Y4, Y4
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -12192,8 +12210,8 @@ one195:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y5, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y5, 352(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -12230,8 +12248,8 @@ one195:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -12239,18 +12257,18 @@ one195:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(SP)
-	VMOVUPD      Y4, 352(SP)
+	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, SI
 	XORQ         DI, DI
 	JMP          added192
 
 done196:
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
-	VMOVUPD      320(SP), Y4
-	VMOVUPD      352(SP), Y5
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      352(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -12299,7 +12317,9 @@ last190:
 
 // func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
+TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -12316,17 +12336,17 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $488-136
 
 row200:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 328(SP)
-	VMOVUPD      Y2, 360(SP)
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         p+112(FP), R11
 	VBROADCASTSD (R11), Y2
-	VMOVUPD      Y2, 392(SP)
+	VMOVUPD      Y2, 448(BP)
 	VBROADCASTSD 8(R11), Y2
-	VMOVUPD      Y2, 424(SP)
+	VMOVUPD      Y2, 480(BP)
 	VBROADCASTSD 16(R11), Y2
-	VMOVUPD      Y2, 456(SP)
+	VMOVUPD      Y2, 512(BP)
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
@@ -12381,13 +12401,13 @@ half210:
 	VPCMPEQQ     (R15), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (SI)(R12*1), Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -12427,7 +12447,7 @@ half210:
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       (R15), Y6, Y6
 	VPCMPEQQ     (R15), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VMOVUPD      (R8)(R12*1), Y8
 	VMOVUPD      (DI)(R12*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
@@ -12496,13 +12516,13 @@ half210:
 	VPCMPEQQ     (R15), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      64(SI)(R12*1), Y3
-	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y8, Y8
+	VADDPD       480(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
+	VSUBPD       512(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -12542,7 +12562,7 @@ half210:
 	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VMOVUPD      392(SP), Y6
+	VMOVUPD      448(BP), Y6
 	VMOVUPD      64(R8)(R12*1), Y9
 	VMOVUPD      64(DI)(R12*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
@@ -12612,13 +12632,13 @@ half210:
 	VPCMPEQQ     (R15), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMOVUPD      128(SI)(R12*1), Y3
-	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y8, Y8
+	VADDPD       480(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
+	VSUBPD       512(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -12658,7 +12678,7 @@ half210:
 	VPBROADCASTB 2(R9)(R11*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VMOVUPD      392(SP), Y6
+	VMOVUPD      448(BP), Y6
 	VMOVUPD      128(R8)(R12*1), Y9
 	VMOVUPD      128(DI)(R12*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
@@ -12727,13 +12747,13 @@ half210:
 	VPCMPEQQ     (R15), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      192(SI)(R12*1), Y4
-	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y9, Y9
+	VADDPD       480(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
+	VSUBPD       512(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -12773,7 +12793,7 @@ half210:
 	VPBROADCASTB 3(R9)(R11*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
-	VMOVUPD      392(SP), Y7
+	VMOVUPD      448(BP), Y7
 	VMOVUPD      192(R8)(R12*1), Y10
 	VMOVUPD      192(DI)(R12*1), Y9
 	VBLENDVPD    Y8, Y10, Y9, Y9
@@ -12838,8 +12858,8 @@ half210:
 	VADDPD       Y3, Y2, Y2
 	MOVQ         R12, R11
 	ANDQ         $0x20, R11
-	VMOVUPD      264(SP)(R11*1), Y3
-	VMOVUPD      328(SP)(R11*1), Y4
+	VMOVUPD      320(BP)(R11*1), Y3
+	VMOVUPD      384(BP)(R11*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -12847,8 +12867,8 @@ half210:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R11*1)
-	VMOVUPD      Y4, 328(SP)(R11*1)
+	VMOVUPD      Y3, 320(BP)(R11*1)
+	VMOVUPD      Y4, 384(BP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
 	JNZ          half210
@@ -12869,26 +12889,26 @@ rest204:
 	SHLQ       $0x03, R11
 	SUBQ       R11, AX
 	VMOVUPD    (SI)(R12*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(SI)(R12*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(SI)(R12*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(SI)(R12*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(AX), Y2
 	VMASKMOVPD 128(SI)(R12*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(AX), Y2
 	VMASKMOVPD 160(SI)(R12*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(AX), Y2
 	VMASKMOVPD 192(SI)(R12*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(AX), Y2
 	VMASKMOVPD 224(SI)(R12*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), SI
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), SI
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
@@ -12925,7 +12945,7 @@ same212:
 none211:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
-	MOVQ         R11, 256(SP)
+	MOVQ         R11, 256(BP)
 	CMPQ         R13, $0x08
 	JBE          one206
 	MOVQ         R12, R11
@@ -12938,13 +12958,13 @@ none211:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (SI)(R12*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -12984,7 +13004,7 @@ none211:
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VMOVUPD      (R8)(R12*1), Y8
 	VMOVUPD      (DI)(R12*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
@@ -13000,7 +13020,7 @@ none211:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
@@ -13056,13 +13076,13 @@ none211:
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPD   64(SI)(R12*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y8, Y8
+	VADDPD       480(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
+	VSUBPD       512(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -13102,7 +13122,7 @@ none211:
 	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      392(SP), Y6
+	VMOVUPD      448(BP), Y6
 	VMOVUPD      64(R8)(R12*1), Y9
 	VMOVUPD      64(DI)(R12*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
@@ -13118,7 +13138,7 @@ none211:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y8, Y6, Y6
-	VPBROADCASTB 257(SP), Y5
+	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y6, Y5, 64(AX)(R12*1)
@@ -13167,8 +13187,8 @@ none211:
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -13176,8 +13196,8 @@ none211:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -13186,13 +13206,13 @@ none211:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(SI)(R12*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -13232,7 +13252,7 @@ none211:
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VMOVUPD      32(R8)(R12*1), Y8
 	VMOVUPD      32(DI)(R12*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
@@ -13248,7 +13268,7 @@ none211:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
@@ -13304,13 +13324,13 @@ none211:
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
 	VMASKMOVPD   96(SI)(R12*1), Y4, Y3
-	VSUBPD       424(SP), Y3, Y5
+	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       424(SP), Y8, Y8
+	VADDPD       480(BP), Y8, Y8
 	VSUBPD       Y8, Y6, Y6
-	VSUBPD       456(SP), Y6, Y6
+	VSUBPD       512(BP), Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
 	VXORPD       Y3, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
@@ -13350,7 +13370,7 @@ none211:
 	VPBROADCASTB 1(R9)(R11*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      392(SP), Y6
+	VMOVUPD      448(BP), Y6
 	VMOVUPD      96(R8)(R12*1), Y9
 	VMOVUPD      96(DI)(R12*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
@@ -13366,7 +13386,7 @@ none211:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y8, Y6, Y6
-	VPBROADCASTB 257(SP), Y5
+	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y6, Y5, 96(AX)(R12*1)
@@ -13415,8 +13435,8 @@ none211:
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -13424,8 +13444,8 @@ none211:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added203
@@ -13441,13 +13461,13 @@ one206:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (SI)(R12*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -13487,7 +13507,7 @@ one206:
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VMOVUPD      (R8)(R12*1), Y8
 	VMOVUPD      (DI)(R12*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
@@ -13503,7 +13523,7 @@ one206:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
@@ -13551,8 +13571,8 @@ one206:
 	VMOVUPD      (DI)(R12*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -13560,8 +13580,8 @@ one206:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -13570,13 +13590,13 @@ one206:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(SI)(R12*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -13616,7 +13636,7 @@ one206:
 	VPBROADCASTB (R9)(R11*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VMOVUPD      32(R8)(R12*1), Y8
 	VMOVUPD      32(DI)(R12*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
@@ -13632,7 +13652,7 @@ one206:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
@@ -13680,8 +13700,8 @@ one206:
 	VMOVUPD      32(DI)(R12*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -13689,18 +13709,18 @@ one206:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
 	JMP          added203
 
 done207:
 	MOVQ         sum+0(FP), SI
-	VMOVUPD      264(SP), Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -13741,24 +13761,24 @@ done207:
 	LEAQ         tail<>+0(SB), R11
 	SHLQ         $0x03, AX
 	SUBQ         AX, R11
-	VMOVUPD      (SP), Y2
+	VMOVUPD      (BP), Y2
 	VMOVUPD      Y2, -256(SI)(R12*1)
-	VMOVUPD      32(SP), Y2
+	VMOVUPD      32(BP), Y2
 	VMOVUPD      Y2, -224(SI)(R12*1)
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      64(BP), Y2
 	VMOVUPD      Y2, -192(SI)(R12*1)
-	VMOVUPD      96(SP), Y2
+	VMOVUPD      96(BP), Y2
 	VMOVUPD      Y2, -160(SI)(R12*1)
-	VMOVUPD      128(SP), Y2
+	VMOVUPD      128(BP), Y2
 	VMOVUPD      128(R11), Y3
 	VMASKMOVPD   Y2, Y3, -128(SI)(R12*1)
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      160(BP), Y2
 	VMOVUPD      160(R11), Y3
 	VMASKMOVPD   Y2, Y3, -96(SI)(R12*1)
-	VMOVUPD      192(SP), Y2
+	VMOVUPD      192(BP), Y2
 	VMOVUPD      192(R11), Y3
 	VMASKMOVPD   Y2, Y3, -64(SI)(R12*1)
-	VMOVUPD      224(SP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      224(R11), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
 
@@ -13816,7 +13836,9 @@ none215:
 
 // func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
+TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $608-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -13831,17 +13853,17 @@ TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $488-136
 
 row217:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 328(SP)
-	VMOVUPD      Y2, 360(SP)
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 392(SP)
+	VMOVUPD      Y2, 448(BP)
 	VBROADCASTSD 8(R9), Y2
-	VMOVUPD      Y2, 424(SP)
+	VMOVUPD      Y2, 480(BP)
 	VBROADCASTSD 16(R9), Y2
-	VMOVUPD      Y2, 456(SP)
+	VMOVUPD      Y2, 512(BP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
@@ -13896,13 +13918,13 @@ half227:
 	VPCMPEQQ     (R13), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMOVUPD      (SI)(R10*1), Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -13942,7 +13964,7 @@ half227:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       (R13), Y6, Y6
 	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -13963,13 +13985,13 @@ half227:
 	VPCMPEQQ     (R13), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      64(SI)(R10*1), Y4
-	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y9, Y9
+	VADDPD       480(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
+	VSUBPD       512(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -14010,7 +14032,7 @@ half227:
 	VPBROADCASTB 1(DI)(R9*1), Y7
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
 	VPBROADCASTB 1(R8)(R9*1), Y8
@@ -14033,13 +14055,13 @@ half227:
 	VPCMPEQQ     (R13), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMOVUPD      128(SI)(R10*1), Y4
-	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y9, Y9
+	VADDPD       480(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
+	VSUBPD       512(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -14079,7 +14101,7 @@ half227:
 	VPBROADCASTB 2(DI)(R9*1), Y8
 	VANDPD       (R13), Y8, Y8
 	VPCMPEQQ     (R13), Y8, Y8
-	VMOVUPD      392(SP), Y7
+	VMOVUPD      448(BP), Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
 	VXORPD       Y9, Y7, Y7
 	VPBROADCASTB 2(R8)(R9*1), Y9
@@ -14100,13 +14122,13 @@ half227:
 	VPCMPEQQ     (R13), Y7, Y7
 	VORPS        Y10, Y7, Y7
 	VMOVUPD      192(SI)(R10*1), Y6
-	VSUBPD       424(SP), Y6, Y8
+	VSUBPD       480(BP), Y6, Y8
 	VSUBPD       Y6, Y8, Y11
 	VSUBPD       Y11, Y8, Y9
 	VSUBPD       Y9, Y6, Y9
-	VADDPD       424(SP), Y11, Y11
+	VADDPD       480(BP), Y11, Y11
 	VSUBPD       Y11, Y9, Y9
-	VSUBPD       456(SP), Y9, Y9
+	VSUBPD       512(BP), Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
 	VXORPD       Y6, Y9, Y9
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
@@ -14148,7 +14170,7 @@ half227:
 	VPBROADCASTB 3(DI)(R9*1), Y7
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      392(SP), Y6
+	VMOVUPD      448(BP), Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
 	VXORPD       Y9, Y6, Y6
 	VPBROADCASTB 3(R8)(R9*1), Y9
@@ -14167,8 +14189,8 @@ half227:
 	VFMADD213PD  Y4, Y5, Y3
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y4
-	VMOVUPD      328(SP)(R9*1), Y5
+	VMOVUPD      320(BP)(R9*1), Y4
+	VMOVUPD      384(BP)(R9*1), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -14176,8 +14198,8 @@ half227:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 264(SP)(R9*1)
-	VMOVUPD      Y5, 328(SP)(R9*1)
+	VMOVUPD      Y4, 320(BP)(R9*1)
+	VMOVUPD      Y5, 384(BP)(R9*1)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -14214,8 +14236,8 @@ half227:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
+	VMOVUPD      320(BP)(R9*1), Y3
+	VMOVUPD      384(BP)(R9*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -14223,8 +14245,8 @@ half227:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMOVUPD      Y3, 320(BP)(R9*1)
+	VMOVUPD      Y4, 384(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half227
@@ -14245,26 +14267,26 @@ rest221:
 	SHLQ       $0x03, R9
 	SUBQ       R9, AX
 	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(AX), Y2
 	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(AX), Y2
 	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(AX), Y2
 	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(AX), Y2
 	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), SI
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
@@ -14301,7 +14323,7 @@ same229:
 none228:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(SP)
+	MOVQ         R9, 256(BP)
 	CMPQ         R11, $0x08
 	JBE          one223
 	MOVQ         R10, R9
@@ -14314,13 +14336,13 @@ none228:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -14360,7 +14382,7 @@ none228:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -14372,7 +14394,7 @@ none228:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
@@ -14384,13 +14406,13 @@ none228:
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPD   64(SI)(R10*1), Y5, Y4
-	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y9, Y9
+	VADDPD       480(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
+	VSUBPD       512(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -14431,7 +14453,7 @@ none228:
 	VPBROADCASTB 1(DI)(R9*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
 	VPBROADCASTB 1(R8)(R9*1), Y8
@@ -14443,14 +14465,14 @@ none228:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 257(SP), Y6
+	VPBROADCASTB 257(BP), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMASKMOVPD   Y5, Y6, 64(AX)(R10*1)
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      264(SP), Y4
-	VMOVUPD      328(SP), Y5
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      384(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -14458,8 +14480,8 @@ none228:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 264(SP)
-	VMOVUPD      Y5, 328(SP)
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y5, 384(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -14496,8 +14518,8 @@ none228:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -14505,8 +14527,8 @@ none228:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -14515,13 +14537,13 @@ none228:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -14561,7 +14583,7 @@ none228:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -14573,7 +14595,7 @@ none228:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
@@ -14585,13 +14607,13 @@ none228:
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VORPS        Y8, Y5, Y5
 	VMASKMOVPD   96(SI)(R10*1), Y5, Y4
-	VSUBPD       424(SP), Y4, Y6
+	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
 	VSUBPD       Y7, Y4, Y7
-	VADDPD       424(SP), Y9, Y9
+	VADDPD       480(BP), Y9, Y9
 	VSUBPD       Y9, Y7, Y7
-	VSUBPD       456(SP), Y7, Y7
+	VSUBPD       512(BP), Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
 	VXORPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
@@ -14632,7 +14654,7 @@ none228:
 	VPBROADCASTB 1(DI)(R9*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
 	VPBROADCASTB 1(R8)(R9*1), Y8
@@ -14644,14 +14666,14 @@ none228:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y5, Y5
 	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 257(SP), Y6
+	VPBROADCASTB 257(BP), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMASKMOVPD   Y5, Y6, 96(AX)(R10*1)
 	VADDPD       Y4, Y3, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      296(SP), Y4
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      352(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -14659,8 +14681,8 @@ none228:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 296(SP)
-	VMOVUPD      Y5, 360(SP)
+	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y5, 416(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -14697,8 +14719,8 @@ none228:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -14706,8 +14728,8 @@ none228:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added220
@@ -14723,13 +14745,13 @@ one223:
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -14769,7 +14791,7 @@ one223:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -14781,12 +14803,12 @@ one223:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
-	VMOVUPD      264(SP), Y4
-	VMOVUPD      328(SP), Y5
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      384(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -14794,8 +14816,8 @@ one223:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 264(SP)
-	VMOVUPD      Y5, 328(SP)
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y5, 384(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -14832,8 +14854,8 @@ one223:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -14841,8 +14863,8 @@ one223:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
@@ -14851,13 +14873,13 @@ one223:
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
 	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       424(SP), Y2, Y4
+	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       424(SP), Y7, Y7
+	VADDPD       480(BP), Y7, Y7
 	VSUBPD       Y7, Y5, Y5
-	VSUBPD       456(SP), Y5, Y5
+	VSUBPD       512(BP), Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
 	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -14897,7 +14919,7 @@ one223:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -14909,12 +14931,12 @@ one223:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y4
+	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
-	VMOVUPD      296(SP), Y4
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      352(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -14922,8 +14944,8 @@ one223:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 296(SP)
-	VMOVUPD      Y5, 360(SP)
+	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y5, 416(BP)
 	VMAXPD       Y1, Y3, Y2
 	VMINPD       Y1, Y3, Y4
 	VADDPD       Y4, Y2, Y5
@@ -14960,8 +14982,8 @@ one223:
 	VSUBPD       Y4, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -14969,18 +14991,18 @@ one223:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added220
 
 done224:
 	MOVQ         sum+0(FP), SI
-	VMOVUPD      264(SP), Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -15021,24 +15043,24 @@ done224:
 	LEAQ         tail<>+0(SB), R9
 	SHLQ         $0x03, AX
 	SUBQ         AX, R9
-	VMOVUPD      (SP), Y2
+	VMOVUPD      (BP), Y2
 	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(SP), Y2
+	VMOVUPD      32(BP), Y2
 	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      64(BP), Y2
 	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(SP), Y2
+	VMOVUPD      96(BP), Y2
 	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(SP), Y2
+	VMOVUPD      128(BP), Y2
 	VMOVUPD      128(R9), Y3
 	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      160(BP), Y2
 	VMOVUPD      160(R9), Y3
 	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(SP), Y2
+	VMOVUPD      192(BP), Y2
 	VMOVUPD      192(R9), Y3
 	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(SP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      224(R9), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
 
@@ -15096,7 +15118,9 @@ none232:
 
 // func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
+TEXT ·bceGrad64AVX2(SB), NOSPLIT, $544-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
 	MOVQ    to+32(FP), CX
 	MOVQ    from+40(FP), DX
@@ -15111,13 +15135,13 @@ TEXT ·bceGrad64AVX2(SB), NOSPLIT, $424-136
 
 row234:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 328(SP)
-	VMOVUPD      Y2, 360(SP)
-	VMOVUPD      Y2, 264(SP)
-	VMOVUPD      Y2, 296(SP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         p+112(FP), R9
 	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 392(SP)
+	VMOVUPD      Y2, 448(BP)
 	XORQ         R10, R10
 	MOVQ         n+80(FP), R11
 	SUBQ         $0x00000020, R11
@@ -15231,7 +15255,7 @@ half245:
 	VANDPD       Y5, Y6, Y6
 	VMULPD       Y12, Y10, Y10
 	VANDPD       Y9, Y10, Y10
-	VMOVUPD      392(SP), Y4
+	VMOVUPD      448(BP), Y4
 	VPBROADCASTB (DI)(R9*1), Y5
 	VANDPD       (R13), Y5, Y5
 	VPCMPEQQ     (R13), Y5, Y5
@@ -15242,7 +15266,7 @@ half245:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
 	VDIVPD       Y5, Y4, Y4
 	VMOVUPD      Y4, (AX)(R10*1)
-	VMOVUPD      392(SP), Y3
+	VMOVUPD      448(BP), Y3
 	VPBROADCASTB 1(DI)(R9*1), Y4
 	VANDPD       (R13), Y4, Y4
 	VPCMPEQQ     (R13), Y4, Y4
@@ -15317,7 +15341,7 @@ half245:
 	VANDPD       Y7, Y3, Y3
 	VMULPD       Y13, Y8, Y8
 	VANDPD       Y11, Y8, Y8
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VPBROADCASTB 2(DI)(R9*1), Y7
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
@@ -15328,7 +15352,7 @@ half245:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y7
 	VDIVPD       Y7, Y5, Y5
 	VMOVUPD      Y5, 128(AX)(R10*1)
-	VMOVUPD      392(SP), Y4
+	VMOVUPD      448(BP), Y4
 	VPBROADCASTB 3(DI)(R9*1), Y5
 	VANDPD       (R13), Y5, Y5
 	VPCMPEQQ     (R13), Y5, Y5
@@ -15345,8 +15369,8 @@ half245:
 	VFMADD213PD  Y4, Y3, Y6
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
+	VMOVUPD      320(BP)(R9*1), Y3
+	VMOVUPD      384(BP)(R9*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -15354,8 +15378,8 @@ half245:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMOVUPD      Y3, 320(BP)(R9*1)
+	VMOVUPD      Y4, 384(BP)(R9*1)
 	VMAXPD       Y1, Y6, Y2
 	VMINPD       Y1, Y6, Y3
 	VADDPD       Y3, Y2, Y4
@@ -15392,8 +15416,8 @@ half245:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
+	VMOVUPD      320(BP)(R9*1), Y3
+	VMOVUPD      384(BP)(R9*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -15401,8 +15425,8 @@ half245:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMOVUPD      Y3, 320(BP)(R9*1)
+	VMOVUPD      Y4, 384(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half245
@@ -15497,7 +15521,7 @@ half246:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       (R13), Y6, Y6
 	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
 	VXORPD       Y9, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y9
@@ -15513,7 +15537,7 @@ half246:
 	VPBROADCASTB 1(DI)(R9*1), Y5
 	VANDPD       (R13), Y5, Y5
 	VPCMPEQQ     (R13), Y5, Y5
-	VMOVUPD      392(SP), Y3
+	VMOVUPD      448(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
 	VPBROADCASTB 1(R8)(R9*1), Y6
@@ -15605,7 +15629,7 @@ half246:
 	VPBROADCASTB 2(DI)(R9*1), Y8
 	VANDPD       (R13), Y8, Y8
 	VPCMPEQQ     (R13), Y8, Y8
-	VMOVUPD      392(SP), Y7
+	VMOVUPD      448(BP), Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y10
 	VXORPD       Y10, Y7, Y7
 	VPBROADCASTB 2(R8)(R9*1), Y10
@@ -15621,7 +15645,7 @@ half246:
 	VPBROADCASTB 3(DI)(R9*1), Y7
 	VANDPD       (R13), Y7, Y7
 	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y5, Y5
 	VPBROADCASTB 3(R8)(R9*1), Y8
@@ -15640,8 +15664,8 @@ half246:
 	VFMADD213PD  Y5, Y3, Y4
 	MOVQ         R10, R9
 	ANDQ         $0x20, R9
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y5
+	VMOVUPD      320(BP)(R9*1), Y3
+	VMOVUPD      384(BP)(R9*1), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -15649,8 +15673,8 @@ half246:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y5, 328(SP)(R9*1)
+	VMOVUPD      Y3, 320(BP)(R9*1)
+	VMOVUPD      Y5, 384(BP)(R9*1)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -15687,8 +15711,8 @@ half246:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP)(R9*1), Y3
-	VMOVUPD      328(SP)(R9*1), Y4
+	VMOVUPD      320(BP)(R9*1), Y3
+	VMOVUPD      384(BP)(R9*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -15696,8 +15720,8 @@ half246:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)(R9*1)
-	VMOVUPD      Y4, 328(SP)(R9*1)
+	VMOVUPD      Y3, 320(BP)(R9*1)
+	VMOVUPD      Y4, 384(BP)(R9*1)
 	ADDQ         $0x20, R10
 	TESTQ        $0x00000020, R10
 	JNZ          half246
@@ -15718,26 +15742,26 @@ rest238:
 	SHLQ       $0x03, R9
 	SUBQ       R9, AX
 	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (SP)
+	VMOVUPD    Y2, (BP)
 	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    128(AX), Y2
 	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(SP)
+	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    160(AX), Y2
 	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(SP)
+	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    192(AX), Y2
 	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(SP)
+	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    224(AX), Y2
 	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(SP)
-	LEAQ       (SP), SI
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), SI
 	SUBQ       R10, SI
 	MOVQ       SI, AX
 	XORQ       R11, R11
@@ -15774,7 +15798,7 @@ same248:
 none247:
 	MOVQ         $-1, R9
 	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(SP)
+	MOVQ         R9, 256(BP)
 	CMPQ         R11, $0x08
 	JBE          one240
 	MOVQ         R10, R9
@@ -15855,7 +15879,7 @@ none247:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
 	VXORPD       Y9, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y9
@@ -15867,14 +15891,14 @@ none247:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
 	VPBROADCASTB 1(DI)(R9*1), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
+	VMOVUPD      448(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
 	VPBROADCASTB 1(R8)(R9*1), Y6
@@ -15886,14 +15910,14 @@ none247:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(SP), Y5
+	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y3, Y5, 64(AX)(R10*1)
 	VADDPD       Y8, Y4, Y3
 	VFMADD213PD  Y3, Y8, Y4
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y5
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -15901,8 +15925,8 @@ none247:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y5, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y5, 384(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -15939,8 +15963,8 @@ none247:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -15948,8 +15972,8 @@ none247:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (DI)(R9*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -16026,7 +16050,7 @@ none247:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
 	VXORPD       Y9, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y9
@@ -16038,14 +16062,14 @@ none247:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
 	VPBROADCASTB 1(DI)(R9*1), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      392(SP), Y3
+	VMOVUPD      448(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
 	VXORPD       Y6, Y3, Y3
 	VPBROADCASTB 1(R8)(R9*1), Y6
@@ -16057,14 +16081,14 @@ none247:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
 	VDIVPD       Y5, Y3, Y3
 	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(SP), Y5
+	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
 	VMASKMOVPD   Y3, Y5, 96(AX)(R10*1)
 	VADDPD       Y8, Y4, Y3
 	VFMADD213PD  Y3, Y8, Y4
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -16072,8 +16096,8 @@ none247:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y5, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y5, 416(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -16110,8 +16134,8 @@ none247:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -16119,8 +16143,8 @@ none247:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added237
@@ -16167,7 +16191,7 @@ one240:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -16179,12 +16203,12 @@ one240:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y5
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -16192,8 +16216,8 @@ one240:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y5, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y5, 384(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -16230,8 +16254,8 @@ one240:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      264(SP), Y3
-	VMOVUPD      328(SP), Y4
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -16239,8 +16263,8 @@ one240:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 264(SP)
-	VMOVUPD      Y4, 328(SP)
+	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y4, 384(BP)
 	VPBROADCASTB (DI)(R9*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -16280,7 +16304,7 @@ one240:
 	VPBROADCASTB (DI)(R9*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      392(SP), Y5
+	VMOVUPD      448(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
 	VPBROADCASTB (R8)(R9*1), Y7
@@ -16292,12 +16316,12 @@ one240:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(SP), Y3
+	VPBROADCASTB 256(BP), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y2, Y3, Y6
 	VMAXPD       Y2, Y3, Y7
 	VMINPD       Y2, Y3, Y2
@@ -16305,8 +16329,8 @@ one240:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y5, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y5, 416(BP)
 	VMAXPD       Y1, Y4, Y2
 	VMINPD       Y1, Y4, Y3
 	VADDPD       Y3, Y2, Y5
@@ -16343,8 +16367,8 @@ one240:
 	VSUBPD       Y3, Y8, Y8
 	VSUBPD       Y8, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      360(SP), Y4
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      416(BP), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -16352,18 +16376,18 @@ one240:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 296(SP)
-	VMOVUPD      Y4, 360(SP)
+	VMOVUPD      Y3, 352(BP)
+	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R10
 	XORQ         R11, R11
 	JMP          added237
 
 done241:
 	MOVQ         sum+0(FP), SI
-	VMOVUPD      264(SP), Y2
-	VMOVUPD      296(SP), Y3
-	VMOVUPD      328(SP), Y4
-	VMOVUPD      360(SP), Y5
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -16404,24 +16428,24 @@ done241:
 	LEAQ         tail<>+0(SB), R9
 	SHLQ         $0x03, AX
 	SUBQ         AX, R9
-	VMOVUPD      (SP), Y2
+	VMOVUPD      (BP), Y2
 	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(SP), Y2
+	VMOVUPD      32(BP), Y2
 	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(SP), Y2
+	VMOVUPD      64(BP), Y2
 	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(SP), Y2
+	VMOVUPD      96(BP), Y2
 	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(SP), Y2
+	VMOVUPD      128(BP), Y2
 	VMOVUPD      128(R9), Y3
 	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(SP), Y2
+	VMOVUPD      160(BP), Y2
 	VMOVUPD      160(R9), Y3
 	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(SP), Y2
+	VMOVUPD      192(BP), Y2
 	VMOVUPD      192(R9), Y3
 	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(SP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      224(R9), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
 

@@ -66,7 +66,9 @@ GLOBL ones<>(SB), RODATA|NOPTR, $64
 
 // func packWords32AVX2(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packWords32AVX2(SB), NOSPLIT, $16-72
+TEXT ·packWords32AVX2(SB), NOSPLIT, $80-72
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -76,8 +78,8 @@ TEXT ·packWords32AVX2(SB), NOSPLIT, $16-72
 	MOVQ         n+40(FP), DI
 	SHLQ         $0x03, CX
 	MOVQ         one+48(FP), R8
-	MOVQ         R8, (SP)
-	VBROADCASTSS (SP), Y0
+	MOVQ         R8, (BP)
+	VBROADCASTSS (BP), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
@@ -172,8 +174,8 @@ next8:
 	DECQ         SI
 	JNZ          row5
 	MOVQ         zero+56(FP), AX
-	MOVQ         AX, 8(SP)
-	VBROADCASTSS 8(SP), Y0
+	MOVQ         AX, 8(BP)
+	VBROADCASTSS 8(BP), Y0
 	XORQ         AX, AX
 	VPTEST       Y1, Y0
 	SETCC        AL
@@ -333,7 +335,9 @@ next17:
 
 // func packWords64AVX2(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packWords64AVX2(SB), NOSPLIT, $16-72
+TEXT ·packWords64AVX2(SB), NOSPLIT, $80-72
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -343,8 +347,8 @@ TEXT ·packWords64AVX2(SB), NOSPLIT, $16-72
 	MOVQ         n+40(FP), DI
 	SHLQ         $0x03, CX
 	MOVQ         one+48(FP), R8
-	MOVQ         R8, (SP)
-	VBROADCASTSD (SP), Y0
+	MOVQ         R8, (BP)
+	VBROADCASTSD (BP), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
@@ -506,8 +510,8 @@ next22:
 	DECQ         SI
 	JNZ          row19
 	MOVQ         zero+56(FP), AX
-	MOVQ         AX, 8(SP)
-	VBROADCASTSD 8(SP), Y0
+	MOVQ         AX, 8(BP)
+	VBROADCASTSD 8(BP), Y0
 	XORQ         AX, AX
 	VPTEST       Y1, Y0
 	SETCC        AL

@@ -6,7 +6,9 @@
 
 // func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms32AVX2(SB), NOSPLIT, $704-136
+TEXT ·focalTerms32AVX2(SB), NOSPLIT, $768-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -14,17 +16,17 @@ TEXT ·focalTerms32AVX2(SB), NOSPLIT, $704-136
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (SP)
+	VMOVUPS      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last2
 
 row1:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
@@ -42,11 +44,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      32(BP), Y3
 	VANDPS       f32_80000000<>+0(SB), Y1, Y4
 	VXORPS       Y4, Y3, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 64(SP)
+	VMOVUPS      Y3, 64(BP)
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y0, Y0
 	VXORPS       Y1, Y1, Y1
@@ -79,9 +81,9 @@ group3:
 	VANDPS       Y3, Y7, Y7
 	VMULPS       Y2, Y6, Y6
 	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 320(SP)
-	VMOVUPS      Y6, 352(SP)
-	VMOVUPS      Y1, 384(SP)
+	VMOVUPS      Y7, 320(BP)
+	VMOVUPS      Y6, 352(BP)
+	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      32(CX)(AX*1), Y0
 	VPBROADCASTB 1(SI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
@@ -90,11 +92,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      32(BP), Y3
 	VANDPS       f32_80000000<>+0(SB), Y1, Y4
 	VXORPS       Y4, Y3, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 96(SP)
+	VMOVUPS      Y3, 96(BP)
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y0, Y0
 	VXORPS       Y1, Y1, Y1
@@ -127,9 +129,9 @@ group3:
 	VANDPS       Y3, Y7, Y7
 	VMULPS       Y2, Y6, Y6
 	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 416(SP)
-	VMOVUPS      Y6, 448(SP)
-	VMOVUPS      Y1, 480(SP)
+	VMOVUPS      Y7, 416(BP)
+	VMOVUPS      Y6, 448(BP)
+	VMOVUPS      Y1, 480(BP)
 	VMOVUPS      64(CX)(AX*1), Y0
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(SI)(R8*1), Y1
@@ -139,11 +141,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      32(BP), Y3
 	VANDPS       f32_80000000<>+0(SB), Y1, Y4
 	VXORPS       Y4, Y3, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 128(SP)
+	VMOVUPS      Y3, 128(BP)
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y0, Y0
 	VXORPS       Y1, Y1, Y1
@@ -176,9 +178,9 @@ group3:
 	VANDPS       Y3, Y7, Y7
 	VMULPS       Y2, Y6, Y6
 	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 512(SP)
-	VMOVUPS      Y6, 544(SP)
-	VMOVUPS      Y1, 576(SP)
+	VMOVUPS      Y7, 512(BP)
+	VMOVUPS      Y6, 544(BP)
+	VMOVUPS      Y1, 576(BP)
 	VMOVUPS      96(CX)(AX*1), Y0
 	VPBROADCASTB 3(SI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
@@ -187,11 +189,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      32(BP), Y3
 	VANDPS       f32_80000000<>+0(SB), Y1, Y4
 	VXORPS       Y4, Y3, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 160(SP)
+	VMOVUPS      Y3, 160(BP)
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y0, Y0
 	VXORPS       Y1, Y1, Y1
@@ -224,10 +226,10 @@ group3:
 	VANDPS       Y3, Y7, Y7
 	VMULPS       Y2, Y6, Y6
 	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 608(SP)
-	VMOVUPS      Y6, 640(SP)
-	VMOVUPS      Y1, 672(SP)
-	VMOVUPS      320(SP), Y0
+	VMOVUPS      Y7, 608(BP)
+	VMOVUPS      Y6, 640(BP)
+	VMOVUPS      Y1, 672(BP)
+	VMOVUPS      320(BP), Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
 	VMOVUPS      f32_bca48be7<>+0(SB), Y3
@@ -241,7 +243,7 @@ group3:
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, (DX)(AX*1)
-	VMOVUPS      416(SP), Y0
+	VMOVUPS      416(BP), Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
 	VMOVUPS      f32_bca48be7<>+0(SB), Y3
@@ -255,7 +257,7 @@ group3:
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 32(DX)(AX*1)
-	VMOVUPS      512(SP), Y0
+	VMOVUPS      512(BP), Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
 	VMOVUPS      f32_bca48be7<>+0(SB), Y3
@@ -269,7 +271,7 @@ group3:
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 64(DX)(AX*1)
-	VMOVUPS      608(SP), Y0
+	VMOVUPS      608(BP), Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
 	VMOVUPS      f32_bca48be7<>+0(SB), Y3
@@ -284,9 +286,9 @@ group3:
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y0
-	VMOVUPS      320(SP), Y1
-	VMOVUPS      352(SP), Y2
-	VMOVUPS      384(SP), Y3
+	VMOVUPS      320(BP), Y1
+	VMOVUPS      352(BP), Y2
+	VMOVUPS      384(BP), Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
 	VDIVPS       Y4, Y7, Y5
@@ -310,7 +312,7 @@ group3:
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y2, Y5, Y6
 	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (SP), Y1, Y3
+	VFMADD231PS  (BP), Y1, Y3
 	VMULPS       Y3, Y5, Y1
 	VMULPS       Y7, Y1, Y7
 	VMOVUPS      Y4, Y2
@@ -352,13 +354,13 @@ enough9:
 	VMULPS       Y1, Y3, Y3
 	VFNMADD231PS Y7, Y2, Y3
 	VFMSUB231PS  Y1, Y2, Y3
-	VMULPS       64(SP), Y3, Y3
+	VMULPS       64(BP), Y3, Y3
 	VMOVUPS      Y3, (DX)(AX*1)
 	VMOVUPS      Y5, (BX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y0
-	VMOVUPS      416(SP), Y1
-	VMOVUPS      448(SP), Y2
-	VMOVUPS      480(SP), Y3
+	VMOVUPS      416(BP), Y1
+	VMOVUPS      448(BP), Y2
+	VMOVUPS      480(BP), Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
 	VDIVPS       Y4, Y7, Y5
@@ -382,7 +384,7 @@ enough9:
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y2, Y5, Y6
 	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (SP), Y1, Y3
+	VFMADD231PS  (BP), Y1, Y3
 	VMULPS       Y3, Y5, Y1
 	VMULPS       Y7, Y1, Y7
 	VMOVUPS      Y4, Y2
@@ -424,13 +426,13 @@ enough13:
 	VMULPS       Y1, Y3, Y3
 	VFNMADD231PS Y7, Y2, Y3
 	VFMSUB231PS  Y1, Y2, Y3
-	VMULPS       96(SP), Y3, Y3
+	VMULPS       96(BP), Y3, Y3
 	VMOVUPS      Y3, 32(DX)(AX*1)
 	VMOVUPS      Y5, 32(BX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y0
-	VMOVUPS      512(SP), Y1
-	VMOVUPS      544(SP), Y2
-	VMOVUPS      576(SP), Y3
+	VMOVUPS      512(BP), Y1
+	VMOVUPS      544(BP), Y2
+	VMOVUPS      576(BP), Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
 	VDIVPS       Y4, Y7, Y5
@@ -454,7 +456,7 @@ enough13:
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y2, Y5, Y6
 	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (SP), Y1, Y3
+	VFMADD231PS  (BP), Y1, Y3
 	VMULPS       Y3, Y5, Y1
 	VMULPS       Y7, Y1, Y7
 	VMOVUPS      Y4, Y2
@@ -496,13 +498,13 @@ enough17:
 	VMULPS       Y1, Y3, Y3
 	VFNMADD231PS Y7, Y2, Y3
 	VFMSUB231PS  Y1, Y2, Y3
-	VMULPS       128(SP), Y3, Y3
+	VMULPS       128(BP), Y3, Y3
 	VMOVUPS      Y3, 64(DX)(AX*1)
 	VMOVUPS      Y5, 64(BX)(AX*1)
 	VMOVUPS      96(DX)(AX*1), Y0
-	VMOVUPS      608(SP), Y1
-	VMOVUPS      640(SP), Y2
-	VMOVUPS      672(SP), Y3
+	VMOVUPS      608(BP), Y1
+	VMOVUPS      640(BP), Y2
+	VMOVUPS      672(BP), Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
 	VDIVPS       Y4, Y7, Y5
@@ -526,7 +528,7 @@ enough17:
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y2, Y5, Y6
 	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (SP), Y1, Y3
+	VFMADD231PS  (BP), Y1, Y3
 	VMULPS       Y3, Y5, Y1
 	VMULPS       Y7, Y1, Y7
 	VMOVUPS      Y4, Y2
@@ -568,7 +570,7 @@ enough21:
 	VMULPS       Y1, Y3, Y3
 	VFNMADD231PS Y7, Y2, Y3
 	VFMSUB231PS  Y1, Y2, Y3
-	VMULPS       160(SP), Y3, Y3
+	VMULPS       160(BP), Y3, Y3
 	VMOVUPS      Y3, 96(DX)(AX*1)
 	VMOVUPS      Y5, 96(BX)(AX*1)
 	ADDQ         $+128, AX
@@ -584,17 +586,17 @@ rest5:
 	SUBQ       R8, DX
 	VMOVUPS    128(DX), Y0
 	VMASKMOVPS (CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 192(SP)
+	VMOVUPS    Y0, 192(BP)
 	VMOVUPS    160(DX), Y0
 	VMASKMOVPS 32(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 224(SP)
+	VMOVUPS    Y0, 224(BP)
 	VMOVUPS    192(DX), Y0
 	VMASKMOVPS 64(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 256(SP)
+	VMOVUPS    Y0, 256(BP)
 	VMOVUPS    224(DX), Y0
 	VMASKMOVPS 96(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 288(SP)
-	LEAQ       192(SP), CX
+	VMOVUPS    Y0, 288(BP)
+	LEAQ       192(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
@@ -609,16 +611,16 @@ done4:
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x02, DX
 	SUBQ       DX, R8
-	VMOVUPS    192(SP), Y0
+	VMOVUPS    192(BP), Y0
 	VMOVUPS    128(R8), Y1
 	VMASKMOVPS Y0, Y1, -128(CX)(AX*1)
-	VMOVUPS    224(SP), Y0
+	VMOVUPS    224(BP), Y0
 	VMOVUPS    160(R8), Y1
 	VMASKMOVPS Y0, Y1, -96(CX)(AX*1)
-	VMOVUPS    256(SP), Y0
+	VMOVUPS    256(BP), Y0
 	VMOVUPS    192(R8), Y1
 	VMASKMOVPS Y0, Y1, -64(CX)(AX*1)
-	VMOVUPS    288(SP), Y0
+	VMOVUPS    288(BP), Y0
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, -32(CX)(AX*1)
 
@@ -929,24 +931,26 @@ GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 // func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $704-136
+TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (SP)
+	VMOVUPS      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last24
 
 row23:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
@@ -966,7 +970,7 @@ group25:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      (R9)(AX*1), Y6
 	MOVQ         posWeight+128(FP), R9
@@ -976,7 +980,7 @@ group25:
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 64(SP)
+	VMOVUPS      Y5, 64(BP)
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
 	VBROADCASTSS 8(R9), Y6
@@ -1026,9 +1030,9 @@ group25:
 	VANDPS       Y3, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 320(SP)
-	VMOVUPS      Y8, 352(SP)
-	VMOVUPS      Y2, 384(SP)
+	VMOVUPS      Y9, 320(BP)
+	VMOVUPS      Y8, 352(BP)
+	VMOVUPS      Y2, 384(BP)
 	VMOVUPS      32(CX)(AX*1), Y2
 	VPBROADCASTB 1(BX)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
@@ -1037,7 +1041,7 @@ group25:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      32(R9)(AX*1), Y6
 	MOVQ         posWeight+128(FP), R9
@@ -1047,7 +1051,7 @@ group25:
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 96(SP)
+	VMOVUPS      Y5, 96(BP)
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
 	VBROADCASTSS 8(R9), Y6
@@ -1097,9 +1101,9 @@ group25:
 	VANDPS       Y3, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 416(SP)
-	VMOVUPS      Y8, 448(SP)
-	VMOVUPS      Y2, 480(SP)
+	VMOVUPS      Y9, 416(BP)
+	VMOVUPS      Y8, 448(BP)
+	VMOVUPS      Y2, 480(BP)
 	VMOVUPS      64(CX)(AX*1), Y2
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(BX)(DI*1), Y3
@@ -1109,7 +1113,7 @@ group25:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Y6
 	MOVQ         posWeight+128(FP), R9
@@ -1119,7 +1123,7 @@ group25:
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 128(SP)
+	VMOVUPS      Y5, 128(BP)
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
 	VBROADCASTSS 8(R9), Y6
@@ -1169,9 +1173,9 @@ group25:
 	VANDPS       Y3, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 512(SP)
-	VMOVUPS      Y8, 544(SP)
-	VMOVUPS      Y2, 576(SP)
+	VMOVUPS      Y9, 512(BP)
+	VMOVUPS      Y8, 544(BP)
+	VMOVUPS      Y2, 576(BP)
 	VMOVUPS      96(CX)(AX*1), Y2
 	VPBROADCASTB 3(BX)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
@@ -1180,7 +1184,7 @@ group25:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPS      96(R9)(AX*1), Y6
 	MOVQ         posWeight+128(FP), R9
@@ -1190,7 +1194,7 @@ group25:
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 160(SP)
+	VMOVUPS      Y5, 160(BP)
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
 	VBROADCASTSS 8(R9), Y6
@@ -1240,10 +1244,10 @@ group25:
 	VANDPS       Y3, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 608(SP)
-	VMOVUPS      Y8, 640(SP)
-	VMOVUPS      Y2, 672(SP)
-	VMOVUPS      320(SP), Y2
+	VMOVUPS      Y9, 608(BP)
+	VMOVUPS      Y8, 640(BP)
+	VMOVUPS      Y2, 672(BP)
+	VMOVUPS      320(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1257,7 +1261,7 @@ group25:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, (DX)(AX*1)
-	VMOVUPS      416(SP), Y2
+	VMOVUPS      416(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1271,7 +1275,7 @@ group25:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 32(DX)(AX*1)
-	VMOVUPS      512(SP), Y2
+	VMOVUPS      512(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1285,7 +1289,7 @@ group25:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 64(DX)(AX*1)
-	VMOVUPS      608(SP), Y2
+	VMOVUPS      608(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1300,9 +1304,9 @@ group25:
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      320(SP), Y3
-	VMOVUPS      352(SP), Y4
-	VMOVUPS      384(SP), Y5
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
+	VMOVUPS      384(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y9
 	VDIVPS       Y6, Y9, Y7
@@ -1326,7 +1330,7 @@ group25:
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y4, Y7, Y8
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y7, Y3
 	VMULPS       Y9, Y3, Y9
 	VMOVUPS      Y6, Y4
@@ -1368,7 +1372,7 @@ enough31:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y9, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       64(SP), Y5, Y5
+	VMULPS       64(BP), Y5, Y5
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1380,9 +1384,9 @@ enough31:
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y5, (DX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      416(SP), Y3
-	VMOVUPS      448(SP), Y4
-	VMOVUPS      480(SP), Y5
+	VMOVUPS      416(BP), Y3
+	VMOVUPS      448(BP), Y4
+	VMOVUPS      480(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y10
 	VDIVPS       Y6, Y10, Y8
@@ -1406,7 +1410,7 @@ enough31:
 	VFNMADD231PS Y10, Y6, Y9
 	VFNMADD231PS Y4, Y8, Y9
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y8, Y3
 	VMULPS       Y10, Y3, Y10
 	VMOVUPS      Y6, Y4
@@ -1448,7 +1452,7 @@ enough35:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y10, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       96(SP), Y5, Y5
+	VMULPS       96(BP), Y5, Y5
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1460,9 +1464,9 @@ enough35:
 	VMULPS       Y3, Y8, Y8
 	VMOVUPS      Y5, 32(DX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      512(SP), Y3
-	VMOVUPS      544(SP), Y4
-	VMOVUPS      576(SP), Y5
+	VMOVUPS      512(BP), Y3
+	VMOVUPS      544(BP), Y4
+	VMOVUPS      576(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y11
 	VDIVPS       Y6, Y11, Y9
@@ -1486,7 +1490,7 @@ enough35:
 	VFNMADD231PS Y11, Y6, Y10
 	VFNMADD231PS Y4, Y9, Y10
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y9, Y3
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
@@ -1528,7 +1532,7 @@ enough39:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y11, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       128(SP), Y5, Y5
+	VMULPS       128(BP), Y5, Y5
 	VPBROADCASTB 2(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1541,9 +1545,9 @@ enough39:
 	VMOVUPS      Y5, 64(DX)(AX*1)
 	VADDPS       Y9, Y7, Y7
 	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      608(SP), Y3
-	VMOVUPS      640(SP), Y4
-	VMOVUPS      672(SP), Y5
+	VMOVUPS      608(BP), Y3
+	VMOVUPS      640(BP), Y4
+	VMOVUPS      672(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y11
 	VDIVPS       Y6, Y11, Y9
@@ -1567,7 +1571,7 @@ enough39:
 	VFNMADD231PS Y11, Y6, Y10
 	VFNMADD231PS Y4, Y9, Y10
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y9, Y3
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
@@ -1609,7 +1613,7 @@ enough43:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y11, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       160(SP), Y5, Y5
+	VMULPS       160(BP), Y5, Y5
 	VPBROADCASTB 3(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1640,17 +1644,17 @@ rest27:
 	SUBQ       DI, DX
 	VMOVUPS    128(DX), Y2
 	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 192(SP)
+	VMOVUPS    Y2, 192(BP)
 	VMOVUPS    160(DX), Y2
 	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 224(SP)
+	VMOVUPS    Y2, 224(BP)
 	VMOVUPS    192(DX), Y2
 	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 256(SP)
+	VMOVUPS    Y2, 256(BP)
 	VMOVUPS    224(DX), Y2
 	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 288(SP)
-	LEAQ       192(SP), CX
+	VMOVUPS    Y2, 288(BP)
+	LEAQ       192(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
@@ -1665,16 +1669,16 @@ done26:
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, DX
 	SUBQ       DX, DI
-	VMOVUPS    192(SP), Y2
+	VMOVUPS    192(BP), Y2
 	VMOVUPS    128(DI), Y3
 	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
-	VMOVUPS    224(SP), Y2
+	VMOVUPS    224(BP), Y2
 	VMOVUPS    160(DI), Y3
 	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
-	VMOVUPS    256(SP), Y2
+	VMOVUPS    256(BP), Y2
 	VMOVUPS    192(DI), Y3
 	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
-	VMOVUPS    288(SP), Y2
+	VMOVUPS    288(BP), Y2
 	VMOVUPS    224(DI), Y3
 	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
 
@@ -1711,24 +1715,26 @@ last24:
 
 // func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal32AVX2(SB), NOSPLIT, $704-136
+TEXT ·focal32AVX2(SB), NOSPLIT, $768-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (SP)
+	VMOVUPS      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last46
 
 row45:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(SP)
+	VMOVUPS      Y0, 32(BP)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
@@ -1748,11 +1754,11 @@ group47:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 64(SP)
+	VMOVUPS      Y5, 64(BP)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1785,9 +1791,9 @@ group47:
 	VANDPS       Y5, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 320(SP)
-	VMOVUPS      Y8, 352(SP)
-	VMOVUPS      Y3, 384(SP)
+	VMOVUPS      Y9, 320(BP)
+	VMOVUPS      Y8, 352(BP)
+	VMOVUPS      Y3, 384(BP)
 	VMOVUPS      32(CX)(AX*1), Y2
 	VPBROADCASTB 1(BX)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
@@ -1796,11 +1802,11 @@ group47:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 96(SP)
+	VMOVUPS      Y5, 96(BP)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1833,9 +1839,9 @@ group47:
 	VANDPS       Y5, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 416(SP)
-	VMOVUPS      Y8, 448(SP)
-	VMOVUPS      Y3, 480(SP)
+	VMOVUPS      Y9, 416(BP)
+	VMOVUPS      Y8, 448(BP)
+	VMOVUPS      Y3, 480(BP)
 	VMOVUPS      64(CX)(AX*1), Y2
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(BX)(DI*1), Y3
@@ -1845,11 +1851,11 @@ group47:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 128(SP)
+	VMOVUPS      Y5, 128(BP)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1882,9 +1888,9 @@ group47:
 	VANDPS       Y5, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 512(SP)
-	VMOVUPS      Y8, 544(SP)
-	VMOVUPS      Y3, 576(SP)
+	VMOVUPS      Y9, 512(BP)
+	VMOVUPS      Y8, 544(BP)
+	VMOVUPS      Y3, 576(BP)
 	VMOVUPS      96(CX)(AX*1), Y2
 	VPBROADCASTB 3(BX)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
@@ -1893,11 +1899,11 @@ group47:
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(SP), Y5
+	VMOVUPS      32(BP), Y5
 	VANDPS       f32_80000000<>+0(SB), Y3, Y6
 	VXORPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 160(SP)
+	VMOVUPS      Y5, 160(BP)
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1930,10 +1936,10 @@ group47:
 	VANDPS       Y5, Y9, Y9
 	VMULPS       Y4, Y8, Y8
 	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 608(SP)
-	VMOVUPS      Y8, 640(SP)
-	VMOVUPS      Y3, 672(SP)
-	VMOVUPS      320(SP), Y2
+	VMOVUPS      Y9, 608(BP)
+	VMOVUPS      Y8, 640(BP)
+	VMOVUPS      Y3, 672(BP)
+	VMOVUPS      320(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1947,7 +1953,7 @@ group47:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, (DX)(AX*1)
-	VMOVUPS      416(SP), Y2
+	VMOVUPS      416(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1961,7 +1967,7 @@ group47:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 32(DX)(AX*1)
-	VMOVUPS      512(SP), Y2
+	VMOVUPS      512(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1975,7 +1981,7 @@ group47:
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 64(DX)(AX*1)
-	VMOVUPS      608(SP), Y2
+	VMOVUPS      608(BP), Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
 	VMOVUPS      f32_bca48be7<>+0(SB), Y5
@@ -1990,9 +1996,9 @@ group47:
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      320(SP), Y3
-	VMOVUPS      352(SP), Y4
-	VMOVUPS      384(SP), Y5
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
+	VMOVUPS      384(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y9
 	VDIVPS       Y6, Y9, Y7
@@ -2016,7 +2022,7 @@ group47:
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y4, Y7, Y8
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y7, Y3
 	VMULPS       Y9, Y3, Y9
 	VMOVUPS      Y6, Y4
@@ -2058,12 +2064,12 @@ enough53:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y9, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       64(SP), Y5, Y5
+	VMULPS       64(BP), Y5, Y5
 	VMOVUPS      Y5, (DX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      416(SP), Y3
-	VMOVUPS      448(SP), Y4
-	VMOVUPS      480(SP), Y5
+	VMOVUPS      416(BP), Y3
+	VMOVUPS      448(BP), Y4
+	VMOVUPS      480(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y10
 	VDIVPS       Y6, Y10, Y8
@@ -2087,7 +2093,7 @@ enough53:
 	VFNMADD231PS Y10, Y6, Y9
 	VFNMADD231PS Y4, Y8, Y9
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y8, Y3
 	VMULPS       Y10, Y3, Y10
 	VMOVUPS      Y6, Y4
@@ -2129,12 +2135,12 @@ enough57:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y10, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       96(SP), Y5, Y5
+	VMULPS       96(BP), Y5, Y5
 	VMOVUPS      Y5, 32(DX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      512(SP), Y3
-	VMOVUPS      544(SP), Y4
-	VMOVUPS      576(SP), Y5
+	VMOVUPS      512(BP), Y3
+	VMOVUPS      544(BP), Y4
+	VMOVUPS      576(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y11
 	VDIVPS       Y6, Y11, Y9
@@ -2158,7 +2164,7 @@ enough57:
 	VFNMADD231PS Y11, Y6, Y10
 	VFNMADD231PS Y4, Y9, Y10
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y9, Y3
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
@@ -2200,13 +2206,13 @@ enough61:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y11, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       128(SP), Y5, Y5
+	VMULPS       128(BP), Y5, Y5
 	VMOVUPS      Y5, 64(DX)(AX*1)
 	VADDPS       Y9, Y7, Y7
 	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      608(SP), Y3
-	VMOVUPS      640(SP), Y4
-	VMOVUPS      672(SP), Y5
+	VMOVUPS      608(BP), Y3
+	VMOVUPS      640(BP), Y4
+	VMOVUPS      672(BP), Y5
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y11
 	VDIVPS       Y6, Y11, Y9
@@ -2230,7 +2236,7 @@ enough61:
 	VFNMADD231PS Y11, Y6, Y10
 	VFNMADD231PS Y4, Y9, Y10
 	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (SP), Y3, Y5
+	VFMADD231PS  (BP), Y3, Y5
 	VMULPS       Y5, Y9, Y3
 	VMULPS       Y11, Y3, Y11
 	VMOVUPS      Y6, Y4
@@ -2272,7 +2278,7 @@ enough65:
 	VMULPS       Y3, Y5, Y5
 	VFNMADD231PS Y11, Y4, Y5
 	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       160(SP), Y5, Y5
+	VMULPS       160(BP), Y5, Y5
 	VMOVUPS      Y5, 96(DX)(AX*1)
 	VADDPS       Y9, Y8, Y8
 	VADDPS       Y8, Y7, Y8
@@ -2294,17 +2300,17 @@ rest49:
 	SUBQ       DI, DX
 	VMOVUPS    128(DX), Y2
 	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 192(SP)
+	VMOVUPS    Y2, 192(BP)
 	VMOVUPS    160(DX), Y2
 	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 224(SP)
+	VMOVUPS    Y2, 224(BP)
 	VMOVUPS    192(DX), Y2
 	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 256(SP)
+	VMOVUPS    Y2, 256(BP)
 	VMOVUPS    224(DX), Y2
 	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 288(SP)
-	LEAQ       192(SP), CX
+	VMOVUPS    Y2, 288(BP)
+	LEAQ       192(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
@@ -2319,16 +2325,16 @@ done48:
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, DX
 	SUBQ       DX, DI
-	VMOVUPS    192(SP), Y2
+	VMOVUPS    192(BP), Y2
 	VMOVUPS    128(DI), Y3
 	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
-	VMOVUPS    224(SP), Y2
+	VMOVUPS    224(BP), Y2
 	VMOVUPS    160(DI), Y3
 	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
-	VMOVUPS    256(SP), Y2
+	VMOVUPS    256(BP), Y2
 	VMOVUPS    192(DI), Y3
 	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
-	VMOVUPS    288(SP), Y2
+	VMOVUPS    288(BP), Y2
 	VMOVUPS    224(DI), Y3
 	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
 
@@ -2365,7 +2371,7 @@ last46:
 
 // func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms32AVX512(SB), NOSPLIT, $264-136
+TEXT ·focalTerms32AVX512(SB), NOSPLIT, $320-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -2433,7 +2439,7 @@ whole71:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z18, K1, Z18
 	VMULPS.Z         Z14, Z17, K1, Z17
-	VMOVUPS          Z13, 8(SP)
+	VMOVUPS          Z13, 64(SP)
 	KMOVW            2(SP), K1
 	VMOVUPS.Z        64(CX)(AX*1), K1, Z12
 	PREFETCHT0       12352(CX)(AX*1)
@@ -2468,7 +2474,7 @@ whole71:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z20, K1, Z20
 	VMULPS.Z         Z14, Z19, K1, Z19
-	VMOVUPS          Z13, 72(SP)
+	VMOVUPS          Z13, 128(SP)
 	KMOVW            4(SP), K1
 	VMOVUPS.Z        128(CX)(AX*1), K1, Z12
 	PREFETCHT0       12416(CX)(AX*1)
@@ -2503,7 +2509,7 @@ whole71:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z22, K1, Z22
 	VMULPS.Z         Z14, Z21, K1, Z21
-	VMOVUPS          Z13, 136(SP)
+	VMOVUPS          Z13, 192(SP)
 	KMOVW            6(SP), K1
 	VMOVUPS.Z        192(CX)(AX*1), K1, Z12
 	PREFETCHT0       12480(CX)(AX*1)
@@ -2538,7 +2544,7 @@ whole71:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z24, K1, Z24
 	VMULPS.Z         Z14, Z23, K1, Z23
-	VMOVUPS          Z13, 200(SP)
+	VMOVUPS          Z13, 256(SP)
 	VMULPS           Z18, Z18, Z12
 	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z13
 	VBROADCASTSS     f32_bca48be7<>+0(SB), Z14
@@ -2587,7 +2593,7 @@ whole71:
 	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z16
 	VFMADD231PS      Z24, Z25, Z16
 	VMULPS           Z16, Z12, Z16
-	VMOVUPS          8(SP), Z12
+	VMOVUPS          64(SP), Z12
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z25
 	VBROADCASTSS     f32_3f800000<>+0(SB), Z28
 	VDIVPS           Z25, Z28, Z26
@@ -2663,7 +2669,7 @@ enough75:
 	KMOVW        (SP), K1
 	VMOVUPS      Z25, K1, (DX)(AX*1)
 	VMOVUPS      Z26, (BX)(AX*1)
-	VMOVUPS      72(SP), Z12
+	VMOVUPS      128(SP), Z12
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z20, Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z25
 	VDIVPS       Z13, Z25, Z17
@@ -2739,7 +2745,7 @@ enough79:
 	KMOVW        2(SP), K1
 	VMOVUPS      Z18, K1, 64(DX)(AX*1)
 	VMOVUPS      Z19, 64(BX)(AX*1)
-	VMOVUPS      136(SP), Z12
+	VMOVUPS      192(SP), Z12
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z22, Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z18
 	VDIVPS       Z13, Z18, Z14
@@ -2815,7 +2821,7 @@ enough83:
 	KMOVW        4(SP), K1
 	VMOVUPS      Z17, K1, 128(DX)(AX*1)
 	VMOVUPS      Z19, 128(BX)(AX*1)
-	VMOVUPS      200(SP), Z12
+	VMOVUPS      256(SP), Z12
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z24, Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z17
 	VDIVPS       Z13, Z17, Z14
@@ -2920,7 +2926,7 @@ last68:
 
 // func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $264-136
+TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $320-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
@@ -3004,7 +3010,7 @@ whole92:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z19, K1, Z19
 	VMULPS.Z         Z14, Z18, K1, Z18
-	VMOVUPS          Z13, 8(SP)
+	VMOVUPS          Z13, 64(SP)
 	KMOVW            2(SP), K1
 	VMOVUPS.Z        64(CX)(AX*1), K1, Z13
 	PREFETCHT0       12352(CX)(AX*1)
@@ -3055,7 +3061,7 @@ whole92:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z21, K1, Z21
 	VMULPS.Z         Z14, Z20, K1, Z20
-	VMOVUPS          Z13, 72(SP)
+	VMOVUPS          Z13, 128(SP)
 	KMOVW            4(SP), K1
 	VMOVUPS.Z        128(CX)(AX*1), K1, Z13
 	PREFETCHT0       12416(CX)(AX*1)
@@ -3106,7 +3112,7 @@ whole92:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z23, K1, Z23
 	VMULPS.Z         Z14, Z22, K1, Z22
-	VMOVUPS          Z13, 136(SP)
+	VMOVUPS          Z13, 192(SP)
 	KMOVW            6(SP), K1
 	VMOVUPS.Z        192(CX)(AX*1), K1, Z13
 	PREFETCHT0       12480(CX)(AX*1)
@@ -3157,7 +3163,7 @@ whole92:
 	VPSLLD           $0x17, Z14, Z14
 	VMULPS.Z         Z14, Z25, K1, Z25
 	VMULPS.Z         Z14, Z24, K1, Z24
-	VMOVUPS          Z13, 200(SP)
+	VMOVUPS          Z13, 256(SP)
 	VMULPS           Z19, Z19, Z13
 	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
 	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
@@ -3206,7 +3212,7 @@ whole92:
 	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z17
 	VFMADD231PS      Z25, Z26, Z17
 	VMULPS           Z17, Z13, Z17
-	VMOVUPS          8(SP), Z13
+	VMOVUPS          64(SP), Z13
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z26
 	VBROADCASTSS     f32_3f800000<>+0(SB), Z29
 	VDIVPS           Z26, Z29, Z27
@@ -3294,7 +3300,7 @@ enough96:
 	VMULPS       Z13, Z27, Z27
 	KMOVW        (SP), K1
 	VMOVUPS      Z26, K1, (DX)(AX*1)
-	VMOVUPS      72(SP), Z13
+	VMOVUPS      128(SP), Z13
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z21, Z14
 	VBROADCASTSS f32_3f800000<>+0(SB), Z26
 	VDIVPS       Z14, Z26, Z18
@@ -3387,7 +3393,7 @@ enough100:
 	VADDPS        Y3, Y27, Y27
 	VCVTPS2PD     Y27, Z13
 	VADDPD        Z13, Z2, Z2
-	VMOVUPS       136(SP), Z13
+	VMOVUPS       192(SP), Z13
 	VADDPS.BCST   f32_3f800000<>+0(SB), Z23, Z14
 	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
 	VDIVPS        Z14, Z19, Z15
@@ -3475,7 +3481,7 @@ enough104:
 	VMULPS       Z13, Z20, Z20
 	KMOVW        4(SP), K1
 	VMOVUPS      Z18, K1, 128(DX)(AX*1)
-	VMOVUPS      200(SP), Z13
+	VMOVUPS      256(SP), Z13
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z25, Z14
 	VBROADCASTSS f32_3f800000<>+0(SB), Z18
 	VDIVPS       Z14, Z18, Z15
@@ -3606,7 +3612,7 @@ last89:
 
 // func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal32AVX512(SB), NOSPLIT, $264-136
+TEXT ·focal32AVX512(SB), NOSPLIT, $320-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
@@ -3674,7 +3680,7 @@ whole113:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z15, Z19, K1, Z19
 	VMULPS.Z         Z15, Z18, K1, Z18
-	VMOVUPS          Z14, 8(SP)
+	VMOVUPS          Z14, 64(SP)
 	KMOVW            2(SP), K1
 	VMOVUPS.Z        64(CX)(AX*1), K1, Z13
 	PREFETCHT0       12352(CX)(AX*1)
@@ -3709,7 +3715,7 @@ whole113:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z15, Z21, K1, Z21
 	VMULPS.Z         Z15, Z20, K1, Z20
-	VMOVUPS          Z14, 72(SP)
+	VMOVUPS          Z14, 128(SP)
 	KMOVW            4(SP), K1
 	VMOVUPS.Z        128(CX)(AX*1), K1, Z13
 	PREFETCHT0       12416(CX)(AX*1)
@@ -3744,7 +3750,7 @@ whole113:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z15, Z23, K1, Z23
 	VMULPS.Z         Z15, Z22, K1, Z22
-	VMOVUPS          Z14, 136(SP)
+	VMOVUPS          Z14, 192(SP)
 	KMOVW            6(SP), K1
 	VMOVUPS.Z        192(CX)(AX*1), K1, Z13
 	PREFETCHT0       12480(CX)(AX*1)
@@ -3779,7 +3785,7 @@ whole113:
 	VPSLLD           $0x17, Z15, Z15
 	VMULPS.Z         Z15, Z25, K1, Z25
 	VMULPS.Z         Z15, Z24, K1, Z24
-	VMOVUPS          Z14, 200(SP)
+	VMOVUPS          Z14, 256(SP)
 	VMULPS           Z19, Z19, Z13
 	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
 	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
@@ -3828,7 +3834,7 @@ whole113:
 	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z17
 	VFMADD231PS      Z25, Z26, Z17
 	VMULPS           Z17, Z13, Z17
-	VMOVUPS          8(SP), Z13
+	VMOVUPS          64(SP), Z13
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z26
 	VBROADCASTSS     f32_3f800000<>+0(SB), Z29
 	VDIVPS           Z26, Z29, Z27
@@ -3903,7 +3909,7 @@ enough117:
 	VMULPS       Z13, Z26, Z26
 	KMOVW        (SP), K1
 	VMOVUPS      Z26, K1, (DX)(AX*1)
-	VMOVUPS      72(SP), Z13
+	VMOVUPS      128(SP), Z13
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z21, Z14
 	VBROADCASTSS f32_3f800000<>+0(SB), Z26
 	VDIVPS       Z14, Z26, Z18
@@ -3983,7 +3989,7 @@ enough121:
 	VADDPS        Y3, Y27, Y27
 	VCVTPS2PD     Y27, Z13
 	VADDPD        Z13, Z2, Z2
-	VMOVUPS       136(SP), Z13
+	VMOVUPS       192(SP), Z13
 	VADDPS.BCST   f32_3f800000<>+0(SB), Z23, Z14
 	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
 	VDIVPS        Z14, Z19, Z15
@@ -4058,7 +4064,7 @@ enough125:
 	VMULPS       Z13, Z18, Z18
 	KMOVW        4(SP), K1
 	VMOVUPS      Z18, K1, 128(DX)(AX*1)
-	VMOVUPS      200(SP), Z13
+	VMOVUPS      256(SP), Z13
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z25, Z14
 	VBROADCASTSS f32_3f800000<>+0(SB), Z18
 	VDIVPS       Z14, Z18, Z15
@@ -4176,7 +4182,9 @@ last110:
 
 // func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms64AVX2(SB), NOSPLIT, $576-136
+TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -4184,10 +4192,10 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $576-136
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPD      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPD      Y0, 32(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last131
@@ -4195,7 +4203,7 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $576-136
 row130:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPD      Y1, 32(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x10, R9
@@ -4250,9 +4258,9 @@ group132:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 192(SP)
-	VMOVUPD      Y7, 224(SP)
-	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      Y9, 192(BP)
+	VMOVUPD      Y7, 224(BP)
+	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      32(CX)(AX*1), Y1
 	VPBROADCASTB (SI)(R8*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -4298,9 +4306,9 @@ group132:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 288(SP)
-	VMOVUPD      Y7, 320(SP)
-	VMOVUPD      Y2, 352(SP)
+	VMOVUPD      Y9, 288(BP)
+	VMOVUPD      Y7, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      64(CX)(AX*1), Y1
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 1(SI)(R8*1), Y2
@@ -4347,9 +4355,9 @@ group132:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 384(SP)
-	VMOVUPD      Y7, 416(SP)
-	VMOVUPD      Y2, 448(SP)
+	VMOVUPD      Y9, 384(BP)
+	VMOVUPD      Y7, 416(BP)
+	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      96(CX)(AX*1), Y1
 	VPBROADCASTB 1(SI)(R8*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -4395,10 +4403,10 @@ group132:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 480(SP)
-	VMOVUPD      Y7, 512(SP)
-	VMOVUPD      Y2, 544(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      Y9, 480(BP)
+	VMOVUPD      Y7, 512(BP)
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      192(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -4436,7 +4444,7 @@ group132:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(SP), Y1
+	VMOVUPD      288(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -4474,7 +4482,7 @@ group132:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(SP), Y1
+	VMOVUPD      384(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -4512,7 +4520,7 @@ group132:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(SP), Y1
+	VMOVUPD      480(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -4551,9 +4559,9 @@ group132:
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 96(DX)(AX*1)
 	VMOVUPD      (DX)(AX*1), Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
-	VMOVUPD      256(SP), Y4
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      256(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -4576,7 +4584,7 @@ group132:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -4625,7 +4633,7 @@ enough138:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4633,9 +4641,9 @@ enough138:
 	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      Y6, (BX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(SP), Y2
-	VMOVUPD      320(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -4658,7 +4666,7 @@ enough138:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -4707,7 +4715,7 @@ enough142:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4715,9 +4723,9 @@ enough142:
 	VMOVUPD      Y4, 32(DX)(AX*1)
 	VMOVUPD      Y6, 32(BX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(SP), Y2
-	VMOVUPD      416(SP), Y3
-	VMOVUPD      448(SP), Y4
+	VMOVUPD      384(BP), Y2
+	VMOVUPD      416(BP), Y3
+	VMOVUPD      448(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -4740,7 +4748,7 @@ enough142:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -4789,7 +4797,7 @@ enough146:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4797,9 +4805,9 @@ enough146:
 	VMOVUPD      Y4, 64(DX)(AX*1)
 	VMOVUPD      Y6, 64(BX)(AX*1)
 	VMOVUPD      96(DX)(AX*1), Y1
-	VMOVUPD      480(SP), Y2
-	VMOVUPD      512(SP), Y3
-	VMOVUPD      544(SP), Y4
+	VMOVUPD      480(BP), Y2
+	VMOVUPD      512(BP), Y3
+	VMOVUPD      544(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -4822,7 +4830,7 @@ enough146:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -4871,7 +4879,7 @@ enough150:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4891,17 +4899,17 @@ rest134:
 	SUBQ       R8, DX
 	VMOVUPD    128(DX), Y1
 	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(SP)
+	VMOVUPD    Y1, 64(BP)
 	VMOVUPD    160(DX), Y1
 	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(SP)
+	VMOVUPD    Y1, 96(BP)
 	VMOVUPD    192(DX), Y1
 	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(SP)
+	VMOVUPD    Y1, 128(BP)
 	VMOVUPD    224(DX), Y1
 	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(SP)
-	LEAQ       64(SP), CX
+	VMOVUPD    Y1, 160(BP)
+	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
@@ -4916,16 +4924,16 @@ done133:
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, DX
 	SUBQ       DX, R8
-	VMOVUPD    64(SP), Y1
+	VMOVUPD    64(BP), Y1
 	VMOVUPD    128(R8), Y2
 	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(SP), Y1
+	VMOVUPD    96(BP), Y1
 	VMOVUPD    160(R8), Y2
 	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(SP), Y1
+	VMOVUPD    128(BP), Y1
 	VMOVUPD    192(R8), Y2
 	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(SP), Y1
+	VMOVUPD    160(BP), Y1
 	VMOVUPD    224(R8), Y2
 	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
 
@@ -5184,17 +5192,19 @@ GLOBL f64_39b0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $704-136
+TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPD      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPD      Y0, 32(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last153
@@ -5202,12 +5212,12 @@ TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $704-136
 row152:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPD      Y1, 32(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 576(SP)
-	VMOVUPD      Y1, 608(SP)
-	VMOVUPD      Y1, 640(SP)
-	VMOVUPD      Y1, 672(SP)
+	VMOVUPD      Y1, 576(BP)
+	VMOVUPD      Y1, 608(BP)
+	VMOVUPD      Y1, 640(BP)
+	VMOVUPD      Y1, 672(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
@@ -5279,9 +5289,9 @@ group154:
 	VANDPD       Y2, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 192(SP)
-	VMOVUPD      Y7, 224(SP)
-	VMOVUPD      Y1, 256(SP)
+	VMOVUPD      Y9, 192(BP)
+	VMOVUPD      Y7, 224(BP)
+	VMOVUPD      Y1, 256(BP)
 	VMOVUPD      32(CX)(AX*1), Y1
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5344,9 +5354,9 @@ group154:
 	VANDPD       Y2, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 288(SP)
-	VMOVUPD      Y7, 320(SP)
-	VMOVUPD      Y1, 352(SP)
+	VMOVUPD      Y9, 288(BP)
+	VMOVUPD      Y7, 320(BP)
+	VMOVUPD      Y1, 352(BP)
 	VMOVUPD      64(CX)(AX*1), Y1
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 1(BX)(DI*1), Y2
@@ -5410,9 +5420,9 @@ group154:
 	VANDPD       Y2, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 384(SP)
-	VMOVUPD      Y7, 416(SP)
-	VMOVUPD      Y1, 448(SP)
+	VMOVUPD      Y9, 384(BP)
+	VMOVUPD      Y7, 416(BP)
+	VMOVUPD      Y1, 448(BP)
 	VMOVUPD      96(CX)(AX*1), Y1
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5475,10 +5485,10 @@ group154:
 	VANDPD       Y2, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 480(SP)
-	VMOVUPD      Y7, 512(SP)
-	VMOVUPD      Y1, 544(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      Y9, 480(BP)
+	VMOVUPD      Y7, 512(BP)
+	VMOVUPD      Y1, 544(BP)
+	VMOVUPD      192(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -5516,7 +5526,7 @@ group154:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(SP), Y1
+	VMOVUPD      288(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -5554,7 +5564,7 @@ group154:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(SP), Y1
+	VMOVUPD      384(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -5592,7 +5602,7 @@ group154:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(SP), Y1
+	VMOVUPD      480(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -5631,9 +5641,9 @@ group154:
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 96(DX)(AX*1)
 	VMOVUPD      (DX)(AX*1), Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
-	VMOVUPD      256(SP), Y4
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      256(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -5656,7 +5666,7 @@ group154:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -5705,7 +5715,7 @@ enough160:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 	MOVQ         posWeight+128(FP), R9
@@ -5727,9 +5737,9 @@ enough160:
 	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(SP), Y2
-	VMOVUPD      320(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
 	VDIVPD       Y5, Y9, Y7
@@ -5752,7 +5762,7 @@ enough160:
 	VFNMADD231PD Y9, Y5, Y8
 	VFNMADD231PD Y3, Y7, Y8
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y7, Y2
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
@@ -5801,7 +5811,7 @@ enough164:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y5
 	MOVQ         posWeight+128(FP), R9
@@ -5823,9 +5833,9 @@ enough164:
 	VMULPD       Y2, Y7, Y7
 	VMOVUPD      Y4, 32(DX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(SP), Y2
-	VMOVUPD      416(SP), Y3
-	VMOVUPD      448(SP), Y4
+	VMOVUPD      384(BP), Y2
+	VMOVUPD      416(BP), Y3
+	VMOVUPD      448(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
 	VDIVPD       Y5, Y10, Y8
@@ -5848,7 +5858,7 @@ enough164:
 	VFNMADD231PD Y10, Y5, Y9
 	VFNMADD231PD Y3, Y8, Y9
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y8, Y2
 	VMULPD       Y10, Y2, Y10
 	VMOVUPD      Y5, Y3
@@ -5897,7 +5907,7 @@ enough168:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y5
 	MOVQ         posWeight+128(FP), R9
@@ -5919,8 +5929,8 @@ enough168:
 	VMULPD       Y2, Y8, Y8
 	VMOVUPD      Y4, 64(DX)(AX*1)
 	VADDPD       Y8, Y6, Y6
-	VMOVUPD      576(SP), Y1
-	VMOVUPD      608(SP), Y2
+	VMOVUPD      576(BP), Y1
+	VMOVUPD      608(BP), Y2
 	VADDPD       Y6, Y1, Y3
 	VMAXPD       Y6, Y1, Y4
 	VMINPD       Y6, Y1, Y6
@@ -5928,12 +5938,12 @@ enough168:
 	VSUBPD       Y4, Y6, Y6
 	VADDPD       Y6, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 576(SP)
-	VMOVUPD      Y2, 608(SP)
+	VMOVUPD      Y1, 576(BP)
+	VMOVUPD      Y2, 608(BP)
 	VMOVUPD      96(DX)(AX*1), Y1
-	VMOVUPD      480(SP), Y2
-	VMOVUPD      512(SP), Y3
-	VMOVUPD      544(SP), Y4
+	VMOVUPD      480(BP), Y2
+	VMOVUPD      512(BP), Y3
+	VMOVUPD      544(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
 	VDIVPD       Y5, Y9, Y6
@@ -5956,7 +5966,7 @@ enough168:
 	VFNMADD231PD Y9, Y5, Y8
 	VFNMADD231PD Y3, Y6, Y8
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
@@ -6005,7 +6015,7 @@ enough172:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	MOVQ         negWeight+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y5
 	MOVQ         posWeight+128(FP), R9
@@ -6027,8 +6037,8 @@ enough172:
 	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y4, 96(DX)(AX*1)
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      640(SP), Y1
-	VMOVUPD      672(SP), Y2
+	VMOVUPD      640(BP), Y1
+	VMOVUPD      672(BP), Y2
 	VADDPD       Y7, Y1, Y3
 	VMAXPD       Y7, Y1, Y4
 	VMINPD       Y7, Y1, Y7
@@ -6036,8 +6046,8 @@ enough172:
 	VSUBPD       Y4, Y7, Y7
 	VADDPD       Y7, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 640(SP)
-	VMOVUPD      Y2, 672(SP)
+	VMOVUPD      Y1, 640(BP)
+	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
 	JGE          group154
@@ -6051,17 +6061,17 @@ rest156:
 	SUBQ       DI, DX
 	VMOVUPD    128(DX), Y1
 	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(SP)
+	VMOVUPD    Y1, 64(BP)
 	VMOVUPD    160(DX), Y1
 	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(SP)
+	VMOVUPD    Y1, 96(BP)
 	VMOVUPD    192(DX), Y1
 	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(SP)
+	VMOVUPD    Y1, 128(BP)
 	VMOVUPD    224(DX), Y1
 	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(SP)
-	LEAQ       64(SP), CX
+	VMOVUPD    Y1, 160(BP)
+	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
@@ -6076,16 +6086,16 @@ done155:
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
 	SUBQ       DX, DI
-	VMOVUPD    64(SP), Y1
+	VMOVUPD    64(BP), Y1
 	VMOVUPD    128(DI), Y2
 	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(SP), Y1
+	VMOVUPD    96(BP), Y1
 	VMOVUPD    160(DI), Y2
 	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(SP), Y1
+	VMOVUPD    128(BP), Y1
 	VMOVUPD    192(DI), Y2
 	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(SP), Y1
+	VMOVUPD    160(BP), Y1
 	VMOVUPD    224(DI), Y2
 	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
 
@@ -6106,10 +6116,10 @@ direct173:
 	ADDQ         AX, SI
 	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(SP), Y1
-	VMOVUPD      608(SP), Y2
-	VMOVUPD      640(SP), Y3
-	VMOVUPD      672(SP), Y4
+	VMOVUPD      576(BP), Y1
+	VMOVUPD      608(BP), Y2
+	VMOVUPD      640(BP), Y3
+	VMOVUPD      672(BP), Y4
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -6150,17 +6160,19 @@ last153:
 
 // func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal64AVX2(SB), NOSPLIT, $704-136
+TEXT ·focal64AVX2(SB), NOSPLIT, $768-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPD      Y0, (BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPD      Y0, 32(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last175
@@ -6168,12 +6180,12 @@ TEXT ·focal64AVX2(SB), NOSPLIT, $704-136
 row174:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPD      Y1, 32(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 576(SP)
-	VMOVUPD      Y1, 608(SP)
-	VMOVUPD      Y1, 640(SP)
-	VMOVUPD      Y1, 672(SP)
+	VMOVUPD      Y1, 576(BP)
+	VMOVUPD      Y1, 608(BP)
+	VMOVUPD      Y1, 640(BP)
+	VMOVUPD      Y1, 672(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
@@ -6228,9 +6240,9 @@ group176:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 192(SP)
-	VMOVUPD      Y7, 224(SP)
-	VMOVUPD      Y2, 256(SP)
+	VMOVUPD      Y9, 192(BP)
+	VMOVUPD      Y7, 224(BP)
+	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      32(CX)(AX*1), Y1
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -6276,9 +6288,9 @@ group176:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 288(SP)
-	VMOVUPD      Y7, 320(SP)
-	VMOVUPD      Y2, 352(SP)
+	VMOVUPD      Y9, 288(BP)
+	VMOVUPD      Y7, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      64(CX)(AX*1), Y1
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 1(BX)(DI*1), Y2
@@ -6325,9 +6337,9 @@ group176:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 384(SP)
-	VMOVUPD      Y7, 416(SP)
-	VMOVUPD      Y2, 448(SP)
+	VMOVUPD      Y9, 384(BP)
+	VMOVUPD      Y7, 416(BP)
+	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      96(CX)(AX*1), Y1
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -6373,10 +6385,10 @@ group176:
 	VANDPD       Y4, Y9, Y9
 	VMULPD       Y3, Y7, Y7
 	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 480(SP)
-	VMOVUPD      Y7, 512(SP)
-	VMOVUPD      Y2, 544(SP)
-	VMOVUPD      192(SP), Y1
+	VMOVUPD      Y9, 480(BP)
+	VMOVUPD      Y7, 512(BP)
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      192(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -6414,7 +6426,7 @@ group176:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(SP), Y1
+	VMOVUPD      288(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -6452,7 +6464,7 @@ group176:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(SP), Y1
+	VMOVUPD      384(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -6490,7 +6502,7 @@ group176:
 	VSUBPD       Y7, Y2, Y2
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(SP), Y1
+	VMOVUPD      480(BP), Y1
 	VMAXPD       Y0, Y1, Y2
 	VMINPD       Y0, Y1, Y3
 	VADDPD       Y3, Y2, Y4
@@ -6529,9 +6541,9 @@ group176:
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
 	VMOVUPD      Y2, 96(DX)(AX*1)
 	VMOVUPD      (DX)(AX*1), Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
-	VMOVUPD      256(SP), Y4
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      256(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
 	VDIVPD       Y5, Y8, Y6
@@ -6554,7 +6566,7 @@ group176:
 	VFNMADD231PD Y8, Y5, Y7
 	VFNMADD231PD Y3, Y6, Y7
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y8, Y2, Y8
 	VMOVUPD      Y5, Y3
@@ -6603,16 +6615,16 @@ enough182:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
 	VMULPD       Y3, Y4, Y4
 	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(SP), Y2
-	VMOVUPD      320(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      352(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
 	VDIVPD       Y5, Y9, Y7
@@ -6635,7 +6647,7 @@ enough182:
 	VFNMADD231PD Y9, Y5, Y8
 	VFNMADD231PD Y3, Y7, Y8
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y7, Y2
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
@@ -6684,16 +6696,16 @@ enough186:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
 	VMULPD       Y3, Y4, Y4
 	VMOVUPD      Y4, 32(DX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(SP), Y2
-	VMOVUPD      416(SP), Y3
-	VMOVUPD      448(SP), Y4
+	VMOVUPD      384(BP), Y2
+	VMOVUPD      416(BP), Y3
+	VMOVUPD      448(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
 	VDIVPD       Y5, Y10, Y8
@@ -6716,7 +6728,7 @@ enough186:
 	VFNMADD231PD Y10, Y5, Y9
 	VFNMADD231PD Y3, Y8, Y9
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y8, Y2
 	VMULPD       Y10, Y2, Y10
 	VMOVUPD      Y5, Y3
@@ -6765,15 +6777,15 @@ enough190:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
 	VMULPD       Y3, Y4, Y4
 	VMOVUPD      Y4, 64(DX)(AX*1)
 	VADDPD       Y8, Y6, Y6
-	VMOVUPD      576(SP), Y1
-	VMOVUPD      608(SP), Y2
+	VMOVUPD      576(BP), Y1
+	VMOVUPD      608(BP), Y2
 	VADDPD       Y6, Y1, Y3
 	VMAXPD       Y6, Y1, Y4
 	VMINPD       Y6, Y1, Y6
@@ -6781,12 +6793,12 @@ enough190:
 	VSUBPD       Y4, Y6, Y6
 	VADDPD       Y6, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 576(SP)
-	VMOVUPD      Y2, 608(SP)
+	VMOVUPD      Y1, 576(BP)
+	VMOVUPD      Y2, 608(BP)
 	VMOVUPD      96(DX)(AX*1), Y1
-	VMOVUPD      480(SP), Y2
-	VMOVUPD      512(SP), Y3
-	VMOVUPD      544(SP), Y4
+	VMOVUPD      480(BP), Y2
+	VMOVUPD      512(BP), Y3
+	VMOVUPD      544(BP), Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
 	VDIVPD       Y5, Y9, Y6
@@ -6809,7 +6821,7 @@ enough190:
 	VFNMADD231PD Y9, Y5, Y8
 	VFNMADD231PD Y3, Y6, Y8
 	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (SP), Y2, Y4
+	VFMADD231PD  (BP), Y2, Y4
 	VMULPD       Y4, Y6, Y2
 	VMULPD       Y9, Y2, Y9
 	VMOVUPD      Y5, Y3
@@ -6858,15 +6870,15 @@ enough194:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(SP), Y3
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
 	VMULPD       Y3, Y4, Y4
 	VMOVUPD      Y4, 96(DX)(AX*1)
 	VADDPD       Y6, Y7, Y7
-	VMOVUPD      640(SP), Y1
-	VMOVUPD      672(SP), Y2
+	VMOVUPD      640(BP), Y1
+	VMOVUPD      672(BP), Y2
 	VADDPD       Y7, Y1, Y3
 	VMAXPD       Y7, Y1, Y4
 	VMINPD       Y7, Y1, Y7
@@ -6874,8 +6886,8 @@ enough194:
 	VSUBPD       Y4, Y7, Y7
 	VADDPD       Y7, Y2, Y2
 	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 640(SP)
-	VMOVUPD      Y2, 672(SP)
+	VMOVUPD      Y1, 640(BP)
+	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
 	JGE          group176
@@ -6889,17 +6901,17 @@ rest178:
 	SUBQ       DI, DX
 	VMOVUPD    128(DX), Y1
 	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(SP)
+	VMOVUPD    Y1, 64(BP)
 	VMOVUPD    160(DX), Y1
 	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(SP)
+	VMOVUPD    Y1, 96(BP)
 	VMOVUPD    192(DX), Y1
 	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(SP)
+	VMOVUPD    Y1, 128(BP)
 	VMOVUPD    224(DX), Y1
 	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(SP)
-	LEAQ       64(SP), CX
+	VMOVUPD    Y1, 160(BP)
+	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
@@ -6914,16 +6926,16 @@ done177:
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
 	SUBQ       DX, DI
-	VMOVUPD    64(SP), Y1
+	VMOVUPD    64(BP), Y1
 	VMOVUPD    128(DI), Y2
 	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(SP), Y1
+	VMOVUPD    96(BP), Y1
 	VMOVUPD    160(DI), Y2
 	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(SP), Y1
+	VMOVUPD    128(BP), Y1
 	VMOVUPD    192(DI), Y2
 	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(SP), Y1
+	VMOVUPD    160(BP), Y1
 	VMOVUPD    224(DI), Y2
 	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
 
@@ -6944,10 +6956,10 @@ direct195:
 	ADDQ         AX, SI
 	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(SP), Y1
-	VMOVUPD      608(SP), Y2
-	VMOVUPD      640(SP), Y3
-	VMOVUPD      672(SP), Y4
+	VMOVUPD      576(BP), Y1
+	VMOVUPD      608(BP), Y2
+	VMOVUPD      640(BP), Y3
+	VMOVUPD      672(BP), Y4
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -6988,7 +7000,7 @@ last175:
 
 // func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms64AVX512(SB), NOSPLIT, $520-136
+TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -7062,8 +7074,8 @@ whole200:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD.Z         Z15, Z20, K1, Z20
 	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 8(SP)
-	VMOVUPD          Z14, 72(SP)
+	VMOVUPD          Z18, 64(SP)
+	VMOVUPD          Z14, 128(SP)
 	KMOVB            1(SP), K1
 	VMOVUPD.Z        64(CX)(AX*1), K1, Z13
 	PREFETCHT0       12352(CX)(AX*1)
@@ -7103,8 +7115,8 @@ whole200:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD.Z         Z15, Z21, K1, Z21
 	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 136(SP)
-	VMOVUPD          Z14, 200(SP)
+	VMOVUPD          Z18, 192(SP)
+	VMOVUPD          Z14, 256(SP)
 	KMOVB            2(SP), K1
 	VMOVUPD.Z        128(CX)(AX*1), K1, Z13
 	PREFETCHT0       12416(CX)(AX*1)
@@ -7144,8 +7156,8 @@ whole200:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD.Z         Z15, Z22, K1, Z22
 	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 264(SP)
-	VMOVUPD          Z14, 328(SP)
+	VMOVUPD          Z18, 320(SP)
+	VMOVUPD          Z14, 384(SP)
 	KMOVB            3(SP), K1
 	VMOVUPD.Z        192(CX)(AX*1), K1, Z13
 	PREFETCHT0       12480(CX)(AX*1)
@@ -7185,8 +7197,8 @@ whole200:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD.Z         Z15, Z23, K1, Z23
 	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 392(SP)
-	VMOVUPD          Z14, 456(SP)
+	VMOVUPD          Z18, 448(SP)
+	VMOVUPD          Z14, 512(SP)
 	VMAXPD           Z12, Z20, Z13
 	VMINPD           Z12, Z20, Z14
 	VADDPD           Z14, Z13, Z15
@@ -7331,8 +7343,8 @@ whole200:
 	VSUBPD           Z17, Z26, Z26
 	VSUBPD           Z26, Z16, Z16
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z18, Z16
-	VMOVUPD          8(SP), Z17
-	VMOVUPD          72(SP), Z18
+	VMOVUPD          64(SP), Z17
+	VMOVUPD          128(SP), Z18
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z19
 	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z26
 	VDIVPD           Z19, Z26, Z24
@@ -7407,8 +7419,8 @@ enough204:
 	KMOVB        (SP), K1
 	VMOVUPD      Z20, K1, (DX)(AX*1)
 	VMOVUPD      Z24, (BX)(AX*1)
-	VMOVUPD      136(SP), Z13
-	VMOVUPD      200(SP), Z17
+	VMOVUPD      192(SP), Z13
+	VMOVUPD      256(SP), Z17
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z21, Z18
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z24
 	VDIVPD       Z18, Z24, Z19
@@ -7483,8 +7495,8 @@ enough208:
 	KMOVB        1(SP), K1
 	VMOVUPD      Z19, K1, 64(DX)(AX*1)
 	VMOVUPD      Z20, 64(BX)(AX*1)
-	VMOVUPD      264(SP), Z13
-	VMOVUPD      328(SP), Z14
+	VMOVUPD      320(SP), Z13
+	VMOVUPD      384(SP), Z14
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z22, Z17
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z20
 	VDIVPD       Z17, Z20, Z18
@@ -7559,8 +7571,8 @@ enough212:
 	KMOVB        2(SP), K1
 	VMOVUPD      Z18, K1, 128(DX)(AX*1)
 	VMOVUPD      Z19, 128(BX)(AX*1)
-	VMOVUPD      392(SP), Z13
-	VMOVUPD      456(SP), Z14
+	VMOVUPD      448(SP), Z13
+	VMOVUPD      512(SP), Z14
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z15
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z19
 	VDIVPD       Z15, Z19, Z17
@@ -7664,7 +7676,7 @@ last197:
 
 // func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $520-136
+TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
@@ -7755,8 +7767,8 @@ whole221:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z16, Z22, K1, Z22
 	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 8(SP)
-	VMOVUPD          Z15, 72(SP)
+	VMOVUPD          Z20, 64(SP)
+	VMOVUPD          Z15, 128(SP)
 	KMOVB            1(SP), K1
 	VMOVUPD.Z        64(CX)(AX*1), K1, Z15
 	PREFETCHT0       12352(CX)(AX*1)
@@ -7812,8 +7824,8 @@ whole221:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z16, Z23, K1, Z23
 	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 136(SP)
-	VMOVUPD          Z15, 200(SP)
+	VMOVUPD          Z20, 192(SP)
+	VMOVUPD          Z15, 256(SP)
 	KMOVB            2(SP), K1
 	VMOVUPD.Z        128(CX)(AX*1), K1, Z15
 	PREFETCHT0       12416(CX)(AX*1)
@@ -7869,8 +7881,8 @@ whole221:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z16, Z24, K1, Z24
 	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 264(SP)
-	VMOVUPD          Z15, 328(SP)
+	VMOVUPD          Z20, 320(SP)
+	VMOVUPD          Z15, 384(SP)
 	KMOVB            3(SP), K1
 	VMOVUPD.Z        192(CX)(AX*1), K1, Z15
 	PREFETCHT0       12480(CX)(AX*1)
@@ -7926,8 +7938,8 @@ whole221:
 	VPSLLQ           $0x34, Z16, Z16
 	VMULPD.Z         Z16, Z25, K1, Z25
 	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 392(SP)
-	VMOVUPD          Z15, 456(SP)
+	VMOVUPD          Z20, 448(SP)
+	VMOVUPD          Z15, 512(SP)
 	VMAXPD           Z14, Z22, Z15
 	VMINPD           Z14, Z22, Z16
 	VADDPD           Z16, Z15, Z17
@@ -8072,8 +8084,8 @@ whole221:
 	VSUBPD           Z19, Z28, Z28
 	VSUBPD           Z28, Z18, Z18
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z20, Z18
-	VMOVUPD          8(SP), Z19
-	VMOVUPD          72(SP), Z20
+	VMOVUPD          64(SP), Z19
+	VMOVUPD          128(SP), Z20
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z21
 	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z28
 	VDIVPD           Z21, Z28, Z26
@@ -8160,8 +8172,8 @@ enough225:
 	VMULPD       Z15, Z26, Z26
 	KMOVB        (SP), K1
 	VMOVUPD      Z22, K1, (DX)(AX*1)
-	VMOVUPD      136(SP), Z15
-	VMOVUPD      200(SP), Z19
+	VMOVUPD      192(SP), Z15
+	VMOVUPD      256(SP), Z19
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z20
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z27
 	VDIVPD       Z20, Z27, Z21
@@ -8256,8 +8268,8 @@ enough229:
 	VSUBPD       Z16, Z26, Z26
 	VADDPD       Z26, Z3, Z3
 	VMOVAPD      Z15, Z2
-	VMOVUPD      264(SP), Z15
-	VMOVUPD      328(SP), Z16
+	VMOVUPD      320(SP), Z15
+	VMOVUPD      384(SP), Z16
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z24, Z19
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
 	VDIVPD       Z19, Z22, Z20
@@ -8344,8 +8356,8 @@ enough233:
 	VMULPD       Z15, Z21, Z21
 	KMOVB        2(SP), K1
 	VMOVUPD      Z20, K1, 128(DX)(AX*1)
-	VMOVUPD      392(SP), Z15
-	VMOVUPD      456(SP), Z16
+	VMOVUPD      448(SP), Z15
+	VMOVUPD      512(SP), Z16
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z25, Z17
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
 	VDIVPD       Z17, Z22, Z19
@@ -8503,7 +8515,7 @@ last218:
 
 // func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal64AVX512(SB), NOSPLIT, $520-136
+TEXT ·focal64AVX512(SB), NOSPLIT, $576-136
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
@@ -8578,8 +8590,8 @@ whole242:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z17, Z22, K1, Z22
 	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 8(SP)
-	VMOVUPD          Z16, 72(SP)
+	VMOVUPD          Z20, 64(SP)
+	VMOVUPD          Z16, 128(SP)
 	KMOVB            1(SP), K1
 	VMOVUPD.Z        64(CX)(AX*1), K1, Z15
 	PREFETCHT0       12352(CX)(AX*1)
@@ -8619,8 +8631,8 @@ whole242:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z17, Z23, K1, Z23
 	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 136(SP)
-	VMOVUPD          Z16, 200(SP)
+	VMOVUPD          Z20, 192(SP)
+	VMOVUPD          Z16, 256(SP)
 	KMOVB            2(SP), K1
 	VMOVUPD.Z        128(CX)(AX*1), K1, Z15
 	PREFETCHT0       12416(CX)(AX*1)
@@ -8660,8 +8672,8 @@ whole242:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z17, Z24, K1, Z24
 	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 264(SP)
-	VMOVUPD          Z16, 328(SP)
+	VMOVUPD          Z20, 320(SP)
+	VMOVUPD          Z16, 384(SP)
 	KMOVB            3(SP), K1
 	VMOVUPD.Z        192(CX)(AX*1), K1, Z15
 	PREFETCHT0       12480(CX)(AX*1)
@@ -8701,8 +8713,8 @@ whole242:
 	VPSLLQ           $0x34, Z17, Z17
 	VMULPD.Z         Z17, Z25, K1, Z25
 	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 392(SP)
-	VMOVUPD          Z16, 456(SP)
+	VMOVUPD          Z20, 448(SP)
+	VMOVUPD          Z16, 512(SP)
 	VMAXPD           Z14, Z22, Z15
 	VMINPD           Z14, Z22, Z16
 	VADDPD           Z16, Z15, Z17
@@ -8847,8 +8859,8 @@ whole242:
 	VSUBPD           Z19, Z28, Z28
 	VSUBPD           Z28, Z18, Z18
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z20, Z18
-	VMOVUPD          8(SP), Z19
-	VMOVUPD          72(SP), Z20
+	VMOVUPD          64(SP), Z19
+	VMOVUPD          128(SP), Z20
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z21
 	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z28
 	VDIVPD           Z21, Z28, Z26
@@ -8922,8 +8934,8 @@ enough246:
 	VMULPD       Z15, Z22, Z22
 	KMOVB        (SP), K1
 	VMOVUPD      Z22, K1, (DX)(AX*1)
-	VMOVUPD      136(SP), Z15
-	VMOVUPD      200(SP), Z19
+	VMOVUPD      192(SP), Z15
+	VMOVUPD      256(SP), Z19
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z20
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z27
 	VDIVPD       Z20, Z27, Z21
@@ -9005,8 +9017,8 @@ enough250:
 	VSUBPD       Z16, Z26, Z26
 	VADDPD       Z26, Z3, Z3
 	VMOVAPD      Z15, Z2
-	VMOVUPD      264(SP), Z15
-	VMOVUPD      328(SP), Z16
+	VMOVUPD      320(SP), Z15
+	VMOVUPD      384(SP), Z16
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z24, Z19
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
 	VDIVPD       Z19, Z22, Z20
@@ -9080,8 +9092,8 @@ enough254:
 	VMULPD       Z15, Z20, Z20
 	KMOVB        2(SP), K1
 	VMOVUPD      Z20, K1, 128(DX)(AX*1)
-	VMOVUPD      392(SP), Z15
-	VMOVUPD      456(SP), Z16
+	VMOVUPD      448(SP), Z15
+	VMOVUPD      512(SP), Z16
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z25, Z17
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
 	VDIVPD       Z17, Z22, Z19

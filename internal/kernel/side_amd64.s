@@ -6,26 +6,28 @@
 
 // func sideMax32AVX2(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·sideMax32AVX2(SB), NOSPLIT, $88-88
+TEXT ·sideMax32AVX2(SB), NOSPLIT, $160-88
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         w+64(FP), DX
 	MOVQ         stride+16(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+48(FP), BX
 	MOVQ         words+56(FP), SI
 	MOVQ         pos+40(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+80(FP), SI
 	VBROADCASTSS (SI), Y0
-	VMOVUPS      Y0, 24(SP)
+	VMOVUPS      Y0, 32(BP)
 	VBROADCASTSS 4(SI), Y0
-	VMOVUPS      Y0, 56(SP)
+	VMOVUPS      Y0, 64(BP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
@@ -65,7 +67,7 @@ group5:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  64(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, (DX)(R12*2), Y12, Y12
@@ -103,7 +105,7 @@ group5:
 	VPBROADCASTB 2(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  192(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 128(DX)(R12*2), Y12, Y12
@@ -142,7 +144,7 @@ group5:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  96(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -179,7 +181,7 @@ group5:
 	VPBROADCASTB 3(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  224(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 160(DX)(R12*2), Y12, Y12
@@ -229,7 +231,7 @@ rest6:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  64(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, (DX)(R12*2), Y12, Y12
@@ -268,7 +270,7 @@ rest6:
 	VPBROADCASTB 2(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  192(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 128(DX)(R12*2), Y12, Y12
@@ -308,7 +310,7 @@ rest6:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  96(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -346,7 +348,7 @@ rest6:
 	VPBROADCASTB 3(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  224(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 160(DX)(R12*2), Y12, Y12
@@ -390,7 +392,7 @@ half7:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  64(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, (DX)(R12*2), Y12, Y12
@@ -430,7 +432,7 @@ half7:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMULPS       24(SP), Y8, Y11
+	VMULPS       32(BP), Y8, Y11
 	VFMADD213PS  96(DX)(R12*2), Y1, Y11
 	VMOVUPS      f32_0<>+0(SB), Y12
 	VCMPPS       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -460,10 +462,10 @@ half7:
 	VORPS        Y9, Y7, Y7
 
 done8:
-	ADDQ         (SP), CX
-	ADDQ         8(SP), DX
-	ADDQ         16(SP), DI
-	ADDQ         16(SP), BX
+	ADDQ         (BP), CX
+	ADDQ         8(BP), DX
+	ADDQ         16(BP), DI
+	ADDQ         16(BP), BX
 	MOVL         $0x7fc00000, SI
 	VEXTRACTF128 $0x01, Y2, X8
 	VMAXPS       X8, X2, X2
@@ -607,26 +609,28 @@ GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
 // func sideSums32AVX2(sum *[2]float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, pStep int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideSums32AVX2(SB), NOSPLIT, $160-104
+TEXT ·sideSums32AVX2(SB), NOSPLIT, $256-104
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         sum+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         w+64(FP), DX
 	MOVQ         stride+16(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+48(FP), BX
 	MOVQ         words+56(FP), SI
 	MOVQ         pos+40(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+80(FP), SI
 	VBROADCASTSS (SI), Y0
-	VMOVUPS      Y0, 24(SP)
+	VMOVUPS      Y0, 32(BP)
 	VBROADCASTSS 4(SI), Y0
-	VMOVUPS      Y0, 56(SP)
+	VMOVUPS      Y0, 64(BP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
@@ -639,16 +643,16 @@ TEXT ·sideSums32AVX2(SB), NOSPLIT, $160-104
 	MOVQ         p+88(FP), R12
 	MOVQ         pStep+96(FP), SI
 	IMUL3Q       $0x18, SI, SI
-	MOVQ         SI, 88(SP)
+	MOVQ         SI, 96(BP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last12
 
 row11:
 	VBROADCASTSS (R12), Y1
-	VMOVUPS      Y1, 96(SP)
+	VMOVUPS      Y1, 128(BP)
 	VBROADCASTSS 12(R12), Y1
-	VMOVUPS      Y1, 128(SP)
+	VMOVUPS      Y1, 160(BP)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -667,13 +671,13 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VMOVUPS      96(SP), Y9
-	VBLENDVPS    Y6, 128(SP), Y9, Y9
+	VMOVUPS      128(BP), Y9
+	VBLENDVPS    Y6, 160(BP), Y9, Y9
 	VADDPS       64(DX)(R13*2), Y9, Y9
-	VMULPS       24(SP), Y5, Y7
+	VMULPS       32(BP), Y5, Y7
 	VMOVUPS      Y7, Y8
-	VFMSUB231PS  24(SP), Y5, Y8
-	VFMADD231PS  56(SP), Y5, Y8
+	VFMSUB231PS  32(BP), Y5, Y8
+	VFMADD231PS  64(BP), Y5, Y8
 	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -709,13 +713,13 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VMOVUPS      96(SP), Y10
-	VBLENDVPS    Y6, 128(SP), Y10, Y10
+	VMOVUPS      128(BP), Y10
+	VBLENDVPS    Y6, 160(BP), Y10, Y10
 	VADDPS       192(DX)(R13*2), Y10, Y10
-	VMULPS       24(SP), Y5, Y7
+	VMULPS       32(BP), Y5, Y7
 	VMOVUPS      Y7, Y8
-	VFMSUB231PS  24(SP), Y5, Y8
-	VFMADD231PS  56(SP), Y5, Y8
+	VFMSUB231PS  32(BP), Y5, Y8
+	VFMADD231PS  64(BP), Y5, Y8
 	VPBROADCASTB 2(BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -771,13 +775,13 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
-	VMOVUPS      96(SP), Y11
-	VBLENDVPS    Y8, 128(SP), Y11, Y11
+	VMOVUPS      128(BP), Y11
+	VBLENDVPS    Y8, 160(BP), Y11, Y11
 	VADDPS       96(DX)(R13*2), Y11, Y11
-	VMULPS       24(SP), Y7, Y9
+	VMULPS       32(BP), Y7, Y9
 	VMOVUPS      Y9, Y10
-	VFMSUB231PS  24(SP), Y7, Y10
-	VFMADD231PS  56(SP), Y7, Y10
+	VFMSUB231PS  32(BP), Y7, Y10
+	VFMADD231PS  64(BP), Y7, Y10
 	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
@@ -813,13 +817,13 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
-	VMOVUPS      96(SP), Y12
-	VBLENDVPS    Y8, 128(SP), Y12, Y12
+	VMOVUPS      128(BP), Y12
+	VBLENDVPS    Y8, 160(BP), Y12, Y12
 	VADDPS       224(DX)(R13*2), Y12, Y12
-	VMULPS       24(SP), Y7, Y9
+	VMULPS       32(BP), Y7, Y9
 	VMOVUPS      Y9, Y10
-	VFMSUB231PS  24(SP), Y7, Y10
-	VFMADD231PS  56(SP), Y7, Y10
+	VFMSUB231PS  32(BP), Y7, Y10
+	VFMADD231PS  64(BP), Y7, Y10
 	VPBROADCASTB 3(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
@@ -897,13 +901,13 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VMOVUPS      96(SP), Y9
-	VBLENDVPS    Y6, 128(SP), Y9, Y9
+	VMOVUPS      128(BP), Y9
+	VBLENDVPS    Y6, 160(BP), Y9, Y9
 	VADDPS       64(DX)(R13*2), Y9, Y9
-	VMULPS       24(SP), Y5, Y7
+	VMULPS       32(BP), Y5, Y7
 	VMOVUPS      Y7, Y8
-	VFMSUB231PS  24(SP), Y5, Y8
-	VFMADD231PS  56(SP), Y5, Y8
+	VFMSUB231PS  32(BP), Y5, Y8
+	VFMADD231PS  64(BP), Y5, Y8
 	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -940,13 +944,13 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VMOVUPS      96(SP), Y10
-	VBLENDVPS    Y6, 128(SP), Y10, Y10
+	VMOVUPS      128(BP), Y10
+	VBLENDVPS    Y6, 160(BP), Y10, Y10
 	VADDPS       192(DX)(R13*2), Y10, Y10
-	VMULPS       24(SP), Y5, Y7
+	VMULPS       32(BP), Y5, Y7
 	VMOVUPS      Y7, Y8
-	VFMSUB231PS  24(SP), Y5, Y8
-	VFMADD231PS  56(SP), Y5, Y8
+	VFMSUB231PS  32(BP), Y5, Y8
+	VFMADD231PS  64(BP), Y5, Y8
 	VPBROADCASTB 2(BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -1003,13 +1007,13 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
-	VMOVUPS      96(SP), Y11
-	VBLENDVPS    Y8, 128(SP), Y11, Y11
+	VMOVUPS      128(BP), Y11
+	VBLENDVPS    Y8, 160(BP), Y11, Y11
 	VADDPS       96(DX)(R13*2), Y11, Y11
-	VMULPS       24(SP), Y7, Y9
+	VMULPS       32(BP), Y7, Y9
 	VMOVUPS      Y9, Y10
-	VFMSUB231PS  24(SP), Y7, Y10
-	VFMADD231PS  56(SP), Y7, Y10
+	VFMSUB231PS  32(BP), Y7, Y10
+	VFMADD231PS  64(BP), Y7, Y10
 	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
@@ -1046,13 +1050,13 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
-	VMOVUPS      96(SP), Y12
-	VBLENDVPS    Y8, 128(SP), Y12, Y12
+	VMOVUPS      128(BP), Y12
+	VBLENDVPS    Y8, 160(BP), Y12, Y12
 	VADDPS       224(DX)(R13*2), Y12, Y12
-	VMULPS       24(SP), Y7, Y9
+	VMULPS       32(BP), Y7, Y9
 	VMOVUPS      Y9, Y10
-	VFMSUB231PS  24(SP), Y7, Y10
-	VFMADD231PS  56(SP), Y7, Y10
+	VFMSUB231PS  32(BP), Y7, Y10
+	VFMADD231PS  64(BP), Y7, Y10
 	VPBROADCASTB 3(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
@@ -1124,13 +1128,13 @@ half17:
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VMOVUPS      96(SP), Y9
-	VBLENDVPS    Y6, 128(SP), Y9, Y9
+	VMOVUPS      128(BP), Y9
+	VBLENDVPS    Y6, 160(BP), Y9, Y9
 	VADDPS       64(DX)(R13*2), Y9, Y9
-	VMULPS       24(SP), Y5, Y7
+	VMULPS       32(BP), Y5, Y7
 	VMOVUPS      Y7, Y8
-	VFMSUB231PS  24(SP), Y5, Y8
-	VFMADD231PS  56(SP), Y5, Y8
+	VFMSUB231PS  32(BP), Y5, Y8
+	VFMADD231PS  64(BP), Y5, Y8
 	VPBROADCASTB (BX)(SI*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
@@ -1177,13 +1181,13 @@ half17:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       f32_80000000<>+0(SB), Y8, Y9
 	VXORPS       Y9, Y7, Y7
-	VMOVUPS      96(SP), Y11
-	VBLENDVPS    Y8, 128(SP), Y11, Y11
+	VMOVUPS      128(BP), Y11
+	VBLENDVPS    Y8, 160(BP), Y11, Y11
 	VADDPS       96(DX)(R13*2), Y11, Y11
-	VMULPS       24(SP), Y7, Y9
+	VMULPS       32(BP), Y7, Y9
 	VMOVUPS      Y9, Y10
-	VFMSUB231PS  24(SP), Y7, Y10
-	VFMADD231PS  56(SP), Y7, Y10
+	VFMSUB231PS  32(BP), Y7, Y10
+	VFMADD231PS  64(BP), Y7, Y10
 	VPBROADCASTB 1(BX)(SI*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
@@ -1235,11 +1239,11 @@ half17:
 	VADDPD       Y6, Y4, Y4
 
 done18:
-	ADDQ         (SP), CX
-	ADDQ         8(SP), DX
-	ADDQ         16(SP), DI
-	ADDQ         16(SP), BX
-	ADDQ         88(SP), R12
+	ADDQ         (BP), CX
+	ADDQ         8(BP), DX
+	ADDQ         16(BP), DI
+	ADDQ         16(BP), BX
+	ADDQ         96(BP), R12
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
@@ -1362,26 +1366,28 @@ GLOBL f32_4b4000fe<>(SB), RODATA|NOPTR, $32
 
 // func sideGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $232-120
+TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $320-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+56(FP), BX
 	MOVQ         words+64(FP), SI
 	MOVQ         pos+48(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+88(FP), SI
 	VBROADCASTSS (SI), Y0
-	VMOVUPS      Y0, 24(SP)
+	VMOVUPS      Y0, 32(BP)
 	VBROADCASTSS 4(SI), Y0
-	VMOVUPS      Y0, 56(SP)
+	VMOVUPS      Y0, 64(BP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
@@ -1393,25 +1399,25 @@ TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $232-120
 	MOVQ         rows+32(FP), R11
 	MOVQ         dstStride+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         SI, 88(SP)
+	MOVQ         SI, 96(BP)
 	MOVQ         p+96(FP), R12
 	MOVQ         add+104(FP), R13
 	MOVQ         addStride+112(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         SI, 96(SP)
+	MOVQ         SI, 104(BP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last20
 
 row19:
 	VBROADCASTSS (R12), Y1
-	VMOVUPS      Y1, 104(SP)
+	VMOVUPS      Y1, 128(BP)
 	VBROADCASTSS 12(R12), Y1
-	VMOVUPS      Y1, 136(SP)
+	VMOVUPS      Y1, 160(BP)
 	VBROADCASTSS 8(R12), Y1
-	VMOVUPS      Y1, 168(SP)
+	VMOVUPS      Y1, 192(BP)
 	VBROADCASTSS 20(R12), Y1
-	VMOVUPS      Y1, 200(SP)
+	VMOVUPS      Y1, 224(BP)
 	XORQ         R14, R14
 	MOVQ         R9, R15
 	TESTQ        R15, R15
@@ -1426,13 +1432,13 @@ group23:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1461,8 +1467,8 @@ group23:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1477,13 +1483,13 @@ group23:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       192(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1512,8 +1518,8 @@ group23:
 	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       128(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1530,13 +1536,13 @@ group23:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1565,8 +1571,8 @@ group23:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1581,13 +1587,13 @@ group23:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       224(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1616,8 +1622,8 @@ group23:
 	VPBROADCASTB 3(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       160(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1644,13 +1650,13 @@ rest24:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1679,8 +1685,8 @@ rest24:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1698,13 +1704,13 @@ rest24:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       192(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1733,8 +1739,8 @@ rest24:
 	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       128(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1754,13 +1760,13 @@ rest24:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1789,8 +1795,8 @@ rest24:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1808,13 +1814,13 @@ rest24:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       224(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1843,8 +1849,8 @@ rest24:
 	VPBROADCASTB 3(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       160(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1867,13 +1873,13 @@ half25:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1902,8 +1908,8 @@ half25:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1923,13 +1929,13 @@ half25:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      104(SP), Y5
-	VBLENDVPS    Y2, 136(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -1958,8 +1964,8 @@ half25:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      168(SP), Y4
-	VBLENDVPS    Y6, 200(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R14*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -1972,12 +1978,12 @@ half25:
 	VMASKMOVPS   Y5, Y1, 32(AX)(R14*1)
 
 done26:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 88(SP), AX
-	ADDQ 96(SP), R13
+	ADDQ (BP), CX
+	ADDQ 8(BP), DX
+	ADDQ 16(BP), DI
+	ADDQ 16(BP), BX
+	ADDQ 96(BP), AX
+	ADDQ 104(BP), R13
 	ADDQ $0x18, R12
 	DECQ R11
 	JNZ  row19
@@ -1988,26 +1994,28 @@ last20:
 
 // func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-120
+TEXT ·sideGrad32AVX2(SB), NOSPLIT, $320-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+56(FP), BX
 	MOVQ         words+64(FP), SI
 	MOVQ         pos+48(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+88(FP), SI
 	VBROADCASTSS (SI), Y0
-	VMOVUPS      Y0, 24(SP)
+	VMOVUPS      Y0, 32(BP)
 	VBROADCASTSS 4(SI), Y0
-	VMOVUPS      Y0, 56(SP)
+	VMOVUPS      Y0, 64(BP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
@@ -2019,7 +2027,7 @@ TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-120
 	MOVQ         rows+32(FP), R11
 	MOVQ         dstStride+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         SI, 88(SP)
+	MOVQ         SI, 96(BP)
 	MOVQ         p+96(FP), R12
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
@@ -2027,13 +2035,13 @@ TEXT ·sideGrad32AVX2(SB), NOSPLIT, $224-120
 
 row27:
 	VBROADCASTSS (R12), Y1
-	VMOVUPS      Y1, 96(SP)
+	VMOVUPS      Y1, 128(BP)
 	VBROADCASTSS 12(R12), Y1
-	VMOVUPS      Y1, 128(SP)
+	VMOVUPS      Y1, 160(BP)
 	VBROADCASTSS 8(R12), Y1
-	VMOVUPS      Y1, 160(SP)
+	VMOVUPS      Y1, 192(BP)
 	VBROADCASTSS 20(R12), Y1
-	VMOVUPS      Y1, 192(SP)
+	VMOVUPS      Y1, 224(BP)
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
@@ -2048,13 +2056,13 @@ group31:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2083,8 +2091,8 @@ group31:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2097,13 +2105,13 @@ group31:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       192(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2132,8 +2140,8 @@ group31:
 	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       128(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2148,13 +2156,13 @@ group31:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2183,8 +2191,8 @@ group31:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2197,13 +2205,13 @@ group31:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       224(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2232,8 +2240,8 @@ group31:
 	VPBROADCASTB 3(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       160(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2258,13 +2266,13 @@ rest32:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2293,8 +2301,8 @@ rest32:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2309,13 +2317,13 @@ rest32:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       192(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 2(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2344,8 +2352,8 @@ rest32:
 	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       128(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2362,13 +2370,13 @@ rest32:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2397,8 +2405,8 @@ rest32:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2413,13 +2421,13 @@ rest32:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       224(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 3(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2448,8 +2456,8 @@ rest32:
 	VPBROADCASTB 3(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       160(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2469,13 +2477,13 @@ half33:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       64(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2504,8 +2512,8 @@ half33:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       (DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2522,13 +2530,13 @@ half33:
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
 	VXORPS       Y3, Y1, Y1
-	VMOVUPS      96(SP), Y5
-	VBLENDVPS    Y2, 128(SP), Y5, Y5
+	VMOVUPS      128(BP), Y5
+	VBLENDVPS    Y2, 160(BP), Y5, Y5
 	VADDPS       96(DX)(R13*2), Y5, Y5
-	VMULPS       24(SP), Y1, Y3
+	VMULPS       32(BP), Y1, Y3
 	VMOVUPS      Y3, Y4
-	VFMSUB231PS  24(SP), Y1, Y4
-	VFMADD231PS  56(SP), Y1, Y4
+	VFMSUB231PS  32(BP), Y1, Y4
+	VFMADD231PS  64(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2557,8 +2565,8 @@ half33:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(SP), Y4
-	VBLENDVPS    Y6, 192(SP), Y4, Y4
+	VMOVUPS      192(BP), Y4
+	VBLENDVPS    Y6, 224(BP), Y4, Y4
 	VMULPS       32(DX)(R13*2), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y3, Y5
@@ -2568,11 +2576,11 @@ half33:
 	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
 
 done34:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 88(SP), AX
+	ADDQ (BP), CX
+	ADDQ 8(BP), DX
+	ADDQ 16(BP), DI
+	ADDQ 16(BP), BX
+	ADDQ 96(BP), AX
 	ADDQ $0x18, R12
 	DECQ R11
 	JNZ  row27
@@ -4706,24 +4714,26 @@ loop76:
 
 // func sideMax64AVX2(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·sideMax64AVX2(SB), NOSPLIT, $56-88
+TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         top+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         w+64(FP), DX
 	MOVQ         stride+16(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+48(FP), BX
 	MOVQ         words+56(FP), SI
 	MOVQ         pos+40(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+80(FP), SI
 	VBROADCASTSD (SI), Y0
-	VMOVUPD      Y0, 24(SP)
+	VMOVUPD      Y0, 32(BP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
@@ -4763,7 +4773,7 @@ group81:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  64(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, (DX)(R12*2), Y12, Y12
@@ -4801,7 +4811,7 @@ group81:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  192(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 128(DX)(R12*2), Y12, Y12
@@ -4840,7 +4850,7 @@ group81:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  96(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -4877,7 +4887,7 @@ group81:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  224(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 160(DX)(R12*2), Y12, Y12
@@ -4927,7 +4937,7 @@ rest82:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  64(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, (DX)(R12*2), Y12, Y12
@@ -4966,7 +4976,7 @@ rest82:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  192(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 128(DX)(R12*2), Y12, Y12
@@ -5006,7 +5016,7 @@ rest82:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  96(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -5044,7 +5054,7 @@ rest82:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  224(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 160(DX)(R12*2), Y12, Y12
@@ -5088,7 +5098,7 @@ half83:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  64(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, (DX)(R12*2), Y12, Y12
@@ -5128,7 +5138,7 @@ half83:
 	VPBROADCASTB (BX)(SI*1), Y10
 	VANDPD       bits64odd<>+0(SB), Y10, Y10
 	VPCMPEQQ     bits64odd<>+0(SB), Y10, Y10
-	VMULPD       24(SP), Y8, Y11
+	VMULPD       32(BP), Y8, Y11
 	VFMADD213PD  96(DX)(R12*2), Y1, Y11
 	VMOVUPD      f64_0<>+0(SB), Y12
 	VCMPPD       $0x04, 32(DX)(R12*2), Y12, Y12
@@ -5158,10 +5168,10 @@ half83:
 	VORPS        Y9, Y7, Y7
 
 done84:
-	ADDQ         (SP), CX
-	ADDQ         8(SP), DX
-	ADDQ         16(SP), DI
-	ADDQ         16(SP), BX
+	ADDQ         (BP), CX
+	ADDQ         8(BP), DX
+	ADDQ         16(BP), DI
+	ADDQ         16(BP), BX
 	MOVQ         $0x7ff8000000000000, SI
 	VEXTRACTF128 $0x01, Y2, X8
 	VMAXPD       X8, X2, X2
@@ -5223,24 +5233,26 @@ GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
 // func sideSums64AVX2(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideSums64AVX2(SB), NOSPLIT, $384-104
+TEXT ·sideSums64AVX2(SB), NOSPLIT, $480-104
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         sum+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         w+64(FP), DX
 	MOVQ         stride+16(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+72(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+48(FP), BX
 	MOVQ         words+56(FP), SI
 	MOVQ         pos+40(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+80(FP), SI
 	VBROADCASTSD (SI), Y0
-	VMOVUPD      Y0, 24(SP)
+	VMOVUPD      Y0, 32(BP)
 	MOVQ         n+32(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
@@ -5253,26 +5265,26 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $384-104
 	MOVQ         p+88(FP), R12
 	MOVQ         pStep+96(FP), SI
 	IMUL3Q       $0x30, SI, SI
-	MOVQ         SI, 56(SP)
+	MOVQ         SI, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last88
 
 row87:
 	VBROADCASTSD (R12), Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPD      Y1, 128(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y1, 160(SP)
-	VMOVUPD      Y1, 192(SP)
-	VMOVUPD      Y1, 224(SP)
+	VMOVUPD      Y1, 160(BP)
+	VMOVUPD      Y1, 192(BP)
+	VMOVUPD      Y1, 224(BP)
+	VMOVUPD      Y1, 256(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 256(SP)
-	VMOVUPD      Y1, 288(SP)
-	VMOVUPD      Y1, 320(SP)
-	VMOVUPD      Y1, 352(SP)
+	VMOVUPD      Y1, 288(BP)
+	VMOVUPD      Y1, 320(BP)
+	VMOVUPD      Y1, 352(BP)
+	VMOVUPD      Y1, 384(BP)
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
@@ -5287,12 +5299,12 @@ group91:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5333,12 +5345,12 @@ group91:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y6
-	VBLENDVPD    Y2, 96(SP), Y6, Y6
+	VMOVUPD      96(BP), Y6
+	VBLENDVPD    Y2, 128(BP), Y6, Y6
 	VADDPD       192(DX)(R13*2), Y6, Y6
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5382,8 +5394,8 @@ group91:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      128(SP), Y2
-	VMOVUPD      160(SP), Y3
+	VMOVUPD      160(BP), Y2
+	VMOVUPD      192(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -5391,8 +5403,8 @@ group91:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 128(SP)
-	VMOVUPD      Y3, 160(SP)
+	VMOVUPD      Y2, 160(BP)
+	VMOVUPD      Y3, 192(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5402,8 +5414,8 @@ group91:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5411,8 +5423,8 @@ group91:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y3, 320(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R13*1), Y1
@@ -5421,12 +5433,12 @@ group91:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5467,12 +5479,12 @@ group91:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y6
-	VBLENDVPD    Y2, 96(SP), Y6, Y6
+	VMOVUPD      96(BP), Y6
+	VBLENDVPD    Y2, 128(BP), Y6, Y6
 	VADDPD       224(DX)(R13*2), Y6, Y6
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5516,8 +5528,8 @@ group91:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
+	VMOVUPD      224(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -5525,8 +5537,8 @@ group91:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 192(SP)
-	VMOVUPD      Y3, 224(SP)
+	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5536,8 +5548,8 @@ group91:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      320(SP), Y2
-	VMOVUPD      352(SP), Y3
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5545,8 +5557,8 @@ group91:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y3, 352(SP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y3, 384(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
 	JNZ          group91
@@ -5565,12 +5577,12 @@ rest92:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5612,12 +5624,12 @@ rest92:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y6
-	VBLENDVPD    Y2, 96(SP), Y6, Y6
+	VMOVUPD      96(BP), Y6
+	VBLENDVPD    Y2, 128(BP), Y6, Y6
 	VADDPD       192(DX)(R13*2), Y6, Y6
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5661,8 +5673,8 @@ rest92:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      128(SP), Y2
-	VMOVUPD      160(SP), Y3
+	VMOVUPD      160(BP), Y2
+	VMOVUPD      192(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -5670,8 +5682,8 @@ rest92:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 128(SP)
-	VMOVUPD      Y3, 160(SP)
+	VMOVUPD      Y2, 160(BP)
+	VMOVUPD      Y3, 192(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5681,8 +5693,8 @@ rest92:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5690,8 +5702,8 @@ rest92:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y3, 320(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
@@ -5701,12 +5713,12 @@ rest92:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5748,12 +5760,12 @@ rest92:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y6
-	VBLENDVPD    Y2, 96(SP), Y6, Y6
+	VMOVUPD      96(BP), Y6
+	VBLENDVPD    Y2, 128(BP), Y6, Y6
 	VADDPD       224(DX)(R13*2), Y6, Y6
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5797,8 +5809,8 @@ rest92:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
+	VMOVUPD      224(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -5806,8 +5818,8 @@ rest92:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 192(SP)
-	VMOVUPD      Y3, 224(SP)
+	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5817,8 +5829,8 @@ rest92:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      320(SP), Y2
-	VMOVUPD      352(SP), Y3
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5826,8 +5838,8 @@ rest92:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y3, 352(SP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y3, 384(BP)
 	JMP          done94
 
 half93:
@@ -5840,12 +5852,12 @@ half93:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5884,8 +5896,8 @@ half93:
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      128(SP), Y2
-	VMOVUPD      160(SP), Y3
+	VMOVUPD      160(BP), Y2
+	VMOVUPD      192(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -5893,14 +5905,14 @@ half93:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 128(SP)
-	VMOVUPD      Y3, 160(SP)
+	VMOVUPD      Y2, 160(BP)
+	VMOVUPD      Y3, 192(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      256(SP), Y2
-	VMOVUPD      288(SP), Y3
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5908,8 +5920,8 @@ half93:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 256(SP)
-	VMOVUPD      Y3, 288(SP)
+	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y3, 320(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
@@ -5919,12 +5931,12 @@ half93:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5963,8 +5975,8 @@ half93:
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      192(SP), Y2
-	VMOVUPD      224(SP), Y3
+	VMOVUPD      224(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -5972,14 +5984,14 @@ half93:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 192(SP)
-	VMOVUPD      Y3, 224(SP)
+	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      320(SP), Y2
-	VMOVUPD      352(SP), Y3
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -5987,19 +5999,19 @@ half93:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 320(SP)
-	VMOVUPD      Y3, 352(SP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y3, 384(BP)
 
 done94:
-	ADDQ         (SP), CX
-	ADDQ         8(SP), DX
-	ADDQ         16(SP), DI
-	ADDQ         16(SP), BX
-	ADDQ         56(SP), R12
-	VMOVUPD      128(SP), Y1
-	VMOVUPD      160(SP), Y2
-	VMOVUPD      192(SP), Y3
-	VMOVUPD      224(SP), Y4
+	ADDQ         (BP), CX
+	ADDQ         8(BP), DX
+	ADDQ         16(BP), DI
+	ADDQ         16(BP), BX
+	ADDQ         64(BP), R12
+	VMOVUPD      160(BP), Y1
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      256(BP), Y4
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -6030,10 +6042,10 @@ done94:
 	VMOVAPD      X4, X1
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
-	VMOVUPD      256(SP), Y1
-	VMOVUPD      288(SP), Y2
-	VMOVUPD      320(SP), Y3
-	VMOVUPD      352(SP), Y4
+	VMOVUPD      288(BP), Y1
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      384(BP), Y4
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y3, Y1, Y4
 	VMAXPD       Y3, Y1, Y5
@@ -6158,24 +6170,26 @@ GLOBL f64_43380000000007fe<>(SB), RODATA|NOPTR, $32
 
 // func sideGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
+TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $288-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+56(FP), BX
 	MOVQ         words+64(FP), SI
 	MOVQ         pos+48(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+88(FP), SI
 	VBROADCASTSD (SI), Y0
-	VMOVUPD      Y0, 24(SP)
+	VMOVUPD      Y0, 32(BP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
@@ -6187,25 +6201,25 @@ TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $200-120
 	MOVQ         rows+32(FP), R11
 	MOVQ         dstStride+8(FP), SI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 56(SP)
+	MOVQ         SI, 64(BP)
 	MOVQ         p+96(FP), R12
 	MOVQ         add+104(FP), R13
 	MOVQ         addStride+112(FP), SI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 64(SP)
+	MOVQ         SI, 72(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last96
 
 row95:
 	VBROADCASTSD (R12), Y1
-	VMOVUPD      Y1, 72(SP)
+	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
-	VMOVUPD      Y1, 104(SP)
+	VMOVUPD      Y1, 128(BP)
 	VBROADCASTSD 16(R12), Y1
-	VMOVUPD      Y1, 136(SP)
+	VMOVUPD      Y1, 160(BP)
 	VBROADCASTSD 40(R12), Y1
-	VMOVUPD      Y1, 168(SP)
+	VMOVUPD      Y1, 192(BP)
 	XORQ         R14, R14
 	MOVQ         R9, R15
 	TESTQ        R15, R15
@@ -6220,12 +6234,12 @@ group99:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6259,8 +6273,8 @@ group99:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6275,12 +6289,12 @@ group99:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       192(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6314,8 +6328,8 @@ group99:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       128(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6332,12 +6346,12 @@ group99:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -6371,8 +6385,8 @@ group99:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6387,12 +6401,12 @@ group99:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       224(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -6426,8 +6440,8 @@ group99:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       160(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6454,12 +6468,12 @@ rest100:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6493,8 +6507,8 @@ rest100:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6512,12 +6526,12 @@ rest100:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       192(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6551,8 +6565,8 @@ rest100:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       128(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6572,12 +6586,12 @@ rest100:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -6611,8 +6625,8 @@ rest100:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6630,12 +6644,12 @@ rest100:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       224(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -6669,8 +6683,8 @@ rest100:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       160(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6693,12 +6707,12 @@ half101:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6732,8 +6746,8 @@ half101:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6753,12 +6767,12 @@ half101:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      72(SP), Y5
-	VBLENDVPD    Y2, 104(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -6792,8 +6806,8 @@ half101:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      136(SP), Y4
-	VBLENDVPD    Y6, 168(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R14*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6806,12 +6820,12 @@ half101:
 	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
 
 done102:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 56(SP), AX
-	ADDQ 64(SP), R13
+	ADDQ (BP), CX
+	ADDQ 8(BP), DX
+	ADDQ 16(BP), DI
+	ADDQ 16(BP), BX
+	ADDQ 64(BP), AX
+	ADDQ 72(BP), R13
 	ADDQ $0x30, R12
 	DECQ R11
 	JNZ  row95
@@ -6822,24 +6836,26 @@ last96:
 
 // func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-120
+TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
 	MOVQ         stride+24(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
+	MOVQ         BX, (BP)
 	MOVQ         wStride+80(FP), BX
 	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
+	MOVQ         BX, 8(BP)
 	MOVQ         neg+56(FP), BX
 	MOVQ         words+64(FP), SI
 	MOVQ         pos+48(FP), DI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
+	MOVQ         SI, 16(BP)
 	MOVQ         gamma+88(FP), SI
 	VBROADCASTSD (SI), Y0
-	VMOVUPD      Y0, 24(SP)
+	VMOVUPD      Y0, 32(BP)
 	MOVQ         n+40(FP), R8
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
@@ -6851,7 +6867,7 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-120
 	MOVQ         rows+32(FP), R11
 	MOVQ         dstStride+8(FP), SI
 	SHLQ         $0x03, SI
-	MOVQ         SI, 56(SP)
+	MOVQ         SI, 64(BP)
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
@@ -6859,13 +6875,13 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $192-120
 
 row103:
 	VBROADCASTSD (R12), Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPD      Y1, 128(BP)
 	VBROADCASTSD 16(R12), Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPD      Y1, 160(BP)
 	VBROADCASTSD 40(R12), Y1
-	VMOVUPD      Y1, 160(SP)
+	VMOVUPD      Y1, 192(BP)
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
@@ -6880,12 +6896,12 @@ group107:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6919,8 +6935,8 @@ group107:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6933,12 +6949,12 @@ group107:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       192(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6972,8 +6988,8 @@ group107:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       128(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -6988,12 +7004,12 @@ group107:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -7027,8 +7043,8 @@ group107:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7041,12 +7057,12 @@ group107:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       224(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -7080,8 +7096,8 @@ group107:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       160(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7106,12 +7122,12 @@ rest108:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -7145,8 +7161,8 @@ rest108:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7161,12 +7177,12 @@ rest108:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       192(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -7200,8 +7216,8 @@ rest108:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       128(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7218,12 +7234,12 @@ rest108:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -7257,8 +7273,8 @@ rest108:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7273,12 +7289,12 @@ rest108:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       224(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB 1(BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -7312,8 +7328,8 @@ rest108:
 	VPBROADCASTB 1(DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       160(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7333,12 +7349,12 @@ half109:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       64(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -7372,8 +7388,8 @@ half109:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       (DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7390,12 +7406,12 @@ half109:
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
 	VXORPD       Y3, Y1, Y1
-	VMOVUPD      64(SP), Y5
-	VBLENDVPD    Y2, 96(SP), Y5, Y5
+	VMOVUPD      96(BP), Y5
+	VBLENDVPD    Y2, 128(BP), Y5, Y5
 	VADDPD       96(DX)(R13*2), Y5, Y5
-	VMULPD       24(SP), Y1, Y3
+	VMULPD       32(BP), Y1, Y3
 	VMOVUPD      Y3, Y4
-	VFMSUB231PD  24(SP), Y1, Y4
+	VFMSUB231PD  32(BP), Y1, Y4
 	VPBROADCASTB (BX)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -7429,8 +7445,8 @@ half109:
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      128(SP), Y4
-	VBLENDVPD    Y6, 160(SP), Y4, Y4
+	VMOVUPD      160(BP), Y4
+	VBLENDVPD    Y6, 192(BP), Y4, Y4
 	VMULPD       32(DX)(R13*2), Y4, Y4
 	VMULPD       Y4, Y3, Y3
 	VFMADD213PD  Y4, Y3, Y5
@@ -7440,11 +7456,11 @@ half109:
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
 done110:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 56(SP), AX
+	ADDQ (BP), CX
+	ADDQ 8(BP), DX
+	ADDQ 16(BP), DI
+	ADDQ 16(BP), BX
+	ADDQ 64(BP), AX
 	ADDQ $0x30, R12
 	DECQ R11
 	JNZ  row103
