@@ -133,7 +133,7 @@ func digits(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 
 // signed is digits with the sign.
 func signed(x float64) string {
-	if x > 0 {
+	if x > 0 && x <= math.MaxFloat64 { // +Inf has its sign
 		return "+" + digits(x)
 	}
 	return digits(x)

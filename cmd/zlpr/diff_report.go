@@ -241,7 +241,7 @@ func (d *diffReport) writeComparison(w io.Writer, k int) error {
 
 // signed is short with the sign.
 func signed(x float64) string {
-	if x > 0 {
+	if x > 0 && x <= math.MaxFloat64 { // +Inf has its sign
 		return "+" + short(x)
 	}
 	return short(x)

@@ -222,3 +222,10 @@ func TestDiffEdges(t *testing.T) {
 	require.EqualValues(t, -99, none.Losses["zlpr"].Low)
 	require.Contains(t, strings.Join(none.Warnings, " "), "nan.npy: zlpr is NaN")
 }
+
+// The sign of an infinite difference stands once.
+func TestSigned(t *testing.T) {
+	for x, want := range map[float64]string{math.Inf(1): "+Inf", math.Inf(-1): "-Inf", 1.5: "+1.5", 0: "0", -2: "-2"} {
+		require.Equal(t, want, signed(x))
+	}
+}
