@@ -5,7 +5,6 @@ package linear
 import (
 	"fmt"
 	"math"
-	"sync"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -223,16 +222,6 @@ func (m *Matrix) Gradient(w, b, g []float64, classes, workers int) {
 		floats.AddScaled(row, -m.Mean[j], b)
 		floats.AddScaled(w[j*classes:][:classes], s, row)
 	}
-}
-
-// byRows cuts the rows into ranges, one a worker.
-func byRows(rows, workers int, f func(r0, r1 int)) {
-	workers = max(1, min(workers, rows))
-	var wait sync.WaitGroup
-	for k := range workers {
-		wait.Go(func() { f(rows*k/workers, rows*(k+1)/workers) })
-	}
-	wait.Wait()
 }
 
 func general(rows, cols int, data []float64) blas64.General {

@@ -11,28 +11,24 @@ import (
 //
 //	F(W, b) = (1/n)·Σ_i loss(s_i) + (λ/2)·|W|²,   s_i = x_i·W + b
 //
-// by Newton's method, whose steps are found by conjugate gradients: a product
-// with the matrix of second derivatives is one with x, one with the second
-// derivatives by the scores, and one with xᵀ. The columns of W form groups that
-// F is a sum over: of one class each where the loss is separable, else there is
-// one group of all. Groups have steps of their own, but go through x together,
-// and leave when they are done.
+// of a loss that is a sum over the classes, by Newton's method, whose steps are
+// found by conjugate gradients: a product with the matrix of second derivatives is
+// one with x, one with the second derivatives by the scores, and one with xᵀ.
+// Classes, which are the columns of W, have steps of their own, but go through x
+// together, and leave when they are done.
 //
 // The scores along a step are known, so that the line search costs no pass over
 // the features.
 type newton struct {
-	ctx     context.Context
-	x       *Matrix
-	l2      float64
-	radius  float64 // largest norm of a row of x
-	workers int
-	loss    curved
-	report  func(objective float64) // of all groups, after every step
+	ctx    context.Context
+	x      *Matrix
+	l2     float64
+	radius float64 // largest norm of a row of x
+	loss   *byClass
+	report func(objective float64) // of all classes, after every step
 
-	classes []int // the columns that are left, as numbers of the model
-	group   []int // of every column: 0, 1, …, or 0 for all
-	groups  int
-	settled float64 // sum of the objectives of the groups that have left
+	classes []int   // the columns that are left, as numbers of the model
+	settled float64 // sum of the objectives of the classes that have left
 
 	w        []float64 // W, then b: (x.Cols+1) × columns
 	inverse  []float64 // of the preconditioner
@@ -45,67 +41,53 @@ type newton struct {
 	passed, trial []float64
 }
 
-// A curved is a loss with its second derivatives.
-type curved interface {
-	// evaluate writes the gradient of the mean loss by the scores, and the mean
-	// loss of every group.
-	evaluate(slopes, scores []float64, losses []float64) error
-	// curve multiplies v, rows × columns, by the second derivatives of the mean
-	// loss at the last place that was evaluated, of these slopes.
-	curve(v, slopes []float64)
-	// keep leaves only these columns.
-	keep(columns []int)
-}
-
-// A goal tells when groups are done.
+// A goal tells when classes are done.
 type goal struct {
-	gap   float64 // no more than this: of each group
-	least float64 // less than this F is not lowered by a step: of each group
+	gap   float64 // no more than this: of each class
+	least float64 // less than this F is not lowered by a step: of each class
 	steps int     // at most
 }
 
-// run steps until all groups are done, and writes them to model, (x.Cols+1) ×
-// classes. It reports whether all reached the gap.
-func (n *newton) run(model []float64, classes int, g goal) (reached bool, err error) {
+// run steps until all classes are done, and writes them to model, (x.Cols+1) ×
+// classes.
+func (n *newton) run(model []float64, classes int, g goal) error {
 	n.allocate()
 	cut := n.x.Cols * len(n.classes)
-	n.x.Multiply(n.scores, n.w[:cut], n.w[cut:], len(n.classes), n.workers)
-	losses := make([]float64, n.groups)
-	if err := n.loss.evaluate(n.slopes, n.scores, losses); err != nil {
-		return false, err
+	n.x.Multiply(n.scores, n.w[:cut], n.w[cut:], len(n.classes), 1)
+	losses := make([]float64, len(n.classes))
+	err := n.loss.evaluate(n.slopes, n.scores, losses)
+	if err != nil {
+		return err
 	}
-	reached = true
-	stuck := make([]bool, n.groups)
-	first := make([]float64, n.groups) // norm of the gradient at the start
+	stuck := make([]bool, len(n.classes))
+	first := make([]float64, len(n.classes)) // norm of the gradient at the start
 	for steps := 0; ; steps++ {
 		n.differentiate()
 		values := n.penalise(losses)
 		gaps := n.gaps()
-		done, left := make([]bool, n.groups), 0
+		done, left := make([]bool, len(n.classes)), 0
 		for k := range done {
 			if done[k] = stuck[k] || gaps[k] <= g.gap || steps == g.steps; !done[k] {
 				left++
-			} else if !(gaps[k] <= g.gap) {
-				reached = false
 			}
 		}
 		if steps > 0 {
 			n.report(n.settled + floats.Sum(values))
 		}
-		if left < n.groups {
+		if left < len(n.classes) {
 			n.leave(model, classes, done, values)
 			if left == 0 {
-				return reached, nil
+				return nil
 			}
 			losses, gaps, first = kept(losses, done), kept(gaps, done), kept(first, done)
 			values = kept(values, done)
 		}
 		if err := n.ctx.Err(); err != nil {
-			return false, err
+			return err
 		}
 		// A residual smaller than what the goal asks for is of no use; nor is one
 		// that is small while the derivatives still change much.
-		accuracy := make([]float64, n.groups)
+		accuracy := make([]float64, len(n.classes))
 		for k, norm := range n.norms(n.gradient) {
 			if first[k] == 0 {
 				first[k] = norm
@@ -113,10 +95,10 @@ func (n *newton) run(model []float64, classes int, g goal) (reached bool, err er
 			accuracy[k] = max(min(forcing, math.Sqrt(norm/first[k])), math.Sqrt(g.gap/gaps[k])/2)
 		}
 		if err := n.solve(accuracy); err != nil {
-			return false, err
+			return err
 		}
 		if losses, stuck, err = n.search(values, losses, g.least); err != nil {
-			return false, err
+			return err
 		}
 	}
 }
@@ -125,7 +107,7 @@ func (n *newton) run(model []float64, classes int, g goal) (reached bool, err er
 // from the minimum.
 const forcing = 0.3
 
-// kept returns the elements of groups that are not done.
+// kept returns the elements of classes that are not done.
 func kept[E any](x []E, done []bool) []E {
 	y := make([]E, 0, len(x))
 	for k, v := range x {
@@ -153,10 +135,10 @@ func (n *newton) transposed(to, v, w []float64) {
 	cut := n.x.Cols * len(n.classes)
 	floats.ScaleTo(to[:cut], n.l2, w[:cut])
 	clear(to[cut:])
-	n.x.Gradient(to[:cut], to[cut:], v, len(n.classes), n.workers)
+	n.x.Gradient(to[:cut], to[cut:], v, len(n.classes), 1)
 }
 
-// dots returns the products of the groups of a and b, matrices of all columns.
+// dots returns the products of the columns of a and b.
 func (n *newton) dots(a, b []float64) []float64 {
 	sums := make([]float64, len(n.classes))
 	for k := len(sums); len(a) >= k && k > 0; a, b = a[k:], b[k:] {
@@ -165,18 +147,10 @@ func (n *newton) dots(a, b []float64) []float64 {
 			sums[c] += float64(x[c] * y[c])
 		}
 	}
-	return n.total(sums)
+	return sums
 }
 
-// total sums columns to groups.
-func (n *newton) total(columns []float64) []float64 {
-	if n.groups == len(columns) {
-		return columns
-	}
-	return []float64{floats.Sum(columns)}
-}
-
-// norms returns the norms of the groups by the preconditioner.
+// norms returns the norms of the columns by the preconditioner.
 func (n *newton) norms(v []float64) []float64 {
 	floats.MulTo(n.solved, v, n.inverse)
 	norms := n.dots(v, n.solved)
@@ -186,7 +160,7 @@ func (n *newton) norms(v []float64) []float64 {
 	return norms
 }
 
-// penalise returns F of the groups: their losses, and (λ/2)·|W|².
+// penalise returns F of the classes: their losses, and (λ/2)·|W|².
 func (n *newton) penalise(losses []float64) []float64 {
 	cut := n.x.Cols * len(n.classes)
 	values := n.dots(n.w[:cut], n.w[:cut])
@@ -196,29 +170,28 @@ func (n *newton) penalise(losses []float64) []float64 {
 	return values
 }
 
-// gaps returns the duality gaps of the groups, see gap.
+// gaps returns the duality gaps of the classes, see gap.
 func (n *newton) gaps() []float64 {
 	columns := len(n.classes)
 	cut := n.x.Cols * columns
 	weights, biases := n.dots(n.gradient[:cut], n.gradient[:cut]), n.dots(n.gradient[cut:], n.gradient[cut:])
-	rest := make([]float64, columns)
+	gaps := make([]float64, columns)
 	for c, h := range biasCurvature(n.slopes, n.x.Rows, columns) {
 		if g := n.gradient[cut+c]; g != 0 {
-			rest[c] = g * g / h
+			gaps[c] = g * g / h
 		}
 	}
-	gaps := n.total(rest)
 	for k := range gaps {
 		gaps[k] += weightGap(math.Sqrt(weights[k]), math.Sqrt(biases[k]), n.radius, n.l2)
 	}
 	return gaps
 }
 
-// leave writes the groups that are done to the model, and keeps the others.
+// leave writes the classes that are done to the model, and keeps the others.
 func (n *newton) leave(model []float64, classes int, done []bool, values []float64) {
 	var columns []int
 	for c, class := range n.classes {
-		if !done[n.group[c]] {
+		if !done[c] {
 			columns = append(columns, c)
 			continue
 		}
@@ -246,10 +219,6 @@ func (n *newton) leave(model []float64, classes int, done []bool, values []float
 		left[k] = n.classes[c]
 	}
 	n.classes = left
-	if n.groups > 1 || len(columns) == 0 {
-		n.groups = len(columns)
-		n.group = n.group[:len(columns)]
-	}
 }
 
 // pickColumns leaves only some columns of a matrix, in its memory.
@@ -265,9 +234,9 @@ func pickColumns(v []float64, cols int, columns []int) []float64 {
 }
 
 // solve sets step and along to the approximate solution of second derivatives ·
-// step = -gradient, by conjugate gradients: until in every group the norm of the
-// residual is no more than accuracy times that of the gradient. Groups that are
-// there go on with the others.
+// step = -gradient, by conjugate gradients: until for every class the norm of the
+// residual is no more than accuracy times that of the gradient. Classes that
+// are there go on with the others.
 func (n *newton) solve(accuracy []float64) error {
 	columns := len(n.classes)
 	cut := n.x.Cols * columns
@@ -277,7 +246,7 @@ func (n *newton) solve(accuracy []float64) error {
 	floats.MulTo(n.solved, n.residual, n.inverse)
 	copy(n.direction, n.solved)
 	square := n.dots(n.residual, n.solved)
-	enough := make([]float64, n.groups)
+	enough := make([]float64, len(n.classes))
 	for k, s := range square {
 		enough[k] = accuracy[k] * accuracy[k] * s
 	}
@@ -286,14 +255,14 @@ func (n *newton) solve(accuracy []float64) error {
 		if err := n.ctx.Err(); err != nil {
 			return err
 		}
-		n.x.Multiply(n.passed, n.direction[:cut], n.direction[cut:], columns, n.workers)
+		n.x.Multiply(n.passed, n.direction[:cut], n.direction[cut:], columns, 1)
 		copy(n.trial, n.passed)
 		n.loss.curve(n.trial, n.slopes)
 		n.transposed(n.product, n.trial, n.direction)
 		curvature := n.dots(n.direction, n.product)
-		for c, k := range n.group {
-			if alpha[c] = 0; square[k] > 0 && curvature[k] > 0 {
-				alpha[c] = square[k] / curvature[k]
+		for c := range alpha {
+			if alpha[c] = 0; square[c] > 0 && curvature[c] > 0 {
+				alpha[c] = square[c] / curvature[c]
 			}
 		}
 		addColumns(n.step, n.direction, alpha, 1)
@@ -302,10 +271,10 @@ func (n *newton) solve(accuracy []float64) error {
 		floats.MulTo(n.solved, n.residual, n.inverse)
 		next := n.dots(n.residual, n.solved)
 		left := false
-		for c, k := range n.group {
-			if beta[c] = 0; square[k] > 0 && curvature[k] > 0 {
-				beta[c] = next[k] / square[k]
-				left = left || next[k] > enough[k]
+		for c := range beta {
+			if beta[c] = 0; square[c] > 0 && curvature[c] > 0 {
+				beta[c] = next[c] / square[c]
+				left = left || next[c] > enough[c]
 			}
 		}
 		if !left {
@@ -336,15 +305,15 @@ func addColumns(to, v, factor []float64, sign float64) {
 }
 
 // search goes along the steps as far as the line search says, and returns the
-// losses there. A group is stuck where its step is none, or one that lowers F by
+// losses there. A class is stuck where its step is none, or one that lowers F by
 // less than least.
 func (n *newton) search(values, losses []float64, least float64) (after []float64, stuck []bool, err error) {
 	cut := n.x.Cols * len(n.classes)
 	w, d := n.w[:cut], n.step[:cut]
 	slope, square, cross := n.dots(n.gradient, n.step), n.dots(d, d), n.dots(w, d)
-	stuck = make([]bool, n.groups)
-	lines, factor := make([]lineSearch, n.groups), make([]float64, len(n.classes))
-	open := make([]bool, n.groups)
+	stuck = make([]bool, len(n.classes))
+	lines, factor := make([]lineSearch, len(n.classes)), make([]float64, len(n.classes))
+	open := make([]bool, len(n.classes))
 	for k := range lines {
 		if !(slope[k] < 0) {
 			stuck[k] = true
@@ -354,10 +323,10 @@ func (n *newton) search(values, losses []float64, least float64) (after []float6
 		open[k] = true
 		lines[k].Init(values[k], slope[k], 1)
 	}
-	after = make([]float64, n.groups)
+	after = make([]float64, len(n.classes))
 	for {
-		for c, k := range n.group {
-			factor[c] = lines[k].step
+		for c := range factor {
+			factor[c] = lines[c].step
 		}
 		copy(n.trial, n.scores)
 		addColumns(n.trial, n.along, factor, 1)

@@ -13,8 +13,8 @@ import (
 // together: a block of W and of the scores stays in the cache.
 const blockClasses = 16
 
-// newton takes Newton steps from at on, as far as they lead, where the loss is
-// one of which the second derivatives are known. It reports whether the gap is
+// newton takes Newton steps from at on, as far as they lead, of a loss that is a
+// sum over the classes. It reports whether the gap is
 // within the tolerance. Every round has the objective of the one before to
 // measure by.
 func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
@@ -27,13 +27,7 @@ func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
 	if err := p.batch.Labels.ReadRows(labels.Words, 0, rows); err != nil {
 		return false, err
 	}
-	if !p.separable && newCoupled(p.ctx, p.loss, labels, p.evaluator, p.o.Workers) == nil {
-		return false, nil
-	}
-	var blocks [][]int
-	if p.separable {
-		blocks = blocksOf(labels)
-	}
+	blocks := blocksOf(labels)
 	value := p.Func(at)
 	if p.err != nil {
 		return false, p.err
@@ -41,17 +35,12 @@ func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
 	r.History = append(r.History, value)
 	tolerances := []float64{max(0.01, p.o.Tolerance), p.o.Tolerance, p.o.Tolerance, p.o.Tolerance}
 	for _, tolerance := range tolerances {
-		share := 0.9 * tolerance * value / float64(groupsOf(blocks))
-		g := goal{gap: share, least: rounding * value / float64(groupsOf(blocks)), steps: p.o.Iterations - (len(r.History) - 1)}
+		share := 0.9 * tolerance * value / float64(classes)
+		g := goal{gap: share, least: rounding * value / float64(classes), steps: p.o.Iterations - (len(r.History) - 1)}
 		if !(g.gap >= 0) || math.IsInf(g.gap, 1) || g.steps <= 0 {
 			break
 		}
-		var histories [][]float64
-		if p.separable {
-			_, histories, err = p.byBlocks(at, labels, blocks, g)
-		} else {
-			_, histories, err = p.together(at, labels, g)
-		}
+		histories, err := p.byBlocks(at, labels, blocks, g)
 		if err != nil {
 			return false, err
 		}
@@ -68,15 +57,6 @@ func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
 		}
 	}
 	return false, nil
-}
-
-// groupsOf is how many groups a goal is shared by.
-func groupsOf(blocks [][]int) int {
-	groups := 0
-	for _, b := range blocks {
-		groups += len(b)
-	}
-	return max(1, groups)
 }
 
 // blocksOf cuts the classes into blocks, by how often they are positive: those
@@ -110,8 +90,8 @@ func sumOf(histories [][]float64) []float64 {
 }
 
 // newtonOf returns Newton's method for some classes, from at on.
-func (p *problem) newtonOf(at []float64, classes []int, workers int) *newton {
-	n := &newton{ctx: p.ctx, x: p.x, l2: p.o.L2, radius: p.radius, workers: workers, classes: classes}
+func (p *problem) newtonOf(at []float64, classes []int) *newton {
+	n := &newton{ctx: p.ctx, x: p.x, l2: p.o.L2, radius: p.radius, classes: classes}
 	n.w, n.inverse = make([]float64, 0, (p.x.Cols+1)*len(classes)), make([]float64, 0, (p.x.Cols+1)*len(classes))
 	for j := range p.x.Cols + 1 {
 		for _, c := range classes {
@@ -123,29 +103,6 @@ func (p *problem) newtonOf(at []float64, classes []int, workers int) *newton {
 	return n
 }
 
-// together takes the steps of all classes at once. At is where they begin and
-// end.
-func (p *problem) together(at []float64, labels *zlpr.BitLabels, g goal) (reached bool, histories [][]float64, err error) {
-	classes := make([]int, p.classes)
-	for c := range classes {
-		classes[c] = c
-	}
-	n := p.newtonOf(at, classes, p.o.Workers)
-	n.groups, n.group = 1, make([]int, p.classes)
-	n.loss = newCoupled(p.ctx, p.loss, labels, p.evaluator, p.o.Workers)
-	history := []float64{0}
-	n.report = func(objective float64) {
-		history = append(history, objective)
-		if p.o.Progress != nil {
-			p.o.Progress(len(history)-1, objective, 0)
-		}
-	}
-	model := make([]float64, len(at))
-	reached, err = n.run(model, p.classes, g)
-	p.scaled(at, model)
-	return reached, [][]float64{history}, err
-}
-
 // scaled writes the model by the scaled variables.
 func (p *problem) scaled(at, model []float64) {
 	for k, w := range model {
@@ -154,11 +111,11 @@ func (p *problem) scaled(at, model []float64) {
 }
 
 // byBlocks takes the steps of blocks of classes, each by itself.
-func (p *problem) byBlocks(at []float64, labels *zlpr.BitLabels, blocks [][]int, g goal) (reached bool, histories [][]float64, err error) {
+func (p *problem) byBlocks(at []float64, labels *zlpr.BitLabels, blocks [][]int, g goal) (histories [][]float64, err error) {
 	rows := labels.Rows
 	model := make([]float64, len(at))
 	histories = make([][]float64, len(blocks))
-	all, errs := make([]bool, len(blocks)), make([]error, len(blocks))
+	errs := make([]error, len(blocks))
 	var lock sync.Mutex
 	next, most := 0, 0
 	take := func() int {
@@ -171,13 +128,9 @@ func (p *problem) byBlocks(at []float64, labels *zlpr.BitLabels, blocks [][]int,
 	for range min(p.o.Workers, len(blocks)) {
 		wait.Go(func() {
 			for k := take(); k < len(blocks); k = take() {
-				n := p.newtonOf(at, blocks[k], 1)
-				n.groups = len(blocks[k])
-				for c := range n.groups {
-					n.group = append(n.group, c)
-				}
+				n := p.newtonOf(at, blocks[k])
 				stride := (rows + 63) / 64
-				turned := &zlpr.BitLabels{Rows: n.groups, Cols: rows, Stride: stride, Words: make([]uint64, n.groups*stride)}
+				turned := &zlpr.BitLabels{Rows: len(blocks[k]), Cols: rows, Stride: stride, Words: make([]uint64, len(blocks[k])*stride)}
 				for r, c := range blocks[k] {
 					for i := range rows {
 						turned.Words[r*stride+i/64] |= labels.Words[i*labels.Stride+c/64] >> (c % 64) & 1 << (i % 64)
@@ -201,16 +154,16 @@ func (p *problem) byBlocks(at []float64, labels *zlpr.BitLabels, blocks [][]int,
 						}
 					}
 				}
-				all[k], errs[k] = n.run(model, p.classes, g)
+				errs[k] = n.run(model, p.classes, g)
 			}
 		})
 	}
 	wait.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return false, nil, err
+			return nil, err
 		}
 	}
 	p.scaled(at, model)
-	return !slices.Contains(all, false), histories, nil
+	return histories, nil
 }
