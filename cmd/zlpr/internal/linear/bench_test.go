@@ -90,7 +90,7 @@ func goCorpus(t testing.TB) (*Matrix, *zlpr.BitLabels) {
 }
 
 // BenchmarkTrain fits models to the default tolerance of zlpr train, by two
-// workers. scikit-learn 1.2.1 (lbfgs, tol 1e-5, a model a class) took 5.2 s of CPU
+// workers. scikit-learn 1.2.1 (lbfgs, tol 1e-5, a model a class) took 4.5 s of CPU
 // time for BCE of the generated data, and ended 4.7e-9 above.
 func BenchmarkTrain(b *testing.B) {
 	for _, data := range []struct {

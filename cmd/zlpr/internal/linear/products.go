@@ -1,6 +1,10 @@
 package linear
 
-import "sync"
+import (
+	"sync"
+
+	"gonum.org/v1/gonum/floats"
+)
 
 // A compressed is the entries of a sparse matrix by rows: row i has values
 // Values[Ptr[i]:Ptr[i+1]] in the columns Indices of the same positions.
@@ -52,6 +56,10 @@ func (m compressed) addProduct(to, v []float64, columns, workers int) {
 	wait.Wait()
 }
 
+// fewColumns is up to how many columns sums are formed in registers: of more,
+// their rows of v are too long to go through again for every eight.
+const fewColumns = 32
+
 // lanes is how many columns have their sums in registers.
 const lanes = 8
 
@@ -60,6 +68,12 @@ func (m compressed) addRows(to, v []float64, columns, r0, r1 int) {
 	for i := r0; i < r1; i++ {
 		indices, values := m.indices[m.ptr[i]:m.ptr[i+1]], m.values[m.ptr[i]:m.ptr[i+1]]
 		row := to[i*columns:][:columns]
+		if columns > fewColumns {
+			for k, j := range indices {
+				floats.AddScaled(row, values[k], v[int(j)*columns:][:columns])
+			}
+			continue
+		}
 		c := 0
 		for ; c+lanes <= columns; c += lanes {
 			addLanes((*[lanes]float64)(row[c:]), indices, values, v[c:], columns)
