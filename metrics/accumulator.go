@@ -104,18 +104,7 @@ func NewAccumulator[T zlpr.Score](classes int, names []string, options Options) 
 //
 // Once batches of that size were added, Add allocates nothing, except for
 // metrics that keep scores.
-func (a *Accumulator[T]) Add(b *Batch[T]) error {
-	if a == nil {
-		return errMade
-	}
-	if isDouble[T]() {
-		return a.double.add(func(classes int) (Batch[float64], halfScores, error) {
-			c, err := checked(any(b).(*Batch[float64]), classes, true)
-			return c, nil, err
-		}, nil)
-	}
-	return a.single.add(func(classes int) (Batch[float32], halfScores, error) { return a.half.checked(b, classes, true) }, nil)
-}
+func (a *Accumulator[T]) Add(b *Batch[T]) error { return a.AddRows(b, nil) }
 
 // Merge adds the rows that o has seen, which stays as it is. Both have the same
 // number of classes, the same metrics in the same order, and the same options but

@@ -86,16 +86,10 @@ func (f *calibrateFlags) table() flagTable {
 
 // check checks what can be checked without the files.
 func (f *calibrateFlags) check() error {
-	if err := f.fromManifest(); err != nil {
+	if err := f.checkPair("calibrate"); err != nil {
 		return err
 	}
 	switch {
-	case f.scores == "" || f.labels == "":
-		return usagef("give scores and labels: zlpr calibrate SCORES LABELS")
-	case f.workers < 1:
-		return usagef("--workers %d: at least 1", f.workers)
-	case f.mask != "" && f.lengths != "":
-		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case !slices.Contains(fits, f.fit):
 		return usagef("--fit %q: choose %s%s", f.fit, strings.Join(fits, ", "), didYouMean(f.fit, "", fits))
 	case !slices.Contains(links, f.by):
@@ -109,17 +103,11 @@ func (f *calibrateFlags) check() error {
 
 func runCalibrate(ctx context.Context, s *session, f *calibrateFlags) error {
 	start := time.Now()
-	e := &evaluation{workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}}
-	if err := f.begin(); err != nil {
-		return err
-	}
-	if err := f.open(e); err != nil {
+	e := &evaluation{workers: f.workers}
+	if err := f.openInputs(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
-	if err := f.end(); err != nil {
-		return err
-	}
 	switch {
 	case e.soft != nil:
 		return array.Faultf(f.labels, "labels are soft, and calibrate needs 0 and 1")

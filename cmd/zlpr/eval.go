@@ -82,19 +82,13 @@ var sampleData []byte
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, thresholdColumn: f.thresholdColumn + 1, smoothing: f.smoothing, elements: f.reduction == meanClasses,
+	e := &evaluation{all: f.loss == "all", workers: f.workers, thresholdColumn: f.thresholdColumn + 1, smoothing: f.smoothing, elements: f.reduction == meanClasses,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier(), Version: version()}
-	if err := f.begin(); err != nil {
-		return err
-	}
-	if err := f.open(e); err != nil {
+	if err := f.openInputs(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
-	if err := f.end(); err != nil {
-		return err
-	}
 	if err := f.openThresholds(&f.readFlags, e.scores.classes()); err != nil {
 		return err
 	}
@@ -176,6 +170,23 @@ func (f *evalFlags) files() map[string]string {
 		m["scores"], m["labels"] = sampleName, sampleName
 	}
 	return m
+}
+
+// openInputs opens the files as the flags say, and checks that every flag of reading
+// had an effect.
+func (f *evalFlags) openInputs(e *evaluation) error {
+	e.files, e.shards = f.files(), map[string]*array.Shards{}
+	if err := f.begin(); err != nil {
+		return err
+	}
+	if err := f.open(e); err != nil {
+		return err
+	}
+	if err := f.end(); err != nil {
+		e.scores.Close()
+		return err
+	}
+	return nil
 }
 
 // open opens the files.

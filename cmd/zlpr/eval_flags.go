@@ -180,6 +180,28 @@ func (f *evalFlags) fromManifest() error {
 	return nil
 }
 
+// checkPair checks the flags of a command on scores and labels alone.
+func (f *evalFlags) checkPair(command string) error {
+	if err := f.fromManifest(); err != nil {
+		return err
+	}
+	if f.scores == "" || f.labels == "" {
+		return usagef("give scores and labels: zlpr %s SCORES LABELS", command)
+	}
+	return f.checkShared()
+}
+
+// checkShared checks the flags that all commands on scores and labels have.
+func (f *evalFlags) checkShared() error {
+	switch {
+	case f.workers < 1:
+		return usagef("--workers %d: at least 1", f.workers)
+	case f.mask != "" && f.lengths != "":
+		return usagef("--mask and --lengths exclude each other; put both into one mask")
+	}
+	return nil
+}
+
 // check checks what can be checked without the files.
 func (f *evalFlags) check() error {
 	if err := f.fromManifest(); err != nil {
@@ -195,8 +217,8 @@ func (f *evalFlags) check() error {
 		return usagef("give both --scores and --labels: %s is alone; or zlpr eval SCORES LABELS", quoted(f.scores))
 	case (f.scores == "") != (f.labels == ""):
 		return usagef("give both --scores and --labels, or none for the embedded sample")
-	case f.workers < 1:
-		return usagef("--workers %d: at least 1", f.workers)
+	case f.checkShared() != nil:
+		return f.checkShared()
 	case f.hashes && f.checkHash() != nil:
 		return f.checkHash()
 	case f.set("k") && f.K < 1:
@@ -231,8 +253,6 @@ func (f *evalFlags) check() error {
 		return usagef("--negative-temperature %v: a number above 0", f.NegativeTemperature)
 	case !(f.smoothing >= 0 && f.smoothing < 1):
 		return usagef("--smoothing %v: at least 0 and below 1", f.smoothing)
-	case f.mask != "" && f.lengths != "":
-		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case f.thresholdColumn >= 0 && (f.set("s0") || f.given()):
 		return usagef("--threshold-column takes the place of --s0, --predict-threshold and --thresholds; leave these out")
 	case !slices.Contains(reductions, f.reduction):

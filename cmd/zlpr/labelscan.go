@@ -90,18 +90,12 @@ func (r *scanReport) write(w io.Writer) error {
 }
 
 func runScan(ctx context.Context, s *session, f *evalFlags, path string) error {
-	e := &evaluation{workers: 1, files: f.files(), shards: map[string]*array.Shards{}, values: new(fingerprint)}
-	if err := f.begin(); err != nil {
-		return err
-	}
+	e := &evaluation{workers: 1, values: new(fingerprint)}
 	f.partial = path // no rows are rows, too
-	if err := f.open(e); err != nil {
+	if err := f.openInputs(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
-	if err := f.end(); err != nil {
-		return err
-	}
 	if e.soft != nil {
 		return array.Faultf(f.labels, "soft labels; of them nothing must be known beforehand")
 	}

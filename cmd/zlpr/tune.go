@@ -92,16 +92,10 @@ func (f *tuneFlags) table() flagTable {
 
 // check checks what can be checked without the files.
 func (f *tuneFlags) check() error {
-	if err := f.fromManifest(); err != nil {
+	if err := f.checkPair("tune"); err != nil {
 		return err
 	}
 	switch {
-	case f.scores == "" || f.labels == "":
-		return usagef("give scores and labels: zlpr tune SCORES LABELS")
-	case f.workers < 1:
-		return usagef("--workers %d: at least 1", f.workers)
-	case f.mask != "" && f.lengths != "":
-		return usagef("--mask and --lengths exclude each other; put both into one mask")
 	case f.perClass && strings.HasPrefix(f.measure, "samples"):
 		return usagef("--measure %s is tuned by one threshold for all classes; leave out --per-class", f.measure)
 	case f.set("target") && !(f.target > 0 && f.target <= 1):
@@ -122,17 +116,11 @@ func (f *tuneFlags) check() error {
 }
 
 func runTune(ctx context.Context, s *session, f *tuneFlags) error {
-	e := &evaluation{workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}}
-	if err := f.begin(); err != nil {
-		return err
-	}
-	if err := f.open(e); err != nil {
+	e := &evaluation{workers: f.workers}
+	if err := f.openInputs(e); err != nil {
 		return err
 	}
 	defer e.scores.Close()
-	if err := f.end(); err != nil {
-		return err
-	}
 	s.warnings = f.warnings
 	if e.soft != nil {
 		return array.Faultf(f.labels, "labels are soft, and measures need hard ones")
