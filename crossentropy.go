@@ -27,7 +27,8 @@ import "github.com/zlpr/zlpr/internal/sides"
 // T being the sum of the labels and p the softmax. For one label 1 and all others 0
 // it is the loss of that target. A derivative is a difference of two terms, T·p_i and
 // t_i, of the class with the highest score T-t_m and T·(1-p_m); its error is below
-// 4 ULP of the larger one. A class at -Inf has loss +Inf, if its label is not 0.
+// 4 ULP of the larger one, where p_i and 1-p_i are above 2^-120 (float64: 2^-1000). A
+// class at -Inf has loss +Inf, if its label is not 0.
 type SoftmaxCrossEntropy struct{}
 
 // Name returns "softmax".

@@ -184,6 +184,38 @@ func TestSoftLimits(t *testing.T) {
 	}
 }
 
+// TestSoftEnds: of two terms beyond float64 the derivative is the difference, and a
+// weight brings a distance beyond float64 back before it is a loss.
+func TestSoftEnds(t *testing.T) {
+	evaluate := func(loss BCE, s, soft, weights []float64, s0, rowWeight, upstream float64) (losses, grad []float64) {
+		n := len(s)
+		_, losses, grad = evalBatch(t, loss, Options{Reduction: Sum}, &Batch[float64]{
+			Scores: Matrix[float64]{1, n, s, n}, Soft: Matrix[float64]{1, n, soft, n},
+			ClassWeights: weights, Thresholds: []float64{s0}, RowWeights: []float64{rowWeight},
+		}, Output[float64]{Upstream: upstream})
+		return losses, grad
+	}
+	_, grad := evaluate(BCE{}, []float64{-8, -8, 8}, []float64{0, 0x1p-20, 1 - 0x1p-20}, []float64{1, 0x1p1022, 0x1p1022}, 0, 0x1p90, 1)
+	require.Equal(t, []float64{math.Inf(1), math.Inf(-1)}, grad[1:])
+	// Both terms are beyond, (1-t)·σ(1) and -t·w·σ(-1), not what is left of them.
+	_, grad = evaluate(BCE{PositiveWeight: []float64{math.E}}, []float64{1}, []float64{0.5}, []float64{0x1p1022}, 0, 0x1p50, 1)
+	sigma := 1 / (1 + math.Exp(-1))
+	left := 0.5*sigma - 0.5*math.E*(1-sigma) // rounding alone
+	require.LessOrEqual(t, math.Abs(left), 0x1p-52)
+	require.LessOrEqual(t, math.Abs(grad[0]), math.Ldexp(1, 1023))
+	// Labels times weights that add up to more than the numbers.
+	_, losses, grad := evalBatch(t, SoftmaxCrossEntropy{}, Options{Reduction: Sum}, &Batch[float64]{
+		Scores: Matrix[float64]{1, 3, []float64{0, 0, 0}, 3}, Soft: Matrix[float64]{1, 3, []float64{1, 1, 0}, 3},
+		ClassWeights: []float64{math.MaxFloat64, math.MaxFloat64, 1},
+	}, Output[float64]{Upstream: 0x1p-10})
+	require.Equal(t, math.Inf(1), losses[0])
+	for i, want := range []float64{-1. / 3, -1. / 3, 2. / 3} {
+		require.InEpsilon(t, math.Ldexp(math.MaxFloat64, -10)*want, grad[i], 0x1p-48)
+	}
+	losses, _ = evaluate(BCE{PositiveWeight: []float64{4}}, []float64{-math.MaxFloat64}, []float64{1}, []float64{0x1p-12}, math.MaxFloat64, 0.5, 1)
+	require.InEpsilon(t, math.MaxFloat64/1024, losses[0], 0x1p-51)
+}
+
 // TestSmoothing: smoothed labels are soft ones, exactly, with every format of labels.
 func TestSmoothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(75, 76))

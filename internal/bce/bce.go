@@ -58,7 +58,8 @@ type Work[T kernel.Float] struct {
 
 	block  *block
 	grads  []float64 // of a row in the general way
-	beyond float64   // with soft labels, what terms s-s0 beyond the numbers lack
+	large  []largeSlope
+	beyond float64 // with soft labels, what terms s-s0 beyond the numbers lack
 }
 
 // New returns a Work for the rule.

@@ -35,6 +35,7 @@ func (w *Work[T]) row(i int) {
 	var sum, err float64
 	var slope signedSum
 	w.beyond = 0
+	w.large = w.large[:0]
 	infinite := false
 	step := w.step()
 	for from := 0; from < w.c.N; from += step {
@@ -91,10 +92,19 @@ func (w *Work[T]) row(i int) {
 				if b.at[k] < 0 {
 					g = -g
 				}
+				if math.IsInf(g, 0) && w.twoSided() && !infinite {
+					w.noteLarge(k, derivative, scale)
+					continue
+				}
 				w.grads[b.at[k]&math.MaxInt] += float64(g) // with soft labels there are two
 				slope.add(-g)
 			}
 		}
+	}
+	for _, l := range w.large {
+		g := l.slope.Plus(power.Number{Hi: w.grads[l.class]}).Float()
+		slope.add(w.grads[l.class] - g)
+		w.grads[l.class] = g
 	}
 	sum += w.beyond
 	switch {
@@ -114,6 +124,27 @@ func (w *Work[T]) row(i int) {
 			out[j] = T(v)
 		}
 	}
+}
+
+// A largeSlope is a part of a class's derivative that is beyond float64: the class
+// may have another of the other sign.
+type largeSlope struct {
+	class int
+	slope power.Number
+}
+
+// noteLarge notes the derivative of term k, which is scale times its factors times
+// derivative.
+func (w *Work[T]) noteLarge(k int, derivative, scale float64) {
+	class, slope := w.block.at[k]&math.MaxInt, power.Number{Hi: derivative}.Times(w.block.weight(k)).Times(power.Number{Hi: scale})
+	if w.block.at[k] < 0 {
+		slope.Hi, slope.Lo = -slope.Hi, -slope.Lo
+	}
+	if last := len(w.large) - 1; last >= 0 && w.large[last].class == class {
+		w.large[last].slope = w.large[last].slope.Plus(slope)
+		return
+	}
+	w.large = append(w.large, largeSlope{class, slope})
 }
 
 // lost returns what rounding s-s0 has lost of argument k of the block of row i.
@@ -371,11 +402,11 @@ func (w *Work[T]) gatherSoft(i int, s0 float64, from, to int) (m int) {
 			// A label may bring it back to the numbers: what is beyond them counts apart.
 			y = math.Copysign(math.MaxFloat64, y)
 			rest := 2 * (math.Abs(x/2-s0/2) - math.MaxFloat64/2) // halves and twice are exact
-			if y > 0 {
-				w.beyond += float64(factor * (up * rest))
-			} else {
-				w.beyond += float64(factor * (down * rest))
+			share := up
+			if y < 0 {
+				share = down
 			}
+			w.beyond += power.Number{Hi: factor}.Times(power.Number{Hi: share}).Times(power.Number{Hi: rest}).Float()
 		}
 		m = b.push(m, factor, up, y, j, false)
 		m = b.push(m, factor, down, y, j, true)

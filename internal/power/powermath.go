@@ -70,6 +70,26 @@ func (p Number) Times(q Number) Number {
 	return r.Tidy()
 }
 
+// Plus returns p + q, of either sign and without shifts. The error is some 2^-100 of
+// the larger one.
+func (p Number) Plus(q Number) Number {
+	p, q = p.Tidy(), q.Tidy()
+	switch {
+	case p.Hi == 0:
+		return q
+	case q.Hi == 0:
+		return p
+	case p.Exp < q.Exp:
+		p, q = q, p
+	}
+	below := int(max(q.Exp-p.Exp, -2000))
+	hi, lo := math.Ldexp(q.Hi, below), math.Ldexp(q.Lo, below)
+	sum := p.Hi + hi
+	t := sum - p.Hi
+	rest := (p.Hi - (sum - t)) + (hi - t)
+	return Number{Hi: sum, Lo: rest + (p.Lo + lo), Exp: p.Exp}.Tidy()
+}
+
 // exponentBound is what exponents do not exceed: that of e^shiftBound is less.
 const exponentBound = 0x1.72p62
 

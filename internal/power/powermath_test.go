@@ -32,3 +32,13 @@ func TestTimesBeyondExponents(t *testing.T) {
 	require.Zero(t, Exp(-0x1.8p61).Times(Exp(-0x1.8p61)).Float())
 	require.Equal(t, math.Inf(1), Exp(0x1.8p61).Times(Exp(0x1.8p61)).Float())
 }
+
+func TestPlus(t *testing.T) {
+	for _, c := range [][2]float64{{1, 2}, {3, -1}, {-1, 3}, {0, 5}, {5, 0}, {-2, -7}, {0x1p60, 1}, {0x1p1000, -0x1p-1000}} {
+		p, q := Number{Hi: c[0], Exp: 2000}, Number{Hi: c[1], Exp: 2000}
+		sum := p.Plus(q)
+		sum.Exp -= 2000
+		require.Equal(t, c[0]+c[1], sum.Float(), "%v", c)
+	}
+	require.Zero(t, Number{Hi: 3, Exp: 5000}.Plus(Number{Hi: -3, Exp: 5000}).Float())
+}

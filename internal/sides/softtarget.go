@@ -134,7 +134,7 @@ func (w *Work[T]) distances(i, m int) {
 	}
 	s.down[i] = 0
 	w.masses(i, m)
-	if s.mass[i] > math.MaxFloat64 {
+	if !(s.mass[i] <= math.MaxFloat64) { // NaN, if an error was beyond
 		s.down[i] = 64
 		w.masses(i, m)
 	}
