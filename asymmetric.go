@@ -23,7 +23,7 @@ import "github.com/zlpr/zlpr/internal/bce"
 //
 // The error bounds are those of BCE where m = 0. Else the error of a negative's term, and
 // of its derivative, is below 4 ULP times 1 + (1+γ-)·2^-10·m/(p-m): near p = m that bounds
-// it in absolute terms alone. At most 2.4 ULP were found.
+// it in absolute terms alone.
 //
 // See Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter and Zelnik-Manor, "Asymmetric Loss
 // For Multi-Label Classification", ICCV 2021, arXiv 2009.14119.

@@ -21,8 +21,7 @@ import "github.com/zlpr/zlpr/internal/bce"
 //
 // The relative error of the loss is below 4 ULP, as that of ZLPR, and so is that
 // of gradients above 2^-120 (float64: 2^-1000), with every focal exponent and with
-// weights and scales of any size; at most 2.3 ULP were found of either. Exponents
-// 1/2, 1, 3/2, … 8 are the fast ones. The error of the derivative by the threshold
+// weights and scales of any size. Exponents 1/2, 1, 3/2, … 8 are the fast ones. The error of the derivative by the threshold
 // is below 4 ULP of the sum of the magnitudes of the gradient. The ends of the range
 // are those of ZLPR.
 //

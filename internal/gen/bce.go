@@ -313,12 +313,13 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 	maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
 	joins := &laneTree[vreg]{join: b.joinProducts}
 	step := b.step(vectors)
+	early := !b.wide() && !b.weighted // m is read no more, and leaves its register
 	for first := 0; first < vectors; first += step {
 		var all []bceTerm
 		var y, short []vreg
 		for i := range step {
 			t, a, c := b.argument((first+i)*b.regs()+h.number, whole)
-			if !b.weighted && !b.wide() {
+			if early {
 				maxima.push(t.m)
 			}
 			all, y = append(all, t), append(y, a)
@@ -340,7 +341,7 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 			} else {
 				joins.push(t.e)
 			}
-			if b.weighted || b.wide() {
+			if !early {
 				maxima.push(t.m)
 			}
 		}
