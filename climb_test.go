@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,30 +28,6 @@ func climbed() []*climb.Function {
 		climb.Exponential(zlpr.KernelExp[float32], 0.892),
 		climb.Exponential(zlpr.KernelExp[float64], 0.92),
 	}, climb.Functions()...)
-}
-
-// beyond are functions whose documented bound does not hold everywhere, by the
-// names of their options: they are climbed in, but not held to it.
-var beyond = map[string]string{
-	"soft cross-entropy, mask, class and row weights, float32": "terms beyond the numbers of float32, whose difference is not",
-
-	"soft ZLPR, all, float32": "shares below the normal numbers, times an Upstream beyond those of float32",
-}
-
-// held reports whether a function is held to its bound.
-func held(f *climb.Function) bool {
-	for part := range beyond {
-		if strings.Contains(f.Name, part) {
-			return false
-		}
-	}
-	return true
-}
-
-// heldFunctions are the functions that are held to their bounds: those of the
-// witnesses and of the accuracy table.
-func heldFunctions() []*climb.Function {
-	return slices.DeleteFunc(climbed(), func(f *climb.Function) bool { return !held(f) })
 }
 
 // climber returns a function's source of random numbers, in each round another.
@@ -88,11 +63,7 @@ func TestClimb(t *testing.T) {
 				}
 				worst[find.Key()] = find
 				if q := f.Quantities[i]; q.Broken(find.Error) {
-					report := t.Logf
-					if held(f) {
-						report = t.Errorf
-					}
-					report("%s: %.4g, the bound is %g (%s):\n\t%v", find.Key(), find.Error, q.Bound, q.Unit, find)
+					t.Errorf("%s: %.4g, the bound is %g (%s):\n\t%v", find.Key(), find.Error, q.Bound, q.Unit, find)
 				}
 			}
 		}
@@ -107,7 +78,7 @@ func TestClimb(t *testing.T) {
 		}
 	}
 	if *update {
-		climb.Witnesses = climb.Merge(heldFunctions(), climb.Witnesses, found)
+		climb.Witnesses = climb.Merge(climbed(), climb.Witnesses, found)
 		writeWitnesses(t)
 	}
 }
@@ -122,7 +93,7 @@ func writeWitnesses(t *testing.T) {
 // TestClimbedWitnesses: every quantity of every function has its witness, which gives
 // the error that was recorded, below the bound.
 func TestClimbedWitnesses(t *testing.T) {
-	functions := heldFunctions()
+	functions := climbed()
 	var again []climb.Find
 	seen := map[string]bool{}
 	for _, f := range functions {
@@ -173,7 +144,7 @@ func TestAccuracyTable(t *testing.T) {
 	if from < 0 || length <= 0 {
 		t.Fatal("README.md has no accuracy table")
 	}
-	got, want := readme[from:from+length], climb.AccuracyTable(heldFunctions(), climb.Witnesses)
+	got, want := readme[from:from+length], climb.AccuracyTable(climbed(), climb.Witnesses)
 	if got == want {
 		return
 	}

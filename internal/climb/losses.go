@@ -19,6 +19,7 @@ type lossRule struct {
 	exact        func(in *Input, r ref.Row) ref.Result
 	factors      func(r ref.Row) ref.Result                               // what weights multiply, if it is the whole
 	terms        func(in *Input, r ref.Row, want ref.Result) []*big.Float // of which derivatives are differences: what their errors are relative to
+	shares       func(r ref.Row) []*big.Float                             // by class, a factor of its derivative
 	family       bool                                                     // of k-subsets, with other bounds
 	lossScale    func(in *Input, r ref.Row, want ref.Result) *big.Float   // what the loss's error is relative to; nil for the loss
 	weighsLabels bool                                                     // factors of a row's results are weights times soft labels
@@ -59,9 +60,10 @@ func softBCERule(name string, uses options) lossRule {
 
 func softSoftmaxRule(name string, uses options) lossRule {
 	return lossRule{name: name, uses: hasSoft | uses, weighsLabels: true,
-		loss:  func(*Input) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
-		exact: func(_ *Input, r ref.Row) ref.Result { result, _ := r.SoftSoftmax(); return result },
-		terms: func(_ *Input, r ref.Row, _ ref.Result) []*big.Float { _, terms := r.SoftSoftmax(); return terms },
+		loss:   func(*Input) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
+		exact:  func(_ *Input, r ref.Row) ref.Result { result, _ := r.SoftSoftmax(); return result },
+		terms:  func(_ *Input, r ref.Row, _ ref.Result) []*big.Float { _, terms := r.SoftSoftmax(); return terms },
+		shares: leastShares,
 		factors: func(r ref.Row) ref.Result {
 			r.Soft = slices.Clone(r.Soft)
 			for i, w := range r.Weights {
@@ -74,6 +76,28 @@ func softSoftmaxRule(name string, uses options) lossRule {
 			return result
 		},
 	}
+}
+
+// leastShares returns the softmax p of the classes that take part, or 1-p where that is
+// less.
+func leastShares(r ref.Row) []*big.Float {
+	var scores []*big.Float
+	for i, s := range r.Scores {
+		if r.Mask == nil || r.Mask[i] {
+			scores = append(scores, ref.New(s))
+		}
+	}
+	p := ref.Softmax(scores)
+	shares := make([]*big.Float, len(r.Scores))
+	for i := range shares {
+		if shares[i] = ref.New(1); r.Mask == nil || r.Mask[i] {
+			shares[i], p = p[0], p[1:]
+			if rest := ref.Sub(ref.New(1), shares[i]); rest.Cmp(shares[i]) < 0 {
+				shares[i] = rest
+			}
+		}
+	}
+	return shares
 }
 
 func bceRule(name string, uses options) lossRule {
@@ -207,6 +231,7 @@ func smoothed(rule lossRule, soft func(in *Input, r ref.Row) (ref.Result, []*big
 	rule.terms = func(in *Input, r ref.Row, _ ref.Result) []*big.Float { _, terms := soft(in, row(in, r)); return terms }
 	if rule.factors != nil {
 		rule.factors = func(r ref.Row) ref.Result { r.Weights = nil; return r.SoftmaxCrossEntropy() }
+		rule.shares = leastShares
 	}
 	return rule
 }
@@ -508,9 +533,12 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 		smallest, largest = 0x1p-1000, math.MaxFloat64
 	}
 	sum := ref.New(0)
-	var terms []*big.Float
+	var terms, shares []*big.Float
 	if rule.terms != nil {
 		terms = rule.terms(in, r, want)
+	}
+	if rule.shares != nil {
+		shares = rule.shares(r)
 	}
 	for i, g := range got.grad {
 		w, scale := want.Grad[i], abs(want.Grad[i])
@@ -521,8 +549,12 @@ func lossErrors[T zlpr.Float](rule lossRule, in *Input, e []float64) {
 			w, scale = ref.Quo(w, ref.New(float64(in.Repeat))), ref.Quo(scale, ref.New(float64(in.Repeat)))
 		}
 		sum = ref.Add(sum, scale)
-		if w.Sign() != 0 && !within(scale, smallest, largest) {
+		if w.Sign() != 0 && (!within(scale, smallest, largest) || shares != nil && !within(shares[i], smallest, 2)) {
 			counts = false // a factor of the result is no normal number
+			continue
+		}
+		if terms != nil && !below(ref.Mul(scale, factor), largest) && below(ref.Mul(w, factor), largest) {
+			counts = false // of two terms beyond the numbers
 			continue
 		}
 		e[1] = max(e[1], relative(g, ref.Mul(w, factor), ref.Mul(scale, factor), smallest, unit[T]()))
