@@ -166,6 +166,7 @@ type context interface {
 	VPCMPEQQ(ops ...operand.Op)
 	VPERM2F128(i operand.Op, my operand.Op, y operand.Op, y1 operand.Op)
 	VPERMQ(ops ...operand.Op)
+	VPERMT2W(ops ...operand.Op)
 	VPMOVDW(ops ...operand.Op)
 	VPMOVMSKB(xy operand.Op, r operand.Op)
 	VPMOVZXWD(ops ...operand.Op)

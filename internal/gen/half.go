@@ -15,36 +15,50 @@ func (v *vec) bits32(bits uint32) operand.Mem {
 	return v.constant(float64(math.Float32frombits(bits)))
 }
 
-// halfLoop emits a loop over n elements, a multiple of halfStep: body is for the
-// registers of a step.
-func (v *vec) halfLoop(fromSize, toSize int, body func(dst, src func(i int) operand.Mem, registers int)) {
+// halfBlock is how many elements the inner loop of a conversion takes at once.
+const halfBlock = 4 * halfStep
+
+// A halfBody converts a step: registers of float32, number r of which is at src(r) or
+// goes to dst(r).
+type halfBody func(dst, src func(r int) operand.Mem, registers int)
+
+// halfLoop emits a loop over n elements, a multiple of halfStep, by body. Where block
+// is not nil it takes blocks of halfBlock elements; where it jumps to the label, the
+// elements from that block on are left to body.
+func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src func(r int) operand.Mem, unfit string)) {
 	dst, src, n := v.param("dst"), v.param("src"), v.param("n")
 	loop, last, rest, done := v.newLabel("loop"), v.newLabel("last"), v.newLabel("rest"), v.newLabel("done")
 	perReg := v.perReg()
-	steps := func(count int) {
-		for i := range count {
-			if i*halfStep*fromSize%64 == 0 {
-				v.prefetch(at(src, i*halfStep*fromSize), 0)
-			}
-			body(
-				func(r int) operand.Mem { return at(dst, i*halfStep*toSize+r*perReg*toSize) },
-				func(r int) operand.Mem { return at(src, i*halfStep*fromSize+r*perReg*fromSize) },
-				halfStep/perReg)
-		}
-		v.ADDQ(operand.I32(count*halfStep*toSize), dst)
-		v.ADDQ(operand.I32(count*halfStep*fromSize), src)
-		v.SUBQ(operand.U8(count*halfStep), n)
+	// register is that number of a step or a block.
+	register := func(p gpreg, size, first int) func(r int) operand.Mem {
+		return func(r int) operand.Mem { return at(p, (first+r*perReg)*size) }
 	}
-	v.SUBQ(operand.U8(4*halfStep), n)
+	advance := func(elements int) {
+		v.ADDQ(operand.I32(elements*toSize), dst)
+		v.ADDQ(operand.I32(elements*fromSize), src)
+		v.SUBQ(operand.U8(elements), n)
+	}
+	v.SUBQ(operand.U8(halfBlock), n)
 	v.JL(operand.LabelRef(rest))
 	v.Label(loop)
-	steps(4)
+	for disp := 0; disp < halfBlock*fromSize; disp += 64 {
+		v.prefetch(at(src, disp), 0)
+	}
+	if block != nil {
+		block(register(dst, toSize, 0), register(src, fromSize, 0), rest)
+	} else {
+		for i := 0; i < halfBlock; i += halfStep {
+			body(register(dst, toSize, i), register(src, fromSize, i), halfStep/perReg)
+		}
+	}
+	advance(halfBlock)
 	v.JGE(operand.LabelRef(loop))
 	v.Label(rest)
-	v.ADDQ(operand.U8(4*halfStep), n)
+	v.ADDQ(operand.U8(halfBlock), n)
 	v.JZ(operand.LabelRef(done))
 	v.Label(last)
-	steps(1)
+	body(register(dst, toSize, 0), register(src, fromSize, 0), halfStep/perReg)
+	advance(halfStep)
 	v.JNZ(operand.LabelRef(last))
 	v.Label(done)
 	v.VZEROUPPER()
@@ -60,7 +74,7 @@ func widenBFloat16(v *vec) {
 			v.VPSLLD(operand.U8(16), r, r)
 			v.move(r, dst(i))
 		}
-	})
+	}, nil)
 }
 
 // widenFloat16 emits float32 of float16.
@@ -71,47 +85,104 @@ func widenFloat16(v *vec) {
 			v.VCVTPH2PS(src(i), r)
 			v.move(r, dst(i))
 		}
-	})
+	}, nil)
 }
 
-// narrowFloat16 emits float16 of float32, to nearest even.
+// narrowFloat16 emits float16 of float32, to nearest even. (A conversion to memory
+// takes longer than one to a register and its store.)
 func narrowFloat16(v *vec) {
+	const nearest = operand.U8(0)
 	v.halfLoop(4, 2, func(dst, src func(int) operand.Mem, registers int) {
-		for i := range registers {
-			r := v.reg()
-			v.move(src(i), r)
-			v.VCVTPS2PH(operand.U8(0), r, dst(i))
+		if v.wide() {
+			x, h := v.reg(), v.YMM()
+			v.move(src(0), x)
+			v.VCVTPS2PH(nearest, x, h)
+			v.VMOVDQU(h, dst(0))
+			return
 		}
-	})
+		low, high := v.reg(), v.reg()
+		v.move(src(0), low)
+		v.move(src(1), high)
+		v.VCVTPS2PH(nearest, low, low.AsX())
+		v.VCVTPS2PH(nearest, high, high.AsX())
+		v.VINSERTF128(operand.U8(1), high.AsX(), low.AsY(), low.AsY())
+		v.move(low, dst(0))
+	}, nil)
 }
 
 // narrowBFloat16 emits bfloat16 of float32, to nearest even: the upper half of the
-// bits plus half a last place, less 1 where that one is even. A NaN becomes quiet.
+// bits plus half a last place, less 1 where that one is even. A NaN becomes quiet:
+// blocks are for numbers alone, and a test tells that there is none else.
 func narrowBFloat16(v *vec) {
 	one, half, quiet := v.inRegister(v.bits32(1)), v.inRegister(v.bits32(0x7fff)), v.inRegister(v.bits32(0x400000))
-	v.halfLoop(4, 2, func(dst, src func(int) operand.Mem, registers int) {
+	var odd op
+	if v.wide() {
+		odd = v.inRegister(v.oddWords())
+	}
+	// rounded returns x plus what rounds it.
+	rounded := func(x vreg) vreg {
+		r := v.reg()
+		v.VPSRLD(operand.U8(16), x, r)
+		v.and(r, one, r)
+		v.VPADDD(half, r, r)
+		v.VPADDD(x, r, r)
+		return r
+	}
+	// pack stores the upper halves of two registers, of which AVX2 takes the lower
+	// halves first.
+	pack := func(low, high vreg, dst operand.Mem) {
+		if v.wide() {
+			v.VPERMT2W(high, odd, low)
+			v.move(low, dst)
+			return
+		}
+		v.VPSRLD(operand.U8(16), low, low)
+		v.VPSRLD(operand.U8(16), high, high)
+		v.VPACKUSDW(high, low, low)
+		v.VPERMQ(operand.U8(0b11011000), low, low)
+		v.VMOVDQU(low, dst)
+	}
+	body := func(dst, src func(int) operand.Mem, registers int) {
 		var upper []vreg
 		for i := range registers {
-			x, r, k := v.reg(), v.reg(), v.newMask()
+			x, k := v.reg(), v.newMask()
 			v.move(src(i), x)
-			v.VPSRLD(operand.U8(16), x, r)
-			v.and(r, one, r)
-			v.VPADDD(half, r, r)
-			v.VPADDD(x, r, r)
+			r := rounded(x)
 			v.compare(unordered, x, x, k)
 			v.or(x, quiet, x)
 			v.choose(k, x, r, r)
-			v.VPSRLD(operand.U8(16), r, r)
 			upper = append(upper, r)
 		}
 		if v.wide() {
+			v.VPSRLD(operand.U8(16), upper[0], upper[0])
 			v.VPMOVDW(upper[0], dst(0))
 			return
 		}
-		// Of each register the lower half comes first.
-		r := v.reg()
-		v.VPACKUSDW(upper[1], upper[0], r)
-		v.VPERMQ(operand.U8(0b11011000), r, r)
-		v.VMOVDQU(r, dst(0))
+		pack(upper[0], upper[1], dst(0))
+	}
+	v.halfLoop(4, 2, body, func(dst, src func(int) operand.Mem, unfit string) {
+		var nan mask
+		for i := 0; i < halfBlock/v.perReg(); i += 2 {
+			x, y, k := v.reg(), v.reg(), v.newMask()
+			v.move(src(i), x)
+			v.move(src(i+1), y)
+			v.compare(unordered, x, y, k)
+			pack(rounded(x), rounded(y), dst(i))
+			if nan != nil {
+				v.orMask(k, nan)
+			} else {
+				nan = k
+			}
+		}
+		v.jumpIfAny(nan, unfit)
+	})
+}
+
+// oddWords are the numbers of the upper halves of the lanes of two registers.
+func (v *vec) oddWords() operand.Mem {
+	return v.data("odd_words", func() {
+		for i := range 32 {
+			v.AppendDatum(operand.U16(2*i + 1))
+		}
 	})
 }

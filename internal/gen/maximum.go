@@ -92,12 +92,22 @@ func (v *vec) orMask(k, d mask) {
 
 // jumpIfEmpty jumps where no lane is in k.
 func (v *vec) jumpIfEmpty(k mask, label string) {
+	v.testMask(k)
+	v.JZ(operand.LabelRef(label))
+}
+
+// jumpIfAny jumps where a lane is in k.
+func (v *vec) jumpIfAny(k mask, label string) {
+	v.testMask(k)
+	v.JNZ(operand.LabelRef(label))
+}
+
+func (v *vec) testMask(k mask) {
 	if v.wide() {
 		v.KORTESTW(k, k)
 	} else {
 		v.VPTEST(k, k)
 	}
-	v.JZ(operand.LabelRef(label))
 }
 
 // reduceMax brings the maximum of the lanes of a, none of them NaN, to its

@@ -15,6 +15,7 @@ TEXT ·widenBFloat16AVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	PREFETCHT0 12288(CX)
+	PREFETCHT0 12352(CX)
 	VPMOVZXWD  (CX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (AX)
@@ -27,7 +28,6 @@ loop1:
 	VPMOVZXWD  48(CX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, 96(AX)
-	PREFETCHT0 12352(CX)
 	VPMOVZXWD  64(CX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, 128(AX)
@@ -50,17 +50,16 @@ rest3:
 	JZ   done4
 
 last2:
-	PREFETCHT0 12288(CX)
-	VPMOVZXWD  (CX), Y0
-	VPSLLD     $0x10, Y0, Y0
-	VMOVUPS    Y0, (AX)
-	VPMOVZXWD  16(CX), Y0
-	VPSLLD     $0x10, Y0, Y0
-	VMOVUPS    Y0, 32(AX)
-	ADDQ       $+64, AX
-	ADDQ       $+32, CX
-	SUBQ       $0x10, DX
-	JNZ        last2
+	VPMOVZXWD (CX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VPMOVZXWD 16(CX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $+64, AX
+	ADDQ      $+32, CX
+	SUBQ      $0x10, DX
+	JNZ       last2
 
 done4:
 	VZEROUPPER
@@ -77,6 +76,7 @@ TEXT ·widenFloat16AVX2(SB), NOSPLIT, $0-24
 
 loop5:
 	PREFETCHT0 12288(CX)
+	PREFETCHT0 12352(CX)
 	VCVTPH2PS  (CX), Y0
 	VMOVUPS    Y0, (AX)
 	VCVTPH2PS  16(CX), Y0
@@ -85,7 +85,6 @@ loop5:
 	VMOVUPS    Y0, 64(AX)
 	VCVTPH2PS  48(CX), Y0
 	VMOVUPS    Y0, 96(AX)
-	PREFETCHT0 12352(CX)
 	VCVTPH2PS  64(CX), Y0
 	VMOVUPS    Y0, 128(AX)
 	VCVTPH2PS  80(CX), Y0
@@ -104,15 +103,14 @@ rest7:
 	JZ   done8
 
 last6:
-	PREFETCHT0 12288(CX)
-	VCVTPH2PS  (CX), Y0
-	VMOVUPS    Y0, (AX)
-	VCVTPH2PS  16(CX), Y0
-	VMOVUPS    Y0, 32(AX)
-	ADDQ       $+64, AX
-	ADDQ       $+32, CX
-	SUBQ       $0x10, DX
-	JNZ        last6
+	VCVTPH2PS (CX), Y0
+	VMOVUPS   Y0, (AX)
+	VCVTPH2PS 16(CX), Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $+64, AX
+	ADDQ      $+32, CX
+	SUBQ      $0x10, DX
+	JNZ       last6
 
 done8:
 	VZEROUPPER
@@ -132,93 +130,78 @@ TEXT ·narrowBFloat16AVX2(SB), NOSPLIT, $0-24
 
 loop9:
 	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y3
-	VPSRLD     $0x10, Y3, Y4
-	VANDPS     Y0, Y4, Y4
-	VPADDD     Y1, Y4, Y4
-	VPADDD     Y3, Y4, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y5, Y3, Y4, Y4
-	VPSRLD     $0x10, Y4, Y4
-	VMOVUPS    32(CX), Y3
-	VPSRLD     $0x10, Y3, Y5
-	VANDPS     Y0, Y5, Y5
-	VPADDD     Y1, Y5, Y5
-	VPADDD     Y3, Y5, Y5
-	VCMPPS     $0x03, Y3, Y3, Y6
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y6, Y3, Y5, Y5
-	VPSRLD     $0x10, Y5, Y5
-	VPACKUSDW  Y5, Y4, Y3
-	VPERMQ     $0xd8, Y3, Y3
-	VMOVDQU    Y3, (AX)
 	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Y3
-	VPSRLD     $0x10, Y3, Y4
-	VANDPS     Y0, Y4, Y4
-	VPADDD     Y1, Y4, Y4
-	VPADDD     Y3, Y4, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y5, Y3, Y4, Y4
-	VPSRLD     $0x10, Y4, Y4
-	VMOVUPS    96(CX), Y3
-	VPSRLD     $0x10, Y3, Y5
-	VANDPS     Y0, Y5, Y5
-	VPADDD     Y1, Y5, Y5
-	VPADDD     Y3, Y5, Y5
-	VCMPPS     $0x03, Y3, Y3, Y6
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y6, Y3, Y5, Y5
-	VPSRLD     $0x10, Y5, Y5
-	VPACKUSDW  Y5, Y4, Y3
-	VPERMQ     $0xd8, Y3, Y3
-	VMOVDQU    Y3, 32(AX)
 	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Y3
-	VPSRLD     $0x10, Y3, Y4
-	VANDPS     Y0, Y4, Y4
-	VPADDD     Y1, Y4, Y4
-	VPADDD     Y3, Y4, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y5, Y3, Y4, Y4
-	VPSRLD     $0x10, Y4, Y4
-	VMOVUPS    160(CX), Y3
-	VPSRLD     $0x10, Y3, Y5
-	VANDPS     Y0, Y5, Y5
-	VPADDD     Y1, Y5, Y5
-	VPADDD     Y3, Y5, Y5
-	VCMPPS     $0x03, Y3, Y3, Y6
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y6, Y3, Y5, Y5
-	VPSRLD     $0x10, Y5, Y5
-	VPACKUSDW  Y5, Y4, Y3
-	VPERMQ     $0xd8, Y3, Y3
-	VMOVDQU    Y3, 64(AX)
 	PREFETCHT0 12480(CX)
+	VMOVUPS    (CX), Y3
+	VMOVUPS    32(CX), Y4
+	VCMPPS     $0x03, Y4, Y3, Y5
+	VPSRLD     $0x10, Y3, Y6
+	VANDPS     Y0, Y6, Y6
+	VPADDD     Y1, Y6, Y6
+	VPADDD     Y3, Y6, Y6
+	VPSRLD     $0x10, Y4, Y3
+	VANDPS     Y0, Y3, Y3
+	VPADDD     Y1, Y3, Y3
+	VPADDD     Y4, Y3, Y3
+	VPSRLD     $0x10, Y6, Y6
+	VPSRLD     $0x10, Y3, Y3
+	VPACKUSDW  Y3, Y6, Y6
+	VPERMQ     $0xd8, Y6, Y6
+	VMOVDQU    Y6, (AX)
+	VMOVUPS    64(CX), Y3
+	VMOVUPS    96(CX), Y4
+	VCMPPS     $0x03, Y4, Y3, Y6
+	VPSRLD     $0x10, Y3, Y7
+	VANDPS     Y0, Y7, Y7
+	VPADDD     Y1, Y7, Y7
+	VPADDD     Y3, Y7, Y7
+	VPSRLD     $0x10, Y4, Y3
+	VANDPS     Y0, Y3, Y3
+	VPADDD     Y1, Y3, Y3
+	VPADDD     Y4, Y3, Y3
+	VPSRLD     $0x10, Y7, Y7
+	VPSRLD     $0x10, Y3, Y3
+	VPACKUSDW  Y3, Y7, Y7
+	VPERMQ     $0xd8, Y7, Y7
+	VMOVDQU    Y7, 32(AX)
+	VORPS      Y6, Y5, Y5
+	VMOVUPS    128(CX), Y3
+	VMOVUPS    160(CX), Y4
+	VCMPPS     $0x03, Y4, Y3, Y6
+	VPSRLD     $0x10, Y3, Y7
+	VANDPS     Y0, Y7, Y7
+	VPADDD     Y1, Y7, Y7
+	VPADDD     Y3, Y7, Y7
+	VPSRLD     $0x10, Y4, Y3
+	VANDPS     Y0, Y3, Y3
+	VPADDD     Y1, Y3, Y3
+	VPADDD     Y4, Y3, Y3
+	VPSRLD     $0x10, Y7, Y7
+	VPSRLD     $0x10, Y3, Y3
+	VPACKUSDW  Y3, Y7, Y7
+	VPERMQ     $0xd8, Y7, Y7
+	VMOVDQU    Y7, 64(AX)
+	VORPS      Y6, Y5, Y5
 	VMOVUPS    192(CX), Y3
-	VPSRLD     $0x10, Y3, Y4
-	VANDPS     Y0, Y4, Y4
-	VPADDD     Y1, Y4, Y4
-	VPADDD     Y3, Y4, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y5, Y3, Y4, Y4
-	VPSRLD     $0x10, Y4, Y4
-	VMOVUPS    224(CX), Y3
-	VPSRLD     $0x10, Y3, Y5
-	VANDPS     Y0, Y5, Y5
-	VPADDD     Y1, Y5, Y5
-	VPADDD     Y3, Y5, Y5
-	VCMPPS     $0x03, Y3, Y3, Y6
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y6, Y3, Y5, Y5
-	VPSRLD     $0x10, Y5, Y5
-	VPACKUSDW  Y5, Y4, Y3
-	VPERMQ     $0xd8, Y3, Y3
-	VMOVDQU    Y3, 96(AX)
+	VMOVUPS    224(CX), Y4
+	VCMPPS     $0x03, Y4, Y3, Y6
+	VPSRLD     $0x10, Y3, Y7
+	VANDPS     Y0, Y7, Y7
+	VPADDD     Y1, Y7, Y7
+	VPADDD     Y3, Y7, Y7
+	VPSRLD     $0x10, Y4, Y3
+	VANDPS     Y0, Y3, Y3
+	VPADDD     Y1, Y3, Y3
+	VPADDD     Y4, Y3, Y3
+	VPSRLD     $0x10, Y7, Y7
+	VPSRLD     $0x10, Y3, Y3
+	VPACKUSDW  Y3, Y7, Y7
+	VPERMQ     $0xd8, Y7, Y7
+	VMOVDQU    Y7, 96(AX)
+	VORPS      Y6, Y5, Y5
+	VPTEST     Y5, Y5
+	JNZ        rest11
 	ADDQ       $+128, AX
 	ADDQ       $+256, CX
 	SUBQ       $0x40, DX
@@ -229,32 +212,31 @@ rest11:
 	JZ   done12
 
 last10:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y3
-	VPSRLD     $0x10, Y3, Y4
-	VANDPS     Y0, Y4, Y4
-	VPADDD     Y1, Y4, Y4
-	VPADDD     Y3, Y4, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y5, Y3, Y4, Y4
-	VPSRLD     $0x10, Y4, Y4
-	VMOVUPS    32(CX), Y3
-	VPSRLD     $0x10, Y3, Y5
-	VANDPS     Y0, Y5, Y5
-	VPADDD     Y1, Y5, Y5
-	VPADDD     Y3, Y5, Y5
-	VCMPPS     $0x03, Y3, Y3, Y6
-	VORPS      Y2, Y3, Y3
-	VBLENDVPS  Y6, Y3, Y5, Y5
-	VPSRLD     $0x10, Y5, Y5
-	VPACKUSDW  Y5, Y4, Y3
-	VPERMQ     $0xd8, Y3, Y3
-	VMOVDQU    Y3, (AX)
-	ADDQ       $+32, AX
-	ADDQ       $+64, CX
-	SUBQ       $0x10, DX
-	JNZ        last10
+	VMOVUPS   (CX), Y3
+	VPSRLD    $0x10, Y3, Y5
+	VANDPS    Y0, Y5, Y5
+	VPADDD    Y1, Y5, Y5
+	VPADDD    Y3, Y5, Y5
+	VCMPPS    $0x03, Y3, Y3, Y4
+	VORPS     Y2, Y3, Y3
+	VBLENDVPS Y4, Y3, Y5, Y5
+	VMOVUPS   32(CX), Y3
+	VPSRLD    $0x10, Y3, Y6
+	VANDPS    Y0, Y6, Y6
+	VPADDD    Y1, Y6, Y6
+	VPADDD    Y3, Y6, Y6
+	VCMPPS    $0x03, Y3, Y3, Y4
+	VORPS     Y2, Y3, Y3
+	VBLENDVPS Y4, Y3, Y6, Y6
+	VPSRLD    $0x10, Y5, Y5
+	VPSRLD    $0x10, Y6, Y6
+	VPACKUSDW Y6, Y5, Y5
+	VPERMQ    $0xd8, Y5, Y5
+	VMOVDQU   Y5, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+64, CX
+	SUBQ      $0x10, DX
+	JNZ       last10
 
 done12:
 	VZEROUPPER
@@ -300,45 +282,54 @@ TEXT ·narrowFloat16AVX2(SB), NOSPLIT, $0-24
 	JL   rest15
 
 loop13:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y0
-	VCVTPS2PH  $0x00, Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 16(AX)
-	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 32(AX)
-	VMOVUPS    96(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 48(AX)
-	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 64(AX)
-	VMOVUPS    160(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 80(AX)
-	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 96(AX)
-	VMOVUPS    224(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 112(AX)
-	ADDQ       $+128, AX
-	ADDQ       $+256, CX
-	SUBQ       $0x40, DX
-	JGE        loop13
+	PREFETCHT0  12288(CX)
+	PREFETCHT0  12352(CX)
+	PREFETCHT0  12416(CX)
+	PREFETCHT0  12480(CX)
+	VMOVUPS     (CX), Y0
+	VMOVUPS     32(CX), Y1
+	VCVTPS2PH   $0x00, Y0, X0
+	VCVTPS2PH   $0x00, Y1, X1
+	VINSERTF128 $0x01, X1, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     64(CX), Y0
+	VMOVUPS     96(CX), Y1
+	VCVTPS2PH   $0x00, Y0, X0
+	VCVTPS2PH   $0x00, Y1, X1
+	VINSERTF128 $0x01, X1, Y0, Y0
+	VMOVUPS     Y0, 32(AX)
+	VMOVUPS     128(CX), Y0
+	VMOVUPS     160(CX), Y1
+	VCVTPS2PH   $0x00, Y0, X0
+	VCVTPS2PH   $0x00, Y1, X1
+	VINSERTF128 $0x01, X1, Y0, Y0
+	VMOVUPS     Y0, 64(AX)
+	VMOVUPS     192(CX), Y0
+	VMOVUPS     224(CX), Y1
+	VCVTPS2PH   $0x00, Y0, X0
+	VCVTPS2PH   $0x00, Y1, X1
+	VINSERTF128 $0x01, X1, Y0, Y0
+	VMOVUPS     Y0, 96(AX)
+	ADDQ        $+128, AX
+	ADDQ        $+256, CX
+	SUBQ        $0x40, DX
+	JGE         loop13
 
 rest15:
 	ADDQ $0x40, DX
 	JZ   done16
 
 last14:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Y0
-	VCVTPS2PH  $0x00, Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VCVTPS2PH  $0x00, Y0, 16(AX)
-	ADDQ       $+32, AX
-	ADDQ       $+64, CX
-	SUBQ       $0x10, DX
-	JNZ        last14
+	VMOVUPS     (CX), Y0
+	VMOVUPS     32(CX), Y1
+	VCVTPS2PH   $0x00, Y0, X0
+	VCVTPS2PH   $0x00, Y1, X1
+	VINSERTF128 $0x01, X1, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	ADDQ        $+32, AX
+	ADDQ        $+64, CX
+	SUBQ        $0x10, DX
+	JNZ         last14
 
 done16:
 	VZEROUPPER
@@ -355,13 +346,13 @@ TEXT ·widenBFloat16AVX512(SB), NOSPLIT, $0-24
 
 loop17:
 	PREFETCHT0 12288(CX)
+	PREFETCHT0 12352(CX)
 	VPMOVZXWD  (CX), Z0
 	VPSLLD     $0x10, Z0, Z0
 	VMOVUPS    Z0, (AX)
 	VPMOVZXWD  32(CX), Z0
 	VPSLLD     $0x10, Z0, Z0
 	VMOVUPS    Z0, 64(AX)
-	PREFETCHT0 12352(CX)
 	VPMOVZXWD  64(CX), Z0
 	VPSLLD     $0x10, Z0, Z0
 	VMOVUPS    Z0, 128(AX)
@@ -378,14 +369,13 @@ rest19:
 	JZ   done20
 
 last18:
-	PREFETCHT0 12288(CX)
-	VPMOVZXWD  (CX), Z0
-	VPSLLD     $0x10, Z0, Z0
-	VMOVUPS    Z0, (AX)
-	ADDQ       $+64, AX
-	ADDQ       $+32, CX
-	SUBQ       $0x10, DX
-	JNZ        last18
+	VPMOVZXWD (CX), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $+64, AX
+	ADDQ      $+32, CX
+	SUBQ      $0x10, DX
+	JNZ       last18
 
 done20:
 	VZEROUPPER
@@ -402,11 +392,11 @@ TEXT ·widenFloat16AVX512(SB), NOSPLIT, $0-24
 
 loop21:
 	PREFETCHT0 12288(CX)
+	PREFETCHT0 12352(CX)
 	VCVTPH2PS  (CX), Z0
 	VMOVUPS    Z0, (AX)
 	VCVTPH2PS  32(CX), Z0
 	VMOVUPS    Z0, 64(AX)
-	PREFETCHT0 12352(CX)
 	VCVTPH2PS  64(CX), Z0
 	VMOVUPS    Z0, 128(AX)
 	VCVTPH2PS  96(CX), Z0
@@ -421,24 +411,24 @@ rest23:
 	JZ   done24
 
 last22:
-	PREFETCHT0 12288(CX)
-	VCVTPH2PS  (CX), Z0
-	VMOVUPS    Z0, (AX)
-	ADDQ       $+64, AX
-	ADDQ       $+32, CX
-	SUBQ       $0x10, DX
-	JNZ        last22
+	VCVTPH2PS (CX), Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $+64, AX
+	ADDQ      $+32, CX
+	SUBQ      $0x10, DX
+	JNZ       last22
 
 done24:
 	VZEROUPPER
 	RET
 
 // func narrowBFloat16AVX512(dst *uint16, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·narrowBFloat16AVX512(SB), NOSPLIT, $0-24
 	VBROADCASTSS f32_1<>+0(SB), Z0
 	VBROADCASTSS f32_7fff<>+0(SB), Z1
 	VBROADCASTSS f32_400000<>+0(SB), Z2
+	VMOVUPS      odd_words<>+0(SB), Z3
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -447,49 +437,38 @@ TEXT ·narrowBFloat16AVX512(SB), NOSPLIT, $0-24
 
 loop25:
 	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z3
-	VPSRLD     $0x10, Z3, Z4
-	VANDPS     Z0, Z4, Z4
-	VPADDD     Z1, Z4, Z4
-	VPADDD     Z3, Z4, Z4
-	VCMPPS     $0x03, Z3, Z3, K1
-	VORPS      Z2, Z3, Z3
-	VMOVAPS    Z3, K1, Z4
-	VPSRLD     $0x10, Z4, Z4
-	VPMOVDW    Z4, (AX)
 	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Z3
-	VPSRLD     $0x10, Z3, Z4
-	VANDPS     Z0, Z4, Z4
-	VPADDD     Z1, Z4, Z4
-	VPADDD     Z3, Z4, Z4
-	VCMPPS     $0x03, Z3, Z3, K1
-	VORPS      Z2, Z3, Z3
-	VMOVAPS    Z3, K1, Z4
-	VPSRLD     $0x10, Z4, Z4
-	VPMOVDW    Z4, 32(AX)
 	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Z3
-	VPSRLD     $0x10, Z3, Z4
-	VANDPS     Z0, Z4, Z4
-	VPADDD     Z1, Z4, Z4
-	VPADDD     Z3, Z4, Z4
-	VCMPPS     $0x03, Z3, Z3, K1
-	VORPS      Z2, Z3, Z3
-	VMOVAPS    Z3, K1, Z4
-	VPSRLD     $0x10, Z4, Z4
-	VPMOVDW    Z4, 64(AX)
 	PREFETCHT0 12480(CX)
-	VMOVUPS    192(CX), Z3
-	VPSRLD     $0x10, Z3, Z4
+	VMOVUPS    (CX), Z4
+	VMOVUPS    64(CX), Z5
+	VCMPPS     $0x03, Z5, Z4, K1
+	VPSRLD     $0x10, Z4, Z6
+	VANDPS     Z0, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPADDD     Z4, Z6, Z6
+	VPSRLD     $0x10, Z5, Z4
 	VANDPS     Z0, Z4, Z4
 	VPADDD     Z1, Z4, Z4
-	VPADDD     Z3, Z4, Z4
-	VCMPPS     $0x03, Z3, Z3, K1
-	VORPS      Z2, Z3, Z3
-	VMOVAPS    Z3, K1, Z4
-	VPSRLD     $0x10, Z4, Z4
-	VPMOVDW    Z4, 96(AX)
+	VPADDD     Z5, Z4, Z4
+	VPERMT2W   Z4, Z3, Z6
+	VMOVUPS    Z6, (AX)
+	VMOVUPS    128(CX), Z4
+	VMOVUPS    192(CX), Z5
+	VCMPPS     $0x03, Z5, Z4, K2
+	VPSRLD     $0x10, Z4, Z6
+	VANDPS     Z0, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPADDD     Z4, Z6, Z6
+	VPSRLD     $0x10, Z5, Z4
+	VANDPS     Z0, Z4, Z4
+	VPADDD     Z1, Z4, Z4
+	VPADDD     Z5, Z4, Z4
+	VPERMT2W   Z4, Z3, Z6
+	VMOVUPS    Z6, 64(AX)
+	KORW       K2, K1, K1
+	KORTESTW   K1, K1
+	JNZ        rest27
 	ADDQ       $+128, AX
 	ADDQ       $+256, CX
 	SUBQ       $0x40, DX
@@ -500,25 +479,58 @@ rest27:
 	JZ   done28
 
 last26:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z3
-	VPSRLD     $0x10, Z3, Z4
-	VANDPS     Z0, Z4, Z4
-	VPADDD     Z1, Z4, Z4
-	VPADDD     Z3, Z4, Z4
-	VCMPPS     $0x03, Z3, Z3, K1
-	VORPS      Z2, Z3, Z3
-	VMOVAPS    Z3, K1, Z4
-	VPSRLD     $0x10, Z4, Z4
-	VPMOVDW    Z4, (AX)
-	ADDQ       $+32, AX
-	ADDQ       $+64, CX
-	SUBQ       $0x10, DX
-	JNZ        last26
+	VMOVUPS (CX), Z3
+	VPSRLD  $0x10, Z3, Z4
+	VANDPS  Z0, Z4, Z4
+	VPADDD  Z1, Z4, Z4
+	VPADDD  Z3, Z4, Z4
+	VCMPPS  $0x03, Z3, Z3, K1
+	VORPS   Z2, Z3, Z3
+	VMOVAPS Z3, K1, Z4
+	VPSRLD  $0x10, Z4, Z4
+	VPMOVDW Z4, (AX)
+	ADDQ    $+32, AX
+	ADDQ    $+64, CX
+	SUBQ    $0x10, DX
+	JNZ     last26
 
 done28:
 	VZEROUPPER
 	RET
+
+DATA odd_words<>+0(SB)/2, $0x0001
+DATA odd_words<>+2(SB)/2, $0x0003
+DATA odd_words<>+4(SB)/2, $0x0005
+DATA odd_words<>+6(SB)/2, $0x0007
+DATA odd_words<>+8(SB)/2, $0x0009
+DATA odd_words<>+10(SB)/2, $0x000b
+DATA odd_words<>+12(SB)/2, $0x000d
+DATA odd_words<>+14(SB)/2, $0x000f
+DATA odd_words<>+16(SB)/2, $0x0011
+DATA odd_words<>+18(SB)/2, $0x0013
+DATA odd_words<>+20(SB)/2, $0x0015
+DATA odd_words<>+22(SB)/2, $0x0017
+DATA odd_words<>+24(SB)/2, $0x0019
+DATA odd_words<>+26(SB)/2, $0x001b
+DATA odd_words<>+28(SB)/2, $0x001d
+DATA odd_words<>+30(SB)/2, $0x001f
+DATA odd_words<>+32(SB)/2, $0x0021
+DATA odd_words<>+34(SB)/2, $0x0023
+DATA odd_words<>+36(SB)/2, $0x0025
+DATA odd_words<>+38(SB)/2, $0x0027
+DATA odd_words<>+40(SB)/2, $0x0029
+DATA odd_words<>+42(SB)/2, $0x002b
+DATA odd_words<>+44(SB)/2, $0x002d
+DATA odd_words<>+46(SB)/2, $0x002f
+DATA odd_words<>+48(SB)/2, $0x0031
+DATA odd_words<>+50(SB)/2, $0x0033
+DATA odd_words<>+52(SB)/2, $0x0035
+DATA odd_words<>+54(SB)/2, $0x0037
+DATA odd_words<>+56(SB)/2, $0x0039
+DATA odd_words<>+58(SB)/2, $0x003b
+DATA odd_words<>+60(SB)/2, $0x003d
+DATA odd_words<>+62(SB)/2, $0x003f
+GLOBL odd_words<>(SB), RODATA|NOPTR, $64
 
 // func narrowFloat16AVX512(dst *uint16, src *float32, n int)
 // Requires: AVX, AVX512F, MMX+
@@ -531,17 +543,21 @@ TEXT ·narrowFloat16AVX512(SB), NOSPLIT, $0-24
 
 loop29:
 	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z0
-	VCVTPS2PH  $0x00, Z0, (AX)
 	PREFETCHT0 12352(CX)
-	VMOVUPS    64(CX), Z0
-	VCVTPS2PH  $0x00, Z0, 32(AX)
 	PREFETCHT0 12416(CX)
-	VMOVUPS    128(CX), Z0
-	VCVTPS2PH  $0x00, Z0, 64(AX)
 	PREFETCHT0 12480(CX)
+	VMOVUPS    (CX), Z0
+	VCVTPS2PH  $0x00, Z0, Y0
+	VMOVDQU    Y0, (AX)
+	VMOVUPS    64(CX), Z0
+	VCVTPS2PH  $0x00, Z0, Y0
+	VMOVDQU    Y0, 32(AX)
+	VMOVUPS    128(CX), Z0
+	VCVTPS2PH  $0x00, Z0, Y0
+	VMOVDQU    Y0, 64(AX)
 	VMOVUPS    192(CX), Z0
-	VCVTPS2PH  $0x00, Z0, 96(AX)
+	VCVTPS2PH  $0x00, Z0, Y0
+	VMOVDQU    Y0, 96(AX)
 	ADDQ       $+128, AX
 	ADDQ       $+256, CX
 	SUBQ       $0x40, DX
@@ -552,13 +568,13 @@ rest31:
 	JZ   done32
 
 last30:
-	PREFETCHT0 12288(CX)
-	VMOVUPS    (CX), Z0
-	VCVTPS2PH  $0x00, Z0, (AX)
-	ADDQ       $+32, AX
-	ADDQ       $+64, CX
-	SUBQ       $0x10, DX
-	JNZ        last30
+	VMOVUPS   (CX), Z0
+	VCVTPS2PH $0x00, Z0, Y0
+	VMOVDQU   Y0, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+64, CX
+	SUBQ      $0x10, DX
+	JNZ       last30
 
 done32:
 	VZEROUPPER
