@@ -32,18 +32,27 @@ func (in *Input) Container() (Container, error) {
 
 // openOnly opens the array of that name or, without a name, the only one.
 func openOnly(c Container, path, key string) (*Array, error) {
-	if key == "" {
-		switch keys := c.Keys(); len(keys) {
-		case 0:
-			return nil, Faultf(path, "no arrays in it; write it again with some")
-		case 1:
-			key = keys[0]
-		default:
-			return nil, Faultf(path, "several arrays: %s; choose one by its name after a colon, as in %s",
-				quoteAll(keys), Quote(path+":"+short(keys[0])))
-		}
+	key, err := only(c, path, key)
+	if err != nil {
+		return nil, err
 	}
 	return c.Open(key)
+}
+
+// only returns key or, if that is empty, the name of the only array.
+func only(c Container, path, key string) (string, error) {
+	if key != "" {
+		return key, nil
+	}
+	switch keys := c.Keys(); len(keys) {
+	case 0:
+		return "", Faultf(path, "no arrays in it; write it again with some")
+	case 1:
+		return keys[0], nil
+	default:
+		return "", Faultf(path, "several arrays: %s; choose one by its name after a colon, as in %s",
+			quoteAll(keys), Quote(path+":"+short(keys[0])))
+	}
 }
 
 // noArray is the error of a name that no array has.

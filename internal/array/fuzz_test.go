@@ -238,6 +238,7 @@ func FuzzNPY(f *testing.F) {
 			checkArray(t, a, file)
 			require.NoError(t, a.Close())
 		}
+		checkStream(t, "x.npy", "", file)
 	})
 }
 

@@ -58,9 +58,16 @@ func OpenInput(name string) (in *Input, err error) {
 	return in, nil
 }
 
+// NewInput is OpenInput of what r reads, under that name: a pipe, an object of a
+// store. Nothing is read twice.
+func NewInput(name string, r io.Reader) (*Input, error) {
+	in := &Input{Name: name, size: -1}
+	return in, Named(name, in.recogniseIn(r))
+}
+
 // Close closes the file. Arrays that were opened stay.
 func (in *Input) Close() error {
-	if in.Name == Stdin {
+	if in.Name == Stdin || in.file == nil {
 		return nil
 	}
 	return in.file.Close()
@@ -78,6 +85,8 @@ func (in *Input) Kind() string {
 
 // mappable reports whether the bytes of the input lie in a file as they are.
 func (in *Input) mappable() bool { return in.size >= 0 && !in.packed }
+
+var errArchive = errors.New("an archive (.npz, .pt) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
 
 func newBuffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, peekSize) }
 
@@ -97,7 +106,12 @@ func (in *Input) recognise() error {
 	if at, err := in.file.Seek(0, io.SeekCurrent); info.Mode().IsRegular() && err == nil && at == 0 {
 		in.size = info.Size()
 	}
-	in.read = &counter{r: in.file, size: in.size}
+	return in.recogniseIn(in.file)
+}
+
+// recogniseIn sets the format of what r reads.
+func (in *Input) recogniseIn(r io.Reader) error {
+	in.read = &counter{r: r, size: in.size}
 	in.r = newBuffered(in.read)
 	head, err := in.peek()
 	if err != nil {
@@ -115,7 +129,7 @@ func (in *Input) recognise() error {
 	}
 	in.Format, err = formatOf(head)
 	if err == nil && in.Format == Zip && !in.mappable() {
-		err = errors.New("an archive (.npz, .pt) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
+		err = errArchive
 	}
 	if err == nil && in.Format == Text {
 		switch in.Ext() {

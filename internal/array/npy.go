@@ -310,19 +310,16 @@ func readStream(name string, r io.Reader) (*Array, error) {
 func readData(name string, h *header, r io.Reader) (*Array, error) {
 	s := spill{name: name}
 	defer s.discard()
-	want, _ := h.length()
-	have, err := io.CopyN(&s, r, int64(want))
-	if err == nil {
-		have, err = io.CopyN(io.Discard, r, 1)
-		have += int64(want)
-	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	if err := h.checkLength(int64(want), have); err != nil {
+	if _, err := io.Copy(&s, h.segment(r)); err != nil {
 		return nil, err
 	}
 	return s.array(func(a *Array, data []byte) error { return a.take(h, data) })
+}
+
+// segment returns the data that follow a header.
+func (h *header) segment(r io.Reader) *segment {
+	want, _ := h.length()
+	return &segment{r: r, left: int64(want), check: func(have int64) error { return h.checkLength(int64(want), have) }}
 }
 
 // format returns the header of a little-endian array in C order.

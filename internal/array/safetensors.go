@@ -212,45 +212,46 @@ func (f *tensorFile) Keys() []string { return f.names }
 
 // Open opens the tensor of that name. Of a pipe only one can be opened.
 func (f *tensorFile) Open(key string) (*Array, error) {
-	t, ok := f.tensors[key]
-	name := f.in.Name + ":" + key
-	switch {
-	case !ok:
-		return nil, noArray(f, f.in.Name, key)
-	case !t.read:
-		return nil, Faultf(name, "tensor type %s is not supported; write it as BF16, F16, F32 or F64, or as integers", Quote(short(t.dtype)))
+	t, name, err := f.tensor(key)
+	if err != nil {
+		return nil, err
 	}
 	var a *Array
-	var err error
 	if f.in.mappable() {
 		a, err = mapped(name, f.in.file, f.start+t.begin, f.start+t.end, func(a *Array, data []byte) error { return a.take(&t.header, data) })
 	} else {
-		a, err = f.stream(name, &t)
+		a, err = f.spool(name, t)
 	}
 	return a, Named(name, err)
 }
 
-// stream reads a tensor from where the file can be read only once, and the rest
+// tensor returns the tensor of that name, and how messages call it.
+func (f *tensorFile) tensor(key string) (*tensor, string, error) {
+	t, ok := f.tensors[key]
+	name := f.in.Name + ":" + key
+	switch {
+	case !ok:
+		return nil, "", noArray(f, f.in.Name, key)
+	case !t.read:
+		return nil, "", Faultf(name, "tensor type %s is not supported; write it as BF16, F16, F32 or F64, or as integers", Quote(short(t.dtype)))
+	}
+	return &t, name, nil
+}
+
+// spool reads a tensor from where the file can be read only once, and the rest
 // of the file.
-func (f *tensorFile) stream(name string, t *tensor) (*Array, error) {
+func (f *tensorFile) spool(name string, t *tensor) (*Array, error) {
 	s := spill{name: name}
 	defer s.discard()
-	have := int64(0)
-	for _, part := range []struct {
-		to io.Writer
-		n  int64
-	}{{io.Discard, t.begin}, {&s, t.end - t.begin}, {io.Discard, f.size - t.end + 1}} {
-		n, err := io.CopyN(part.to, f.in, part.n)
-		if have += n; err == io.EOF {
-			break
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	if err := f.checkSize(have); err != nil {
+	if _, err := io.Copy(&s, f.segment(t)); err != nil {
 		return nil, err
 	}
 	return s.array(func(a *Array, data []byte) error { return a.take(&t.header, data) })
+}
+
+// segment returns the data of a tensor, of a file of which the header was read.
+func (f *tensorFile) segment(t *tensor) *segment {
+	return &segment{r: f.in, before: t.begin, left: t.end - t.begin, after: f.size - t.end, check: f.checkSize}
 }
 
 // A jsonReader reads JSON token by token, so that nothing is kept but what is

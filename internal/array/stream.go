@@ -1,65 +1,110 @@
 package array
 
 import (
-	"encoding/binary"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
 )
 
-// Header returns the header of an .npy file of little-endian elements in C
-// order, which follow it.
-func Header(t DType, shape []int) []byte { return format(t, shape) }
+// A Stream is an array that is read once, a block after another, and never as a
+// whole: an .npy file or a tensor that comes from a pipe or from a store. Memory is
+// that of a block.
+type Stream struct {
+	Name  string // for messages
+	Type  DType
+	Shape []int
 
-// TensorHeader returns what a safetensors file of one tensor begins with: its
-// elements, as in .npy files, follow it.
-func TensorHeader(name string, t DType, shape []int) []byte {
-	code := ""
-	for c, of := range tensorTypes {
-		if of == t {
-			code = c
-		}
-	}
-	if len(shape) == 0 {
-		shape = []int{}
-	}
-	size := uint64(product(shape)) * uint64(t.Size())
-	text, err := json.Marshal(map[string]any{name: map[string]any{"dtype": code, "shape": shape, "data_offsets": []uint64{0, size}}})
-	if err != nil {
-		panic(err) // strings and numbers
-	}
-	for len(text)%8 != 0 { // so that the data are aligned
-		text = append(text, ' ')
-	}
-	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
+	h    header
+	data *segment
+	left int // elements
 }
 
-// AppendElements appends numbers as elements of a type that holds them: uint8,
-// float32 or float64, little-endian.
-func AppendElements(b []byte, t DType, x []float64) []byte {
-	le := binary.LittleEndian
-	for _, v := range x {
-		switch t {
-		case Uint8:
-			b = append(b, uint8(v))
-		case Float32:
-			b = le.AppendUint32(b, math.Float32bits(float32(v)))
-		case Float64:
-			b = le.AppendUint64(b, math.Float64bits(v))
-		default:
-			panic(fmt.Sprintf("array: no numbers as %s", t))
+var errText = errors.New("text, which is not read as a stream; write it with numpy.save")
+
+// Stream returns the array that an input is or, if it is a file of tensors, has
+// under that key; the only one needs no key. It is read from the input, which is to
+// be closed afterwards.
+func (in *Input) Stream(key string) (*Stream, error) {
+	switch in.Format {
+	case Safetensors:
+		f, err := in.safetensors()
+		if err != nil {
+			return nil, err
 		}
+		if key, err = only(f, in.Name, key); err != nil {
+			return nil, err
+		}
+		t, name, err := f.tensor(key)
+		if err != nil {
+			return nil, err
+		}
+		return newStream(name, &t.header, f.segment(t), nil)
+	case NPY:
+		if err := in.NoKey(key); err != nil {
+			return nil, err
+		}
+		h, err := readHeader(in)
+		if err != nil {
+			return nil, Named(in.Name, err)
+		}
+		return newStream(in.Name, &h, h.segment(in), in.Raw)
+	case Text:
+		return nil, Named(in.Name, errText)
 	}
-	return b
+	return nil, Named(in.Name, errArchive)
 }
 
-// CopyElements writes the elements from to to-1 as they are, little-endian.
-func (a *Array) CopyElements(w io.Writer, from, to int) (err error) {
-	a.each(from, to, func(part *Array, from, to int) {
-		if err == nil {
-			_, err = w.Write(part.bytes(from, to))
+func newStream(name string, h *header, data *segment, raw *Raw) (*Stream, error) {
+	as := &Array{Type: h.dtype}
+	if err := as.resolve(raw); err != nil {
+		return nil, Named(name, err)
+	}
+	long := 0
+	for _, n := range h.shape {
+		if n > 1 {
+			long++
 		}
-	})
-	return err
+	}
+	if h.fortran && long > 1 {
+		return nil, Faultf(name, "an array of %s in Fortran order, which is not read as a stream; write it with numpy.save of numpy.ascontiguousarray", ShapeString(h.shape))
+	}
+	return &Stream{Name: name, Type: as.Type, Shape: h.shape, h: *h, data: data, left: product(h.shape)}, nil
+}
+
+// Rows returns the number of rows and columns, as Array.Rows does.
+func (s *Stream) Rows() (rows, cols int) { return (&Array{Shape: s.Shape}).Rows() }
+
+// Describe returns the type and the shape, for messages.
+func (s *Stream) Describe() string { return fmt.Sprintf("%s %s", s.Type, ShapeString(s.Shape)) }
+
+// readSize is how many bytes are read before memory for more is taken: a header
+// may lie.
+const readSize = 1 << 20
+
+// Read makes b the array of the next n elements, in the memory that it has if that
+// is enough. Those that end the array are there only if the file ends where its
+// header says; of an array without elements, none are read to find that out.
+func (s *Stream) Read(b *Array, n int) error {
+	if n < 0 || n > s.left {
+		panic(fmt.Sprintf("array: %d elements of the last %d", n, s.left))
+	}
+	size := n * s.Type.Size()
+	data := b.data[:0]
+	for len(data) < size {
+		have := len(data)
+		if next := min(size, max(cap(data), 2*have, readSize)); next > cap(data) {
+			data = append(make([]byte, 0, next), data...)
+		}
+		data = data[:min(size, cap(data))]
+		if _, err := io.ReadFull(s.data, data[have:]); err != nil {
+			return Named(s.Name, err)
+		}
+	}
+	if s.left -= n; s.left == 0 {
+		if err := s.data.end(); err != io.EOF {
+			return Named(s.Name, err)
+		}
+	}
+	*b = Array{Name: s.Name, Type: s.Type, Shape: []int{n}, data: reversed(data, &s.h, s.Type.Size())}
+	return nil
 }
