@@ -40,7 +40,7 @@ const modulePath = "github.com/zlpr/zlpr"
 // packages below it.
 var floors = [...][]string{
 	8: {"/cmd/...", "/examples/..."},
-	7: {"/metrics", "/report"},
+	7: {"/metrics", "/report", "/internal/named"},
 	6: {""},
 	5: {"/internal/sides", "/internal/bce", "/internal/subset"},
 	4: {"/internal/chunk"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -378,7 +379,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		if err != nil {
 			return err
 		}
-		if name == "zlpr-soft" && e.soft == nil || e.soft != nil && !slices.Contains(softLosses, name) {
+		if name == "zlpr-soft" && e.soft == nil || e.soft != nil && !slices.Contains(named.SoftLosses, name) {
 			if all {
 				report.Skipped[name] = "labels are hard"
 				if e.soft != nil {
@@ -390,7 +391,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			file, place := e.where("labels", e.firstSoft/classes, e.firstSoft%classes)
 			return fmt.Errorf("%s: %s: label %v is soft, which --loss %s does not take; write 0 or 1, or choose --loss %s",
 				quoted(file), place,
-				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name, strings.Join(softLosses, " or --loss "))
+				elements(e.soft, &buffer, e.firstSoft, e.firstSoft+1)[0], name, strings.Join(named.SoftLosses, " or --loss "))
 		}
 		if err := e.accepts(loss); err != nil {
 			if all {

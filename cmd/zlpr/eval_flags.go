@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/metrics"
 )
@@ -41,7 +42,7 @@ const meanClasses = "mean-classes"
 
 // table is the flags of eval.
 func (f *evalFlags) table() flagTable {
-	*f = evalFlags{lossFlags: defaultLoss, loss: "zlpr", metrics: "all", reduction: "mean", classFlags: classFlags{zeroDivision: "0"}, thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
+	*f = evalFlags{lossFlags: lossFlags{Parameters: named.Default}, loss: "zlpr", metrics: "all", reduction: "mean", classFlags: classFlags{zeroDivision: "0"}, thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
 	scores := []use{withFlag("scores", &f.scores)}
 	// A threshold is for predictions by threshold, and drawn.
 	predictions := func(where string, by func() bool) []use {

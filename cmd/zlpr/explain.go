@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zlpr/zlpr/internal/named"
 )
 
 func newExplain(s *session) *cobra.Command {
@@ -24,12 +26,12 @@ from. Without a name it lists the losses:
 					_, err := io.WriteString(w, lossLines(lossNames))
 					return err
 				}
-				return findLoss(loss).explain(w)
+				return explainLoss(w, named.FindLoss(loss))
 			})
 		},
 	}
 	flagTable{{name: "loss", to: &loss, words: lossNames, arg: true, doc: "the loss"}}.declare(cmd, s, func() error {
-		if loss != "" && findLoss(loss) == nil {
+		if loss != "" && named.FindLoss(loss) == nil {
 			return unknownLoss(loss, lossNames)
 		}
 		return nil
@@ -37,8 +39,8 @@ from. Without a name it lists the losses:
 	return cmd
 }
 
-// explain prints all that the command says of a loss.
-func (e *lossEntry) explain(w io.Writer) error {
+// explainLoss prints all that the command says of a loss.
+func explainLoss(w io.Writer, e *named.Loss) error {
 	var b strings.Builder
 	part := func(title, text string) {
 		fmt.Fprintf(&b, "\n%s\n", title)
@@ -46,14 +48,14 @@ func (e *lossEntry) explain(w io.Writer) error {
 			b.WriteString("  " + line)
 		}
 	}
-	fmt.Fprintln(&b, e.name)
-	part("formula, of a row of scores s", e.formula)
-	part("gradient", e.gradient)
-	part("when to use it", e.when)
-	if e.flags != "" {
-		part("flags", e.flags)
+	fmt.Fprintln(&b, e.Name)
+	part("formula, of a row of scores s", e.Formula)
+	part("gradient", e.Gradient)
+	part("when to use it", e.When)
+	if e.Flags != "" {
+		part("flags", e.Flags)
 	}
-	part("papers", strings.Join(e.papers, "\n"))
+	part("papers", strings.Join(e.Papers, "\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -370,7 +371,7 @@ func matrix[T zlpr.Float](data []T, cols int) zlpr.Matrix[T] {
 
 // trainLoss returns the loss of that name and the rule that belongs to it.
 func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule, error) {
-	flags := defaultLoss
+	flags := lossFlags{Parameters: named.Default}
 	flags.K = f.k
 	rule := metrics.Above(0)
 	switch name {
