@@ -36,7 +36,7 @@ type Options struct {
 	// Memory is then constant. Areas get bounds; they are exact where no score has
 	// a bit that is set beyond these, as those of 16 bits by MicroBits and ClassBits
 	// of 19 (which Accumulators of such scores raise them to) or, for BFloat16, 16.
-	// Rows have no weights. 0: scores are kept.
+	// 0: scores are kept.
 	MicroBits, ClassBits int
 
 	// Workers is the number of goroutines; 0: as many as GOMAXPROCS. Results
@@ -122,7 +122,6 @@ func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 // accumulation is what does not depend on the type of scores.
 type accumulation interface {
 	Rows() int
-	DropScores()
 	CountScores(microBits, classBits int) error
 	Bins() (microBits, classBits int)
 	Results() ([]Result, error)
@@ -139,14 +138,9 @@ func (a *Accumulator[T]) of() accumulation {
 	return &a.single
 }
 
-// DropScores leaves out the metrics of which NeedsScores reports true, and the
-// scores kept for them, unless results by class need these. It panics while another goroutine uses the Accumulator.
-func (a *Accumulator[T]) DropScores() { a.of().DropScores() }
-
 // CountScores counts in bins the scores that were kept, as if Options.MicroBits and
-// ClassBits had been these from the beginning. It is an error where rows have
-// weights, and where scores are in bins of other bits; without scores it does
-// nothing.
+// ClassBits had been these from the beginning. It is an error where scores are in bins
+// of other bits; where none are needed it does nothing.
 func (a *Accumulator[T]) CountScores(microBits, classBits int) error {
 	if a == nil {
 		return errMade

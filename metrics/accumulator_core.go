@@ -3,7 +3,6 @@ package metrics
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/crew"
@@ -187,10 +186,6 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 		counted = true // nothing
 		return err
 	}
-	if a.kinds.binned && batch.RowWeights != nil {
-		counted = true // nothing
-		return errBinWeights
-	}
 	a.batch = batch
 	rows := usedRows(a.batch.Scores)
 	size := chunkRows(a.classes, rows)
@@ -281,19 +276,4 @@ func (a *accumulator[T]) Rows() int {
 	}
 	defer a.turn.Give()
 	return int(a.total.rowsCounted())
-}
-
-func (a *accumulator[T]) DropScores() {
-	if !a.turn.Take() {
-		panic("zlpr: Accumulator used by two goroutines")
-	}
-	defer a.turn.Give()
-	a.metrics = slices.DeleteFunc(slices.Clone(a.metrics), metric.keepsScores) // no other has its slot by them
-	if !a.options.ByClass {                                                    // whose areas need them
-		a.kinds.keep, a.kinds.keepByClass = false, false
-		a.kinds.binned, a.kinds.binnedByClass = false, false
-		a.options.MicroBits, a.options.ClassBits = 0, 0
-		a.total.scores, a.total.binned = scores[T]{}, binned{}
-	}
-	a.counters = nil
 }

@@ -1,10 +1,10 @@
 package metrics
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"math/big"
 	"math/bits"
 	"slices"
 	"unsafe"
@@ -29,6 +29,9 @@ const (
 // their scores: of sortKey, whose order is that of the scores. Only bins in use
 // are there. What bins hold does not depend on the order of the scores, nor on
 // how they are merged.
+//
+// Both zeros are in the bin of the numbers just below them, so that threshold 0 lies
+// between two bins.
 type bins struct {
 	Bits int
 	// Rest has every bit that is set, beyond the leading ones, in the
@@ -37,12 +40,24 @@ type bins struct {
 	Bin  []bin // by rising keys
 
 	pending []uint32 // 2·key, and 1 for a positive: not in Bin yet
+
+	weighed *weighedBins // of rows with weights; nil before the first
 }
 
-var (
-	errBins       = errors.New("metrics: MicroBits and ClassBits are not both 0, or both in [8, 22]")
-	errBinWeights = errors.New("metrics: rows have weights, scores in bins have none")
-)
+// weighedBins are the bins of rows with weights: for every key the sum of the weights
+// of the positives, of which N says how many they are, and that of the negatives.
+type weighedBins struct {
+	keyedSums
+	pending []weighedKey // not there yet
+}
+
+// A weighedKey is a score in bins: 2·key, and 1 for a positive.
+type weighedKey struct {
+	key    uint32
+	weight float64
+}
+
+var errBins = errors.New("metrics: MicroBits and ClassBits are not both 0, or both in [8, 22]")
 
 func (o *Options) checkBins() error {
 	for _, n := range [...]int{o.MicroBits, o.ClassBits} {
@@ -77,9 +92,11 @@ type binned struct {
 // A binScratch has what a worker needs to sort pending scores: the counts of each
 // key, and a bit for each key in use.
 type binScratch struct {
-	count [][2]uint32 // negatives, positives
-	used  []uint64
-	bins  []bin
+	count   [][2]uint32 // negatives, positives
+	used    []uint64
+	bins    []bin
+	weighed []weighedKey
+	sums    keyedSums
 }
 
 // newBinned returns bins without scores.
@@ -94,26 +111,32 @@ func newBinned(microBits, classBits, classes int, byClass bool) binned {
 	return b
 }
 
-// represent returns the sortKey of a score and its representation, both in the
-// high bits of 64; both zeros are +0.
+// represent returns the place of a score in the order of scores, as sortKey does, and
+// its representation, both in the high bits of 64. Both zeros are +0, and in the place
+// below it, that of -0.
 func represent[T zlpr.Float](s T) (key, bits uint64) {
-	s += 0
+	key, s = sortKey(s), s+0
 	if unsafe.Sizeof(s) == 4 {
-		return sortKey(s) << 32, uint64(math.Float32bits(float32(s))) << 32
+		key, bits = key<<32, uint64(math.Float32bits(float32(s)))<<32
+	} else {
+		bits = math.Float64bits(float64(s))
 	}
-	return sortKey(s), math.Float64bits(float64(s))
+	if bits == 0 {
+		key--
+	}
+	return key, bits
 }
 
-// addBinned takes in the rows of a chunk.
-func addBinned[T zlpr.Float](b *binned, c *chunk[T]) {
-	micro := &b.micro
+// addBinned takes in every step-th row of a chunk, from one on.
+func addBinned[T zlpr.Float](b *binned, c *chunk[T], from, step int) {
+	micro, weights := &b.micro, c.batch.RowWeights
 	for j := range c.batch.Scores.Cols {
 		var class *bins
 		if len(b.class) > 0 {
 			class = &b.class[j]
 		}
 		i, bit := j/64, uint64(1)<<(j%64)
-		for r := range c.rows {
+		for r := from; r < c.rows; r += step {
 			at := r*c.w + i
 			if c.part[at]&bit == 0 {
 				continue
@@ -123,6 +146,13 @@ func addBinned[T zlpr.Float](b *binned, c *chunk[T]) {
 				positive = 1
 			}
 			key, rep := represent(c.x[r*c.stride+j])
+			if weights != nil {
+				micro.weigh(key, rep, positive, weights[c.r0+r])
+				if class != nil {
+					class.weigh(key, rep, positive, weights[c.r0+r])
+				}
+				continue
+			}
 			micro.add(key, rep, positive)
 			if class != nil {
 				class.add(key, rep, positive)
@@ -148,6 +178,19 @@ func addKept[T zlpr.Float](b *binned, class *bins, l *list[T]) {
 			b.micro.settle(b.scratch)
 		}
 	}
+	for _, v := range l.Weighed {
+		key, rep := represent(v.Score)
+		positive := uint32(0)
+		if v.Weight > 0 {
+			positive = 1
+		}
+		b.micro.weigh(key, rep, positive, math.Abs(v.Weight))
+		if class != nil {
+			class.weigh(key, rep, positive, math.Abs(v.Weight))
+			class.settle(b.scratch)
+		}
+		b.micro.settle(b.scratch)
+	}
 }
 
 func (a *accumulator[T]) CountScores(microBits, classBits int) error {
@@ -165,11 +208,6 @@ func (a *accumulator[T]) CountScores(microBits, classBits int) error {
 		return nil
 	}
 	lists := a.total.scores.Lists
-	for i := range lists {
-		if len(lists[i].Weighed) > 0 {
-			return errBinWeights
-		}
-	}
 	a.options.MicroBits, a.options.ClassBits = microBits, classBits
 	a.kinds.count()
 	a.total.binned = newBinned(microBits, classBits, a.classes, a.kinds.binnedByClass)
@@ -195,16 +233,78 @@ func (b *bins) add(key, rep uint64, positive uint32) {
 	b.pending = append(b.pending, uint32(key>>(64-b.Bits))<<1|positive)
 }
 
+// weigh takes in a score of a row with a weight.
+func (b *bins) weigh(key, rep uint64, positive uint32, weight float64) {
+	b.Rest |= rep << b.Bits
+	w := b.weights()
+	w.pending = append(w.pending, weighedKey{uint32(key>>(64-b.Bits))<<1 | positive, weight})
+}
+
+// hasWeights reports whether there are scores of rows with weights. All is finished.
+func (b *bins) hasWeights() bool { return b.weighed != nil && len(b.weighed.Key) > 0 }
+
+// weights are the bins of rows with weights, made if there are none.
+func (b *bins) weights() *weighedBins {
+	if b.weighed == nil {
+		b.weighed = &weighedBins{keyedSums: newKeyedSums(2)}
+	}
+	return b.weighed
+}
+
 // settle counts the pending scores where there are many, as they are to the bins
 // in use.
 func (b *bins) settle(s *binScratch) {
 	if len(b.pending) >= max(1<<(b.Bits-5), len(b.Bin)) {
-		b.finish(s)
+		b.finishCounts(s)
+	}
+	if w := b.weighed; w != nil && len(w.pending) >= max(1<<(b.Bits-5), len(w.Key)) {
+		w.finish(s)
 	}
 }
 
 // finish counts all pending scores.
 func (b *bins) finish(s *binScratch) {
+	b.finishCounts(s)
+	if b.weighed != nil {
+		b.weighed.finish(s)
+	}
+}
+
+// finish adds all pending weights.
+func (w *weighedBins) finish(s *binScratch) {
+	if len(w.pending) == 0 {
+		return
+	}
+	sorted := w.pending
+	if len(sorted) < radixFrom {
+		slices.SortFunc(sorted, func(a, b weighedKey) int { return cmp.Compare(a.key, b.key) })
+	} else {
+		s.weighed = slices.Grow(s.weighed[:0], len(sorted))[:len(sorted)]
+		sorted = radixSort(sorted, s.weighed, func(v weighedKey) uint64 { return uint64(v.key) })
+	}
+	var win window
+	for _, v := range sorted {
+		win.include(v.weight)
+	}
+	if s.sums.width == 0 {
+		s.sums = newKeyedSums(2)
+	}
+	sum := &s.sums
+	sum.reset(win, 0)
+	for i, v := range sorted {
+		if i == 0 || sorted[i-1].key>>1 != v.key>>1 {
+			sum.push(v.key >> 1)
+		}
+		m, e := parts(v.weight)
+		addShifted(sum.last(int(v.key&1^1)), m, sum.place(e))
+		sum.N[len(sum.N)-1] += uint64(v.key & 1)
+	}
+	w.pending = w.pending[:0]
+	w.merge(sum)
+}
+
+// finishCounts counts the pending scores of rows without weights.
+func (b *bins) finishCounts(s *binScratch) {
 	if len(b.pending) == 0 {
 		return
 	}
@@ -284,6 +384,13 @@ func (b *binned) take(o *binned) {
 		from.Bin = from.Bin[:0]
 		to.pending = append(to.pending, from.pending...)
 		from.pending = from.pending[:0]
+		if w := from.weighed; w != nil && len(w.Key)+len(w.pending) > 0 {
+			own := to.weights()
+			own.merge(&w.keyedSums)
+			own.pending = append(own.pending, w.pending...)
+			w.reset(window{}, 0)
+			w.pending = w.pending[:0]
+		}
 		to.settle(b.scratch)
 	}
 	move(&b.micro, &o.micro)
@@ -306,6 +413,9 @@ func (b *binned) merge(o *binned) {
 	add := func(to, from *bins) {
 		to.Rest |= from.Rest
 		to.merge(slices.Clone(from.Bin)) // o may be b
+		if from.hasWeights() {
+			to.weights().merge(&from.weighed.keyedSums)
+		}
 	}
 	b.finish()
 	add(&b.micro, &o.micro)
@@ -321,138 +431,4 @@ func (b *bins) total() (pos, neg uint64) {
 		neg += b.Bin[i].Neg
 	}
 	return pos, neg
-}
-
-// A binnedArea is an area: as if the scores of every bin were equal, and between
-// which bounds it lies whatever they are.
-type binnedArea struct {
-	value float64
-	Bounds
-}
-
-// areas returns the area under the ROC curve and the average precision; see
-// list.areas, of whose values the bounds are bounds. All is finished.
-//
-// The pairs of a positive and a negative of different bins are known; those of
-// one bin may be won, lost or equal. A positive of a bin with p positives and n
-// negatives, below tp and fp in higher bins, has a precision of at most
-// (tp+p)/(tp+p+fp), that of all positives of the bin being equal and above its
-// negatives; the i-th of them one of at least (tp+i)/(tp+i+fp+n), that of all
-// positives being different and below.
-func (b *bins) areas() (auc, ap binnedArea) {
-	p, n := b.total()
-	var tp, fp uint64
-	var least, most [3]uint64 // pairs that are lost
-	var low, mid, high fixed
-	product := func(to *[3]uint64, x, y uint64) {
-		h, l := bits.Mul64(x, y)
-		addWide(to[:], []uint64{l, h})
-	}
-	for i := len(b.Bin) - 1; i >= 0; i-- {
-		v := b.Bin[i]
-		product(&least, v.Pos, fp)
-		product(&most, v.Pos, fp+v.Neg)
-		if v.Pos > 0 {
-			high.add(ratio(tp+v.Pos, tp+v.Pos+fp).times(v.Pos))
-			mid.add(ratio(tp+v.Pos, tp+v.Pos+fp+v.Neg).times(v.Pos))
-			low.add(leastPrecisions(tp, v.Pos, fp+v.Neg))
-		}
-		tp += v.Pos
-		fp += v.Neg
-	}
-	if p == 0 {
-		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
-	}
-	if n == 0 {
-		auc = binnedArea{nan, exactly(nan)}
-	} else {
-		pairs := new(big.Int).Mul(toBig([]uint64{p}), toBig([]uint64{n}))
-		won := func(lost [3]uint64) *big.Int { return new(big.Int).Sub(pairs, toBig(lost[:])) }
-		worst, best := won(most), won(least)
-		twice := new(big.Int).Lsh(pairs, 1)
-		auc = binnedArea{quotientBig(new(big.Int).Add(worst, best), twice), Bounds{quotientBig(worst, pairs), quotientBig(best, pairs)}}
-	}
-	ap = binnedArea{mid.over(p), Bounds{low.over(p), high.over(p)}}
-	if b.Rest == 0 {
-		auc.Bounds, ap.Bounds = exactly(auc.value), exactly(ap.value)
-	}
-	return auc, ap
-}
-
-// leastPrecisions is a lower bound of Σ f(tp+i), i from 1 to p, f(x) = x/(x+fp):
-// the sum, of more than 64 terms that of 64 chords, below which f, being concave,
-// does not fall.
-func leastPrecisions(tp, p, fp uint64) (sum fixed) {
-	f := func(x uint64) fixed { return ratio(x, x+fp) }
-	const chords = 64
-	for k := range uint64(chords) {
-		// From a+1 to e, of p.
-		a, e := part64(p, k, chords), part64(p, k+1, chords)
-		if a == e {
-			continue
-		}
-		if e-a == 1 {
-			sum.add(f(tp + e))
-			continue
-		}
-		ends := f(tp + a + 1)
-		ends.add(f(tp + e))
-		ends = ends.times(e - a)
-		sum.add(fixed{ends.Int / 2, ends.Int<<63 | ends.Frac>>1})
-	}
-	return sum
-}
-
-// part64 is p·k/n, rounded down.
-func part64(p, k, n uint64) uint64 {
-	h, l := bits.Mul64(p, k)
-	q, _ := bits.Div64(h, l, n)
-	return q
-}
-
-// bestThreshold returns the threshold of the highest micro F1 of those below a
-// bin, or above all; the highest of those that are equally good. All is finished.
-func bestThreshold[T zlpr.Float](b *bins) (threshold, f1 float64, err error) {
-	p, _ := b.total()
-	if len(b.Bin) == 0 {
-		return 0, 0, errNoScores
-	}
-	var tp, predicted uint64
-	var most fixed
-	at := len(b.Bin) // the lowest bin that is predicted
-	for i := len(b.Bin) - 1; i >= 0; i-- {
-		if s := lowest[T](b, i); s != s {
-			break // has -Inf, which is never predicted
-		}
-		tp += b.Bin[i].Pos
-		predicted += b.Bin[i].Pos + b.Bin[i].Neg
-		if f := ratio(2*tp, p+predicted); most.less(f) {
-			most, at = f, i
-		}
-	}
-	if at == len(b.Bin) {
-		return math.MaxFloat64, 0, nil
-	}
-	return float64(before(lowest[T](b, at))), most.over(1), nil
-}
-
-// lowest is the lowest number that belongs to bin i, NaN for the bin of -Inf.
-func lowest[T zlpr.Float](b *bins, i int) T {
-	var s T
-	if unsafe.Sizeof(s) == 4 {
-		key := uint32(uint64(b.Bin[i].Key) << (64 - b.Bits) >> 32)
-		if key>>31 == 0 {
-			key = ^key
-		} else {
-			key &^= 1 << 31
-		}
-		return T(math.Float32frombits(key))
-	}
-	key := uint64(b.Bin[i].Key) << (64 - b.Bits)
-	if key>>63 == 0 {
-		key = ^key
-	} else {
-		key &^= 1 << 63
-	}
-	return T(math.Float64frombits(key))
 }

@@ -71,6 +71,9 @@ func testBins[T zlpr.Float](t *testing.T) {
 			}
 		}
 		b.Labels, b.Mask = labels, mask
+		if i%4 > 1 {
+			b.RowWeights = binWeights(rng, rows, i%8 > 5)
+		}
 		kept, keptClasses := areasOf(t, b, Options{})
 		for _, n := range []int{8, 9, 13, 19, 22} {
 			options := Options{MicroBits: n, ClassBits: max(8, n-2), Workers: 1 + rng.IntN(3)}
@@ -94,6 +97,139 @@ func testBins[T zlpr.Float](t *testing.T) {
 				}
 			}
 			require.Equal(t, fmt.Sprint(keptClasses), fmt.Sprint(gotClasses))
+		}
+	}
+}
+
+// binWeights are some weights, of any size if they are wild.
+func binWeights(rng *rand.Rand, rows int, wild bool) []float64 {
+	w := make([]float64, rows)
+	for r := range w {
+		w[r] = 0.1 + rng.Float64()
+		if wild {
+			w[r] *= math.Pow(10, float64(rng.IntN(600)-300))
+		}
+		if rng.IntN(10) == 0 {
+			w[r] = 0
+		}
+	}
+	w[0] = 1
+	return w
+}
+
+// TestBinsWeighed: with weights, bins hold the same whatever the split, the order and
+// the time at which scores were counted; weights that are scaled by a power of two
+// change no area; integers count as so many rows.
+func TestBinsWeighed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 18))
+	for i := range 20 {
+		rows, classes := 20+rng.IntN(300), 1+rng.IntN(5)
+		b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: classes, Stride: classes, Data: make([]float32, rows*classes)}}
+		labels := make(denseBits, rows)
+		for r := range rows {
+			labels[r] = make([]bool, classes)
+			for j := range classes {
+				b.Scores.Data[r*classes+j] = float32(2 * rng.NormFloat64())
+				labels[r][j] = rng.IntN(3) == 0
+			}
+		}
+		b.Labels, b.RowWeights = labels, binWeights(rng, rows, i%2 > 0)
+		options := Options{MicroBits: 12, ClassBits: 10, ByClass: true, Workers: 2}
+		fresh := func(o Options) *Accumulator[float32] {
+			a, err := NewAccumulator[float32](classes, areaNames, o)
+			require.NoError(t, err)
+			return a
+		}
+		encoded := func(a *Accumulator[float32]) string {
+			data, err := a.MarshalBinary()
+			require.NoError(t, err)
+			require.NoError(t, new(Accumulator[float32]).UnmarshalBinary(data))
+			return string(data)
+		}
+		whole := fresh(options)
+		require.NoError(t, whole.Add(b))
+		cut := 1 + rng.IntN(rows-1)
+		first, second := fresh(options), fresh(Options{ByClass: true})
+		require.NoError(t, first.Add(slice(b, cut, rows)))
+		require.NoError(t, second.Add(slice(b, 0, cut)))
+		require.NoError(t, second.CountScores(12, 10))
+		require.NoError(t, first.Merge(second))
+		require.True(t, encoded(whole) == encoded(first))
+		require.NoError(t, first.Merge(first)) // twice everything has the same areas
+		want, err := whole.Results()
+		require.NoError(t, err)
+		twice, err := first.Results()
+		require.NoError(t, err)
+		scaled, repeated := *b, fresh(options)
+		scaled.RowWeights = nil
+		integers := *b
+		integers.RowWeights = make([]float64, rows)
+		for r := range rows {
+			scaled.RowWeights = append(scaled.RowWeights, b.RowWeights[r]*0x1p-20)
+			integers.RowWeights[r] = float64(rng.IntN(3))
+			for range int(integers.RowWeights[r]) {
+				require.NoError(t, repeated.Add(slice(&Batch[float32]{Scores: b.Scores, Labels: labels}, r, r+1)))
+			}
+		}
+		small := fresh(options)
+		require.NoError(t, small.Add(&scaled))
+		smaller, err := small.Results()
+		require.NoError(t, err)
+		counted := fresh(options)
+		require.NoError(t, counted.Add(&integers))
+		asRows, err := repeated.Results()
+		require.NoError(t, err)
+		asWeights, err := counted.Results()
+		require.NoError(t, err)
+		for k := range want {
+			require.Equal(t, want[k].Value, twice[k].Value)
+			require.Equal(t, fmt.Sprint(want[k]), fmt.Sprint(smaller[k]))
+			require.Equal(t, fmt.Sprint(asRows[k].Value), fmt.Sprint(asWeights[k].Value))
+		}
+		threshold, value, err := whole.BestThreshold()
+		require.NoError(t, err)
+		require.Equal(t, value, f1(t, b, Above(threshold), "micro_f1"))
+		micro := &whole.single.total.binned.micro
+		for _, key := range micro.weighed.Key {
+			if s := lowest[float32](micro, int(key)); s == s {
+				require.LessOrEqual(t, f1(t, b, Above(float64(before(s))), "micro_f1"), value)
+			}
+		}
+	}
+}
+
+// TestBinsPlaces: bins are apart at threshold 0, and what belongs to one lies between
+// its lowest and its highest number.
+func TestBinsPlaces(t *testing.T) {
+	t.Run("float32", testBinsPlaces[float32])
+	t.Run("float64", testBinsPlaces[float64])
+}
+
+func testBinsPlaces[T zlpr.Float](t *testing.T) {
+	smallest := T(math.SmallestNonzeroFloat32)
+	if scoreSize[T]() == 8 {
+		tiny := math.SmallestNonzeroFloat64
+		smallest = T(tiny)
+	}
+	scores := []T{T(math.Inf(-1)), -3e38, -1.5, -1, -1e-30, -smallest, 0, smallest, 1e-30, 0.3, 1, 1.5, 3e38, T(math.Inf(1))}
+	for _, digits := range []int{8, 12, 20, 22} {
+		b := bins{Bits: digits}
+		last := -1
+		for _, s := range append(scores, T(math.Copysign(0, -1))) {
+			place, _ := represent(s)
+			key := int(place >> (64 - digits))
+			if s != 0 || !math.Signbit(float64(s)) {
+				require.GreaterOrEqual(t, key, last)
+				last = key
+			}
+			low, high := lowest[T](&b, key), highest[T](&b, key)
+			if low == low {
+				require.LessOrEqual(t, low, s)
+			}
+			require.LessOrEqual(t, s, high)
+			if low == low {
+				require.Equal(t, s > 0, before(low) >= 0)
+			}
 		}
 	}
 }
@@ -224,7 +360,7 @@ func TestBinsThreshold(t *testing.T) {
 		require.Equal(t, value, f1(t, b, Above(threshold), "micro_f1"))
 		micro := &a.single.total.binned.micro
 		for k := range micro.Bin {
-			if s := lowest[float32](micro, k); s == s {
+			if s := lowest[float32](micro, int(micro.Bin[k].Key)); s == s {
 				require.LessOrEqual(t, f1(t, b, Above(float64(before(s))), "micro_f1"), value)
 			}
 		}
@@ -233,8 +369,6 @@ func TestBinsThreshold(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = a.BestThreshold()
 	require.Equal(t, errNoScores, err)
-	require.Equal(t, errBinWeights, a.Add(&Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: []float32{1, 2}},
-		Labels: denseBits{{true, false}}, RowWeights: []float64{1}}))
 	for _, n := range [][2]int{{7, 8}, {8, 23}, {0, 8}, {8, 0}, {-8, 8}} {
 		_, err := NewAccumulator[float32](2, nil, Options{MicroBits: n[0], ClassBits: n[1]})
 		require.Equal(t, errBins.Error(), err.Error())

@@ -51,14 +51,13 @@ func (a *accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
 		return 0, 0, err
 	}
 	defer a.turn.Give()
-	if a.kinds.binned {
-		a.total.binned.finish()
-		return bestThreshold[T](&a.total.binned.micro)
-	}
-	if !a.kinds.keep {
+	t := tuner[T]{scores: a.total.scores, workers: a.options.Workers}
+	switch {
+	case a.kinds.binned:
+		t.scores = view[T](&a.total.binned)
+	case !a.kinds.keep:
 		return 0, 0, errKept
 	}
-	t := tuner[T]{scores: a.total.scores, workers: a.options.Workers}
 	return t.solver().best(Micro)
 }
 

@@ -97,8 +97,13 @@ func set[C count](c *C, m uint64, at int) {
 
 // steps goes down through the scores of l, whose parts it sorts, and calls visit
 // for every distinct one with the weights of the positives and of the negatives
-// at it, in units of 2^low, which visit must not keep.
+// at it, in units of 2^low, which visit must not keep. Of scores in bins it is the
+// lowest number of every bin, NaN for that of -Inf.
 func steps[T zlpr.Float, C count](l *list[T], low int, visit func(score T, pos, neg *C)) {
+	if l.Bins != nil {
+		binSteps(l.Bins, low, func(key int, _ uint64, pos, neg *C) { visit(lowest[T](l.Bins, key), pos, neg) })
+		return
+	}
 	var pos, neg C
 	if len(l.Weighed) > 0 {
 		x := l.falling()

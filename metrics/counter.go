@@ -102,7 +102,7 @@ func (c *counter[T]) count(r0, r1 int) error {
 		c.part.scores.add(c.chunk)
 	}
 	if c.needs.binned {
-		addBinned(&c.part.binned, c.chunk)
+		addBinned(&c.part.binned, c.chunk, 0, 1)
 	}
 	return nil
 }

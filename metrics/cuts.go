@@ -12,7 +12,7 @@ type cut[T zlpr.Float, C count] struct {
 	score T    // the lowest score predicted
 	next  T    // the one below
 	none  bool // nothing is predicted, and score is the highest
-	last  bool // there is no score below
+	last  bool // there is no score below, or scores are in bins
 
 	positive, predicted, tp C // of the list
 
@@ -67,8 +67,9 @@ func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[*cut[T, C]] {
 		var c cut[T, C]
 		c.positive = positives[T, C](l, low)
 		started, stopped := false, false
+		c.last = l.Bins != nil
 		emit := func(next T) {
-			if stopped || math.IsInf(float64(c.score), -1) && !c.none {
+			if stopped || (c.score != c.score || math.IsInf(float64(c.score), -1)) && !c.none {
 				return
 			}
 			c.next = next
@@ -76,7 +77,7 @@ func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[*cut[T, C]] {
 		}
 		steps(l, low, func(s T, pos, neg *C) {
 			if !started {
-				started, c.none, c.score = true, true, s
+				started, c.none, c.score = true, true, l.highest(s)
 			}
 			emit(s)
 			c.none, c.score = false, s
@@ -91,8 +92,20 @@ func cuts[T zlpr.Float, C count](l *list[T], low int) iter.Seq[*cut[T, C]] {
 	}
 }
 
+// highest is the highest score, which is s but for scores in bins.
+func (l *list[T]) highest(s T) T {
+	if l.Bins == nil {
+		return s
+	}
+	return highest[T](l.Bins, l.Bins.top())
+}
+
 // positives is the sum of the weights of the positives of l.
 func positives[T zlpr.Float, C count](l *list[T], low int) (sum C) {
+	if l.Bins != nil {
+		binSteps(l.Bins, low, func(_ int, _ uint64, pos, _ *C) { plus(&sum, pos) })
+		return sum
+	}
 	if n := len(l.Pos); n > 0 {
 		set(&sum, uint64(n), -low)
 	}

@@ -66,7 +66,8 @@
 // With Options.MicroBits and ClassBits the scores are counted in bins instead, in
 // constant memory: by the leading bits of the score, in the order of scores. An
 // area then has bounds, Result.Bounds, which hold for certain: the pairs of a
-// positive and a negative of one bin may all be won or all be lost. Value is the area
+// positive and a negative of one bin may all be won or all be lost, and its positives may
+// all be above its negatives or all be below. Row weights count exactly. Value is the area
 // of equal scores within each bin. The bounds are equal, and the area exact, where no
 // score has a bit that is set beyond the leading ones.
 //

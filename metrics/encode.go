@@ -321,6 +321,10 @@ func (b *bins) encode(w *partial.Writer) {
 		w.Uint(v.Neg)
 		key = v.Key
 	}
+	w.Bool(b.hasWeights())
+	if b.hasWeights() {
+		b.weighed.encode(w)
+	}
 }
 
 func (b *bins) decode(r *partial.Reader) {
@@ -341,6 +345,58 @@ func (b *bins) decode(r *partial.Reader) {
 			return
 		}
 		b.Bin[i] = v
+	}
+	if r.Bool() {
+		b.weights().decode(r, b.Bits)
+		r.Check(b.hasWeights())
+	}
+}
+
+// encode writes the keys in use with their sums.
+func (k *keyedSums) encode(w *partial.Writer) {
+	w.Int(int64(k.Low))
+	w.Count(k.Words)
+	w.Count(len(k.Key))
+	key := uint32(0)
+	for i, v := range k.Key {
+		w.Uint(uint64(v - key))
+		w.Uint(k.N[i])
+		key = v
+	}
+	for _, v := range k.Word {
+		w.Word(v)
+	}
+}
+
+// decode reads the sums of keys of that many bits.
+func (k *keyedSums) decode(r *partial.Reader, digits int) {
+	low, words, n := r.Int(), r.Count(), r.Length(2)
+	// The words of weights, from the least to the largest, with room for their sums.
+	if !r.Check(-18 <= low && words <= 38 && low+int64(words) <= 20 && (n == 0 || words > 0) && r.Fits(n*k.width*words, 8)) {
+		return
+	}
+	k.Low, k.Words, k.n = int(low), words, n*k.width
+	k.Key, k.N = make([]uint32, n), make([]uint64, n)
+	key := uint64(0)
+	for i := range k.Key {
+		step := r.Uint()
+		if !r.Check((step > 0 || i == 0) && step < 1<<digits && key+step < 1<<digits) {
+			return
+		}
+		key += step
+		k.Key[i], k.N[i] = uint32(key), r.Uint()
+	}
+	if n > 0 {
+		k.Word = make([]uint64, k.n*words)
+	}
+	for i := range k.Word {
+		k.Word[i] = r.Word()
+	}
+	const most = 2098 + 48 // the bits of all weights, and of 2^48 of them
+	w := k.window()
+	r.Check(w.High-w.Low <= most && w.High <= 1024+48)
+	for i, n := range k.N {
+		r.Check(n < 1<<48 && (n > 0) == !isZero(k.at(i*k.width)))
 	}
 }
 

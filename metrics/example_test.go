@@ -439,13 +439,9 @@ func ExampleAccumulator_CountScores() {
 	}
 	var auc metrics.Bounds = results[1].Bounds
 	fmt.Printf("%s between %.4f and %.4f\n", results[1].Name, auc.Low, auc.High)
-	a.DropScores() // areas are not wanted any more
-	results, err = a.Results()
-	fmt.Println(len(results), err)
 	// Output:
 	// 12 12
 	// micro_auc between 0.9143 and 0.9143
-	// 1 <nil>
 }
 
 // Two thresholds: the best for all classes, and the best for each.

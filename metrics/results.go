@@ -268,8 +268,7 @@ func (a *accumulator[T]) areas() (areas [2][2]binnedArea, err error) {
 // hasBoth reports whether a class has positives and negatives.
 func (a *accumulator[T]) hasBoth(j int) bool {
 	if a.kinds.binned {
-		pos, neg := a.total.binned.class[j].total()
-		return pos > 0 && neg > 0
+		return a.total.binned.class[j].hasBoth()
 	}
 	return a.total.scores.Lists[j].hasBoth()
 }

@@ -15,12 +15,15 @@ import (
 // nothing.
 type scores[T zlpr.Float] struct {
 	Lists []list[T] // one per class, or a single one
+	micro *list[T]  // those of all classes together, of scores in bins
 }
 
-// A list has scores of rows without weights and of rows with weights.
+// A list has scores of rows without weights and of rows with weights, or those in
+// bins, which are finished.
 type list[T zlpr.Float] struct {
 	Pos, Neg []T
 	Weighed  []weighedScore[T]
+	Bins     *bins
 }
 
 // A weighedScore is a score with the weight of its row, which is negative where
@@ -34,7 +37,7 @@ func newScores[T zlpr.Float](classes int, byClass bool) scores[T] {
 	if !byClass {
 		classes = 1
 	}
-	return scores[T]{make([]list[T], classes)}
+	return scores[T]{Lists: make([]list[T], classes)}
 }
 
 // add takes in the rows of a chunk.
@@ -114,7 +117,10 @@ func (s *scores[T]) take(o scores[T]) {
 
 // all returns the scores of all classes as one list, a copy where needed.
 func (s *scores[T]) all() list[T] {
-	if len(s.Lists) == 1 {
+	switch {
+	case s.micro != nil:
+		return *s.micro
+	case len(s.Lists) == 1:
 		return s.Lists[0]
 	}
 	var p, n, w int
@@ -130,8 +136,17 @@ func (s *scores[T]) all() list[T] {
 	return sum
 }
 
-// len is the number of scores.
-func (l *list[T]) len() int { return len(l.Pos) + len(l.Neg) + len(l.Weighed) }
+// len is the number of scores; of those in bins, whose window has their total, 1 if
+// there are any.
+func (l *list[T]) len() int {
+	if l.Bins != nil {
+		if l.Bins.empty() {
+			return 0
+		}
+		return 1
+	}
+	return len(l.Pos) + len(l.Neg) + len(l.Weighed)
+}
 
 // hasBoth reports whether there are positives and negatives.
 func (l *list[T]) hasBoth() bool {
@@ -148,6 +163,9 @@ func (l *list[T]) hasBoth() bool {
 
 // window is the window of the weights.
 func (l *list[T]) window() (w window) {
+	if l.Bins != nil {
+		return l.Bins.window()
+	}
 	if len(l.Pos)+len(l.Neg) > 0 {
 		w = window{0, 1}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/metrics"
@@ -10,9 +9,6 @@ import (
 
 // tooMany tells whether areas are of scores in bins, and not of all scores.
 func tooMany(rows, classes int) bool { return rows > 64<<20/max(1, classes) }
-
-// withoutAreas is the warning of many rows with weights, which bins have none of.
-const withoutAreas = "areas (auc, average_precision) are left out: with row weights they need all scores in memory; ask for them by --metrics"
 
 // binBits are the bits of bins where nobody says: of all classes together, and of
 // each. Those of float16 make areas exact.
@@ -61,16 +57,12 @@ func (f *evalFlags) asksAreas() bool {
 }
 
 // chooseBins says whether scores are counted in bins: where --area-bits asks for it,
-// and where there are many and their rows have no weights.
-func (f *evalFlags) chooseBins(e *evaluation) error {
-	weighs := e.rowWeights != nil
-	switch many := tooMany(e.scores.rows(), e.scores.classes()); {
-	case f.areaBits > 0 && weighs:
-		return fmt.Errorf("%s: rows have weights, and scores in bins have none; leave out --area-bits", quoted(e.files["row-weights"]))
+// and where there are many.
+func (f *evalFlags) chooseBins(e *evaluation) {
+	switch {
 	case f.areaBits > 0:
 		e.microBits, e.classBits = f.areaBits, f.areaBits
-	case many && !weighs:
+	case tooMany(e.scores.rows(), e.scores.classes()):
 		e.microBits, e.classBits = binBits(e.scores.dtype == array.Float16)
 	}
-	return nil
 }

@@ -59,8 +59,19 @@ func TestAreaBits(t *testing.T) {
 	kept = evalClasses(t, dir, "half.npy", "halfY.npy", "--classes", "4")
 	require.Equal(t, kept, evalClasses(t, dir, "half.npy", "halfY.npy", "--classes", "4", "--area-bits", "19"))
 
-	save(t, dir, "W.npy", []int{3000}, make([]float64, 3000))
-	fails(t, dir, 1, `W.npy: rows have weights, and scores in bins have none`, "eval", "S.npy", "Y.npy", "--area-bits", "10", "--row-weights", "W.npy")
+	// With row weights the areas of all scores lie between those of bins, too.
+	weights := make([]float64, 3000)
+	for i := range weights {
+		weights[i] = float64(i%7) / 3
+	}
+	save(t, dir, "W.npy", []int{3000}, weights)
+	kept = evalClasses(t, dir, "S.npy", "Y.npy", "--classes", "1", "--row-weights", "W.npy")
+	stdout, stderr, status = run(t, dir, "eval", "S.npy", "Y.npy", "--area-bits", "10", "--classes", "1", "--json", "--row-weights", "W.npy")
+	require.Equal(t, 0, status, stderr)
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	for _, name := range []string{"micro_auc", "macro_auc", "micro_average_precision", "macro_average_precision"} {
+		within(name, *kept.Metrics[name], r.Metrics[name])
+	}
 	fails(t, dir, 2, `--area-bits 7: 8 to 22`, "eval", "S.npy", "Y.npy", "--area-bits", "7")
 	fails(t, dir, 2, `--area-bits goes with metrics that are areas or --by-class`, "eval", "S.npy", "Y.npy", "--area-bits", "10", "--metrics", "lrap")
 }

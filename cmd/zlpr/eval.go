@@ -304,9 +304,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err := f.chooseMetrics(e, report); err != nil {
 		return err
 	}
-	if err := f.chooseBins(e); err != nil {
-		return err
-	}
+	f.chooseBins(e)
 	if err := f.chooseClasses(e); err != nil {
 		return err
 	}
@@ -455,10 +453,6 @@ func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
 		return nil
 	}
 	e.metrics = metrics.All(1, 3, 5)
-	if e.rowWeights != nil && tooMany(e.scores.rows(), e.scores.classes()) {
-		e.metrics = slices.DeleteFunc(e.metrics, metrics.NeedsScores)
-		report.Warnings = append(report.Warnings, withoutAreas)
-	}
 	return nil
 }
 

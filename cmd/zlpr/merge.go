@@ -166,7 +166,6 @@ type merger struct {
 	sum    map[string]*lossResult // of losses that all have
 	whole  measurer
 	shares *metrics.GradientShares
-	bare   bool // without areas
 	k      int
 	seen   map[string]*shardInfo // by name, rows and fingerprint
 
@@ -249,17 +248,15 @@ func (m *merger) measure(p *partialResult) error {
 	if m.whole == nil {
 		return nil
 	}
-	// Where rows are many, areas are of scores in bins; with row weights, of which
-	// bins have none, all metrics are those without areas.
+	// Where rows are many, areas are of scores in bins.
 	rows := p.rows()
 	for _, o := range m.parts {
 		rows += o.rows()
 	}
 	if tooMany(rows, p.classes) && !p.asks("area-bits") {
 		micro, class := binBits(p.half)
-		if errors.Join(m.whole.CountScores(micro, class), p.measured.CountScores(micro, class)) != nil && p.allMetrics() {
-			m.dropAreas(m.whole)
-			m.dropAreas(p.measured)
+		if err := errors.Join(m.whole.CountScores(micro, class), p.measured.CountScores(micro, class)); err != nil {
+			return err
 		}
 	}
 	switch whole := m.whole.(type) {
@@ -269,12 +266,6 @@ func (m *merger) measure(p *partialResult) error {
 		return whole.Merge(p.measured.(*metrics.Accumulator[float64]))
 	}
 	return nil
-}
-
-// dropAreas leaves out the metrics that keep scores.
-func (m *merger) dropAreas(a measurer) {
-	m.bare = true
-	a.(interface{ DropScores() }).DropScores()
 }
 
 // place gives every shard its first row: as it says, or, where none does, one
@@ -347,10 +338,6 @@ func (m *merger) merged() *partialResult {
 	p := &partialResult{version: version(), options: first.options, k: m.k, weighs: first.weighs, classes: first.classes, double: first.double,
 		half: first.half, sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole,
 		shared: m.shares, byClass: first.byClass, thresholdFlags: first.thresholdFlags}
-	if m.bare {
-		p.metrics = slices.DeleteFunc(slices.Clone(p.metrics), metrics.NeedsScores)
-		p.chosen = append(p.chosen, withoutAreas)
-	}
 	for _, s := range m.shards {
 		p.shards = append(p.shards, *s)
 	}

@@ -357,16 +357,10 @@ func (p *partialResult) differs(o *partialResult) string {
 		return fmt.Sprintf("--k %d and %d", p.k, o.k)
 	case !all && !slices.Equal(names(p), names(o)):
 		return fmt.Sprintf("losses %v and %v", names(p), names(o))
-	case !slices.Equal(p.metrics, o.metrics) && !p.allMetrics():
+	case !slices.Equal(p.metrics, o.metrics):
 		return fmt.Sprintf("metrics %v and %v", p.metrics, o.metrics)
 	}
 	return ""
-}
-
-// allMetrics tells whether the metrics are all that there are, of which there are
-// fewer where rows are many.
-func (p *partialResult) allMetrics() bool {
-	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == "metrics" && o.value == "all" })
 }
 
 // asks tells whether the user set an option.

@@ -1,0 +1,200 @@
+package metrics
+
+import (
+	"math/big"
+	"math/bits"
+)
+
+// A binnedArea is an area: as if the scores of every bin were equal, and between
+// which bounds it lies whatever they are.
+type binnedArea struct {
+	value float64
+	Bounds
+}
+
+// areas returns the area under the ROC curve and the average precision; see
+// list.areas, of whose values the bounds are bounds. All is finished.
+//
+// The pairs of a positive and a negative of different bins are known; those of
+// one bin may be won, lost or equal. A positive of a bin with p positives and n
+// negatives, below tp and fp in higher bins, has a precision of at most
+// (tp+p)/(tp+p+fp), that of all positives of the bin being equal and above its
+// negatives; the i-th of them one of at least (tp+i)/(tp+i+fp+n), that of all
+// positives being different and below.
+func (b *bins) areas() (auc, ap binnedArea) {
+	if b.hasWeights() {
+		w := b.window()
+		switch wordsFor(w, 1) {
+		case 1:
+			return weighedBinAreas[[1]uint64](b, w.Low)
+		case 3:
+			return weighedBinAreas[[3]uint64](b, w.Low)
+		}
+		return weighedBinAreas[[34]uint64](b, w.Low)
+	}
+	p, n := b.total()
+	var tp, fp uint64
+	var least, most [3]uint64 // pairs that are lost
+	var low, mid, high fixed
+	product := func(to *[3]uint64, x, y uint64) {
+		h, l := bits.Mul64(x, y)
+		addWide(to[:], []uint64{l, h})
+	}
+	for i := len(b.Bin) - 1; i >= 0; i-- {
+		v := b.Bin[i]
+		product(&least, v.Pos, fp)
+		product(&most, v.Pos, fp+v.Neg)
+		if v.Pos > 0 {
+			high.add(ratio(tp+v.Pos, tp+v.Pos+fp).times(v.Pos))
+			mid.add(ratio(tp+v.Pos, tp+v.Pos+fp+v.Neg).times(v.Pos))
+			low.add(leastPrecisions(tp, v.Pos, fp+v.Neg))
+		}
+		tp += v.Pos
+		fp += v.Neg
+	}
+	if p == 0 {
+		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
+	}
+	if n == 0 {
+		auc = binnedArea{nan, exactly(nan)}
+	} else {
+		pairs := new(big.Int).Mul(toBig([]uint64{p}), toBig([]uint64{n}))
+		won := func(lost [3]uint64) *big.Int { return new(big.Int).Sub(pairs, toBig(lost[:])) }
+		worst, best := won(most), won(least)
+		twice := new(big.Int).Lsh(pairs, 1)
+		auc = binnedArea{quotientBig(new(big.Int).Add(worst, best), twice), Bounds{quotientBig(worst, pairs), quotientBig(best, pairs)}}
+	}
+	ap = binnedArea{mid.over(p), Bounds{low.over(p), high.over(p)}}
+	if b.Rest == 0 {
+		auc.Bounds, ap.Bounds = exactly(auc.value), exactly(ap.value)
+	}
+	return auc, ap
+}
+
+// weighedBinAreas is areas with weights, in units of 2^low. The i-th of the positives
+// of a bin, of weight w, that adds up with those above it to c, has a precision of at
+// least f(tp+c), f(x) = x/(x+fp+n). Being concave and increasing, f has
+//
+//	Σ w·f(tp+c) ≥ ∫ f from tp to tp+p ≥ Σ of the areas below its chords
+//
+// which, the values of f being cut to multiples of 2^-64, are lowered by as much.
+func weighedBinAreas[C count](b *bins, low int) (auc, ap binnedArea) {
+	var tp, fp C
+	words := len(tp)
+	least, most := make([]uint64, 2*words+1), make([]uint64, 2*words+1) // pairs that are lost
+	// Sums of positives times precisions, in units of 2^-64, those of worst of 2^-65.
+	best, mid, worst := make([]uint64, words+3), make([]uint64, words+3), make([]uint64, words+3)
+	times := func(to []uint64, c *C, f fixed) { addMul(to, wordsOf(c), []uint64{f.Frac, f.Int}) }
+	zero := *new(C)
+	binSteps(b, low, func(_ int, positives uint64, pos, neg *C) {
+		below := fp // the negatives above the bin, and those in it
+		plus(&below, neg)
+		addMul(least, wordsOf(pos), wordsOf(&fp))
+		addMul(most, wordsOf(pos), wordsOf(&below))
+		if *pos != zero {
+			end := tp
+			plus(&end, pos)
+			precision := func(tp, fp *C) fixed {
+				sum := *tp
+				plus(&sum, fp)
+				return ratioOf(tp, &sum)
+			}
+			times(best, pos, precision(&end, &fp))
+			f := precision(&end, &below)
+			times(mid, pos, f)
+			if positives == 1 || below == zero {
+				f.add(f)
+				times(worst, pos, f)
+			} else {
+				addChords(worst, &tp, pos, &below)
+			}
+			tp = end
+		}
+		fp = below
+	})
+	p, n := toBig(wordsOf(&tp)), toBig(wordsOf(&fp))
+	if p.Sign() == 0 {
+		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
+	}
+	if pairs := new(big.Int).Mul(p, n); pairs.Sign() == 0 {
+		auc = binnedArea{nan, exactly(nan)}
+	} else {
+		won := func(lost []uint64) *big.Int { return new(big.Int).Sub(pairs, toBig(lost)) }
+		high, low := won(least), won(most)
+		twice := new(big.Int).Lsh(pairs, 1)
+		auc = binnedArea{quotientBig(new(big.Int).Add(low, high), twice), Bounds{quotientBig(low, pairs), quotientBig(high, pairs)}}
+	}
+	unit, half := new(big.Int).Lsh(p, 64), new(big.Int).Lsh(p, 65)
+	ap = binnedArea{quotientBig(toBig(mid), unit), Bounds{quotientBig(toBig(worst), half), quotientBig(toBig(best), unit)}}
+	if b.Rest == 0 {
+		auc.Bounds, ap.Bounds = exactly(auc.value), exactly(ap.value)
+	}
+	return auc, ap
+}
+
+// addChords adds the areas below the chords of x/(x+fp), cut into 16 from tp to tp+p,
+// in units of 2^-65, to sum.
+func addChords[C count](sum []uint64, tp, p, fp *C) {
+	const chords, shift = 16, 4
+	piece := *p
+	for i, words := 0, wordsOf(&piece); i < len(words); i++ {
+		words[i] >>= shift
+		if i+1 < len(words) {
+			words[i] |= words[i+1] << (64 - shift)
+		}
+	}
+	f := func(x *C) fixed {
+		total := *x
+		plus(&total, fp)
+		return ratioOf(x, &total)
+	}
+	x, rest := *tp, *p
+	from := f(&x)
+	for k := range chords {
+		length := piece
+		if k == chords-1 {
+			length = rest
+		}
+		minus(&rest, &length)
+		plus(&x, &length)
+		to := f(&x)
+		ends := from
+		ends.add(to)
+		if two := (fixed{Frac: 2}); two.less(ends) {
+			ends.sub(two)
+			addMul(sum, wordsOf(&length), []uint64{ends.Frac, ends.Int})
+		}
+		from = to
+	}
+}
+
+// leastPrecisions is a lower bound of Σ f(tp+i), i from 1 to p, f(x) = x/(x+fp):
+// the sum, of more than 64 terms that of 64 chords, below which f, being concave,
+// does not fall.
+func leastPrecisions(tp, p, fp uint64) (sum fixed) {
+	f := func(x uint64) fixed { return ratio(x, x+fp) }
+	const chords = 64
+	for k := range uint64(chords) {
+		// From a+1 to e, of p.
+		a, e := part64(p, k, chords), part64(p, k+1, chords)
+		if a == e {
+			continue
+		}
+		if e-a == 1 {
+			sum.add(f(tp + e))
+			continue
+		}
+		ends := f(tp + a + 1)
+		ends.add(f(tp + e))
+		ends = ends.times(e - a)
+		sum.add(fixed{ends.Int / 2, ends.Int<<63 | ends.Frac>>1})
+	}
+	return sum
+}
+
+// part64 is p·k/n, rounded down.
+func part64(p, k, n uint64) uint64 {
+	h, l := bits.Mul64(p, k)
+	q, _ := bits.Div64(h, l, n)
+	return q
+}
