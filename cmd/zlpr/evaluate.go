@@ -15,6 +15,7 @@ import (
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/metrics"
 	reports "github.com/zlpr/zlpr/report"
 )
@@ -382,7 +383,7 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 		out := zlpr.Output[T]{Losses: w.losses, Total: &w.results[k].Total}
 		shares := w.shares != nil && k == e.sharesOf()
 		if e.grad != nil || shares {
-			w.grad = slices.Grow(w.grad[:0], rows*n)[:rows*n]
+			w.grad = kernel.Resize(w.grad, rows*n)
 			out.Grad, out.Upstream = matrix(w.grad, n), e.factor
 		}
 		if _, err := v.Evaluate(context.Background(), b, &out); err != nil {
@@ -460,7 +461,7 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 		return w.e.explain(err, r0)
 	}
 	rows, n := b.Scores.Rows, b.Scores.Cols
-	w.predicted = slices.Grow(w.predicted[:0], rows*n)[:rows*n]
+	w.predicted = kernel.Resize(w.predicted, rows*n)
 	for i := range rows {
 		row := p.Words[i*p.Stride:]
 		for j := range n {

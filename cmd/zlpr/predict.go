@@ -14,6 +14,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 	"github.com/zlpr/zlpr/metrics"
 	reports "github.com/zlpr/zlpr/report"
@@ -346,7 +347,7 @@ func (b *rowBlock) list(y *zlpr.BitLabels) {
 // link returns the probabilities of scores.
 func (p *predictor[T]) link(x zlpr.Matrix[T]) ([]T, error) {
 	n := p.classes
-	y := slices.Grow(p.probabilities[:0], len(x.Data))[:len(x.Data)]
+	y := kernel.Resize(p.probabilities, len(x.Data))
 	p.probabilities = y
 	if p.by == "softmax" {
 		return y, shared(p.workers, x.Rows, func(r0, r1 int) {

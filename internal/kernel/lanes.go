@@ -88,9 +88,23 @@ func eight(acc *[8]float64) float64 {
 // Resize returns x with length n, its contents open.
 func Resize[E any](x []E, n int) []E {
 	if cap(x) < n {
-		return make([]E, n)
+		return touched(make([]E, n))
 	}
 	return x[:n]
+}
+
+// touched returns x, new memory, with every page of a large one written to: the
+// system takes far longer to hand out memory than kernels to fill it, and no other
+// goroutine runs while the collector waits for one that is in a kernel.
+func touched[E any](x []E) []E {
+	const large, page = 1 << 25, 4096
+	var zero E
+	if size := int(unsafe.Sizeof(zero)); size > 0 && len(x) >= large/size {
+		for i := 0; i < len(x); i += max(1, page/size) {
+			x[i] = zero
+		}
+	}
+	return x
 }
 
 // ResizeAligned is Resize for a slice that begins at a multiple of 64 bytes.
@@ -98,7 +112,7 @@ func ResizeAligned[T Float](x []T, n int) []T {
 	if cap(x) >= n {
 		return x[:n]
 	}
-	x = make([]T, n+16)
+	x = touched(make([]T, n+16))
 	return x[Misaligned(x):][:n]
 }
 
