@@ -58,22 +58,16 @@ func (h *half[T]) widen(dst []float32, r0, r1 int) {
 
 // widen writes the float32 of 16-bit scores to dst.
 func widen[T zlpr.Score](dst []float32, x []T) {
-	bits := kernel.Cast[uint16](x)
-	var zero T
-	if _, ok := any(zero).(zlpr.BFloat16); ok {
-		kernel.WidenBFloat16(dst, bits, len(bits))
-	} else {
-		kernel.WidenFloat16(dst, bits, len(bits))
-	}
+	kernel.Widen(dst, kernel.Cast[uint16](x), isBFloat16[T]())
 }
 
 // narrow16 writes x rounded to 16 bits to dst.
 func narrow16[T zlpr.Score](dst []T, x []float32) {
-	bits := kernel.Cast[uint16](dst)
-	var zero T
-	if _, ok := any(zero).(zlpr.BFloat16); ok {
-		kernel.NarrowBFloat16(bits, x, len(x))
-	} else {
-		kernel.NarrowFloat16(bits, x, len(x))
-	}
+	kernel.Narrow(kernel.Cast[uint16](dst), x, isBFloat16[T]())
+}
+
+func isBFloat16[T zlpr.Score]() bool {
+	var x T
+	_, ok := any(x).(zlpr.BFloat16)
+	return ok
 }

@@ -56,21 +56,12 @@ func elements[T array.Number](a *array.Array, buffer *[]T, from, to int) []T {
 	if h, ok := array.Halves(a, from, to); ok {
 		if _, ok := any(buffer).(*[]float32); ok {
 			*buffer = kernel.Resize(*buffer, to-from)
-			widen(kernel.Cast[float32](*buffer), h, a.Type)
+			kernel.Widen(kernel.Cast[float32](*buffer), h, a.Type == array.BFloat16)
 			return *buffer
 		}
 	}
 	*buffer = array.Read(a, *buffer, from, to)
 	return *buffer
-}
-
-// widen writes the float32 of 16-bit floats.
-func widen(dst []float32, bits []uint16, t array.DType) {
-	if t == array.BFloat16 {
-		kernel.WidenBFloat16(dst, bits, len(bits))
-	} else {
-		kernel.WidenFloat16(dst, bits, len(bits))
-	}
 }
 
 // blockRows is the number of rows of a block: about as many scores as the

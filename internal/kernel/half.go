@@ -53,6 +53,25 @@ func Float16Of(f float32) uint16 {
 	return sign | uint16((a-(127-15)<<23)>>13)
 }
 
+// Widen writes the float32 of 16-bit floats, bfloat16 or float16, to dst, of the same
+// length.
+func Widen(dst []float32, bits []uint16, bfloat16 bool) {
+	if bfloat16 {
+		WidenBFloat16(dst, bits, len(bits))
+	} else {
+		WidenFloat16(dst, bits, len(bits))
+	}
+}
+
+// Narrow writes x, rounded to bfloat16 or float16, to bits, of the same length.
+func Narrow(bits []uint16, x []float32, bfloat16 bool) {
+	if bfloat16 {
+		NarrowBFloat16(bits, x, len(x))
+	} else {
+		NarrowFloat16(bits, x, len(x))
+	}
+}
+
 // WidenFloat16 writes the float32 of n float16; NaN become quiet.
 func WidenFloat16(dst []float32, src []uint16, n int) {
 	if Active == AVX2 && !hasFloat16 {
