@@ -55,3 +55,21 @@ func hashOffset[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	offset(dst, stride, x, stride, rows, n, m, l)
 	kerneltest.AddHash(h, dst...)
 }
+
+// forEachTier runs f as a subtest on every tier that this CPU has.
+func forEachTier(t *testing.T, f func(t *testing.T)) {
+	kerneltest.ForEachTier(t, kernel.Available(), &kernel.Active, f)
+}
+
+// forceTier selects a tier and returns the way back.
+func forceTier(tier kernel.Tier) (restore func()) {
+	old := kernel.Active
+	kernel.Active = tier
+	return func() { kernel.Active = old }
+}
+
+// TestRequiredTiers fails where a tier that ZLPR_REQUIRE lists is not there.
+func TestRequiredTiers(t *testing.T) {
+	kerneltest.RequireTiers(t, kernel.Available())
+	t.Logf("tiers tested: %v; in use: %v", kernel.Available(), kernel.Active)
+}
