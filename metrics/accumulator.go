@@ -127,6 +127,7 @@ type accumulation interface {
 	Results() ([]Result, error)
 	Classes() ([]ClassResult, error)
 	BestThreshold() (threshold, f1 float64, err error)
+	ScoreBins() ([]ScoreBin, error)
 	MarshalBinary() ([]byte, error)
 	UnmarshalBinary(data []byte) error
 }

@@ -51,14 +51,14 @@ func (a *accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
 		return 0, 0, err
 	}
 	defer a.turn.Give()
-	t := tuner[T]{scores: a.total.scores, workers: a.options.Workers}
+	s := a.total.scores
 	switch {
 	case a.kinds.binned:
-		t.scores = view[T](&a.total.binned)
+		s = view[T](&a.total.binned)
 	case !a.kinds.keep:
 		return 0, 0, errKept
 	}
-	return t.solver().best(Micro)
+	return s.solver(a.options.Workers).best(Micro)
 }
 
 var errByClass = errors.New("metrics: no counts by class; ask for them by Options.ByClass")

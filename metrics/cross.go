@@ -15,7 +15,7 @@ const Folds = 5
 
 // A CrossTuner finds the thresholds that are best for an Objective on a validation
 // set, and what they are worth on rows that had no part in finding them. It keeps
-// all scores that take part.
+// all scores that take part, or counts them in bins: CountScores.
 //
 // Thresholds are those of a Tuner: halfway between two scores, the highest of
 // those that are equally good; a score of -Inf is never predicted. F-scores,
@@ -28,9 +28,15 @@ type CrossTuner[T zlpr.Float] struct {
 	objective Objective
 	classes   int
 	workers   int
-	rows      int
-	folds     [Folds]scores[T]
-	bySample  *sampleScores[T] // of an average over rows, in place of the folds
+	rows      int // the number of the next one
+	seen      []span
+	folds     [Folds]gathered[T]
+	parts     [][Folds]gathered[T] // of the workers
+
+	// Of an average over rows, in place of the folds: one of the two.
+	bySample *sampleScores[T]
+	inBins   *sampleBins[T]
+	binParts []*sampleBins[T] // of the workers
 }
 
 // A Tuning is what a CrossTuner found.
@@ -69,10 +75,15 @@ func NewCrossTuner[T zlpr.Float](classes, workers int, objective Objective) (*Cr
 	if objective.m.average == samples {
 		t.bySample = &sampleScores[T]{}
 	}
-	for f := range t.folds {
-		t.folds[f] = newScores[T](classes, true)
-	}
+	t.folds = newFolds[T](classes, 0, 0)
 	return t, nil
+}
+
+func newFolds[T zlpr.Float](classes, microBits, classBits int) (folds [Folds]gathered[T]) {
+	for f := range folds {
+		folds[f] = newGathered[T](classes, microBits, classBits)
+	}
+	return folds
 }
 
 // enter takes the turn, and reports why it cannot.
@@ -106,12 +117,18 @@ func (t *CrossTuner[T]) Add(b *Batch[T]) error {
 	rows := usedRows(c.Scores)
 	size := chunkRows(t.classes, rows)
 	workers := workersFor(t.workers, rows, size)
-	chunks, parts, bySample := make([]*chunk[T], workers), make([][Folds]scores[T], workers), make([]sampleScores[T], workers)
+	if err := t.overlaps(span{t.rows, t.rows + rows}); err != nil {
+		return err
+	}
+	chunks, bySample := make([]*chunk[T], workers), make([]sampleScores[T], workers)
 	for i := range chunks {
 		chunks[i] = newChunk[T](t.classes, Rule{}, true, size)
 		chunks[i].begin(&c, nil)
-		for f := range parts[i] {
-			parts[i][f] = newScores[T](t.classes, true)
+		switch {
+		case t.inBins != nil && len(t.binParts) <= i:
+			t.binParts = append(t.binParts, newSampleBins[T](t.inBins.bins.Bits))
+		case t.inBins == nil && t.bySample == nil && len(t.parts) <= i:
+			t.parts = append(t.parts, newFolds[T](t.classes, t.folds[0].microBits, t.folds[0].classBits))
 		}
 	}
 	err = newSplit(func(worker, r0, r1 int) error {
@@ -119,27 +136,38 @@ func (t *CrossTuner[T]) Add(b *Batch[T]) error {
 		if err := chunk.read(r0, r1); err != nil {
 			return err
 		}
-		if t.bySample != nil {
+		switch {
+		case t.inBins != nil:
+			t.binParts[worker].add(&t.objective, chunk, t.rows)
+			return nil
+		case t.bySample != nil:
 			bySample[worker].add(chunk, t.rows)
 			return nil
 		}
-		for f := range parts[worker] {
+		for f := range t.parts[worker] {
 			// The first row of the chunk that is in the fold.
-			parts[worker][f].addEvery(chunk, (f+Folds-(t.rows+r0)%Folds)%Folds, Folds)
+			t.parts[worker][f].add(chunk, (f+Folds-(t.rows+r0)%Folds)%Folds, Folds)
 		}
 		return nil
 	}).run(rows, size, workers)
 	if err != nil {
+		t.parts, t.binParts = nil, nil // they may have a part
 		return err
 	}
-	for i := range parts {
+	for i := range bySample {
 		if t.bySample != nil {
 			t.bySample.take(&bySample[i])
 		}
+	}
+	for _, part := range t.binParts {
+		t.inBins.take(part, true)
+	}
+	for i := range t.parts {
 		for f := range t.folds {
-			t.folds[f].take(parts[i][f])
+			t.folds[f].take(&t.parts[i][f])
 		}
 	}
+	t.note(span{t.rows, t.rows + rows})
 	t.rows += rows
 	return nil
 }
@@ -158,26 +186,31 @@ func (t *CrossTuner[T]) Tune(each bool) (Tuning, error) {
 		return Tuning{}, err
 	}
 	defer t.turn.Give()
-	if t.bySample != nil {
-		if each {
+	if t.objective.m.average == samples {
+		switch {
+		case each:
 			return Tuning{}, fmt.Errorf("metrics: %s is tuned by one threshold for all classes", t.objective.m.name)
+		case t.inBins != nil:
+			return t.inBins.tune(&t.objective)
 		}
 		return t.bySample.tune(&t.objective)
 	}
-	var all scores[T]
+	if each && t.folds[0].microBits > 0 && t.folds[0].classBits == 0 {
+		return Tuning{}, errNoClassBins
+	}
 	var w window
 	n := 0
 	for f := range t.folds {
-		for i := range t.folds[f].Lists {
-			l := &t.folds[f].Lists[i]
-			w.unite(l.window())
-			n += l.len()
-		}
+		s := t.counted(&t.folds[f], each)
+		v, k := s.windowOf()
+		w.unite(v)
+		n += k
 	}
 	if n == 0 {
 		return Tuning{}, errNoScores
 	}
-	all = t.without(-1)
+	gathered := t.without(-1)
+	all := t.counted(&gathered, each)
 	w.High += bits.Len64(t.objective.b + t.objective.one) // by which counts are multiplied
 	switch wordsFor(w, n) {
 	case 1:
@@ -197,21 +230,33 @@ func (t *CrossTuner[T]) Curve() iter.Seq[Point] {
 			panic("zlpr: CrossTuner used by two goroutines, or within the loop over its curve")
 		}
 		defer t.turn.Give()
-		if t.bySample == nil {
-			all := tuner[T]{scores: t.without(-1), workers: t.workers}
-			all.solver().curve(t.objective.m.average, yield)
+		if t.objective.m.average != samples {
+			gathered := t.without(-1)
+			all := t.counted(&gathered, false)
+			all.solver(t.workers).curve(t.objective.m.average, yield)
 		}
 	}
 }
 
 // without returns the scores of all folds but one, -1 for none.
-func (t *CrossTuner[T]) without(fold int) scores[T] {
-	s := newScores[T](t.classes, true)
+func (t *CrossTuner[T]) without(fold int) gathered[T] {
+	s := t.folds[0].fresh()
 	for f := range t.folds {
 		if f != fold {
-			s.merge(t.folds[f])
+			s.merge(&t.folds[f])
 		}
 	}
+	return s
+}
+
+// counted are the scores that thresholds are looked for in, and that measures are of:
+// by class, or those of all classes together where their bins are the ones that count.
+func (t *CrossTuner[T]) counted(g *gathered[T], each bool) scores[T] {
+	s := g.all()
+	if s.micro != nil && !each && t.objective.m.average == Micro {
+		return scores[T]{Lists: []list[T]{*s.micro}}
+	}
+	s.micro = nil
 	return s
 }
 
@@ -234,16 +279,17 @@ func (x crossOf[T, C]) tune(all *scores[T], each bool) (Tuning, error) {
 		r.Threshold, r.Thresholds = nan, thresholds
 	}
 	var counts, crossed, untuned classCounts[C]
-	x.count(&untuned, all, make([]float64, x.classes))
+	x.count(&untuned, all, make([]float64, len(all.Lists)))
 	r.Untuned = x.value(&untuned)
 	x.count(&counts, all, thresholds)
 	r.Value = x.value(&counts)
 	for f := range x.folds {
-		fold := &x.folds[f]
+		fold := x.counted(&x.folds[f], each)
 		if fold.empty() {
 			continue
 		}
-		train := x.without(f)
+		gathered := x.without(f)
+		train := x.counted(&gathered, each)
 		if train.empty() {
 			return r, nil
 		}
@@ -251,7 +297,7 @@ func (x crossOf[T, C]) tune(all *scores[T], each bool) (Tuning, error) {
 		if err != nil && err != errTarget {
 			return r, err
 		}
-		x.count(&crossed, fold, thresholds)
+		x.count(&crossed, &fold, thresholds)
 	}
 	r.CrossFitted = x.value(&crossed)
 	return r, nil
@@ -271,7 +317,7 @@ func (s *scores[T]) empty() bool {
 // says so for each. With errTarget they come as near to the target as can be.
 func (x crossOf[T, C]) search(s *scores[T], each bool) (thresholds []float64, unmet int, err error) {
 	v := &solverOf[T, C]{scores: s, workers: x.workers, low: x.low, o: &x.objective}
-	thresholds = make([]float64, x.classes)
+	thresholds = make([]float64, len(s.Lists))
 	if !each {
 		best, ok := x.best(v, v.cuts(x.objective.m.average))
 		if !ok {
@@ -387,11 +433,23 @@ func (x crossOf[T, C]) dinkelbach(v *solverOf[T, C], best []cut[T, C]) ([]cut[T,
 // count adds the counts of scores with these thresholds.
 func (x crossOf[T, C]) count(c *classCounts[C], s *scores[T], thresholds []float64) {
 	if c.positive == nil {
-		c.positive, c.predicted, c.both = make([]C, x.classes), make([]C, x.classes), make([]C, x.classes)
+		n := len(s.Lists)
+		c.positive, c.predicted, c.both = make([]C, n), make([]C, n), make([]C, n)
 	}
 	for j := range s.Lists {
 		l := &s.Lists[j]
 		t := narrow[T](thresholds[j])
+		if l.Bins != nil {
+			steps(l, x.low, func(s T, pos, neg *C) {
+				plus(&c.positive[j], pos)
+				if s > t { // all of the bin, or nothing
+					plus(&c.predicted[j], pos)
+					plus(&c.predicted[j], neg)
+					plus(&c.both[j], pos)
+				}
+			})
+			continue
+		}
 		add := func(to *C, n int) {
 			if n > 0 {
 				var sum C
@@ -436,7 +494,7 @@ func (x crossOf[T, C]) value(c *classCounts[C]) float64 {
 		for j := range c.positive {
 			sum.add(valueOf(o, &c.positive[j], &c.predicted[j], &c.both[j]))
 		}
-		return sum.over(uint64(x.classes))
+		return sum.over(uint64(len(c.positive)))
 	}
 	var positive, predicted, both C
 	for j := range c.positive {

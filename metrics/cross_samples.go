@@ -32,22 +32,31 @@ type sampleRow struct {
 // add takes in the rows of a chunk; those of its batch follow row first.
 func (s *sampleScores[T]) add(c *chunk[T], first int) {
 	for r := range c.rows {
-		row := sampleRow{row: first + c.r0 + r, weight: 1}
-		if c.batch.RowWeights != nil {
-			row.weight = c.batch.RowWeights[c.r0+r]
-		}
-		part, positive := c.row(c.part, r), c.row(c.positive, r)
-		if ones(part) == 0 {
-			continue
-		}
-		row.positive = uint64(ones(positive))
-		s.rows = append(s.rows, row)
-		for j, v := range c.scores(r) {
-			if part[j/64]>>(j%64)&1 != 0 {
-				s.entries = append(s.entries, sampleEntry[T]{v, row.row, positive[j/64]>>(j%64)&1 != 0})
-			}
+		if row, ok := rowOf(c, r, first); ok {
+			s.rows = append(s.rows, row)
+			s.entries = appendEntries(s.entries, c, r, row.row)
 		}
 	}
+}
+
+// rowOf is row r of a chunk whose batch follows row first, and whether it counts.
+func rowOf[T zlpr.Float](c *chunk[T], r, first int) (row sampleRow, ok bool) {
+	row = sampleRow{row: first + c.r0 + r, weight: 1, positive: uint64(ones(c.row(c.positive, r)))}
+	if c.batch.RowWeights != nil {
+		row.weight = c.batch.RowWeights[c.r0+r]
+	}
+	return row, ones(c.row(c.part, r)) > 0
+}
+
+// appendEntries appends the scores of row r of a chunk that take part.
+func appendEntries[T zlpr.Float](entries []sampleEntry[T], c *chunk[T], r, row int) []sampleEntry[T] {
+	part, positive := c.row(c.part, r), c.row(c.positive, r)
+	for j, v := range c.scores(r) {
+		if part[j/64]>>(j%64)&1 != 0 {
+			entries = append(entries, sampleEntry[T]{v, row, positive[j/64]>>(j%64)&1 != 0})
+		}
+	}
+	return entries
 }
 
 func (s *sampleScores[T]) take(o *sampleScores[T]) {

@@ -198,11 +198,9 @@ func tuneAny(t *testing.T, b *Batch[float32], o Objective, each bool) (Tuning, e
 		r.Threshold, _ = s.search(&o, -1)
 		return r, nil
 	}
-	all := x.without(-1)
-	var w window
-	for i := range all.Lists {
-		w.unite(all.Lists[i].window())
-	}
+	gathered := x.without(-1)
+	all := x.counted(&gathered, each)
+	w, _ := all.windowOf()
 	v := crossOf[float32, [34]uint64]{x, w.Low}
 	thresholds, _, _ := v.search(&all, each)
 	r.Threshold, r.Thresholds = thresholds[0], thresholds
@@ -213,7 +211,8 @@ func hasScores(t *testing.T, b *Batch[float32]) bool {
 	x, err := NewCrossTuner[float32](b.Scores.Cols, 1, Objective{m: metric{kind: fBeta, beta: 1}, b: 1, one: 1})
 	require.NoError(t, err)
 	require.NoError(t, x.Add(b))
-	all := x.without(-1)
+	gathered := x.without(-1)
+	all := gathered.all()
 	return !all.empty()
 }
 

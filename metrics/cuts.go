@@ -134,22 +134,36 @@ type solver interface {
 	bestEach(average Average) (thresholds []float64, f1 float64, err error)
 }
 
-// solver returns the solver with counts as long as the weights need.
+// solver returns the solver of the scores.
 func (t *tuner[T]) solver() solver {
-	var w window
-	n := 0
-	for i := range t.scores.Lists {
-		l := &t.scores.Lists[i]
+	s := t.all()
+	return s.solver(t.workers)
+}
+
+// windowOf is the window of all weights, and about how many there are.
+func (s *scores[T]) windowOf() (w window, n int) {
+	for i := range s.Lists {
+		l := &s.Lists[i]
 		w.unite(l.window())
 		n += l.len()
 	}
+	if s.micro != nil {
+		w.unite(s.micro.window())
+		n += s.micro.len()
+	}
+	return w, n
+}
+
+// solver returns the solver with counts as long as the weights need.
+func (s *scores[T]) solver(workers int) solver {
+	w, n := s.windowOf()
 	switch wordsFor(w, n) {
 	case 1:
-		return &solverOf[T, [1]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
+		return &solverOf[T, [1]uint64]{scores: s, workers: workers, low: w.Low}
 	case 3:
-		return &solverOf[T, [3]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
+		return &solverOf[T, [3]uint64]{scores: s, workers: workers, low: w.Low}
 	}
-	return &solverOf[T, [34]uint64]{scores: &t.scores, workers: t.workers, low: w.Low}
+	return &solverOf[T, [34]uint64]{scores: s, workers: workers, low: w.Low}
 }
 
 // solverOf is a solver with counts in units of 2^low.

@@ -347,7 +347,7 @@ func (b *bins) decode(r *partial.Reader) {
 		b.Bin[i] = v
 	}
 	if r.Bool() {
-		b.weights().decode(r, b.Bits)
+		b.weights().decode(r, b.Bits, 0)
 		r.Check(b.hasWeights())
 	}
 }
@@ -368,8 +368,9 @@ func (k *keyedSums) encode(w *partial.Writer) {
 	}
 }
 
-// decode reads the sums of keys of that many bits.
-func (k *keyedSums) decode(r *partial.Reader, digits int) {
+// decode reads the sums of keys of that many bits: of weights, times multiples of
+// 2^-below.
+func (k *keyedSums) decode(r *partial.Reader, digits, below int) {
 	low, words, n := r.Int(), r.Count(), r.Length(2)
 	// The words of weights, from the least to the largest, with room for their sums.
 	if !r.Check(-18 <= low && words <= 38 && low+int64(words) <= 20 && (n == 0 || words > 0) && r.Fits(n*k.width*words, 8)) {
@@ -392,9 +393,9 @@ func (k *keyedSums) decode(r *partial.Reader, digits int) {
 	for i := range k.Word {
 		k.Word[i] = r.Word()
 	}
-	const most = 2098 + 48 // the bits of all weights, and of 2^48 of them
+	const rows = 48 // bits of the number of rows
 	w := k.window()
-	r.Check(w.High-w.Low <= most && w.High <= 1024+48)
+	r.Check(w.Low >= -1074-below && w.High <= 1024+rows)
 	for i, n := range k.N {
 		r.Check(n < 1<<48 && (n > 0) == !isZero(k.at(i*k.width)))
 	}
@@ -429,7 +430,7 @@ func (t *tuner[T]) MarshalBinary() ([]byte, error) {
 	w := partial.NewWriter(partial.Tuner)
 	w.Count(scoreSize[T]())
 	w.Count(t.classes)
-	t.scores.encode(w)
+	t.encode(w)
 	return w.Bytes(), nil
 }
 
@@ -438,28 +439,26 @@ func (t *tuner[T]) UnmarshalBinary(data []byte) error {
 		return errTunerUsed
 	}
 	defer t.turn.Give()
-	classes, s, err := decodeTuner[T](data)
+	g, err := decodeTuner[T](data)
 	if err != nil {
 		return fmt.Errorf("metrics: Tuner: %w", err)
 	}
-	t.made, t.classes, t.scores = true, classes, s
+	t.made, t.gathered, t.parts = true, g, nil
 	return nil
 }
 
 // decodeTuner reads what MarshalBinary wrote.
-func decodeTuner[T zlpr.Float](data []byte) (classes int, s scores[T], err error) {
+func decodeTuner[T zlpr.Float](data []byte) (g gathered[T], err error) {
 	r, err := partial.NewReader(data, partial.Tuner)
 	if err != nil {
-		return 0, s, err
+		return g, err
 	}
 	if err := readSize[T](r); err != nil {
-		return 0, s, err
+		return g, err
 	}
-	if classes = r.Count(); r.Check(classes <= mostClasses && r.Fits(classes, 3)) {
-		s = newScores[T](classes, true)
-		s.decode(r)
-	}
-	return classes, s, r.End()
+	g = decodeGathered[T](r, r.Count())
+	r.Check(g.microBits == 0 || g.classBits > 0)
+	return g, r.End()
 }
 
 // A LabelScan is what must be known of all labels before the scores of some rows

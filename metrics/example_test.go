@@ -444,6 +444,75 @@ func ExampleAccumulator_CountScores() {
 	// micro_auc between 0.9143 and 0.9143
 }
 
+// Scores of a stream without end: thresholds in constant memory.
+func ExampleTuner_CountScores() {
+	t := metrics.NewTuner[float32](4, 1)
+	if err := t.CountScores(20, 16); err != nil {
+		log.Fatal(err)
+	}
+	if err := t.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	threshold, f1, err := t.Best(metrics.Micro)
+	fmt.Printf("%.3f: F1 %.3f, %v\n", threshold, f1, err)
+	// Output:
+	// 0.500: F1 0.889, <nil>
+}
+
+// The parts of a validation set, tuned by two processes.
+func ExampleCrossTuner_Merge() {
+	objective, err := metrics.NewObjective("micro_f1", 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	part := func(r0, r1 int) []byte {
+		t, err := metrics.NewCrossTuner[float32](4, 1, objective)
+		if err != nil {
+			log.Fatal(err)
+		}
+		scores := exampleScores
+		scores.Rows, scores.Data = r1-r0, scores.Data[r0*scores.Stride:r1*scores.Stride]
+		labels := *exampleLabels
+		labels.Rows, labels.Data = r1-r0, labels.Data[r0*labels.Stride:r1*labels.Stride]
+		err = errors.Join(t.CountScores(20, 16), t.StartAt(r0), t.Add(&metrics.Batch[float32]{Scores: scores, Labels: &labels}))
+		if err != nil {
+			log.Fatal(err)
+		}
+		data, err := t.MarshalBinary()
+		if err != nil {
+			log.Fatal(err)
+		}
+		return data
+	}
+	var one, other metrics.CrossTuner[float32]
+	if err := errors.Join(one.UnmarshalBinary(part(0, 2)), other.UnmarshalBinary(part(2, 3)), one.Merge(&other)); err != nil {
+		log.Fatal(err)
+	}
+	tuning, err := one.Tune(false)
+	fmt.Printf("%.3f: F1 %.3f, %v\n", tuning.Threshold, tuning.Value, err)
+	// Output:
+	// 0.500: F1 0.889, <nil>
+}
+
+// How the scores of positives and negatives lie.
+func ExampleAccumulator_ScoreBins() {
+	a, err := metrics.NewAccumulator[float32](4, []string{"micro_auc"}, metrics.Options{MicroBits: 9, ClassBits: 9})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.Add(&metrics.Batch[float32]{Scores: exampleScores, Labels: exampleLabels}); err != nil {
+		log.Fatal(err)
+	}
+	var bins []metrics.ScoreBin
+	bins, err = a.ScoreBins()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range bins {
+		fmt.Printf("%6.2f to %6.2f: %v positives, %v negatives\n", v.Low, v.High, v.Positive, v.Negative)
+	}
+}
+
 // Two thresholds: the best for all classes, and the best for each.
 func ExampleCrossTuner() {
 	var objective metrics.Objective

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"math/rand/v2"
 	"testing"
@@ -54,7 +55,37 @@ func FuzzUnmarshal(f *testing.F) {
 	if err := AddGradient(shares, b.Scores); err != nil {
 		f.Fatal(err)
 	}
-	for _, m := range []encoding.BinaryMarshaler{tuner, scan, shares} {
+	b.Thresholds, b.ThresholdColumn = nil, 0
+	b.RowWeights = []float64{1, 0.5, 2, 3}
+	seeds := []encoding.BinaryMarshaler{tuner, scan, shares}
+	binned, err := NewAccumulator[float32](3, []string{"macro_auc"}, Options{MicroBits: 9, ClassBits: 8})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := binned.Add(b); err != nil {
+		f.Fatal(err)
+	}
+	seeds = append(seeds, binned)
+	for _, name := range []string{"micro_f1", "macro_f1", "samples_f1"} {
+		for _, digits := range []int{0, 8} {
+			o, err := NewObjective(name, 0)
+			if err != nil {
+				f.Fatal(err)
+			}
+			x, err := NewCrossTuner[float32](3, 1, o)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if digits > 0 {
+				err = x.CountScores(digits, digits)
+			}
+			if err := errors.Join(err, x.Add(b)); err != nil {
+				f.Fatal(err)
+			}
+			seeds = append(seeds, x)
+		}
+	}
+	for _, m := range seeds {
 		data, err := m.MarshalBinary()
 		if err != nil {
 			f.Fatal(err)
@@ -74,10 +105,19 @@ func FuzzUnmarshal(f *testing.F) {
 			if a.UnmarshalBinary(data) == nil {
 				same(&a)
 				_, _ = a.Results()
+				_, _ = a.ScoreBins()
+				_, _, _ = a.BestThreshold()
 			}
 			if tuner.UnmarshalBinary(data) == nil {
 				same(&tuner)
 				_, _, _ = tuner.Best(Macro)
+			}
+			var cross CrossTuner[float32]
+			if cross.UnmarshalBinary(data) == nil {
+				same(&cross)
+				_, _ = cross.Tune(false)
+				_, _ = cross.Tune(true)
+				_, _ = cross.ScoreBins()
 			}
 			if scan.UnmarshalBinary(data) == nil {
 				same(&scan)

@@ -7,7 +7,7 @@ import (
 )
 
 // A Tuner finds the thresholds that are best for F1 on a validation set. It
-// keeps all scores that take part.
+// keeps all scores that take part, or counts them in bins: CountScores.
 //
 // A threshold between two scores is their mean. The threshold that predicts
 // all is the next number below the lowest score; the one that predicts nothing
@@ -69,6 +69,18 @@ func (t *Tuner[T]) Merge(o *Tuner[T]) error {
 	return t.single.merge(&o.single)
 }
 
+// CountScores counts the scores in bins, those that were kept and those that are added
+// later: by the leading bits, in [8, 22], of the score; so many for all classes
+// together, and so many for every class. Memory is then constant. Thresholds are those
+// between bins, of which one is 0, and what they achieve is exact. It is an error where
+// scores are in bins of other bits; Tuners are merged that have the same.
+func (t *Tuner[T]) CountScores(microBits, classBits int) error {
+	if t == nil {
+		return errTunerMade
+	}
+	return t.of().CountScores(microBits, classBits)
+}
+
 // A Point of a curve is what one threshold achieves. Its values are within 1 ULP
 // plus 2^-64 of the exact ones.
 type Point struct {
@@ -78,6 +90,7 @@ type Point struct {
 
 // tuning is what does not depend on the type of scores.
 type tuning interface {
+	CountScores(microBits, classBits int) error
 	MarshalBinary() ([]byte, error)
 	UnmarshalBinary(data []byte) error
 	Curve(average Average) iter.Seq[Point]

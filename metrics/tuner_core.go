@@ -13,9 +13,9 @@ import (
 type tuner[T zlpr.Float] struct {
 	turn    crew.Turn
 	made    bool
-	classes int
 	workers int
-	scores  scores[T]
+	gathered[T]
+	parts []gathered[T] // of the workers, where they count in bins
 }
 
 var (
@@ -28,7 +28,7 @@ var (
 
 // begin makes the tuner ready.
 func (t *tuner[T]) begin(classes, workers int) {
-	t.made, t.classes, t.workers, t.scores = true, classes, workers, newScores[T](classes, true)
+	t.made, t.workers, t.gathered = true, workers, newGathered[T](classes, 0, 0)
 }
 
 // enter takes the turn, and reports why it cannot.
@@ -62,9 +62,11 @@ func (t *tuner[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) 
 	rows := usedRows(c.Scores)
 	size := chunkRows(t.classes, rows)
 	workers := workersFor(t.workers, rows, size)
-	parts, chunks := make([]scores[T], workers), make([]*chunk[T], workers)
-	for i := range parts {
-		parts[i] = newScores[T](t.classes, true)
+	chunks := make([]*chunk[T], workers)
+	for len(t.parts) < workers {
+		t.parts = append(t.parts, t.fresh())
+	}
+	for i := range chunks {
 		chunks[i] = newChunk[T](t.classes, Rule{}, true, size)
 		chunks[i].begin(&c, half)
 	}
@@ -72,14 +74,15 @@ func (t *tuner[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) 
 		if err := chunks[worker].read(r0, r1); err != nil {
 			return err
 		}
-		parts[worker].add(chunks[worker])
+		t.parts[worker].add(chunks[worker], 0, 1)
 		return nil
 	}).run(rows, size, workers)
 	if err != nil {
+		t.parts = nil // they may have a part
 		return err
 	}
-	for _, part := range parts {
-		t.scores.take(part)
+	for i := range t.parts {
+		t.take(&t.parts[i])
 	}
 	return nil
 }
@@ -98,7 +101,26 @@ func (t *tuner[T]) merge(o *tuner[T]) error {
 	if t.classes != o.classes {
 		return fmt.Errorf("metrics: merge of %d and %d classes", t.classes, o.classes)
 	}
-	t.scores.merge(o.scores)
+	if t.microBits != o.microBits || t.classBits != o.classBits {
+		return fmt.Errorf("metrics: merge of scores in bins of %d and %d bits, and of %d and %d; see CountScores", t.microBits, t.classBits, o.microBits, o.classBits)
+	}
+	t.gathered.merge(&o.gathered)
+	return nil
+}
+
+func (t *tuner[T]) CountScores(microBits, classBits int) error {
+	if err := t.enter(); err != nil {
+		return err
+	}
+	defer t.turn.Give()
+	if classBits == 0 {
+		return errBins
+	}
+	if err := checkTunerBits(microBits, classBits, t.microBits, t.classBits); err != nil {
+		return err
+	}
+	t.count(microBits, classBits)
+	t.parts = nil
 	return nil
 }
 

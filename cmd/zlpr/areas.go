@@ -56,7 +56,7 @@ func (f *evalFlags) asksAreas() bool {
 	return false
 }
 
-// chooseBins says whether scores are counted in bins: where --area-bits asks for it,
+// chooseBins tells whether scores are counted in bins: where --area-bits asks for it,
 // and where there are many.
 func (f *evalFlags) chooseBins(e *evaluation) {
 	switch {

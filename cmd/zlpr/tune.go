@@ -55,7 +55,10 @@ all these predictions.
 The thresholds of --per-class are, for every class by itself, the best for macro
 F-scores, and those that reach the target; for micro F-scores they are the best
 together (Dinkelbach's method). zlpr eval and zlpr predict take the output by
---thresholds. All scores are kept in memory.`,
+--thresholds.
+
+All scores are kept in memory; beyond 64 million, or with --area-bits, they are
+counted in bins of their leading bits. Thresholds are then those between bins.`,
 		Example: `  zlpr tune S.npy Y.npy --measure micro_f1 --out thresholds.json
   zlpr tune S.npy Y.npy --measure macro_f1 --per-class --out thresholds.json
   zlpr tune S.npy Y.npy --measure micro_recall --target 0.9 --curve curve.csv
@@ -81,6 +84,7 @@ func (f *tuneFlags) table() flagTable {
 		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
 		{name: "row-weights", to: &f.rowWeights, file: input, doc: "weights `file`, one a row"},
+		{name: "area-bits", to: &f.areaBits, none: true, doc: "thresholds between bins of the `N` leading bits of the scores, 8 to 22, in\nconstant memory (default: between all scores; beyond 64 million by 20 bits,\n16 a class)"},
 		{name: "out", to: &f.out, file: output, ends: []string{".json"}, doc: "write the thresholds to this .json `file`"},
 		{name: "curve", to: &f.curve, file: output, ends: []string{".csv"},
 			uses: []use{{"--measure micro_… or macro_…", func() bool { return !strings.HasPrefix(f.measure, "samples") }}},
@@ -98,6 +102,8 @@ func (f *tuneFlags) check() error {
 	switch {
 	case f.perClass && strings.HasPrefix(f.measure, "samples"):
 		return usagef("--measure %s is tuned by one threshold for all classes; leave out --per-class", f.measure)
+	case f.set("area-bits") && (f.areaBits < 8 || f.areaBits > 22):
+		return usagef("--area-bits %d: 8 to 22", f.areaBits)
 	case f.set("target") && !(f.target > 0 && f.target <= 1):
 		return usagef("--target %v: a number above 0, at most 1", f.target)
 	}
@@ -139,6 +145,15 @@ func tune[T zlpr.Float](ctx context.Context, s *session, f *tuneFlags, e *evalua
 	t, err := metrics.NewCrossTuner[T](e.scores.classes(), f.workers, f.objective)
 	if err != nil {
 		return err
+	}
+	if f.chooseBins(e); e.microBits > 0 {
+		classBits := e.classBits
+		if !f.perClass && !strings.HasPrefix(f.measure, "macro") {
+			classBits = 0
+		}
+		if err := t.CountScores(e.microBits, classBits); err != nil {
+			return err
+		}
 	}
 	if err := addAll(ctx, s, e, t); err != nil {
 		return err

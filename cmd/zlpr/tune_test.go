@@ -80,6 +80,12 @@ func TestTune(t *testing.T) {
 			} else {
 				require.Equal(t, want.Threshold, r.Thresholds)
 			}
+			// Bins of 22 bits are nearly as fine, and what they find is true.
+			binned := tuneJSON(t, dir, append(args, "--area-bits", "22", "--out", "binned.json")...)
+			require.InDelta(t, *r.Value, *binned.Value, 1e-3)
+			require.Equal(t, *r.Untuned, *binned.Untuned)
+			got = evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy", "--mask", "M.npy", "--thresholds", "binned.json", "--metrics", measure)
+			require.Equal(t, *binned.Value, *got.Metrics[measure])
 			if measure == "micro_f1" && !each { // eval finds the same
 				stdout, stderr, status := run(t, dir, "eval", "S.npy", "Y.npy", "--mask", "M.npy", "--json")
 				require.Equal(t, 0, status, stderr)

@@ -32,11 +32,12 @@ const (
 	Bins                        // score bins
 	Calibration                 // calibration
 	Shares                      // metrics.GradientShares
+	CrossTuner                  // metrics.CrossTuner
 )
 
 var kinds = [...]string{Total: "a total of losses", Exponential: "a sum of exponentials", Metrics: "an accumulator of metrics",
 	Tuner: "a tuner", Labels: "a count of labels", Scan: "a scan of labels", Evaluation: "a partial evaluation", Bins: "score bins",
-	Calibration: "a calibration", Shares: "shares of a gradient"}
+	Calibration: "a calibration", Shares: "shares of a gradient", CrossTuner: "a cross-fitting tuner"}
 
 func (k Kind) String() string {
 	if int(k) < len(kinds) && kinds[k] != "" {
