@@ -869,3 +869,82 @@ func TestBenchmarkedRoutes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkForms evaluates the losses with everything that may come to them, plain to
+// begin with: what a form costs is the ratio to that.
+func BenchmarkForms(b *testing.B) {
+	for _, c := range []struct {
+		loss  Loss
+		forms []string
+	}{
+		{ZLPR{}, []string{"plain", "weights", "thresholds", "smoothing", "negatives"}},
+		{SoftZLPR{}, []string{"soft"}},
+		{BCE{}, []string{"plain", "weights", "thresholds", "soft", "smoothing", "negatives"}},
+		{SoftmaxCrossEntropy{}, []string{"plain", "weights", "soft", "smoothing"}},
+		{Pairwise{}, []string{"plain", "weights", "negatives"}},
+		{Pairwise{Gamma: 1.7}, []string{"gamma"}},
+	} {
+		for _, form := range c.forms {
+			b.Run(fmt.Sprintf("loss=%s/form=%s", c.loss.Name(), form), func(b *testing.B) {
+				benchOps(b, func(b *testing.B, gradient bool) {
+					for _, n := range []int{8, 20, 64, 1000, 30522} {
+						b.Run(fmt.Sprintf("type=f32/n=%d", n), func(b *testing.B) { benchForm[float32](b, c.loss, form, gradient, n) })
+						b.Run(fmt.Sprintf("type=f64/n=%d", n), func(b *testing.B) { benchForm[float64](b, c.loss, form, gradient, n) })
+					}
+				})
+			})
+		}
+	}
+}
+
+func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n int) {
+	rows := benchRows[T](n)
+	y := benchLabels(rows, n, 0.1)
+	batch := &Batch[T]{Scores: Matrix[T]{rows, n, normalScores[T](rows * n), n}, Labels: labelFormat("bits", rows, n, y)}
+	out := &Output[T]{Losses: make([]float64, rows)}
+	if gradient {
+		out.Grad = Matrix[T]{rows, n, make([]T, rows*n), n}
+	}
+	if _, one := loss.(SoftmaxCrossEntropy); one {
+		targets := &TargetLabels{n, make([]int32, rows)}
+		for i := range targets.Targets {
+			targets.Targets[i] = int32(i * 7 % n)
+		}
+		batch.Labels = targets
+	}
+	options := Options{Workers: 1}
+	switch form {
+	case "weights":
+		batch.ClassWeights = make([]float64, n)
+		for j := range batch.ClassWeights {
+			batch.ClassWeights[j] = 0.5 + float64(j%7)/5
+		}
+	case "thresholds":
+		batch.Thresholds = normalScores[T](rows)
+		if gradient {
+			out.ThresholdGrad = make([]T, rows)
+		}
+	case "soft":
+		batch.Labels, batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
+		for i, v := range y {
+			batch.Soft.Data[i] = T(0.05 + 0.9*float64(v))
+		}
+	case "smoothing":
+		batch.Smoothing = 0.1
+	case "negatives":
+		options.TopNegatives = max(1, n/4)
+	}
+	benchTiers(b, func(b *testing.B) {
+		e, err := NewEvaluator[T](loss, options)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := e.Evaluate(context.Background(), batch, out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perElement[T](b, rows*n)
+	})
+}
